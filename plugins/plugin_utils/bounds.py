@@ -35,10 +35,13 @@ def within(seconds: float, call: Callable[[], T]) -> T:
         raise TimeoutError(f"no complete answer within {seconds:g} seconds") from error
 
 
-def each_within(seconds: float, work: Callable[[Item], T], items: Sequence[Item], width: int) -> list[T]:
+def each_within(
+    seconds: float, work: Callable[[Item], T], items: Sequence[Item], width: int, grace: float = 0.0
+) -> list[T]:
     """Return the results of work on each item, at most ``width`` at once, or raise what it raises; TimeoutError when all
     together take longer. Then no more work begins, and what has begun ends with the process, which does not wait for it: a
-    pool of threads would keep it."""
+    pool of threads would keep it. Where this is itself interrupted, no more work begins either, and what has begun has
+    ``grace`` seconds to end in."""
     waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
     for place in enumerate(items):
         waiting.put(place)
@@ -57,16 +60,25 @@ def each_within(seconds: float, work: Callable[[Item], T], items: Sequence[Item]
 
     end = time.monotonic() + seconds
     threads = [threading.Thread(target=serve, daemon=True) for _worker in range(min(width, len(items)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+    try:
+        for thread in threads:
+            thread.start()
+        _join(threads, end)
+    except BaseException:
+        given_up.set()
+        _join([thread for thread in threads if thread.ident], time.monotonic() + grace)
+        raise
     if errors:
         raise errors[0]
     if len(results) < len(items):
         given_up.set()
         raise TimeoutError(f"no complete answer within {seconds:g} seconds")
     return [results[place] for place in range(len(items))]
+
+
+def _join(threads: Sequence[threading.Thread], end: float) -> None:
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,11 @@ from typing import Any
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
     AccountState,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    parse_api_error,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
     Reads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
@@ -24,7 +28,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
+    objects_of,
     parse_service_account,
+    text_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
@@ -42,7 +48,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     judge_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_results import listing_of
 
 
 def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
@@ -52,6 +57,13 @@ def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
         for name in RESOURCES
         if results.get(name) and not results[name].get("skipped")
     }
+
+
+def listing_of(result: Mapping[str, Any]) -> Listing:
+    """Return the list in a result of k8s_info, or its error."""
+    if "resources" in result and result.get("api_found", True):
+        return Listing(objects_of(result["resources"]))
+    return Listing(error=parse_api_error(text_of(result.get("module_stderr") or result.get("msg"))))
 
 
 def judge_given(

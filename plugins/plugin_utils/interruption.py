@@ -22,14 +22,12 @@ LOOK = 0.5
 
 
 @contextlib.contextmanager
-def interruptible(parent: int | None = None) -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGINT and SIGTERM, with which Ansible ends its workers, raise SystemExit once, so that ``finally`` is reached. So does
     the end of ansible-playbook: killed alone it ends no worker, and nobody is told what that does.
 
     What was started from here gets the signal as well, where this process leads a group: as in workers of ansible-core
     2.19 and newer, whose own answer to the signals this replaces.
-
-    :arg parent: the process whose end is meant. Who was forked cannot ask for it: it may have ended before the question.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -41,7 +39,7 @@ def interruptible(parent: int | None = None) -> Iterator[None]:
 
     before = {number: signal.signal(number, stop) for number in SIGNALS}
     ended = threading.Event()
-    watch = threading.Thread(target=_watch_parent, args=(parent or os.getppid(), ended), daemon=True)
+    watch = threading.Thread(target=_watch_parent, args=(os.getppid(), ended), daemon=True)
     watch.start()
     try:
         yield

@@ -4,14 +4,13 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""What reaches the Kubernetes API: options that were given, or a token for the EKS cluster that renews itself."""
+"""Access to the Kubernetes API: options of the user, or a token for the EKS cluster that renews itself."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -19,16 +18,12 @@ from typing import Any, Protocol
 
 from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
-    LIFETIME,
     EksToken,
     TokenSource,
     regional_client,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
-    IDENTITY_VARIABLES,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
@@ -42,35 +37,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import AwsClients
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.process_environment import variables
 
 
 class Access(Protocol):
-    """How kubernetes.core's modules and its client reach the API. ``longest`` is for how many seconds at once.
-
-    ``arguments`` are options of the modules, and never hold a secret of ours: what a module is given is in a file, in its
-    result and on the screen.
-    """
+    """A way for the client of kubernetes.core to reach the API. ``arguments`` are options of its modules."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """Options of kubernetes.core's modules."""
-
-    @property
-    def longest(self) -> float:
-        """Seconds."""
+        """Options, without a secret of this collection."""
 
     def token(self, seconds: float, /) -> str | None:
-        """A bearer token that is good for so long; None where the options say who asks. Raises AwsError."""
-
-    def lent(self, seconds: float, /) -> contextlib.AbstractContextManager[None]:
-        """While it lasts, a module that starts here finds what it needs. Raises AwsError."""
+        """Return a bearer token that is valid for so long; None where the options identify the caller. Raises AwsError."""
 
 
 class GivenAccess:
-    """By the options of CONNECTION_SPEC that were given; what is left out is for kubernetes.core to find."""
-
-    longest = float("inf")
+    """Access by options of CONNECTION_SPEC; kubernetes.core finds the others."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -78,17 +59,9 @@ class GivenAccess:
     def token(self, _seconds: float, /) -> str | None:
         return None
 
-    def lent(self, _seconds: float, /) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext()
-
 
 class EksAccess:
-    """By endpoint and certificate authority that EKS tells, and a token for that cluster.
-
-    A module gets the token as a variable of its process, which no file, log or result shows.
-    """
-
-    longest = LIFETIME.total_seconds()
+    """Access by the endpoint and certificate authority of an EKS cluster, and a token for that cluster."""
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
         self.target, self._clients = target, clients
@@ -101,12 +74,6 @@ class EksAccess:
 
     def token(self, seconds: float, /) -> str | None:
         return self._source.token(seconds).text
-
-    @contextlib.contextmanager
-    def lent(self, seconds: float, /) -> Iterator[None]:
-        others: dict[str, str | None] = dict.fromkeys(IDENTITY_VARIABLES)
-        with variables({**others, "K8S_AUTH_API_KEY": self.token(seconds)}):
-            yield
 
     def caller_access(self) -> CallerAccess | None:
         """Who was not known to the API, and what EKS says of them."""

@@ -5,7 +5,7 @@
 # Note that all plugin_utils of this collection are private to it.
 
 
-"""The cluster as an action plugin reaches it: kubernetes.core's modules write, its client or modules read."""
+"""The connection of an action plugin to a cluster, by the options and module_defaults of its task."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Clock,
-    ClusterReader,
     Deadline,
     KubernetesCluster,
     PatientCluster,
@@ -42,6 +41,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
     read_caller,
     read_eks_target,
@@ -52,20 +52,19 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
+    MISSING,
+    ClientCluster,
+    Connection,
+    WriteOptions,
+    read_client_options,
+    read_write_options,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     Access,
     EksAccess,
     GivenAccess,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import (
-    HAS_CLIENT,
-    ClientReader,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_modules import (
-    LIST,
-    ModuleReader,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_writes import TaskCluster
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
     environment_of,
     with_defaults,
@@ -73,8 +72,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_actio
 
 # For what an interrupted run removes again.
 ENDING_SECONDS = 30.0
-# How many modules write at once, as each asks for one object after the other.
-WIDTH = 3
+APPLY, LIST = "kubernetes.core.k8s", "kubernetes.core.k8s_info"
 # What the role gives; what is left out is for kubernetes.core to find (K8S_AUTH_*, KUBECONFIG).
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # What a token for the EKS cluster is made with.
@@ -83,11 +81,9 @@ AWS_SPEC: dict[str, dict[str, Any]] = {
     # As they were given: they are read together, and empty text is none.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
-# Of kubernetes.core's modules, for those who set them with module_defaults.
-_CLIENT_OPTIONS = (
-    *("kubeconfig", "context", "host", "api_key", "username", "password", "validate_certs", "verify_ssl"),
-    *("ca_cert", "ssl_ca_cert", "client_cert", "cert_file", "client_key", "key_file", "proxy", "no_proxy"),
-    *("proxy_headers", "persist_config", "impersonate_user", "impersonate_groups"),
+ELSEWHERE = (
+    "this play has {how}, and the Kubernetes API is asked from the machine and by the user that run Ansible: set connection: "
+    "local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
 )
 
 
@@ -116,17 +112,6 @@ class BoundedEnding:
         self._write(visible(text))
 
 
-def reader_for(caller: ActionBase, access: Access, variables: Mapping[str, Any]) -> ClusterReader:
-    """Reads where modules would run: in this process when that is this machine, and it has the client."""
-    if not HAS_CLIENT or not runs_here(caller):
-        return ModuleReader(caller, access, variables)
-    options = with_defaults(caller, LIST, access.arguments)
-    options = {name: options[name] for name in _CLIENT_OPTIONS if options.get(name) is not None}
-    if isinstance(options.get("kubeconfig"), str):
-        options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
-    return ClientReader(options, access)
-
-
 def clock_of(deadline: Deadline | None) -> Clock:
     return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
 
@@ -139,9 +124,10 @@ def find_access(
     The token is made with credentials of ``account_id``, where one is given. Raises InputError, AnsibleError, and AwsError
     where EKS does not tell where the API of the cluster is.
     """
+    _require_local(caller)
     given = with_defaults(caller, LIST, _connection(options))
     names = [name for name, value in given.items() if value]
-    if not uses_eks_token(wanted, names, environment_of(caller), os.environ, runs_here(caller)):
+    if not uses_eks_token(wanted, names, environment_of(caller), os.environ):
         return GivenAccess(_connection(options))
     clients = clients_of_task(caller, _of_aws(options))
     if account_id:
@@ -162,22 +148,40 @@ def access_for(caller: ActionBase, target: EksTarget | None, options: Mapping[st
 def connect(
     caller: ActionBase,
     access: Access,
-    variables: Mapping[str, Any],
+    _variables: Mapping[str, Any],
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> PatientCluster:
-    """Raises AnsibleError for a kubeconfig that cannot be found."""
-    width = _width(variables) if runs_here(caller) else 1
-    reader = reader_for(caller, access, variables)
-    cluster: KubernetesCluster = TaskCluster(caller, access, variables, reader, force, width)
+    """Raises AnsibleError for a kubeconfig or a package that cannot be found, and InputError."""
+    if MISSING:
+        raise AnsibleError(MISSING)
+    _require_local(caller)
+    reads = _client_options(caller, LIST, access)
+    writes = _client_options(caller, APPLY, access)
+    reading = Connection(reads, access)
+    defaults = read_write_options(with_defaults(caller, APPLY, access.arguments))
+    options = WriteOptions(defaults, force, bool(caller._task.check_mode), bool(caller._task.diff))
+    writing = reading if writes == reads else Connection(writes, access)
+    cluster: KubernetesCluster = ClientCluster(reading, writing, options)
     if deadline:
         cluster = TimedCluster(cluster, deadline)
     return PatientCluster(cluster, clock_of(deadline))
 
 
-def _width(variables: Mapping[str, Any]) -> int:
-    """Hosts that are worked on at once share them: each is memory."""
-    return max(1, WIDTH // max(1, len(variables.get("ansible_play_batch") or ())))
+def _require_local(caller: ActionBase) -> None:
+    """Raise InputError where modules would run on another machine, or as another user."""
+    if runs_here(caller):
+        return
+    transport = str(caller._connection.transport)
+    how = "become: true" if transport == "local" else f"connection: {transport}"
+    raise InputError([ELSEWHERE.format(how=how)])
+
+
+def _client_options(caller: ActionBase, module: str, access: Access) -> dict[str, Any]:
+    options = read_client_options(with_defaults(caller, module, access.arguments))
+    if isinstance(options.get("kubeconfig"), str):
+        options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
+    return options
 
 
 def _connection(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
     installed_module,
     starts_here,
@@ -34,23 +33,13 @@ def run_action(
     name: str,
     arguments: Mapping[str, Any],
     variables: Mapping[str, Any],
-    seconds: float | None = None,
-    *,
-    dry: bool = False,
-    environment: Mapping[str, str] | None = None,
 ) -> Result:
-    """The result of an action, with the host, check mode and module_defaults of the calling task. With ``dry`` it is
-    run in check mode in any case. ``environment`` is added to that of the task; a command line shows it.
+    """The result of an action, with the host, check mode and module_defaults of the calling task.
 
-    An action that raises gives a failed result, as the task of its own that it stands for would. So does one that
-    takes longer than ``seconds``; its module may still go on.
+    An action that raises gives a failed result, as the task of its own that it stands for would.
     """
     task = caller._task.copy()
     task.action = name
-    if dry:
-        task.check_mode = True
-    if environment:
-        task.environment = [*(task.environment or ()), dict(environment)]
     task.args = with_defaults(caller, name, arguments)
     action = caller._shared_loader_obj.action_loader.get(
         name,
@@ -64,12 +53,9 @@ def run_action(
     if starts_here(action, variables):
         action._configure_module = partial(_configure_module, name, action._configure_module)
     try:
-        with alarm(seconds) if seconds else contextlib.nullcontext():
-            result: Result = action.run(task_vars=dict(variables))
+        result: Result = action.run(task_vars=dict(variables))
     except AnsibleError as error:
         return {"failed": True, "msg": str(error)}
-    except TimeoutError as error:
-        return {"failed": True, "msg": f"{name}: {error}"}
     return result
 
 

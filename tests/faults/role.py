@@ -1,30 +1,24 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A use of the role, task by task, in this process: its own action plugins, with the module of kubernetes.core in a
-fork instead of a Python of its own."""
+"""A use of the role, task by task, in this process, by its own action plugins."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
-import os
 import shutil
 import tempfile
-import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.module_utils.testing import patch_module_args
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.block import Block
 from ansible.playbook.play import Play
@@ -33,7 +27,6 @@ from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
 from ansible.template import Templar
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
-from ansible_collections.kubernetes.core.plugins.modules import k8s
 from ansible_collections.workload_identity.aws.plugins.action import (
     pod_identity_kubernetes,
     pod_identity_preflight,
@@ -52,11 +45,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    bounds,
-    kubernetes_client,
+    kubernetes,
     kubernetes_cluster,
-    kubernetes_modules,
-    kubernetes_writes,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
@@ -67,11 +57,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: between two parts of an answer, for a whole list, and for the module that writes."""
+    """Seconds: between two parts of an answer, and for a whole list or all requests of an object."""
 
     read: float = 65
     answer: float = 120
-    module: float = 180
 
 
 @dataclass(frozen=True)
@@ -106,11 +95,11 @@ class RestlessClock:
 
 @dataclass
 class Role:
-    """One account and one cluster. ``children`` are the modules that were given up and may still be at work."""
+    """One account and one cluster. ``given_up`` are threads with requests that nobody waits for any more."""
 
     account: Account
     kubeconfig: Path
-    children: list[int] = field(default_factory=list)
+    given_up: list[threading.Thread] = field(default_factory=list)
     _own: Path = field(default_factory=Path)
 
     def run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
@@ -119,12 +108,15 @@ class Role:
             # the next one is under way.
             self._own = Path(folder) / "kubeconfig"
             shutil.copy(self.kubeconfig, self._own)
-            return self._run(asked, workloads)
+            try:
+                return self._run(asked, workloads)
+            finally:
+                self.given_up += [thread for thread in threading.enumerate() if _serves_call(thread)]
 
     def wait(self) -> None:
         """Until what was given up has ended."""
-        while self.children:
-            os.waitpid(self.children.pop(), 0)
+        while self.given_up:
+            self.given_up.pop().join()
 
     def _run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
         more = {"purge": asked.purge, "state": asked.state, **({"owner": asked.owner} if asked.owner else {})}
@@ -188,80 +180,15 @@ class Role:
             mock.patch.object(constants, "DEFAULT_LOCAL_TMP", folder),
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes_writes, "run_module", self._run_module),
             mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
             # The client waits as long as Retry-After asks for.
             mock.patch.object(Retry, "sleep"),
-            mock.patch.object(kubernetes_modules, "MODULE_SECONDS", patience.module),
-            mock.patch.object(kubernetes_modules, "MANIFEST_SECONDS", 0),
-            mock.patch.object(kubernetes_client, "REQUEST_TIMEOUT", (10, patience.read)),
-            mock.patch.object(kubernetes_client, "LONGEST_CALL", patience.answer),
+            mock.patch.object(kubernetes, "REQUEST_TIMEOUT", (10, patience.read)),
+            mock.patch.object(kubernetes, "LONGEST_CALL", patience.answer),
         ):
             yield
 
-    def _run_module(
-        self,
-        _caller: object,
-        name: str,
-        arguments: Json,
-        _variables: object,
-        seconds: float,
-        *,
-        dry: bool = False,
-    ) -> Json:
-        """As plugin_utils.kubernetes_modules has it: the result, or why there is none."""
-        assert name == "kubernetes.core.k8s", name
-        arguments = {**arguments, "_ansible_check_mode": dry}
-        reading, writing = os.pipe()
-        with warnings.catch_warnings():
-            # The threads of reads that were given up do nothing that the child needs.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            os.close(reading)
-            _answer(writing, arguments)
-        os.close(writing)
-        try:
-            with os.fdopen(reading, "rb") as stream, bounds.alarm(seconds):
-                text = stream.read()
-        except TimeoutError as error:
-            self.children.append(child)
-            return {"failed": True, "msg": f"{name}: {error}"}
-        os.waitpid(child, 0)
-        result: Json = json.loads(text)
-        return result
 
-
-def _answer(pipe: int, arguments: Json) -> None:
-    """The module's work, in a process of its own."""
-    try:
-        # Who gave it up listens no more.
-        with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "wb") as stream:
-            stream.write(_result_of(arguments).encode())
-    finally:
-        # Whatever happens: what comes after the fork is the parent's.
-        os._exit(0)
-
-
-def _result_of(arguments: Json) -> str:
-    """What the module prints; where it ends by an error and has no result, what Ansible makes of that."""
-    shown, trace = io.StringIO(), io.StringIO()
-    core_client._pool.clear()
-    with contextlib.ExitStack() as stack:
-        stack.push(_traced(trace))
-        stack.enter_context(contextlib.redirect_stdout(shown))
-        stack.enter_context(patch_module_args(arguments))
-        k8s.main()
-    lines = shown.getvalue().strip().splitlines()
-    failure = {"failed": True, "msg": "MODULE FAILURE", "module_stderr": trace.getvalue()}
-    return lines[-1] if lines else json.dumps(failure)
-
-
-def _traced(stream: io.StringIO) -> Callable[[object, BaseException | None, TracebackType | None], bool]:
-    """Keeps how the module ended, which is by SystemExit as a rule."""
-
-    def ended(_kind: object, error: BaseException | None, _where: TracebackType | None) -> bool:
-        stream.write("".join(traceback.format_exception(error)) if error else "")
-        return True
-
-    return ended
+def _serves_call(thread: threading.Thread) -> bool:
+    """Return whether a thread was started by ``within`` or ``each_within`` of plugin_utils.bounds."""
+    return thread.name.endswith(("(run)", "(serve)"))

@@ -36,9 +36,9 @@ from ansible_collections.workload_identity.aws.tests.findings.cluster import TOK
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig
 
-# The answer of a stalled request begins after so many seconds; the client and the module are given up before.
+# The answer of a stalled request begins after so many seconds; it is given up before.
 STALL_SECONDS = 2.5
-IMPATIENT = Patience(read=0.4, answer=1.5, module=1.2)
+IMPATIENT = Patience(read=0.4, answer=1.5)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PARTS = 4 if THOROUGH else 1
 ALIKE = 6
@@ -193,7 +193,7 @@ def test_a_disturbed_use_of_the_role_loses_nothing(
 
 def writes(usual: Mapping[str, UsualRole], how: signal.Signals) -> list[tuple[str, str]]:
     """Tasks and the kinds of request in them that are no reads. The short form takes each kind in one of the tasks;
-    SIGTERM and SIGINT share them, as nobody listens to either."""
+    SIGTERM and SIGINT share them, as they are handled alike."""
     found = [
         (name, operation)
         for name, normal in usual.items()
@@ -213,8 +213,7 @@ def test_a_killed_use_of_the_role_is_completed_by_the_next(
     usual: Mapping[str, UsualRole],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A signal once Kubernetes has done what it was asked for, and before it answers. The module of kubernetes.core is a
-    process of its own."""
+    """A signal once Kubernetes has done what it was asked for, and before it answers."""
     user, kube = role
     counts: Counter[str] = Counter()
     for name, operation in writes(usual, how):

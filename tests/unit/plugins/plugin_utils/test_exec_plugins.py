@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kubeconfig's exec plugin that hangs is ended and named, in the client and in modules of kubernetes.core."""
+"""A kubeconfig's exec plugin that hangs is ended and named."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -28,8 +27,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins
     bound_plugins,
     bounded_plugin,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import installed_module
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_client import ClientReader
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
+    ClientCluster,
+    Connection,
+    WriteOptions,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
 from kubernetes.config import kube_config
 
 # Seconds in which something has to become true.
@@ -81,7 +84,8 @@ def kubeconfig(folder: Path, script: str, **user: Any) -> str:
 
 
 def error_of(path: str) -> ApiError:
-    listing = ClientReader({"kubeconfig": path, "context": "blue"}).list_objects(Query("v1", "Pod"))
+    connection = Connection({"kubeconfig": path, "context": "blue"}, GivenAccess({}))
+    listing = ClientCluster(connection, connection, WriteOptions()).list_objects(Query("v1", "Pod"))
     assert listing.error is not None
     return listing.error
 
@@ -99,13 +103,6 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it never came to that"
         time.sleep(0.02)
-
-
-def module_text(name: str, arguments: dict[str, Any]) -> bytes:
-    """What Ansible hands to Python for a module that starts where it is installed."""
-    prepared = installed_module(name, arguments, sys.executable)
-    text: bytes = prepared[2] if len(prepared) == 4 else prepared[0].b_module_data
-    return text
 
 
 def processes_of(folder: Path) -> list[int]:
@@ -192,22 +189,3 @@ def test_a_plugin_ends_with_a_signal_to_the_script(tmp_path: Path, number: int) 
     started.send_signal(number)
     assert started.wait(LONG) == 128 + number
     until(lambda: not any(map(is_running, processes)))
-
-
-def test_a_module_of_kubernetes_core_names_a_plugin_that_fails(tmp_path: Path) -> None:
-    arguments = {
-        "kubeconfig": kubeconfig(tmp_path, FAILS),
-        "context": "blue",
-        "kind": "Pod",
-        "api_version": "v1",
-    }
-    done = subprocess.run(
-        [sys.executable],
-        input=module_text("kubernetes.core.k8s_info", arguments),
-        env={**os.environ, "PYTHONPATH": ""},
-        check=False,
-        capture_output=True,
-        timeout=LONG,
-    )
-    message = json.loads(done.stdout)["msg"]
-    assert f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials" in message

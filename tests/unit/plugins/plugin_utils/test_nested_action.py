@@ -141,14 +141,3 @@ def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch
     thread.join()
     assert [str(error) for error in errors] == ["only the main thread sets variables of the process"]
     assert os.environ["FIRST"] == "of the shell"
-
-
-def test_a_module_gets_variables_beside_those_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    caller = caller_of(monkeypatch)
-    caller._task.environment = [{"TMPDIR": "/of/the/task", "A": "b"}]
-    tasks: list[Any] = []
-    monkeypatch.setattr(Apply, "run", lambda self, **_more: tasks.append(self._task) or {})
-    found = {"ansible_python_interpreter": sys.executable}
-    run_action(caller, APPLY, {}, found, environment={"TMPDIR": "/of/the/caller"})
-    assert tasks[0].environment == [{"TMPDIR": "/of/the/task", "A": "b"}, {"TMPDIR": "/of/the/caller"}]
-    assert caller._task.environment == [{"TMPDIR": "/of/the/task", "A": "b"}]

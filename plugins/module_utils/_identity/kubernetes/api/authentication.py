@@ -36,27 +36,18 @@ def uses_eks_token(
     options: Collection[str],
     task_variables: Mapping[str, str],
     process_variables: Mapping[str, str],
-    runs_here: bool,
 ) -> bool:
     """Whether a token for the EKS cluster is used. Raises InputError where it is wanted and cannot be.
 
     ``options`` are those of kubernetes.core that have a value, as options of the role or by module_defaults;
-    ``task_variables`` the environment of the task, and ``process_variables`` that of Ansible. ``runs_here`` says that
-    modules run on this machine as this user.
+    ``task_variables`` the environment of the task, and ``process_variables`` that of Ansible.
     """
     given = [name for name in IDENTITY_OPTIONS if name in options]
     in_task = [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
     if wanted == "auto":
-        return runs_here and not (given or in_task or any(map(process_variables.get, IDENTITY_VARIABLES)))
+        return not (given or in_task or any(map(process_variables.get, IDENTITY_VARIABLES)))
     if wanted == "kubeconfig":
         return False
-    if not runs_here:
-        raise InputError(
-            [
-                "pod_identity_kube_auth: eks needs connection: local without become, as the token is made on the machine "
-                "that runs Ansible, with its AWS credentials"
-            ]
-        )
     if given or in_task:
         also = " and ".join([*given, *in_task])
         raise InputError([f"pod_identity_kube_auth: eks and {also} are both given; leave one of them out"])

@@ -18,26 +18,23 @@ NONE: Mapping[str, str] = {}
 
 
 @pytest.mark.parametrize(
-    ("wanted", "options", "task", "process", "here", "eks"),
+    ("wanted", "options", "task", "process", "eks"),
     [
-        pytest.param("auto", (), NONE, NONE, True, True, id="nothing is given"),
-        pytest.param(
-            "auto", ("proxy", "ca_cert"), NONE, NONE, True, True, id="what says neither where nor who"
-        ),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_PROXY": "http://proxy"}, True, True, id="a proxy"),
-        pytest.param("auto", (), NONE, {"KUBECONFIG": ""}, True, True, id="an empty variable"),
-        pytest.param("auto", (), NONE, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True, True, id="in a Pod"),
-        pytest.param("auto", ("kubeconfig",), NONE, NONE, True, False, id="a kubeconfig"),
-        pytest.param("auto", ("context",), NONE, NONE, True, False, id="a context"),
-        pytest.param("auto", ("host", "api_key"), NONE, NONE, True, False, id="module_defaults"),
-        pytest.param("auto", (), NONE, {"KUBECONFIG": "/k"}, True, False, id="KUBECONFIG"),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, True, False, id="of kubernetes.core"),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_HOST": "h"}, True, False, id="AWX's credential"),
-        pytest.param("auto", (), NONE, {"K8S_AUTH_CERT_FILE": "/c"}, True, False, id="a certificate"),
-        pytest.param("auto", (), {"K8S_AUTH_CONTEXT": "c"}, NONE, True, False, id="the task's environment"),
-        pytest.param("auto", (), NONE, NONE, False, False, id="modules run elsewhere"),
-        pytest.param("eks", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, True, True, id="eks beside a variable"),
-        pytest.param("kubeconfig", (), NONE, NONE, True, False, id="what kubernetes.core finds"),
+        pytest.param("auto", (), NONE, NONE, True, id="nothing is given"),
+        pytest.param("auto", ("proxy", "ca_cert"), NONE, NONE, True, id="what says neither where nor who"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_PROXY": "http://proxy"}, True, id="a proxy"),
+        pytest.param("auto", (), NONE, {"KUBECONFIG": ""}, True, id="an empty variable"),
+        pytest.param("auto", (), NONE, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, True, id="in a Pod"),
+        pytest.param("auto", ("kubeconfig",), NONE, NONE, False, id="a kubeconfig"),
+        pytest.param("auto", ("context",), NONE, NONE, False, id="a context"),
+        pytest.param("auto", ("host", "api_key"), NONE, NONE, False, id="module_defaults"),
+        pytest.param("auto", (), NONE, {"KUBECONFIG": "/k"}, False, id="KUBECONFIG"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, False, id="of kubernetes.core"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_HOST": "h"}, False, id="AWX's credential"),
+        pytest.param("auto", (), NONE, {"K8S_AUTH_CERT_FILE": "/c"}, False, id="a certificate"),
+        pytest.param("auto", (), {"K8S_AUTH_CONTEXT": "c"}, NONE, False, id="the task's environment"),
+        pytest.param("eks", (), NONE, {"K8S_AUTH_KUBECONFIG": "/k"}, True, id="eks beside a variable"),
+        pytest.param("kubeconfig", (), NONE, NONE, False, id="what kubernetes.core finds"),
     ],
 )
 def test_what_is_given_counts_and_what_is_only_found_does_not(
@@ -45,33 +42,24 @@ def test_what_is_given_counts_and_what_is_only_found_does_not(
     options: Collection[str],
     task: Mapping[str, str],
     process: Mapping[str, str],
-    here: bool,
     eks: bool,
 ) -> None:
-    assert uses_eks_token(wanted, options, task, process, here) is eks
+    assert uses_eks_token(wanted, options, task, process) is eks
 
 
 @pytest.mark.parametrize(
-    ("options", "task", "here", "problem"),
+    ("options", "task", "problem"),
     [
-        (
-            (),
-            NONE,
-            False,
-            "pod_identity_kube_auth: eks needs connection: local without become, as the token is made on the machine that "
-            "runs Ansible, with its AWS credentials",
-        ),
         (
             ("context", "kubeconfig"),
             {"K8S_AUTH_HOST": "h"},
-            True,
             "pod_identity_kube_auth: eks and kubeconfig and context and K8S_AUTH_HOST are both given; leave one of them out",
         ),
     ],
 )
 def test_a_token_that_cannot_be_used_is_refused(
-    options: Collection[str], task: Mapping[str, str], here: bool, problem: str
+    options: Collection[str], task: Mapping[str, str], problem: str
 ) -> None:
     with pytest.raises(InputError) as error:
-        uses_eks_token("eks", options, task, NONE, here)
+        uses_eks_token("eks", options, task, NONE)
     assert error.value.problems == (problem,)

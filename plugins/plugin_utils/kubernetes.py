@@ -1,0 +1,454 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The Kubernetes API, asked in the process of the task by the client and the service layer of kubernetes.core."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.module_utils.basic import missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_writes import (
+    shown_diff,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+    IDENTITY_OPTIONS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Query,
+    Trial,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
+    FIELD_MANAGER,
+    Object,
+    mapping_of,
+    member,
+    objects_of,
+    text_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    ApiServer,
+    digests_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+    sentence,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
+    each_within,
+    within,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    Access,
+    no_token_message,
+)
+
+MISSING = ""
+try:
+    from kubernetes.client.exceptions import ApiException
+    from kubernetes.config import ConfigException, load_incluster_config
+    from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
+    from urllib3.exceptions import HTTPError, InsecureRequestWarning
+    from yaml import YAMLError
+except ImportError:
+    MISSING = missing_required_lib("kubernetes")
+else:
+    try:
+        from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.exceptions import CoreException
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.runner import perform_action
+        from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
+        from ansible_collections.kubernetes.core.plugins.modules.k8s import argspec
+    except ImportError as error:
+        MISSING = f"the collection kubernetes.core cannot be used: {error}"
+    else:
+        # Faults of a kubeconfig, a connection or an answer.
+        FAULTS: tuple[type[Exception], ...] = (
+            CoreException,
+            ConfigException,
+            HTTPError,
+            OSError,
+            ResourceNotFoundError,
+            ResourceNotUniqueError,
+            ValueError,
+            YAMLError,
+        )
+
+
+# Seconds to connect, and between two pieces of an answer: an API server itself gives up after 60.
+REQUEST_TIMEOUT = (10, 65)
+# Seconds for a whole list, or for all requests of one object, discovery and the client's own retries among them.
+LONGEST_CALL = 120.0
+# Requests that are under way at once.
+AT_ONCE = 8
+# Seconds for all dry runs of a call together.
+LONGEST_TRIALS = 180.0
+# Seconds that writes under way have to end in when the task is interrupted.
+GRACE = 5.0
+DESCRIPTION = "description of its resources"
+NOT_BEGUN = "not begun, as another part of the work ended early: {cause}"
+
+
+class Connection:
+    """A client of kubernetes.core, made with the first use.
+
+    ``options`` are those of the modules of kubernetes.core; the client looks in variables of the process for the others.
+    ``access`` gives the token where the options do not identify the caller.
+    """
+
+    def __init__(self, options: Mapping[str, Any], access: Access) -> None:
+        self._options, self._access = options, access
+        self._client: Any = None
+
+    def client(self) -> Any:
+        if self._client is None:
+            token = self.token()
+            if token is None:
+                client = get_api_client(**{**_named_kubeconfig(), **self._options})
+            else:
+                # Empty options keep the client from looking in variables of the process.
+                unnamed = dict.fromkeys(IDENTITY_OPTIONS, "")
+                client = get_api_client(**{**unnamed, **self._options, "api_key": token})
+                # The client calls it before each request.
+                client.configuration.refresh_api_key_hook = self._renew
+            _limit_requests(client)
+            self._client = client
+        return self._client
+
+    def token(self) -> str | None:
+        """Return a token that is valid for as long as a call may take. Raises CoreException."""
+        try:
+            return self._access.token(LONGEST_CALL)
+        except AwsError as error:
+            raise CoreException(no_token_message(error)) from error
+
+    def _renew(self, configuration: Any) -> None:
+        configuration.api_key["authorization"] = f"Bearer {self.token()}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """``defaults`` are the module_defaults of kubernetes.core.k8s. With ``force`` fields of other field managers are taken
+    over."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    force: bool = False
+    check_mode: bool = False
+    diff: bool = False
+
+
+class ClientCluster:
+    """The cluster of a task. ``reads`` and ``writes`` are the same connection unless module_defaults differ."""
+
+    def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
+        self._reads, self._writes, self._options = reads, writes, options
+        # The client takes the description of an API from a file of a known name in the folder for temporary files, whoever
+        # wrote it.
+        tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
+        bound_plugins()
+        # The role reports it once, in a sentence; the client would warn with every request.
+        warnings.simplefilter("ignore", InsecureRequestWarning)
+
+    def list_objects(self, query: Query) -> Listing:
+        try:
+            return _listing_of(within(LONGEST_CALL, partial(self._ask, query)), query.kind)
+        except (ApiException, *FAULTS) as error:
+            return Listing(error=_error_of(error))
+
+    def _ask(self, query: Query) -> bytes:
+        client, resource = _resource_of(self._reads, query.kind, query.api_version)
+        response = client.get(
+            resource,
+            namespace=query.namespace or None,
+            label_selector=",".join(query.label_selectors),
+            field_selector=",".join(query.field_selectors),
+            # Thousands of objects are not to be wrapped one by one.
+            serialize=False,
+        )
+        return bytes(response.data)
+
+    def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
+        end = time.monotonic() + LONGEST_TRIALS
+        try:
+            client, pods = within(LONGEST_TRIALS, partial(_resource_of, self._reads, "Pod", "v1"))
+            try_pod = partial(_try_pod, client, pods)
+            return each_within(end - time.monotonic(), try_pod, manifests, AT_ONCE)
+        except (ApiException, *FAULTS) as error:
+            return [Trial(error=_error_of(error))] * len(manifests)
+
+    def read_version(self) -> Object:
+        try:
+            with _expecting(DESCRIPTION):
+                return within(
+                    LONGEST_CALL, lambda: mapping_of(self._reads.client().client.version.get("kubernetes"))
+                )
+        except (ApiException, *FAULTS):
+            return {}
+
+    def read_server(self) -> ApiServer:
+        try:
+            with _expecting(DESCRIPTION):
+                settings = within(LONGEST_CALL, self._reads.client).configuration
+            authorities = (
+                Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
+            )
+        except (ApiException, *FAULTS):
+            return ApiServer()
+        return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
+
+    def apply(self, manifests: Sequence[Object]) -> Written:
+        """Apply service accounts, which other field managers write as well, on the server's side, and create other objects."""
+        shared = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
+        others = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
+        apply = {
+            "apply": True,
+            "server_side_apply": {
+                "field_manager": FIELD_MANAGER,
+                "force_conflicts": self._options.force,
+            },
+        }
+        written = Written()
+        # Namespaces first, as service accounts go into them.
+        for places, arguments in ((others, {}), (shared, apply)):
+            if places and written.error is None:
+                done = self._write([manifests[index] for index in places], state="present", **arguments)
+                refused = {places[index]: reason for index, reason in done.refused.items()}
+                written = Written(
+                    written.changed or done.changed,
+                    dict(sorted({**written.refused, **refused}.items())),
+                    done.error,
+                    [*written.diffs, *done.diffs],
+                )
+        return written
+
+    def patch(self, manifests: Sequence[Object]) -> Written:
+        return self._write(manifests, state="patched")
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
+
+    def _write(self, manifests: Sequence[Object], **arguments: Any) -> Written:
+        """Write each object by itself, several at once. After one without an answer no more are begun; where none has an
+        answer, the first cause is the error of the whole."""
+        if not manifests:
+            return Written()
+        kinds = {(text_of(item["kind"]), text_of(item["apiVersion"])) for item in manifests}
+        try:
+            service = within(LONGEST_CALL, partial(self._service, kinds, arguments))
+        except (ApiException, *FAULTS) as error:
+            return Written(error=_error_of(error))
+        writer = _Writer(service, self._writes.token)
+        outcomes = each_within(LONGEST_CALL * len(manifests), writer.write, manifests, AT_ONCE, GRACE)
+        cause = writer.cause
+        if cause and all(outcome.is_lost for outcome in outcomes):
+            return Written(error=cause)
+        return Written(
+            any(outcome.changed for outcome in outcomes),
+            {index: outcome.error for index, outcome in enumerate(outcomes) if outcome.error},
+            diffs=[outcome.diff for outcome in outcomes if outcome.diff],
+        )
+
+    def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
+        """Return the service layer with its client, after the API has described each of ``kinds``: the threads of the writes
+        would each ask for the description."""
+        for kind, api_version in kinds:
+            _resource_of(self._writes, kind, api_version)
+        # Reads are never dry runs, and their client may be the same.
+        client = copy.copy(self._writes.client())
+        client.dry_run = self._options.check_mode
+        options = {**self._options.defaults, **arguments}
+        return K8sService(client, _Module(options, self._options.check_mode, self._options.diff))
+
+
+class _Module:
+    """The parts of a module that the service layer of kubernetes.core uses."""
+
+    def __init__(self, params: Mapping[str, Any], check_mode: bool, diff: bool) -> None:
+        self.params, self.check_mode, self._diff = dict(params), check_mode, diff
+
+    def warn(self, *_texts: Any, **_more: Any) -> None:
+        """Drop a warning: the findings of the role are about the objects as they are read back."""
+
+    deprecate = warn
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """The result of one write. ``is_lost`` where nothing is known of it, or it was not begun."""
+
+    changed: bool = False
+    error: ApiError | None = None
+    diff: Object | None = None
+    is_lost: bool = False
+
+
+class _Writer:
+    """Writes objects until one has no answer, which is then the ``cause``. Shared by threads.
+
+    ``ready`` raises CoreException where there are no credentials for another request.
+    """
+
+    def __init__(self, service: Any, ready: Callable[[], object]) -> None:
+        self._service, self._ready = service, ready
+        self.cause: ApiError | None = None
+
+    def write(self, manifest: Object) -> _Outcome:
+        if self.cause:
+            text = NOT_BEGUN.format(cause=sentence(self.cause.text))
+            return _Outcome(error=ApiError(0, text), is_lost=True)
+        try:
+            self._ready()
+        except CoreException as error:
+            return self._stop(error)
+        definition = copy.deepcopy(dict(manifest))
+        perform = partial(perform_action, self._service, definition, self._service.module.params)
+        try:
+            with _expecting(text_of(definition["kind"])):
+                result = within(LONGEST_CALL, perform)
+        except TimeoutError as error:
+            return self._stop(error)
+        except Exception as error:  # noqa: BLE001 - as the runner of kubernetes.core: the other objects go on
+            return _Outcome(error=_error_of(error))
+        return _Outcome(
+            bool(result.get("changed")), diff=shown_diff(mapping_of(result.get("diff")), manifest)
+        )
+
+    def _stop(self, error: Exception) -> _Outcome:
+        found = _error_of(error)
+        self.cause = self.cause or found
+        return _Outcome(error=found, is_lost=True)
+
+
+def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a connection among those of a module of kubernetes.core. Raises InputError."""
+    names = {alias for name, option in AUTH_ARG_SPEC.items() for alias in (name, *option.get("aliases", ()))}
+    found = _validated({name: value for name, value in options.items() if name in names})
+    return {name: found[name] for name in AUTH_ARG_SPEC if found.get(name) is not None}
+
+
+def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the other options, of kubernetes.core.k8s. Raises InputError."""
+    return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
+
+
+def _validated(options: Mapping[str, Any]) -> dict[str, Any]:
+    checked = ArgumentSpecValidator(argspec()).validate(dict(options))
+    if checked.error_messages:
+        raise InputError([f"module_defaults of kubernetes.core: {text}" for text in checked.error_messages])
+    return dict(checked.validated_parameters)
+
+
+def _limit_requests(client: Any) -> None:
+    """Give each request a time limit: the service layer of kubernetes.core sets none."""
+    api = client.client.client
+    call_api = api.call_api
+
+    def call_within_limit(*arguments: Any, _request_timeout: Any = None, **more: Any) -> Any:
+        return call_api(*arguments, _request_timeout=_request_timeout or REQUEST_TIMEOUT, **more)
+
+    api.call_api = call_within_limit
+
+
+def _resource_of(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
+    """Return a client, and the resource as the API describes it."""
+    with _expecting(DESCRIPTION):
+        client = connection.client()
+        return client, client.resource(kind, api_version)
+
+
+def _named_kubeconfig() -> dict[str, str]:
+    """Return the option for the file in KUBECONFIG, where kubernetes.core's modules would use that file. Its client reads the
+    variable when it is imported, before the task has its environment."""
+    file = os.environ.get("KUBECONFIG")
+    if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
+        return {}
+    with contextlib.suppress(ConfigException):
+        load_incluster_config()
+        return {}
+    return {"kubeconfig": file}
+
+
+def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
+    try:
+        response = client.create(
+            pods,
+            dict(manifest),
+            namespace=text_of(member(manifest, "metadata").get("namespace")),
+            dry_run="All",
+            serialize=False,
+            # A connection of its own: behind the endpoint are several API servers, and each connection leads to one.
+            header_params={"Connection": "close"},
+        )
+        pod = mapping_of(json.loads(response.data))
+    except (ApiException, *FAULTS) as error:
+        return Trial(error=_error_of(error))
+    if pod.get("kind") != "Pod":
+        return Trial(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
+    return Trial(pod)
+
+
+@contextlib.contextmanager
+def _expecting(what: str) -> Iterator[None]:
+    """Raise ValueError where the client looks for members of an object in a web page."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"what answered 200 is not the Kubernetes API: no {what}") from error
+
+
+def _listing_of(answer: bytes, kind: str) -> Listing:
+    """A proxy may answer a page of its own with 200; that is no empty list."""
+    try:
+        items = mapping_of(json.loads(answer)).get("items")
+    except ValueError:
+        items = None
+    if not isinstance(items, list):
+        return Listing(error=ApiError(0, f"what answered 200 is not the Kubernetes API: no list of {kind}"))
+    return Listing(objects_of(items))
+
+
+def _error_of(error: Exception) -> ApiError:
+    """Return the answer of the API without the headers around it, else the fault of the client."""
+    answer = error if isinstance(error, ApiException) else error.__cause__
+    if isinstance(answer, ApiException):
+        return _answered(answer)
+    if isinstance(error, YAMLError):
+        return ApiError(0, visible_sentence(f"Invalid kube-config file: {' '.join(str(error).split())}"))
+    return parse_api_error(str(error))
+
+
+def _answered(error: ApiException) -> ApiError:
+    body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
+    parsed = parse_api_error(body or str(error.reason or ""))
+    header = str((error.headers or {}).get("Retry-After") or "")
+    return replace(
+        parsed,
+        status=int(error.status or 0),
+        retry_after=int(header) if header.isdecimal() else parsed.retry_after,
+    )

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results of kubernetes.core.k8s_info that a user gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
+    given_listings,
+    listing_of,
+)
+
+ITEM = {"metadata": {"name": "x"}}
+DENIED = """Failed to create object: b'{"message":"forbidden: no","reason":"Forbidden","code":403}'"""
+
+
+@pytest.mark.parametrize(
+    ("result", "listing"),
+    [
+        ({"resources": [ITEM], "api_found": True}, Listing([ITEM])),
+        ({"resources": []}, Listing([])),
+        (
+            {"resources": [], "api_found": False, "msg": "Failed to find API"},
+            Listing(error=ApiError(0, "Failed to find API")),
+        ),
+        ({"failed": True, "msg": DENIED}, Listing(error=ApiError(403, "forbidden: no"))),
+        (
+            {"failed": True, "msg": "MODULE FAILURE", "module_stderr": "Traceback\nOSError: no route"},
+            Listing(error=ApiError(0, "OSError: no route")),
+        ),
+    ],
+)
+def test_lists(result: dict[str, Any], listing: Listing) -> None:
+    assert listing_of(result) == listing
+
+
+def test_reads_that_a_user_gives() -> None:
+    results: dict[str, Any] = {
+        "pods": {"resources": [ITEM]},
+        "agents": {"changed": False, "skipped": True},
+        "nodes": {},
+        "replica_sets": {"failed": False, "msg": DENIED},
+    }
+    assert given_listings(results) == {
+        "pods": Listing([ITEM]),
+        "replica_sets": Listing(error=ApiError(403, "forbidden: no")),
+    }

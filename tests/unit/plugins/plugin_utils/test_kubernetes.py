@@ -1,0 +1,675 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Requests to Kubernetes in the process of the task: one connection, every error named, writes object by object."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible import constants
+from ansible_collections.kubernetes.core.plugins.module_utils.client import discovery
+from ansible_collections.kubernetes.core.plugins.module_utils.client.discovery import LazyDiscoverer
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    ApiError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Query,
+    Trial,
+    Written,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    ErrorKind,
+    InputError,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from kubernetes.client import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
+from kubernetes.dynamic.resource import ResourceInstance
+
+# Seconds that nobody waits for.
+LONG = 60
+QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
+ITEM = {"metadata": {"name": "x"}}
+
+
+class FakeClient:
+    """``answer`` is a body, or what is raised."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[dict[str, Any]] = []
+        self.configuration = SimpleNamespace(host="https://kube", ssl_ca_cert=None, verify_ssl=True)
+        self.client = SimpleNamespace(
+            version={"kubernetes": {"gitVersion": "v1.33.0"}}, client=SimpleNamespace(call_api=None)
+        )
+
+    def resource(self, kind: str, api_version: str) -> str:
+        return f"{api_version} {kind}"
+
+    def create(self, resource: str, definition: Any, **parameters: Any) -> Any:
+        return self.get(resource, definition=definition, **parameters)
+
+    def get(self, resource: str, **parameters: Any) -> Any:
+        self.asked.append({"resource": resource, **parameters})
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        data = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
+        return SimpleNamespace(data=data)
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of this run of Ansible, and a process without a kubeconfig."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def cluster_of(
+    options: dict[str, Any], access: Any = None, writing: kubernetes.WriteOptions | None = None
+) -> kubernetes.ClientCluster:
+    connection = kubernetes.Connection(options, access or GivenAccess({}))
+    return kubernetes.ClientCluster(connection, connection, writing or kubernetes.WriteOptions())
+
+
+def reader_of(
+    answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> tuple[kubernetes.ClientCluster, FakeClient, list[Any]]:
+    client, made = FakeClient(answer), []
+
+    def connect(**options: Any) -> FakeClient:
+        made.append(options)
+        return client
+
+    monkeypatch.setattr(kubernetes, "get_api_client", connect)
+    return cluster_of({"context": "blue"}), client, made
+
+
+def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """Any user can write a file of that name into the folder that the machine has for temporary files."""
+    reader_of({"items": []}, monkeypatch)
+    discoverer: Any = object.__new__(LazyDiscoverer)
+    monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
+    configuration = SimpleNamespace(host="https://kube")
+    discovery.Discoverer.__init__(discoverer, SimpleNamespace(configuration=configuration), None)
+    assert Path(discoverer._Discoverer__cache_file).parent == folder
+
+
+def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, made = reader_of({"items": [ITEM]}, monkeypatch)
+    assert [reader.list_objects(QUERY), reader.list_objects(QUERY)] == [Listing([ITEM])] * 2
+    assert reader.read_version() == {"gitVersion": "v1.33.0"}
+    assert made == [{"context": "blue"}]
+    assert client.asked[0] == {
+        "resource": "v1 Pod",
+        "namespace": "shop",
+        "label_selector": "a=b,c",
+        "field_selector": "status.phase!=Failed",
+        "serialize": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({"KUBECONFIG": "/of/the/task"}, {"context": "blue", "kubeconfig": "/of/the/task"}),
+        # The modules of kubernetes.core would use the other file.
+        ({"KUBECONFIG": "/of/the/task", "K8S_AUTH_KUBECONFIG": "/other"}, {"context": "blue"}),
+        ({}, {"context": "blue"}),
+    ],
+)
+def test_the_kubeconfig_of_the_task_s_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], options: dict[str, str]
+) -> None:
+    """The Kubernetes client reads KUBECONFIG when it is imported, before a task has its environment."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing([])
+    assert made == [options]
+
+
+def test_a_pod_of_the_cluster_is_what_kubernetes_core_finds_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/of/the/task")
+    monkeypatch.setattr(kubernetes, "load_incluster_config", lambda: None)
+    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing([])
+    assert made == [{"context": "blue"}]
+
+
+def refusal(body: str | bytes, status: int = 403) -> ApiException:
+    error = ApiException(status=status, reason="Forbidden")
+    error.body = body
+    return error
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (refusal('{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (refusal(b'{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (refusal(""), ApiError(403, "Forbidden")),
+        (ResourceNotFoundError("No matches found"), ApiError(0, "No matches found")),
+        (ConnectionRefusedError("Connection refused"), ApiError(0, "Connection refused")),
+        (ValueError("no JSON"), ApiError(0, "no JSON")),
+    ],
+)
+def test_what_goes_wrong_is_the_listings_error(
+    monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
+) -> None:
+    reader, _client, _made = reader_of(raised, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=error)
+
+
+POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}
+
+
+def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, made = reader_of({**POD, "spec": {}}, monkeypatch)
+    assert reader.try_pods([POD, POD]) == [Trial({**POD, "spec": {}})] * 2
+    assert len(made) == 1
+    assert (
+        client.asked
+        == [
+            {
+                "resource": "v1 Pod",
+                "definition": POD,
+                "namespace": "shop",
+                "dry_run": "All",
+                "serialize": False,
+                "header_params": {"Connection": "close"},
+            }
+        ]
+        * 2
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal('{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
+        (ConnectionRefusedError("Connection refused"), ApiError(0, "Connection refused")),
+        ({"items": []}, ApiError(0, "what answered is not the Kubernetes API: no Pod")),
+    ],
+)
+def test_a_pod_that_could_not_be_tried_has_the_reason(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError
+) -> None:
+    reader, _client, _made = reader_of(answer, monkeypatch)
+    assert reader.try_pods([POD]) == [Trial(error=error)]
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
+
+
+def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, client, _made = reader_of({}, monkeypatch)
+    assert reader.read_server() == ApiServer("https://kube")
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    client.configuration = SimpleNamespace(
+        host="https://kube", ssl_ca_cert=str(tmp_path / "ca.pem"), verify_ssl=False
+    )
+    digest = hashlib.sha256(b"CERT").hexdigest()
+    assert reader.read_server() == ApiServer("https://kube", frozenset({digest}), False)
+    client.configuration.ssl_ca_cert = str(tmp_path / "gone.pem")
+    assert reader.read_server() == ApiServer()
+
+
+@pytest.mark.parametrize("answer", [b"<html>login</html>", b"", b"[]", b"{}", b'{"items": {}}'])
+def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    reader, _client, _made = reader_of(answer, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(
+        error=ApiError(0, "what answered 200 is not the Kubernetes API: no list of Pod")
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError("'str' object has no attribute 'groups'"), TypeError(), KeyError()]
+)
+def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    reader, _client, _made = reader_of({"items": []}, monkeypatch)
+
+    def connect(**_options: Any) -> FakeClient:
+        raise error
+
+    monkeypatch.setattr(kubernetes, "get_api_client", connect)
+    text = "what answered 200 is not the Kubernetes API: no description of its resources"
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, text))
+    assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
+
+
+def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, client, _made = reader_of({"items": []}, monkeypatch)
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(LONG))
+    began = time.monotonic()
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete answer within 0.2 seconds"))
+    assert time.monotonic() - began < LONG
+
+
+def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ApiException(status=429, reason="Too Many Requests")
+    error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
+    reader, _client, _made = reader_of(error, monkeypatch)
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))
+
+
+class Renewing:
+    """An access with a token of its own for each time that it is asked."""
+
+    arguments: dict[str, Any] = {}
+
+    def __init__(self, error: AwsError | None = None) -> None:
+        self.error = error
+        self.asked = 0
+
+    def token(self, seconds: float) -> str:
+        assert seconds == kubernetes.LONGEST_CALL
+        if self.error:
+            raise self.error
+        self.asked += 1
+        return f"token-{self.asked}"
+
+
+def test_the_client_asks_for_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the configuration of the Kubernetes client itself, which sends what its hook has set."""
+    client = FakeClient({"items": []})
+    client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
+    made: list[dict[str, Any]] = []
+
+    def connect(**options: Any) -> FakeClient:
+        made.append(options)
+        client.configuration.api_key = {"authorization": f"Bearer {options['api_key']}"}
+        return client
+
+    monkeypatch.setattr(kubernetes, "get_api_client", connect)
+    reader = cluster_of({"host": "https://eks"}, Renewing())
+    assert reader.list_objects(QUERY) == Listing([])
+    [first, second] = (
+        next(iter(client.configuration.auth_settings().values()))["value"]  # type: ignore[attr-defined]
+        for _ in range(2)
+    )
+    [options] = made
+    assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
+    # So that no variable of the process says who asks.
+    assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
+    assert set(options.values()) == {""}
+    assert (first, second) == ("Bearer token-2", "Bearer token-3")
+
+
+DENIED = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
+
+
+def test_without_credentials_the_api_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes, "get_api_client", pytest.fail)
+    reader = cluster_of({}, Renewing(DENIED))
+    assert reader.list_objects(QUERY) == Listing(
+        error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.")
+    )
+
+
+def test_no_variable_of_the_process_identifies_the_caller_beside_a_token(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the configuration that kubernetes.core makes of the options."""
+    for name in ("USERNAME", "PASSWORD", "CLIENT_CERT", "CLIENT_KEY", "KUBECONFIG", "API_KEY", "HOST"):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", "of the shell")
+    found: list[Any] = []
+
+    def connect(configuration: Any, **_headers: Any) -> Any:
+        found.append(configuration)
+        return SimpleNamespace(client=SimpleNamespace(call_api=None))
+
+    monkeypatch.setattr(core_client, "create_api_client", connect)
+    reader = cluster_of({"host": "https://eks"}, Renewing())
+    assert reader.read_server() == ApiServer("https://eks", frozenset(), True)
+    [configuration] = found
+    assert configuration.api_key == {"authorization": "Bearer token-1"}
+    assert not any((configuration.username, configuration.cert_file, configuration.key_file))
+
+
+HANGING = """
+import sys, threading, time
+from types import SimpleNamespace
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes as module
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_access as module_access
+
+module.LONGEST_TRIALS = 0.5
+module.get_api_client = lambda **_options: SimpleNamespace(
+    resource=lambda *_: None,
+    create=lambda *_, **__: time.sleep(60),
+    client=SimpleNamespace(client=SimpleNamespace(call_api=None)),
+)
+connection = module.Connection({}, module_access.GivenAccess({}))
+[trial] = module.ClientCluster(connection, connection, module.WriteOptions()).try_pods([{"metadata": {}}])
+print(trial.error.text)
+"""
+
+
+def test_dry_runs_that_were_given_up_do_not_keep_the_process() -> None:
+    """The threads of a pool would: Python waits for them at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
+    )
+    assert done.stdout.startswith("no complete answer within 0.")
+
+
+def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service layer of kubernetes.core gives none."""
+    cluster, client, _made = reader_of({"items": []}, monkeypatch)
+    asked: list[Any] = []
+    client.client.client.call_api = lambda *arguments, **more: asked.append((arguments, more))
+    assert cluster.list_objects(QUERY) == Listing([])
+    client.client.client.call_api("GET", "/api", _request_timeout=None)
+    client.client.client.call_api("GET", "/api", _request_timeout=3)
+    assert asked == [
+        (("GET", "/api"), {"_request_timeout": (10, 65)}),
+        (("GET", "/api"), {"_request_timeout": 3}),
+    ]
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
+CONFLICT = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
+Answer = Callable[[str], Any]
+
+
+def account(number: int, **metadata: Any) -> dict[str, Any]:
+    named = {"namespace": "shop", "name": f"a{number}", **metadata}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named}
+
+
+def accounts(count: int) -> list[dict[str, Any]]:
+    return [account(number) for number in range(count)]
+
+
+class Store:
+    """A client whose API has ``objects`` by name. ``answer`` is called with each write, like "apply a1", and may raise."""
+
+    def __init__(self, *objects: Mapping[str, Any], answer: Answer = lambda _write: None) -> None:
+        self.objects = {str(item["metadata"]["name"]): dict(item) for item in objects}
+        self.answer = answer
+        self.dry_run = False
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.configuration = SimpleNamespace()
+        self.client = SimpleNamespace(client=SimpleNamespace(call_api=None))
+
+    @property
+    def writes(self) -> list[str]:
+        return [write for write, _parameters in self.asked]
+
+    def resource(self, kind: str, api_version: str) -> Any:
+        return SimpleNamespace(kind=kind, group_version=api_version)
+
+    def get(self, _resource: Any, name: str, **_where: Any) -> Any:
+        if name not in self.objects:
+            raise NotFoundError(ApiException(status=404))
+        return ResourceInstance(None, self.objects[name])
+
+    def apply(self, _resource: Any, definition: Any, namespace: str, **parameters: Any) -> Any:
+        return self._write("apply", definition, {"namespace": namespace, **parameters})
+
+    def create(self, _resource: Any, definition: Any, **parameters: Any) -> Any:
+        return self._write("create", definition, parameters)
+
+    def patch(self, _resource: Any, definition: Any, **parameters: Any) -> Any:
+        return self._write("patch", definition, parameters)
+
+    def delete(self, _resource: Any, name: str, **parameters: Any) -> Any:
+        return self._write("delete", self.objects[name], parameters)
+
+    def _write(self, verb: str, item: Any, parameters: dict[str, Any]) -> Any:
+        write = f"{verb} {item['metadata']['name']}"
+        # The newest kubernetes.core asks for the answer as it is, the oldest for an object.
+        parameters.pop("serialize", None)
+        self.asked.append((write, {**parameters, "dry run": self.dry_run}))
+        self.answer(write)
+        return SimpleNamespace(data=json.dumps(item).encode(), headers={}, to_dict=lambda: dict(item))
+
+
+def store_cluster(
+    monkeypatch: pytest.MonkeyPatch, store: Store, access: Any = None, **options: Any
+) -> kubernetes.ClientCluster:
+    found = {"defaults": kubernetes.read_write_options({}), "diff": True, **options}
+    # The service layer gets a copy, for which dry runs are set.
+    monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
+    monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
+    return cluster_of({}, access, kubernetes.WriteOptions(**found))
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_service_accounts_are_applied_on_the_server_under_one_name(
+    monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    store = Store(account(0))
+    labelled = account(0, labels={"team": "shop"})
+    written = store_cluster(monkeypatch, store, force=force).apply([labelled])
+    assert store.asked == [
+        (
+            "apply a0",
+            {
+                "namespace": "shop",
+                "server_side": True,
+                "field_manager": "workload-identity",
+                "force_conflicts": force,
+                "dry run": False,
+            },
+        )
+    ]
+    [diff] = written.diffs
+    assert (written.changed, diff["after_header"]) == (True, "ServiceAccount shop/a0")
+    shown = [json.loads(str(diff[side])) for side in ("before", "after")]
+    assert shown == [{"metadata": {}}, {"metadata": {"labels": {"team": "shop"}}}]
+
+
+def test_an_object_that_is_as_wanted_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(account(0))
+    assert store_cluster(monkeypatch, store).apply([account(0)]) == Written(False, {}, diffs=[])
+
+
+def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(write: str) -> None:
+        if write == "apply a1":
+            raise refusal(json.dumps({"message": CONFLICT, "code": 409}), 409)
+
+    store = Store(answer=refuse)
+    written = store_cluster(monkeypatch, store).apply([account(0), NAMESPACE, account(1)])
+    assert (store.writes[0], sorted(store.writes[1:])) == ("create shop", ["apply a0", "apply a1"])
+    # By its place among all manifests.
+    assert (written.changed, written.refused) == (True, {2: ApiError(409, CONFLICT)})
+    assert [diff["after_header"] for diff in written.diffs] == ["ServiceAccount shop/a0"]
+
+
+def test_without_a_connection_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    def connect(**options: Any) -> None:
+        made.append(options)
+        raise ConnectionRefusedError("no route")
+
+    monkeypatch.setattr(kubernetes, "get_api_client", connect)
+    written = cluster_of({}).apply([NAMESPACE, account(0)])
+    assert (written, len(made)) == (Written(error=ApiError(0, "no route"), diffs=[]), 1)
+
+
+def test_a_job_is_created_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    cluster = store_cluster(monkeypatch, store)
+    assert cluster.apply([JOB]).changed
+    assert not cluster.patch([JOB]).changed
+    assert not cluster.remove([JOB]).changed
+    store.objects["proof"] = JOB
+    cluster.patch([JOB])
+    assert cluster.remove([JOB]).changed
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    strategic = "application/strategic-merge-patch+json"
+    assert store.asked == [
+        ("create proof", {"namespace": "shop", "dry run": False}),
+        (
+            "patch proof",
+            {"name": "proof", "namespace": "shop", "content_type": strategic, "dry run": False},
+        ),
+        ("delete proof", {"namespace": "shop", "body": body, "dry run": False}),
+    ]
+
+
+def test_in_check_mode_writes_are_dry_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    cluster = store_cluster(monkeypatch, store, check_mode=True)
+    assert cluster.apply([account(0)]).changed
+    assert [parameters["dry run"] for _write, parameters in store.asked] == [True]
+
+
+def test_diffs_are_made_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = store_cluster(monkeypatch, Store(), diff=False)
+    assert cluster.apply([account(0)]) == Written(True, {}, diffs=[])
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (("Too many requests, please try again later.\n", 429, "2"), (429, "Too many requests", 2)),
+        (('{"message":"busy","code":503}', 503, ""), (503, "busy", 0)),
+        (("<html>no upstream</html>", 502, ""), (502, "<html>no upstream</html>", 0)),
+    ],
+)
+def test_a_refusal_is_what_the_api_answered(
+    monkeypatch: pytest.MonkeyPatch, raised: tuple[str, int, str], error: tuple[int, str, int]
+) -> None:
+    body, status, after = raised
+
+    def refuse(_write: str) -> None:
+        answer = refusal(body, status)
+        answer.headers = {"Retry-After": after}
+        raise answer
+
+    refused = store_cluster(monkeypatch, Store(answer=refuse)).apply([account(0)]).refused[0]
+    assert (refused.status, refused.retry_after) == (error[0], error[2])
+    assert refused.text.startswith(error[1])
+
+
+def test_an_object_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client makes text of a web page, and goes on."""
+    store = Store()
+    monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
+    text = "what answered 200 is not the Kubernetes API: no ServiceAccount"
+    assert store_cluster(monkeypatch, store).apply(accounts(2)) == Written(
+        False, {0: ApiError(0, text), 1: ApiError(0, text)}, diffs=[]
+    )
+
+
+def hang(*names: str) -> Answer:
+    def wait(write: str) -> None:
+        if write.split()[1] in names:
+            threading.Event().wait(LONG)
+
+    return wait
+
+
+def test_an_object_without_an_answer_is_named_and_no_more_are_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.5)
+    monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
+    store = Store(answer=hang("a1"))
+    written = store_cluster(monkeypatch, store).apply(accounts(4))
+    lost = "no complete answer within 0.5 seconds"
+    waiting = ApiError(0, f"not begun, as another part of the work ended early: {lost}.")
+    assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
+    assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
+    assert store.writes == ["apply a0", "apply a1"]
+
+
+def test_where_no_object_has_an_answer_the_cause_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
+    monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
+    store = Store(answer=hang("a0", "a1"))
+    written = store_cluster(monkeypatch, store).apply(accounts(5))
+    assert written == Written(error=ApiError(0, "no complete answer within 0.2 seconds"), diffs=[])
+    assert sorted(store.writes) == ["apply a0", "apply a1"]
+
+
+def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = Renewing()
+    store = Store(answer=lambda _write: setattr(access, "error", DENIED))
+    monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
+    written = store_cluster(monkeypatch, store, access).apply(accounts(3))
+    text = "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
+    assert written.refused == {
+        1: ApiError(0, text),
+        2: ApiError(0, f"not begun, as another part of the work ended early: {text}"),
+    }
+    again = store_cluster(monkeypatch, store, access).apply(accounts(3))
+    assert (again, store.writes) == (Written(error=ApiError(0, text), diffs=[]), ["apply a0"])
+
+
+def test_several_objects_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each waits for seven others that are under way."""
+    barrier = threading.Barrier(8)
+    store = Store(answer=lambda _write: barrier.wait(LONG))
+    written = store_cluster(monkeypatch, store).apply(accounts(16))
+    assert (written.refused, len(written.diffs)) == ({}, 16)
+    assert [diff["after_header"] for diff in written.diffs] == [
+        f"ServiceAccount shop/a{number}" for number in range(16)
+    ]
+
+
+def test_an_interruption_waits_for_the_writes_under_way_and_begins_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[str] = []
+
+    def work(write: str) -> None:
+        time.sleep(0.5)
+        ended.append(write)
+
+    store = Store(answer=work)
+    cluster = store_cluster(monkeypatch, store)
+    with contextlib.suppress(TimeoutError), alarm(0.2):
+        cluster.apply(accounts(20))
+        pytest.fail("it was not interrupted")
+    assert sorted(ended) == sorted(store.writes) == sorted(f"apply a{number}" for number in range(8))
+
+
+def test_a_connection_has_its_options_of_module_defaults_with_their_types() -> None:
+    given = {"kubeconfig": "/k", "verify_ssl": "no", "ca_cert": "/ca", "wait": True, "namespace": "x"}
+    assert kubernetes.read_client_options(given) == {
+        "kubeconfig": "/k",
+        "validate_certs": False,
+        "ca_cert": "/ca",
+    }
+    options = kubernetes.read_write_options(given)
+    assert (options["wait"], options["wait_timeout"], options["hidden_fields"]) == (True, 120, None)
+    assert not {"kubeconfig", "validate_certs"} & options.keys()
+
+
+def test_module_defaults_that_kubernetes_core_does_not_know_are_refused() -> None:
+    with pytest.raises(InputError) as error:
+        kubernetes.read_write_options({"waits": True})
+    assert error.value.problems[0].startswith(
+        "module_defaults of kubernetes.core: waits. Supported parameters"
+    )
