@@ -45,8 +45,8 @@ _OF_THE_SERVER = frozenset({"creationTimestamp", "generation", "managedFields", 
 
 
 def shown_diff(diff: Object, manifest: Object) -> Object | None:
-    """The ``diff`` of a module of kubernetes.core for what was written as ``manifest``, with a head that names it; None where
-    nothing that anybody asked for differs."""
+    """Return the ``diff`` of kubernetes.core for a ``manifest`` with a head that names it; None where no field differs that a
+    user can set."""
     before, after = (_text(mapping_of(diff.get(side))) for side in ("before", "after"))
     if before == after:
         return None
