@@ -18,9 +18,9 @@ from support import COLLECTIONS, ROOT, Sandbox, environment, run
 EXAMPLE = "examples/guide.yml"
 # The modules that each starts, every one a process of its own.
 PLAYBOOKS = {
-    "site": ["eks_pod_identity", "k8s"],
+    "site": ["eks_pod_identity"],
     "verify": ["eks_pod_identity_info"],
-    "teardown": ["eks_pod_identity", "k8s"],
+    "teardown": ["eks_pod_identity"],
 }
 MOST_TASKS = 8
 # Bytes of what Ansible runs of ours: it packs nothing where it runs itself.

@@ -191,7 +191,7 @@ def test_a_fleet_of_assumed_roles_and_tokens_leaves_no_secret_anywhere(jobs: Job
     for part in (
         "ansible.log",
         "/job_events/",
-        "AnsiballZ_k8s.py",
+        "AnsiballZ_eks_pod_identity_fleet.py",
         f"reports/{HOSTS[0]}.json",
         f"reports/{HOSTS[1]}.xml",
         "/loud/junit/",
