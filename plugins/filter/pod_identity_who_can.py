@@ -17,7 +17,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.holders import holders_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
+    holders_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
 )

@@ -346,7 +346,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
     find_left_behind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
@@ -386,8 +386,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     notes_of_new_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
+    consider_age,
+    verify,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
     lint_workloads,
 )

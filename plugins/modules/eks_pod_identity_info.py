@@ -358,7 +358,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_failure,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
     find_left_behind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
@@ -379,8 +379,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
+    consider_age,
     verify,
     workloads_of,
 )

@@ -50,7 +50,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
     find_left_behind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads: only what is ours, and nothing that is still used. Pure."""
+"""Plan the removal of workloads: only resources that are managed here and unused. Pure."""
 
 from __future__ import annotations
 
@@ -19,27 +19,37 @@ from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
-from ..model.shared import (
-    SharedRole,
-    granted_workloads,
-    read_failure,
-    shared_policies,
-    shared_roles,
-)
+from ..model.shared import SharedRole, granted_workloads, read_failure, shared_policies, shared_roles
 from ..model.targets import Target, association_target, policy_target, role_target
-from . import retained, roles, trust
 from .associations import addon_owned, delete_association
-from .attachment_records import outdated_records, record_key, recorded_clusters
-from .completion import without_failed
-from .problems import owned_by_another
+from .attachments import detach_policy, outdated_records, record_key, recorded_clusters
+from .present import without_failed
+from .problems import (
+    cluster_missing,
+    grant_stays,
+    of_another_owner,
+    owned_by_another,
+    perhaps_used,
+    policy_not_made_here,
+    role_holds,
+    role_not_made_here,
+    statement_stays,
+    stays_attached,
+    stays_for_users,
+    stays_without_record,
+    still_used,
+    usage_unknown,
+)
+from .roles import update_trust
+from .trust import foreign_principals, granted_elsewhere, may_let_in, still_granted, tied_to, without
 
 # Whether a policy that nothing needs any more may go.
 MayPurge = Callable[[ObservedPolicy], bool]
 
-ASSOCIATION_STAGE = 1
-DETACHMENT_STAGE = 2
-ROLE_STAGE = 3
-POLICY_STAGE = 4
+ASSOCIATION_REMOVAL = 1
+DETACHMENT = 2
+ROLE_REMOVAL = 3
+POLICY_REMOVAL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ class _Removal:
         going = self.going.intersection(keys)
         deletions = {association_target(key) for key in going}
         first = [
-            replace(change, stage=ASSOCIATION_STAGE, needs=change.needs - deletions) for change in changes
+            replace(change, stage=ASSOCIATION_REMOVAL, needs=change.needs - deletions) for change in changes
         ]
         for key in going:
             self.before.setdefault(key, set()).update(change.target for change in first)
@@ -95,7 +105,7 @@ class _Removal:
         needs = self.before.get(change.workloads[0]) if change.target.resource == "association" else None
         if needs is None:
             return change
-        return replace(change, stage=DETACHMENT_STAGE, needs=change.needs | needs)
+        return replace(change, stage=DETACHMENT, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
@@ -121,7 +131,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
     )
     for cluster in observed.clusters.among(listed).members.values():
         if not cluster.status:
-            draft.findings.append(retained.cluster_missing(cluster))
+            draft.findings.append(cluster_missing(cluster))
     for shared in shared_roles(observed.account, desired.workloads):
         if failure := unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
@@ -192,7 +202,7 @@ def _plan_associations(
                 )
             )
         else:
-            draft.changes.append(delete_association(ASSOCIATION_STAGE, association))
+            draft.changes.append(delete_association(ASSOCIATION_REMOVAL, association))
             going.append(workload.key)
     return going
 
@@ -202,25 +212,23 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     if _is_of_another(removal.options, role.tags):
         target, owner = role_target(role.name), removal.options.owner
         if not shared.spec.existing:
-            draft.findings.append(retained.of_another_owner(target, role.tags, owner, shared.keys))
+            draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
             return
         # Nobody names what a purge takes; whoever removes a workload names its role.
         if removal.purges:
             if _lets_in(removal, shared, role):
-                draft.findings.append(retained.grant_stays(role, owner, shared.keys))
+                draft.findings.append(grant_stays(role, owner, shared.keys))
             return
     part = Draft()
     if not role.owned and not shared.spec.existing:
-        part.findings.append(retained.role_not_made_here(role, shared.keys))
+        part.findings.append(role_not_made_here(role, shared.keys))
     users = _users(removal, shared, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
     if users and role.owned and not shared.spec.existing:
-        part.findings.append(retained.still_used("role", role.arn, shared.keys, users))
+        part.findings.append(still_used("role", role.arn, shared.keys, users))
     if unsure:
-        part.findings.append(
-            retained.perhaps_used(removal.observed.clusters.among(shared.keys), role, shared.keys)
-        )
+        part.findings.append(perhaps_used(removal.observed.clusters.among(shared.keys), role, shared.keys))
     elif not users:
         _plan_detachments(part, removal, shared, role, deleted)
     if shared.spec.existing or not role.owned:
@@ -230,7 +238,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     else:
         _plan_trust(part, removal, shared, role)
     if part.changes and removal.unread:
-        draft.failures.append(retained.usage_unknown(removal.unread[0], shared, role))
+        draft.failures.append(usage_unknown(removal.unread[0], shared, role))
         return
     for change in part.changes:
         target = change.target
@@ -248,7 +256,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
 
 def _lets_in(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
     """Whether a trust policy grants the role to what is removed."""
-    return trust.without(removal.clusters(shared), role.trust, removal.listed, frozenset()) is not None
+    return without(removal.clusters(shared), role.trust, removal.listed, frozenset()) is not None
 
 
 def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
@@ -262,7 +270,7 @@ def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[st
     return [
         *here,
         *_unread_users(removal, shared, role),
-        *trust.granted_elsewhere(removal.clusters(shared), role.trust),
+        *granted_elsewhere(removal.clusters(shared), role.trust),
     ]
 
 
@@ -274,7 +282,7 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
     return [
         f"workloads of cluster {name}, which was not read"
         for name in sorted(removal.observed.unread_clusters)
-        if name in asking or trust.may_let_in(name.rpartition("/")[2], role.trust)
+        if name in asking or may_let_in(name.rpartition("/")[2], role.trust)
     ]
 
 
@@ -282,14 +290,14 @@ def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
     """Whom else the trust policy of a role of ours lets in, by statements that nobody asked us for."""
     if not role.owned or shared.spec.existing:
         return []
-    return trust.foreign_principals(role.trust, shared.spec.trust_policy)
+    return foreign_principals(role.trust, shared.spec.trust_policy)
 
 
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
     """Whether others may use the role who cannot be seen from this cluster."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
-    return not trust.tied_to(removal.clusters(shared), role.trust)
+    return not tied_to(removal.clusters(shared), role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
@@ -299,7 +307,7 @@ def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     foreign = [arn for arn in role.attached if not _may_detach(removal, shared, role, arn)]
     kept = [*role.inline, *foreign, *role.instance_profiles]
     if kept:
-        draft.findings.append(retained.role_holds(role, shared.keys, kept))
+        draft.findings.append(role_holds(role, shared.keys, kept))
         return False
     return True
 
@@ -310,7 +318,7 @@ def _plan_detachments(
     for arn in role.attached:
         if deleted or _is_attached_here(removal, shared, role, arn):
             needs = _associations(removal, shared)
-            change = roles.detach(DETACHMENT_STAGE, role.name, arn, shared.keys, needs)
+            change = detach_policy(DETACHMENT, role.name, arn, shared.keys, needs)
             draft.changes.append(replace(change, requires_unused=not shared.spec.existing))
 
 
@@ -345,7 +353,7 @@ def _note_attached(
         policy = removal.observed.policies.get(arn)
         if policy is None or not policy.owned:
             if arn in role.attached and shared.spec.existing:
-                draft.findings.append(retained.stays_attached(role, keys[0], arn))
+                draft.findings.append(stays_attached(role, keys[0], arn))
             continue
         if not users:
             removal.unlisted.setdefault(arn, []).append((role, keys, sorted(own)))
@@ -354,10 +362,10 @@ def _note_attached(
         recorded = recorded_clusters(policy.tags or {}, role)
         others = [*users, *(f"workloads of cluster {cluster}" for cluster in sorted(recorded - own))]
         if others:
-            draft.findings.append(retained.stays_for_users(role, keys[0], arn, others))
+            draft.findings.append(stays_for_users(role, keys[0], arn, others))
         elif not recorded:
             tag = record_key(role.name, removal.observed.cluster_of(keys[0]).arn)
-            draft.findings.append(retained.stays_without_record(role, keys[0], arn, tag))
+            draft.findings.append(stays_without_record(role, keys[0], arn, tag))
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
@@ -369,7 +377,7 @@ def _plan_records(draft: Draft, removal: _Removal) -> None:
         if policy is None or not may_change(present, removal.options.owner, removal.options.adopt):
             continue
         if policy_target(arn) not in deleted:
-            change = outdated_records(POLICY_STAGE, draft.changes, policy, users)
+            change = outdated_records(POLICY_REMOVAL, draft.changes, policy, users)
             draft.changes += [change] if change is not None else []
 
 
@@ -379,21 +387,21 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
     staying = frozenset(
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
-    narrowed = trust.without(clusters, role.trust, removal.removed - staying, staying)
+    narrowed = without(clusters, role.trust, removal.removed - staying, staying)
     closes = role.owned and (removal.purges or not shared.spec.existing)
     if narrowed is not None and closes:
         narrowed = closed(narrowed, next(iter(clusters.members.values())).arn)
     if narrowed is not None and narrowed.get("Statement"):
         needs = _associations(removal, shared)
-        change = roles.update_trust(role, narrowed, shared.keys, needs)
+        change = update_trust(role, narrowed, shared.keys, needs)
         if change is not None:
             unassociated = removal.unassociated & granted_workloads(clusters, role.trust)
-            change = replace(change, stage=DETACHMENT_STAGE, unassociated=unassociated)
+            change = replace(change, stage=DETACHMENT, unassociated=unassociated)
             draft.changes.append(change)
     elif shared.spec.extend_trust and (
-        narrowed is not None or trust.still_granted(clusters, role.trust, removal.listed)
+        narrowed is not None or still_granted(clusters, role.trust, removal.listed)
     ):
-        draft.findings.append(retained.statement_stays(role, shared.keys))
+        draft.findings.append(statement_stays(role, shared.keys))
 
 
 def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
@@ -423,7 +431,7 @@ def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Obse
     needs = _associations(removal, shared) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
     return Change(
-        ROLE_STAGE,
+        ROLE_REMOVAL,
         role_target(role.name),
         "delete",
         shared.keys,
@@ -443,16 +451,16 @@ def _plan_policy(
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
-        draft.findings.append(retained.policy_not_made_here(policy, users))
+        draft.findings.append(policy_not_made_here(policy, users))
         return
     present = policy.tags or {}
     if _is_of_another(options, present):
         target = policy_target(policy.arn)
-        draft.findings.append(retained.of_another_owner(target, present, options.owner, users))
+        draft.findings.append(of_another_owner(target, present, options.owner, users))
         return
     others = [entity for entity in policy.attached_to if entity not in freed]
     if others:
-        draft.findings.append(retained.still_used("policy", policy.arn, users, others))
+        draft.findings.append(still_used("policy", policy.arn, users, others))
         return
     identity = {"PolicyArn": policy.arn}
     calls = [
@@ -464,5 +472,5 @@ def _plan_policy(
     needs = frozenset(change for changes in freed.values() for change in changes)
     before = {"arn": policy.arn, "tags": dict(policy.tags or {})}
     draft.changes.append(
-        Change(POLICY_STAGE, policy_target(policy.arn), "delete", users, before, None, tuple(calls), needs)
+        Change(POLICY_REMOVAL, policy_target(policy.arn), "delete", users, before, None, tuple(calls), needs)
     )

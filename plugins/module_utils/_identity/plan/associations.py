@@ -6,8 +6,7 @@
 
 """Plan pod identity associations. Pure.
 
-Source: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation,
-DeletePodIdentityAssociation, TagResource.
+Source: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation, DeletePodIdentityAssociation, TagResource.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Failure, Target, association_target
 from .problems import association_not_owned, owned_by_another
 
-STAGE = Stage.ASSOCIATION
+ASSOCIATION_STAGE = Stage.ASSOCIATION
 _ALL = 25
 
 
@@ -361,7 +360,7 @@ def _change(
     calls: tuple[Call, ...],
 ) -> Change:
     return Change(
-        STAGE,
+        ASSOCIATION_STAGE,
         association_target(wanted.key),
         action,
         (wanted.key,),

@@ -34,9 +34,8 @@ from ..model.desired import Options
 from ..model.errors import listed
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, Reach, age_of
 from ..model.shared import SharedRole
-from .outside_users import describe_failures, describe_grant
-from .trust import is_allow, widened
-from .trust_usability import subject_of
+from .outside_users import describe_grant, describe_unread_users
+from .trust import is_allow, subject_of, widened
 
 _SHOWN = 5
 # IAM and EKS may have clocks that differ, and answers give whole seconds.
@@ -188,7 +187,7 @@ def narrow_trust(
     narrowing = _Narrowing(observed, options, shared, role, trust, outside)
     reaches = sorted(narrowing.reaches)
     unread = tuple(reach for reach in reaches if not observed.has_read_outside(reach))
-    failed = describe_failures(observed, reaches)
+    failed = describe_unread_users(observed, reaches)
     if shared.spec.trust_policy is not None:
         return Narrowed(trust, unread=unread, lost=(*_names(narrowing.lost_users(trust)), *failed))
     wide = widened(role.trust, trust)

@@ -4,20 +4,24 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan permissions policies. Pure.
+"""Plan permissions policies; compare documents statement by statement. Pure.
 
 Source: iam CreatePolicy, CreatePolicyVersion (at most five versions), TagPolicy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
+from typing import TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.evaluation.rules import Request, Rule, rules_of
 from ..._policy.language.canonical import same_meaning
-from ..._policy.language.document import policy_size, to_json
+from ..._policy.language.context import Context
+from ..._policy.language.document import PolicyError, parse_policy, policy_size, to_json
 from ..model.changes import (
     Call,
     Change,
@@ -36,14 +40,158 @@ from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, is_aws_managed, is_of_another, lacks_owner, may_change
 from ..model.observed import ObservedPolicy, PolicyVersion
 from ..model.targets import Failure, Step, policy_target, request_failure
-from . import retained
-from .attachment_records import further_records, record_further
-from .document_steps import allows_more, denies_more, gives, steps
-from .policy_users import PolicyUsers
-from .problems import TAKE_BACK, UNMARKED, owned_by_another
+from .attachments import further_records, record_further
+from .outside_users import PolicyUsers
+from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 
-STAGE = Stage.POLICY
-TAKING_STAGE = Stage.TAKE
+RawStatement: TypeAlias = Mapping[str, object]
+# What may grow in a statement without anything being lost.
+_LISTS = ("Action", "Resource")
+# Of actions with resources that are compared by their wildcards; above it by their text.
+_MOST_PAIRS = 4096
+
+
+def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Whether the wanted document allows something that the present one does not, as far as statements tell."""
+    return allows_more(present, wanted) or denies_more(present=wanted, wanted=present)
+
+
+def allows_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Return whether an Allow of the wanted document is not covered by the present one, whatever is denied."""
+    return any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
+
+
+def denies_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Return whether the wanted document has a Deny that the present one does not have."""
+    return any(statement not in _denies(present) for statement in _denies(wanted))
+
+
+def denies(document: Mapping[str, object]) -> bool:
+    """Return whether a document denies something."""
+    return bool(_denies(document))
+
+
+def only_denies(document: Mapping[str, object]) -> bool:
+    """Return whether a document allows nothing and denies something."""
+    return bool(_denies(document)) and not _allows(document)
+
+
+def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Whether the wanted document lacks something that the present one allows."""
+    return gives(present=wanted, wanted=present)
+
+
+def steps(
+    present: Mapping[str, object], wanted: Mapping[str, object]
+) -> list[tuple[Step, Mapping[str, object]]]:
+    """Return the documents on the way to the wanted one, the last of which it is: first all that either denies, then all that
+    either allows, then no more than the wanted one allows, and at the end no more than it denies. Where policy variables mean
+    something else in the two documents, there is one step.
+    """
+    if present.get("Version") != wanted.get("Version"):
+        return [("", wanted)]
+    allowed = _allows(wanted)
+    sids = {statement.get("Sid") for statement in _statements(wanted)} - {None}
+    kept_allows = [
+        _without_sid(statement, sids) for statement in _allows(present) if not _is_covered(statement, allowed)
+    ]
+    kept_denies = [
+        _without_sid(statement, sids) for statement in _denies(present) if statement not in _denies(wanted)
+    ]
+    new_denies = [statement for statement in _denies(wanted) if statement not in _denies(present)]
+    own = {statement.get("Sid") for statement in new_denies} - {None}
+    restricted = [_without_sid(statement, own) for statement in _statements(present)]
+    documents: list[tuple[Step, Mapping[str, object]]] = []
+    if denies_more(present, wanted):
+        documents.append(("restricts", {**wanted, "Statement": [*restricted, *new_denies]}))
+    if allows_more(present, wanted):
+        documents.append(
+            ("", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_allows, *kept_denies]})
+        )
+    if allows_more(present=wanted, wanted=present):
+        documents.append(("takes", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_denies]}))
+    if denies_more(present=wanted, wanted=present):
+        documents.append(("lifts", wanted))
+    if not documents:
+        return [("", wanted)]
+    last, _document = documents[-1]
+    return [*documents[:-1], (last, wanted)]
+
+
+def _statements(document: Mapping[str, object]) -> list[RawStatement]:
+    statements = document.get("Statement", [])
+    listed = statements if isinstance(statements, list) else [statements]
+    return [statement for statement in listed if isinstance(statement, Mapping)]
+
+
+def _allows(document: Mapping[str, object]) -> list[RawStatement]:
+    return [statement for statement in _statements(document) if statement.get("Effect") == "Allow"]
+
+
+def _denies(document: Mapping[str, object]) -> list[RawStatement]:
+    return [statement for statement in _statements(document) if statement.get("Effect") != "Allow"]
+
+
+def _is_covered(statement: RawStatement, others: Iterable[RawStatement]) -> bool:
+    """Whether one of the others is the same, or the same with more actions or resources."""
+    return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in others)
+
+
+def _rest(statement: RawStatement) -> dict[str, object]:
+    return {name: value for name, value in statement.items() if name not in (*_LISTS, "Sid")}
+
+
+def _is_within(statement: RawStatement, other: RawStatement) -> bool:
+    as_text = all(
+        (name in statement) == (name in other) and _listed(statement, name) <= _listed(other, name)
+        for name in _LISTS
+    )
+    return as_text or _is_within_wildcards(statement, other)
+
+
+def _is_within_wildcards(statement: RawStatement, other: RawStatement) -> bool:
+    """Whether the other one's wildcards cover each action on each resource: ``sqs:*`` covers ``sqs:SendMessage``."""
+    if any(name not in each for name in _LISTS for each in (statement, other)):
+        return False
+    actions, resources = (_listed(statement, name) for name in _LISTS)
+    if len(actions) * len(resources) > _MOST_PAIRS or any("${" in resource for resource in resources):
+        return False
+    try:
+        [rule] = rules_of(parse_policy({"Version": "2012-10-17", "Statement": [_plain(other)]}))
+    except PolicyError:
+        return False
+    everywhere = "*" in _listed(other, "Resource")
+    return all(
+        _covers(rule, action, resource, everywhere) for action, resource in product(actions, resources)
+    )
+
+
+def _plain(statement: RawStatement) -> dict[str, object]:
+    return {"Effect": "Allow", **{name: statement[name] for name in _LISTS}}
+
+
+def _covers(rule: Rule, action: str, resource: str, everywhere: bool) -> bool:
+    request = Request(action, resource)
+    if not rule.means_action(request):
+        return False
+    # "*" asks a rule for what has no resource; here it stands for every one.
+    return everywhere if resource == "*" else rule.means_resource(request, Context()) is True
+
+
+def _listed(statement: RawStatement, name: str) -> set[str]:
+    value = statement.get(name, [])
+    return set(map(str, value)) if isinstance(value, list) else {str(value)}
+
+
+def _without_sid(statement: RawStatement, taken: set[object]) -> RawStatement:
+    """IAM wants every Sid once."""
+    if statement.get("Sid") not in taken:
+        return statement
+    return {name: value for name, value in statement.items() if name != "Sid"}
+
+
+POLICY_STAGE = Stage.POLICY
+NARROWING_STAGE = Stage.TAKE
 VERSION_LIMIT = 5
 # Characters of a managed policy, white space not counted.
 DOCUMENT_SIZE = 6144
@@ -66,14 +214,14 @@ def plan_policy(
         if policy is None:
             draft.failures.append(_missing(arn, clusters.account, workloads))
         elif records and may_change(policy.tags or {}, options.owner, options.adopt):
-            draft.changes.append(record_further(STAGE, policy, records, workloads))
+            draft.changes.append(record_further(POLICY_STAGE, policy, records, workloads))
         return
     if policy is None:
         draft.changes.append(_create(spec, arn, clusters, workloads))
         return
     shared = not options.adopt and lacks_owner(policy.tags or {}, spec.tags)
     if shared and (reason := policy_users.reason_to_share(policy)):
-        draft.findings.append(retained.owner_not_set(policy_target(arn), spec.tags, reason, workloads))
+        draft.findings.append(owner_not_set(policy_target(arn), spec.tags, reason, workloads))
         spec = replace(spec, tags=without_owner(spec.tags))
     change = _update(replace(spec, tags={**spec.tags, **records}), policy, clusters, options, workloads)
     if change is None:
@@ -110,7 +258,7 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
     if spec.description is not None:
         parameters["Description"] = after["description"] = spec.description
     call = Call("iam", "CreatePolicy", parameters)
-    return Change(STAGE, policy_target(arn), "create", workloads, None, after, (call,))
+    return Change(POLICY_STAGE, policy_target(arn), "create", workloads, None, after, (call,))
 
 
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
@@ -144,13 +292,13 @@ def _update(
             calls += iam_tag_calls("Policy", identity, change)
     if not calls:
         return None
-    update = Change(STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
+    update = Change(POLICY_STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
     present: Mapping[str, object] = policy.document or {}
     desired: Mapping[str, object] = spec.document or {}
     only_takes = (
         allows_more(desired, present) and not gives(present, desired) and not denies_more(present, desired)
     )
-    return replace(update, stage=TAKING_STAGE, takes=True) if only_takes else update
+    return replace(update, stage=NARROWING_STAGE, takes=True) if only_takes else update
 
 
 _STAGES: Mapping[Step, Stage] = {
@@ -177,7 +325,7 @@ def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
         if step == "lifts":
             return (replace(update, stage=Stage.LIFT, target=policy_target(policy.arn, step)),)
         loses = between or (not step and allows_more(wanted, policy.document))
-        return (replace(update, stage=TAKING_STAGE),) if loses else (update,)
+        return (replace(update, stage=NARROWING_STAGE),) if loses else (update,)
     rest = [
         call for call in update.calls if call.operation not in ("CreatePolicyVersion", "DeletePolicyVersion")
     ]

@@ -4,27 +4,21 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Desired beside observed gives the plan. Pure: no request is made here."""
+"""Plan the desired state: compare it with the observed state, and keep the changes that can be completed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Change, Draft, Plan, with_owner
 from ..model.cluster import Account
-from ..model.desired import Desired, Options, RoleSpec, Workload
+from ..model.desired import Desired, Options, PolicySpec, RoleSpec, Workload, differing_field
 from ..model.names import OWNER_TAG
 from ..model.observed import Observed, ReadFailure
-from ..model.shared import (
-    Unread,
-    find_unread,
-    read_failure,
-    shared_policies,
-    shared_roles,
-)
+from ..model.shared import Unread, find_unread, read_failure, shared_policies, shared_roles
 from ..model.targets import (
     Failure,
     Target,
@@ -34,17 +28,133 @@ from ..model.targets import (
     role_target,
 )
 from .associations import WantedAssociation, find_extra_settings, plan_association, replacement_finding
-from .attachment_records import with_records
-from .completion import without_failed
-from .differences import find_differences
+from .attachments import with_records
+from .ordering import Replacing, restrict_first
+from .outside_users import PolicyUsers
 from .policies import plan_policy
-from .policy_users import PolicyUsers
 from .problems import breaks, refused_in_kubernetes
-from .replacing import Replacing
-from .restricting import restrict_first
 from .shared_role import gains, plan_shared_role, without_claim
-from .trust import scope_of
-from .trust_usability import is_shut_out
+from .trust import is_shut_out, scope_of
+
+
+@dataclass(slots=True)
+class _Definition:
+    """The first definition of a name, with all who use the name and the first who defines it in another way."""
+
+    spec: RoleSpec | PolicySpec
+    users: list[WorkloadKey]
+    targets: set[Target] = field(default_factory=set)
+    differing: str = ""
+    other: WorkloadKey | None = None
+
+    def add(self, spec: RoleSpec | PolicySpec, key: WorkloadKey) -> None:
+        self.users.append(key)
+        if self.other is None and (differing := differing_field(self.spec, spec)):
+            self.differing, self.other = differing, key
+
+
+def find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
+    """By the role or policy, the failure of all workloads that share it; IAM tells names apart by nothing but letters."""
+    roles: dict[str, _Definition] = {}
+    policies: dict[str, _Definition] = {}
+    for workload in workloads:
+        if workload.role is not None:
+            name = workload.role.name.lower()
+            _define(roles, name, workload.role, workload.key, role_target(name))
+        for spec in workload.policies:
+            if spec.arn is None:
+                target = policy_target(account.policy_arn(spec))
+                _define(policies, spec.name.lower(), spec, workload.key, target)
+    failures: dict[Target, Failure] = {}
+    for kind, definitions in (("role", roles), ("policy", policies)):
+        for definition in definitions.values():
+            if definition.other is not None:
+                failure = _failure(kind, definition, definition.other)
+                failures |= dict.fromkeys(definition.targets, failure)
+    return failures
+
+
+def _define(
+    definitions: dict[str, _Definition],
+    name: str,
+    spec: RoleSpec | PolicySpec,
+    key: WorkloadKey,
+    target: Target,
+) -> None:
+    known = definitions.get(name)
+    if known is None:
+        definitions[name] = _Definition(spec, [key], {target})
+    else:
+        known.targets.add(target)
+        known.add(spec, key)
+
+
+def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
+    first = definition.users[0]
+    return Failure(
+        tuple(dict.fromkeys(definition.users)),
+        min(definition.targets),
+        "update",
+        Code.DEFINITIONS_DIFFER,
+        f"{kind} '{definition.spec.name}' has another {definition.differing} for {other} of cluster {other.cluster} than for "
+        f"{first} of cluster {first.cluster}, and IAM has it once for all clusters of the account.",
+        f"Give both the same definition, or the {kind} another name in one of them.",
+    )
+
+
+def without_failed(plan: Plan) -> Plan:
+    """Leave out the changes that serve only workloads which cannot be completed anyway, and those
+    that need one which is left out."""
+    failed = {key for failure in plan.failures for key in failure.workloads}
+    kept: list[Change] = []
+    skipped: list[Failure] = []
+    left_out: set[Target] = set()
+    # What replaces something may have failed before it became a change.
+    hindered = {failure.target: failure.workloads for failure in plan.failures}
+    hindered |= {association_target(key): (key,) for key in sorted(failed)}
+    for change in plan.changes:
+        need = change.needed_among(left_out)
+        missing = change.needed_among(hindered.keys())
+        if all(key in failed for key in change.workloads):
+            left_out.add(change.target)
+            hindered.setdefault(change.target, change.workloads)
+        elif change.takes and missing is not None:
+            left_out.add(change.target)
+            skipped.append(_kept(change, missing, hindered[missing]))
+        elif need is not None or (
+            missing is not None
+            and (change.target.resource == "association" or missing in change.common_needs)
+        ):
+            left_out.add(change.target)
+            hindered.setdefault(change.target, change.workloads)
+            skipped.append(_skipped(change, need or missing or change.target, failed))
+        else:
+            kept.append(change)
+    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *skipped))
+
+
+def _kept(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    """Those who have all they asked for do not fail because something stays."""
+    return Failure(
+        workloads,
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done: what is there stays, because {need.display} is left out, for workloads that failed.",
+        "Resolve those failures and run again.",
+    )
+
+
+def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> Failure:
+    return Failure(
+        tuple(key for key in change.workloads if key not in failed),
+        change.target,
+        change.action,
+        Code.SKIPPED,
+        f"not done, because it needs a change of {need.display}, which is left out: that is "
+        "for workloads that failed.",
+        "Resolve those failures and run again.",
+    )
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Why a role or an association is not made or changed: the failures that planning finds, in words. Pure."""
+"""Problems of a plan in words: failures, and findings about what a run leaves unchanged. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import policy_size
 from ..model.changes import Change
-from ..model.cluster import Account
+from ..model.cluster import Account, Cluster, Clusters
 from ..model.desired import Options, RoleSpec, Workload
-from ..model.errors import listed
-from ..model.names import MANAGED_BY_TAG, OWNER_TAG
-from ..model.observed import ObservedAssociation, ObservedRole
+from ..model.errors import as_clause, listed, sentence
+from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
+from ..model.observed import ObservedAssociation, ObservedPolicy, ObservedRole, ReadFailure
 from ..model.shared import SharedRole
 from ..model.targets import (
     Action,
@@ -27,11 +27,12 @@ from ..model.targets import (
     Target,
     association_target,
     policy_target,
+    request_failure,
     role_target,
     trust_target,
 )
-from . import roles
 from .outside_users import OutsideUsers
+from .roles import differing_limits, role_differences
 
 UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here, and is left as it is."
 TAKE_BACK = (
@@ -82,7 +83,7 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         role_target(role.name),
         "update",
         Code.ROLE_NOT_OWNED,
-        f"role {role.arn} exists and would have to change ({roles.role_differences(changes)}). {UNMARKED}",
+        f"role {role.arn} exists and would have to change ({role_differences(changes)}). {UNMARKED}",
         f"{TAKE_BACK} Else give role.arn to use it as it is (extend_trust: true adds only our trust statement), or "
         "another role.name.",
     )
@@ -233,7 +234,7 @@ def _differences(
     """Return what differs from the definition of the run, and the users outside the run for whom it would change."""
     differences = [
         f"its {name.replace('_', ' ')} is {present or 'none'}, not {wanted or 'none'}"
-        for name, present, wanted in roles.differing_limits(shared.spec, role)
+        for name, present, wanted in differing_limits(shared.spec, role)
     ]
     users = users if differences else OutsideUsers()
     if lost:
@@ -269,3 +270,266 @@ def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
         Failure(tuple(keys), target, "read", code, message, remedy)
         for (code, message, remedy, target), keys in groups.items()
     ]
+
+
+def attached_extra(
+    role: ObservedRole,
+    key: WorkloadKey,
+    arn: str,
+    users: OutsideUsers,
+    unread: ReadFailure | None = None,
+    administers: bool = False,
+) -> Finding:
+    """Report a policy that is attached without being asked for.
+
+    :arg users: the users of the role outside the run, for whom the policy stays.
+    :arg administers: the policy is known to let the role administer the account.
+    """
+    message = f"role {role.name} also has {arn} attached, which is not asked for."
+    if administers:
+        message = f"role {role.name} also has {arn} attached, which lets it administer the account."
+    if users.description:
+        message += f" The role {users.description}, so the policy may be theirs."
+    remedy = _how_to_detach(role, arn, users, administers)
+    if unread is not None:
+        error, part = unread.error, unread.target.resource
+        message += f" Its {part} could not be read: {error.operation}: {error.code}: {sentence(error.text)}"
+        remedy = f"{error.remedy} Or: {as_clause(remedy)}"
+    return Finding(
+        Code.POLICY_ATTACHED_EXTRA, message, remedy, key, raised_as="error" if administers else None
+    )
+
+
+def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure) -> Finding:
+    """Report a policy that may deny, and stays while another attached policy could not be read, whose grants it may restrict."""
+    error = unread.error
+    return Finding(
+        Code.POLICY_ATTACHED_EXTRA,
+        f"role {role.name} also has {arn} attached, which is not asked for. It may deny something, and stays while "
+        f"{unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
+        f"{sentence(error.text)}",
+        error.remedy,
+        key,
+    )
+
+
+def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administers: bool = False) -> str:
+    command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
+    if administers and users:
+        return (
+            "Detach it, or list it under policies in every list of the role, where all its workloads are to administer the "
+            f"account. To detach it: {command}"
+        )
+    if users.remedy:
+        return users.remedy
+    if users.known or users.unread:
+        return (
+            "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
+            f"the policy, detach it: {command}"
+        )
+    if users.unseen:
+        return (
+            "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
+            "which detaches it."
+        )
+    if administers:
+        return (
+            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only where the workload is to administer the "
+            f"account. To detach it: {command}"
+        )
+    return (
+        "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
+        "use the role."
+    )
+
+
+def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attached: bool = True) -> Finding:
+    """Report a policy that restricts the role and was not listed: an attached one by its ARN, an inline policy by its name."""
+    command = f"detach-role-policy --role-name {role.name} --policy-arn {name}"
+    text, event, how = f"also has {name} attached", "AttachRolePolicy", "detach it"
+    if not attached:
+        command = f"delete-role-policy --role-name {role.name} --policy-name {name}"
+        text, event, how = f"has the inline policy {name}", "PutRolePolicy", "delete it"
+    return Finding(
+        Code.ROLE_RESTRICTED,
+        f"role {role.name} {text}, which only denies: somebody restricts the role by it. It was not asked for, and stays.",
+        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To lift it, {how}: aws iam "
+        f"{command}",
+        key,
+        raised_as="warning",
+    )
+
+
+def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
+    """Report a permissions boundary that the list does not name."""
+    return Finding(
+        Code.ROLE_RESTRICTED,
+        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which was not asked for, and stays.",
+        "List it as role.permissions_boundary, where it is meant. Else find out who restricts the role and why (event "
+        "PutRolePermissionsBoundary of the role in CloudTrail); permissions_boundary: '' of the role, and a run, remove it.",
+        key,
+        raised_as="warning",
+    )
+
+
+def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
+    return Finding(
+        Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
+        f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
+        # A role that stays has a remedy of its own, which may not be to remove it.
+        "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again."
+        if kind == "role"
+        else "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
+        "the policy in its next run; from any other role, detach it. Then run again.",
+        keys[0],
+    )
+
+
+def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+    return Finding(
+        Code.ROLE_HOLDS_FOREIGN,
+        f"role {role.arn} stays: it holds what is not known to be of this collection ({', '.join(kept)}).",
+        "Detach or delete those, then run again.",
+        keys[0],
+    )
+
+
+_RESTORE = "If it was made here and has lost the tag {tag}, set it again ({value}) and run again; else there is nothing to do."
+
+
+def role_not_made_here(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """In a removal."""
+    return Finding(
+        Code.NOT_MARKED,
+        f"role {role.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here.",
+        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
+        keys[0],
+    )
+
+
+def policy_not_made_here(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """In a removal."""
+    return Finding(
+        Code.NOT_MARKED,
+        f"policy {policy.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made "
+        "here.",
+        _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
+        keys[0],
+    )
+
+
+def of_another_owner(
+    target: Target, tags: Mapping[str, str], owner: str | None, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return Finding(
+        Code.OWNED_BY_ANOTHER,
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
+        f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set ⟨adopt⟩: true.",
+        keys[0],
+    )
+
+
+def owner_not_set(
+    target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
+) -> Finding:
+    """Report a resource without owner that stays so, because an owner's tag would shut out its other users."""
+    return Finding(
+        Code.OWNER_NOT_SET,
+        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, no list of "
+        "another owner, or of none, could change it.",
+        "If it is for this owner alone, set ⟨adopt⟩: true, which sets the tag. Else there is nothing to do.",
+        keys[0],
+    )
+
+
+def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
+    run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
+    return Finding(
+        Code.OWNED_BY_ANOTHER,
+        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy stays as it is: it "
+        f"still lets in {listed(map(str, keys), 10)}.",
+        "Set ⟨adopt⟩: true to take that out, or have its owner do it.",
+        keys[0],
+    )
+
+
+def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
+        "who attached it.",
+        "Detach it when nothing else needs it.",
+        key,
+    )
+
+
+def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
+    """Report a policy of ours on a role of other people, where nothing shows that it was attached here.
+
+    :arg tag: the key of the tag that would show it.
+    """
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {arn} stays attached to role {role.arn}, which was not made here: the policy does not have the tag "
+        f"{tag} with the ID of this role, so it is not known to have been attached here.",
+        "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
+        f"{role.name} --policy-arn {arn}",
+        key,
+    )
+
+
+def stays_for_users(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
+    """Report a policy of ours on a role of other people that is still used."""
+    return Finding(
+        Code.POLICY_STAYS_ATTACHED,
+        f"policy {arn} stays attached to role {role.arn}, which is still used by {listed(users, 10)}.",
+        "If they do not need it, remove those first, then run again.",
+        key,
+    )
+
+
+def statement_stays(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    return Finding(
+        Code.TRUST_STATEMENT_STAYS,
+        f"role {role.arn} keeps our trust statement: it lets in others too, or is the only one.",
+        "Remove it from the trust policy when nothing else needs it.",
+        keys[0],
+    )
+
+
+def cluster_missing(cluster: Cluster) -> Finding:
+    return Finding(
+        Code.CLUSTER_MISSING,
+        f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
+        "only what IAM has of its workloads is removed.",
+        "If it is not gone, check its name, the account and the region, and run again.",
+    )
+
+
+def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    members = clusters.members.values()
+    if all(cluster.status for cluster in members):
+        unseen = "whether another cluster does cannot be seen from here."
+        remedy = (
+            "Look whether an association in the account's other clusters names it (aws eks "
+            "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
+            "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role."
+        )
+    else:
+        unseen = "that cluster was not found, so its associations cannot be seen."
+        remedy = (
+            "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
+        )
+    names = listed([cluster.name for cluster in members])
+    return Finding(
+        Code.ROLE_PERHAPS_USED,
+        f"role {role.arn} stays: its trust policy lets more than cluster {names} use it, and {unseen}",
+        remedy,
+        keys[0],
+    )
+
+
+def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
+    why = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
+    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)

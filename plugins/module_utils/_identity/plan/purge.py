@@ -4,27 +4,28 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What is ours but no longer wanted. Pure; the engine reads before and removes after.
+"""Find resources that are managed here and no longer desired, for a purge or to report them. Pure.
 
-A workload that left the list is known by its association, which carries our tag; a role that lost its
-last association by its tag and by our grants, which all name this cluster; a policy that nothing has
-attached by the tag that names this cluster; a grant by its workload, which has no association.
+The engine reads before and removes after. A workload that left the list is known by its association, which has our tag;
+a role that lost its last association by its tag and by our grants, which all name this cluster; a policy without
+attachments by the tag that names this cluster; a grant by its workload, which has no association.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import PolicyDocument
-from ..._policy.trust.statements import closed_for, read_grants
-from ..model.changes import Plan
+from ..._policy.trust.statements import TrustGrant, closed_for, read_grants
+from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, clusters_of
 from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
-from ..model.names import CLUSTER_TAG, OWNER_TAG, parse_policy_arn, parse_role_arn
+from ..model.names import CLUSTER_TAG, OWNER_TAG, is_of_another, parse_policy_arn, parse_role_arn
 from ..model.observed import (
     Observed,
     ObservedAssociation,
@@ -32,14 +33,17 @@ from ..model.observed import (
     ObservedRole,
     UnlistedAssociations,
     is_new,
+    users_of,
 )
 from ..model.rows import NO_ASSOCIATION, NO_ROLE, describe_key
-from ..model.shared import granted_workloads
+from ..model.shared import granted_workloads, shared_policies
+from ..model.targets import association_target
 from .trust import is_allow
+from .unlisted import SHOWN_ASSOCIATIONS, describe_place
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class PurgeAccount:
     """What a purge looks through: the cluster's associations, the account's roles, and the policies that
     nothing has attached."""
 
@@ -77,7 +81,7 @@ def unlisted_workloads(
     desired: Desired,
     cluster: Cluster,
     scope: PurgeScope,
-    account: Account,
+    account: PurgeAccount,
     freed: Iterable[ObservedPolicy] = (),
 ) -> Desired:
     """The workloads to remove, in the form of a removal. What a wanted workload uses is left out.
@@ -146,7 +150,7 @@ def unlisted_workloads(
 
 
 def _unused_grants(
-    desired: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+    desired: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> list[tuple[ObservedRole, set[WorkloadKey]]]:
     """Return the roles that let in workloads which are not listed and have no association, with these workloads. A trust
     policy that a list gives as a whole has no grants to purge. The associations of a new role may be about to be created."""
@@ -171,7 +175,7 @@ def _unused_grants(
     return [(role, keys) for role, keys in grants if keys]
 
 
-def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> frozenset[str]:
+def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) -> frozenset[str]:
     """Return the roles, by lower-case name, that only the unlisted workloads use, so that a purge deletes them."""
     going = {workload.key for workload in unlisted.workloads}
     names = {
@@ -190,7 +194,7 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: Account) -> froz
     )
 
 
-def staying_associations(desired: Desired, going: Desired, account: Account) -> UnlistedAssociations:
+def staying_associations(desired: Desired, going: Desired, account: PurgeAccount) -> UnlistedAssociations:
     """Return the unlisted associations that are not among the workloads ``going``."""
     known = {workload.key for workload in (*desired.workloads, *going.workloads)}
     rest = {key: account.associations[key] for key in sorted(account.associations) if key not in known}
@@ -200,7 +204,7 @@ def staying_associations(desired: Desired, going: Desired, account: Account) -> 
 
 
 def staying_grants(
-    desired: Desired, going: Desired, cluster: Cluster, account: Account
+    desired: Desired, going: Desired, cluster: Cluster, account: PurgeAccount
 ) -> frozenset[WorkloadKey]:
     """Return the workloads without association that roles let in, and that are not among the workloads ``going``."""
     granted = {
@@ -231,7 +235,7 @@ def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...
 
 
 def left_roles(
-    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> tuple[Finding, ...]:
     """The roles that the wanted workloads move away from, and that nobody else has an association with."""
     moving = {workload.key for workload in desired.workloads if workload.role is not None}
@@ -268,7 +272,7 @@ def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
 
 
 def validate_purge_limit(
-    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: Account
+    desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> None:
     """InputError when more would go than the limit allows, before anything is changed."""
     names = list(dict.fromkeys(describe_key(workload.key) for workload in unlisted.workloads))
@@ -329,4 +333,137 @@ def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
         PolicySpec(name=part.name, path=part.path, document=PolicyDocument())
         for part in parts
         if part is not None and part.account_id != "aws"
+    )
+
+
+_Users = Mapping[str, frozenset[WorkloadKey]]
+_PURGE = "run for this cluster alone with ⟨purge⟩: true"
+
+
+def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
+    """Return what the ``changes`` of a run leave behind, and the roles without workload that its reads have shown."""
+    if desired.options.purge:
+        return []
+    scope = PurgeScope(desired.options.owner)
+    users = _users(observed)
+    return [
+        *_left_roles(observed, scope, users, changes),
+        *_left_policies(desired, observed, changes),
+        *_unused_roles(observed, scope, users),
+    ]
+
+
+def _users(observed: Observed) -> _Users:
+    """Return, by the ARN of a role in lower case, the workloads whose associations are known to use it."""
+    described = {
+        key: association
+        for unlisted in observed.unlisted.values()
+        for key, association in unlisted.described.items()
+    }
+    users = users_of({**described, **observed.associations})
+    return {arn: frozenset(keys) for arn, keys in users.items()}
+
+
+def _left_roles(
+    observed: Observed, scope: PurgeScope, users: _Users, changes: Sequence[Change]
+) -> list[Finding]:
+    """Return a finding for each role that associations have left."""
+    moved: dict[str, list[WorkloadKey]] = {}
+    for change in changes:
+        role_arn = (change.before or {}).get("role_arn")
+        if change.target.resource == "association" and isinstance(role_arn, str) and change.after:
+            moved.setdefault(role_arn.lower(), []).append(change.workloads[0])
+    findings = []
+    for arn, keys in sorted(moved.items()):
+        parts = parse_role_arn(arn)
+        role = observed.unlisted_roles.get(parts.name) if parts is not None else None
+        if role is None or users.get(arn, frozenset()) - set(keys):
+            continue
+        if role.owned and is_orphan(role, observed.cluster_of(keys[0]), scope):
+            findings.append(_left_role(role, keys))
+    return findings
+
+
+def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
+    return Finding(
+        Code.ROLE_LEFT,
+        f"role {role.arn} was created here and is left by {listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It stays, with its "
+        "trust policy and its policies.",
+        f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes it, where nothing else uses it.",
+        keys[0],
+    )
+
+
+def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
+    """Return a finding for each policy that has been detached, and that nothing has attached any more."""
+    attachments = [change for change in changes if change.target.resource == "attachment"]
+    detached: dict[str, list[Change]] = {}
+    for change in attachments:
+        if change.before:
+            detached.setdefault(str(change.before["policy"]), []).append(change)
+    joined = Counter(str(change.after["policy"]) for change in attachments if change.after)
+    wanted = shared_policies(observed.account, desired.workloads)
+    findings = []
+    for arn, leavers in sorted(detached.items()):
+        policy = observed.policies.get(arn)
+        if policy is None or arn in wanted or joined[arn] or policy.user_count != len(leavers):
+            continue
+        if policy.owned and not is_of_another(policy.tags or {}, desired.options.owner):
+            findings.append(_left_policy(observed, policy, leavers[0].workloads[0]))
+    return findings
+
+
+def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -> Finding:
+    arn = (policy.tags or {}).get(CLUSTER_TAG, "")
+    here = observed.clusters.with_arn(arn)
+    if here is not None and here.key == key.cluster:
+        remedy = f"A {_PURGE} deletes it."
+    else:
+        other = f", or purge cluster {arn}, for which it was created" if arn else ""
+        remedy = f"Delete it{other}: aws iam delete-policy --policy-arn {policy.arn}"
+    return Finding(
+        Code.POLICY_LEFT,
+        f"policy {policy.arn} was created here, and nothing has it attached any more: it stays in IAM.",
+        remedy,
+        key,
+    )
+
+
+def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[Finding]:
+    """Return at most one finding for each cluster."""
+    names: dict[str, list[str]] = {}
+    for role in observed.unlisted_roles.values():
+        if not role.owned or role.arn.lower() in users:
+            continue
+        cluster = observed.clusters.with_arn(tied_cluster(role))
+        if cluster is None or is_new(role.created_at, observed.account.answered_at):
+            continue
+        grants, _others = read_grants(role.trust)
+        if scope.includes(role.tags, ()) and all(_is_unused(grant, cluster, observed) for grant in grants):
+            names.setdefault(cluster.key, []).append(role.name)
+    clusters = observed.clusters.members
+    return [_unused(cluster, sorted(names[key])) for key, cluster in clusters.items() if key in names]
+
+
+def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
+    """Return whether all associations that a grant allows are known. None that is known uses the role."""
+    unlisted = observed.unlisted.get(cluster.key)
+    if unlisted is None:
+        return False
+    if not grant.service_account:
+        return not (unlisted.more or unlisted.addons or set(unlisted.keys) - unlisted.described.keys())
+    key = WorkloadKey(cluster.key, grant.namespace, grant.service_account)
+    if key in observed.associations or key in unlisted.described:
+        return True
+    return not (unlisted.more or key in unlisted or association_target(key) in observed.unread)
+
+
+def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
+    count = f"{len(names)} role{'' if len(names) == 1 else 's'}"
+    return Finding(
+        Code.ROLE_LEFT,
+        f"no workload of {describe_place(cluster)} uses {count} created here for it: {listed(names, SHOWN_ASSOCIATIONS)}.",
+        f"A {_PURGE} removes what nothing uses; its check mode shows what goes.",
+        raised_as="warning",
+        cluster=cluster.key,
     )

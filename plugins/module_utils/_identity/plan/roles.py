@@ -4,43 +4,29 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan roles, their trust policies and what is attached to them. Pure.
+"""Plan roles and their trust policies. Pure.
 
-Source: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRolePolicy,
-AttachRolePolicy.
+Source: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, UpdateAssumeRolePolicy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import to_json
-from ..model.changes import (
-    Call,
-    Change,
-    Proof,
-    Stage,
-    compare_tags,
-    iam_tag_calls,
-    iam_tags,
-    tags_after,
-    with_owner,
-)
+from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, iam_tags, tags_after, with_owner
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
-from ..model.errors import ErrorKind
 from ..model.names import is_mark
 from ..model.observed import ObservedRole
-from ..model.targets import Target, attachment_target, policy_target, role_target, trust_target
+from ..model.targets import Target, policy_target, role_target, trust_target
+from .attachments import DETACHING_STAGE
 from .trust import widened
 
 ROLE_STAGE = Stage.ROLE
-ATTACHMENT_STAGE = Stage.ATTACHMENT
-TAKING_STAGE = Stage.TAKE
 
 
 def create_role(
@@ -175,7 +161,7 @@ def change_trust(
     narrowing = _trust_change(role.name, wide, trust, workloads, frozenset(needs))
     return [
         *changes,
-        replace(narrowing, stage=TAKING_STAGE, target=trust_target(role.name, narrows=True), takes=True),
+        replace(narrowing, stage=DETACHING_STAGE, target=trust_target(role.name, narrows=True), takes=True),
     ]
 
 
@@ -196,65 +182,6 @@ def _trust_change(
         {"trust_policy": after},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
         needs,
-    )
-
-
-def attach(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
-    """``made`` says that the role or the policy is made by this very plan."""
-    needs = frozenset((policy_target(policy_arn), role_target(role_name)))
-    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
-
-
-def detach(
-    stage: int,
-    role_name: str,
-    policy_arn: str,
-    workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[Target] = frozenset(),
-) -> Change:
-    return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
-
-
-def swap(leaver: Change, joiner: Change) -> Change:
-    """Combine a detachment and an attachment into the replacement of a policy on a full role.
-
-    Attaching is proven for both policies: a refusal of the second attachment must leave the first one possible.
-    """
-    (detachment,), (attachment,) = leaver.calls, joiner.calls
-    again = Call("iam", "AttachRolePolicy", detachment.parameters)
-    return replace(
-        joiner,
-        action="replace",
-        before=leaver.before,
-        calls=(detachment, attachment),
-        needs=leaver.needs | joiner.needs,
-        proofs=tuple(Proof(call, ErrorKind.FULL) for call in (attachment, again)),
-        put_back=again,
-    )
-
-
-def _attachment(
-    stage: int,
-    action: Literal["attach", "detach"],
-    role_name: str,
-    policy_arn: str,
-    workloads: tuple[WorkloadKey, ...],
-    needs: frozenset[Target],
-    awaits: bool,
-) -> Change:
-    state = {"role": role_name, "policy": policy_arn}
-    attaching = action == "attach"
-    operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
-    return Change(
-        stage,
-        attachment_target(role_name, policy_arn),
-        action,
-        workloads,
-        None if attaching else state,
-        state if attaching else None,
-        (Call("iam", operation, {"RoleName": role_name, "PolicyArn": policy_arn}),),
-        needs,
-        awaits,
     )
 
 

@@ -29,19 +29,30 @@ from ..model.targets import (
     policy_target,
     role_target,
 )
-from . import problems, retained, roles
-from .attachment_quota import find_overfull, policy_limit
-from .document_steps import denies, only_denies
-from .let_in import everyone_let_in, others_let_in
+from . import problems
+from .attachments import (
+    DETACHING_STAGE,
+    attach_policy,
+    detach_policy,
+    find_overfull,
+    policy_limit,
+    swap_policies,
+)
 from .narrowing import Narrowed, narrow_trust
 from .outside_users import OutsideUsers, find_outside_users
+from .policies import denies, only_denies
+from .roles import change_trust, create_role, differing_limits, update_role, update_trust
 from .trust import (
     TAGGED_SCOPES,
+    everyone_let_in,
     extended_trust,
+    find_restrictions,
     may_let_in,
+    others_let_in,
+    subject_of,
+    trust_failures,
     wanted_trust,
 )
-from .trust_usability import find_restrictions, subject_of, trust_failures
 
 
 def plan_shared_role(
@@ -121,7 +132,7 @@ def plan_shared_role(
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
         # A policy that denies leaves last.
         leaving.sort(key=lambda change: denies(find_document(observed, change.target.policy_arn) or {}))
-        swaps = list(map(roles.swap, leaving[:excess], joining))
+        swaps = list(map(swap_policies, leaving[:excess], joining))
         joining = [*swaps, *joining[len(swaps) :]]
         needs = gains(shared, role) | {role_target(role.name)} | holders
         changes += [replace(leaver, needs=leaver.needs | needs) for leaver in leaving[excess:]]
@@ -164,7 +175,7 @@ def without_claim(
         return shared
     draft.unread.update(users.unread)
     reason = f"it {users.description or 'may have other users'}"
-    draft.findings.append(retained.owner_not_set(role_target(role.name), spec.tags, reason, shared.keys))
+    draft.findings.append(problems.owner_not_set(role_target(role.name), spec.tags, reason, shared.keys))
     spec = replace(spec, tags=without_owner(spec.tags))
     return replace(shared, spec=spec, users=tuple(replace(user, role=spec) for user in shared.users))
 
@@ -257,7 +268,7 @@ def _outside_users(
     knows that it has no others than those that can be seen."""
     if role is None or shared.spec.existing:
         return OutsideUsers()
-    if set(role.attached) <= shared.policy_users.keys() and not roles.differing_limits(shared.spec, role):
+    if set(role.attached) <= shared.policy_users.keys() and not differing_limits(shared.spec, role):
         return OutsideUsers()
     vouched = not role.owned or (options.force and options.purge_policies)
     return find_outside_users(observed, clusters, role, trust, listed, vouched)
@@ -281,7 +292,7 @@ def _role_changes(
             if workload.association.disable_session_tags
         ]
     if spec.existing and role is not None:
-        change = roles.update_trust(role, trust, keys)
+        change = update_trust(role, trust, keys)
         failures += trust_failures(clusters, shared.users, trust if change else role.trust, role.arn)
         if change is not None:
             failures += problems.too_long(shared, trust, options)
@@ -291,9 +302,9 @@ def _role_changes(
         failures += trust_failures(clusters, shared.users, spec.trust_policy, clusters.account.role_arn(spec))
     boundary_made = spec.permissions_boundary in made
     if role is None:
-        return [roles.create_role(clusters.account, spec, trust, keys, boundary_made)], failures
-    update = roles.update_role(spec, role, options, keys, boundary_made)
-    changes = [*([update] if update else []), *roles.change_trust(role, trust, keys, holders)]
+        return [create_role(clusters.account, spec, trust, keys, boundary_made)], failures
+    update = update_role(spec, role, options, keys, boundary_made)
+    changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
     # On its way to the narrower one, the trust policy lets in those who go and those who come.
     failures += problems.too_long_on_the_way(shared, changes, options)
     if not _is_ours(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
@@ -311,7 +322,7 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
         users = tuple(key for key in asking if key in present)
         if users and arn not in attached:
             new = role is None or arn in made
-            changes.append(roles.attach(shared.spec.name, arn, users, new))
+            changes.append(attach_policy(shared.spec.name, arn, users, new))
     return changes
 
 
@@ -342,22 +353,22 @@ def _detachments(
         ours = policy is not None and policy.owned
         document = find_document(observed, arn)
         if not ours and document is not None and only_denies(document):
-            findings.append(retained.only_denies(role, shared.keys[0], arn))
+            findings.append(problems.restricted_by_policy(role, shared.keys[0], arn))
             continue
         unread = None if ours else observed.unread.get(Target("document", arn))
         removable = unread is None and (options.purge_policies or ours)
         unread_grant = next((failures[other] for other in failures if other != arn), None)
         if removable and not users and unread_grant is not None and (document is None or denies(document)):
-            findings.append(retained.denies_meanwhile(role, shared.keys[0], arn, unread_grant))
+            findings.append(problems.denies_meanwhile(role, shared.keys[0], arn, unread_grant))
             continue
         if removable and not users:
             # It may be this plan that makes the policy ours.
             needs = frozenset((policy_target(arn),))
-            change = roles.detach(roles.TAKING_STAGE, role.name, arn, shared.keys, needs)
+            change = detach_policy(DETACHING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))
             continue
         if removable:
             draft.unread.update(users.unread)
         failure = unread or observed.unread.get(Target("owner", arn))
-        findings.append(retained.attached_extra(role, shared.keys[0], arn, users, failure))
+        findings.append(problems.attached_extra(role, shared.keys[0], arn, users, failure))
     return changes, findings

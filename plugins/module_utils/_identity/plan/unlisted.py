@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report associations of the clusters that the list of a run does not have, and grants without association. Pure."""
+"""Report associations of the clusters that the list of a run does not contain, and grants without association. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..model.names import OWNER_TAG, is_of_another
 from ..model.observed import Observed, ObservedAssociation, ObservedRole, UnlistedAssociations
 from ..model.shared import granted_workloads, shared_roles
 
-SHOWN = 10
+SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
@@ -157,7 +157,7 @@ def _text(error: AwsError) -> str:
 
 
 def _part(count: int, label: str, names: Iterable[str]) -> str:
-    return f"{count} {label} ({listed(names, SHOWN)})" if count else ""
+    return f"{count} {label} ({listed(names, SHOWN_ASSOCIATIONS)})" if count else ""
 
 
 def _keys(associations: Iterable[ObservedAssociation]) -> list[str]:

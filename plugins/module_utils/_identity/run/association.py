@@ -33,7 +33,7 @@ from ..plan.associations import (
     predicted,
     replacement_finding,
 )
-from ..plan.trust_usability import reasons, subject_of
+from ..plan.trust import reasons, subject_of
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
 from ..read.roles import may_become_usable, read_trust_policy

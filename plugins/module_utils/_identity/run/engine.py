@@ -23,10 +23,10 @@ from ..model.observed import Observed, ObservedAssociation
 from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
-from ..plan.attachment_quota import has_overfull
-from ..plan.left_behind import find_left_behind
+from ..plan.attachments import has_overfull
 from ..plan.present import make_plan
-from ..plan.trust_usability import subject_of
+from ..plan.purge import find_left_behind
+from ..plan.trust import subject_of
 from ..plan.unlisted import find_unlisted
 from ..plan.young import perhaps_unseen
 from ..read.account import read_attachment_quota

@@ -20,7 +20,7 @@ from ..plan.purge import PurgeScope
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
-from ..verify.width import with_kept
+from ..verify.trust import with_kept
 from .ending import Guard
 from .engine import Engine
 from .outcome import Run

@@ -18,7 +18,7 @@ from ..model.desired import Desired
 from ..model.observed import OutsideAssociations, Reach
 from ..plan.predict import predict
 from ..plan.purge import (
-    Account,
+    PurgeAccount,
     PurgeScope,
     freed_policies,
     leaving_roles,
@@ -42,7 +42,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     """
     (cluster,) = engine.clusters.members.values()
     desired = replace(desired, options=replace(desired.options, purge=True))
-    account = Account(engine.observer().all_associations(), *read_account(engine.api, engine.width))
+    account = PurgeAccount(engine.observer().all_associations(), *read_account(engine.api, engine.width))
     observed = engine.observe(desired, just_read=account.associations)
     observed = replace(observed, outside=_outside(engine, desired, account))
     leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
@@ -125,7 +125,9 @@ def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope)
     run = replace(run, observed=observed, findings=tuple(findings))
     if again.failures:
         return replace(run, failures=again.failures, purged=0)
-    idle = unlisted_workloads(desired, cluster, scope, Account({}, (), ()), freed_policies(again.plan, now))
+    idle = unlisted_workloads(
+        desired, cluster, scope, PurgeAccount({}, (), ()), freed_policies(again.plan, now)
+    )
     if not idle.workloads:
         return run
     look = engine.observe(idle, removal=True)
@@ -137,7 +139,7 @@ def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope)
     )
 
 
-def _outside(engine: Engine, desired: Desired, account: Account) -> OutsideAssociations:
+def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
     """Return what a purge has read anyway."""
     keys = {workload.key for workload in desired.workloads}
     associations = {key: found for key, found in account.associations.items() if key not in keys}

@@ -4,23 +4,26 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks of what a role is allowed to do: required permissions, and the way to a target role. Pure."""
+"""Checks of the permissions of a role: required ones, the way to a target role, excess, and what is left of grants. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.codes import Code
-from ..._findings.finding import Finding
+from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.evaluate import ALLOWED, Layer
 from ..._policy.evaluation.request import Subject
 from ..._policy.evaluation.rules import CONDITIONAL
+from ..._policy.language.context import Context
+from ..._policy.language.document import PolicyError
 from ..._policy.permissions.permissions import (
     NamedPolicy,
     PermissionVerdict,
     Required,
     check_permission,
+    find_what_takes_all,
     permission_layers,
     pod_context,
 )
@@ -35,13 +38,26 @@ from ..model.checks import (
     find_read_failure,
     join_checks,
 )
-from ..model.desired import Workload
-from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
+from ..model.desired import Desired, Workload
+from ..model.errors import as_clause
+from ..model.observed import (
+    Document,
+    Observed,
+    ObservedRole,
+    ReadFailure,
+    RolePermissions,
+    VerificationReads,
+    target_of,
+)
+from ..model.shared import shared_roles
 from ..model.targets import role_target
-from ..plan.trust_usability import reasons, subject_of
-from .trust_policy import tags_disabled
+from ..plan.outside_users import OutsideUsers, find_outside_users
+from ..plan.policies import only_denies
+from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
+from ..plan.trust import reasons, subject_of
+from .trust import tags_disabled
 
-NAME = "permissions"
+PERMISSIONS_CHECK = "permissions"
 SESSION_POLICY = "the session policy of the association"
 
 
@@ -54,16 +70,16 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
         # The check of the trust policy says why.
-        return Check(NAME, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
+        return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, ReadFailure):
-        return conclude_unread(NAME, permissions, workload.key)
+        return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
     subject = subject_of(
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     if target:
         # With a target role it is that role's permissions that the Pod gets.
         return join_checks(
-            NAME,
+            PERMISSIONS_CHECK,
             [
                 _check_way_to_target(workload, observed, permissions, subject, target),
                 _check_target_trust(workload, observed, reads, subject, target),
@@ -83,7 +99,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         verdict = check_permission(layers, required, context)
         check = _judge_verdict(workload, role.arn, verdict, is_allowed(without_limits))
         checks.append(_set_consequence_aside(check, workload, observed, permissions, is_allowed))
-    return join_checks(NAME, checks)
+    return join_checks(PERMISSIONS_CHECK, checks)
 
 
 def _set_consequence_aside(
@@ -138,10 +154,10 @@ def _judge_verdict(
     """``allowed_without``: the role's policies allow it, were there no boundary and no session policy."""
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
-        return Check(NAME, PASS)
+        return Check(PERMISSIONS_CHECK, PASS)
     if verdict.decision == CONDITIONAL:
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.PERMISSION_CONDITIONAL,
                 f"whether role {role_arn} is allowed to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
@@ -153,7 +169,7 @@ def _judge_verdict(
     where = ", ".join(verdict.change)
     if allowed_without:
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.PERMISSION_TAKEN_AWAY,
                 f"role {role_arn} is not allowed to perform {permission}, although its policies allow it: {where} takes it away.",
@@ -162,7 +178,7 @@ def _judge_verdict(
             ),
         )
     return conclude(
-        NAME,
+        PERMISSIONS_CHECK,
         Finding(
             Code.PERMISSION_DENIED,
             f"role {role_arn} is not allowed to perform {permission}: {_why(verdict)}.",
@@ -201,12 +217,12 @@ def _check_way_to_target(
     open_verdicts = judge(_layers(permissions))
     denied = [verdict for verdict in open_verdicts if verdict.decision != CONDITIONAL]
     if not open_verdicts:
-        return Check(NAME, PASS)
+        return Check(PERMISSIONS_CHECK, PASS)
     if not denied:
         keys = sorted({key for verdict in open_verdicts for key in verdict.conditional_on})
         actions = " and ".join(verdict.required.action for verdict in open_verdicts)
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"whether role {subject.role_arn} is allowed to perform {actions} on target role {target} depends on "
@@ -217,7 +233,7 @@ def _check_way_to_target(
         )
     actions = " and ".join(verdict.required.action for verdict in denied)
     check = conclude(
-        NAME,
+        PERMISSIONS_CHECK,
         Finding(
             Code.TARGET_ROLE_NOT_ALLOWED,
             f"role {subject.role_arn} is not allowed to perform {actions} on target role {target}.",
@@ -241,10 +257,10 @@ def _check_target_trust(
             trust.error.remedy,
             workload.key,
         )
-        return Check(NAME, UNKNOWN, findings=(unread,))
+        return Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unread,))
     if trust is None:
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_MISSING,
                 f"target role {target} does not exist.",
@@ -257,7 +273,7 @@ def _check_target_trust(
     verdict = check_chain(trust, subject, target_role_arn=target, external_id=external_id or None)
     if verdict.usable == "no":
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
                 f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
@@ -267,7 +283,7 @@ def _check_target_trust(
         )
     if verdict.usable == "conditional":
         return conclude(
-            NAME,
+            PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
                 f"whether target role {target} lets role {subject.role_arn} assume it depends on "
@@ -278,9 +294,9 @@ def _check_target_trust(
         )
     opened = next((each for each in verdict.findings if each.code == Code.TRUST_OPEN_TO_EVERYONE), None)
     if opened is None:
-        return Check(NAME, PASS)
+        return Check(PERMISSIONS_CHECK, PASS)
     return conclude(
-        NAME,
+        PERMISSIONS_CHECK,
         replace(opened, message=f"target role {target}: {opened.message}", workload=workload.key),
     )
 
@@ -305,4 +321,184 @@ def _leave_to_target(workload: Workload, target: str) -> list[Check]:
         "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
         workload.key,
     )
-    return [Check(NAME, UNKNOWN, findings=(unchecked,))]
+    return [Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unchecked,))]
+
+
+# Whoever has one of these on every resource can give himself the rest.
+ADMINISTRATION = ("*", "iam:*")
+
+
+def extra_permissions(
+    desired: Desired, observed: Observed, reads: VerificationReads
+) -> dict[WorkloadKey, list[Check]]:
+    """Return the policies that nobody listed, by each workload of the role: all of a role that is managed here, and of other
+    roles those that let them administer the account."""
+    checks_of: dict[WorkloadKey, list[Check]] = {}
+    keys = frozenset(workload.key for workload in desired.workloads)
+    for shared in shared_roles(observed.account, desired.workloads):
+        name = shared.spec.name.lower()
+        role = observed.roles.get(name)
+        if role is None or role.arn != observed.account.role_arn(shared.spec):
+            continue
+        first = shared.keys[0]
+        extra = [arn for arn in role.attached if arn not in shared.policy_users]
+        inline = reads.inline.get(name, {})
+        if shared.spec.existing or not role.owned:
+            attached = {arn: reads.documents.get(arn) for arn in extra}
+            own = inline if not isinstance(inline, ReadFailure) else {}
+            found = _administration(role, first, attached, own, by_arn=shared.spec.existing)
+            checks_of.update({key: [_told_of(check, key) for check in found] for key in shared.keys})
+            continue
+        clusters = observed.clusters.among(shared.keys)
+        users = find_outside_users(observed, clusters, role, role.trust, keys) if extra else OutsideUsers()
+        findings = [
+            restricted_by_policy(role, first, arn)
+            if _only_denies(reads.documents.get(arn))
+            else attached_extra(role, first, arn, users, administers=_administers(reads.documents.get(arn)))
+            for arn in extra
+        ]
+        if role.permissions_boundary and shared.spec.permissions_boundary is None:
+            findings.append(boundary_set(role, first))
+        if isinstance(inline, ReadFailure):
+            unread = [conclude_unread("attachment", inline, first)]
+        else:
+            unread = []
+            findings += [
+                restricted_by_policy(role, first, policy, attached=False)
+                if _only_denies(document)
+                else _inline(role, first, policy, _administers(document))
+                for policy, document in inline.items()
+            ]
+        checks = [*(conclude("attachment", finding) for finding in findings), *unread]
+        checks_of.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
+    return checks_of
+
+
+def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
+    """Where no permission is required: a finding when nothing of what the policies grant can have an effect, unknown when
+    that cannot be read. None when there is nothing to say."""
+    role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
+    if role is None or workload.required_permissions or target_of(workload, observed):
+        return None
+    inline = reads.inline.get(role.name.lower(), {})
+    if isinstance(inline, ReadFailure):
+        return conclude_unread(PERMISSIONS_CHECK, inline, workload.key)
+    granting = {arn: _document(arn, observed, reads) for arn in role.attached}
+    for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
+        if isinstance(document, ReadFailure):
+            return conclude_unread(PERMISSIONS_CHECK, document, workload.key)
+    known = [
+        NamedPolicy(arn, document)
+        for arn, document in granting.items()
+        if document is not None and not isinstance(document, ReadFailure)
+    ]
+    if len(known) < len(granting):
+        return None
+    limits = list(_limits(workload, role, observed, reads))
+    policies = [
+        *known,
+        *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
+    ]
+    subject = subject_of(
+        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+    )
+    try:
+        causes = find_what_takes_all(policies, [], limits, subject, dict(role.tags))
+    except PolicyError:
+        return None
+    if not causes:
+        return None
+    where = " and ".join(causes)
+    leaves = "leaves" if len(causes) == 1 else "leave"
+    finding = Finding(
+        Code.PERMISSION_NOTHING_LEFT,
+        f"role {role.arn} is not allowed to do anything of what its policies grant: {where} {leaves} nothing of it.",
+        f"Allow in {where} what the workload needs, take the Deny there away, or detach it where it was not asked for.",
+        workload.key,
+    )
+    return conclude(PERMISSIONS_CHECK, finding)
+
+
+def with_extra(check: Check, others: list[Check]) -> Check:
+    return join_checks(check.name, [check, *others]) if others else check
+
+
+def _told_of(check: Check, key: WorkloadKey) -> Check:
+    return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
+
+
+def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | ReadFailure | None:
+    policy = observed.policies.get(arn)
+    if policy is not None and policy.document is not None:
+        return policy.document
+    return reads.documents.get(arn)
+
+
+def _limits(
+    workload: Workload, role: ObservedRole, observed: Observed, reads: VerificationReads
+) -> Iterator[NamedPolicy]:
+    boundary = reads.documents.get(role.permissions_boundary)
+    if boundary is not None and not isinstance(boundary, ReadFailure):
+        yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
+    session = session_policy_of(workload, observed)
+    if session:
+        yield NamedPolicy(SESSION_POLICY, session)
+
+
+def _only_denies(document: Mapping[str, object] | ReadFailure | None) -> bool:
+    return not isinstance(document, ReadFailure) and document is not None and only_denies(document)
+
+
+def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:
+    if document is None or isinstance(document, ReadFailure):
+        return False
+    try:
+        layers = permission_layers([NamedPolicy("", document)])
+    except PolicyError:
+        return False
+    return any(
+        check_permission(layers, Required(action, "arn:*:*:*:*:*"), Context()).decision == ALLOWED
+        for action in ADMINISTRATION
+    )
+
+
+def _administration(
+    role: ObservedRole,
+    key: WorkloadKey,
+    attached: Mapping[str, Document | ReadFailure | None],
+    inline: Mapping[str, Document],
+    by_arn: bool,
+) -> list[Check]:
+    """Report the policies that let a role administer the account which is not managed here. Given by its ARN it is used as it
+    is, so they are information."""
+    findings = [
+        replace(
+            attached_extra(role, key, arn, OutsideUsers(), administers=True),
+            remedy="Detach it; list it under policies only where the workload is to administer the account. To detach it: "
+            f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
+        )
+        for arn, document in attached.items()
+        if _administers(document)
+    ]
+    findings += [
+        _inline(role, key, name, True) for name, document in inline.items() if _administers(document)
+    ]
+    if by_arn:
+        remedy = "Nothing, where the workload is to administer the account; else "
+        findings = [
+            replace(finding, remedy=f"{remedy}{as_clause(finding.remedy)}", raised_as="info")
+            for finding in findings
+        ]
+    return [conclude("attachment", finding) for finding in findings]
+
+
+def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
+    what = "lets it administer the account" if administers else "is not asked for"
+    return Finding(
+        Code.ROLE_INLINE_POLICY,
+        f"role {role.name} has the inline policy {name}, which {what}.",
+        "List what the workload needs of it under policies, and delete it: aws iam delete-role-policy "
+        f"--role-name {role.name} --policy-name {name}",
+        key,
+        raised_as="error" if administers else None,
+    )

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.document_steps import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.policies import (
     gives,
     steps,
     takes,

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     CLUSTER_TAG,
     OWNER_TAG,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.left_behind import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
     find_left_behind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run

@@ -27,9 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust_usability import (
-    subject_of,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import subject_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (

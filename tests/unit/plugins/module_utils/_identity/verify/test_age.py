@@ -33,8 +33,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
     perhaps_unseen,
     youngest,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.age import consider_age
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
+    consider_age,
+    verify,
+)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

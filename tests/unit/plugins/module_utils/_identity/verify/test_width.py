@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ObservedRole,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.width import check_width
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.trust import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     HERE,

@@ -4,12 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Record the roles of other people that a policy was attached to here, so that a removal detaches it from no others. Pure.
+"""Plan attachments of policies: attach, detach, the quota of a role, and records for roles of other people. Pure.
 
-A record is a tag of the policy for one role and one cluster whose workloads use the role. Its key has the name of the role, its
-value the ID of the role and the ARN of the cluster: a role that is created anew under the name has another ID. The first record
-of a role is written before the attachment, so that none is left without; a further cluster adds its own to those that there are.
-The last one that goes takes the attachment with it. Source: iam TagPolicy (at most 50 tags), UntagPolicy.
+A policy that was attached here to a role of other people gets a record, so that a removal detaches it from no others.
+A record is a tag of the policy for one role and one cluster whose workloads use the role. Its key contains the name of the
+role, its value the ID of the role and the ARN of the cluster: a role that is recreated under the name has another ID. The
+first record of a role is written before the attachment, so that no attachment is left without; a further cluster adds its
+own. The removal of the last one includes the attachment.
+
+Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
+quotas": managed policies attached to a role, of which foreign attachments use a part.
 """
 
 from __future__ import annotations
@@ -17,15 +21,138 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
+from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
-from ..model.changes import Call, Change, TagChange, iam_tag_calls, iam_tags, tags_after
+from ..model.changes import Call, Change, Plan, Proof, Stage, TagChange, iam_tag_calls, iam_tags, tags_after
 from ..model.cluster import Clusters
 from ..model.desired import Options
+from ..model.errors import ErrorKind, listed
 from ..model.names import ATTACHED_TAG, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole
-from ..model.shared import SharedRole
-from ..model.targets import Target, attachment_target, policy_target
+from ..model.shared import POLICIES_OF_A_ROLE, SharedRole
+from ..model.targets import Failure, Target, attachment_target, policy_target, role_target
+
+ATTACHMENT_STAGE = Stage.ATTACHMENT
+DETACHING_STAGE = Stage.TAKE
+
+
+def attach_policy(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
+    """``made`` says that the role or the policy is made by this very plan."""
+    needs = frozenset((policy_target(policy_arn), role_target(role_name)))
+    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
+
+
+def detach_policy(
+    stage: int,
+    role_name: str,
+    policy_arn: str,
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[Target] = frozenset(),
+) -> Change:
+    return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
+
+
+def swap_policies(leaver: Change, joiner: Change) -> Change:
+    """Combine a detachment and an attachment into the replacement of a policy on a full role.
+
+    Attaching is proven for both policies: a refusal of the second attachment must leave the first one possible.
+    """
+    (detachment,), (attachment,) = leaver.calls, joiner.calls
+    again = Call("iam", "AttachRolePolicy", detachment.parameters)
+    return replace(
+        joiner,
+        action="replace",
+        before=leaver.before,
+        calls=(detachment, attachment),
+        needs=leaver.needs | joiner.needs,
+        proofs=tuple(Proof(call, ErrorKind.FULL) for call in (attachment, again)),
+        put_back=again,
+    )
+
+
+def _attachment(
+    stage: int,
+    action: Literal["attach", "detach"],
+    role_name: str,
+    policy_arn: str,
+    workloads: tuple[WorkloadKey, ...],
+    needs: frozenset[Target],
+    awaits: bool,
+) -> Change:
+    state = {"role": role_name, "policy": policy_arn}
+    attaching = action == "attach"
+    operation = "AttachRolePolicy" if attaching else "DetachRolePolicy"
+    return Change(
+        stage,
+        attachment_target(role_name, policy_arn),
+        action,
+        workloads,
+        None if attaching else state,
+        state if attaching else None,
+        (Call("iam", operation, {"RoleName": role_name, "PolicyArn": policy_arn}),),
+        needs,
+        awaits,
+    )
+
+
+_ALL = 25
+
+
+def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
+    """Return how many policies the role may have. The number that it has shows the least that the quota allows."""
+    return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
+
+
+def find_overfull(
+    observed: Observed,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    joining: Sequence[Change],
+    leaving: Sequence[Change],
+) -> Failure | None:
+    """The failure of all who ask for a policy, where the role has no room for what is ``joining``.
+
+    ``leaving`` are the policies that the plan detaches. What is listed alone is counted when the input is read.
+    """
+    count = len(role.attached if role else ()) - len(leaving) + len(joining)
+    limit = policy_limit(observed, role)
+    if role is None or not joining or count <= limit:
+        return None
+    gone = {change.target for change in leaving}
+    others = [
+        arn
+        for arn in role.attached
+        if arn not in shared.policy_users and attachment_target(role.name, arn) not in gone
+    ]
+    known = (
+        ""
+        if observed.attachment_quota
+        else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
+    )
+    purge = (
+        ""
+        if shared.spec.existing or options.purge_policies
+        else " (⟨purge_policies⟩: true does, unless the trust policy of the role names workloads outside the run)"
+    )
+    return Failure(
+        tuple(dict.fromkeys(key for change in joining for key in change.workloads)),
+        role_target(role.name),
+        "update",
+        Code.ROLE_POLICIES_OVER_QUOTA,
+        f"role {role.arn} would have {count} policies, {len(others)} of them attached already and not asked for "
+        f"({listed(others, _ALL)}); {limit} are allowed{known}.",
+        f"Detach those of them that are not needed{purge}, join some of the policies that are asked for, or have the quota "
+        "'Managed policies per role' raised.",
+    )
+
+
+def has_overfull(plan: Plan) -> bool:
+    """Whether it takes the account's own quota to tell if a role has room."""
+    return any(failure.error_code == Code.ROLE_POLICIES_OVER_QUOTA for failure in plan.failures)
+
 
 Tags = Mapping[str, str]
 TAGS_OF_A_POLICY = 50

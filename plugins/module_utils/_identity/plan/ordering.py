@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Order a plan so that no session gets a permission that neither the present nor the wanted state gives. Pure.
+"""Order a plan so that no session gets a permission that neither the present nor the desired state grants. Pure.
 
-For each role that is there:
+For each existing role:
 
-1. restrictions: a permissions boundary, a Deny in a policy document, an attached policy that denies, a session policy, a narrower
-   trust policy;
+1. restrictions: a permissions boundary, a Deny in a policy document, an attached policy that denies, a session policy, a
+   narrower trust policy;
 2. grants, which are left out where a restriction is refused;
-3. removed grants;
+3. removed grants, and only once their replacement exists;
 4. lifted restrictions, which are left out where a grant could not be removed.
 
 Roles without restrictions keep their order.
@@ -26,7 +26,7 @@ from ..._policy.language.canonical import same_meaning
 from ..model.changes import Change, Stage
 from ..model.cluster import Account
 from ..model.desired import Workload
-from ..model.observed import Observed, ObservedRole
+from ..model.observed import Document, Observed, ObservedPolicy, ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import (
     Target,
@@ -38,10 +38,8 @@ from ..model.targets import (
     trust_target,
 )
 from .associations import same_session_policy
-from .document_steps import denies, denies_more, gives, takes
+from .policies import NARROWING_STAGE, POLICY_STAGE, denies, denies_more, gives, in_steps, takes
 from .trust import widened
-
-Document = Mapping[str, object]
 
 
 def restrict_first(
@@ -364,3 +362,131 @@ def _is_narrower(change: Change) -> bool:
     """Return whether a trust policy loses a statement that the next one does not cover."""
     documents = _documents(change, "trust_policy")
     return documents is not None and not same_meaning(widened(*documents), documents[1], "trust")
+
+
+def boundaries_of(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
+    """Return the ARNs of the policies that bound roles of the run, now or from then on."""
+    present = (role.permissions_boundary for role in observed.roles.values() if role is not None)
+    wanted = (shared.spec.permissions_boundary for shared in all_shared)
+    return frozenset(arn for arn in (*present, *wanted) if arn)
+
+
+class Replacing:
+    """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
+    move to. Indexed once, as each policy asks.
+
+    :arg gained: all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
+    :arg movers: the associations that leave a role, by its ARN in lower case.
+    :arg changes: the changes of the plan so far.
+    """
+
+    def __init__(
+        self,
+        observed: Observed,
+        all_shared: Sequence[SharedRole],
+        gained: Mapping[str, frozenset[Target]],
+        given: frozenset[Target],
+        movers: Mapping[str, frozenset[Target]],
+        changes: Iterable[Change],
+    ) -> None:
+        self.policies, self.gained, self.given, self.movers = observed.policies, gained, given, movers
+        # By the ARN of a policy: the roles that have it or are to have it, and the ARNs of those that have it.
+        self.roles: dict[str, list[SharedRole]] = {}
+        self.role_arns: dict[str, list[str]] = {}
+        # They may have any policy, as they were not looked at.
+        self.unknown_roles: list[SharedRole] = []
+        # Of roles that could not be read, what they get, by its name, and one user, which stands for all: they fail.
+        self.unread_gain: set[str] = set()
+        unread_users: list[Target] = []
+        for shared in all_shared:
+            name = shared.spec.name.lower()
+            if role_target(name) in observed.unread:
+                self.unread_gain |= {target.name for target in gained[name] & given}
+                unread_users += map(association_target, shared.keys)
+                continue
+            if name not in observed.roles:
+                self.unknown_roles.append(shared)
+                continue
+            role = observed.roles[name]
+            attached = role.attached if role is not None else ()
+            for arn in dict.fromkeys((*shared.policy_users, *attached)):
+                self.roles.setdefault(arn, []).append(shared)
+        self.unread_user = frozenset(sorted(unread_users)[:1])
+        self.boundaries = boundaries_of(observed, all_shared)
+        # By the name of a role, the targets' names of the changes that concern it.
+        self.changed: dict[str, set[str]] = {}
+        for change in changes:
+            names = (shared.spec.name for shared in self._roles(change.target.name))
+            for name in (change.target.name, *names):
+                self.changed.setdefault(name.lower(), set()).add(change.target.name)
+        seen = set()
+        for role in observed.roles.values():
+            if role is not None:
+                seen.add(role.arn.lower())
+                for arn in role.attached:
+                    self.role_arns.setdefault(arn, []).append(role.arn.lower())
+        # Those that leave a role that was not looked at, which may have any policy.
+        self.movers_unseen = frozenset(
+            target for role_arn, targets in movers.items() if role_arn not in seen for target in targets
+        )
+
+    def steps(self, change: Change) -> tuple[Change, ...]:
+        """A policy that gives and takes does so at once, unless something else replaces what it takes, or is to be denied by it.
+        One that bounds a role changes at once: what it loses is a restriction."""
+        policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
+        if policy is None or change.action != "update":
+            return (change,)
+        arn = policy.arn
+        if arn in self.boundaries:
+            return (replace(change, stage=POLICY_STAGE, takes=False),)
+        if change.takes:
+            return (change,)
+        elsewhere = (
+            (self._denies_otherwise(change, policy) and self._has_other_changes(arn))
+            or self.movers_unseen
+            or len(self.unread_gain) > (arn in self.unread_gain)
+            or self._leaving(arn)
+            or self._gained(arn) & self.given
+        )
+        return in_steps(change, policy) if elsewhere else (change,)
+
+    def _has_other_changes(self, arn: str) -> bool:
+        """Return whether the plan changes a role of the policy, or another policy of one."""
+        return any(self.changed.get(shared.spec.name.lower(), set()) - {arn} for shared in self._roles(arn))
+
+    def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
+        """Return whether a change adds a Deny, or takes one away."""
+        wanted = (change.after or {}).get("document")
+        if not isinstance(wanted, Mapping) or policy.document is None:
+            return False
+        return denies_more(policy.document, wanted) or denies_more(wanted, policy.document)
+
+    def ordered(self, change: Change) -> Change:
+        """A policy that loses statements waits for all that may replace them."""
+        if change.stage != NARROWING_STAGE or change.target.resource != "policy":
+            return change
+        arn = change.target.name
+        needs = self._gained(arn) | self._leaving(arn) | self._users(arn) | self.unread_user
+        return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
+
+    def _gained(self, arn: str) -> frozenset[Target]:
+        """What the roles of the policy get beside it."""
+        return frozenset(
+            target
+            for shared in self._roles(arn)
+            for target in self.gained[shared.spec.name.lower()]
+            if target.name != arn
+        )
+
+    def _users(self, arn: str) -> frozenset[Target]:
+        """The associations of all who use the policy's roles: where one of them fails, what it gets instead is not
+        even planned."""
+        return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
+
+    def _roles(self, arn: str) -> list[SharedRole]:
+        return [*self.roles.get(arn, ()), *self.unknown_roles]
+
+    def _leaving(self, arn: str) -> frozenset[Target]:
+        """The associations that leave a role of the policy."""
+        leaving = (self.movers.get(role_arn, ()) for role_arn in self.role_arns.get(arn, ()))
+        return frozenset(target for targets in leaving for target in targets)
