@@ -20,14 +20,14 @@ from typing import Any
 
 import yaml
 from ansible_collections.workload_identity.aws.plugins.doc_fragments.workloads import ModuleDocFragment
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.workload_list import (
-    KEYS,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import workload_spec
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     EXISTING_ROLE_KEYS,
     NAMESPACE,
     SERVICE_ACCOUNT,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.yaml_file import (
+    LIST_KEYS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
     PATH_PATTERN,
@@ -114,8 +114,8 @@ def schema() -> dict[str, Any]:
             workloads,
             {
                 "type": "object",
-                "properties": dict.fromkeys(KEYS, either),
-                "not": {"required": list(KEYS)},
+                "properties": dict.fromkeys(LIST_KEYS, either),
+                "not": {"required": list(LIST_KEYS)},
             },
         ],
     }

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_report_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     artifacts_in,
     gather,
 )

@@ -19,13 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_boolean,
     read_integer,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
-    Source,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
-    Locate,
-    read_layers,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     account_id_of,
 )
@@ -37,9 +31,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    OPTIONS,
+    INPUT_OPTIONS,
     ROLE,
+    Locate,
     read_input,
+    read_layers,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPurgeScope,
@@ -347,7 +343,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments beside the input; the validation copies what it is given, so it gets no workloads."""
         before = self._task.args
-        self._task.args = {name: value for name, value in given.items() if name not in (*OPTIONS, LAYERS)}
+        self._task.args = {
+            name: value for name, value in given.items() if name not in (*INPUT_OPTIONS, LAYERS)
+        }
         try:
             _valid, options = self.validate_argument_spec(
                 argument_spec={
@@ -370,7 +368,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 def _layers_of(
     given: Mapping[str, Any], variables: Mapping[str, Any], locate: Locate
-) -> tuple[list[Source] | None, list[str]]:
+) -> tuple[list[FileSource] | None, list[str]]:
     """The workloads by pattern that are meant for this host, None where there are no patterns; and a sentence for each
     name in a pattern that nobody in the inventory has."""
     if given.get(LAYERS) is None:
@@ -394,7 +392,7 @@ def _layers_of(
 def _arguments_of(given: Mapping[str, Any], entry_point: EntryPoint) -> dict[str, Any]:
     """The arguments of this action that the role's variables stand for."""
     names = (
-        *OPTIONS,
+        *INPUT_OPTIONS,
         *FILES,
         "account_id",
         "adopt",
@@ -430,4 +428,4 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 
 def _input_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in OPTIONS}
+    return {name: value for name, value in given.items() if name in INPUT_OPTIONS}

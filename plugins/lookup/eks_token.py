@@ -89,7 +89,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (

@@ -468,14 +468,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     named_result,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+    assume_role_spec,
     has_many_policies,
+    read_assume_role,
     validate_accounts,
     validate_attachments,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
-    assume_role_spec,
-    read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,

@@ -247,7 +247,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )

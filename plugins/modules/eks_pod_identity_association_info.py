@@ -162,7 +162,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import map_concurrently
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )

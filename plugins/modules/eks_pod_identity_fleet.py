@@ -311,12 +311,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     named_result,
     with_option_names,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     assume_role_spec,
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    Asked,
+    ClusterInput,
     Member,
     Stopped,
     members_of,
@@ -398,10 +398,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 )
 
 
-def asked_of(row: Mapping[str, Any]) -> Asked:
+def asked_of(row: Mapping[str, Any]) -> ClusterInput:
     """What a row of ``clusters`` asks for, or InputError."""
     parsed = parsed_argument(row["parsed_input"])
-    return Asked(
+    return ClusterInput(
         parsed,
         row["region"] or "",
         parse_api_server(row["kubernetes_api"]) if row["kubernetes_api"] else None,

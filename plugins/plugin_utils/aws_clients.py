@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_tok
     sign_token,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.assume_role import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE

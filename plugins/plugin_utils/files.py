@@ -17,9 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
-    locate,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import locate
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:

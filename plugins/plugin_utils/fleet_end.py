@@ -13,8 +13,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     NOT_A_REPORT,
     Ended,
     fleet_lines,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.reported import (
     parse_reported,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact

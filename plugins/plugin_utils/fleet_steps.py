@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     CREDENTIALS,
     Host,
     StoppedHost,

@@ -12,7 +12,9 @@ import json
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    junit_text,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 

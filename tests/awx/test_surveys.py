@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    OPTIONS,
+    INPUT_OPTIONS,
     ROLE,
     read_input,
 )
@@ -138,5 +138,5 @@ def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> N
         }
         point: Any = entry_point(survey)
         values = read_variables(given, point)
-        parsed = read_input({name: values[name] for name in OPTIONS if name in values}, list, ROLE)
+        parsed = read_input({name: values[name] for name in INPUT_OPTIONS if name in values}, list, ROLE)
         assert [workload.key.service_account for workload in parsed.workloads] == ["api"]

@@ -237,7 +237,7 @@ def _meaning(code: str, text: str, status: int) -> _Meaning:
     return _SERVER if status >= 500 and meaning is not _THROTTLED else meaning
 
 
-ASSUME_ROLE = "sts:AssumeRole"
+_ASSUME_ROLE = "sts:AssumeRole"
 # Not codes of AWS.
 OTHER_ACCOUNT = "UnexpectedAccount"
 ALREADY_EXPIRED = "CredentialsAlreadyExpired"
@@ -338,7 +338,7 @@ def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsEr
     """The answer names a session of another account: it is not that of AWS."""
     text = f"The answer gives credentials of {session_arn}."
     return AwsError(
-        ASSUME_ROLE,
+        _ASSUME_ROLE,
         OTHER_ACCOUNT,
         _with_place(text, role, "", region),
         ErrorKind.OTHER,
@@ -350,7 +350,7 @@ def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> Aw
     """What AWS has just given has expired by the clock of this machine."""
     text = f"The credentials expire at {expires}, and by this machine's clock it is {now}."
     return AwsError(
-        ASSUME_ROLE,
+        _ASSUME_ROLE,
         ALREADY_EXPIRED,
         _with_place(text, role, "", region),
         ErrorKind.OTHER,

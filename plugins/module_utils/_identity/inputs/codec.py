@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parsed input as JSON text and back, the same to the last type. Pure.
+"""Parsed input as JSON text, with the same types when it is read back. Pure.
 
-What the text looks like follows from the classes of ``model.desired``: a field that is added there needs nothing here.
+The form of the text follows from the classes of ``model.desired``: a new field there needs nothing here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..model.errors import InputError
 
 FORMAT = "workload_identity.aws parsed input 1"
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _PLAIN = (str, int, bool, object, NoneType)
 
 
@@ -53,12 +53,12 @@ def _fields(value: object) -> dict[str, object]:
     return {field.name: content for field, content in pairs if content is not field.default}
 
 
-def _class_reader(cls: type[T]) -> Callable[[Any], T]:
+def _class_reader(cls: type[_T]) -> Callable[[Any], _T]:
     hints = get_type_hints(cls)
     readers = {name: _reader(hint) for name, hint in hints.items()}
     converted = tuple((name, reader) for name, reader in readers.items() if reader is not None)
 
-    def read(content: dict[str, Any]) -> T:
+    def read(content: dict[str, Any]) -> _T:
         for name, reader in converted:
             if (value := content.get(name)) is not None:
                 content[name] = reader(value)

@@ -4,21 +4,27 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Clusters of one account with what was asked for each, as one input. Pure."""
+"""Clusters of one account as one input, and the hosts of a play that form such a run. Pure.
+
+Hosts of one account with the same credentials and options are one run of the AWS half. Two ways into one account are two
+runs, each with its own permissions, one after the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..._findings.finding import Finding
 from ..model.cluster import ApiServer
 from ..model.desired import ParsedInput, Workload
 from ..model.errors import Problems
+from ..model.names import parse_role_arn
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClusterInput:
     """What was asked for one cluster. ``region`` is "" for that of the credentials.
 
     ``server`` is where the Kubernetes half goes, None when nobody said. ``breakage`` are workloads whose running Pods would
@@ -53,7 +59,7 @@ class Member:
     account_id: str = ""
 
 
-def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
+def members_of(asked: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
     """The clusters of a run, in the order in which they were asked for. ``region`` is that of the credentials. Where there is
     more than one, those that stopped included, it is part of the keys.
 
@@ -88,7 +94,7 @@ def members_of(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped] =
     return list(members.values())
 
 
-def stopped_keys(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped]) -> list[str]:
+def stopped_keys(asked: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
     """What keys of workloads would call the clusters that stopped. One that is in the run as well did not."""
     several_regions = _several_regions(asked, stopped, region)
     running = {
@@ -98,7 +104,7 @@ def stopped_keys(asked: Sequence[Asked], region: str, stopped: Sequence[Stopped]
     return [key for key in dict.fromkeys(keys) if key not in running]
 
 
-def _several_regions(asked: Sequence[Asked], stopped: Sequence[Stopped], region: str) -> bool:
+def _several_regions(asked: Sequence[ClusterInput], stopped: Sequence[Stopped], region: str) -> bool:
     regions = {cluster.region or region for cluster in asked} | {
         cluster.region or region for cluster in stopped
     }
@@ -116,7 +122,7 @@ def _purge_is_for_one(names: Sequence[str]) -> str:
     )
 
 
-def _member(asked: Asked, region: str, several_regions: bool) -> Member:
+def _member(asked: ClusterInput, region: str, several_regions: bool) -> Member:
     name = asked.parsed.cluster_name
     key = _key(name, region, several_regions)
     workloads = asked.parsed.workloads
@@ -131,3 +137,121 @@ def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
     for finding in findings:
         key = finding.workload
         yield replace(finding, workload=replace(key, cluster=cluster)) if key else finding
+
+
+# The variables of the role by which credentials are found.
+CREDENTIALS = (
+    "profile",
+    "endpoint_url",
+    "assume_role_arn",
+    "assume_role_external_id",
+    "assume_role_session_name",
+    "assume_role_duration",
+)
+# What holds for everything that a run does.
+GROUP_OPTIONS = (
+    "state",
+    "owner",
+    "trust_scope",
+    "trust_policy_size_limit",
+    "purge_tags",
+    "purge_policies",
+    "adopt",
+    "force",
+    "check_caller",
+    "verify_only",
+)
+# How a run goes about it: hosts that differ in these are one run all the same, with the most patient of their values.
+GROUP_PATIENCE = ("propagation_timeout", "concurrency")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host that is a cluster. ``options`` are the variables of the role that have a value, ``seconds_left`` what is left of
+    its deadline, ``row`` what the module of the AWS half needs of it, and ``account_id`` the account where it is known."""
+
+    name: str
+    account_id: str
+    options: Mapping[str, object]
+    row: Mapping[str, object]
+    seconds_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedHost:
+    """A host that stopped before the AWS half. ``options`` are the variables that can be read; ``readable`` says whether all
+    that lead to its account are among them."""
+
+    name: str
+    account_id: str
+    options: Mapping[str, object]
+    readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hosts of one run, with the arguments of its module. ``stopped`` are hosts that were meant to be among them, or may have
+    been, and stopped before."""
+
+    hosts: tuple[str, ...]
+    arguments: Mapping[str, object]
+    stopped: tuple[str, ...] = ()
+
+
+def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()) -> list[list[Group]]:
+    """For each account its groups, in the order of their first hosts. Runs of one account are made one after the other, for
+    they may share roles; accounts have nothing to do with each other. Each run takes care of what those may use that stopped in
+    its account, or nobody knows where."""
+    accounts: dict[str, dict[str, list[Host]]] = {}
+    for host in hosts:
+        same = {name: host.options.get(name) for name in (*CREDENTIALS, *GROUP_OPTIONS)}
+        text = json.dumps(same, sort_keys=True, default=str)
+        accounts.setdefault(_account_of(host), {}).setdefault(text, []).append(host)
+    return [
+        [
+            _group(members, [host for host in stopped if not host.readable or _account_of(host) == account])
+            for members in groups.values()
+        ]
+        for account, groups in accounts.items()
+    ]
+
+
+def _account_of(host: Host | StoppedHost) -> str:
+    """The account as it is known before anybody asked AWS; else what leads there, which is one account at least."""
+    role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
+    if role is not None:
+        return role.account_id
+    if host.account_id:
+        return host.account_id
+    return json.dumps([host.options.get(name) for name in CREDENTIALS], default=str)
+
+
+def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
+    first = hosts[0].options
+    arguments: dict[str, object] = {
+        name: first[name] for name in (*CREDENTIALS, *GROUP_OPTIONS) if name in first
+    }
+    for name in GROUP_PATIENCE:
+        values = [value for host in hosts if isinstance(value := host.options.get(name), int)]
+        if values:
+            arguments[name] = max(values)
+    left = [host.seconds_left for host in hosts if host.seconds_left is not None]
+    if left:
+        arguments["deadline"] = min(left)
+    regions = [str(host.options["region"]) for host in hosts if host.options.get("region")]
+    if regions:
+        # Of the clusters that name none, and of what has no region.
+        arguments["region"] = regions[0]
+    arguments["clusters"] = [dict(host.row) for host in hosts]
+    if stopped:
+        arguments["stopped"] = [_stopped_row(stopped_host) for stopped_host in stopped]
+    return Group(
+        tuple(host.name for host in hosts), arguments, tuple(stopped_host.name for stopped_host in stopped)
+    )
+
+
+def _stopped_row(host: StoppedHost) -> dict[str, object]:
+    row: dict[str, object] = {"cluster_name": str(host.options.get("cluster_name") or host.name)}
+    if host.options.get("region"):
+        row["region"] = str(host.options["region"])
+    return row

@@ -21,7 +21,7 @@ from ..model.accounts import (
     Organization,
 )
 from ..model.errors import Problems
-from .assume_role import ASSUME_ROLE_OPTIONS, DETAILS, assume_role_of, role_by_name_of
+from .accounts import ASSUME_ROLE_OPTIONS, DETAILS, assume_role_of, role_by_name_of
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")

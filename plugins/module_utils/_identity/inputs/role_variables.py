@@ -24,12 +24,12 @@ from ..._findings.codes import Code
 from ..._findings.text import visible_values
 from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
 from ..model.errors import Problems
-from .assume_role import read_assume_role, read_duration
-from .fields import Fields, shown
-from .files.yaml_file import read_yaml_value
+from .accounts import read_assume_role, read_duration
+from .fields import Fields, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
 from .workloads import read_metadata
+from .yaml_file import read_yaml_value
 
 EntryPoint = Literal["main", "verify"]
 _Reader: TypeAlias = Callable[[Fields, str], object]
@@ -223,7 +223,7 @@ def find_variables(names: Iterable[str]) -> list[str]:
             if near
             else f"rename it: names that begin with {ROLE} are the role's own."
         )
-        problems.add("", f"{ROLE}{shown(name)} is no variable of the role; {hint}")
+        problems.add("", f"{ROLE}{shown_value(name)} is no variable of the role; {hint}")
     problems.raise_if_any()
     return [name for name in own if name in _READERS]
 
@@ -244,7 +244,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
                 "the extra variables.",
             )
         elif ROLE not in name and (near := difflib.get_close_matches(name.lower(), variables, 1, 0.9)):
-            problems.add("", f"{shown(name)} is no variable of the role; did you mean {near[0]}?")
+            problems.add("", f"{shown_value(name)} is no variable of the role; did you mean {near[0]}?")
     problems.raise_if_any()
 
 
@@ -339,7 +339,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
             longer = [known for known in codes if known.startswith(code.upper())]
             near = longer or difflib.get_close_matches(code.upper(), codes, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/codes.md has them all."
-            problems.add("", f"{ROLE}ignore: '{shown(code)}' is no code of a finding; {hint}")
+            problems.add("", f"{ROLE}ignore: '{shown_value(code)}' is no code of a finding; {hint}")
 
 
 def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
@@ -348,7 +348,7 @@ def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
         if name not in _READ_ELSEWHERE and (seen := visible_values(value)) != value:
             problems.add(
                 "",
-                f"{ROLE}{name} has a character that does not print, which is written as an escape here: {shown(seen)}. "
+                f"{ROLE}{name} has a character that does not print, which is written as an escape here: {shown_value(seen)}. "
                 "Remove it.",
             )
 

@@ -4,26 +4,128 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The input of one run, checked as a whole before anything is read in AWS or Kubernetes, or changed."""
+"""Read the input of one run as a whole, before anything is read in AWS or Kubernetes, or changed.
+
+Workloads of a cluster may be written in several layers: for all clusters, for a group, for one cluster. A later layer is
+more specific: its workload replaces one of the same namespace and service account as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
+from ..._policy.language.document import kind_of
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
-from .bounds import find_excess_of_values
-from .fields import Fields, read_boolean, shown
-from .files.folders import Source
-from .layers import Locate, merge_layers, read_way
+from .fields import Fields, find_excess_of_values, read_boolean, shown_value
+from .files import FileSource, read_sources
 from .options import read_owner, read_purge_limit, validate_numbers
 from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
+from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
+
+# Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
+Matches = Callable[[str], bool]
+# Makes paths of files and folders absolute, or raises InputError.
+Locate = Callable[[Sequence[str]], list[str]]
+LAYER_KEYS = ("hosts", "workloads", "workloads_from")
+WAYS = LAYER_KEYS[1:]
+
+
+def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> list[FileSource]:
+    """The layers that are meant for a host, in their order. ``raw`` is a list of mappings with ``hosts``, and either
+    ``workloads`` or ``workloads_from``. InputError with all that is wrong, also in layers for other hosts."""
+    if isinstance(raw, str):
+        raw = read_yaml_value(name, raw)
+    if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
+        raise InputError([f"{name} must be a list of mappings with hosts and workloads, got {kind_of(raw)}."])
+    problems = Problems()
+    layers: list[FileSource] = []
+    for index, entry in enumerate(raw):
+        place = f"{name}[{index}]"
+        if not isinstance(entry, Mapping):
+            problems.add(place, f"must be a mapping with hosts and workloads, got {kind_of(entry)}.")
+            continue
+        layer = problems.attempt(partial(_layer, entry, place, matches, locate))
+        if layer is not None:
+            layers.append(layer)
+    problems.raise_if_any()
+    return layers
+
+
+def _layer(entry: Mapping[object, object], place: str, matches: Matches, locate: Locate) -> FileSource | None:
+    """None for a layer that is for others."""
+    problems = Problems()
+    fields = Fields(entry, place, problems)
+    fields.known(LAYER_KEYS)
+    hosts = fields.text("hosts")
+    if not hosts:
+        problems.add(place, "hosts is missing; give a pattern of hosts, like all, a group or a host.")
+    ways = [way for way in WAYS if fields.raw.get(way) not in (None, "")]
+    if len(ways) != 1:
+        problems.add(place, "needs workloads or workloads_from, one of them.")
+    problems.raise_if_any()
+    if not matches(str(hosts)):
+        return None
+    return read_way(ways[0], fields.raw[ways[0]], f"{place}.{ways[0]}", locate)
+
+
+def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
+    """Workloads as they are written in one of the two ways, with their places; InputError for what is no list."""
+    if way == "workloads_from":
+        return read_sources(locate(paths_of(raw, name)))
+    if isinstance(raw, str):
+        # What a survey's text area has.
+        rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
+        return FileSource(
+            [workload for _line, workload in rows], [f"{name} line {line}" for line, _workload in rows]
+        )
+    if isinstance(raw, Sequence):
+        return FileSource(list(raw), [f"{name}[{index}]" for index in range(len(raw))])
+    raise InputError([f"{name} must be a list of mappings, got {kind_of(raw)}."])
+
+
+def paths_of(value: object, name: str) -> list[str]:
+    """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
+    paths = value.split(",") if isinstance(value, str) else value
+    if not isinstance(paths, Sequence):
+        raise InputError([f"{name} must be a list of files and folders, got {kind_of(value)}."])
+    wrong = [path for path in paths if not isinstance(path, str)]
+    if wrong:
+        raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])
+    if not paths:
+        raise InputError(
+            [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
+        )
+    return [str(path) for path in paths]
+
+
+def merge_layers(layers: Iterable[FileSource]) -> FileSource:
+    """One list. Each workload stands where an earlier layer has it first; twice in one layer it is for the parser to
+    refuse."""
+    merged: dict[object, list[tuple[object, str]]] = {}
+    for layer in layers:
+        own: dict[object, list[tuple[object, str]]] = {}
+        for number, (workload, place) in enumerate(zip(layer.workloads, layer.places, strict=True)):
+            own.setdefault(_key(workload, (id(layer), number)), []).append((workload, place))
+        merged |= own
+    pairs = [pair for group in merged.values() for pair in group]
+    return FileSource([workload for workload, _place in pairs], [place for _workload, place in pairs])
+
+
+def _key(workload: object, otherwise: object) -> object:
+    """What no other workload has where it does not say which one it is; the parser tells what is wrong."""
+    if not isinstance(workload, Mapping):
+        return otherwise
+    key = workload.get("namespace"), workload.get("service_account")
+    return key if all(isinstance(part, str) for part in key) else otherwise
+
 
 # The prefix of the role's variables.
 ROLE = "pod_identity_"
-OPTIONS = (
+INPUT_OPTIONS = (
     "cluster_name",
     "state",
     "workloads",
@@ -46,7 +148,7 @@ def read_input(
     options: Mapping[str, object],
     locate: Locate,
     prefix: str = "",
-    layers: Sequence[Source] | None = None,
+    layers: Sequence[FileSource] | None = None,
 ) -> ParsedInput:
     """What the options of a module, or with ``prefix`` the variables of the role, ask for.
 
@@ -54,7 +156,7 @@ def read_input(
     ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads. What
     the options say themselves comes after ``layers``, and wins.
     """
-    given = {name: options[name] for name in OPTIONS if name in options}
+    given = {name: options[name] for name in INPUT_OPTIONS if name in options}
     validate_bounds(given, prefix)
     problems = Problems()
     fields = Fields(dict(given.items()), "", problems, prefix)
@@ -128,7 +230,7 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
             fields.problems.add(
                 "",
                 f"{fields.prefix}{name} must have names of Kubernetes namespaces (lower case letters, digits and -, at most "
-                f"63 characters), got {shown(repr(namespace))}.",
+                f"63 characters), got {shown_value(repr(namespace))}.",
             )
     return namespaces
 
@@ -153,7 +255,7 @@ def _workloads(
     cluster_name: str,
     state: State,
     defaults: Defaults,
-    layers: Sequence[Source] | None,
+    layers: Sequence[FileSource] | None,
 ) -> tuple[Workload, ...]:
     listed, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
     ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""From what a user wrote to the model. Every bad input is refused here, before any call to AWS."""
+"""Parse workloads from user input. Every invalid input is rejected here, before any request to AWS."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from ..model.desired import (
     State,
     TrustScope,
     Workload,
+    differing_field,
 )
 from ..model.errors import Problems
 from ..model.names import (
@@ -42,19 +43,76 @@ from ..model.names import (
     parse_policy_arn,
     parse_role_arn,
 )
-from .consistency import validate_consistency
-from .fields import Fields, shown
+from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
 from .form import permission_spec, policy_spec, role_spec, workload_spec
-from .limits import (
-    ANNOTATIONS_SIZE,
-    DESCRIPTION,
-    DESCRIPTION_RULE,
-    annotations_size,
-)
+
+
+@dataclass(frozen=True, slots=True)
+class _Definer:
+    """A workload and the place where it was written."""
+
+    key: WorkloadKey
+    place: str
+
+    @property
+    def label(self) -> str:
+        return f"workload {self.key} ({self.place})"
+
+
+def validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
+    """Report a service account listed twice, and a role or policy that two workloads define apart.
+
+    ``places`` says where each workload was written.
+    """
+    keys: dict[WorkloadKey, str] = {}
+    roles: dict[str, tuple[_Definer, RoleSpec]] = {}
+    policies: dict[str, tuple[_Definer, PolicySpec]] = {}
+    for workload, place in zip(workloads, places, strict=True):
+        if workload.key in keys:
+            problems.add(
+                f"workload {workload.key}",
+                f"is listed twice, in {keys[workload.key]} and in {place}; a service account has one "
+                "association.",
+            )
+        else:
+            keys[workload.key] = place
+        definer = _Definer(workload.key, place)
+        if workload.role is not None:
+            # IAM compares the names of roles without regard to case.
+            first, role = roles.setdefault(workload.role.name.lower(), (definer, workload.role))
+            _compare("role", first, role, definer, workload.role, problems)
+        for spec in workload.policies:
+            if spec.arn is None:
+                first, policy = policies.setdefault(spec.name.lower(), (definer, spec))
+                _compare("policy", first, policy, definer, spec, problems)
+
+
+def _compare(
+    kind: str,
+    first: _Definer,
+    definition: RoleSpec | PolicySpec,
+    second: _Definer,
+    other: RoleSpec | PolicySpec,
+    problems: Problems,
+) -> None:
+    field = differing_field(definition, other)
+    if field == "name":
+        problems.add(
+            second.label,
+            f"defines {kind} '{other.name}', and {first.label} '{definition.name}': IAM has no two names that differ in "
+            "letter case alone; write both alike, or give one another name.",
+        )
+    elif field:
+        problems.add(
+            second.label,
+            f"defines {kind} '{other.name}' with another {field} than "
+            f"{first.label} does; give both the same definition, or the {kind} another name.",
+        )
+
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 SERVICE_ACCOUNT = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
-CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
+CLUSTER_NAME_RULE = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", re.ASCII)
 
 WORKLOAD_KEYS = tuple(workload_spec())
 ROLE_KEYS = tuple(role_spec())
@@ -80,11 +138,11 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
         problems.add(option, "is missing; give the name of the EKS cluster.")
     elif isinstance(value, str) and not value.strip():
         problems.add(option, "is empty; give the name of the EKS cluster.")
-    elif not isinstance(value, str) or not CLUSTER_NAME.fullmatch(value):
+    elif not isinstance(value, str) or not CLUSTER_NAME_RULE.fullmatch(value):
         problems.add(
             option,
             "must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
-            f"characters), got {shown(repr(value))}.",
+            f"characters), got {shown_value(repr(value))}.",
         )
     problems.raise_if_any()
     return str(value)
@@ -142,7 +200,7 @@ def _workload(
     defaults: Defaults,
 ) -> Workload | None:
     common = defaults.tags
-    named = "/".join(shown(raw.get(part) or "?") for part in ("namespace", "service_account"))
+    named = "/".join(shown_value(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
     before = len(problems.texts)
     fields.known(WORKLOAD_KEYS, {"role": ROLE_KEYS})
@@ -242,7 +300,8 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
         role.refuse("arn", "the ARN of an IAM role (arn:aws:iam::111122223333:role/name)")
     elif name is not None and name != parts.name:
         role.problems.add(
-            role.place, f"name '{shown(name)}' is not the name in arn '{shown(arn)}'; leave name out."
+            role.place,
+            f"name '{shown_value(name)}' is not the name in arn '{shown_value(arn)}'; leave name out.",
         )
     for key in ROLE_KEYS:
         if key not in EXISTING_ROLE_KEYS and key != "name" and role.has(key):
@@ -353,7 +412,7 @@ def _context(permission: Fields) -> dict[str, object]:
         if wrong := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
             permission.problems.add(
                 permission.place,
-                f"context: the value of '{shown(key)}' must be text, a number, a boolean, null, or a list of them, "
+                f"context: the value of '{shown_value(key)}' must be text, a number, a boolean, null, or a list of them, "
                 f"got {kind_of(wrong[0])}.",
             )
         context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
@@ -399,18 +458,18 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
         # Kubernetes does not mind capitals in the domain of an annotation.
         if not is_key(str(key) if kind == "label" else str(key).lower()):
             fields.problems.add(
-                fields.place, f"{name}: '{shown(key)}' is not a valid {kind} key ({KEY_RULE})."
+                fields.place, f"{name}: '{shown_value(key)}' is not a valid {kind} key ({KEY_RULE})."
             )
         if not isinstance(value, str):
             fields.problems.add(
                 fields.place,
-                f"{name}: the value of '{shown(key)}' must be text, got {shown(repr(value))}; quote it.",
+                f"{name}: the value of '{shown_value(key)}' must be text, got {shown_value(repr(value))}; quote it.",
             )
         elif kind == "label" and not is_label_value(value):
             fields.problems.add(
                 fields.place,
-                f"{name}: the value of '{shown(key)}' must be a Kubernetes label value ({VALUE_RULE}), got "
-                f"{shown(repr(value))}.",
+                f"{name}: the value of '{shown_value(key)}' must be a Kubernetes label value ({VALUE_RULE}), got "
+                f"{shown_value(repr(value))}.",
             )
     if kind == "annotation" and annotations_size(metadata) > ANNOTATIONS_SIZE:
         fields.problems.add(

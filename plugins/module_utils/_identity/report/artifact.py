@@ -4,12 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A report as an artifact of a job: under a name that no other cluster's has, with values that keep their types on the way
-to a later job. Pure.
+"""A report as an artifact of a job and as XML of JUnit, which CI systems show. Pure.
 
-AWX writes the artifacts of a job as YAML for the next one, with the tag !unsafe on every text. From ansible-core 2.19 on,
-what follows that tag is read as if it were plain: "1" becomes a number, "" nothing, "2012-10-17" a date. Native Jinja and
-ast.literal_eval behind it do the same to what a template gives.
+The name of an artifact is unique to its cluster, and its values keep their types on the way to a later job. AWX writes the
+artifacts of a job as YAML for the next one, with the tag !unsafe on every text. From ansible-core 2.19 on, text after that
+tag is read as if it were plain: "1" becomes a number, "" nothing, "2012-10-17" a date. Native Jinja and ast.literal_eval
+behind it do the same to the result of a template.
+
+In JUnit a test case is a workload, and one more is the cluster. A workload that was not verified is skipped, never passed.
+Warnings are the output of a case.
 """
 
 from __future__ import annotations
@@ -17,11 +20,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
+from xml.etree import ElementTree
 
-from ..kubernetes.model.objects import Object
-from .rows import Place, Report, Step
+from ..._findings.text import visible
+from ..kubernetes.model.objects import Object, text_of
+from ..model.checks import FAIL, UNKNOWN
+from .failure import unexplained
+from .rows import Place, Report, ReportedFindingRow, ReportStep
+from .text import NOTHING_VERIFIED, failure_line
 
 ArtifactForm = Literal["auto", "full", "short", "none"]
 FORMS = ("auto", "full", "short", "none")
@@ -43,7 +52,7 @@ _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "t
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
 
-def artifact_key(step: Step, cluster: str, region: str, account_id: str) -> str:
+def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -> str:
     """The name of a cluster's artifact, which is a valid one for a variable.
 
     What is not known is left out. Two clusters never share a name: where one has an underscore, a digest follows.
@@ -91,7 +100,7 @@ def _without_documents(change: Object) -> Object:
 
 
 def stopped_report(
-    place: Place, message: str, time: str, version: str, check_mode: bool, step: Step
+    place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
 ) -> Report:
     """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
     first = next(iter(message.splitlines()), "")
@@ -177,3 +186,96 @@ def _from_json(text: str) -> object:
     except ValueError:
         return text
     return value
+
+
+_PROPERTIES = ("account_id", "region", "cluster_arn", "caller_arn", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    code: str
+    text: str
+
+
+def junit_text(report: Report, fail_on: str) -> str:
+    """The document. A case fails when, and only when, the report is failed."""
+    severities = ("error", "warning") if fail_on == "warning" else ("error",)
+    rows: list[Mapping[str, object]] = [dict(row.items()) for row in report["workloads"]]
+    names = {_name(row) for row in rows}
+    problems: dict[str, list[_Problem]] = {}
+    for failure in report["failures"]:
+        text = f"{failure_line(failure)}: {failure['message']} {failure['remedy']}"
+        problem = _Problem(failure["error_code"], visible(text))
+        problems.setdefault(failure["workload"] if failure["workload"] in names else "", []).append(problem)
+    warnings: dict[str, list[_Problem]] = {}
+    for finding in unexplained(report["failures"], report["findings"]):
+        place = finding["workload"] if finding["workload"] in names else ""
+        if finding.get("accepted"):
+            continue
+        if finding["severity"] in severities:
+            problems.setdefault(place, []).append(_problem(finding))
+        elif finding["severity"] == "warning":
+            warnings.setdefault(place, []).append(_problem(finding))
+    cases = [_workload_case(report["cluster_name"], row, problems.get(_name(row), [])) for row in rows]
+    if report["failed"] and all(case.find("failure") is None for case in cases) and not problems.get(""):
+        problems[""] = [_Problem("FAILED", report["failure"] or report["headline"])]
+    cluster = _case(report["cluster_name"], "cluster", problems.get("", []))
+    if not rows and not problems:
+        ElementTree.SubElement(cluster, "skipped", message=NOTHING_VERIFIED)
+    cases.append(cluster)
+    for name, case in zip([*map(_name, rows), ""], cases, strict=True):
+        if name in warnings:
+            output = ElementTree.SubElement(case, "system-out")
+            output.text = "\n".join(f"warning {each.code}: {each.text}" for each in warnings[name])
+    return _junit_document(report, cases)
+
+
+def _junit_document(report: Report, cases: Iterable[ElementTree.Element]) -> str:
+    suite = ElementTree.Element("testsuite", name=f"EKS Pod Identity of {visible(report['cluster_name'])}")
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in report.items():
+        if name in _PROPERTIES:
+            ElementTree.SubElement(properties, "property", name=name, value=visible(str(value)))
+    suite.extend(cases)
+    cases = suite.findall("testcase")
+    suite.set("tests", str(len(cases)))
+    suite.set("failures", str(sum(case.find("failure") is not None for case in cases)))
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(case.find("skipped") is not None for case in cases)))
+    suite.set("time", "0")
+    suite.set("timestamp", report["time"])
+    root = ElementTree.Element("testsuites")
+    root.append(suite)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _workload_case(cluster: str, row: Mapping[str, object], problems: list[_Problem]) -> ElementTree.Element:
+    status = text_of(row.get("status"))
+    if not problems and status in (FAIL, "failed"):
+        problems = [_Problem("FAILED", f"{_name(row)} failed.")]
+    place = f"{cluster}.{text_of(row.get('namespace'))}"
+    case = _case(place, text_of(row.get("service_account")), problems)
+    if not problems and "checks" not in row:
+        ElementTree.SubElement(case, "skipped", message=f"Not verified; the workload is {status}.")
+    elif not problems and status == UNKNOWN:
+        ElementTree.SubElement(case, "skipped", message="Not all of it could be verified.")
+    return case
+
+
+def _case(place: str, name: str, problems: list[_Problem]) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=visible(place), name=visible(name), time="0")
+    if problems:
+        first = problems[0]
+        failure = ElementTree.SubElement(case, "failure", type=first.code, message=first.text)
+        failure.text = "\n".join(f"{problem.code}: {problem.text}" for problem in problems)
+    return case
+
+
+def _problem(finding: ReportedFindingRow) -> _Problem:
+    return _Problem(finding["code"], visible(f"{finding['message']} {finding['remedy']}"))
+
+
+def _name(row: Mapping[str, object]) -> str:
+    return f"{text_of(row.get('namespace'))}/{text_of(row.get('service_account'))}"

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Why a run failed: the message of the task that ends it. Pure."""
+"""The message of the task that ends a failed run: its causes. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..model.rows import FailureRow, FindingRow
 from .rows import ReportedFindingRow
 from .text import SHOWN_FINDINGS, failure_line
 
-Row = TypeVar("Row", bound=FindingRow)
+_Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
@@ -103,7 +103,7 @@ EXPLAINED = REPAIRED | {
 }
 
 
-def unexplained(failures: Sequence[FailureRow], findings: Sequence[Row]) -> list[Row]:
+def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
     """Return findings without those of a refused change: what it would have repaired, and the reason of the refusal itself.
 
     Whoever has just applied a workload is not helped by "Apply the workload". All others stay, as no run repairs them.

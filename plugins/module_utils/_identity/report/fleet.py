@@ -4,17 +4,127 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Many clusters in few lines: their number, a table with one for each, changes, warnings, and then failures. Pure."""
+"""Reports of many clusters: their number, a table, changes, warnings, failures; and the reports of a fleet's jobs. Pure.
+
+A report may come from a file or from another job, so it is parsed. Gathered reports show failed clusters, missing and old
+reports, and changes that a plan announced and no job made.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TypeAlias, get_args
 
+from ..._findings.text import visible
+from ..kubernetes.model.objects import Object, mapping_of, objects_of, text_of
 from ..model.errors import listed, sentence
-from .changes import change_lines_of_cluster
-from .reported import Reported
-from .text import NOTHING_VERIFIED, SHOWN_FINDINGS, note_lines
+from .artifact import PREFIX, mapping_from_artifact
+from .failure import EXPLAINED
+from .rows import NoteRow, ReportStep, step_of
+from .text import (
+    NOTHING_VERIFIED,
+    SHOWN_CHANGES,
+    SHOWN_FINDINGS,
+    ChangeText,
+    change_lines_of_cluster,
+    describe_change,
+    describe_kubernetes_change,
+    natural,
+    note_lines,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What is shown of a cluster's report. ``failure`` is "" where nothing failed, ``verified`` counts the workloads that were.
+
+    ``changed`` is empty where the report has only the number of its changes.
+    """
+
+    account_id: str
+    region: str
+    workloads: int
+    verified: int
+    passed: int
+    changes: int
+    findings: int
+    failed: bool
+    failure: str
+    changed: Sequence[ChangeText] = ()
+    warnings: Sequence[NoteRow] = ()
+
+
+def parse_reported(report: Object) -> Reported | None:
+    """None where it lacks what a row needs, with its types: such a report does not say that all went well."""
+    summary = mapping_of(report.get("summary"))
+    workloads, passed, changes, findings = (
+        _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
+    )
+    others = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
+    failed = report.get("failed")
+    if workloads is None or passed is None or changes is None or findings is None:
+        return None
+    if not isinstance(failed, bool) or not {"account_id", "region"} <= report.keys():
+        return None
+    place = text_of(report["account_id"]), text_of(report["region"])
+    failure = text_of(report.get("failure") or report.get("headline"))
+    return Reported(
+        *place,
+        workloads,
+        passed + sum(filter(None, others)),
+        passed,
+        changes,
+        findings,
+        failed,
+        failure,
+        _changed(report),
+        _warnings(report),
+    )
+
+
+def _changed(report: Object) -> list[ChangeText]:
+    """Without what is no change: another job may have made the report."""
+    lines = report.get("kubernetes_changes")
+    return [
+        *(
+            describe_change(change)
+            for change in objects_of(report.get("changes"))
+            if change.get("action") and change.get("resource") and change.get("name")
+        ),
+        *(
+            describe_kubernetes_change(line)
+            for line in (lines if isinstance(lines, (list, tuple)) else ())
+            if isinstance(line, str) and " " in line
+        ),
+    ]
+
+
+def _warnings(report: Object) -> list[NoteRow]:
+    """Those that nobody accepted, and that neither are why the cluster failed nor follow from what was refused."""
+    failure = text_of(report.get("failure"))
+    refused = {text_of(row.get("workload")) for row in objects_of(report.get("failures"))} - {""}
+    return [
+        {
+            "label": "warning",
+            "code": text_of(finding.get("code")),
+            "workload": text_of(finding.get("workload")),
+            "message": text_of(finding.get("message")),
+            "remedy": text_of(finding.get("remedy")),
+        }
+        for finding in objects_of(report.get("findings"))
+        if finding.get("severity") == "warning"
+        and (text_of(finding.get("workload")) not in refused or text_of(finding.get("code")) not in EXPLAINED)
+        and not finding.get("accepted")
+        and visible(text_of(finding.get("message"))) not in failure
+    ]
+
+
+def _count(value: object) -> int | None:
+    """Ansible hands on an int of a class of its own, and YAML a true, which is an int to Python."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
 
 NOT_A_REPORT = (
     "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
@@ -116,3 +226,235 @@ def _row(each: Ended) -> tuple[str, ...]:
         str(reported.findings),
         "failed" if each.failed else "ok",
     )
+
+
+# All of them are above the message.
+SHOWN_NAMES = 10
+NO_REPORT = (
+    "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
+    "whether the nodes of the workflow lead here."
+)
+ONLY_PLANNED = (
+    "Its last report is that of a plan (check mode), so the job that was to do the work left none: see its output, and run it "
+    "again. Where nothing but plans are meant, run this in check mode, too."
+)
+PLAN_STOPPED = "Its plan stopped, so what was to be changed is not known, and no job applied it. See the output of the plan: "
+NOT_APPLIED = (
+    "The job that applies the plan was cancelled or killed, or its approval was denied or timed out. Launch the workflow again: "
+    "its plan shows what is left."
+)
+APPLIED_OTHERWISE = (
+    "The job that applied the plan did something else. Somebody else made these changes in the meantime, or the two jobs had "
+    "different input, such as another commit of the project. Launch the workflow again: its plan shows what is left."
+)
+WITHOUT_A_MESSAGE = "It stopped before it had a report, and left no message: see the output of its job."
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """``lines`` are for people; ``failure`` says in one line why it failed, and is "" where it did not."""
+
+    lines: Sequence[str]
+    failure: str
+    failed: Sequence[str]
+    missing: Sequence[str]
+
+
+def artifacts_in(variables: Object) -> list[Object]:
+    """The reports among the variables that a later job gets, each as it was before it became an artifact."""
+    names = sorted(name for name in variables if name.startswith(PREFIX))
+    values = ((name, variables[name]) for name in names)
+    return [
+        mapping_from_artifact(value) if isinstance(value, Mapping) and value else {"host": name}
+        for name, value in values
+    ]
+
+
+def gather(
+    reports: Sequence[Object],
+    expected: Sequence[str],
+    now: datetime,
+    max_age: int | None,
+    plans: bool = False,
+) -> Gathered:
+    """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds. ``plans``: reports of
+    check mode are what is meant. Else a job that was killed after its plan must not count as done."""
+    clusters = _by_cluster(reports)
+    names = {name for steps in clusters for report in steps.values() for name in _names(report)}
+    missing = [name for name in expected if name not in names]
+    shared = _shared_changes(clusters)
+    ended = sorted(
+        (_ended(steps, shared, now, max_age, plans) for steps in clusters),
+        key=lambda each: (natural(each.host), natural(each.cluster)),
+    )
+    ended += [Ended(name, name, None, NO_REPORT) for name in missing]
+    failed = [each.host for each in ended if each.failed and each.host not in missing]
+    planned = sorted((_label(steps["plan"]) for steps in clusters if set(steps) == {"plan"}), key=natural)
+    all_planned = plans and len(planned) == len(clusters)
+    lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
+    if planned and not all_planned:
+        lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
+    return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)
+
+
+def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> str:
+    if not clusters:
+        return (
+            "No report: there is neither an artifact of an earlier job nor a report file. Run this after the jobs in one "
+            "workflow, or give pod_identity_report_files."
+        )
+    parts = [f"{len(failed)} of {clusters} clusters failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
+    parts += (
+        [f"{len(missing)} of {clusters} did not report: {listed(missing, SHOWN_NAMES)}"] if missing else []
+    )
+    return f"{'; '.join(parts)}. See above." if parts else ""
+
+
+_Steps: TypeAlias = Mapping[ReportStep, Object]
+_STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
+
+
+def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
+    """Return the last report of each step, by cluster.
+
+    A report takes the place of earlier ones of its own step and of the steps that follow it. One without the cluster's ARN,
+    which stopped early, stands for itself, except a plan after which the host was worked on.
+    """
+    clusters: dict[str, dict[ReportStep, Object]] = {}
+    for number, report in enumerate(sorted(reports, key=_order)):
+        step = _step(report)
+        steps = clusters.setdefault(str(report.get("cluster_arn") or number), {})
+        for later in _STEPS[_STEPS.index(step) :]:
+            steps.pop(later, None)
+        steps[step] = report
+    applied = [steps["apply"] for steps in clusters.values() if "apply" in steps]
+    return [steps for steps in clusters.values() if not _is_superseded(steps, applied)]
+
+
+def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
+    plan = steps.get("plan")
+    if len(steps) > 1 or plan is None or plan.get("cluster_arn"):
+        return False
+    return any(_label(plan) == _label(apply) and _order(plan) < _order(apply) for apply in applied)
+
+
+def _order(report: Object) -> tuple[str, int]:
+    return text_of(report.get("time")), _STEPS.index(_step(report))
+
+
+def _step(report: Object) -> ReportStep:
+    """Return the step, by the mode where a report has none that this collection knows."""
+    mode = step_of(verifies=False, check_mode=bool(report.get("check_mode")))
+    return next((step for step in _STEPS if step == report.get("step")), mode)
+
+
+def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
+    """Return what the jobs changed in IAM, by account: one slice may make the role that the plans of two announced."""
+    return {
+        (text_of(steps["apply"].get("account_id")), _key(change))
+        for steps in clusters
+        if "apply" in steps and (reported := parse_reported(steps["apply"]))
+        for change in reported.changed
+        if change.kind != "association"
+    }
+
+
+def _key(change: ChangeText) -> str:
+    """Return the line of a change without the fields of an update."""
+    return change.line.partition(" (")[0]
+
+
+def _names(report: Object) -> tuple[str, ...]:
+    return tuple(str(report[key]) for key in ("host", "cluster_name", "cluster_arn") if report.get(key))
+
+
+def _label(report: Object) -> str:
+    """Return the host, or the cluster where the play was on localhost, as that of site.yml is without hosts of its own."""
+    names = _names(report)
+    return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
+
+
+def _ended(
+    steps: _Steps, shared: set[tuple[str, str]], now: datetime, max_age: int | None, plans: bool
+) -> Ended:
+    last = next(steps[step] for step in reversed(_STEPS) if step in steps)
+    host, cluster = _label(last), text_of(last.get("cluster_name") or _label(last))
+    work: list[Reported] = []
+    for report in [steps[step] for step in _STEPS[1:] if step in steps] or [last]:
+        reported, stopped = _parsed(report, now, max_age)
+        if reported is None:
+            return Ended(host, cluster, None, stopped)
+        work.append(reported)
+    failures = [reported.failure for reported in work if reported.failed]
+    undone = "" if plans else _undone(steps, shared)
+    if undone:
+        failures.insert(0, undone)
+    elif set(steps) == {"plan"} and not plans:
+        return Ended(host, cluster, None, ONLY_PLANNED)
+    applied = work[0] if plans or "apply" in steps else replace(work[-1], changes=0, changed=())
+    ended = replace(
+        work[-1],
+        changes=applied.changes,
+        changed=applied.changed,
+        failed=bool(failures),
+        failure="\n".join(dict.fromkeys(failures)),
+    )
+    return Ended(host, cluster, ended)
+
+
+def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
+    """Return the report, or why it does not count."""
+    late = _why_late(text_of(report.get("time")), now, max_age)
+    if report.get("stopped") or late:
+        return None, late or text_of(report.get("failure") or WITHOUT_A_MESSAGE)
+    reported = parse_reported(report)
+    if reported is None or not isinstance(report.get("check_mode"), bool):
+        return None, NOT_A_REPORT
+    return reported, ""
+
+
+def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
+    """Name what the plan announced and no job reported as done; return "" where that is nothing."""
+    plan, apply = steps.get("plan"), steps.get("apply")
+    if plan is None:
+        return ""
+    if plan.get("stopped"):
+        return "" if apply else f"{PLAN_STOPPED}{text_of(plan.get('failure') or WITHOUT_A_MESSAGE)}"
+    announced = parse_reported(plan)
+    if announced is None:
+        return "" if apply else NOT_A_REPORT
+    done = parse_reported(apply) if apply else None
+    if done and len(done.changed) < done.changes:
+        # Its report has the number of its changes alone.
+        return ""
+    lines_done = {_key(change) for change in done.changed} if done else set()
+    account = text_of(plan.get("account_id"))
+    undone = [
+        change
+        for change in announced.changed
+        if _key(change) not in lines_done and (account, _key(change)) not in shared
+    ]
+    unnamed = 0 if apply else max(announced.changes - len(announced.changed), 0)
+    count = len(undone) + unnamed
+    if not count:
+        return announced.failure if announced.failed and not apply else ""
+    undone = sorted(undone, key=lambda change: not change.removes)
+    lines = [f"- {change.line}" for change in undone[:SHOWN_CHANGES]]
+    if count > len(lines):
+        lines.append(f"- {count - len(lines)} {'more ' if lines else ''}in the output of the plan")
+    head = f"The plan announced {count} change{'' if count == 1 else 's'}, not reported as done by any job:"
+    if done and done.failed:
+        return "\n".join([head, *lines])
+    return "\n".join([head, *lines, APPLIED_OTHERWISE if apply else NOT_APPLIED])
+
+
+def _why_late(time: str, now: datetime, max_age: int | None) -> str:
+    if max_age is None:
+        return ""
+    try:
+        age = now - datetime.fromisoformat(time)
+    except (ValueError, TypeError):
+        return f"Its report has no time that can be read ('{time}'), so it may be an old one."
+    if age <= timedelta(seconds=max_age):
+        return ""
+    return f"Its report is of {time}, older than the {max_age} seconds of pod_identity_report_max_age: run its job again."

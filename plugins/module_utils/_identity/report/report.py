@@ -19,8 +19,6 @@ from ..kubernetes.run.half import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
-from .changes import describe_change, describe_kubernetes_change
-from .columns import WORST_FIRST, with_unchecked
 from .failure import (
     alike,
     failure_headline,
@@ -31,8 +29,8 @@ from .failure import (
     unexplained,
     what_failed,
 )
-from .rows import NoteRow, Place, Report, ReportedFindingRow, Summary, step_of
-from .text import report_lines
+from .rows import NoteRow, Place, Report, ReportedFindingRow, ReportSummary, step_of
+from .text import WORST_FIRST, describe_change, describe_kubernetes_change, report_lines, with_unchecked
 
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
@@ -240,7 +238,7 @@ def _unknown(rows: Sequence[VerifiedRow]) -> list[str]:
     return [f"{row['namespace']}/{row['service_account']}" for row in rows if row["status"] == UNKNOWN]
 
 
-def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings: int) -> Summary:
+def _summary(workloads: int, rows: Sequence[VerifiedRow], changes: int, findings: int) -> ReportSummary:
     def count(status: Status) -> int:
         return sum(row["status"] == status for row in rows)
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The members of a report, by the contract that other playbooks and AWX depend on. Pure."""
+"""Members of a report, a contract with other playbooks and AWX. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
 # In the order of a workflow: a plan is what a run in check mode announces, an apply converges or takes down.
-Step = Literal["plan", "apply", "verify"]
+ReportStep = Literal["plan", "apply", "verify"]
 
 
-def step_of(*, verifies: bool, check_mode: bool) -> Step:
+def step_of(*, verifies: bool, check_mode: bool) -> ReportStep:
     """Return the step of a workflow that a run is. A verification is one in check mode, too."""
     if verifies:
         return "verify"
@@ -40,7 +40,7 @@ class Place(TypedDict):
     caller_arn: str
 
 
-class Summary(TypedDict):
+class ReportSummary(TypedDict):
     """Counts: of workloads by their status, of changes in AWS and Kubernetes, of findings."""
 
     workloads: int
@@ -64,13 +64,13 @@ class Report(Place):
     time: str
     version: str
     check_mode: bool
-    step: Step
+    step: ReportStep
     workloads: list[VerifiedRow] | list[Object]
     changes: list[Object]
     kubernetes_changes: list[str]
     findings: list[ReportedFindingRow]
     failures: list[FailureRow]
-    summary: Summary
+    summary: ReportSummary
     lines: list[str]
     failed: bool
     failure: str

@@ -4,20 +4,234 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A report as lines of text: place, changes, a table of workloads and checks, findings with their remedies. Pure."""
+"""A report as lines of text: place, changes, a table of workloads and checks, findings with their remedies. Pure.
+
+Each code of a finding belongs to a column of the table. Changes are counted by kind, then listed, removals first. Names are
+sorted as people do: s1, s2, s10. Lines fit the width of a terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import textwrap
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from ..._findings.codes import Code
+from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
-from ..model.checks import FAIL, UNKNOWN, WARNING
+from ..kubernetes.model.objects import Object, mapping_of, text_of
+from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
-from .changes import ChangeText, change_lines, resource_line
-from .columns import COLUMNS
-from .natural import natural
-from .rows import NoteRow, Place, Summary
-from .wrap import WIDTH, wrapped
+from .rows import NoteRow, Place, ReportSummary
+
+_NUMBER = re.compile(r"([0-9]+)")
+
+
+def natural(name: str) -> tuple[tuple[str, int, str], ...]:
+    """A key to sort by. Numbers within the name count as numbers, however many digits they have."""
+    parts = _NUMBER.split(name)
+    return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
+
+
+def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
+    """Text and the number behind it; where there is none, it comes first."""
+    if digits is None:
+        return text, -1, ""
+    number = digits.lstrip("0")
+    return text, len(number), number
+
+
+WIDTH = 100
+
+
+def wrapped(text: str, first: str, others: str) -> list[str]:
+    """Names and commands stay whole, so that they can be copied."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+SHOWN_CHANGES = 40
+_TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
+_REMOVALS = ("replace", "detach", "delete", "remove")
+# In the order of the counts; what is taken away comes last, where it is seen.
+_ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeText:
+    """``kind`` is that of the resource in a sentence, like "trust policy" or "ServiceAccount"."""
+
+    action: str
+    kind: str
+    line: str
+
+    @property
+    def removes(self) -> bool:
+        """Whether something is gone afterwards, for good or to be made anew."""
+        return self.action in _REMOVALS
+
+
+def describe_change(change: Object) -> ChangeText:
+    """What a change in AWS does to which resource, and to which parts of it."""
+    action, resource = text_of(change.get("action")), text_of(change.get("resource"))
+    line = resource_line(action, resource, text_of(change.get("name")))
+    if (action, resource) == ("replace", "attachment"):
+        leaving = mapping_of(change.get("before")).get("policy")
+        line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
+    if action == "update":
+        line += f" ({', '.join(sorted(map(str, mapping_of(change.get('after'))))).replace('_', ' ')})"
+    kind = "policy" if resource == "attachment" else resource.replace("_", " ")
+    return ChangeText(action, kind, visible(line))
+
+
+def describe_kubernetes_change(line: str) -> ChangeText:
+    """The same of a line like "apply ServiceAccount default/app"."""
+    action, _space, rest = line.partition(" ")
+    return ChangeText(action, rest.partition(" ")[0], visible(line))
+
+
+def resource_line(action: str, resource: str, name: str) -> str:
+    if resource == "attachment":
+        role, _separator, policy = name.partition(" ")
+        return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
+    return visible(f"{action} {resource.replace('_', ' ')} {name}")
+
+
+def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
+    """Of a plan, everything that is taken away is shown, however much it is. ``place`` has them all."""
+    count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
+    # Any playbook removes with that variable, which may come from where nobody looks for it.
+    head = "Teardown, as pod_identity_state is absent. " if state == "absent" else ""
+    lines = [f"{head}Plan: {count}; nothing was changed." if check_mode else f"{head}Done: {count}."]
+    if changes:
+        lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
+    changes = _by_name(changes)
+    if len(changes) <= SHOWN_CHANGES:
+        return [*lines, *(f"    {change.line}" for change in changes)]
+    removals = [change for change in changes if change.removes]
+    if not check_mode:
+        removals = removals[:SHOWN_CHANGES]
+    others = [change for change in changes if not change.removes]
+    shown = [*removals, *others[: max(0, SHOWN_CHANGES - len(removals))]]
+    lines += [f"    {change.line}" for change in shown]
+    if len(shown) < len(changes):
+        lines.append(f"    and {len(changes) - len(shown)} more, listed in {place}")
+    return lines
+
+
+def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
+    """The same among other clusters: how many of each kind, and of a plan everything that is taken away."""
+    removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
+    lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
+    return [*lines, *(f"    {change.line}" for change in removals)]
+
+
+def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
+    """In the order that they are made in, and what is alike by name, as people count."""
+    groups = groupby(changes, lambda change: (change.action, change.kind))
+    return [
+        change for _kind, group in groups for change in sorted(group, key=lambda change: natural(change.line))
+    ]
+
+
+def _counted(changes: Sequence[ChangeText]) -> str:
+    """Like "create 2 roles, 1 association; delete 1 role"."""
+    counts = Counter((change.action, change.kind) for change in changes)
+    known = [*_ACTIONS, *sorted({action for action, _kind in counts} - {*_ACTIONS})]
+    parts = []
+    for action in known:
+        kinds = [f"{number} {_plural(kind, number)}" for (of, kind), number in counts.items() if of == action]
+        if kinds:
+            parts.append(f"{action} {', '.join(kinds)}")
+    return visible("; ".join(parts))
+
+
+def _plural(kind: str, number: int) -> str:
+    if number == 1:
+        return kind
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
+# In the order of the table; a column without any check is left out.
+COLUMNS = (
+    ("trust", "TRUST"),
+    ("attachment", "ATTACHED"),
+    ("version", "VERSION"),
+    ("contents", "CONTENTS"),
+    ("permissions", "ALLOWED"),
+    ("association", "ASSOCIATED"),
+    ("service account", "ACCOUNT"),
+    ("agent", "AGENT"),
+    ("injection", "INJECTED"),
+    ("pods", "PODS"),
+    ("proof", "PROOF"),
+)
+WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
+_ORDER = [name for name, _title in COLUMNS]
+# The first that matches.
+_BY_START: Mapping[str, str] = {
+    "AGENT_": "agent",
+    "INJECTION_": "injection",
+    "IRSA_": "service account",
+    "NAMESPACE_": "service account",
+    "PERMISSION_": "permissions",
+    "POD_": "pods",
+    "POLICY_": "attachment",
+    "PROOF_": "proof",
+    "ROLE_INLINE_": "attachment",
+    "ROLE_POLICIES_": "attachment",
+    "ROLE_RESTRICTED": "attachment",
+    "ROLE_": "trust",
+    "SERVICE_ACCOUNT": "service account",
+    "TRUST_": "trust",
+}
+
+
+def column_of(code: Code) -> str:
+    """The check that a finding belongs to. Of codes that concern a workload as a whole it is its association."""
+    return next((name for start, name in _BY_START.items() if code.startswith(start)), "association")
+
+
+def with_unchecked(
+    checks: Sequence[Check], findings: Iterable[Finding], ignore: Collection[str]
+) -> list[Check]:
+    """Add the findings of a workload that no check has, such as a warning of the plan, to their checks.
+
+    No row passes above a warning. Information stays below the table.
+    """
+    named = {finding.code for check in checks for finding in check.findings}
+    joined = {check.name: check for check in checks}
+    for finding in findings:
+        if finding.code in named or finding.severity == "info":
+            continue
+        own = conclude(column_of(finding.code), finding)
+        if finding.code in ignore:
+            own = replace(own, status=ACCEPTED)
+        check = joined.get(own.name, own)
+        worst = min((check, own), key=lambda one: WORST_FIRST.index(one.status)).status
+        joined[own.name] = replace(
+            check, status=worst, findings=tuple(dict.fromkeys((*check.findings, finding)))
+        )
+    known = [check.name for check in checks]
+    for name in joined:
+        if name not in known:
+            place = next((at for at, other in enumerate(known) if _comes_after(other, name)), len(known))
+            known.insert(place, name)
+    return [joined[name] for name in known]
+
+
+def _comes_after(other: str, name: str) -> bool:
+    return other in _ORDER and _ORDER.index(other) > _ORDER.index(name)
+
 
 SMALLEST_NAME = 8
 SHOWN_ROWS = 40
@@ -33,7 +247,7 @@ def report_lines(
     state: str,
     changes: Sequence[ChangeText] | None,
     rows: Sequence[VerifiedRow],
-    summary: Summary,
+    summary: ReportSummary,
     notes: Sequence[NoteRow],
     check_mode: bool,
     path: str = "",
@@ -69,7 +283,7 @@ def _has_failed(notes: Sequence[NoteRow]) -> bool:
     return any(note["label"] == "failed" for note in notes)
 
 
-def _verified_line(summary: Summary) -> str:
+def _verified_line(summary: ReportSummary) -> str:
     number = summary["workloads"]
     counts = [
         f"{count} {word}"

@@ -16,7 +16,7 @@ from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.trust.trust import check_trust
-from ..inputs.account_checks import foreign_role
+from ..inputs.accounts import foreign_role
 from ..model.changes import Change, Plan, with_owner
 from ..model.cluster import Cluster, clusters_of
 from ..model.desired import AssociationSpec, Desired

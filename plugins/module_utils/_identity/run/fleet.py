@@ -14,7 +14,7 @@ from functools import cache, partial
 
 from ..._aws.client import Api
 from ..._findings.finding import Finding
-from ..inputs.account_checks import has_many_policies, validate_accounts, validate_attachments
+from ..inputs.accounts import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.fleet import Member
 from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal, judge_api_server
 from ..model.desired import Desired, Options, State

@@ -37,7 +37,7 @@ OPERATION = "UpdateAssumeRolePolicy"
 # Each more run at the same role may take one of them.
 LOOKS = 5
 # Seconds. Between reading and writing lies one request; the pause is longer, so that whoever read before has written.
-PAUSE = 1.0
+LOOK_PAUSE = 1.0
 
 
 class _Writer:
@@ -66,7 +66,7 @@ class _Writer:
 
     def is_late(self) -> bool:
         """Return whether another run may have written and looked again since the last read."""
-        return self.wait_policy.now() - self.began > PAUSE
+        return self.wait_policy.now() - self.began > LOOK_PAUSE
 
 
 def write_trust(
@@ -93,7 +93,7 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
     for _look in range(LOOKS):
         if not waiting:
             break
-        wait_policy.sleep(PAUSE * (1 + wait_policy.chance()))
+        wait_policy.sleep(LOOK_PAUSE * (1 + wait_policy.chance()))
         waiting = [(change, call) for change, call in waiting if _put_back(api, change, call, wait_policy)]
         restored = restored or bool(waiting)
     return restored

@@ -40,11 +40,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     request_failure,
     role_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.changes import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
     describe_kubernetes_change,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     failure_line,
     note_lines,
     report_lines,

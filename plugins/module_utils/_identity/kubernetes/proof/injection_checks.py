@@ -251,7 +251,7 @@ def _associated_now(aws: AwsResult) -> set[object]:
     }
 
 
-def unproven(run: InjectionRun) -> list[WorkloadKey]:
+def unproven_workloads(run: InjectionRun) -> list[WorkloadKey]:
     """Those whose new Pods would not get the role."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 

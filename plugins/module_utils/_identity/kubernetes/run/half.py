@@ -49,7 +49,7 @@ from ..proof.injection_checks import (
     proven,
     read_webhook,
     run_probes,
-    unproven,
+    unproven_workloads,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
 from .usage import keep_used
@@ -383,7 +383,7 @@ def _restart(
 ) -> RestartRun:
     if not (settings.restart and settings.verify_pods and _acts(aws, settings)):
         return RestartRun(reads)
-    injection = Injection(proven(probes), unproven(probes))
+    injection = Injection(proven(probes), unproven_workloads(probes))
     on_step("restarting what has stale Pods")
     return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     validate_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    Asked,
+    ClusterInput,
     Member,
     members_of,
 )
@@ -169,7 +169,7 @@ def members(wanted: Desired, regions: Mapping[str, str] | None = None) -> list[M
     """The clusters of what is desired, in the order of their first workloads; each in the region that ``regions`` says."""
     keys = dict.fromkeys(workload.key.cluster for workload in wanted.workloads)
     asked = [
-        Asked(
+        ClusterInput(
             ParsedInput(
                 name,
                 "present",

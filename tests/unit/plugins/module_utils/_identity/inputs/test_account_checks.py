@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.account_checks import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
     has_many_policies,
     validate_accounts,
     validate_attachments,

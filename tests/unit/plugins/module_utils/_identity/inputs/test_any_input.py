@@ -14,14 +14,9 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.codec import dump, load
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.json_file import (
-    read_json,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.yaml_file import (
-    read_yaml,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import read_json
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
-    OPTIONS,
+    INPUT_OPTIONS,
     ROLE,
     read_input,
 )
@@ -30,6 +25,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     POLICY_KEYS,
     ROLE_KEYS,
     WORKLOAD_KEYS,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.yaml_file import (
+    read_yaml,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
@@ -119,7 +117,7 @@ def test_almost_workloads(workloads: list[object], state: str) -> None:
 
 
 @SETTINGS
-@given(st.fixed_dictionaries({}, optional=dict.fromkeys(set(OPTIONS) - {"workloads_from"}, TREES)))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(set(INPUT_OPTIONS) - {"workloads_from"}, TREES)))
 def test_any_options(options: dict[str, object]) -> None:
     check(options)
     check(options, "")

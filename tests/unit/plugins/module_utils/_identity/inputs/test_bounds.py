@@ -9,15 +9,13 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.bounds import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     LIMITS,
     Limits,
     find_excess,
     find_excess_of_values,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
-    read_sources,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import read_sources
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
     read_input,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
     locate,
     read_sources,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.host_groups import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     Host,
     StoppedHost,
     groups_by_account,

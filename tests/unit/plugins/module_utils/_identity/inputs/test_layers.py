@@ -11,17 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files.folders import (
-    Source,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.layers import (
-    merge_layers,
-    read_layers,
-    read_way,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
+    merge_layers,
     read_input,
+    read_layers,
+    read_way,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import workload
@@ -33,11 +29,11 @@ def as_given(paths: Sequence[str]) -> list[str]:
     return list(paths)
 
 
-def read(raw: object, *groups: str) -> list[Source]:
+def read(raw: object, *groups: str) -> list[FileSource]:
     return read_layers(raw, NAME, lambda hosts: hosts in groups, as_given)
 
 
-def names(source: Source) -> list[tuple[str, str]]:
+def names(source: FileSource) -> list[tuple[str, str]]:
     """Each service account with the role that it is to have."""
     workloads: list[Any] = source.workloads
     return [(one["service_account"], one["role"]["name"]) for one in workloads]
@@ -65,8 +61,8 @@ def test_only_what_is_meant_for_the_host_counts_in_the_order_of_the_list(tmp_pat
 
 
 def test_a_workload_takes_the_place_of_the_same_one_alone() -> None:
-    general = Source([named("app", "one"), named("app", "one", "batch")], ["a", "b"])
-    special = Source([named("new", "two"), named("app", "two")], ["c", "d"])
+    general = FileSource([named("app", "one"), named("app", "one", "batch")], ["a", "b"])
+    special = FileSource([named("new", "two"), named("app", "two")], ["c", "d"])
     merged = merge_layers([general, special])
     assert names(merged) == [("app", "two"), ("app", "one"), ("new", "two")]
     assert merged.places == ["d", "b", "c"]
@@ -74,7 +70,7 @@ def test_a_workload_takes_the_place_of_the_same_one_alone() -> None:
 
 def test_what_is_twice_in_one_layer_stays_for_the_parser_to_refuse() -> None:
     merged = merge_layers(
-        [Source([named("app", "one"), named("app", "two")], ["a", "b"]), Source([1, 1], ["c", "d"])]
+        [FileSource([named("app", "one"), named("app", "two")], ["a", "b"]), FileSource([1, 1], ["c", "d"])]
     )
     assert merged.places == ["a", "b", "c", "d"]
 

@@ -23,7 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     stopped_report,
     to_artifact,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.changes import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
     describe_change,
 )
 from hypothesis import given

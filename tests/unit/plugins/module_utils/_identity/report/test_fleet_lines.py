@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     Ended,
-    fleet_lines,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.reported import (
     Reported,
+    fleet_lines,
     parse_reported,
 )
 

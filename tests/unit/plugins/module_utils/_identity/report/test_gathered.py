@@ -13,11 +13,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_artifacts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
-    NOT_A_REPORT,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.gathered import (
     APPLIED_OTHERWISE,
     NO_REPORT,
+    NOT_A_REPORT,
     NOT_APPLIED,
     ONLY_PLANNED,
     PLAN_STOPPED,

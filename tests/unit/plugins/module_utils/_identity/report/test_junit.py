@@ -12,7 +12,9 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     KubernetesOutcome,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    junit_text,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,

@@ -32,9 +32,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesOutcome,
     judge_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.columns import (
-    COLUMNS,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
@@ -43,6 +40,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.text import (
+    COLUMNS,
     SHOWN_ROWS,
     WIDTH,
     note_lines,

@@ -25,7 +25,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
     read_for_verification,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.junit import junit_text
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    junit_text,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,

@@ -1,0 +1,30 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A public name of module_utils exists once."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
+
+
+def defined_names(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names of a class, a function or an assignment."""
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign | ast.AnnAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+
+
+def test_public_names_are_unique() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(ROOT.rglob("*.py")):
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            for name in defined_names(statement):
+                places[name].append(str(path.relative_to(ROOT)))
+    assert {name: paths for name, paths in places.items() if name[0] != "_" and len(paths) > 1} == {}
