@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     write_parsed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (

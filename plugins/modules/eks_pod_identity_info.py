@@ -335,7 +335,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parsed_input_spec,
     validate_options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     parsed_argument,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (

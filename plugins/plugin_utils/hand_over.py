@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ansible import constants
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     ParsedFile,
     write_parsed,
 )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What a check of the verification is, and the ways it can end. Pure."""
+"""Checks of the verification: status, findings, and the failures that leave them unknown. Pure."""
 
 from __future__ import annotations
 

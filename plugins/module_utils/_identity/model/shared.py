@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What the workloads of a run share: roles and policies, each with those who use it. Pure."""
+"""Roles and policies that the workloads of a run share, each with its workloads. Pure."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What of a workload was made or changed so recently that reads may not show the rest of it yet. Pure."""
+"""Young resources of a workload: created or changed so recently that reads may not show the rest of it yet. Pure."""
 
 from __future__ import annotations
 

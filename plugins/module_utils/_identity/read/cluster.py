@@ -51,15 +51,8 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
     )
 
 
-def read_cluster(api: Api, name: str, region: str, must_exist: bool = True) -> Cluster:
-    """The cluster and the caller. Source: eks DescribeCluster, sts GetCallerIdentity.
-
-    A cluster that need not exist comes back with the status "" when it does not.
-    """
-    return _read_cluster(api, read_caller(api), name, region, must_exist)
-
-
 def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist: bool) -> Cluster:
+    """Read a cluster; one that need not exist has the status "" without it. Source: eks DescribeCluster."""
     try:
         raw = _describe(api.in_region(region), name, must_exist)
     except AwsError as error:

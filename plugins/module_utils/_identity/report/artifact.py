@@ -22,7 +22,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 from xml.etree import ElementTree
 
 from ..._findings.text import visible
@@ -32,7 +31,6 @@ from .failure import unexplained
 from .rows import Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
-ArtifactForm = Literal["auto", "full", "short", "none"]
 FORMS = ("auto", "full", "short", "none")
 # All reports by the cluster's name, and one report under a name of its own for each step: AWX keeps the last job's value of a
 # name, and a verification must not take the place of the plan before it.

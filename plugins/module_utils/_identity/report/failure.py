@@ -17,8 +17,7 @@ from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.model.objects import Object, text_of
 from ..kubernetes.run.half import KubernetesOutcome
-from ..model.causes import group_by_cause, own_names
-from ..model.errors import listed, sentence
+from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.rows import FailureRow, FindingRow
 from .rows import ReportedFindingRow
 from .text import SHOWN_FINDINGS, failure_line

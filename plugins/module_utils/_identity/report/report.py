@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run: what AWS and Kubernetes gave, as facts, lines to show, and a verdict. Pure."""
+"""The outcome of a run in AWS and Kubernetes: facts, lines for the screen, and a verdict. Pure."""
 
 from __future__ import annotations
 

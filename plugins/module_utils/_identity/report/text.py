@@ -261,7 +261,9 @@ def report_lines(
         lines += change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
-    elif state != "absent" and not (summary["workloads"] or summary["changes"] or _has_failed(notes)):
+    elif state != "absent" and not (
+        summary["workloads"] or summary["changes"] or any(note["label"] == "failed" for note in notes)
+    ):
         lines += ["", NOTHING_VERIFIED]
     ordered = sorted(notes, key=lambda note: (_LABELS_FIRST.index(note["label"]), natural(note["workload"])))
     for note in ordered[:SHOWN_FINDINGS]:
@@ -277,10 +279,6 @@ def place_line(place: Place) -> str:
     parts += [f"region {place['region']}"] if place["region"] else []
     parts += [f"as {place['caller_arn']}"] if place["caller_arn"] else []
     return ", ".join(parts)
-
-
-def _has_failed(notes: Sequence[NoteRow]) -> bool:
-    return any(note["label"] == "failed" for note in notes)
 
 
 def _verified_line(summary: ReportSummary) -> str:

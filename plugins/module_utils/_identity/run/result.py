@@ -16,12 +16,11 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible, with_remedy
-from ..model.causes import group_by_cause, own_names
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
-from ..model.errors import listed, sentence
+from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import (
     ChangeRow,

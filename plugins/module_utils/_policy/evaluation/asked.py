@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Everything that questions ask about condition keys, gathered once for a search; windows of policy variables.
+"""Comparisons of condition keys in all questions, gathered once for a search; windows of policy variables.
 
 A window has the values of one variable with which a text of the policy matches a known text.
 """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Whether an open answer really turns on the unknown keys, and on which.
+"""Decide whether an open answer really depends on unknown keys, and on which.
 
 Two walks, both over the kinds of values that each unknown key can have:
 

@@ -205,7 +205,7 @@ class _Sorter:
         """What a value matches; empty texts are of a kind of their own, as set operators leave them out."""
         marks = [text == "" and self.shape is None]
         marks += [test.matches(extract.take(text)) for test, extract in self.tests]
-        marks += [_in(each, text) for each in self.closed]
+        marks += [each.language.matches(each.extract.take(text)) for each in self.closed]
         return tuple(marks)
 
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
@@ -267,10 +267,6 @@ def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted:
         tuple(map(all, zip(*filled, strict=True))),
         counted and len(several) > 1,
     )
-
-
-def _in(each: Closed, text: str) -> bool:
-    return each.language.matches(each.extract.take(text))
 
 
 def _words(words: Iterable[str]) -> tuple[Pattern, ...]:

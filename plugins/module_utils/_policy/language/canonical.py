@@ -33,7 +33,10 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
     :raises PolicyError: as ``parse_policy``.
     """
     policy = _parse(document, kind)
-    forms = {_dump(form): form for form in (_statement(s, str.lower) for s in policy.statements)}
+    forms = {
+        json.dumps(form, sort_keys=True): form
+        for form in (_statement(s, str.lower) for s in policy.statements)
+    }
     return {"Version": policy.version, "Statement": [forms[key] for key in sorted(forms)]}
 
 
@@ -93,10 +96,6 @@ def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
         by_lower = {value: value for value in values}
         return sorted(by_lower)
     return sorted({fold(value) for value in values})
-
-
-def _dump(form: dict[str, object]) -> str:
-    return json.dumps(form, sort_keys=True)
 
 
 class PolicyFindingRow(TypedDict):

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""How each family of condition operators compares one value of a request with a policy's values.
+"""Families of condition operators: compare one value of a request with the values of a policy.
 
 Negated operators (``StringNotEquals`` and so on) are the same comparison; conditions.py negates.
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators".

@@ -74,7 +74,7 @@ _SHOWN = 12
 
 
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
-    """What each statement that names the action says to the request: Deny statements first, as IAM asks them, then each
+    """Explain the effect of each statement that names the action: Deny statements first, as IAM evaluates them, then each
     layer, which needs an Allow of its own."""
     lines: list[str] = []
     for layer in layers:
@@ -83,13 +83,10 @@ def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple
     for layer in layers:
         allows = [rule for rule in layer.rules if rule.allow and rule.speaks_of(request)]
         if not allows:
-            lines.append(f"No Allow of {layer.name} names {request_name(request)}{_near(layer, request)}.")
+            actions = "these actions" if request.action_wild else "the action"
+            lines.append(f"No Allow of {layer.name} names {actions}{_near(layer, request)}.")
         lines.extend(_shown([_says(rule, request, context) for rule in allows]))
     return tuple(lines)
-
-
-def request_name(request: Request) -> str:
-    return "these actions" if request.action_wild else "the action"
 
 
 def _says(rule: Rule, request: Request, context: Context) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible import constants
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     read_parsed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (

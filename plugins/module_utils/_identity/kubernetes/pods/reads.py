@@ -20,7 +20,7 @@ from ...._findings.codes import Code
 from ...._findings.finding import WorkloadKey
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
-from ..model.aws_result import Verification, VerifiedWorkload
+from ..model.aws_result import Verification
 from ..model.objects import PROOF_LABEL, Object, member, name_of, objects_of, texts_of
 from .pod_checks import find_faults
 from .pod_faults import needs_admission
@@ -211,7 +211,11 @@ def still_to_read(verification: Verification, reads: Reads, now: datetime) -> li
             names.append("daemon_sets")
         if any(not state.has_agent(node) for node in nodes):
             names.append("nodes")
-    if any(_has_unknown_owner(workload, state) for workload in verification.workloads):
+    if any(
+        faulty.pod.owner.kind == "ReplicaSet"
+        for workload in verification.workloads
+        for faulty in find_faults(workload, state)
+    ):
         names.append("replica_sets")
     return names
 
@@ -236,7 +240,3 @@ def _owners_query(kind: str, owners: Sequence[Owner]) -> Query:
     namespaces = {owner.namespace for owner in owners}
     names = (f"metadata.name={owners[0].name}",) if len(owners) == 1 else ()
     return Query(APPS, kind, owners[0].namespace if len(namespaces) == 1 else "", field_selectors=names)
-
-
-def _has_unknown_owner(workload: VerifiedWorkload, state: KubeState) -> bool:
-    return any(faulty.pod.owner.kind == "ReplicaSet" for faulty in find_faults(workload, state))

@@ -278,7 +278,9 @@ class ProofVerdict:
 
 def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
     """Whether every Job has an answer, or never will. ``jobs`` are their names."""
-    ended = {_job_of(pod) for pod in pods if _terminated(pod) or _never_starts(pod)}
+    ended = {
+        _job_of(pod) for pod in pods if _terminated(pod) or _waiting(pod).get("reason") in _IMAGE_REASONS
+    }
     return ended.issuperset(jobs)
 
 
@@ -401,10 +403,6 @@ def _terminated(pod: Object) -> Object:
 
 def _waiting(pod: Object) -> Object:
     return next((waiting for state in _states(pod) if (waiting := member(state, "waiting"))), {})
-
-
-def _never_starts(pod: Object) -> bool:
-    return _waiting(pod).get("reason") in _IMAGE_REASONS
 
 
 def _shown(text: str) -> str:

@@ -13,8 +13,11 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.codec import dump, load
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import read_json
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
+    dump,
+    load,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     INPUT_OPTIONS,
     ROLE,

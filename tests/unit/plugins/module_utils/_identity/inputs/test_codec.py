@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs import codec
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.codec import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs import parsed_input
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     FORMAT,
     dump,
     load,
@@ -178,4 +178,4 @@ class _Inner:
 )
 def test_a_field_of_a_type_that_cannot_come_back_is_refused(hint: Any) -> None:
     with pytest.raises(TypeError, match="parsed input cannot hold a"):
-        codec._reader(hint)
+        parsed_input._reader(hint)

@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     ParsedFile,
     read_parsed,
     write_parsed,

@@ -4,16 +4,21 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parsed input as JSON text, with the same types when it is read back. Pure.
+"""Parsed input of a run as a JSON file: written once on the controller, and read with the same types by later processes.
 
-The form of the text follows from the classes of ``model.desired``: a new field there needs nothing here.
+A reader knows the SHA-256 of the file, and rejects any other content. The form of the text follows from the classes of
+``model.desired``: a new field there needs nothing here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -82,3 +87,56 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
     if origin in (Union, UnionType) and len(arguments) == 2 and arguments[1] is NoneType:
         return _reader(arguments[0])
     raise TypeError(f"parsed input cannot hold a {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """Where parsed input is. ``sha256`` is the digest of the file's content, in hexadecimal."""
+
+    path: str
+    sha256: str
+
+
+def write_parsed(parsed: ParsedInput, folder: str) -> ParsedFile:
+    """Write parsed input into a folder, for this user alone (mode 0600)."""
+    content = dump(parsed).encode("ascii")
+    digest = hashlib.sha256(content).hexdigest()
+    path = Path(folder) / f"pod-identity-input-{digest}.json"
+    # mkstemp makes files of mode 0600. Hosts with the same input write the same file at the same time.
+    handle, name = tempfile.mkstemp(prefix="pod-identity-input-", dir=folder)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    os.replace(name, path)
+    return ParsedFile(str(path), digest)
+
+
+def parsed_argument(argument: Mapping[str, str] | None) -> ParsedInput:
+    """The input of a module's option ``parsed_input``, or InputError."""
+    if argument is None:
+        raise InputError(
+            [
+                "the module was started without its action plugin, which parses its input on the controller. Call "
+                "it from a play by its full name."
+            ]
+        )
+    return read_parsed(argument["path"], argument["sha256"])
+
+
+def read_parsed(path: str, sha256: str) -> ParsedInput:
+    """The input of the file; InputError when it cannot be read, or is not what was written."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError([f"{path}: the parsed input cannot be read: {error.strerror}."]) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise InputError(
+            [
+                f"{path}: the parsed input was modified after it was checked (SHA-256 {digest}, expected "
+                f"{sha256}). Run again."
+            ]
+        )
+    try:
+        return load(content.decode("utf-8", "replace"))
+    except InputError as error:
+        raise InputError([f"{path}: {problem}" for problem in error.problems]) from error
