@@ -48,13 +48,15 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption
     leading_group,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
-    AWS_SPEC,
-    CONNECTION_SPEC,
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
     BoundedEnding,
-    access_for,
     clock_of,
     connect,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    AWS_SPEC,
+    CONNECTION_SPEC,
+    access_for,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import read_json

@@ -90,14 +90,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_pattern
     find_unknown,
     matches,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import connect
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
-    Access,
-    EksAccess,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
     AWS_SPEC,
     CONNECTION_SPEC,
-    connect,
+    Access,
+    EksAccess,
     find_access,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (

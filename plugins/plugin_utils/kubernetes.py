@@ -17,14 +17,20 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_sentence
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
+    visible,
+    visible_sentence,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_writes import (
     shown_diff,
 )
@@ -36,8 +42,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     IDENTITY_OPTIONS,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Clock,
+    Deadline,
+    KubernetesCluster,
     Listing,
+    PatientCluster,
     Query,
+    TimedClock,
+    TimedCluster,
     Trial,
     Written,
 )
@@ -59,14 +71,18 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
+    alarm,
     each_within,
     within,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    LIST,
     Access,
     no_token_message,
+    require_local,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 
 MISSING = ""
 try:
@@ -105,12 +121,16 @@ else:
 REQUEST_TIMEOUT = (10, 65)
 # Seconds for a whole list, or for all requests of one object, discovery and the client's own retries among them.
 LONGEST_CALL = 120.0
+# Seconds for the removal of objects that an interrupted run created.
+ENDING_SECONDS = 30.0
 # Requests that are under way at once.
 AT_ONCE = 8
 # Seconds for all dry runs of a call together.
 LONGEST_TRIALS = 180.0
 # Seconds that writes under way have to end in when the task is interrupted.
 GRACE = 5.0
+# The module of kubernetes.core whose module_defaults hold for writes.
+APPLY = "kubernetes.core.k8s"
 DESCRIPTION = "description of its resources"
 NOT_BEGUN = "not begun, as another part of the work ended early: {cause}"
 
@@ -286,6 +306,58 @@ class ClientCluster:
         return K8sService(client, _Module(options, self._options.check_mode, self._options.diff))
 
 
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(timezone.utc)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class BoundedEnding:
+    """Removes what an interrupted run has created, in ``ENDING_SECONDS`` at most. ``write`` takes lines for the user."""
+
+    def __init__(self, cluster: KubernetesCluster, write: Callable[[str], None]) -> None:
+        self._cluster, self._write = cluster, write
+
+    def remove(self, manifests: Sequence[Object]) -> Written:
+        try:
+            with alarm(ENDING_SECONDS):
+                return self._cluster.remove(manifests)
+        except TimeoutError as error:
+            return Written(error=ApiError(0, str(error)))
+
+    def tell(self, text: str) -> None:
+        self._write(visible(text))
+
+
+def clock_of(deadline: Deadline | None) -> Clock:
+    return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
+
+
+def connect(
+    caller: ActionBase,
+    access: Access,
+    _variables: Mapping[str, Any],
+    force: bool = False,
+    deadline: Deadline | None = None,
+) -> PatientCluster:
+    """Raises AnsibleError for a kubeconfig or a package that cannot be found, and InputError."""
+    if MISSING:
+        raise AnsibleError(MISSING)
+    require_local(caller)
+    reads = _client_options(caller, LIST, access)
+    writes = _client_options(caller, APPLY, access)
+    reading = Connection(reads, access)
+    defaults = read_write_options(with_defaults(caller, APPLY, access.arguments))
+    options = WriteOptions(defaults, force, bool(caller._task.check_mode), bool(caller._task.diff))
+    writing = reading if writes == reads else Connection(writes, access)
+    cluster: KubernetesCluster = ClientCluster(reading, writing, options)
+    if deadline:
+        cluster = TimedCluster(cluster, deadline)
+    return PatientCluster(cluster, clock_of(deadline))
+
+
 class _Module:
     """The parts of a module that the service layer of kubernetes.core uses."""
 
@@ -355,6 +427,28 @@ def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the other options, of kubernetes.core.k8s. Raises InputError."""
     return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
+
+
+def _client_options(caller: ActionBase, module: str, access: Access) -> dict[str, Any]:
+    options = read_client_options(with_defaults(caller, module, access.arguments))
+    if isinstance(options.get("kubeconfig"), str):
+        options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
+    return options
+
+
+def _decrypted(caller: ActionBase, kubeconfig: str) -> str:
+    """As kubernetes.core finds it: beside the playbook or the role, and from a vault."""
+    paths = [_find_file(caller, path) for path in kubeconfig.split(os.pathsep)]
+    return os.pathsep.join(caller._loader.get_real_file(path, decrypt=True) for path in paths)
+
+
+def _find_file(caller: ActionBase, path: str) -> str:
+    try:
+        needle: str = caller._find_needle("files", path)
+    except AnsibleError as error:
+        # Before ansible-core 2.19 it does not name the file.
+        raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
+    return needle
 
 
 def _validated(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import partial
@@ -17,26 +18,61 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible import constants
+from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
     EksToken,
     TokenSource,
     regional_client,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+    ASSUME_ROLE_OPTIONS,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+    KubeAuth,
+    uses_eks_token,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
+    InputError,
     sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import (
+    read_caller,
     read_caller_access,
+    read_eks_target,
+    require_account,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import AwsClients
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
+    AwsClients,
+    clients_of_task,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
+    environment_of,
+    with_defaults,
+)
+
+# The module of kubernetes.core whose module_defaults say how the API is reached.
+LIST = "kubernetes.core.k8s_info"
+# Options of the role; kubernetes.core finds the others (K8S_AUTH_*, KUBECONFIG).
+CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
+# Options of a token for the EKS cluster.
+AWS_SPEC: dict[str, dict[str, Any]] = {
+    **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
+    # Without a type: they are read together, and empty text is none.
+    **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
+}
+ELSEWHERE = (
+    "this play has {how}, and the Kubernetes API is asked from the machine and by the user that run Ansible: set connection: "
+    "local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
+)
 
 
 class Access(Protocol):
@@ -83,6 +119,52 @@ class EksAccess:
     def _sign(self) -> EksToken:
         [token] = self._clients.sign_tokens([self.target.name], _now())
         return token
+
+
+def find_access(
+    caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
+) -> Access:
+    """By a token for the EKS cluster where one is to be used, else by the task's ``options``.
+
+    The token is made with credentials of ``account_id``, where one is given. Raises InputError, AnsibleError, and AwsError
+    where EKS does not tell where the API of the cluster is.
+    """
+    require_local(caller)
+    given = with_defaults(caller, LIST, _connection(options))
+    names = [name for name, value in given.items() if value]
+    if not uses_eks_token(wanted, names, environment_of(caller), os.environ):
+        return GivenAccess(_connection(options))
+    clients = clients_of_task(caller, _of_aws(options))
+    if account_id:
+        require_account(read_caller(clients.api), account_id, cluster, clients.region)
+    return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
+
+
+def access_for(caller: ActionBase, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
+    """By a token for a target that was found before, or where there is none by the task's options.
+
+    Raises InputError and AnsibleError.
+    """
+    if target is None:
+        return GivenAccess(_connection(options))
+    return EksAccess(target, clients_of_task(caller, _of_aws(options)))
+
+
+def require_local(caller: ActionBase) -> None:
+    """Raise InputError where modules would run on another machine, or as another user."""
+    if runs_here(caller):
+        return
+    transport = str(caller._connection.transport)
+    how = "become: true" if transport == "local" else f"connection: {transport}"
+    raise InputError([ELSEWHERE.format(how=how)])
+
+
+def _connection(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
+
+
+def _of_aws(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in AWS_SPEC if options.get(name) not in (None, "")}
 
 
 def no_token_message(error: AwsError) -> str:

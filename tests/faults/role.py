@@ -46,7 +46,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes,
-    kubernetes_cluster,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
@@ -180,7 +179,7 @@ class Role:
             mock.patch.object(constants, "DEFAULT_LOCAL_TMP", folder),
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
-            mock.patch.object(kubernetes_cluster, "SystemClock", return_value=clock),
+            mock.patch.object(kubernetes, "SystemClock", return_value=clock),
             # The client waits as long as Retry-After asks for.
             mock.patch.object(Retry, "sleep"),
             mock.patch.object(kubernetes, "REQUEST_TIMEOUT", (10, patience.read)),

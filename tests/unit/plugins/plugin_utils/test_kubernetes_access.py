@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_cluster
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes, kubernetes_access
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     GivenAccess,
     write_authority,
@@ -44,14 +44,14 @@ def caller_of(transport: str = "local", become: bool = False, **task: Any) -> An
 def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping[str, Any]]) -> None:
     """Let the task have module_defaults, by the names of modules without their collection."""
     monkeypatch.setattr(
-        kubernetes_cluster,
+        kubernetes,
         "with_defaults",
         lambda _caller, name, arguments: {**defaults.get(name.rpartition(".")[2], {}), **arguments},
     )
 
 
 def connected(caller: Any, force: bool = False, **arguments: Any) -> Any:
-    return kubernetes_cluster.connect(caller, GivenAccess(arguments), {}, force).cluster
+    return kubernetes.connect(caller, GivenAccess(arguments), {}, force).cluster
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
 ) -> None:
     caller = caller_of(transport, become)
     for call in (
-        lambda: kubernetes_cluster.find_access(caller, "auto", "blue", {}),
+        lambda: kubernetes_access.find_access(caller, "auto", "blue", {}),
         lambda: connected(caller),
     ):
         with pytest.raises(InputError) as error:
@@ -80,7 +80,7 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kubernetes_cluster, "MISSING", "the package is missing")
+    monkeypatch.setattr(kubernetes, "MISSING", "the package is missing")
     with pytest.raises(AnsibleError, match=r"^the package is missing$"):
         connected(caller_of())
 
@@ -122,9 +122,9 @@ def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
             time.sleep(60)
             return Written()
 
-    monkeypatch.setattr(kubernetes_cluster, "ENDING_SECONDS", 0.1)
+    monkeypatch.setattr(kubernetes, "ENDING_SECONDS", 0.1)
     lines: list[str] = []
-    ending = kubernetes_cluster.BoundedEnding(Slow(), lines.append)
+    ending = kubernetes.BoundedEnding(Slow(), lines.append)
     assert ending.remove([JOB]) == Written(error=ApiError(0, "no result within 0.1 seconds"))
     ending.tell("left: \x1b[2J")
     assert lines == ["left: \\x1b[2J"]
