@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module eks_pod_identity_fleet: its input parsed on the controller, its progress on the screen."""
+"""The module eks_pod_identity_fleet: its input parsed on the controller."""
 
 from __future__ import annotations
 
@@ -39,9 +39,6 @@ class ActionModule(LongModule):
         if problems:
             raise InputError(problems)
         return {**arguments, "clusters": rows}
-
-    def _title(self) -> str:
-        return f"{len(self._task.args['clusters'])} clusters"
 
     def _with_readable_input(self, arguments: dict[str, Any]) -> dict[str, Any]:
         rows = [super(ActionModule, self)._with_readable_input(row) for row in arguments["clusters"]]

@@ -2,37 +2,78 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a fleet's play does for more than one host: see plugin_utils/fleet_steps.py."""
+"""The steps of a play over many clusters: each host prepares, the first one of an account works in AWS for all of it, and each
+host finishes."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
     listed,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    NO_FACTS,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
+    ACCOUNT,
+    PREPARED,
     group_hosts,
+    prepared_row,
     require_step,
+    restore,
     run_account,
     take_part,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import (
+    interruptible,
+    leading_group,
+    parent_stderr,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps, is_watched, shown
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+    read_entry_point,
+    read_role_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
+    forget_report,
+    leave_report,
+    leave_stopped_report,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+    RoleError,
+    failing_into,
+    has_proof,
+    prepare,
+    run_kubernetes,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
 
 KEPT = "Until then nothing is taken away from what it may use: {names}."
-REPORT, STOPPED, ACCOUNT = "pod_identity_report", "pod_identity_stopped", "pod_identity_account"
+
+INTERRUPTED = "The run was interrupted. Run again: what is done stays done."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    """A step that fails for one cluster stops that cluster alone, and is reported at the end with all others."""
+
     TRANSFERS_FILES = False
+    _requires_connection = False
 
     @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -42,39 +83,98 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             argument_spec={
                 "step": {
                     "type": "str",
-                    "choices": ["reset", "group", "apply", "take", "end"],
+                    "choices": ["prepare", "group", "apply", "finish", "end"],
                     "required": True,
                 },
                 "groups": {"type": "dict"},
                 "leader": {"type": "str"},
             },
-            required_if=[("step", "apply", ["groups"]), ("step", "take", ["leader"])],
+            required_if=[("step", "apply", ["groups"])],
         )
         step = options["step"]
+        result["changed"] = False
         try:
-            if step == "reset":
+            if step == "prepare":
+                forget_report(self, result)
                 validate_extra_variables(self._loader)
                 require_step(self._task.play.strategy, variables["ansible_play_hosts_all"])
-                set_fact(self, result, REPORT, {})
-                return {**result, "changed": False}
+                return {**result, **self._prepare(variables)}
             if step == "group":
                 return {**result, **group_hosts(variables, variables["ansible_play_batch"])}
             if step == "apply":
-                return {**result, **run_account(self, options["groups"], variables)}
-            if step == "take":
-                part = take_part(
-                    variables["hostvars"][options["leader"]].get(ACCOUNT) or {},
-                    variables["inventory_hostname"],
-                )
-                stopped = str(variables.get(STOPPED) or "")
-                if stopped:
-                    names = listed(part.get("kept") or ())
-                    more = {"stopped": f"{stopped}\n{KEPT.format(names=names)}"} if names else {}
-                    return {**result, **more, "changed": False}
-                if part.get("left_out"):
-                    # Told at the end, with what failed elsewhere; until then the host only waits.
-                    result["stopped"] = part["msg"]
-                return {**result, **part, "failed": False}
+                return {**result, **self._apply(options["groups"])}
+            if step == "finish":
+                self._finish(result, variables, options["leader"] or "")
+                return result
             return {**result, **show_fleet(variables)}
         except InputError as error:
-            return {**result, "failed": True, "msg": input_message(error)}
+            return {"changed": False, "failed": True, "msg": input_message(error)}
+
+    def _prepare(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """Return the host as it is handed to the later steps, or why it stopped."""
+        row: dict[str, Any] = {}
+        failure: dict[str, Any] = {}
+        with failing_into(failure):
+            entry_point = read_entry_point(self, variables, "main", fleet=True)
+            values = read_role_variables(self, variables, entry_point, fleet=True)
+            with task_environment(self), interruptible():
+                prepared = prepare(self, values, variables, entry_point)
+                row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
+        return {"stopped": str(failure["msg"])} if failure else row
+
+    def _apply(self, groups: dict[str, str]) -> dict[str, Any]:
+        """Return by each host of an account the file with its result, or why there is none."""
+        failure: dict[str, Any] = {}
+        steps = Steps("")
+        screen = shown(steps.line) if is_watched(self) else contextlib.nullcontext()
+        with failing_into(failure), task_environment(self), interruptible(), screen:
+            return run_account(self, groups, steps)
+        return failure
+
+    def _finish(self, result: dict[str, Any], variables: dict[str, Any], leader: str) -> None:
+        """Do the cluster's own part, and add its report, or why it stopped, to the result of the task."""
+        host = str(variables["inventory_hostname"])
+        prepared = variables.get(PREPARED) or {}
+        stopped = str(prepared.get("stopped") or prepared.get("msg") or "")
+        part: dict[str, Any] = {}
+        if leader or not stopped:
+            account = variables["hostvars"][leader].get(ACCOUNT) if leader else None
+            part = take_part(account or {}, host)
+        entry_point: EntryPoint = "main"
+        failure: dict[str, Any] = {}
+        try:
+            with failing_into(failure):
+                entry_point = read_entry_point(self, variables, "main", fleet=True)
+                if stopped:
+                    names = listed(part.get("kept") or ())
+                    raise RoleError(f"{stopped}\n{KEPT.format(names=names)}" if names else stopped)
+                result |= {"changed": part["changed"], "diff": list(part.get("diff", ()))}
+                if part.get("left_out"):
+                    raise RoleError(part["msg"])
+                self._finish_cluster(result, variables, part)
+        except SystemExit:
+            leave_stopped_report(self, result, INTERRUPTED, variables, entry_point, part)
+            raise
+        if failure:
+            message = str(failure["msg"])
+            leave_stopped_report(self, result, message, variables, entry_point, part)
+            result |= {"stopped": message, "failure": message, "verification": dict(NO_FACTS)}
+
+    def _finish_cluster(
+        self, result: dict[str, Any], variables: dict[str, Any], part: dict[str, Any]
+    ) -> None:
+        with task_environment(self):
+            prepared = restore(self, variables[PREPARED])
+            values = prepared.values
+            steps = Steps(prepared.cluster_name, displays=False)
+            screen = shown(steps.line) if is_watched(self) else contextlib.nullcontext()
+            group = leading_group() if has_proof(values) else contextlib.nullcontext()
+            aws = parse_aws_result(part, prepared.cluster_name)
+            with interruptible(), group, screen, parent_stderr() as tell:
+                half = run_kubernetes(self, prepared, aws, variables, steps.begin, tell)
+        result["changed"] = result["changed"] or half.changed
+        result["diff"] += half.diffs
+        result["warnings"] = [*half.warnings]
+        report = leave_report(self, result, aws, half.outcome, values, str(variables["inventory_hostname"]))
+        result["verification"] = dict(report["verification"])
+        result["failure"] = report["headline"]

@@ -109,52 +109,17 @@ options:
   parsed_input:
     description:
       - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
-        the controller. The role P(workload_identity.aws.pod_identity#role) hands over what it has parsed already. It is not
-        meant for plays.
+        the controller. It is not meant for plays.
     type: dict
     suboptions:
       path:
-        description: A file that M(workload_identity.aws.pod_identity_preflight) or the action plugin has written.
+        description: A file that the action plugin has written.
         type: path
         required: true
       sha256:
         description: The SHA-256 of its content. The module refuses any other content.
         type: str
         required: true
-  kubernetes_api:
-    description:
-      - Where the Kubernetes half of the role P(workload_identity.aws.pod_identity#role) goes, as
-        M(workload_identity.aws.pod_identity_preflight) returns it. It is held against what EKS says of the cluster, before anything
-        is changed.
-        It is not meant for plays.
-    type: dict
-    suboptions:
-      url:
-        description: URL of the API server; empty when it is not known.
-        type: str
-        required: true
-      authorities:
-        description: The SHA-256 of each certificate authority that the connection trusts.
-        type: list
-        elements: str
-        default: []
-      checks_certificate:
-        description: Whether the connection checks the certificate of the server.
-        type: bool
-        default: true
-      required:
-        description: Whether a change stops unless it is the API of the cluster.
-        type: bool
-        default: true
-  breakage:
-    description:
-      - Findings of M(workload_identity.aws.pod_identity_preflight). With V(ASSOCIATION_WOULD_BREAK) or V(ASSOCIATION_MAY_BREAK)
-        Pods of a workload would or may lose their credentials by a new association, which is not made where the severity is
-        V(error). With any other code nothing is changed for the workload, as it has no place in Kubernetes.
-      - It is not meant for plays.
-    type: list
-    elements: dict
-    default: []
 attributes:
   check_mode:
     support: full
@@ -176,7 +141,6 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
-  - workload_identity.aws.progress
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
 """
@@ -457,110 +421,30 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-import time
-from typing import Any
-
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    named_result,
-    with_option_names,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-    has_many_policies,
-    read_assume_role,
-    validate_accounts,
-    validate_attachments,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    account_id_of,
-    kubernetes_api_spec,
+    change_spec,
     parsed_input_spec,
-    run_options,
-    run_spec,
-    validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     parsed_argument,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    as_left_open,
-    as_refusal,
-    clusters_of,
-    judge_api_server,
-    parse_api_server,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    change_cluster,
+    end_module,
+    job_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Desired,
-    ParsedInput,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-    InputError,
-    aws_failure,
-    input_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
-    finding_row,
-    parse_finding,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
-    find_empty_list,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
-    read_attachment_quota,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
-    Order,
-    perform,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
-    failure_message,
-    notes_of_new_associations,
-    result_of,
-    verified_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    lint_workloads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
-    load_catalogue,
-)
-
-
-def desired_of(parsed: ParsedInput, params: dict[str, Any]) -> Desired:
-    desired = Desired(parsed.workloads, run_options(params, parsed.owner))
-    return desired.stopped_by(breakage_of(parsed, params))
-
-
-def breakage_of(parsed: ParsedInput, params: dict[str, Any]) -> list[Finding]:
-    return [parse_finding(row, parsed.cluster_name) for row in params["breakage"]]
-
-
-def purge_scope_of(parsed: ParsedInput) -> PurgeScope:
-    return PurgeScope(
-        parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
-    )
 
 
 @answering()
 def main() -> None:
     module = AwsModule(
         argument_spec={
-            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
-            "account_id": {"type": "str"},
-            **run_spec(),
+            **change_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
             "purge": {"type": "bool", "default": False},
@@ -568,83 +452,15 @@ def main() -> None:
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
-            "continue_on_error": {"type": "bool", "default": False},
-            "verify": {"type": "bool", "default": False},
-            "deadline": {"type": "int"},
-            **assume_role_spec(),
             "parsed_input": parsed_input_spec(),
-            "kubernetes_api": kubernetes_api_spec(),
-            "breakage": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        validate_options(params)
-        role = read_assume_role(params, params["option_prefix"])
-        parsed = parsed_argument(params["parsed_input"])
-        desired = desired_of(parsed, params)
-        api = api_for(module, params["concurrency"], role)
-        account_id = account_id_of(params)
-        cluster = find_cluster(api, parsed.cluster_name, module.region or "", parsed.state, account_id)
-        validate_accounts(desired, cluster)
-        if parsed.state == "present" and has_many_policies(desired, cluster):
-            validate_attachments(desired, cluster, read_attachment_quota(api))
-        server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
-        other = judge_api_server(cluster, server) if server else None
-        if server and other and server.required:
-            refusal = as_refusal(other)
-            module.fail_json(
-                msg=f"{refusal.message} {refusal.remedy} Nothing was changed.",
-                error_code=refusal.code.value,
-                remedy=refusal.remedy,
-            )
-        engine = Engine(
-            api,
-            clusters_of(cluster),
-            params["concurrency"],
-            WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
-            progress_to(params["progress_file"]),
-        )
-        order = Order(
-            parsed.state,
-            module.check_mode,
-            params["verify"],
-            purge_scope_of(parsed) if parsed.purge else None,
-            params["deadline"] or None,
-        )
-        performed = perform(engine, desired, order)
-    except InputError as error:
-        module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
-    except AwsError as error:
-        module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
-    run = performed.run
-    run_result = result_of(run, module.check_mode)
-    result: dict[str, object] = {
-        **run_result,
-        "account_id": cluster.account_id,
-        "caller_arn": cluster.caller_arn,
-        "cluster_arn": cluster.arn,
-    }
-    if performed.verified is not None:
-        result["verification"] = verified_result(performed.verified, performed.observed, cluster)
-        other = as_left_open(other) if other else None
-    allowed = notes_of_new_associations(run, breakage_of(parsed, params))
-    # A verification reports them with its checks.
-    lints = performed.verified is None and parsed.state == "present"
-    linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
-    # A purge of everything takes a word of its own.
-    empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
-    further = [*([other] if other else []), *allowed, *empty, *linted]
-    if further:
-        result["findings"] = [*map(finding_row, further), *run_result["findings"]]
-    if run.failures:
-        result["msg"] = failure_message(run, cluster)
-        if performed.guard.trace and module._verbosity >= 3:
-            result["exception"] = performed.guard.trace
-        if not params["continue_on_error"]:
-            module.fail_json(**named_result(result, params["option_prefix"]))
-    module.exit_json(**named_result(result, params["option_prefix"]))
+    job = job_of(module)
+    end_module(
+        module,
+        job.guarded(lambda: change_cluster(job, parsed_argument(module.params["parsed_input"]))),
+    )
 
 
 if __name__ == "__main__":

@@ -60,41 +60,13 @@ options:
         type: dict
         suboptions:
           path:
-            description: A file that M(workload_identity.aws.pod_identity_preflight) or the action plugin has written.
+            description: A file that the action plugin has written.
             type: path
             required: true
           sha256:
             description: The SHA-256 of its content. The module refuses any other content.
             type: str
             required: true
-      kubernetes_api:
-        description:
-          - As O(workload_identity.aws.eks_pod_identity#module:kubernetes_api). It is not meant for plays.
-        type: dict
-        suboptions:
-          url:
-            description: URL of the API server; empty when it is not known.
-            type: str
-            required: true
-          authorities:
-            description: The SHA-256 of each certificate authority that the connection trusts.
-            type: list
-            elements: str
-            default: []
-          checks_certificate:
-            description: Whether the connection checks the certificate of the server.
-            type: bool
-            default: true
-          required:
-            description: Whether a change stops unless it is the API of the cluster.
-            type: bool
-            default: true
-      breakage:
-        description:
-          - As O(workload_identity.aws.eks_pod_identity#module:breakage). It is not meant for plays.
-        type: list
-        elements: dict
-        default: []
   stopped:
     description:
       - Further clusters of the account that are meant to be among O(clusters), but of whose workloads nothing is known, because
@@ -162,7 +134,6 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
-  - workload_identity.aws.progress
   - workload_identity.aws.attributes
 """
 
@@ -299,114 +270,35 @@ caller_arn:
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi, api_for
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering, pause
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    named_result,
-    with_option_names,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-    read_assume_role,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     ClusterInput,
-    Member,
     Stopped,
-    members_of,
-    stopped_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     account_id_of,
-    kubernetes_api_spec,
+    fleet_spec,
     parsed_input_spec,
-    run_options,
-    run_spec,
-    validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     parsed_argument,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    parse_api_server,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    Result,
+    end_module,
+    job_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Options,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-    InputError,
-    aws_failure,
-    input_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
-    find_left_behind,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
-    find_empty_list,
-    find_unlisted,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
-    read_for_verification,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
-    Guard,
-    ended_reading,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import (
-    Fleet,
-    assemble,
-    part_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet_result import (
-    Row,
-    changed_rows,
-    fleet_message,
-    kept_for_stopped,
-    summary_of,
-    verified_rows,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
-    Order,
-    perform,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
-    diff_of,
-    notes_of_new_associations,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
-    consider_age,
-    verify,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    lint_workloads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
-    load_catalogue,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import run_clusters
 
 
 def asked_of(row: Mapping[str, Any]) -> ClusterInput:
-    """What a row of ``clusters`` asks for, or InputError."""
-    parsed = parsed_argument(row["parsed_input"])
+    """Return the request of a row of ``clusters``. Raises InputError."""
     return ClusterInput(
-        parsed,
-        row["region"] or "",
-        parse_api_server(row["kubernetes_api"]) if row["kubernetes_api"] else None,
-        tuple(parse_finding(finding, parsed.cluster_name) for finding in row["breakage"]),
-        account_id_of(row),
+        parsed_argument(row["parsed_input"]), row["region"] or "", account_id=account_id_of(row)
     )
 
 
@@ -425,8 +317,6 @@ def main() -> None:
                     "workloads": {"type": "list", "elements": "dict"},
                     "workloads_from": {"type": "list", "elements": "path"},
                     "parsed_input": parsed_input_spec(),
-                    "kubernetes_api": kubernetes_api_spec(),
-                    "breakage": {"type": "list", "elements": "dict", "default": []},
                 },
             },
             "stopped": {
@@ -438,129 +328,18 @@ def main() -> None:
                     "region": {"type": "str"},
                 },
             },
-            **run_spec(),
-            "verify_only": {"type": "bool", "default": False},
-            "owner": {"type": "str"},
-            "continue_on_error": {"type": "bool", "default": False},
-            "verify": {"type": "bool", "default": False},
-            "check_caller": {"type": "bool", "default": False},
-            "deadline": {"type": "int"},
-            **assume_role_spec(),
+            **fleet_spec(),
         },
         supports_check_mode=True,
     )
-    params = module.params
-    prefix = params["option_prefix"]
-    try:
-        validate_options(params)
-        region = module.region or ""
-        asked = [asked_of(row) for row in params["clusters"]]
-        stopped = [Stopped(row["cluster_name"], row["region"] or "") for row in params["stopped"]]
-        members = members_of(asked, region, stopped)
-        api = api_for(module, params["concurrency"], read_assume_role(params, prefix))
-        if params["verify_only"]:
-            result = verify_fleet(module, api, members)
-        else:
-            result = change(module, api, members, stopped_keys(asked, region, stopped))
-    except InputError as error:
-        module.fail_json(msg=with_option_names(input_message(error), prefix))
-    except AwsError as error:
-        module.fail_json(**aws_failure(error, module.region, prefix))
-    result["clusters"] = [named_result(row, prefix) for row in result["clusters"]]
-    if "msg" in result and not params["continue_on_error"]:
-        module.fail_json(**named_result(result, prefix))
-    module.exit_json(**named_result(result, prefix))
+    job = job_of(module)
 
+    def run() -> Result:
+        asked = [asked_of(row) for row in module.params["clusters"]]
+        stopped = [Stopped(row["cluster_name"], row["region"] or "") for row in module.params["stopped"]]
+        return run_clusters(job, asked, stopped)
 
-def change(
-    module: AwsModule, api: BotoApi, members: Sequence[Member], stopped: Sequence[str]
-) -> dict[str, Any]:
-    params = module.params
-    state = params["state"]
-    width = params["concurrency"]
-    options = run_options(params, params["owner"])
-    fleet = assemble(api, members, options, state, width, stopped=stopped)
-    engine = Engine(
-        api,
-        fleet.clusters,
-        width,
-        WaitPolicy(params["propagation_timeout"], time.monotonic, pause),
-        progress_to(params["progress_file"]),
-        unread=fleet.left_out,
-    )
-    order = Order(state, module.check_mode, params["verify"], None, params["deadline"] or None)
-    performed = perform(engine, fleet.desired, order)
-    run = performed.run
-    changes = run.plan.changes if module.check_mode else tuple(done.change for done in run.done)
-    further = {
-        member.key: [
-            *fleet.doubts_of(member.key, performed.verified is not None),
-            *notes_of_new_associations(run, member.breakage),
-            *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
-            *(
-                lint_workloads(member.workloads, load_catalogue()).findings
-                if performed.verified is None and state == "present"
-                else []
-            ),
-        ]
-        for member in members
-    }
-    rows = changed_rows(fleet, members, performed, module.check_mode, further)
-    result = _result(fleet, members, rows, len(changes))
-    result["diff"] = [diff_of(change, fleet.account.account_id) for change in changes]
-    if stopped:
-        result["kept"] = kept_for_stopped(performed.run)
-    if performed.guard.trace and module._verbosity >= 3:
-        result["exception"] = performed.guard.trace
-    return result
-
-
-def verify_fleet(module: AwsModule, api: BotoApi, members: Sequence[Member]) -> dict[str, Any]:
-    params = module.params
-    width = params["concurrency"]
-    with Guard(params["deadline"] or None) as guard:
-        # A removal is not verified; and to verify, the Kubernetes API need not be the cluster's.
-        options = Options(trust_scope=params["trust_scope"], owner=params["owner"])
-        fleet = assemble(api, members, options, "present", width, False)
-        progress = progress_to(params["progress_file"])
-        observer = Observer(api, fleet.clusters, width, progress, "verify", fleet.left_out)
-        observed = observer.observe(fleet.desired, planning=False, unlisted=True)
-        proof = read_for_verification(api, fleet.desired, observed, width)
-        lints = lint_workloads(fleet.desired.workloads, load_catalogue())
-        verified = consider_age(verify(fleet.desired, observed, proof, lints), observed)
-        callers: dict[str, list[Finding]] = {}
-        if params["check_caller"]:
-            for key, cluster in fleet.clusters.members.items():
-                callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
-    if guard.cause is not None:
-        module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
-    unlisted = [
-        *find_unlisted(fleet.desired, observed),
-        *find_left_behind(fleet.desired, observed, ()),
-    ]
-    further = {
-        member.key: [
-            *fleet.doubts_of(member.key, verified=True),
-            *callers.get(member.key, ()),
-            *find_empty_list(member.workloads, among_others=True),
-            *(finding for finding in unlisted if finding.place == member.key),
-        ]
-        for member in members
-    }
-    rows = verified_rows(fleet, members, verified, observed, further)
-    return _result(fleet, members, rows, 0)
-
-
-def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> dict[str, Any]:
-    message = fleet_message(rows)
-    return {
-        "changed": any(bool(row["changed"]) for row in rows),
-        "clusters": list(rows),
-        "summary": summary_of(rows, members, changes),
-        "account_id": fleet.account.account_id,
-        "caller_arn": fleet.account.caller_arn,
-        **({"msg": message} if message else {}),
-    }
+    end_module(module, job.guarded(run))
 
 
 if __name__ == "__main__":

@@ -81,42 +81,17 @@ options:
   parsed_input:
     description:
       - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
-        the controller. The role P(workload_identity.aws.pod_identity#role) hands over what it has parsed already. It is not
-        meant for plays.
+        the controller. It is not meant for plays.
     type: dict
     suboptions:
       path:
-        description: A file that M(workload_identity.aws.pod_identity_preflight) or the action plugin has written.
+        description: A file that the action plugin has written.
         type: path
         required: true
       sha256:
         description: The SHA-256 of its content. The module refuses any other content.
         type: str
         required: true
-  kubernetes_api:
-    description:
-      - Where the Kubernetes half of the role P(workload_identity.aws.pod_identity#role) goes, as
-        M(workload_identity.aws.pod_identity_preflight) returns it. It is held against what EKS says of the cluster.
-        It is not meant for plays.
-    type: dict
-    suboptions:
-      url:
-        description: URL of the API server; empty when it is not known.
-        type: str
-        required: true
-      authorities:
-        description: The SHA-256 of each certificate authority that the connection trusts.
-        type: list
-        elements: str
-        default: []
-      checks_certificate:
-        description: Whether the connection checks the certificate of the server.
-        type: bool
-        default: true
-      required:
-        description: Whether a change stops unless it is the API of the cluster.
-        type: bool
-        default: true
 attributes:
   check_mode:
     support: full
@@ -133,7 +108,6 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
-  - workload_identity.aws.progress
   - workload_identity.aws.workloads
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
@@ -315,80 +289,23 @@ cluster_arn:
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import api_for
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
-    named_result,
-    with_option_names,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
-    assume_role_spec,
-    read_assume_role,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    account_id_of,
-    kubernetes_api_spec,
     parsed_input_spec,
-    validate_options,
+    verify_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     parsed_argument,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
-    parse_cluster_name,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    as_left_open,
-    clusters_of,
-    judge_api_server,
-    parse_api_server,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    TRUST_SCOPES,
-    Desired,
-    Options,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
-    AwsError,
-    InputError,
-    aws_failure,
-    input_message,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import (
-    find_left_behind,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (
-    find_empty_list,
-    find_unlisted,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.caller import check_caller
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.observe import Observer
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
-    read_for_verification,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
-    Guard,
-    ended_reading,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.progress import progress_to
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
-    verified_result,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
-    consider_age,
-    verify,
-    workloads_of,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    lint_workloads,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.catalogue import (
-    load_catalogue,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    Result,
+    end_module,
+    job_of,
+    verify_cluster,
 )
 
 
@@ -396,66 +313,21 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 def main() -> None:
     module = AwsModule(
         argument_spec={
-            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
-            "account_id": {"type": "str"},
+            **verify_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
-            "check_caller": {"type": "bool", "default": False},
-            "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
-            "concurrency": {"type": "int", "default": 16},
-            "deadline": {"type": "int"},
-            **assume_role_spec(),
             "parsed_input": parsed_input_spec(),
-            "kubernetes_api": kubernetes_api_spec(),
-            "progress_file": {"type": "path"},
-            "option_prefix": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        validate_options(params)
-        role = read_assume_role(params, params["option_prefix"])
-        name = parse_cluster_name(params["cluster_name"])
-        listed = any(params[way] is not None for way in ("parsed_input", "workloads", "workloads_from"))
-        parsed = parsed_argument(params["parsed_input"]) if listed else None
-        options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
-        with Guard(params["deadline"] or None) as guard:
-            api = api_for(module, params["concurrency"], role)
-            cluster = find_cluster(api, name, module.region or "", account_id=account_id_of(params))
-            server = parse_api_server(params["kubernetes_api"]) if params["kubernetes_api"] else None
-            other = judge_api_server(cluster, server) if server else None
-            observer = Observer(
-                api,
-                clusters_of(cluster),
-                params["concurrency"],
-                progress_to(params["progress_file"]),
-                "verify",
-            )
-            known = observer.all_associations() if parsed is None else None
-            desired = Desired(
-                workloads_of((known or {}).values()) if parsed is None else parsed.workloads, options
-            )
-            observed = observer.observe(desired, planning=False, known=known, unlisted=True)
-            proof = read_for_verification(api, desired, observed, params["concurrency"])
-            lints = lint_workloads(desired.workloads, load_catalogue())
-            verified = consider_age(verify(desired, observed, proof, lints), observed)
-            caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
-    except InputError as error:
-        module.fail_json(msg=with_option_names(input_message(error), params["option_prefix"]))
-    except AwsError as error:
-        module.fail_json(**aws_failure(error, module.region, params["option_prefix"]))
-    if guard.cause is not None:
-        module.fail_json(**ended_reading(guard.cause, params["option_prefix"]))
-    further = [
-        *([as_left_open(other)] if other else []),
-        *caller,
-        *(find_empty_list(parsed.workloads) if parsed else []),
-        *find_unlisted(desired, observed),
-        *find_left_behind(desired, observed, ()),
-    ]
-    result = verified_result(verified, observed, cluster, further)
-    module.exit_json(**named_result(result, params["option_prefix"]))
+    job = job_of(module)
+
+    def verify() -> Result:
+        ways = ("parsed_input", "workloads", "workloads_from")
+        listed = any(module.params[way] is not None for way in ways)
+        return verify_cluster(job, parsed_argument(module.params["parsed_input"]) if listed else None)
+
+    end_module(module, job.guarded(verify))
 
 
 if __name__ == "__main__":

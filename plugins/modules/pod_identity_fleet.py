@@ -10,16 +10,16 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_fleet
 version_added: 0.1.0
-short_description: Internal - the steps of a fleet's play that are about more than one cluster
+short_description: Give service accounts of many clusters their IAM roles, step by step
 description:
-  - It belongs to the playbook C(workload_identity.aws.fleet) and the role P(workload_identity.aws.pod_identity#role),
-    is not meant for plays of your own, and may change with any release.
-  - V(reset) empties the fact C(pod_identity_report) of earlier runs. V(group) says which hosts of the
-    batch are one run of the AWS half, namely those of one account with the same credentials and options, by what
-    M(workload_identity.aws.pod_identity_preflight) registered as C(pod_identity_preflight). V(apply) runs
-    M(workload_identity.aws.eks_pod_identity_fleet) for the groups of an account, one after the other. V(take) gives a host its
-    part of the result, as M(workload_identity.aws.eks_pod_identity) returns it, and in C(stopped) why
-    the cluster was left out. V(end) shows a table of the clusters, and what failed.
+  - The tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), which the playbook
+    C(workload_identity.aws.fleet) runs, are the steps of this module, in their order. Each host of the play is a cluster.
+  - V(prepare) reads the variables of the role and the service accounts of the cluster. V(group) says which hosts of the batch
+    are one run in AWS, namely those of one account with the same credentials and options, by what V(prepare) registered as
+    C(pod_identity_prepared). V(apply) works in AWS for the groups of an account, one after the other. V(finish) applies the
+    service accounts of a cluster, verifies everything and leaves the report. V(end) shows a table of the clusters, and what
+    failed.
+  - A step that fails for a cluster stops that cluster alone. RV(stopped) says why.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
@@ -28,10 +28,10 @@ options:
     description: The step.
     type: str
     choices:
-      - reset
+      - prepare
       - group
       - apply
-      - take
+      - finish
       - end
     required: true
   groups:
@@ -39,26 +39,45 @@ options:
     type: dict
   leader:
     description:
-      - With O(step=take), the first host of the account, from RV(leaders), which registered O(step=apply) as
+      - With O(step=finish), the first host of the account, from RV(leaders), which registered O(step=apply) as
         C(pod_identity_account).
     type: str
 extends_documentation_fragment:
+  - workload_identity.aws.requirements.aws
+  - workload_identity.aws.requirements.catalogue
+  - workload_identity.aws.requirements.kubernetes
   - workload_identity.aws.attributes.controller
 """
 
 EXAMPLES = r"""
+- name: Check the input and read the service accounts
+  workload_identity.aws.pod_identity_fleet:
+    step: prepare
+  register: pod_identity_prepared
+
 - name: Group the clusters by account
   workload_identity.aws.pod_identity_fleet:
     step: group
   run_once: true
-  register: accounts
+  register: pod_identity_accounts
 
 - name: Apply the requested state in AWS, account by account
   workload_identity.aws.pod_identity_fleet:
     step: apply
-    groups: "{{ accounts.files[inventory_hostname] }}"
-  when: inventory_hostname in accounts.files
-  register: account
+    groups: "{{ pod_identity_accounts.files[inventory_hostname] }}"
+  when: inventory_hostname in pod_identity_accounts.files
+  register: pod_identity_account
+
+- name: Apply ServiceAccounts, verify and report
+  workload_identity.aws.pod_identity_fleet:
+    step: finish
+    leader: "{{ pod_identity_accounts.leaders[inventory_hostname] | default('') }}"
+  register: pod_identity_result
+
+- name: Show the clusters, and what failed
+  workload_identity.aws.pod_identity_fleet:
+    step: end
+  run_once: true
 """
 
 RETURN = r"""
@@ -74,4 +93,16 @@ parts:
   description: By host, the file with its part of the result.
   returned: with O(step=apply)
   type: dict
+verification:
+  description: As RV(workload_identity.aws.pod_identity#module:verification), of the cluster.
+  returned: with O(step=finish)
+  type: dict
+failure:
+  description: Why the cluster failed, in one line; empty where it did not.
+  returned: with O(step=finish)
+  type: str
+stopped:
+  description: Why the cluster stopped before its report.
+  returned: with O(step=prepare) and O(step=finish), where it did
+  type: str
 """

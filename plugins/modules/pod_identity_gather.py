@@ -10,10 +10,9 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_gather
 version_added: 0.1.0
-short_description: Internal - show what the jobs of a fleet reported, and fail when one failed or is missing
+short_description: Show what jobs reported of clusters, and fail when one failed or is missing
 description:
-  - It belongs to the playbook C(report.yml), is not meant for plays of your own, and may change with
-    any release.
+  - The playbook C(workload_identity.aws.report) is one task of it.
   - Takes the variables whose names begin with C(pod_identity_artifact_), which AWX hands to the later nodes of a workflow, and
     files that C(pod_identity_report_file) names. Of two reports of one step of a cluster the later counts.
   - A report of check mode counts as done only in check mode, where plans are what is meant. What it announced has to be reported

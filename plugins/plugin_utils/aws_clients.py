@@ -16,6 +16,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     _aws_connection_info,
     _boto3_conn,
@@ -27,10 +28,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import (
     TWO_CREDENTIALS,
     BotoApi,
+    api_with,
     as_aws_error,
     client_config,
     has_two_credentials,
     session_with,
+    validate_profile,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
     EksToken,
@@ -44,6 +47,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import Job
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 
 # check_options says when it is missing.
@@ -75,6 +80,17 @@ class AwsClients:
     @property
     def api(self) -> BotoApi:
         return BotoApi(self.client, width=1, ready=self._session.ready if self._session else None)
+
+    def connect(self, width: int, role: AssumeRole | None) -> BotoApi:
+        """Return requests for a number of threads, as a role where one is given.
+
+        :raises AwsError: for a profile that cannot be used.
+        :raises InputError: for a profile beside access keys.
+        """
+        if has_two_credentials(self._options):
+            raise InputError([TWO_CREDENTIALS])
+        validate_profile(self._connection().profile)
+        return api_with(self._own, self._connection, width, role, self.region)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A boto3 client. Raises AwsError."""
@@ -118,6 +134,30 @@ def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
     if has_two_credentials(options):
         raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
     return AwsClients(check_options(options), read_assume_role(arguments, ROLE))
+
+
+def job_of_task(
+    caller: ActionBase,
+    module: str,
+    spec: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    check_mode: bool,
+    progress: Progress,
+) -> Job:
+    """Return the job that a module of this collection would have as a task in the place of the caller's, with its
+    module_defaults. Entered within the environment of the task. Raises AnsibleError."""
+    names = {**aws_argument_spec(), **spec}
+    checked = ArgumentSpecValidator(names).validate(with_defaults(caller, module, arguments))
+    if checked.error_messages:
+        raise AnsibleError("\n".join(checked.error_messages))
+    params = dict(checked.validated_parameters)
+    clients = AwsClients({name: params[name] for name in aws_argument_spec()})
+    try:
+        check_sdk_version_supported()
+        region = "" if has_two_credentials(params) else clients.region
+    except AnsibleBotocoreError as error:
+        raise AnsibleError(str(error)) from error
+    return Job(params, clients.connect, region, check_mode, progress, Display().verbosity >= 3, ROLE)
 
 
 def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,11 +33,16 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_ended(variables: Mapping[str, Any]) -> bool:
-    return bool(variables.get("pod_identity_stopped") or read_fact(variables, "pod_identity_report"))
+    return bool(_stopped(variables) or read_fact(variables, "pod_identity_report"))
+
+
+def _stopped(variables: Mapping[str, Any]) -> str:
+    """Return why a host stopped before its report, or ""."""
+    return str((variables.get("pod_identity_result") or {}).get("stopped") or "")
 
 
 def _ended(name: str, variables: Mapping[str, Any]) -> Ended:
-    stopped = str(variables.get("pod_identity_stopped") or "")
+    stopped = _stopped(variables)
     report = read_fact(variables, "pod_identity_report") or {}
     cluster = str(variables.get("pod_identity_cluster_name") or name)
     reported = parse_reported(report) if isinstance(report, Mapping) else None

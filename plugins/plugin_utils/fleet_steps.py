@@ -14,27 +14,66 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     CREDENTIALS,
+    ClusterInput,
     Host,
+    Stopped,
     StoppedHost,
     groups_by_account,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
+    fleet_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+    read_parsed,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    parse_preflight,
+    preflight_row,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    deadline_row,
+    parse_deadline,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    api_server_row,
+    eks_target_row,
+    parse_api_server,
+    parse_eks_target,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
+    listed,
     sentence,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
+    finding_row,
+    parse_finding,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import run_clusters
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import run_action
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import EksAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import access_for
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import WORKLOADS
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+    Prepared,
+    connection_options,
+)
 
 MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
+PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
 # What leads to a host's account.
 PLACE = ("account_id", *CREDENTIALS)
-NOT_BEGUN = "The AWS half of its account did not begin: {reason}"
+NOT_BEGUN = "The AWS part of its account did not begin: {reason}"
 BROKE_OFF = (
-    "The AWS half of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
+    "The AWS part of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
     "reads what is there, and goes on from that."
 )
 
@@ -43,6 +82,41 @@ APART = (
     "first cluster of an account changes AWS for the others, which have to wait for it. Set strategy: "
     "ansible.builtin.linear for the play."
 )
+
+
+def prepared_row(prepared: Prepared) -> Result:
+    """Return a prepared host as it is handed to the later steps; ``restore`` reads it back.
+
+    What is long, and annotations, which may hold anything, are in files: Ansible looks at every value of a result, and every
+    host has the variables of all.
+    """
+    access, preflight = prepared.access, prepared.preflight
+    file = keep(prepared.parsed)
+    # The tags are in the parsed input.
+    left_out = (*WORKLOADS, "tags")
+    return {
+        "options": {name: value for name, value in prepared.values.items() if name not in left_out},
+        "parsed_input": {"path": file.path, "sha256": file.sha256},
+        "kubernetes": keep_json("kubernetes", preflight_row(preflight)),
+        "deadline": deadline_row(prepared.deadline),
+        "eks_target": eks_target_row(access.target) if isinstance(access, EksAccess) else None,
+        "kubernetes_api": api_server_row(preflight.server),
+        "breakage": [*map(finding_row, (*preflight.plan.refused, *preflight.breakage))],
+    }
+
+
+def restore(caller: ActionBase, row: Mapping[str, Any]) -> Prepared:
+    """Return the host that ``prepared_row`` was given. Raises InputError when a file is not what was written."""
+    values = dict(row["options"])
+    parsed = read_parsed(**row["parsed_input"])
+    target = row["eks_target"]
+    return Prepared(
+        values,
+        parsed,
+        access_for(caller, parse_eks_target(target) if target else None, connection_options(values)),
+        parse_preflight(read_json(row["kubernetes"]), parsed.cluster_name),
+        parse_deadline(row["deadline"]),
+    )
 
 
 def require_step(strategy: str, hosts: Collection[str]) -> None:
@@ -111,28 +185,28 @@ def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
 
 
 def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
-    """None for a host that stopped before."""
-    preflight = variables.get("pod_identity_preflight") or {}
-    if preflight.get("failed") or "parsed_input" not in preflight:
+    """Return a host that is prepared, or None for one that stopped before."""
+    prepared = variables.get(PREPARED) or {}
+    if "parsed_input" not in prepared:
         return None
-    options = dict(preflight["options"])
+    options = dict(prepared["options"])
     row = {
         "cluster_name": options["cluster_name"],
-        "parsed_input": dict(preflight["parsed_input"]),
-        "kubernetes_api": dict(preflight["kubernetes_api"]),
-        "breakage": [dict(finding) for finding in preflight["breakage"]],
+        "parsed_input": dict(prepared["parsed_input"]),
+        "kubernetes_api": dict(prepared["kubernetes_api"]),
+        "breakage": [dict(finding) for finding in prepared["breakage"]],
     }
     if options.get("region"):
         row["region"] = options["region"]
     account = str(options.get("account_id") or "")
     if account:
         row["account_id"] = account
-    left = (preflight.get("deadline") or {}).get("left")
+    left = (prepared.get("deadline") or {}).get("left")
     return Host(name, account, options, row, left)
 
 
-def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mapping[str, Any]) -> Result:
-    """Run the AWS half of an account's groups, one after the other; by each host where its part of the result is.
+def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> Result:
+    """Run the AWS part for an account's groups, one after the other, and return by each host the file with its result.
 
     Nothing here fails once it has begun: what went wrong is in the parts, and each host says it for itself.
     """
@@ -142,13 +216,10 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
         return {"failed": True, "not_begun": True, "changed": False, "msg": input_message(error)}
     parts: dict[str, dict[str, str]] = {}
     kept: dict[str, list[str]] = {}
-    warnings: list[str] = []
     for group in content:
-        arguments = {**group["arguments"], "continue_on_error": True, "option_prefix": "pod_identity_"}
-        if not arguments.get("verify_only"):
-            arguments["verify"] = True
-        result = run_action(caller, MODULE, arguments, variables)
-        warnings += result.get("warnings") or []
+        steps.title = listed(group["hosts"])
+        steps.begin("working on policies, roles and associations")
+        result = _run_group(caller, group["arguments"], steps)
         for host in group["stopped"]:
             kept.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
@@ -156,30 +227,41 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], variables: Mappin
             parts[host] = keep_json("part", row)
     for host, names in kept.items():
         parts[host] = keep_json("part", {"changed": False, "kept": list(dict.fromkeys(names))})
-    return {
-        # Changes and their diff belong to the hosts of the clusters, which take their parts.
-        "changed": False,
-        "parts": parts,
-        **({"warnings": list(dict.fromkeys(warnings))} if warnings else {}),
-    }
+    # Changes and their diff belong to the hosts of the clusters, which take their parts.
+    return {"changed": False, "parts": parts}
+
+
+def _run_group(caller: ActionBase, group: Mapping[str, Any], steps: Steps) -> Result:
+    arguments = {name: value for name, value in group.items() if name not in ("clusters", "stopped")}
+    arguments |= {"continue_on_error": True, "verify": not arguments.get("verify_only")}
+    job = job_of_task(caller, MODULE, fleet_spec(), arguments, bool(caller._task.check_mode), steps)
+    stopped = [Stopped(row["cluster_name"], row.get("region", "")) for row in group.get("stopped", ())]
+    return job.guarded(lambda: run_clusters(job, [*map(_asked, group["clusters"])], stopped))
+
+
+def _asked(row: Mapping[str, Any]) -> ClusterInput:
+    parsed = read_parsed(**row["parsed_input"])
+    return ClusterInput(
+        parsed,
+        row.get("region", ""),
+        parse_api_server(row["kubernetes_api"]),
+        tuple(parse_finding(finding, parsed.cluster_name) for finding in row["breakage"]),
+        account_id_of(row),
+    )
 
 
 def _failed_row(result: Result) -> Result:
     """What each host of a run says that failed as a whole, before it looked at a cluster."""
-    message = str(result.get("msg") or result.get("module_stderr") or "the AWS half did not run.")
-    # An exception is text before ansible-core 2.19, and an object of its own since, which no file can hold.
     passed_on: Result = {
-        name: result[name]
-        for name in ("error_code", "remedy", "exception")
-        if isinstance(result.get(name), str)
+        name: result[name] for name in ("error_code", "remedy", "exception") if name in result
     }
-    return {"failed": True, "left_out": True, "changed": False, "msg": message, **passed_on}
+    return {"failed": True, "left_out": True, "changed": False, "msg": str(result["msg"]), **passed_on}
 
 
 def take_part(account: Mapping[str, Any], host: str) -> Result:
-    """The result of the AWS half for one host, as the module for one cluster returns it.
+    """The result of the AWS part for one host, as the module for one cluster returns it.
 
-    ``account`` is what ``run_account`` returned on the first host of the account, or how that failed.
+    ``account`` is the result of ``run_account`` on the first host of the account, or its failure.
     """
     part = (account.get("parts") or {}).get(host)
     if part is None:

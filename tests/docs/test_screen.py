@@ -175,7 +175,7 @@ def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
     assert done.returncode == 2, done.stdout
     message = f"pod_identity_report_file {path} cannot be written: the folder {path.parent} does not exist. Nothing was changed."
     assert message in done.stdout
-    assert "Apply the requested state in AWS" not in done.stdout
+    assert "working on policies" not in done.stdout
 
 
 def test_the_inventory_of_the_readme_keeps_ansible_quiet(sandbox: Sandbox) -> None:

@@ -18,7 +18,6 @@ from typing import Any
 from unittest import mock
 
 from ansible import constants
-from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.block import Block
 from ansible.playbook.play import Play
@@ -27,15 +26,12 @@ from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
 from ansible.template import Templar
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
-from ansible_collections.workload_identity.aws.plugins.action import (
-    pod_identity_kubernetes,
-    pod_identity_preflight,
-)
+from ansible_collections.workload_identity.aws.plugins.action import pod_identity
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    parse_outcome,
+    ignore_step,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
@@ -46,6 +42,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+    failing_into,
+    prepare,
+    run_kubernetes,
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
@@ -118,57 +119,46 @@ class Role:
             self.given_up.pop().join()
 
     def _run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
-        more = {"purge": asked.purge, "state": asked.state, **({"owner": asked.owner} if asked.owner else {})}
-        preflight = self._act(
-            pod_identity_preflight,
-            {"cluster_name": asked.cluster, "workloads": list(workloads), "region": REGION, **more},
-            {},
-        )
-        if preflight.get("failed"):
-            return RoleRun(preflight["msg"])
+        values: Json = {
+            "cluster_name": asked.cluster,
+            "workloads": list(workloads),
+            "region": REGION,
+            "purge": asked.purge,
+            "state": asked.state,
+            "kubeconfig": str(self._own),
+            **({"owner": asked.owner} if asked.owner else {}),
+        }
+        action = self._action()
+        failure: Json = {}
+        with failing_into(failure):
+            prepared = prepare(action, values, {}, "main")
+        if failure:
+            return RoleRun(failure["msg"])
         played = self.account.play(asked)
         if isinstance(played.ended, AwsError):
             return RoleRun(played.message)
-        aws = {
+        row = {
             **result_of(played.ended, False),
             "msg": played.message,
             "account_id": ACCOUNT,
             "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{asked.cluster}",
             **({"verification": played.verification} if played.verification else {}),
         }
-        half = self._act(
-            pod_identity_kubernetes,
-            {
-                "cluster_name": asked.cluster,
-                "preflight": "pod_identity_preflight",
-                "result": "pod_identity_converged",
-            },
-            {"pod_identity_preflight": preflight, "pod_identity_converged": aws},
-        )
-        assert not half.get("failed"), half
-        report = make_report(
-            parse_aws_result(aws, asked.cluster), parse_outcome(half, asked.cluster), ReportSettings()
-        )
-        return RoleRun(report=report)
+        aws = parse_aws_result(row, asked.cluster)
+        half = run_kubernetes(action, prepared, aws, {}, ignore_step, ignore_step)
+        return RoleRun(report=make_report(aws, half.outcome, ReportSettings()))
 
-    def _act(self, plugin: Any, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Json:
+    def _action(self) -> Any:
         loader = DataLoader()
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
-        task = Task(block=Block(play=play))
-        task.args = {**arguments, "kubeconfig": str(self._own)}
-        action = plugin.ActionModule(
-            task,
+        return pod_identity.ActionModule(
+            Task(block=Block(play=play)),
             SimpleNamespace(transport="local", _shell=SimpleNamespace(tmpdir="")),
             PlayContext(play=play),
             loader,
-            Templar(loader, variables=dict(variables)),
+            Templar(loader, variables={}),
             plugin_loader,
         )
-        try:
-            result: Json = action.run(task_vars=dict(variables))
-        except AnsibleError as error:
-            return {"failed": True, "msg": str(error)}
-        return result
 
     @contextlib.contextmanager
     def _patched(self, patience: Patience) -> Iterator[None]:

@@ -39,13 +39,9 @@ MODULES = (
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",
+    "pod_identity",
     "pod_identity_fleet",
     "pod_identity_gather",
-    "pod_identity_kubernetes",
-    "pod_identity_preflight",
-    "pod_identity_report",
-    "pod_identity_stopped",
-    "pod_identity_verdict",
 )
 
 
@@ -86,7 +82,7 @@ def test_every_module_that_calls_aws_is_in_the_action_group(names: list[str]) ->
         Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
     )
     # These take no region or credentials, which module_defaults of the group would give them.
-    ours = [name for name in MODULES if name.startswith("pod_identity_")]
+    ours = [name for name in MODULES if name.startswith("pod_identity")]
     assert sorted([*runtime["action_groups"]["aws"], *ours]) == modules
 
 

@@ -361,7 +361,7 @@ def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoAp
     if has_two_credentials(module.params):
         raise InputError([TWO_CREDENTIALS])
     connection = _connection_of(module)
-    _validate_profile(connection.profile)
+    validate_profile(connection.profile)
     return api_with(module.client, lambda: connection, width, role, module.region or "")
 
 
@@ -411,8 +411,8 @@ def has_two_credentials(options: Mapping[str, Any]) -> bool:
     )
 
 
-def _validate_profile(profile: str | None) -> None:
-    """amazon.aws would end the module with no more than that it couldn't connect."""
+def validate_profile(profile: str | None) -> None:
+    """Raise AwsError for a profile that cannot be used, of which amazon.aws says no more than that it couldn't connect."""
     if profile:
         try:
             Session(profile=profile).get_scoped_config()

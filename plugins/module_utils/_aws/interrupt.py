@@ -12,6 +12,7 @@ the context of each of its threads leads there; a thread of no such work is neve
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -80,8 +81,8 @@ def finishing() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Stop:
-    """What ends the work of a run before its time. ``reason`` is a signal's name, ``DEADLINE`` or ``UNHEARD``; empty as
-    long as nothing does."""
+    """What ends the work of a run before its time. ``reason`` is a signal's name or ``DEADLINE``; empty as long as
+    nothing does."""
 
     reason: str = ""
     event: Event = field(default_factory=Event)
@@ -92,7 +93,7 @@ class Stop:
         self.event.set()
 
 
-DEADLINE, UNHEARD = "deadline", "unheard"
+DEADLINE = "deadline"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ANSWERS: ContextVar[bool] = ContextVar("answers", default=False)
 
@@ -105,11 +106,12 @@ def _numbers() -> tuple[signal.Signals, ...]:
 @contextmanager
 def answering() -> Iterator[None]:
     """Around the whole of a module: between the end of its work and its answer, which takes milliseconds, no signal ends
-    it. Else what was done would go unsaid."""
+    it. Else what was done would go unsaid. Where nobody can read the answer any more, the module ends as by SIGTERM."""
     handlers = {number: signal.getsignal(number) for number in _numbers()}
     before = _ANSWERS.set(True)
     try:
-        yield
+        with listened_to(partial(os.kill, os.getpid(), signal.SIGTERM)):
+            yield
     finally:
         _ANSWERS.reset(before)
         for number, handler in handlers.items():
@@ -118,8 +120,7 @@ def answering() -> Iterator[None]:
 
 @contextmanager
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
-    """SIGINT, SIGTERM, the deadline, in seconds from now, and the end of who waits for the answer end the work of the block
-    alike.
+    """SIGINT, SIGTERM and the deadline, in seconds from now, end the work of the block alike.
 
     Nothing is torn apart by them: requests under way are answered, and what must not stay half done is
     finished. Then the work raises Interrupted.
@@ -137,8 +138,7 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         if timer is not None:
             timer.daemon = True
             timer.start()
-        with listened_to(partial(stop.end, UNHEARD)):
-            yield stop
+        yield stop
     finally:
         _STOP.reset(before)
         if timer is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from ..model.desired import PURGE_LIMIT, TRUST_SCOPES, Options
 from ..model.errors import Problems
 from ..model.names import OWNER_RULE, is_owner
+from .accounts import assume_role_spec
 from .fields import Fields, read_integer
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
@@ -34,8 +35,46 @@ def run_spec() -> dict[str, dict[str, Any]]:
         "force": {"type": "bool", "default": False},
         "propagation_timeout": {"type": "int", "default": 60},
         "concurrency": {"type": "int", "default": 16},
-        "progress_file": {"type": "path"},
-        "option_prefix": {"type": "str", "default": ""},
+    }
+
+
+def change_spec() -> dict[str, dict[str, Any]]:
+    """Return the options of a change of one cluster, without its workloads, as an argument spec of Ansible."""
+    return {
+        "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+        "account_id": {"type": "str"},
+        **run_spec(),
+        "continue_on_error": {"type": "bool", "default": False},
+        "verify": {"type": "bool", "default": False},
+        "deadline": {"type": "int"},
+        **assume_role_spec(),
+    }
+
+
+def verify_spec() -> dict[str, dict[str, Any]]:
+    """Return the options of a verification of one cluster, without its workloads, as an argument spec of Ansible."""
+    return {
+        "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+        "account_id": {"type": "str"},
+        "check_caller": {"type": "bool", "default": False},
+        "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
+        "concurrency": {"type": "int", "default": 16},
+        "deadline": {"type": "int"},
+        **assume_role_spec(),
+    }
+
+
+def fleet_spec() -> dict[str, dict[str, Any]]:
+    """Return the options of a run for clusters of one account, without these, as an argument spec of Ansible."""
+    return {
+        **run_spec(),
+        "verify_only": {"type": "bool", "default": False},
+        "owner": {"type": "str"},
+        "continue_on_error": {"type": "bool", "default": False},
+        "verify": {"type": "bool", "default": False},
+        "check_caller": {"type": "bool", "default": False},
+        "deadline": {"type": "int"},
+        **assume_role_spec(),
     }
 
 
@@ -46,19 +85,6 @@ def parsed_input_spec() -> dict[str, Any]:
         "options": {
             "path": {"type": "path", "required": True},
             "sha256": {"type": "str", "required": True},
-        },
-    }
-
-
-def kubernetes_api_spec() -> dict[str, Any]:
-    """Where the Kubernetes half goes."""
-    return {
-        "type": "dict",
-        "options": {
-            "url": {"type": "str", "required": True},
-            "authorities": {"type": "list", "elements": "str", "default": []},
-            "checks_certificate": {"type": "bool", "default": True},
-            "required": {"type": "bool", "default": True},
         },
     }
 

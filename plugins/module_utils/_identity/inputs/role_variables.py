@@ -193,7 +193,7 @@ REPORT: Mapping[str, _Reader] = {
     "report_max_age": _integer(1),
 }
 # What the role itself leaves behind.
-LEFT = ("account", "accounts", "converged", "kubernetes", "preflight", "report", "reported", "stopped")
+LEFT = ("account", "accounts", "prepared", "report", "result")
 # What earlier jobs of a workflow left, which AWX gives to the later ones.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}

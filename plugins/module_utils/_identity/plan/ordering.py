@@ -138,10 +138,14 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _document_restrictions(self, arn: str) -> Iterator[Target]:
-        """Return the changes of a document that add a Deny, or the policy where a Deny cannot be added."""
-        wanted, policy = self.documents.get(arn), self.observed.policies.get(arn)
+        """Return the changes of a document that add a Deny, or the policy where a Deny cannot be added, or cannot be read."""
+        listed, policy = self.documents.get(arn), self.observed.policies.get(arn)
+        if listed is None or not denies(listed):
+            return
+        if policy_target(arn) in self.observed.unread:
+            yield policy_target(arn)
         present = policy.document if policy is not None else None
-        if wanted is None or present is None or not denies_more(present, wanted):
+        if present is None or not denies_more(present, listed):
             return
         found = [
             target

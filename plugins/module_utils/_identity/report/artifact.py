@@ -28,7 +28,7 @@ from ..._findings.text import visible
 from ..kubernetes.model.objects import Object, text_of
 from ..model.checks import FAIL, UNKNOWN
 from .failure import unexplained
-from .rows import Place, Report, ReportedFindingRow, ReportStep
+from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
 FORMS = ("auto", "full", "short", "none")
@@ -40,6 +40,16 @@ PREFIX = "pod_identity_artifact_"
 MOST_WORKLOADS = 200
 # Null in the short form, where empty lists would say that there is nothing. Changes stay: who approves a plan reads them there.
 LEFT_OUT = ("lines", "workloads")
+NO_FACTS: Facts = {
+    "done": False,
+    "trust": "skipped",
+    "attachment": "skipped",
+    "contents": "skipped",
+    "association": "skipped",
+    "service_account": "skipped",
+    "agent": "skipped",
+    "pods": "skipped",
+}
 # Of a change: what a user wrote and AWS answered, carried as JSON text, whatever is in it.
 _DOCUMENTS = ("after", "before")
 
@@ -123,6 +133,7 @@ def stopped_report(
             "changes": 0,
             "findings": 0,
         },
+        "verification": NO_FACTS,
         "lines": message.splitlines(),
         "failed": True,
         "failure": message,

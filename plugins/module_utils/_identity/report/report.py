@@ -29,9 +29,23 @@ from .failure import (
     unexplained,
     what_failed,
 )
-from .rows import NoteRow, Place, Report, ReportedFindingRow, ReportSummary, step_of
+from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportSummary, step_of
 from .text import WORST_FIRST, describe_change, describe_kubernetes_change, report_lines, with_unchecked
 
+# The facts of a report by the names of the checks that they sum up.
+_FACTS = {
+    "trust": "trust",
+    "attachment": "attachment",
+    "version": "contents",
+    "contents": "contents",
+    "permissions": "contents",
+    "association": "association",
+    "service account": "service_account",
+    "agent": "agent",
+    "injection": "pods",
+    "pods": "pods",
+    "proof": "pods",
+}
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
@@ -107,6 +121,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "findings": findings,
         "failures": failures,
         "summary": summary,
+        "verification": _facts(rows, failing, failed=bool(failures or kubernetes.error)),
         "lines": report_lines(
             place,
             aws.state,
@@ -123,6 +138,31 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
             failure_headline(aws, failures, failing, _unknown(rows), settings.check_mode) if failed else ""
         ),
     }
+
+
+def _facts(rows: Sequence[VerifiedRow], failing: Sequence[ReportedFindingRow], *, failed: bool) -> Facts:
+    """Return the verification by name.
+
+    :arg failing: the findings that fail the run.
+    :arg failed: whether something could not be done.
+    """
+    codes = {row["code"] for row in failing}
+    statuses: dict[str, set[Status]] = {}
+    explained: set[str] = set()
+    for row in rows:
+        for check in row["checks"]:
+            fails = check["status"] == FAIL or (
+                check["status"] != ACCEPTED and codes.intersection(check["codes"])
+            )
+            explained |= set(check["codes"]) if fails else set()
+            statuses.setdefault(_FACTS.get(check["name"], "pods"), set()).add(
+                FAIL if fails else check["status"]
+            )
+    worst = {
+        name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
+        for name in dict.fromkeys(_FACTS.values())
+    }
+    return cast(Facts, {"done": not failed and codes <= explained, **worst})
 
 
 def _place(aws: AwsResult) -> Place:

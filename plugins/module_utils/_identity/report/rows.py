@@ -53,6 +53,23 @@ class ReportSummary(TypedDict):
     findings: int
 
 
+class Facts(TypedDict):
+    """The verification by name. ``done`` says that nothing failed but what the others name.
+
+    The others are "fail" where a check of a workload fails the run, else the worst of "unknown", "warning", "accepted" and
+    "pass" of all workloads, and "skipped" where nothing of the kind was verified.
+    """
+
+    done: bool
+    trust: str
+    attachment: str
+    contents: str
+    association: str
+    service_account: str
+    agent: str
+    pods: str
+
+
 class Report(Place):
     """``lines`` are for people; ``failure`` says why the run failed, ``headline`` that it did, in one line and with the
     codes; both are "" when it did not.
@@ -71,6 +88,7 @@ class Report(Place):
     findings: list[ReportedFindingRow]
     failures: list[FailureRow]
     summary: ReportSummary
+    verification: Facts
     lines: list[str]
     failed: bool
     failure: str

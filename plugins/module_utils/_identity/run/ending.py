@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal
 
-from ..._aws.interrupt import DEADLINE, UNHEARD, Interrupted, Stop, stoppable
+from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
 from ..._findings.codes import Code
 from ..._findings.text import with_option_names
 from ..model.errors import AwsError, InputError
@@ -73,10 +73,9 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
             f"the deadline of {deadline:g} s has passed.",
             "Run again: what is done stays done. Raise ⟨deadline⟩ for more in one run.",
         )
-    by = "the end of what started it" if reason == UNHEARD else reason
     return Cause(
         Code.INTERRUPTED,
-        f"the run was ended by {by}.",
+        f"the run was ended by {reason}.",
         "Run again: what is done stays done.",
     )
 

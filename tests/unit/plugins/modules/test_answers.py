@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import (
+    cluster as cluster_run,
+)
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
@@ -70,7 +73,8 @@ def test_a_signal_after_the_work_does_not_take_its_answer(
         answer(self, **result)
 
     monkeypatch.setattr(AnsibleModule, "exit_json", exit_json)
-    monkeypatch.setattr(module, "api_for", lambda *_: aws)
+    for patched in (module, cluster_run):
+        monkeypatch.setattr(patched, "api_for", lambda *_: aws, raising=False)
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
     before = signal.signal(number, lambda found, _frame: received.append(found))
     try:

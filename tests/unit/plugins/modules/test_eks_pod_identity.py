@@ -18,10 +18,25 @@ import pytest
 import yaml
 from ansible import constants
 from ansible.module_utils import basic
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    change_spec,
+    verify_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    parse_api_server,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import parse_finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import (
+    cluster as cluster_run,
 )
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
@@ -94,10 +109,13 @@ def run(
     """Runs a module on what its action plugin would hand to it."""
     monkeypatch.setenv("AWS_REGION", REGION)
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    for module in MODULES:
-        monkeypatch.setattr(module, "api_for", lambda *_: aws)
+    for module in (*MODULES, cluster_run):
+        if hasattr(module, "api_for"):
+            monkeypatch.setattr(module, "api_for", lambda *_: aws)
 
     def run(module: ModuleType, check: bool = False, **arguments: Any) -> Result:
+        if {"kubernetes_api", "breakage", "option_prefix"} & set(arguments):
+            return run_as_the_role_does(module, aws, check, arguments)
         if module in REQUIRED:
             try:
                 arguments = parse_arguments(arguments, {}, REQUIRED[module])
@@ -109,6 +127,22 @@ def run(
         return found
 
     return run
+
+
+def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, arguments: dict[str, Any]) -> Result:
+    """Run the function of a module with what the role knows of Kubernetes."""
+    spec = change_spec() if module is eks_pod_identity else verify_spec()
+    options = {name: value for name, value in arguments.items() if name in spec}
+    params = ArgumentSpecValidator(spec).validate(options).validated_parameters
+    prefix = arguments.get("option_prefix", "")
+    job = cluster_run.Job(params, lambda *_: aws, REGION, check, prefix=prefix)
+    parsed = read_input(arguments, lambda paths: list(paths))
+    api = arguments.get("kubernetes_api")
+    server = parse_api_server({"checks_certificate": True, "required": True, **api}) if api else None
+    if module is eks_pod_identity_info:
+        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server))
+    breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
+    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage))
 
 
 # eks_pod_identity

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host of a fleet takes over from the one that did the AWS half of its account."""
+"""What a host of a fleet takes over from the one that did the AWS part of its account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
-BROKE_OFF = "The AWS half of its account broke off:"
+BROKE_OFF = "The AWS part of its account broke off:"
 
 
 def test_a_host_takes_its_own_part() -> None:
@@ -62,19 +62,19 @@ class Untemplatable(dict[str, Any]):
 def test_what_did_not_begin_changed_nothing() -> None:
     account = {"failed": True, "not_begun": True, "msg": "x.json cannot be read: gone. Nothing was changed."}
     assert take_part(account, "blue")["msg"] == (
-        "The AWS half of its account did not begin: x.json cannot be read: gone. Nothing was changed."
+        "The AWS part of its account did not begin: x.json cannot be read: gone. Nothing was changed."
     )
 
 
 def ready(name: str, **options: Any) -> dict[str, Any]:
-    """The variables of a host after its preflight."""
-    preflight = {
+    """The variables of a host that is prepared."""
+    prepared = {
         "options": {"cluster_name": name, "account_id": HERE, "state": "present", **options},
         "parsed_input": {"path": "/none", "sha256": ""},
         "kubernetes_api": {},
         "breakage": [],
     }
-    return {"pod_identity_preflight": preflight}
+    return {"pod_identity_prepared": prepared}
 
 
 def test_the_run_of_an_account_is_told_in_which_one_each_cluster_is_expected() -> None:

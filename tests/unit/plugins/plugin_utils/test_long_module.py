@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import long_module
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module import LongModule
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
@@ -58,7 +57,6 @@ def seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]
 
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     monkeypatch.setattr(Normal, "run", run)
-    monkeypatch.setattr(long_module, "with_defaults", lambda _caller, _name, given: given)
     return seen
 
 
@@ -75,7 +73,7 @@ def test_a_module_on_the_controller_reads_the_file_where_it_was_written(
 ) -> None:
     module = run(ARGUMENTS)
     (arguments,) = seen
-    assert set(arguments) == {"cluster_name", "parsed_input", "progress_file"}
+    assert set(arguments) == {"cluster_name", "parsed_input"}
     assert Path(arguments["parsed_input"]["path"]).parent == tmp_path
     assert module.sent == []
 
@@ -110,27 +108,6 @@ def test_a_task_that_is_tried_again_sends_the_same_file(tmp_path: Path, seen: li
     (written,) = tmp_path.iterdir()
     assert [source for source, _destination in module.sent] == [str(written)] * 2
     assert seen[0] == seen[1]
-
-
-def test_what_the_role_has_parsed_is_handed_on(tmp_path: Path, seen: list[dict[str, Any]]) -> None:
-    parsed = {"path": str(tmp_path / "a.json"), "sha256": "0"}
-    run({"cluster_name": "c", "parsed_input": parsed})
-    assert seen[0]["parsed_input"] == parsed
-
-
-@pytest.mark.parametrize(("given", "region"), [({}, "eu-central-1"), ({"region": "us-west-2"}, "us-west-2")])
-def test_what_the_role_omits_the_module_defaults_say(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    seen: list[dict[str, Any]],
-    given: dict[str, str],
-    region: str,
-) -> None:
-    defaults = {"region": "eu-central-1"}
-    monkeypatch.setattr(long_module, "with_defaults", lambda _caller, _name, given: {**defaults, **given})
-    parsed = {"path": str(tmp_path / "a.json"), "sha256": "0"}
-    run({"cluster_name": "c", "parsed_input": parsed, **given})
-    assert seen[0]["region"] == region
 
 
 def test_bad_input_starts_no_module(seen: list[dict[str, Any]]) -> None:

@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-import json
 import queue
-from functools import partial
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import progress, screen
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
-    Activity,
+    Steps,
     Watch,
     progress_line,
-    read_line,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_text
 
@@ -45,34 +43,61 @@ def test_only_people_are_shown_progress(callback: str, shown: bool) -> None:
     assert is_text(callback) is shown
 
 
-def test_a_line_is_shown_once_and_again_when_it_has_changed(tmp_path: Path) -> None:
-    path = tmp_path / "progress"
-    path.write_text(json.dumps({"policy": [1, 3]}))
+def test_a_line_is_shown_once_and_again_when_it_has_changed() -> None:
+    steps = Steps("my-cluster", displays=False)
     lines: queue.Queue[str] = queue.Queue()
-    watch = Watch(partial(read_line, path, "my-cluster"), lines.put, first=0, each=0.001)
+    watch = Watch(steps.line, lines.put, first=0, each=0.001)
+    steps.expect("policy", 3)
+    steps.done("policy")
     watch.start()
     assert lines.get(timeout=20) == "my-cluster: policy 1 of 3"
-    path.write_text("{ half of it")
-    path.write_text(json.dumps({"policy": [2, 3]}))
+    steps.done("policy")
     assert lines.get(timeout=20) == "my-cluster: policy 2 of 3"
     watch.stop()
     assert not watch.is_alive()
     assert lines.empty()
 
 
-def test_a_module_that_wrote_nothing_yet_shows_nothing(tmp_path: Path) -> None:
+def test_before_the_first_step_nothing_is_shown() -> None:
     lines: list[str] = []
-    watch = Watch(partial(read_line, tmp_path / "progress", "my-cluster"), lines.append, first=0, each=0.001)
+    watch = Watch(Steps("my-cluster").line, lines.append, first=0, each=0.001)
     watch.start()
     watch.stop()
     assert lines == []
 
 
-def test_an_activity_says_for_how_long() -> None:
-    times = iter([100.0, 115.4, 200.0, 200.6])
-    activity = Activity("my-cluster", lambda: next(times))
-    assert activity.line() == ""
-    activity.begin("applying 40 objects")
-    assert activity.line() == "my-cluster: applying 40 objects, 15 s so far"
-    activity.begin("looking at the Pods")
-    assert activity.line() == "my-cluster: looking at the Pods, 1 s so far"
+def test_a_list_that_turns_out_longer_counts_as_long_as_it_is() -> None:
+    steps = Steps("my-cluster")
+    steps.expect("role", 1)
+    for _one in range(3):
+        steps.done("role")
+    assert steps.line() == "my-cluster: role 3 of 3"
+
+
+@pytest.mark.parametrize(
+    ("callback", "displays", "shown"),
+    [
+        ("default", True, ["my-cluster: applying 40 objects"]),
+        ("awx_display", True, ["my-cluster: applying 40 objects"]),
+        ("default", False, []),
+        ("ansible.posix.json", True, []),
+    ],
+)
+def test_each_step_is_displayed_as_it_begins(
+    monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, shown: list[str]
+) -> None:
+    lines: list[str] = []
+    config = SimpleNamespace(get_config_value=lambda _name: callback)
+    monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
+    monkeypatch.setattr(progress, "Display", lambda: SimpleNamespace(display=lines.append))
+    Steps("my-cluster", displays=displays).begin("applying 40 objects")
+    assert lines == shown
+
+
+def test_a_step_without_counts_says_for_how_long() -> None:
+    times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
+    steps = Steps("my-cluster", lambda: next(times), displays=False)
+    steps.begin("applying 40 objects")
+    assert steps.line() == "my-cluster: applying 40 objects, 15 s so far"
+    steps.begin("looking at the Pods")
+    assert steps.line() == "my-cluster: looking at the Pods, 1 s so far"

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypedDict
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import UNKNOWN, Check
-from ...model.rows import CheckRow, FailureRow, FindingRow, check_row, finding_row
+from ...model.rows import FailureRow
 from ..accounts.account_findings import AccountState, check_account
 from ..accounts.account_plan import Accounts, Preflight, describe_plan, plan_absent, without_failed_accounts
 from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
@@ -26,14 +25,9 @@ from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import (
     AwsResult,
     Verification,
-    by_workload,
     is_pending,
-    key_of_row,
-    parse_checks,
-    parse_failure_rows,
-    parse_findings,
 )
-from ..model.objects import Object, objects_of, text_of
+from ..model.objects import Object
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
 from ..pods.restarts import Injection, RestartRun, Restarts, RestartSettings, plan_restarts, restart_stale
@@ -69,23 +63,6 @@ class KubernetesOutcome:
     checks: Mapping[WorkloadKey, Sequence[Check]] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     judges_agent: bool = False
-
-
-class WorkloadChecksRow(TypedDict):
-    namespace: str
-    service_account: str
-    checks: list[CheckRow]
-
-
-class OutcomeRow(TypedDict):
-    """A KubernetesOutcome as one task hands it to another."""
-
-    changes: list[str]
-    failures: list[FailureRow]
-    error: str
-    workloads: list[WorkloadChecksRow]
-    findings: list[FindingRow]
-    judges_agent: bool
 
 
 def judge_cluster(
@@ -124,42 +101,6 @@ def judge_cluster(
     # One finding may be that of many workloads.
     findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
-
-
-def outcome_row(outcome: KubernetesOutcome) -> OutcomeRow:
-    return {
-        "changes": list(outcome.changes),
-        "failures": list(outcome.failures),
-        "error": outcome.error,
-        "workloads": [
-            {
-                "namespace": key.namespace,
-                "service_account": key.service_account,
-                "checks": [check_row(check) for check in checks],
-            }
-            for key, checks in outcome.checks.items()
-        ],
-        "findings": [finding_row(finding) for finding in outcome.findings],
-        "judges_agent": outcome.judges_agent,
-    }
-
-
-def parse_outcome(row: Object, cluster: str) -> KubernetesOutcome:
-    findings = parse_findings(row.get("findings"), cluster)
-    known = by_workload(findings)
-    changes = row.get("changes")
-    checks = {
-        (key := key_of_row(workload, cluster)): parse_checks(workload.get("checks"), key, cluster, known)
-        for workload in objects_of(row.get("workloads"))
-    }
-    return KubernetesOutcome(
-        [text_of(line) for line in changes] if isinstance(changes, Sequence) else (),
-        parse_failure_rows(row.get("failures")),
-        text_of(row.get("error")),
-        checks,
-        findings,
-        row.get("judges_agent") is True,
-    )
 
 
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)

@@ -231,11 +231,11 @@ def test_an_unknown_variable_is_refused(name: str, problem: str) -> None:
 
 def test_a_result_as_an_extra_variable_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        check_extra_variables(["pod_identity_stopped", "pod_identity_report", "pod_identity_purge", "report"])
+        check_extra_variables(["pod_identity_result", "pod_identity_report", "pod_identity_purge", "report"])
     assert caught.value.problems == tuple(
         f"pod_identity_{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it "
         "from the extra variables."
-        for name in ("report", "stopped")
+        for name in ("report", "result")
     )
     check_extra_variables(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
 
@@ -258,7 +258,7 @@ def test_an_extra_variable_of_another_name_is_not_the_roles(name: str) -> None:
 
 
 def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
-    names = ["hosts", "report", "preflight", "converged", "kubernetes", "purge"]
+    names = ["hosts", "report", "prepared", "accounts", "result", "purge"]
     assert find_variables([f"pod_identity_{name}" for name in names]) == ["purge"]
 
 

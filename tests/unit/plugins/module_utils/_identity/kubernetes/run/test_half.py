@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
     Preflight,
@@ -50,8 +48,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     HalfRun,
     HalfSettings,
-    outcome_row,
-    parse_outcome,
     run_half,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
@@ -918,21 +914,6 @@ def test_no_job_runs_without_its_service_account_or_in_check_mode(
     cluster = FakeCluster()
     half = run(cluster, preflight, result=ROLE, check_mode=check_mode, **PROOF)
     assert (half.jobs, [entry for entry in cluster.log if NAME in entry]) == (0, [])
-
-
-# Handing on
-
-
-def test_one_task_hands_it_to_another() -> None:
-    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([STALE])}, refused={"api": "no"})
-    rows = [build.row(), build.row("gone")]
-    outcome = run(
-        cluster, replace(THERE, plan=PLAN), result=after_a_change(verification=build.result(*rows))
-    ).outcome
-    parsed = parse_outcome(json.loads(json.dumps(outcome_row(outcome))), build.CLUSTER)
-    assert outcome_row(parsed) == outcome_row(outcome)
-    assert list(parsed.checks) == [build.KEY, WorkloadKey(build.CLUSTER, "shop", "gone")]
-    assert (parsed.findings, parsed.judges_agent) == (outcome.findings, True)
 
 
 # An API that is not proven to be the cluster's

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The work of the role in one process: input, preflight, AWS, Kubernetes, report, screen."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    NO_FACTS,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+    validate_extra_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import (
+    interruptible,
+    leading_group,
+    parent_stderr,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps, is_watched, shown
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+    read_entry_point,
+    read_role_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
+    forget_report,
+    leave_report,
+    leave_stopped_report,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+    RoleError,
+    failing_into,
+    has_proof,
+    prepare,
+    run_aws,
+    run_kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+
+AWS_STEPS: Mapping[EntryPoint, str] = {
+    "main": "working on policies, roles and associations",
+    "verify": "verifying policies, roles and associations",
+}
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    """Gives the service accounts their roles; the assertions of the role follow in a task of their own."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    @printable
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _valid, options = self.validate_argument_spec(
+            argument_spec={"entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"}}
+        )
+        entry_point: EntryPoint = options["entry_point"]
+        result["changed"] = False
+        forget_report(self, result)
+        run = _Run(self, variables, entry_point, result)
+        try:
+            validate_extra_variables(self._loader)
+        except InputError as error:
+            # An extra variable may hide the result of this task from the assertions.
+            run.leave_stopped_report(message := input_message(error))
+            return {"failed": True, "changed": False, "msg": message}
+        failure: dict[str, Any] = {}
+        with parent_stderr() as tell:
+            try:
+                with failing_into(failure):
+                    run.perform(tell)
+            except SystemExit:
+                # Nobody waits for a result any more.
+                tell(visible(run.interruption))
+                run.leave_stopped_report(run.interruption)
+                raise
+        if failure:
+            message = str(failure.pop("msg"))
+            run.leave_stopped_report(message)
+            # The assertions of the role fail: a failed result would be printed with all that it leaves.
+            result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
+        return result
+
+
+class _Run:
+    """One use of the role. ``result`` is that of the task, and grows with each step."""
+
+    def __init__(
+        self, caller: ActionBase, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
+    ) -> None:
+        self._caller, self._variables, self._entry_point = caller, variables, entry_point
+        self._result = result
+        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")))
+        self._aws: dict[str, Any] = {}
+
+    def perform(self, tell: Callable[[str], None]) -> None:
+        """Go through all steps.
+
+        :arg tell: shows a line to whoever interrupts the run.
+        :raises SystemExit: where a signal ends the run.
+        """
+        caller, variables, result, steps = self._caller, self._variables, self._result, self._steps
+        self._entry_point = entry_point = read_entry_point(caller, variables, self._entry_point)
+        values = read_role_variables(caller, variables, entry_point)
+        steps.title = str(values["cluster_name"])
+        screen = shown(steps.line) if is_watched(caller) else contextlib.nullcontext()
+        # What creates the Jobs of a proof must not outlive their removal.
+        group = leading_group() if has_proof(values) else contextlib.nullcontext()
+        with task_environment(caller), interruptible(), group, screen:
+            steps.begin("reading the service accounts")
+            prepared = prepare(caller, values, variables, entry_point)
+            result["warnings"] = list(prepared.warnings)
+            steps.begin(AWS_STEPS[entry_point])
+            self._aws = run_aws(caller, prepared, entry_point, bool(caller._task.check_mode), steps)
+            _raise_if_ended(self._aws)
+            aws = parse_aws_result(self._aws, prepared.cluster_name)
+            half = run_kubernetes(caller, prepared, aws, variables, steps.begin, tell)
+        result["changed"] = bool(self._aws.get("changed")) or half.changed
+        result["diff"] = [*self._aws.get("diff", ()), *half.diffs]
+        result["warnings"] += [*half.warnings]
+        host = str(variables["inventory_hostname"])
+        report = leave_report(caller, result, aws, half.outcome, values, host)
+        result["verification"] = dict(report["verification"])
+        result["restarted"], result["not_restarted"] = (
+            list(half.restarts.names),
+            list(half.restarts.unmanaged),
+        )
+        result["proof_jobs"] = half.jobs
+        last = show_last(report["lines"], report["headline"], report["failure"])
+        # The assertions of the role fail, so that the message stands last.
+        result["failure"] = ""
+        if last.pop("failed", False):
+            result["failure"] = str(last.pop("msg"))
+            if "lines" in last:
+                last["msg"] = last.pop("lines")
+        result |= last
+
+    @property
+    def interruption(self) -> str:
+        """What a run that a signal ended has done, and what it has not."""
+        if self._aws.get("msg"):
+            return str(self._aws["msg"])
+        return (
+            f"{self._steps.title}: interrupted while {self._steps.step}. Run again: what is done stays done."
+        )
+
+    def leave_stopped_report(self, message: str) -> None:
+        leave_stopped_report(
+            self._caller, self._result, message, self._variables, self._entry_point, self._aws
+        )
+
+
+def _raise_if_ended(aws: Mapping[str, Any]) -> None:
+    """Raise where the AWS part could not begin, and where a signal has ended it: then nothing more is begun."""
+    if aws.get("failed"):
+        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
+        raise RoleError(str(aws["msg"]), details)
+    failures = aws.get("failures") or ()
+    if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
+        raise SystemExit(128 + signal.SIGTERM)

@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The AWS part of a run for one cluster, a change or a verification, from parameters to a result.
+
+The modules and the role call the same functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from ..._aws.client import Api, ClientModule, api_for
+from ..._aws.interrupt import pause
+from ..._findings.finding import Finding
+from ..._findings.text import named_result, with_option_names
+from ..._policy.permissions.catalogue import load_catalogue
+from ..inputs.accounts import has_many_policies, read_assume_role, validate_accounts, validate_attachments
+from ..inputs.options import account_id_of, run_options, validate_options
+from ..inputs.workloads import parse_cluster_name
+from ..model.accounts import AssumeRole
+from ..model.cluster import ApiServer, as_left_open, as_refusal, clusters_of, judge_api_server
+from ..model.desired import Desired, Options, ParsedInput
+from ..model.errors import AwsError, InputError, aws_failure, input_message
+from ..model.progress import NullProgress, Progress
+from ..model.rows import finding_row
+from ..plan.purge import PurgeScope, find_left_behind
+from ..plan.unlisted import find_empty_list, find_unlisted
+from ..read.account import read_attachment_quota
+from ..read.caller import check_caller
+from ..read.cluster import find_cluster
+from ..read.observe import Observer
+from ..read.verification_reads import read_for_verification
+from ..verify.chain import consider_age, verify, workloads_of
+from ..verify.documents import lint_workloads
+from .ending import Guard, ended_reading
+from .engine import Engine
+from .perform import Order, perform
+from .result import failure_message, notes_of_new_associations, result_of, verified_result
+from .waiting import WaitPolicy
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The parameters of a run, and its way to AWS.
+
+    :arg params: options of the module, by name, as its argument spec returns them.
+    :arg connect: makes requests for a number of threads, as a role where one is to be assumed. Raises AwsError, and
+        InputError for credentials of which only one can be meant.
+    :arg region: the region of the credentials, "" where none is configured.
+    :arg traces: whether the result of an unexpected error has its traceback.
+    :arg prefix: the prefix of the caller's options, for messages.
+    """
+
+    params: Mapping[str, Any]
+    connect: Callable[[int, AssumeRole | None], Api]
+    region: str
+    check_mode: bool = False
+    progress: Progress = field(default_factory=NullProgress)
+    traces: bool = False
+    prefix: str = ""
+
+    def open(self) -> Api:
+        """Check the options that an argument spec cannot check, and return the way to AWS. Raises InputError and AwsError."""
+        validate_options(self.params)
+        return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
+
+    def guarded(self, work: Callable[[], Result]) -> Result:
+        """Return the result of some work, or why it failed before any change."""
+        try:
+            return named_result(work(), self.prefix)
+        except InputError as error:
+            return {"failed": True, "msg": with_option_names(input_message(error), self.prefix)}
+        except AwsError as error:
+            return {"failed": True, **aws_failure(error, self.region, self.prefix)}
+
+
+class Module(ClientModule, Protocol):
+    """The parts of AnsibleAWSModule that a run needs."""
+
+    check_mode: bool
+    _verbosity: int
+
+    def exit_json(self, **result: Any) -> None:
+        """End the module."""
+
+    def fail_json(self, **result: Any) -> None:
+        """End the module with a failure."""
+
+
+def job_of(module: Module) -> Job:
+    """Return the job of a module with options of ``change_spec`` or ``verify_spec``."""
+    return Job(
+        module.params,
+        partial(api_for, module),
+        module.region or "",
+        module.check_mode,
+        traces=module._verbosity >= 3,
+    )
+
+
+def end_module(module: Module, result: Result) -> None:
+    """End a module with the result of its job."""
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def change_cluster(
+    job: Job, parsed: ParsedInput, server: ApiServer | None = None, breakage: Sequence[Finding] = ()
+) -> Result:
+    """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
+
+    :arg server: the Kubernetes API that the run goes to, which has to be the cluster's.
+    :arg breakage: findings by which workloads are left out, or noted.
+    :raises InputError: before any change.
+    :raises AwsError: before any change.
+    """
+    params = job.params
+    api = job.open()
+    desired = Desired(parsed.workloads, run_options(params, parsed.owner)).stopped_by(breakage)
+    cluster = find_cluster(api, parsed.cluster_name, job.region, parsed.state, account_id_of(params))
+    validate_accounts(desired, cluster)
+    if parsed.state == "present" and has_many_policies(desired, cluster):
+        validate_attachments(desired, cluster, read_attachment_quota(api))
+    doubt = judge_api_server(cluster, server) if server else None
+    if server and doubt and server.required:
+        refusal = as_refusal(doubt)
+        return {
+            "failed": True,
+            "msg": f"{refusal.message} {refusal.remedy} Nothing was changed.",
+            "error_code": refusal.code.value,
+            "remedy": refusal.remedy,
+        }
+    policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
+    engine = Engine(api, clusters_of(cluster), params["concurrency"], policy, job.progress)
+    purge = PurgeScope(
+        parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
+    )
+    order = Order(
+        parsed.state,
+        job.check_mode,
+        params["verify"],
+        purge if parsed.purge else None,
+        params["deadline"] or None,
+    )
+    performed = perform(engine, desired, order)
+    run = performed.run
+    run_result = result_of(run, job.check_mode)
+    result: Result = {
+        **run_result,
+        "account_id": cluster.account_id,
+        "caller_arn": cluster.caller_arn,
+        "cluster_arn": cluster.arn,
+    }
+    if performed.verified is not None:
+        result["verification"] = verified_result(performed.verified, performed.observed, cluster)
+        doubt = as_left_open(doubt) if doubt else None
+    allowed = notes_of_new_associations(run, breakage)
+    # A verification reports them with its checks.
+    lints = performed.verified is None and parsed.state == "present"
+    linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
+    # A purge of everything takes a word of its own.
+    empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
+    further = [*([doubt] if doubt else []), *allowed, *empty, *linted]
+    if further:
+        result["findings"] = [*map(finding_row, further), *run_result["findings"]]
+    if run.failures:
+        result["msg"] = failure_message(run, cluster)
+        if performed.guard.trace and job.traces:
+            result["exception"] = performed.guard.trace
+        if not params["continue_on_error"]:
+            result["failed"] = True
+    return result
+
+
+def verify_cluster(job: Job, parsed: ParsedInput | None, server: ApiServer | None = None) -> Result:
+    """Verify workloads of a cluster, without input all of its associations, and return the result of the module
+    eks_pod_identity_info. Raises InputError and AwsError."""
+    params = job.params
+    width = params["concurrency"]
+    name = parse_cluster_name(params["cluster_name"])
+    options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
+    with Guard(params["deadline"] or None) as guard:
+        api = job.open()
+        cluster = find_cluster(api, name, job.region, account_id=account_id_of(params))
+        doubt = judge_api_server(cluster, server) if server else None
+        observer = Observer(api, clusters_of(cluster), width, job.progress, "verify")
+        known = observer.all_associations() if parsed is None else None
+        desired = Desired(
+            workloads_of((known or {}).values()) if parsed is None else parsed.workloads, options
+        )
+        observed = observer.observe(desired, planning=False, known=known, unlisted=True)
+        proof = read_for_verification(api, desired, observed, width)
+        lints = lint_workloads(desired.workloads, load_catalogue())
+        verified = consider_age(verify(desired, observed, proof, lints), observed)
+        caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
+    if guard.cause is not None:
+        return {"failed": True, **ended_reading(guard.cause, job.prefix)}
+    further = [
+        *([as_left_open(doubt)] if doubt else []),
+        *caller,
+        *(find_empty_list(parsed.workloads) if parsed else []),
+        *find_unlisted(desired, observed),
+        *find_left_behind(desired, observed, ()),
+    ]
+    return {**verified_result(verified, observed, cluster, further)}

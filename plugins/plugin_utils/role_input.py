@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The variables of the role as a task has them: each templated once, with its type, and every problem in one message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
+    read_boolean,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+    find_variables,
+    is_unanswered,
+    read_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    INPUT_OPTIONS,
+    ROLE,
+    Locate,
+    read_input,
+    read_layers,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    listed,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
+    locate_files,
+    why_not_writable,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import (
+    find_unknown,
+    matches,
+)
+
+LAYERS = "fleet_workloads"
+WORKLOADS = ("workloads", "workloads_from", LAYERS)
+FILES = ("report_file", "junit_file")
+MISSING = """\
+The role needs pod_identity_cluster_name and pod_identity_workloads (or pod_identity_workloads_from), for example in a \
+file given with -e @workloads.yml:
+
+pod_identity_cluster_name: my-cluster
+pod_identity_workloads:
+  - namespace: default
+    service_account: my-service-account
+    role:
+      name: my-role
+    policies:
+      - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+
+It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job template), \
+and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
+Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
+Nothing was changed."""
+EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
+ELSEWHERE = (
+    "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them, or a group of "
+    "them, on the command line: -e pod_identity_hosts=all\n"
+)
+PURGE_IN_A_FLEET = (
+    f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
+    "cluster. Leave it out here, and purge each cluster alone afterwards."
+)
+NOTHING_FOR_HOST = (
+    f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "
+    f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
+    "host out of the run."
+)
+NO_WORKLOADS = (
+    f"host {{host}} has no workloads: none of {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} is set for it. Set one "
+    f"for the host, for a group of it or for all ({ROLE}workloads: [] for none), or leave the host out of the run."
+)
+VERIFY_ONLY = f"{ROLE}verify_only"
+VERIFY_WITHOUT_FLEET = (
+    f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes. "
+    "To verify one cluster, use verify.yml, the playbook or the role's tasks_from."
+)
+
+
+class MissingInput(InputError):
+    """The variables that every run needs are not there; the message is complete."""
+
+
+def read_entry_point(
+    caller: ActionBase, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
+) -> EntryPoint:
+    """Return the entry point of the role, which in a fleet a variable turns into a verification. Raises InputError."""
+    value = caller._templar.template(variables.get(VERIFY_ONLY))
+    if is_unanswered(value):
+        return entry_point
+    verify_only = read_boolean(value)
+    if verify_only is None:
+        raise InputError([f"{VERIFY_ONLY} must be true or false, got {value!r}."])
+    if verify_only and not fleet and entry_point == "main":
+        raise InputError([VERIFY_WITHOUT_FLEET])
+    return "verify" if verify_only else entry_point
+
+
+def read_role_variables(
+    caller: ActionBase, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
+) -> dict[str, Any]:
+    """Return the variables of the role that have a value, by name without prefix, with their types. Raises InputError."""
+    # Within a mapping, ansible-core since 2.19 leaves out what is set to omit; before that it is a placeholder.
+    raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
+    try:
+        values = caller._templar.template(raw)
+    except AnsibleError as error:
+        raise InputError(list(_untemplated(caller, raw)) or [str(error)]) from error
+    omitted = variables.get("omit")
+    values = {name: value for name, value in values.items() if omitted is None or value != omitted}
+    has_workloads = any(name in values for name in WORKLOADS)
+    host = str(variables["inventory_hostname"])
+    if is_unanswered(values.get("cluster_name")) or (not has_workloads and host == "localhost"):
+        reasons = [EMPTY_CLUSTER_NAME] if values.get("cluster_name") is not None else []
+        others = [str(name) for name in variables["groups"]["all"] if name != host]
+        if others and (host == "localhost" or f"{ROLE}hosts" not in variables):
+            reasons.append(ELSEWHERE.format(host=host, others=listed(others)))
+        raise MissingInput([*reasons, MISSING])
+    if not has_workloads:
+        raise InputError([NO_WORKLOADS.format(host=host)])
+    read = read_variables(values, entry_point)
+    if fleet and read.get("purge") and entry_point == "main" and read.get("state") != "absent":
+        raise InputError([PURGE_IN_A_FLEET])
+    for name in FILES:
+        if read.get(name):
+            read[name] = os.path.expanduser(os.path.expandvars(str(read[name])))
+    return read
+
+
+def parse_role_input(
+    values: Mapping[str, Any], variables: Mapping[str, Any], entry_point: EntryPoint
+) -> tuple[ParsedInput, list[str]]:
+    """Return the parsed input, and a sentence for each name in a pattern that nobody in the inventory has.
+
+    :arg values: the variables of the role, as ``read_role_variables`` returns them.
+    :raises InputError: with all that is wrong, an unwritable file of the report included.
+    """
+    _check_files(values)
+    locate = partial(locate_files, variables=variables)
+    layers, unknown = _layers_of(values, variables, locate)
+    options = {name: value for name, value in values.items() if name in INPUT_OPTIONS}
+    return read_input({**options, "verify_only": entry_point == "verify"}, locate, ROLE, layers), unknown
+
+
+def _untemplated(caller: ActionBase, raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the error of each variable that cannot be templated, of workloads by workload."""
+    for name, value in raw.items():
+        rows = value if name == "workloads" and isinstance(value, list) else []
+        errors = [_template_error(caller, row) for row in rows]
+        if any(errors):
+            yield from (
+                f"{ROLE}{name}[{number}]{_name_of(row)}: {error}"
+                for number, (row, error) in enumerate(zip(rows, errors, strict=True))
+                if error
+            )
+        elif error := _template_error(caller, value):
+            yield f"{ROLE}{name}: {error}"
+
+
+def _template_error(caller: ActionBase, value: Any) -> str:
+    try:
+        caller._templar.template({"value": value})
+    except AnsibleError as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+def _name_of(row: object) -> str:
+    """Return " (namespace/service account)" of a workload as written; "" unless both are plain text."""
+    names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
+    plain = [name for name in names if isinstance(name, str) and "{{" not in name]
+    return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
+
+
+def _layers_of(
+    values: Mapping[str, Any], variables: Mapping[str, Any], locate: Locate
+) -> tuple[list[FileSource] | None, list[str]]:
+    """Return the workloads by pattern that are meant for this host, None where there are no patterns; and a sentence for
+    each name in a pattern that nobody in the inventory has."""
+    if values.get(LAYERS) is None:
+        return None, []
+    host = str(variables["inventory_hostname"])
+    names = {host, "all", *map(str, variables["group_names"])}
+    patterns: list[str] = []
+
+    def is_meant(hosts: str) -> bool:
+        patterns.append(hosts)
+        return matches(hosts, names)
+
+    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", is_meant, locate)
+    if not layers and not any(values.get(name) is not None for name in WORKLOADS[:2]):
+        raise InputError([NOTHING_FOR_HOST.format(host=host)])
+    groups: Mapping[str, Sequence[str]] = variables["groups"]
+    everybody = {host, *groups, *groups.get("all", ())}
+    return layers, [f"{ROLE}{LAYERS}: {pattern}" for pattern in find_unknown(patterns, everybody)]
+
+
+def _check_files(values: Mapping[str, Any]) -> None:
+    """Raise InputError with each file of the report that cannot be written at the end."""
+    unwritable = [
+        f"{ROLE}{name} {path} cannot be written: {reason}."
+        for name in FILES
+        if (path := values.get(name)) and (reason := why_not_writable(path))
+    ]
+    if unwritable:
+        raise InputError(unwritable)

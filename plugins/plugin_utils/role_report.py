@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The report of the role as a task leaves it: fact, files, artifacts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    AwsResult,
+    region_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    KubernetesOutcome,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (
+    parse_role_arn,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    FORMS,
+    make_artifacts,
+    stopped_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
+    ReportSettings,
+    make_report,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
+    Place,
+    Report,
+    step_of,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
+
+FACT = "pod_identity_report"
+
+
+def forget_report(caller: ActionBase, result: dict[str, Any]) -> None:
+    """Empty the fact of an earlier use of the role, which else would pass for that of this one."""
+    set_fact(caller, result, FACT, {})
+
+
+def leave_report(
+    caller: ActionBase,
+    result: dict[str, Any],
+    aws: AwsResult,
+    outcome: KubernetesOutcome,
+    values: Mapping[str, Any],
+    host: str,
+) -> Report:
+    """Make the report, write its files, and add fact and artifacts to the result of the task.
+
+    :arg values: the variables of the role, by name without prefix.
+    :raises AnsibleError: when a file cannot be written.
+    """
+    path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
+    fail_on = values.get("fail_on", "error")
+    settings = ReportSettings(
+        bool(caller._task.check_mode),
+        values.get("ignore", []),
+        fail_on,
+        _now(),
+        read_version(),
+        path,
+    )
+    report = make_report(aws, outcome, settings)
+    # Files are no change of the cluster: check mode writes them, too.
+    unwritten = write_report(report, path, junit_path, fail_on, host=host)
+    if unwritten:
+        raise AnsibleError(f"{unwritten} What was done stays done.")
+    # Facts hold lists and text of JSON, as later tasks compare them.
+    set_fact(caller, result, FACT, json.loads(json.dumps(report)))
+    result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))
+    return report
+
+
+def leave_stopped_report(
+    caller: ActionBase,
+    result: dict[str, Any],
+    message: str,
+    variables: Mapping[str, Any],
+    entry_point: EntryPoint,
+    known: Mapping[str, Any],
+) -> None:
+    """Write the files of a run that stopped before its report, and add its artifacts to the result of the task, so that
+    nobody takes silence, or the files of an earlier run, for success.
+
+    :arg known: members of the result of the AWS part, as far as there is one.
+    """
+    check_mode = bool(caller._task.check_mode)
+    report = stopped_report(
+        _place(caller, variables, known),
+        message,
+        _now(),
+        read_version(),
+        check_mode,
+        step_of(verifies=entry_point == "verify", check_mode=check_mode),
+    )
+    host = str(variables["inventory_hostname"])
+    files = [
+        os.path.expanduser(os.path.expandvars(_variable(caller, variables, name)))
+        for name in ("report_file", "junit_file")
+    ]
+    unwritten = write_report(report, files[0], files[1], "error", host=host, stopped=True)
+    if unwritten:
+        result["warnings"] = [*result.get("warnings", ()), unwritten]
+    asked = _variable(caller, variables, "artifact")
+    form = asked if asked in FORMS else "auto"
+    result |= job_artifacts(make_artifacts(report, host, form, stopped=True))
+
+
+def _place(caller: ActionBase, variables: Mapping[str, Any], known: Mapping[str, Any]) -> Place:
+    """Return the place of a run from what is known so early, with "" for the rest."""
+    role = parse_role_arn(_variable(caller, variables, "assume_role_arn"))
+    cluster_arn = str(known.get("cluster_arn") or "")
+    return {
+        "cluster_name": _variable(caller, variables, "cluster_name"),
+        "cluster_arn": cluster_arn,
+        "account_id": str(known.get("account_id") or "") or (role.account_id if role else ""),
+        "region": region_of(cluster_arn) or _region(caller, variables),
+        "caller_arn": str(known.get("caller_arn") or ""),
+    }
+
+
+def _region(caller: ActionBase, variables: Mapping[str, Any]) -> str:
+    region = _variable(caller, variables, "region")
+    try:
+        return region_of_task(caller, region)
+    except AnsibleError:
+        # The environment of the task cannot be templated, which may be why the role stopped.
+        return region
+
+
+def _variable(caller: ActionBase, variables: Mapping[str, Any], name: str) -> str:
+    """Return a variable of the role as text, or "": what cannot be templated may be why the role stopped."""
+    try:
+        value = caller._templar.template(variables.get(f"{ROLE}{name}"))
+    except AnsibleError:
+        return ""
+    return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

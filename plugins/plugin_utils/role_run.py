@@ -1,0 +1,360 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The steps of the role, each a function: preflight, AWS, Kubernetes."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    account_id_of,
+    change_spec,
+    verify_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+    find_ineffective,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    AccountPurgeScope,
+    Preflight,
+    TaskState,
+    read_accounts,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    UNAUTHORIZED,
+    ApiError,
+    find_unchecked,
+    parse_api_error,
+    unreachable_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
+    refusal_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Deadline,
+    begin_deadline,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    AwsResult,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
+    RestartSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
+    ProbeSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
+    SAMPLE,
+    InjectionSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+    ProofSettings,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    HalfRun,
+    HalfSettings,
+    run_half,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
+    find_breakage,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    InputError,
+    aws_failure,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    Result,
+    change_cluster,
+    verify_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    Access,
+    EksAccess,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
+    AWS_SPEC,
+    BoundedEnding,
+    clock_of,
+    connect,
+    find_access,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+    MissingInput,
+    parse_role_input,
+)
+
+# For the injection probe, whose Pod never runs.
+DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
+GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
+EMPTY = "The list of workloads is empty, so there is nothing to do for it."
+OWN_ERROR = (
+    "the collection ran into an error of its own: {error}. Report it to the maintainers of workload_identity.aws, with the "
+    "output of -vvv. Then run again: what is done stays done."
+)
+CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
+CHANGE_OPTIONS = (
+    "account_id",
+    "adopt",
+    "cluster_name",
+    "concurrency",
+    "force",
+    "propagation_timeout",
+    "purge_policies",
+    "purge_tags",
+    "state",
+    "trust_policy_size_limit",
+    "trust_scope",
+    *AWS_SPEC,
+)
+VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "trust_scope", *AWS_SPEC)
+
+
+class RoleError(Exception):
+    """The role cannot begin; the message says why, and that nothing was changed. ``details`` are further members of the
+    result of the task."""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = dict(details or {})
+
+
+@contextlib.contextmanager
+def failing_into(failure: dict[str, Any]) -> Iterator[None]:
+    """Put an error of the block into ``failure``, as members of the result of a task, of which "msg" is always there."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - a run leaves its report in every case
+        failure.update(_describe(error))
+
+
+def _describe(error: Exception) -> dict[str, Any]:
+    if isinstance(error, MissingInput):
+        return {"msg": "\n".join(error.problems)}
+    if isinstance(error, InputError):
+        return {"msg": input_message(error)}
+    if isinstance(error, AwsError):
+        return {**aws_failure(error, None, ROLE)}
+    if isinstance(error, RoleError):
+        return {"msg": str(error), **error.details}
+    if isinstance(error, AnsibleError):
+        return {"msg": str(error)}
+    trace = {"exception": traceback.format_exc()} if Display().verbosity >= 3 else {}
+    return {"msg": OWN_ERROR.format(error=f"{type(error).__name__}: {error}"), **trace}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run of the role whose input is read and whose Kubernetes half is planned.
+
+    ``values`` are the variables of the role, by name without prefix.
+    """
+
+    values: Mapping[str, Any]
+    parsed: ParsedInput
+    access: Access
+    preflight: Preflight
+    deadline: Deadline | None = None
+    warnings: Sequence[str] = ()
+
+    @property
+    def cluster_name(self) -> str:
+        return self.parsed.cluster_name
+
+
+def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options by which the Kubernetes API is reached, from the variables of the role."""
+    options = {name: values.get(name) for name in (*AWS_SPEC, "kubeconfig")}
+    return {**options, "context": values.get("kube_context")}
+
+
+def prepare(
+    caller: ActionBase, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
+) -> Prepared:
+    """Parse the input, read the service accounts and plan the Kubernetes half; nothing is changed.
+
+    :arg values: the variables of the role, as ``read_role_variables`` returns them.
+    :raises InputError: with all that is wrong with the input.
+    :raises AwsError: where a token for the EKS cluster needs AWS.
+    :raises RoleError: when the Kubernetes API cannot be reached or the plan cannot be carried out.
+    """
+    parsed, unknown = parse_role_input(values, variables, entry_point)
+    state: TaskState = "verify" if entry_point == "verify" else parsed.state
+    deadline = begin_deadline(values.get("deadline"))
+    options = connection_options(values)
+    access = _find_access(caller, parsed, values, options)
+    region = region_of_task(caller, options["region"]) or "as configured"
+    preflight = _read_accounts(caller, parsed, state, values, variables, deadline, access)
+    if isinstance(preflight, ApiError):
+        raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
+    server = replace(preflight.server, required=values.get("verify_cluster", True))
+    preflight = replace(preflight, server=server)
+    if preflight.plan.problems:
+        raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
+    warnings = [
+        *find_ineffective(values, entry_point),
+        *unknown,
+        *find_unchecked(server, parsed.cluster_name, region),
+    ]
+    if not parsed.workloads and state == "absent":
+        warnings.append(EMPTY)
+    return Prepared(values, parsed, access, preflight, deadline, warnings)
+
+
+def run_aws(
+    caller: ActionBase, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
+) -> Result:
+    """Change or verify what the workloads need in AWS, and return the result of the module of that name."""
+    values, deadline = prepared.values, prepared.deadline
+    changes = entry_point == "main"
+    names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
+    arguments = {name: values[name] for name in names if values.get(name) not in (None, "")}
+    if deadline:
+        # No time left is a second, for none would be no limit.
+        arguments["deadline"] = max(1, round(deadline.left + 0.5))
+    preflight = prepared.preflight
+    if not changes:
+        job = job_of_task(caller, VERIFY, verify_spec(), arguments, check_mode, progress)
+        return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server))
+    arguments |= {"verify": True, "continue_on_error": True}
+    job = job_of_task(caller, CHANGE, change_spec(), arguments, check_mode, progress)
+    breakage = (*preflight.plan.refused, *preflight.breakage)
+    return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage))
+
+
+def run_kubernetes(
+    caller: ActionBase,
+    prepared: Prepared,
+    aws: AwsResult,
+    variables: Mapping[str, Any],
+    on_step: Callable[[str], None],
+    tell: Callable[[str], None],
+) -> HalfRun:
+    """Apply the service accounts, and verify them and the Pods.
+
+    :arg tell: shows a line to whoever interrupts the run.
+    """
+    values, deadline = prepared.values, prepared.deadline
+    connection = connect(caller, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
+    return run_half(
+        connection,
+        aws,
+        prepared.preflight,
+        _settings(values, bool(caller._task.check_mode)),
+        clock_of(deadline),
+        on_step,
+        BoundedEnding(connection, tell),
+    )
+
+
+def has_proof(values: Mapping[str, Any]) -> bool:
+    """Whether Jobs are to run in the cluster."""
+    return bool(values.get("runtime_proof"))
+
+
+def _find_access(
+    caller: ActionBase, parsed: ParsedInput, values: Mapping[str, Any], options: Mapping[str, Any]
+) -> Access:
+    try:
+        account_id = account_id_of(values)
+        return find_access(caller, values.get("kube_auth", "auto"), parsed.cluster_name, options, account_id)
+    except AwsError as error:
+        if not error.missing or parsed.state != "absent":
+            raise
+        raise error.with_remedy(f"{error.remedy} {GONE}") from error
+
+
+def _read_accounts(
+    caller: ActionBase,
+    parsed: ParsedInput,
+    state: TaskState,
+    values: Mapping[str, Any],
+    variables: dict[str, Any],
+    deadline: Deadline | None,
+    access: Access,
+) -> Preflight | ApiError:
+    purge = None
+    if parsed.purge and state == "present":
+        purge = AccountPurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
+    try:
+        reader = connect(caller, access, variables, deadline=deadline)
+        preflight = read_accounts(
+            reader,
+            parsed.workloads,
+            parsed.cluster_name,
+            state,
+            parsed.owner,
+            purge,
+            bool(values.get("adopt")),
+        )
+        if isinstance(preflight, ApiError) or state != "present" or preflight.plan.problems:
+            return preflight
+        refused = {finding.workload for finding in preflight.plan.refused}
+        keys = [workload.key for workload in parsed.workloads if workload.key not in refused]
+        now, allowed = datetime.now(timezone.utc), bool(values.get("allow_breakage"))
+        breakage = find_breakage(reader, keys, preflight.accounts, parsed.cluster_name, now, allowed)
+        return replace(preflight, breakage=breakage)
+    except AnsibleError as error:
+        return parse_api_error(str(error))
+
+
+def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> str:
+    with_token = isinstance(access, EksAccess)
+    if error.status == UNAUTHORIZED and isinstance(access, EksAccess):
+        return refusal_message(access.target, access.caller_access())
+    return unreachable_message(error, cluster, region, with_token=with_token)
+
+
+def _settings(values: Mapping[str, Any], check_mode: bool) -> HalfSettings:
+    """Return the settings of the Kubernetes half; the defaults are those of the role's documentation."""
+    resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
+    labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
+    injection = values.get("verify_injection", "auto")
+    restart = RestartSettings(values.get("restart_timeout", 300), values.get("restart_settle", 15))
+    proof = ProofSettings(
+        values.get("proof_run") or secrets.token_hex(4),
+        values.get("proof_image") or "",
+        values.get("proof_timeout", 120),
+        resources,
+        pod_spec,
+        labels,
+        annotations,
+    )
+    probe = ProbeSettings(
+        values.get("proof_image") or DEFAULT_IMAGE, resources, pod_spec, labels, annotations
+    )
+    injections = InjectionSettings(
+        probe, values.get("injection_timeout", 60), SAMPLE if injection == "auto" else 0
+    )
+    return HalfSettings(
+        check_mode,
+        values.get("verify_pods", True),
+        injections if injection != "none" else None,
+        injection == "all",
+        restart if values.get("restart_stale") else None,
+        proof if has_proof(values) else None,
+        values.get("proof_impossible"),
+    )
