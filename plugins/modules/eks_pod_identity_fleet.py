@@ -288,7 +288,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parsed_argument,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
-    Result,
+    ModuleResult,
     end_module,
     job_of,
 )
@@ -334,7 +334,7 @@ def main() -> None:
     )
     job = job_of(module)
 
-    def run() -> Result:
+    def run() -> ModuleResult:
         asked = [asked_of(row) for row in module.params["clusters"]]
         stopped = [Stopped(row["cluster_name"], row["region"] or "") for row in module.params["stopped"]]
         return run_clusters(job, asked, stopped)

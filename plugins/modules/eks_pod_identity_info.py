@@ -302,7 +302,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parsed_argument,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
-    Result,
+    ModuleResult,
     end_module,
     job_of,
     verify_cluster,
@@ -322,7 +322,7 @@ def main() -> None:
     )
     job = job_of(module)
 
-    def verify() -> Result:
+    def verify() -> ModuleResult:
         ways = ("parsed_input", "workloads", "workloads_from")
         listed = any(module.params[way] is not None for way in ways)
         return verify_cluster(job, parsed_argument(module.params["parsed_input"]) if listed else None)

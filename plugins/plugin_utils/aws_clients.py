@@ -48,7 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import Job
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 
 # check_options says when it is missing.
@@ -143,7 +143,7 @@ def job_of_task(
     arguments: Mapping[str, Any],
     check_mode: bool,
     progress: Progress,
-) -> Job:
+) -> AwsJob:
     """Return the job that a module of this collection would have as a task in the place of the caller's, with its
     module_defaults. Entered within the environment of the task. Raises AnsibleError."""
     names = {**aws_argument_spec(), **spec}
@@ -157,7 +157,7 @@ def job_of_task(
         region = "" if has_two_credentials(params) else clients.region
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
-    return Job(params, clients.connect, region, check_mode, progress, Display().verbosity >= 3, ROLE)
+    return AwsJob(params, clients.connect, region, check_mode, progress, Display().verbosity >= 3, ROLE)
 
 
 def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
-    Result,
+    ModuleResult,
     change_cluster,
     verify_cluster,
 )
@@ -226,7 +226,7 @@ def prepare(
 
 def run_aws(
     caller: ActionBase, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
-) -> Result:
+) -> ModuleResult:
     """Change or verify what the workloads need in AWS, and return the result of the module of that name."""
     values, deadline = prepared.values, prepared.deadline
     changes = entry_point == "main"

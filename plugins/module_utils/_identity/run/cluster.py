@@ -46,11 +46,11 @@ from .perform import Order, perform
 from .result import failure_message, notes_of_new_associations, result_of, verified_result
 from .waiting import WaitPolicy
 
-Result = dict[str, Any]
+ModuleResult = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class AwsJob:
     """The parameters of a run, and its way to AWS.
 
     :arg params: options of the module, by name, as its argument spec returns them.
@@ -74,7 +74,7 @@ class Job:
         validate_options(self.params)
         return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
 
-    def guarded(self, work: Callable[[], Result]) -> Result:
+    def guarded(self, work: Callable[[], ModuleResult]) -> ModuleResult:
         """Return the result of some work, or why it failed before any change."""
         try:
             return named_result(work(), self.prefix)
@@ -97,9 +97,9 @@ class Module(ClientModule, Protocol):
         """End the module with a failure."""
 
 
-def job_of(module: Module) -> Job:
+def job_of(module: Module) -> AwsJob:
     """Return the job of a module with options of ``change_spec`` or ``verify_spec``."""
-    return Job(
+    return AwsJob(
         module.params,
         partial(api_for, module),
         module.region or "",
@@ -108,7 +108,7 @@ def job_of(module: Module) -> Job:
     )
 
 
-def end_module(module: Module, result: Result) -> None:
+def end_module(module: Module, result: ModuleResult) -> None:
     """End a module with the result of its job."""
     if result.pop("failed", False):
         module.fail_json(**result)
@@ -116,8 +116,8 @@ def end_module(module: Module, result: Result) -> None:
 
 
 def change_cluster(
-    job: Job, parsed: ParsedInput, server: ApiServer | None = None, breakage: Sequence[Finding] = ()
-) -> Result:
+    job: AwsJob, parsed: ParsedInput, server: ApiServer | None = None, breakage: Sequence[Finding] = ()
+) -> ModuleResult:
     """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
 
     :arg server: the Kubernetes API that the run goes to, which has to be the cluster's.
@@ -156,7 +156,7 @@ def change_cluster(
     performed = perform(engine, desired, order)
     run = performed.run
     run_result = result_of(run, job.check_mode)
-    result: Result = {
+    result: ModuleResult = {
         **run_result,
         "account_id": cluster.account_id,
         "caller_arn": cluster.caller_arn,
@@ -183,7 +183,7 @@ def change_cluster(
     return result
 
 
-def verify_cluster(job: Job, parsed: ParsedInput | None, server: ApiServer | None = None) -> Result:
+def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | None = None) -> ModuleResult:
     """Verify workloads of a cluster, without input all of its associations, and return the result of the module
     eks_pod_identity_info. Raises InputError and AwsError."""
     params = job.params

@@ -26,7 +26,7 @@ from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
-from .cluster import Job, Result
+from .cluster import AwsJob, ModuleResult
 from .ending import Guard, ended_reading
 from .engine import Engine
 from .fleet import Fleet, assemble, part_of
@@ -36,7 +36,7 @@ from .result import diff_of, notes_of_new_associations
 from .waiting import WaitPolicy
 
 
-def run_clusters(job: Job, asked: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()) -> Result:
+def run_clusters(job: AwsJob, asked: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()) -> ModuleResult:
     """Change clusters of one account, or with ``verify_only`` verify them, and return the result of the module
     eks_pod_identity_fleet.
 
@@ -57,7 +57,7 @@ def run_clusters(job: Job, asked: Sequence[ClusterInput], stopped: Sequence[Stop
     return result
 
 
-def _change(job: Job, api: Api, members: Sequence[Member], stopped: Sequence[str]) -> Result:
+def _change(job: AwsJob, api: Api, members: Sequence[Member], stopped: Sequence[str]) -> ModuleResult:
     params = job.params
     state, width = params["state"], params["concurrency"]
     options = run_options(params, params["owner"])
@@ -91,7 +91,7 @@ def _change(job: Job, api: Api, members: Sequence[Member], stopped: Sequence[str
     return result
 
 
-def _verify(job: Job, api: Api, members: Sequence[Member]) -> Result:
+def _verify(job: AwsJob, api: Api, members: Sequence[Member]) -> ModuleResult:
     params = job.params
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:
@@ -126,7 +126,7 @@ def _verify(job: Job, api: Api, members: Sequence[Member]) -> Result:
     return _result(fleet, members, rows, 0)
 
 
-def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> Result:
+def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> ModuleResult:
     message = fleet_message(rows)
     return {
         "changed": any(bool(row["changed"]) for row in rows),

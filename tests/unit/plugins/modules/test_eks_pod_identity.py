@@ -135,7 +135,7 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     options = {name: value for name, value in arguments.items() if name in spec}
     params = ArgumentSpecValidator(spec).validate(options).validated_parameters
     prefix = arguments.get("option_prefix", "")
-    job = cluster_run.Job(params, lambda *_: aws, REGION, check, prefix=prefix)
+    job = cluster_run.AwsJob(params, lambda *_: aws, REGION, check, prefix=prefix)
     parsed = read_input(arguments, lambda paths: list(paths))
     api = arguments.get("kubernetes_api")
     server = parse_api_server({"checks_certificate": True, "required": True, **api}) if api else None
