@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     account_id_of,
     fleet_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_file import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
     read_parsed,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
@@ -56,8 +56,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import read_fact
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import EksAccess
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import access_for
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    EksAccess,
+    access_for,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import WORKLOADS

@@ -90,15 +90,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     verify_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
-    Access,
-    EksAccess,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_cluster import (
-    AWS_SPEC,
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
     BoundedEnding,
     clock_of,
     connect,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    AWS_SPEC,
+    Access,
+    EksAccess,
     find_access,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
