@@ -1,0 +1,590 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Concurrency, bounds, rates and retries."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws import transport
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
+    FIRST,
+    SLOWEST,
+    Bounded,
+    OutOfTime,
+    Rate,
+    RateLimiter,
+    Retries,
+    call_within,
+    map_concurrently,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    AwsError,
+    ErrorKind,
+)
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    """The first item ends last: it waits for the others."""
+    others = threading.Barrier(3, timeout=20)
+
+    def work(number: int) -> int:
+        others.wait()
+        return number * number
+
+    assert map_concurrently(work, range(3), 3) == [0, 1, 4]
+    assert map_concurrently(lambda number: -number, (number for number in (5, 6)), 1) == [-5, -6]
+
+
+def test_no_more_than_so_many_are_under_way_at_once() -> None:
+    lock = threading.Lock()
+    running = 0
+    most = 0
+    pairs = threading.Barrier(2, timeout=20)
+
+    def work(_number: int) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pairs.wait()
+        with lock:
+            running -= 1
+
+    map_concurrently(work, range(6), 2)
+    assert most == 2
+
+
+@pytest.mark.parametrize(("items", "width"), [([1], 8), ([1, 2, 3], 1), ([1, 2, 3], 0)])
+def test_one_at_a_time_needs_no_thread(items: list[int], width: int) -> None:
+    threads = map_concurrently(lambda _item: threading.current_thread(), items, width)
+    assert set(threads) == {threading.current_thread()}
+
+
+def test_nothing_to_do() -> None:
+    assert map_concurrently(str, [], 8) == []
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_an_exception_ends_the_whole(width: int) -> None:
+    def work(number: int) -> int:
+        if number == 2:
+            raise ValueError("two")
+        return number
+
+    with pytest.raises(ValueError, match="two"):
+        map_concurrently(work, range(4), width)
+
+
+def test_nothing_more_begins_after_an_exception_of_the_iterator() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.01)
+
+    def items() -> Iterator[int]:
+        yield from range(500)
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        map_concurrently(work, items(), 2)
+    assert len(begun) < 500
+
+
+Within = Callable[[float, Callable[[], Any]], Any]
+
+
+@pytest.fixture(params=[call_within, Bounded().within], ids=["once", "again and again"])
+def in_time(request: pytest.FixtureRequest) -> Within:
+    chosen: Within = request.param
+    return chosen
+
+
+def test_what_the_work_returns(in_time: Within) -> None:
+    assert in_time(5, lambda: [1]) == [1]
+    assert in_time(5, lambda: None) is None
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
+def test_what_the_work_raises(in_time: Within, error: BaseException) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        in_time(5, work)
+    assert raised.value is error
+
+
+def test_work_that_does_not_end(in_time: Within) -> None:
+    end = threading.Event()
+    with pytest.raises(OutOfTime):
+        in_time(0.05, end.wait)
+    assert in_time(5, lambda: 2) == 2
+    end.set()
+
+
+def test_a_thread_is_used_again_also_after_an_error() -> None:
+    work = Bounded()
+    first = work.within(5, threading.get_ident)
+    with pytest.raises(ZeroDivisionError):
+        work.within(5, lambda: 1 / 0)
+    assert work.within(5, threading.get_ident) == first
+
+
+def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
+    work, width = Bounded(), 8
+    together = threading.Barrier(width)
+
+    def one(number: int) -> tuple[int, int]:
+        def inner() -> tuple[int, int]:
+            together.wait(5)
+            return number, threading.get_ident()
+
+        return work.within(5, inner)
+
+    with ThreadPoolExecutor(width) as pool:
+        for _ in range(3):
+            results = list(pool.map(one, range(width)))
+            assert [number for number, _thread in results] == list(range(width))
+            assert len({thread for _number, thread in results}) == width
+
+
+def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
+    work = Bounded()
+    thread = work.within(5, threading.current_thread)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert work.within(5, lambda: 3) == 3
+
+
+THREADS = 16
+ANSWER_TAKES = 0.045
+LATE = 0.0002
+
+
+class Service:
+    """A token bucket of what one second brings; it refuses everything from ``out[0]`` to ``out[1]``."""
+
+    def __init__(
+        self, per_second: float, tokens: float | None = None, out: tuple[float, float] = (0, 0)
+    ) -> None:
+        self.per_second = per_second
+        self.tokens = max(1, per_second) if tokens is None else tokens
+        self.filled = 0.0
+        self.out = out
+
+    def takes(self, now: float) -> bool:
+        self.tokens = min(max(1, self.per_second), self.tokens + (now - self.filled) * self.per_second)
+        self.filled = now
+        if self.out[0] <= now < self.out[1] or self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass
+class Work:
+    """``seconds`` that it took, how many requests were ``throttled``, and the most attempts that one took."""
+
+    seconds: float
+    throttled: int
+    attempts: int
+
+
+def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) -> Work:
+    """Threads send requests, in the order in which they ask, until each is answered; the throttled ones
+    after a pause again. A pause ends a little late, as real ones do."""
+    chance = random.Random(7)
+    # Each event: when, its number, what, when the request was sent, how often it was throttled.
+    events: list[tuple[float, int, str, float, int]] = []
+    number = 0
+    queue: deque[int] = deque()
+
+    def add(when: float, what: str, sent: float = 0, refused: int = 0) -> None:
+        nonlocal number
+        number += 1
+        heapq.heappush(events, (when, number, what, sent, refused))
+
+    for thread in range(min(threads, requests)):
+        add(thread * 0.001, "ask")
+    waiting = requests - threads
+    found = Work(0, 0, 0)
+    while events:
+        now, _number, what, sent, refused = heapq.heappop(events)
+        if what == "ask":
+            queue.append(refused)
+            if len(queue) == 1:
+                add(now, "first")
+        elif what == "first":
+            while queue and not (pause := rate.take(now)):
+                add(now + ANSWER_TAKES, "answer" if service.takes(now) else "refusal", now, queue.popleft())
+            if queue:
+                add(now + pause + LATE, "first")
+        elif what == "answer":
+            rate.answered(now)
+            found.seconds = now
+            found.attempts = max(found.attempts, refused + 1)
+            if waiting > 0:
+                waiting -= 1
+                add(now, "ask")
+        else:
+            rate.throttled(sent, now)
+            found.throttled += 1
+            pause = min(0.5 * 2**refused, 4) * (1 - chance.random() / 2)
+            add(now + pause, "ask", refused=refused + 1)
+    return found
+
+
+@pytest.mark.parametrize("per_second", [2, 5, 20, 50])
+@pytest.mark.parametrize("requests", [300, 1000])
+def test_almost_all_that_a_service_takes_is_used(per_second: int, requests: int) -> None:
+    done = work(Rate(), Service(per_second), requests)
+    demanded = (requests - per_second) / per_second
+    assert demanded <= done.seconds < demanded * 1.06
+    assert done.throttled < requests / 4
+
+
+@pytest.mark.parametrize(("per_second", "threads"), [(1, 16), (1, 200), (0.5, 16), (0.5, 200)])
+def test_a_service_slower_than_the_least_rate_answers_before_the_attempts_are_used_up(
+    per_second: float, threads: int
+) -> None:
+    assert work(Rate(), Service(per_second), 300, threads).attempts < 14
+
+
+def test_a_service_that_others_have_used_up() -> None:
+    done = work(Rate(), Service(20, tokens=0), 400)
+    assert done.seconds < 400 / 20 * 1.1
+
+
+def test_a_service_that_does_not_throttle_is_not_slowed_down() -> None:
+    rate = Rate()
+    done = work(rate, Service(1_000_000), 1000)
+    assert rate.limit is None
+    assert done.seconds < 1000 / THREADS * ANSWER_TAKES * 1.05
+
+
+def test_after_ten_seconds_without_any_answer_the_old_rate_is_found_again() -> None:
+    calm = work(Rate(), Service(1_000_000), 4000)
+    disturbed = work(Rate(), Service(1_000_000, out=(1, 11)), 4000)
+    assert disturbed.seconds - calm.seconds < 10 + 6
+
+
+def test_a_short_disturbance_costs_little() -> None:
+    calm = work(Rate(), Service(1_000_000), 4000)
+    disturbed = work(Rate(), Service(1_000_000, out=(2, 2.02)), 4000)
+    assert disturbed.seconds - calm.seconds < 2
+
+
+def test_one_throttled_request_in_the_middle_slows_down_to_just_under_the_rate_before() -> None:
+    rate = Rate()
+    for hundredth in range(200):
+        rate.take(hundredth / 100)
+        rate.answered(hundredth / 100)
+    rate.throttled(1.99, 2.0)
+    assert rate.good == pytest.approx(100)
+    assert rate.limit == pytest.approx(90)
+
+
+def test_requests_from_before_it_slowed_down_say_nothing() -> None:
+    rate = Rate()
+    for hundredth in range(200):
+        rate.take(hundredth / 100)
+        rate.answered(hundredth / 100)
+    rate.throttled(1.99, 2.0)
+    once = rate.limit
+    for thread in range(THREADS):
+        rate.throttled(1.95 + thread / 1000, 2.01)
+    assert rate.limit == once
+    rate.throttled(2.005, 2.02)
+    assert rate.limit != once
+
+
+def test_never_slower_than_the_least() -> None:
+    rate = Rate()
+    for second in range(1, 30):
+        rate.take(float(second))
+        rate.throttled(float(second), second + 0.5)
+    assert rate.limit == SLOWEST
+
+
+def test_threads_wait_for_each_other() -> None:
+    class Clock:
+        """Time that passes by sleeping."""
+
+        def __init__(self) -> None:
+            self.seconds = 0.0
+            self.lock = threading.Lock()
+
+        def now(self) -> float:
+            with self.lock:
+                return self.seconds
+
+        def sleep(self, seconds: float) -> None:
+            with self.lock:
+                self.seconds += seconds
+
+    clock = Clock()
+    limiter = RateLimiter(clock.now, clock.sleep)
+    limiter.throttled(limiter.wait())
+    sent = sorted(limiter.wait() for _ in range(20))
+    # Five a second at first, and a few of them at once.
+    assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
+
+
+def test_who_asks_first_is_sent_first() -> None:
+    """One thread after the other asks while the first is held in its pause; only who is next sleeps."""
+    seconds = 0.0
+    slept: list[str] = []
+    all_wait = threading.Event()
+
+    def sleep(pause: float) -> None:
+        nonlocal seconds
+        slept.append(threading.current_thread().name)
+        all_wait.wait(20)
+        seconds += pause
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+    names = [f"thread {number}" for number in range(8)]
+    threads = [threading.Thread(target=limiter.wait, name=name, daemon=True) for name in names]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        for _ in range(4000):
+            if limiter.waiting == number:
+                break
+            time.sleep(0.005)
+        assert limiter.waiting == number
+    all_wait.set()
+    for thread in threads:
+        thread.join(20)
+    assert list(dict.fromkeys(slept)) == names
+    assert limiter.waiting == 0
+
+
+def test_who_is_interrupted_makes_room_for_the_next() -> None:
+    seconds = 0.0
+    sent: list[float] = []
+
+    def sleep(pause: float) -> None:
+        nonlocal seconds
+        seconds += pause
+        if seconds == pause:
+            raise KeyboardInterrupt
+
+    limiter = RateLimiter(lambda: seconds, sleep)
+    limiter.throttled(limiter.wait())
+    with pytest.raises(KeyboardInterrupt):
+        limiter.wait()
+    other = threading.Thread(target=lambda: sent.append(limiter.wait()), daemon=True)
+    other.start()
+    other.join(20)
+    assert sent == [pytest.approx(1 / FIRST)]
+
+
+exceptions = pytest.importorskip("botocore.exceptions")
+parsers = pytest.importorskip("botocore.parsers")
+
+
+TRANSIENT = (ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.seconds += seconds
+
+
+class Sender:
+    """Fails with each error of a list, then answers."""
+
+    def __init__(self, *errors: AwsError) -> None:
+        self.errors = list(errors)
+        self.sent = 0
+
+    def __call__(self, _sent: float) -> str:
+        self.sent += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def failure(kind: ErrorKind, outcome_unknown: bool = False, code: str = "Code") -> AwsError:
+    return AwsError("iam:CreateRole", code, "Text", kind, "Remedy.", outcome_unknown)
+
+
+def retries(clock: Clock, chance: float = 0, **more: Any) -> Retries:
+    return Retries(now=lambda: clock.seconds, sleep=clock.sleep, chance=lambda: chance, **more)
+
+
+def client_error(code: str, status: int) -> Exception:
+    answer = {"Error": {"Code": code, "Message": "Text"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    error: Exception = exceptions.ClientError(answer, "CreateRole")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "outcome_unknown"),
+    [
+        pytest.param(client_error("Throttling", 400), ErrorKind.THROTTLED, False, id="throttling"),
+        pytest.param(client_error("Whatever", 429), ErrorKind.THROTTLED, False, id="429"),
+        pytest.param(client_error("ServiceFailure", 500), ErrorKind.SERVER, True, id="500"),
+        pytest.param(client_error("Whatever", 503), ErrorKind.SERVER, True, id="503"),
+        pytest.param(client_error("RequestTimeout", 400), ErrorKind.SERVER, True, id="timeout inside AWS"),
+        pytest.param(client_error("EntityAlreadyExists", 409), ErrorKind.EXISTS, False, id="409 of IAM"),
+        pytest.param(client_error("ResourceInUseException", 409), ErrorKind.EXISTS, False, id="409 of EKS"),
+        pytest.param(client_error("AccessDenied", 403), ErrorKind.DENIED, False, id="denied"),
+        pytest.param(client_error("NoSuchEntity", 404), ErrorKind.MISSING, False, id="missing"),
+        pytest.param(client_error("ExpiredToken", 403), ErrorKind.OTHER, False, id="expired"),
+        pytest.param(client_error("LimitExceeded", 409), ErrorKind.FULL, False, id="quota"),
+        pytest.param(exceptions.NoCredentialsError(), ErrorKind.OTHER, False, id="no credentials"),
+        pytest.param(
+            exceptions.SSLError(endpoint_url="https://x", error="e"), ErrorKind.OTHER, False, id="certificate"
+        ),
+        pytest.param(
+            exceptions.EndpointConnectionError(endpoint_url="https://x"),
+            ErrorKind.CONNECTION,
+            False,
+            id="unreachable",
+        ),
+        pytest.param(
+            exceptions.ConnectTimeoutError(endpoint_url="https://x"),
+            ErrorKind.CONNECTION,
+            False,
+            id="connect timeout",
+        ),
+        pytest.param(
+            exceptions.ConnectionClosedError(endpoint_url="https://x"),
+            ErrorKind.CONNECTION,
+            True,
+            id="closed",
+        ),
+        pytest.param(
+            exceptions.ReadTimeoutError(endpoint_url="https://x"), ErrorKind.CONNECTION, True, id="no answer"
+        ),
+        pytest.param(
+            exceptions.HTTPClientError(error="e"), ErrorKind.CONNECTION, True, id="other transport error"
+        ),
+        pytest.param(parsers.ResponseParserError("e"), ErrorKind.DAMAGED, True, id="malformed"),
+    ],
+)
+def test_the_client_classifies_each_error(error: Exception, kind: ErrorKind, outcome_unknown: bool) -> None:
+    classified = as_aws_error(error, "iam", "CreateRole")
+    assert (classified.kind, classified.outcome_unknown) == (kind, outcome_unknown)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pauses"),
+    [
+        (ErrorKind.THROTTLED, [0.5, 1, 2, *[4] * 10]),
+        (ErrorKind.SERVER, [0.25, 0.5, 1, 2, 4]),
+        (ErrorKind.CONNECTION, [0.25, 0.5, 1, 2]),
+        (ErrorKind.DAMAGED, [0.25, 0.5]),
+        *((kind, []) for kind in ErrorKind if kind not in TRANSIENT),
+    ],
+)
+def test_attempts_and_pauses_are_bounded(kind: ErrorKind, pauses: list[float]) -> None:
+    clock, sender = Clock(), Sender(*[failure(kind) for _ in range(99)])
+    with pytest.raises(AwsError) as caught:
+        retries(clock).run(sender)
+    assert clock.pauses == pauses
+    assert sender.sent == len(pauses) + 1
+    after = f" (after {sender.sent} attempts)" if pauses else ""
+    assert str(caught.value) == f"iam:CreateRole: Code: Text{after}"
+
+
+def test_each_reason_has_attempts_of_its_own() -> None:
+    clock, sender = (
+        Clock(),
+        Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.SERVER), failure(ErrorKind.CONNECTION)),
+    )
+    assert retries(clock).run(sender) == "answer"
+    assert clock.pauses == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(("chance", "pause"), [(0, 0.5), (0.5, 0.375), (1, 0.25)])
+def test_jitter_takes_up_to_half_of_a_pause(chance: float, pause: float) -> None:
+    clock = Clock()
+    retries(clock, chance).run(Sender(failure(ErrorKind.THROTTLED)))
+    assert clock.pauses == [pause]
+
+
+def test_ten_seconds_of_throttling_are_outlasted_by_the_shortest_pauses() -> None:
+    clock = Clock()
+
+    def send(_sent: float) -> str:
+        if clock.seconds < 10:
+            raise failure(ErrorKind.THROTTLED)
+        return "answer"
+
+    assert retries(clock, 1).run(send) == "answer"
+
+
+def test_nothing_is_sent_after_the_time_is_up() -> None:
+    clock, sender = Clock(), Sender(*[failure(ErrorKind.THROTTLED) for _ in range(99)])
+    with pytest.raises(AwsError):
+        retries(clock, budget=4).run(sender)
+    assert clock.pauses == [0.5, 1, 2]
+
+
+def test_waiting_for_its_turn_is_not_counted() -> None:
+    clock = Clock()
+    sent: list[float] = []
+
+    def turn() -> float:
+        clock.seconds += 200
+        return clock.seconds
+
+    def send(when: float) -> str:
+        sent.append(when)
+        if len(sent) < 3:
+            raise failure(ErrorKind.THROTTLED)
+        return "answer"
+
+    assert retries(clock, budget=120).run(send, turn=turn) == "answer"
+    assert sent == [200, 400.5, 601.5]
+
+
+def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
+    sender = Sender(
+        failure(ErrorKind.CONNECTION, outcome_unknown=True),
+        failure(ErrorKind.EXISTS, code="EntityAlreadyExists"),
+    )
+    with pytest.raises(AwsError) as caught:
+        retries(Clock()).run(sender)
+    assert (caught.value.code, caught.value.outcome_unknown, caught.value.conflict) == (
+        "EntityAlreadyExists",
+        True,
+        True,
+    )
+
+
+def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> None:
+    sender = Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.CONNECTION, outcome_unknown=True))
+    with pytest.raises(AwsError) as caught:
+        retries(Clock()).run(sender, once=True)
+    assert sender.sent == 2
+    assert caught.value.outcome_unknown
+
+
+@pytest.mark.parametrize(
+    ("operation", "conflict"), [("iam:CreatePolicyVersion", True), ("iam:AttachRolePolicy", False)]
+)
+def test_what_was_not_repeated_has_to_be_looked_at_again(operation: str, conflict: bool) -> None:
+    assert classify(operation, "ServiceFailure", "Text", outcome_unknown=True).conflict is conflict
