@@ -46,8 +46,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import AssumeRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
 

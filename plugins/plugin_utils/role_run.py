@@ -74,6 +74,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
     find_breakage,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ParsedInput,
 )
@@ -83,7 +84,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     aws_failure,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.progress import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
     ModuleResult,
     change_cluster,

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The plan as data: changes in stages, each with its requests; and the requests that set tags. Pure."""
+"""The plan as data: changes in stages, each with its requests; requests that set tags; the progress of a run. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from enum import IntEnum
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 from ..._findings.finding import Finding, WorkloadKey
 from .errors import ErrorKind
@@ -190,3 +190,23 @@ def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
     if change.set:
         calls.append(Call("eks", "TagResource", {"resourceArn": arn, "tags": dict(change.set)}))
     return calls
+
+
+class Progress(Protocol):
+    """Counts the work of a run, from any thread. A stage is "read", "verify" or a kind of resource."""
+
+    def expect(self, stage: str, number: int) -> None:
+        """So many more are to be done in this stage."""
+
+    def done(self, stage: str) -> None:
+        """One of them is done, or failed."""
+
+
+class NullProgress:
+    """Counts nothing."""
+
+    def expect(self, stage: str, number: int) -> None:
+        """Counts nothing."""
+
+    def done(self, stage: str) -> None:
+        """Counts nothing."""

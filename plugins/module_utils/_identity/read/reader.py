@@ -14,10 +14,10 @@ from functools import partial
 from typing import TypeVar
 
 from ..._aws.client import Api
+from ..model.changes import NullProgress, Progress
 from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
 from ..model.observed import ReadFailure
-from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 
 MOST_LOOKS = 3

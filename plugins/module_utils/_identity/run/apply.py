@@ -17,10 +17,9 @@ from ..._aws.client import Api
 from ..._aws.interrupt import finishing
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.changes import Call, Change, Plan
+from ..model.changes import Call, Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.errors import AwsError, sentence
-from ..model.progress import NullProgress, Progress
 from ..model.targets import Failure, Target, request_failure
 from .journal import Journal
 from .outcome import Done, Outcome, Refusal

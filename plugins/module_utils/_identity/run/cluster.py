@@ -26,10 +26,10 @@ from ..inputs.accounts import has_many_policies, read_assume_role, validate_acco
 from ..inputs.options import account_id_of, run_options, validate_options
 from ..inputs.workloads import parse_cluster_name
 from ..model.accounts import AssumeRole
+from ..model.changes import NullProgress, Progress
 from ..model.cluster import ApiServer, as_left_open, as_refusal, clusters_of, judge_api_server
 from ..model.desired import Desired, Options, ParsedInput
 from ..model.errors import AwsError, InputError, aws_failure, input_message
-from ..model.progress import NullProgress, Progress
 from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted

@@ -15,12 +15,11 @@ from functools import partial
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.changes import Change, Plan
+from ..model.changes import Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import AwsError
 from ..model.observed import Observed, ObservedAssociation
-from ..model.progress import NullProgress, Progress
 from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull

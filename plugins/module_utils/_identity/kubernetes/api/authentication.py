@@ -22,7 +22,6 @@ from ...model.cluster import CallerAccess, EksTarget
 from ...model.errors import InputError
 
 KubeAuth = Literal["auto", "eks", "kubeconfig"]
-KUBE_AUTHS: tuple[KubeAuth, ...] = ("auto", "eks", "kubeconfig")
 # Of kubernetes.core's modules, by both of their names: those that say where the API is, or who asks.
 IDENTITY_OPTIONS = (
     *("kubeconfig", "context", "host", "api_key", "username", "password"),
