@@ -314,7 +314,7 @@ def test_a_message_names_the_variables_of_the_role(fleet: Scene) -> None:
 
 def test_a_slow_kubernetes_api_is_not_waited_for_in_silence(fleet: Scene) -> None:
     kube = fleet.kube("red")
-    kube.set_latency(1500)
+    kube.set_latency(3000)
     try:
         ran = fleet.play("fleet", hosts="red")
     finally:
