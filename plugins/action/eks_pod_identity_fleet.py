@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import (
     PARSED,
+    LongModule,
     parse_arguments,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module import LongModule
 
 # What a cluster's input takes from the options of the module.
 COMMON = ("state", "tags", "resource_tags", "owner")

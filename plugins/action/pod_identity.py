@@ -28,20 +28,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     NO_FACTS,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
-    validate_extra_variables,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
     interruptible,
     leading_group,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps, is_watched, shown
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     read_entry_point,
     read_role_variables,
+    validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
     forget_report,
@@ -56,7 +51,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     run_aws,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+    Steps,
+    is_watched,
+    printable,
+    show_last,
+    shown,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import task_environment
 
 AWS_STEPS: Mapping[EntryPoint, str] = {
     "main": "working on policies, roles and associations",

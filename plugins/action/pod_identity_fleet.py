@@ -25,11 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     NO_FACTS,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
-    validate_extra_variables,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_end import show_fleet
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import (
     ACCOUNT,
     PREPARED,
     group_hosts,
@@ -37,18 +33,18 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps 
     require_step,
     restore,
     run_account,
+    show_fleet,
     take_part,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
     interruptible,
     leading_group,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import task_environment
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import Steps, is_watched, shown
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     read_entry_point,
     read_role_variables,
+    validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
     forget_report,
@@ -62,7 +58,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     prepare,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+    Steps,
+    is_watched,
+    printable,
+    shown,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import task_environment
 
 KEPT = "Until then nothing is taken away from what it may use: {names}."
 

@@ -23,11 +23,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     artifacts_in,
     gather,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable, show_last
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information

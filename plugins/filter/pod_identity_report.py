@@ -10,23 +10,49 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_findings import (
+    AccountState,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
+    parse_api_error,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Listing,
+    Reads,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    AwsResult,
     cluster_name_of,
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
+    objects_of,
+    parse_service_account,
+    text_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
+    verify_pods,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
+    RESOURCES,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    state_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
+    ProofVerdict,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+    KubernetesOutcome,
+    judge_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.report import (
     ReportSettings,
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
-    given_listings,
-    judge_given,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import read_version
 
 
 def pod_identity_report(
@@ -45,6 +71,32 @@ def pod_identity_report(
     return make_report(
         aws, kubernetes, ReportSettings(check_mode, ignore, fail_on, time=time, version=read_version())
     )
+
+
+def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
+    """By the names of RESOURCES. What was skipped, or never read, is left out."""
+    return {
+        name: listing_of(results[name])
+        for name in RESOURCES
+        if results.get(name) and not results[name].get("skipped")
+    }
+
+
+def listing_of(result: Mapping[str, Any]) -> Listing:
+    """Return the list in a result of k8s_info, or its error."""
+    if "resources" in result and result.get("api_found", True):
+        return Listing(objects_of(result["resources"]))
+    return Listing(error=parse_api_error(text_of(result.get("module_stderr") or result.get("msg"))))
+
+
+def judge_given(
+    aws: AwsResult, service_accounts: Sequence[Object], reads: Reads, now: datetime
+) -> KubernetesOutcome:
+    accounts = [parse_service_account(item, aws.cluster) for item in service_accounts]
+    verification = aws.verification
+    pods = verify_pods(verification.workloads, state_of(verification, reads, now), aws.cluster)
+    by_key = {account.key: account for account in accounts}
+    return judge_cluster(verification, AccountState(by_key, None), pods, ProofVerdict())
 
 
 class FilterModule:

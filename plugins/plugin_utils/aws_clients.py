@@ -49,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import with_defaults
 
 # check_options says when it is missing.
 with contextlib.suppress(ImportError):

@@ -4,12 +4,14 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Files on the controller: where those with workloads are, by one rule for all, and how a result is written."""
+"""Files on the controller: paths of files with workloads, private files, files that hosts of a play hand to each other."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import stat
 import tempfile
@@ -17,7 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import locate
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
@@ -76,3 +80,24 @@ def _why_not_replaceable(path: str) -> str:
 def _scratch(path: str) -> tuple[int, str]:
     """A new file beside it, of mode 0600."""
     return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
+
+
+def keep_json(name: str, content: Any) -> dict[str, str]:
+    """Write JSON for this user alone: where it is, and its SHA-256."""
+    text = json.dumps(content, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = Path(constants.DEFAULT_LOCAL_TMP) / f"pod-identity-{name}-{digest}.json"
+    write_private(str(path), text)
+    return {"path": str(path), "sha256": digest}
+
+
+def read_json(kept: dict[str, str]) -> Any:
+    """What ``keep_json`` wrote; InputError when it is no longer that."""
+    try:
+        text = Path(kept["path"]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError([f"{kept['path']} cannot be read: {error.strerror}. Run again."]) from error
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if digest != kept["sha256"]:
+        raise InputError([f"{kept['path']} was modified since it was written (SHA-256 {digest}). Run again."])
+    return json.loads(text)

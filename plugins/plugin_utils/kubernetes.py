@@ -70,11 +70,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import (
-    alarm,
-    each_within,
-    within,
-)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     LIST,
@@ -82,7 +77,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
     no_token_message,
     require_local,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import with_defaults
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
+    alarm,
+    each_within,
+    within,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import with_defaults
 
 MISSING = ""
 try:

@@ -53,9 +53,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
     clients_of_task,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import runs_here
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
     environment_of,
+    runs_here,
     with_defaults,
 )
 

@@ -8,19 +8,28 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, order_patterns, split_host_pattern
+from ansible.parsing.splitter import parse_kv
 from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
     read_boolean,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
+    check_extra_variables,
     find_variables,
     is_unanswered,
     read_variables,
@@ -43,10 +52,83 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     locate_files,
     why_not_writable,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_patterns import (
-    find_unknown,
-    matches,
+
+# What begins so is a file, or a whole mapping as JSON or YAML.
+_NOT_BY_NAME = ("@", "[", "{")
+_NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
+_SETS_NOTHING = (
+    "-e with {names} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+    "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
+    """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )
+
+
+def validate_extra_variables(loader: Any) -> None:
+    """Refuse results of the role, names with a misspelt prefix, and text of which Ansible drops a part.
+
+    Values are in no message: they may be secret.
+
+    :raises InputError: with each of them.
+    """
+    texts = [str(text) for text in context.CLIARGS.get("extra_vars", ())]
+    problems = [
+        _SETS_NOTHING.format(names=listed(map(visible, dict.fromkeys(names))))
+        for text in texts
+        if not text.startswith(_NOT_BY_NAME)
+        and (names := _NAME.findall(text))
+        # Where the rest of the words goes, which is for modules like command.
+        and "_raw_params" in parse_kv(text)
+    ]
+    if problems:
+        raise InputError(problems)
+    check_extra_variables(load_extra_vars(loader))
+
+
+def matches(pattern: str, names: Collection[str]) -> bool:
+    """``names`` are the host's own, those of its groups, and "all". InputError for what depends on the order of hosts."""
+    terms = order_patterns(split_host_pattern(pattern))
+    for term in terms:
+        if not term.startswith("~") and PATTERN_WITH_SUBSCRIPT.match(term):
+            raise InputError(
+                [
+                    f"hosts '{pattern}': {term} takes hosts by their number, which changes with the inventory; name a group."
+                ]
+            )
+    included = [term for term in terms if term[0] not in "!&"]
+    return (
+        any(_is_one_of(term, names) for term in included)
+        and all(_is_one_of(term[1:], names) for term in terms if term[0] == "&")
+        and not any(_is_one_of(term[1:], names) for term in terms if term[0] == "!")
+    )
+
+
+def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
+    """A sentence for each part of a pattern that fits nothing of the inventory. ``names`` are those of all hosts and groups.
+
+    It is no error: a slice of a job has not all hosts, nor must each group have hosts.
+    """
+    sentences = []
+    for pattern in dict.fromkeys(patterns):
+        for term in split_host_pattern(pattern):
+            name = term[1:] if term[0] in "!&" else term
+            if name in names or _is_one_of(name, names):
+                continue
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            sentences.append(
+                f"hosts '{pattern}': no host and no group of the inventory is called {name}{hint}"
+            )
+    return sentences
+
+
+def _is_one_of(term: str, names: Collection[str]) -> bool:
+    if term.startswith("~"):
+        try:
+            return any(re.match(term[1:], name) for name in names)
+        except re.error as error:
+            raise InputError([f"hosts '{term}' is no regular expression: {error}."]) from error
+    return any(fnmatch.fnmatchcase(name, term) for name in names)
+
 
 LAYERS = "fleet_workloads"
 WORKLOADS = ("workloads", "workloads_from", LAYERS)

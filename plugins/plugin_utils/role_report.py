@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
@@ -32,6 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     FORMS,
+    junit_text,
     make_artifacts,
     stopped_report,
 )
@@ -44,11 +48,60 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Report,
     step_of,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.host_facts import set_fact
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.job_artifacts import job_artifacts
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.own_version import read_version
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.report_files import write_report
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import region_of_task
+
+try:
+    from ansible.plugins.action import VariableLayer
+except ImportError:  # ansible-core before 2.21
+    VariableLayer = None
+
+
+def set_fact(caller: ActionBase, result: dict[str, Any], name: str, value: Any) -> None:
+    """As set_fact does it, where Ansible lets others do it too; before that, as modules do it."""
+    if VariableLayer is None:
+        result["ansible_facts"] = {**result.get("ansible_facts", {}), name: value}
+        return
+    caller.register_host_variables({name: value}, VariableLayer.EPHEMERAL_FACT)
+
+
+def read_fact(variables: Mapping[str, Any], name: str) -> Any:
+    """Return a fact, or None. Before ansible-core 2.21 INJECT_FACTS_AS_VARS decides whether it is a variable as well."""
+    return variables[name] if name in variables else (variables.get("ansible_facts") or {}).get(name)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def read_version(root: Path = ROOT) -> str:
+    """As Ansible Galaxy installed it, else as a checkout says; "" when neither is there."""
+    try:
+        manifest = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
+        return str(manifest["collection_info"]["version"])
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        text = (root / "galaxy.yml").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    match = re.search(r"^version: *[\"']?([^\"'\s]+)", text, re.MULTILINE)
+    return match.group(1) if match else ""
+
+
+def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
+    """Why a file could not be written, or "". An empty path is none. ``more`` are members of the JSON file alone."""
+    texts = {}
+    if path:
+        texts[path] = f"{json.dumps({**report, **more}, indent=4, sort_keys=True)}\n"
+    if junit_path:
+        texts[junit_path] = junit_text(report, fail_on)
+    for name, text in texts.items():
+        try:
+            write_private(name, text)
+        except OSError as error:
+            return visible(f"The report cannot be written to {name}: {error.strerror}.")
+    return ""
+
 
 FACT = "pod_identity_report"
 
@@ -160,3 +213,8 @@ def _variable(caller: ActionBase, variables: Mapping[str, Any], name: str) -> st
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def job_artifacts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The member of an action's result; empty where there is nothing to hand over."""
+    return {"ansible_stats": {"data": dict(data), "per_host": False, "aggregate": True}} if data else {}

@@ -101,11 +101,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
     EksAccess,
     find_access,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.nested_action import region_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     MissingInput,
     parse_role_input,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import region_of_task
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"

@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import parse_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import parse_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

@@ -10,16 +10,16 @@ from types import SimpleNamespace
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import extra_variables
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.extra_variables import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import role_input
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     validate_extra_variables,
 )
 
 
 def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
     """The problems with what the command line has behind each -e."""
-    monkeypatch.setattr(extra_variables, "context", SimpleNamespace(CLIARGS={"extra_vars": texts}))
-    monkeypatch.setattr(extra_variables, "load_extra_vars", lambda _loader: {})
+    monkeypatch.setattr(role_input, "context", SimpleNamespace(CLIARGS={"extra_vars": texts}))
+    monkeypatch.setattr(role_input, "load_extra_vars", lambda _loader: {})
     try:
         validate_extra_variables(DataLoader())
     except InputError as error:

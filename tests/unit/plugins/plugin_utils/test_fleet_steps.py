@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet_steps import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import keep_json, read_json
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import (
     group_hosts,
     require_step,
     take_part,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.private_json import keep_json, read_json
 
 END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
 BROKE_OFF = "The AWS part of its account broke off:"

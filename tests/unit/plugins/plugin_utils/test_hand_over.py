@@ -21,7 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import parse_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import parse_arguments
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 OWNED = {"team": "a", "workload-identity/owner": "team-a"}

@@ -39,8 +39,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.bounds import alarm
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import alarm
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError

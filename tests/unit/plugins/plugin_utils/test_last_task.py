@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task, screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import show_last
 
 DONE = {"failure": "", "headline": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {
@@ -24,7 +24,7 @@ FAILED = {
 def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     display = SimpleNamespace(display=lines.append)
-    monkeypatch.setattr(last_task, "Display", lambda: display)
+    monkeypatch.setattr(screen, "Display", lambda: display)
     return lines
 
 
@@ -84,5 +84,5 @@ def test_no_event_of_awx_is_longer_than_its_page_shows(
     rows = [f"cluster-{number:04}  111122223333  us-west-2  {'é' * number}" for number in range(300)]
     long = " ".join(["arn:aws:iam::111122223333:role/app"] * 100)
     assert run("awx_display", {**DONE, "lines": [*rows, "", long]}, monkeypatch) == {}
-    assert max(len(event.encode()) for event in printed) <= last_task.EVENT_BYTES
+    assert max(len(event.encode()) for event in printed) <= screen.EVENT_BYTES
     assert "\n".join(printed).split() == [*" ".join(rows).split(), *long.split()]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.long_module import LongModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import LongModule
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 ARGUMENTS = {"cluster_name": "c", "workloads": [ONE]}

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import last_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.last_task import show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable, show_last
 
 
 def test_the_result_of_an_action_has_escapes() -> None:
@@ -42,6 +41,6 @@ def test_an_error_of_an_action_has_escapes() -> None:
 def test_the_last_lines_have_escapes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(last_task, "is_for_people", lambda: True)
+    monkeypatch.setattr(screen, "is_for_people", lambda: True)
     show_last(["a\u202e", "b"], "", "")
     assert capsys.readouterr().out == "a\\u202e\nb\n"

@@ -9,13 +9,13 @@ import queue
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import progress, screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.progress import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
     Steps,
     Watch,
+    is_text,
     progress_line,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import is_text
 
 
 def test_the_counts_by_stage_are_one_line() -> None:
@@ -89,7 +89,7 @@ def test_each_step_is_displayed_as_it_begins(
     lines: list[str] = []
     config = SimpleNamespace(get_config_value=lambda _name: callback)
     monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
-    monkeypatch.setattr(progress, "Display", lambda: SimpleNamespace(display=lines.append))
+    monkeypatch.setattr(screen, "Display", lambda: SimpleNamespace(display=lines.append))
     Steps("my-cluster", displays=displays).begin("applying 40 objects")
     assert lines == shown
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_report import (
+    given_listings,
+    listing_of,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
-)
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.given_reads import (
-    given_listings,
-    listing_of,
 )
 
 ITEM = {"metadata": {"name": "x"}}

@@ -4,24 +4,63 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Run the modules for many workloads: their input is parsed on the controller."""
+"""The input of the modules for many workloads, parsed on the controller."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
+    ParsedFile,
+    write_parsed,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    read_input,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.hand_over import PARSED, parse_arguments
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.installed_module import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
     runs_here,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.interruption import interruptible
+
+PARSED = "parsed_input"
+WORKLOADS = ("workloads", "workloads_from")
+ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
+
+
+def keep(parsed: ParsedInput) -> ParsedFile:
+    """A file that lives as long as this run of Ansible, on the controller."""
+    return write_parsed(parsed, constants.DEFAULT_LOCAL_TMP)
+
+
+def parse_arguments(
+    arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
+) -> dict[str, Any]:
+    """A module's arguments with a file of parsed input in the place of the workloads, or InputError.
+
+    The arguments are left as they are where they have such a file already, and where workloads are neither
+    given nor required.
+    """
+    has_workloads = any(arguments.get(name) is not None for name in WORKLOADS)
+    if arguments.get(PARSED) is not None or not (has_workloads or workloads_required):
+        return dict(arguments)
+    options = {ALIASES.get(name, name): value for name, value in arguments.items()}
+    file = keep(read_input(options, partial(locate_files, variables=variables)))
+    rest = {name: value for name, value in arguments.items() if name not in WORKLOADS}
+    return {**rest, PARSED: {"path": file.path, "sha256": file.sha256}}
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The region and the environment of a task."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import variables
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
+    region_of_task,
+    task_environment,
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "task", "region"),
+    [
+        ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
+        ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
+        # The modules find both variables, and take the first.
+        (None, {"AWS_DEFAULT_REGION": "eu-central-1"}, "us-east-1"),
+        (None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-central-1"}, "eu-central-1"),
+        (None, {}, "us-east-1"),
+    ],
+)
+def test_the_region_of_a_task_is_that_of_its_modules(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, task: Mapping[str, str], region: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    caller: Any = SimpleNamespace(
+        _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
+    )
+    assert region_of_task(caller, given) == region
+
+
+def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRST", "of the shell")
+    monkeypatch.delenv("SECOND", raising=False)
+    play, task = {"FIRST": "of the play", "SECOND": "of the play"}, {"SECOND": "of the task"}
+    caller: Any = SimpleNamespace(
+        _task=SimpleNamespace(environment=[play, task]),
+        _templar=SimpleNamespace(template=lambda value: value),
+    )
+    with task_environment(caller):
+        assert (os.environ["FIRST"], os.environ["SECOND"]) == ("of the play", "of the task")
+    assert (os.environ["FIRST"], os.environ.get("SECOND")) == ("of the shell", None)
+
+
+def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a thread that was given up would put back an old value under a module that is starting."""
+    monkeypatch.setenv("FIRST", "of the shell")
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            with variables({"FIRST": "of the thread"}):
+                pass
+        except RuntimeError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert [str(error) for error in errors] == ["only the main thread sets variables of the process"]
+    assert os.environ["FIRST"] == "of the shell"
