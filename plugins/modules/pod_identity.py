@@ -9,14 +9,14 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_identity
-version_added: 1.0.0
+version_added: 0.1.0
 short_description: Give Kubernetes service accounts on Amazon EKS their IAM roles, and verify them
 description:
   - All the work of the role P(workload_identity.aws.pod_identity#role), in one process on the controller. It checks the input,
     reads the service accounts, creates or updates policies, roles, attachments and pod identity associations, applies the
     service accounts, verifies everything, and writes the report.
   - Its options are the variables of the role, which it reads itself. Use the role, which asserts the verification as well.
-  - It does not fail itself, so that its report and artifacts are there in every case: RV(failure) says why a run failed or could
+  - It does not fail itself, so that its report and artifacts are there in every case. RV(failure) says why a run failed or could
     not begin, and the role asserts RV(verification). A workload that fails stops no other.
   - The fact C(pod_identity_report) has the members of the filter P(workload_identity.aws.pod_identity_report#filter), and so do
     the artifacts of the job.
