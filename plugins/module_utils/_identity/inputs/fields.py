@@ -151,11 +151,11 @@ DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, as IAM t
 TAG_RULE = "letters, digits, spaces and _.:/=+-@, as IAM takes them"
 
 
-def is_tag_text(text: str) -> bool:
+def _is_tag_text(text: str) -> bool:
     return all(sign in "_.:/=+-@" or unicodedata.category(sign)[0] in "LNZ" for sign in text)
 
 
-def find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
+def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
     """Two tag keys that IAM takes for one."""
     seen: dict[str, str] = {}
     for name in names:
@@ -348,7 +348,7 @@ class Fields:
                 self.problems.add(
                     self.place, f"{name}: tag '{shown_value(key)}' uses the prefix aws:, which AWS reserves."
                 )
-            elif not is_tag_text(f"{key}{text}"):
+            elif not _is_tag_text(f"{key}{text}"):
                 self.problems.add(
                     self.place,
                     f"{name}: key and value of tag '{shown_value(key)}' must have only {TAG_RULE}.",
@@ -359,7 +359,7 @@ class Fields:
                 )
             else:
                 tags[str(key)] = text
-        if same := find_same_but_for_case(tags):
+        if same := _find_same_but_for_case(tags):
             self.problems.add(
                 self.place,
                 f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM takes them for one.",

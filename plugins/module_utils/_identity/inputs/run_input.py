@@ -75,7 +75,7 @@ def _layer(entry: Mapping[object, object], place: str, matches: Matches, locate:
 def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
     """Workloads as they are written in one of the two ways, with their places; InputError for what is no list."""
     if way == "workloads_from":
-        return read_sources(locate(paths_of(raw, name)))
+        return read_sources(locate(_paths_of(raw, name)))
     if isinstance(raw, str):
         # What a survey's text area has.
         rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
@@ -87,7 +87,7 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
     raise InputError([f"{name} must be a list of mappings, got {kind_of(raw)}."])
 
 
-def paths_of(value: object, name: str) -> list[str]:
+def _paths_of(value: object, name: str) -> list[str]:
     """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):

@@ -59,7 +59,7 @@ class _Definer:
         return f"workload {self.key} ({self.place})"
 
 
-def validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
+def _validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
     """Report a service account listed twice, and a role or policy that two workloads define apart.
 
     ``places`` says where each workload was written.
@@ -186,7 +186,7 @@ def parse_workloads(
         if workload is not None:
             workloads.append(workload)
             written.append(place)
-    validate_consistency(workloads, problems, written)
+    _validate_consistency(workloads, problems, written)
     problems.raise_if_any()
     return tuple(workloads)
 

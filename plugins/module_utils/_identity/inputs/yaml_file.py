@@ -69,7 +69,7 @@ def vaulted_file(path: str) -> InputError:
     return InputError([f"{path}: is encrypted with ansible-vault, and {_VAULT_ADVICE}"])
 
 
-def describe_vaulted(path: str, line: int) -> str:
+def _describe_vaulted(path: str, line: int) -> str:
     return (
         f"{path} line {line}: has a value that is encrypted with ansible-vault (!vault), and {_VAULT_ADVICE}"
     )
@@ -329,5 +329,5 @@ def _syntax(path: str, text: str, error: Any, cut_off: str = CUT_OFF) -> str:
         if "\t" in (line[: len(line) - len(line.lstrip())] + line[mark.column : mark.column + 1]):
             return f"{path}{place}: has a tab where YAML allows only spaces; replace it."
         if any(f"'{tag}'" in str(getattr(error, "problem", "")) for tag in _VAULT_TAGS):
-            return describe_vaulted(path, mark.line + 1)
+            return _describe_vaulted(path, mark.line + 1)
     return f"{path}{place}: is not valid YAML: {getattr(error, 'problem', None) or error}.{hint}"

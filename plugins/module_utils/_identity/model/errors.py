@@ -209,7 +209,7 @@ def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
     return sorted(filter(None, names), key=lambda name: (-len(name), name))
 
 
-def without_names(text: str, names: Sequence[str]) -> str:
+def _without_names(text: str, names: Sequence[str]) -> str:
     """Return a text with one mark for each of these names, as whole words."""
     if not names:
         return text
@@ -233,5 +233,5 @@ def group_by_cause(
     causes: dict[tuple[str, ...], list[_T]] = {}
     for texts, group in same.items():
         names = sorted({name for one in group for name in names_of(one)}, key=lambda name: (-len(name), name))
-        causes.setdefault(tuple(without_names(text, names) for text in texts), []).extend(group)
+        causes.setdefault(tuple(_without_names(text, names) for text in texts), []).extend(group)
     return list(causes.values())

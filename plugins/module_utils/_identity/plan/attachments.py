@@ -171,14 +171,14 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
     return {cluster_arn for role_id, _separator, cluster_arn in values if role_id and role_id == role.role_id}
 
 
-def missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
+def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
     """Return the records that a policy with these tags lacks; none where it may not have so many tags."""
     records = {record_key(role.name, arn): f"{role.role_id} {arn}" for arn in cluster_arns}
     missing = {key: value for key, value in records.items() if present.get(key) != value}
     return missing if role.role_id and len({**present, **missing}) <= TAGS_OF_A_POLICY else {}
 
 
-def cluster_arns_of(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
+def _cluster_arns_of(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
     """Return the ARNs of the clusters of some workloads, as far as the clusters could be read."""
     return sorted({clusters.of(key).arn for key in keys if key in clusters})
 
@@ -195,7 +195,7 @@ def further_records(
     for shared, role in users:
         keys = shared.policy_users.get(policy.arn, ()) if shared.spec.existing else ()
         if keys and policy.arn in role.attached and recorded_clusters(present, role):
-            records |= missing_records({**present, **records}, role, cluster_arns_of(clusters, keys))
+            records |= _missing_records({**present, **records}, role, _cluster_arns_of(clusters, keys))
     return records
 
 
@@ -234,7 +234,9 @@ def with_records(
             and role is not None
             and may_change(known, options.owner, options.adopt)
             and (
-                missing := missing_records(known, role, cluster_arns_of(observed.clusters, change.workloads))
+                missing := _missing_records(
+                    known, role, _cluster_arns_of(observed.clusters, change.workloads)
+                )
             )
         ):
             present[arn] = {**known, **missing}

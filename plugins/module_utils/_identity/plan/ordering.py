@@ -368,7 +368,7 @@ def _is_narrower(change: Change) -> bool:
     return documents is not None and not same_meaning(widened(*documents), documents[1], "trust")
 
 
-def boundaries_of(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
+def _boundaries_of(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
     """Return the ARNs of the policies that bound roles of the run, now or from then on."""
     present = (role.permissions_boundary for role in observed.roles.values() if role is not None)
     wanted = (shared.spec.permissions_boundary for shared in all_shared)
@@ -416,7 +416,7 @@ class Replacing:
             for arn in dict.fromkeys((*shared.policy_users, *attached)):
                 self.roles.setdefault(arn, []).append(shared)
         self.unread_user = frozenset(sorted(unread_users)[:1])
-        self.boundaries = boundaries_of(observed, all_shared)
+        self.boundaries = _boundaries_of(observed, all_shared)
         # By the name of a role, the targets' names of the changes that concern it.
         self.changed: dict[str, set[str]] = {}
         for change in changes:

@@ -53,10 +53,10 @@ _MOST_PAIRS = 4096
 
 def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether the wanted document allows something that the present one does not, as far as statements tell."""
-    return allows_more(present, wanted) or denies_more(present=wanted, wanted=present)
+    return _allows_more(present, wanted) or denies_more(present=wanted, wanted=present)
 
 
-def allows_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+def _allows_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Return whether an Allow of the wanted document is not covered by the present one, whatever is denied."""
     return any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
 
@@ -104,11 +104,11 @@ def steps(
     documents: list[tuple[Step, Mapping[str, object]]] = []
     if denies_more(present, wanted):
         documents.append(("restricts", {**wanted, "Statement": [*restricted, *new_denies]}))
-    if allows_more(present, wanted):
+    if _allows_more(present, wanted):
         documents.append(
             ("", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_allows, *kept_denies]})
         )
-    if allows_more(present=wanted, wanted=present):
+    if _allows_more(present=wanted, wanted=present):
         documents.append(("takes", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_denies]}))
     if denies_more(present=wanted, wanted=present):
         documents.append(("lifts", wanted))
@@ -296,7 +296,7 @@ def _update(
     present: Mapping[str, object] = policy.document or {}
     desired: Mapping[str, object] = spec.document or {}
     only_takes = (
-        allows_more(desired, present) and not gives(present, desired) and not denies_more(present, desired)
+        _allows_more(desired, present) and not gives(present, desired) and not denies_more(present, desired)
     )
     return replace(update, stage=NARROWING_STAGE, takes=True) if only_takes else update
 
@@ -324,7 +324,7 @@ def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
         step, _document = last
         if step == "lifts":
             return (replace(update, stage=Stage.LIFT, target=policy_target(policy.arn, step)),)
-        loses = between or (not step and allows_more(wanted, policy.document))
+        loses = between or (not step and _allows_more(wanted, policy.document))
         return (replace(update, stage=NARROWING_STAGE),) if loses else (update,)
     rest = [
         call for call in update.calls if call.operation not in ("CreatePolicyVersion", "DeletePolicyVersion")

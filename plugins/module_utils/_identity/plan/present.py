@@ -53,7 +53,7 @@ class _Definition:
             self.differing, self.other = differing, key
 
 
-def find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
+def _find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
     """By the role or policy, the failure of all workloads that share it; IAM tells names apart by nothing but letters."""
     roles: dict[str, _Definition] = {}
     policies: dict[str, _Definition] = {}
@@ -164,7 +164,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
     listed = frozenset(workload.key for workload in workloads)
     unread = find_unread(observed, listed)
-    differing = find_differences(account, workloads)
+    differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
     draft.failures += refused_in_kubernetes(desired.refused)
     # Of those that have workloads here, the workloads are told.

@@ -125,7 +125,7 @@ def unlisted_workloads(
     orphans = [
         Workload(WorkloadKey(cluster.key, NO_ASSOCIATION, role.name), *parts(role))
         for role in by_arn.values()
-        if role.owned and role.arn.lower() not in used | kept_roles and is_orphan(role, cluster, scope)
+        if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
         Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
@@ -190,7 +190,7 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) ->
         if (name := role.name.lower()) in names
         and role.owned
         and role.arn.lower() not in used
-        and tied_cluster(role) == cluster.arn
+        and _tied_cluster(role) == cluster.arn
     )
 
 
@@ -257,7 +257,7 @@ def left_roles(
             left[role.arn.lower()],
         )
         for role in account.roles
-        if role.arn.lower() in left and role.owned and is_orphan(role, cluster, scope)
+        if role.arn.lower() in left and role.owned and _is_orphan(role, cluster, scope)
     )
 
 
@@ -312,14 +312,14 @@ def _roles(association: ObservedAssociation) -> set[str]:
     return {arn.lower() for arn in association.roles}
 
 
-def is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
+def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
     """Return whether a purge may remove a role of ours that no association uses."""
     grants, _others = read_grants(role.trust)
-    tied = tied_cluster(role) == cluster.arn
+    tied = _tied_cluster(role) == cluster.arn
     return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
-def tied_cluster(role: ObservedRole) -> str:
+def _tied_cluster(role: ObservedRole) -> str:
     """Return the ARN of the only cluster whose workloads the trust policy allows; "" where it allows others."""
     grants, others = read_grants(role.trust)
     arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
@@ -379,7 +379,7 @@ def _left_roles(
         role = observed.unlisted_roles.get(parts.name) if parts is not None else None
         if role is None or users.get(arn, frozenset()) - set(keys):
             continue
-        if role.owned and is_orphan(role, observed.cluster_of(keys[0]), scope):
+        if role.owned and _is_orphan(role, observed.cluster_of(keys[0]), scope):
             findings.append(_left_role(role, keys))
     return findings
 
@@ -435,7 +435,7 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
     for role in observed.unlisted_roles.values():
         if not role.owned or role.arn.lower() in users:
             continue
-        cluster = observed.clusters.with_arn(tied_cluster(role))
+        cluster = observed.clusters.with_arn(_tied_cluster(role))
         if cluster is None or is_new(role.created_at, observed.account.answered_at):
             continue
         grants, _others = read_grants(role.trust)

@@ -159,10 +159,10 @@ def foreign_statements(
 
 def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> list[str]:
     """Whom those statements let in, in words."""
-    return in_words(foreign_names(present, asked))
+    return in_words(_foreign_names(present, asked))
 
 
-def foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
+def _foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
     """Whom those statements let in, as they name them."""
     statements = foreign_statements(present, asked)
     return {name for statement in statements if is_allow(statement) for name in principals_of(statement)} - {
@@ -284,7 +284,7 @@ def everyone_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
 
 def others_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Of the statements for others than EKS Pod Identity, but for those that name everyone."""
-    names = foreign_names(role.trust) - {"*"}
+    names = _foreign_names(role.trust) - {"*"}
     strange = {name for name in names if _is_of_another_account(name, role)}
     if strange:
         yield Finding(

@@ -42,7 +42,7 @@ def list_associations(
     return api.pages("eks", "ListPodIdentityAssociations", parameters, "associations")
 
 
-def first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
+def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
     """Return the summaries of the first page, and whether EKS has more."""
     request = {"clusterName": cluster_name}
     page = next(answers_by_page(api, "eks", "ListPodIdentityAssociations", request))
@@ -316,7 +316,7 @@ def _summaries(
         return
     missing = set(wanted)
     if remainder is not None:
-        page, remainder.more = first_associations(api, cluster.name)
+        page, remainder.more = _first_associations(api, cluster.name)
         yield from page
         missing -= {WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in page}
         if not remainder.more:

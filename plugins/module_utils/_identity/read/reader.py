@@ -25,7 +25,7 @@ _Found = TypeVar("_Found")
 _Whole = TypeVar("_Whole")
 
 
-def unless_missing(read: Callable[[], _Found]) -> _Found | None:
+def _unless_missing(read: Callable[[], _Found]) -> _Found | None:
     """What ``read`` gives; None where AWS says that it does not exist. Raises AwsError for everything else."""
     try:
         return read()
@@ -37,15 +37,15 @@ def unless_missing(read: Callable[[], _Found]) -> _Found | None:
 
 def unless_missing_twice(read: Callable[[], _Found]) -> _Found | None:
     """The same of what another answer has just shown: asked once more before it is believed to be gone."""
-    answer = unless_missing(read)
-    return unless_missing(read) if answer is None else answer
+    answer = _unless_missing(read)
+    return _unless_missing(read) if answer is None else answer
 
 
 def read_part(read: Callable[[], _Found]) -> _Found:
     """What ``read`` gives of a thing that another answer has just shown: asked up to LOOKS times while AWS says that it
     does not exist, as replicas of IAM may disagree. Raises AwsError."""
     for _look in range(MOST_LOOKS - 1):
-        answer = unless_missing(read)
+        answer = _unless_missing(read)
         if answer is not None:
             return answer
     return read()
@@ -63,7 +63,7 @@ def read_whole(
     to disagree are an AwsError.
     """
     for _look in range(MOST_LOOKS):
-        answer = unless_missing(first)
+        answer = _unless_missing(first)
         if answer is None:
             if witness is None or not _answers(witness):
                 return None

@@ -83,7 +83,7 @@ class ChangeText:
 def describe_change(change: Object) -> ChangeText:
     """What a change in AWS does to which resource, and to which parts of it."""
     action, resource = text_of(change.get("action")), text_of(change.get("resource"))
-    line = resource_line(action, resource, text_of(change.get("name")))
+    line = _resource_line(action, resource, text_of(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
         leaving = mapping_of(change.get("before")).get("policy")
         line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
@@ -99,14 +99,14 @@ def describe_kubernetes_change(line: str) -> ChangeText:
     return ChangeText(action, rest.partition(" ")[0], visible(line))
 
 
-def resource_line(action: str, resource: str, name: str) -> str:
+def _resource_line(action: str, resource: str, name: str) -> str:
     if resource == "attachment":
         role, _separator, policy = name.partition(" ")
         return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
     return visible(f"{action} {resource.replace('_', ' ')} {name}")
 
 
-def change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
+def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
     """Of a plan, everything that is taken away is shown, however much it is. ``place`` has them all."""
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     # Any playbook removes with that variable, which may come from where nobody looks for it.
@@ -196,7 +196,7 @@ _BY_START: Mapping[str, str] = {
 }
 
 
-def column_of(code: Code) -> str:
+def _column_of(code: Code) -> str:
     """The check that a finding belongs to. Of codes that concern a workload as a whole it is its association."""
     return next((name for start, name in _BY_START.items() if code.startswith(start)), "association")
 
@@ -213,7 +213,7 @@ def with_unchecked(
     for finding in findings:
         if finding.code in named or finding.severity == "info":
             continue
-        own = conclude(column_of(finding.code), finding)
+        own = conclude(_column_of(finding.code), finding)
         if finding.code in ignore:
             own = replace(own, status=ACCEPTED)
         check = joined.get(own.name, own)
@@ -256,9 +256,9 @@ def report_lines(
 
     ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
-    lines = wrapped(visible(place_line(place)), "", "  ")
+    lines = wrapped(visible(_place_line(place)), "", "  ")
     if changes is not None:
-        lines += change_lines(changes, state, check_mode, everything)
+        lines += _change_lines(changes, state, check_mode, everything)
     if rows:
         lines += ["", _verified_line(summary), *_shown_rows(rows, everything)]
     elif state != "absent" and not (
@@ -272,7 +272,7 @@ def report_lines(
     return lines + ([f"  and {more} more findings, listed in {everything}"] if more > 0 else [])
 
 
-def place_line(place: Place) -> str:
+def _place_line(place: Place) -> str:
     """Where it was, and as whom."""
     parts = [f"Cluster {place['cluster_name']}"]
     parts += [f"account {place['account_id']}"] if place["account_id"] else []
@@ -312,7 +312,7 @@ def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
 
 def failure_line(failure: FailureRow) -> str:
     """What could not be done to which resource."""
-    return resource_line(failure["action"], failure["resource"], failure["name"])
+    return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:

@@ -51,7 +51,7 @@ AGENT_CHECK = "agent"
 _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
-def check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
+def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     """The same for every workload of the cluster; its findings name no workload."""
     too_old = _platform(cluster)
     if too_old is not None:
@@ -127,7 +127,7 @@ def verify(
     desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints = NO_LINTS
 ) -> list[Verified]:
     """The checks of every workload of the clusters that could be read, in the order in which they are shown."""
-    agents = {key: check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
+    agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
     let_in = let_in_beside(desired, observed)

@@ -160,16 +160,16 @@ def differences(before: Mapping[str, object], after: Mapping[str, object]) -> li
         present = before.get(field)
         if field == "tags" and isinstance(wanted, Mapping) and isinstance(present, Mapping):
             texts += [
-                f"tag {key} is {shown_setting(present.get(key))}, not {shown_setting(value)}"
+                f"tag {key} is {_shown_setting(present.get(key))}, not {_shown_setting(value)}"
                 for key, value in wanted.items()
                 if present.get(key) != value
             ]
         else:
-            texts.append(f"{field} is {shown_setting(present)}, not {shown_setting(wanted)}")
+            texts.append(f"{field} is {_shown_setting(present)}, not {_shown_setting(wanted)}")
     return texts
 
 
-def shown_setting(value: object) -> str:
+def _shown_setting(value: object) -> str:
     return (
         "(none)" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)
     )
@@ -189,7 +189,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     if not role.owned:
         # A role of others is used as it is, its tags too.
         after.pop("tags", None)
-        yield unmarked(f"role {role.arn}", workload.key)
+        yield _unmarked(f"role {role.arn}", workload.key)
     if after:
         yield _role_differs(role, differences(before, after), bool(_WEIGHTY & set(after)), workload.key)
 
@@ -210,7 +210,7 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
         if spec.document is None or policy is None or policy.tags is None:
             continue
         if not policy.owned:
-            yield unmarked(f"policy {policy.arn}", workload.key)
+            yield _unmarked(f"policy {policy.arn}", workload.key)
             continue
         wanted = spec.tags
         if lacks_owner(policy.tags, wanted):
@@ -254,7 +254,7 @@ def _without_owner(target: Target, wanted: Mapping[str, str], key: WorkloadKey) 
     )
 
 
-def unmarked(what: str, key: WorkloadKey) -> Finding:
+def _unmarked(what: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.NOT_MARKED,
         f"{what} is not marked as made here, so that teardown and purge leave it.",
@@ -339,7 +339,7 @@ def _find_difference(
             workload.key,
         )
     if not association.owned:
-        return unmarked(subject, workload.key)
+        return _unmarked(subject, workload.key)
     change = compare_tags(association.tags, spec.tags, False)
     if change:
         after = tags_after(association.tags, change)
@@ -361,7 +361,7 @@ def _differing_settings(spec: AssociationSpec, association: ObservedAssociation)
     settings = []
     if _differs(spec.disable_session_tags, association.disable_session_tags):
         present, asked = association.disable_session_tags, spec.disable_session_tags
-        settings.append(f"disable_session_tags is {shown_setting(present)}, not {shown_setting(asked)}")
+        settings.append(f"disable_session_tags is {_shown_setting(present)}, not {_shown_setting(asked)}")
     if not same_session_policy(spec.session_policy, association):
         settings.append(
             f"session_policy is {_brief(association.session_policy)}, not {_brief(spec.session_policy)}"

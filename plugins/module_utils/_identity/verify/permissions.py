@@ -86,7 +86,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
                 *_leave_to_target(workload, target),
             ],
         )
-    layers = _layers(permissions, session_policy_of(workload, observed))
+    layers = _layers(permissions, _session_policy_of(workload, observed))
     context = pod_context(subject, role.tags)
     without_limits = _layers(RolePermissions(permissions.identity))
     checks = []
@@ -126,14 +126,14 @@ def _set_consequence_aside(
     identity.update({arn: document for arn, document in wanted.items() if document is not None})
     session: Mapping[str, object] | None = workload.association.session_policy
     if session is None:
-        session = session_policy_of(workload, observed)
+        session = _session_policy_of(workload, observed)
     as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
     if unknown or is_allowed(_layers(as_asked, session if restricted else None)):
         return replace(check, findings=(), follows=check.findings)
     return check
 
 
-def session_policy_of(workload: Workload, observed: Observed) -> Document | None:
+def _session_policy_of(workload: Workload, observed: Observed) -> Document | None:
     association = observed.associations.get(workload.key)
     return association.session_policy if association is not None else None
 
@@ -440,7 +440,7 @@ def _limits(
     boundary = reads.documents.get(role.permissions_boundary)
     if boundary is not None and not isinstance(boundary, ReadFailure):
         yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
-    session = session_policy_of(workload, observed)
+    session = _session_policy_of(workload, observed)
     if session:
         yield NamedPolicy(SESSION_POLICY, session)
 

@@ -36,7 +36,7 @@ class OverBudget(Exception):
     """The combinations cannot be found within the work that a verdict may cost."""
 
 
-def samples(request: Request) -> Iterator[Request]:
+def _samples(request: Request) -> Iterator[Request]:
     """Generate a few requests that a request with wildcards stands for. If one of them is denied, so is the whole."""
     for fill in _FILLS:
         texts = [
@@ -164,7 +164,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
     ]
     if certain:
         return None
-    for sample in samples(request):
+    for sample in _samples(request):
         if ask(layers, sample).allowed(context) is False:
             return evaluate(layers, sample, context)
     try:

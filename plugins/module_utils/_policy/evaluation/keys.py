@@ -119,9 +119,9 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
         ]
         points = list(_between(sorted(set(named))))
         if "Date" in families:
-            texts += [text for point in points if (text := as_date(point)) is not None]
+            texts += [text for point in points if (text := _as_date(point)) is not None]
         if "Numeric" in families or len(texts) < len(points):
-            numbers = [as_number(point) for point in points]
+            numbers = [_as_number(point) for point in points]
             # Numbers of very many digits are not read as such.
             complete = complete and [number(text) for text in numbers] == points
             texts += numbers
@@ -151,7 +151,7 @@ def of_type(key: str) -> Iterator[str]:
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
         else:
-            yield as_date(Decimal(value)) or "" if key in DATES else str(value)
+            yield _as_date(Decimal(value)) or "" if key in DATES else str(value)
 
 
 def _read(kind: str, value: str) -> Decimal | None:
@@ -171,14 +171,14 @@ def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
     yield _EXACT.add(points[-1], Decimal(1))
 
 
-def as_number(point: Decimal) -> str:
+def _as_number(point: Decimal) -> str:
     """Write a number in digits, or with an exponent when it is very long."""
     exponent = point.as_tuple().exponent
     short = isinstance(exponent, int) and -400 < exponent < 20
     return format(point, "f") if short else str(point)
 
 
-def as_date(point: Decimal) -> str | None:
+def _as_date(point: Decimal) -> str | None:
     """Write seconds since 1970 as a date; None for one that has no year of four digits."""
     if not _FIRST_YEAR <= point <= _LAST_YEAR:
         return None
@@ -210,7 +210,7 @@ class Epoch(Extract):
     def take(self, text: str) -> str:
         """The seconds; a text that is no date as it is."""
         seconds = date(text)
-        return text if seconds is None else as_number(seconds)
+        return text if seconds is None else _as_number(seconds)
 
 
 SECONDS = Epoch()
@@ -226,7 +226,7 @@ def same_moment(context: Context, names: Iterable[str]) -> Context:
             current = replace(current, may_be_absent=False)
         return context.assume({_CURRENT: current, EPOCH: Part(_CURRENT, SECONDS)})
     if isinstance(current, Unknown) and isinstance(epoch, tuple):
-        moments = tuple(as_date(moment) for moment in map(date, epoch) if moment is not None)
+        moments = tuple(_as_date(moment) for moment in map(date, epoch) if moment is not None)
         if None not in moments and len(moments) == len(epoch):
             return context.assume({_CURRENT: tuple(map(str, moments))})
     return context

@@ -83,7 +83,7 @@ class Condition:
         return f"{prefix}{self.base}{'IfExists' if self.if_exists else ''}"
 
 
-def parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
+def _parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
     """A non-empty text or list of non-empty texts."""
     items = value if isinstance(value, list | tuple) else (value,)
     if not items:
@@ -96,7 +96,7 @@ def parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
     return tuple(str(item) for item in items)
 
 
-def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str, str], ...]:
+def _parse_principals(value: object, where: str, element: str) -> tuple[tuple[str, str], ...]:
     """``"*"`` or an object of principal types, as pairs of type and value in the author's order."""
     if value == "*":
         return (EVERYONE,)
@@ -109,10 +109,10 @@ def parse_principals(value: object, where: str, element: str) -> tuple[tuple[str
         raise PolicyError(f"{where}: {element} must be an object or '*', got {kind_of(value)}")
     if not value:
         raise PolicyError(f"{where}: {element} is empty")
-    refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
+    _refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
     principals: list[tuple[str, str]] = []
     for kind, given in value.items():
-        for item in parse_strings(given, where, f"{element}.{kind}"):
+        for item in _parse_strings(given, where, f"{element}.{kind}"):
             principals.append((str(kind), item))
     return tuple(principals)
 
@@ -124,7 +124,7 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     seen: set[tuple[str, str]] = set()
     for operator, keys in block.items():
-        quantifier, base, if_exists = parse_operator(str(operator), where)
+        quantifier, base, if_exists = _parse_operator(str(operator), where)
         if not isinstance(keys, Mapping):
             raise PolicyError(
                 f"{where}: Condition.{operator} must be an object of condition keys, got {kind_of(keys)}"
@@ -144,7 +144,7 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
+def _parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
     """Quantifier, canonical base name and IfExists of an operator. Letter case does not count."""
     prefix, colon, rest = operator.rpartition(":")
     quantifier = _QUANTIFIERS.get(prefix.lower(), "") if colon else ""
@@ -161,7 +161,7 @@ def parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
     return quantifier, base, if_exists
 
 
-def refuse_unknown(
+def _refuse_unknown(
     item: Mapping[object, object] | Mapping[str, object], known: Collection[str], where: str
 ) -> None:
     """Refuse keys that the grammar does not have, with the nearest that it has."""
@@ -399,7 +399,7 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
     if kind not in DOCUMENT_KINDS:
         raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")
     content = load_document(document)
-    refuse_unknown(content, _POLICY_ELEMENTS, "policy")
+    _refuse_unknown(content, _POLICY_ELEMENTS, "policy")
     version = _version(content.get("Version", LEGACY_VERSION))
     identifier = content.get("Id")
     if identifier is not None and not isinstance(identifier, str):
@@ -431,7 +431,7 @@ def _statement(item: object, index: int, kind: str) -> Statement:
     if sid is not None and not isinstance(sid, str):
         raise PolicyError(f"Statement {index}: Sid must be text, got {kind_of(sid)}")
     where = _label(index, sid)
-    refuse_unknown(item, _STATEMENT_ELEMENTS, where)
+    _refuse_unknown(item, _STATEMENT_ELEMENTS, where)
     effect = item.get("Effect")
     if not isinstance(effect, str) or effect not in ("Allow", "Deny"):
         if effect is None:
@@ -439,7 +439,7 @@ def _statement(item: object, index: int, kind: str) -> Statement:
         shown = repr(str(effect)) if isinstance(effect, str) else kind_of(effect)
         raise PolicyError(f"{where}: Effect must be Allow or Deny, got {shown}")
     action = _one_of(item, "Action", "NotAction", where)
-    actions = parse_strings(item[action], where, action)
+    actions = _parse_strings(item[action], where, action)
     for value in actions:
         _check_action(value, where, action)
     resources, not_resource = _resources(item, where, kind)
@@ -468,7 +468,7 @@ def _resources(item: Mapping[object, object], where: str, kind: str) -> tuple[tu
                 )
         return None, False
     element = _one_of(item, "Resource", "NotResource", where)
-    resources = parse_strings(item[element], where, element)
+    resources = _parse_strings(item[element], where, element)
     for value in resources:
         if value != "*" and not value.startswith(("arn:", "*", "?", "${")):
             raise PolicyError(f"{where}: {element} {value!r} must be an ARN or '*'")
@@ -484,7 +484,7 @@ def _principals(
                 raise PolicyError(f"{where}: {element} is not allowed here; only a trust policy has one")
         return None, False
     element = _one_of(item, "Principal", "NotPrincipal", where)
-    return parse_principals(item[element], where, element), element == "NotPrincipal"
+    return _parse_principals(item[element], where, element), element == "NotPrincipal"
 
 
 def _check_action(value: str, where: str, element: str) -> None:

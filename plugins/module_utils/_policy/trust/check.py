@@ -54,10 +54,10 @@ def check_chain(
     :raises PolicyError: when it is not a trust policy document.
     :raises ValueError: when ``subject.role_arn`` is not given.
     """
-    return check_requests(prepare_trust(document), chain_inquiry(subject, target_role_arn, external_id))
+    return check_requests(prepare_trust(document), _chain_inquiry(subject, target_role_arn, external_id))
 
 
-def chain_inquiry(
+def _chain_inquiry(
     subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
 ) -> Inquiry:
     """Can the session of the association's role assume its target role?
@@ -144,7 +144,7 @@ def check_policy(
     """
     trust = prepare_trust(document)
     if chained:
-        inquiry = chain_inquiry(subject, target_role_arn, external_id)
+        inquiry = _chain_inquiry(subject, target_role_arn, external_id)
         verdict = check_chain(trust, subject, target_role_arn=target_role_arn, external_id=external_id)
     else:
         inquiry = pod_identity_inquiry(subject)

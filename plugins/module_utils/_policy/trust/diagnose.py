@@ -46,7 +46,7 @@ def lookalikes(statement: Statement) -> tuple[str, ...]:
     )
 
 
-def is_irsa(statement: Statement) -> bool:
+def _is_irsa(statement: Statement) -> bool:
     """Whether a statement lets IAM roles for service accounts in."""
     federated = [value for kind, value in statement.principals or () if kind == "Federated"]
     return bool(federated) and (
@@ -88,12 +88,12 @@ _WHOSE = _ARNS | frozenset(
 )
 
 
-def allows_everyone(rule: Rule) -> bool:
+def _allows_everyone(rule: Rule) -> bool:
     """Whether it is an Allow for everyone, whatever its conditions. An Allow with NotPrincipal grants nothing."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
-def is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
+def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
     """Whether a condition of the statement, or a Deny of the policy, keeps out all but some accounts or callers."""
     if any(_says_whose(test.condition, _EQUAL) for test in rule.tests):
         return True
@@ -134,14 +134,14 @@ def _is_some(value: str, arn: bool) -> bool:
     return "${" not in value and len(parts) > place and not set("*?") & set(parts[place])
 
 
-def explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
+def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
     """No statement names the caller, so the role is unusable: for each, whom it names instead."""
     if not allows:
         return [
             Finding(
                 Code.TRUST_NO_ALLOW,
                 "The policy has no Allow statement at all, and what is not allowed is denied.",
-                f"Add a statement that allows {name_caller(request)} sts:AssumeRole and sts:TagSession.",
+                f"Add a statement that allows {_name_caller(request)} sts:AssumeRole and sts:TagSession.",
             )
         ]
     if request.caller is None or request.caller.service is None:
@@ -155,8 +155,8 @@ def _explain_other_role(statement: Statement, request: Request) -> Finding:
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
         f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
-        f" assumed by {name_caller(request)}.",
-        f'Add a statement with "Principal": {{"AWS": "{name_caller(request)}"}}.',
+        f" assumed by {_name_caller(request)}.",
+        f'Add a statement with "Principal": {{"AWS": "{_name_caller(request)}"}}.',
         statement=label,
     )
 
@@ -172,7 +172,7 @@ def _explain_principal(statement: Statement) -> Finding:
             f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
             statement=label,
         )
-    if is_irsa(statement):
+    if _is_irsa(statement):
         return Finding(
             Code.TRUST_IRSA_ONLY,
             f"{label} trusts the OpenID Connect provider {shown}: that is IAM roles for service"
@@ -205,7 +205,7 @@ def _explain_principal(statement: Statement) -> Finding:
     )
 
 
-def name_caller(request: Request) -> str:
+def _name_caller(request: Request) -> str:
     caller = request.caller
     return str((caller.service or caller.role_arn) if caller else None)
 
@@ -241,9 +241,9 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
     statement = rule.statement
     label = statement.label
     findings: list[Finding] = []
-    if allows_everyone(rule):
-        findings.append(_open_to_everyone(rule, is_narrowed(rule, rules)))
-    if rule.allow and trusted and is_irsa(statement):
+    if _allows_everyone(rule):
+        findings.append(_open_to_everyone(rule, _is_narrowed(rule, rules)))
+    if rule.allow and trusted and _is_irsa(statement):
         findings.append(
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
@@ -320,7 +320,7 @@ def diagnose(
     allows = [rule for rule in rules if rule.allow]
     meant = [rule for rule in allows if rule.means_caller(requests[0].caller)]
     if not meant:
-        findings.extend(explain_principals(allows, requests[0]))
+        findings.extend(_explain_principals(allows, requests[0]))
         return findings
     for request, action in zip(requests, ACTIONS, strict=False):
         granting = [rule for rule in meant if rule.means_action(request)]
@@ -360,7 +360,7 @@ def _denies(
             findings.append(
                 Finding(
                     Code.TRUST_EXPLICIT_DENY,
-                    f"{rule.statement.label} denies {actions} to {name_caller(concerned[0])}"
+                    f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])}"
                     f"{_because(rule)}. A Deny wins over every Allow.",
                     "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
                     statement=rule.statement.label,
@@ -370,7 +370,7 @@ def _denies(
             findings.append(
                 Finding(
                     Code.TRUST_MAY_BE_DENIED,
-                    f"{rule.statement.label} denies {actions} to {name_caller(concerned[0])} for some"
+                    f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])} for some"
                     f" requests{_because(rule)}.",
                     "Give the values that its conditions ask about, or narrow the Deny.",
                     statement=rule.statement.label,
@@ -390,7 +390,7 @@ def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
         need = "its session carries tags, and a request with tags is denied without it"
     return Finding(
         code,
-        f"No statement allows {name_caller(request)} {action}; {need}.",
+        f"No statement allows {_name_caller(request)} {action}; {need}.",
         f"Add {action} to the actions of {label}.",
         statement=label,
     )

@@ -77,14 +77,14 @@ class TrustDraft:
         return next(name for name in names if name not in taken)
 
 
-def draft_of(document: Mapping[str, object]) -> TrustDraft:
+def _draft_of(document: Mapping[str, object]) -> TrustDraft:
     copied: RawDocument = copy.deepcopy(dict(document))
     given = copied["Statement"]
     statements = list(given) if isinstance(given, list | tuple) else [given]
     return TrustDraft(copied, (*((statement,) for statement in statements), ()))
 
 
-def add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
+def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
     """A statement for the workload, as narrow as what is known of it allows."""
     statement: RawDocument = {
         "Sid": draft.free_sid(remedy.sid),
@@ -98,7 +98,7 @@ def add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
     return draft.put(None, [statement], f"Add a statement for {whom}.", [statement])
 
 
-def add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
+def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
     """The actions that a statement lacks."""
     present = draft.at(statement)
     if present is None or not missing:
@@ -110,12 +110,12 @@ def add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str])
     return draft.put(statement, [edited], words, [gained])
 
 
-def add_value(
+def _add_value(
     draft: TrustDraft, statement: Statement, condition: tuple[str, str], value: str, actions: Sequence[str]
 ) -> TrustDraft | None:
     """A value beside those that a condition (operator, key) asks for; with it the statement matches also for it."""
     present = draft.at(statement)
-    place = find_condition(present, *condition) if present is not None else None
+    place = _find_condition(present, *condition) if present is not None else None
     if present is None or place is None:
         return None
     operator, key = place
@@ -129,7 +129,7 @@ def add_value(
     return draft.put(statement, [edited], words, [gained])
 
 
-def rename_service(
+def _rename_service(
     draft: TrustDraft, statement: Statement, wrong: Sequence[str], right: str
 ) -> TrustDraft | None:
     """The right service in the place of misspelt ones, with the statement's conditions."""
@@ -144,7 +144,7 @@ def rename_service(
     return draft.put(statement, [edited], words, [{**present, "Principal": {"Service": right}}])
 
 
-def drop_principals(
+def _drop_principals(
     draft: TrustDraft, statement: Statement, unwanted: Sequence[tuple[str, str]], why: str
 ) -> TrustDraft:
     """Principals that mean nobody taken out, and the statement with its last one."""
@@ -164,7 +164,7 @@ def drop_principals(
     return draft.put(statement, [], f"Remove {statement.label}, which only names {names}: {why}.")
 
 
-def exempt(
+def _exempt(
     draft: TrustDraft, statement: Statement, pins: Sequence[tuple[str, str, str]], freed: bool
 ) -> TrustDraft | None:
     """A Deny that no longer concerns requests in which all ``pins`` hold: one copy a pin, in which it does not hold.
@@ -185,7 +185,7 @@ def exempt(
             if rest:
                 copies.append(with_condition(present, *listed, rest[0] if len(rest) == 1 else rest))
             continue
-        negated = find_condition(present, operator, key)
+        negated = _find_condition(present, operator, key)
         if negated is not None:
             held = as_list(present["Condition"][negated[0]][negated[1]])
             copies.append(with_condition(present, *negated, [*held, value]))
@@ -206,11 +206,11 @@ def exempt(
 
 def require(statement: Mapping[str, Any], operator: str, key: str, value: str) -> RawDocument:
     """The statement with one more condition."""
-    place = find_condition(statement, operator, key) or (operator, key)
+    place = _find_condition(statement, operator, key) or (operator, key)
     return with_condition(statement, *place, value)
 
 
-def find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
+def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
     """Where a condition stands, in the author's letter case."""
     for name, keys in statement.get("Condition", {}).items():
         if name.lower() == operator.lower():
@@ -232,7 +232,7 @@ def as_list(value: Any) -> list[Any]:
 def _listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
     """Where a condition asks for the value among others, so that it can be taken out of the list."""
     for operator in ("StringEquals", "StringLike"):
-        place = find_condition(statement, operator, key)
+        place = _find_condition(statement, operator, key)
         if place is not None:
             values = as_list(statement["Condition"][place[0]][place[1]])
             plain = operator == "StringEquals" or not any(sign in "".join(values) for sign in "*?$")
@@ -365,7 +365,7 @@ def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
             )
         )
     ]
-    return drop_principals(draft, statement, impossible, "IAM refuses it") if impossible else draft
+    return _drop_principals(draft, statement, impossible, "IAM refuses it") if impossible else draft
 
 
 def _sid(draft: TrustDraft, statement: Statement) -> TrustDraft:
@@ -401,14 +401,14 @@ def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquir
 
     Wherever a workload can be let in alone, one of them does. Of the edits of single statements, only the first few are tried.
     """
-    mended = mend(draft_of(document), rules)
+    mended = mend(_draft_of(document), rules)
     bases = [mended]
     exempted = _exempted(mended, rules, inquiry)
     if exempted is not mended:
         bases = [exempted, *_with_own_value(mended, rules, inquiry)]
     for base in bases:
         yield base
-        yield add_statement(base, inquiry.remedy)
+        yield _add_statement(base, inquiry.remedy)
     edited = [
         draft
         for base in bases
@@ -423,7 +423,7 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
         place is None or as_list(statement["Condition"][place[0]][place[1]]) != [value]
         for statement in draft.admits
         for key, value in (inquiry.remedy.identity or inquiry.remedy.equals).items()
-        for place in (find_condition(statement, "StringEquals", key),)
+        for place in (_find_condition(statement, "StringEquals", key),)
     )
 
 
@@ -438,7 +438,7 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
         # Other callers could give themselves the tags.
         if not pins or (allowed - own and set(statement.principals or ()) - own):
             pins.insert(0, remedy.caller)
-        draft = exempt(draft, statement, pins, freed=not remedy.identity) or draft
+        draft = _exempt(draft, statement, pins, freed=not remedy.identity) or draft
     return draft
 
 
@@ -471,10 +471,10 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
             continue
         missing = _missing(rule, inquiry)
         failing = [test for test in rule.tests if test.holds(context) is False]
-        if not failing and (completed := add_actions(base, rule.statement, missing)) is not None:
+        if not failing and (completed := _add_actions(base, rule.statement, missing)) is not None:
             yield completed
         if len(failing) == 1 and (joined := _with_value(base, rule, failing[0], context)) is not None:
-            yield add_actions(joined, rule.statement, missing) or joined
+            yield _add_actions(joined, rule.statement, missing) or joined
 
 
 def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
@@ -488,12 +488,12 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
         wrong = [name for name in lookalikes(rule.statement) if name not in SERVICES]
         if not rule.allow or not wrong:
             continue
-        renamed = rename_service(base, rule.statement, wrong, SERVICE)
+        renamed = _rename_service(base, rule.statement, wrong, SERVICE)
         if renamed is not None:
-            yield add_actions(renamed, rule.statement, _missing(rule, inquiry)) or renamed
+            yield _add_actions(renamed, rule.statement, _missing(rule, inquiry)) or renamed
         unwanted = [("Service", name) for name in wrong]
-        yield add_statement(
-            drop_principals(base, rule.statement, unwanted, "it is not the service of EKS Pod Identity"),
+        yield _add_statement(
+            _drop_principals(base, rule.statement, unwanted, "it is not the service of EKS Pod Identity"),
             inquiry.remedy,
         )
 
@@ -514,4 +514,4 @@ def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> T
         return None
     if not isinstance(state, tuple) or len(state) != 1:
         return None
-    return add_value(base, rule.statement, (condition.operator, condition.key), state[0], ACTIONS)
+    return _add_value(base, rule.statement, (condition.operator, condition.key), state[0], ACTIONS)

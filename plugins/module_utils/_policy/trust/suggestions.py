@@ -54,7 +54,7 @@ def also_lets_in(
 ) -> Admission:
     """Find the other principals that an edit lets in."""
     admits = [rule for statement in draft.admits for rule in _rules(statement, draft.whole)]
-    open_rules = [rule for rule in admits if not is_pinned(rule, inquiry)]
+    open_rules = [rule for rule in admits if not _is_pinned(rule, inquiry)]
     if not open_rules:
         return Admission()
     asked = _Asked(_questions(before, inquiry), _questions(after, inquiry), inquiry)
@@ -67,7 +67,7 @@ def also_lets_in(
     )
 
 
-def is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
+def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
     """Whether a statement matches the requests of this workload and no other."""
     remedy = inquiry.remedy
     if not remedy.identity:

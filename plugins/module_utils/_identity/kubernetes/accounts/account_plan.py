@@ -221,7 +221,7 @@ def plan_purge(
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
 
 
-def wanted_of(
+def _wanted_of(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
     """The labels and annotations that an existing service account is to have; one that is ours, also its marks."""
@@ -448,7 +448,7 @@ def read_accounts(
         {key: account for key, account in accounts.items() if key in wanted},
         inhabited & namespaces,
         wanted={
-            workload.key: wanted_of(workload, accounts.get(workload.key), owner, adopt)
+            workload.key: _wanted_of(workload, accounts.get(workload.key), owner, adopt)
             for workload in workloads
         },
         server=reader.read_server(),
@@ -465,7 +465,7 @@ def read_accounts(
         if listing.error is None:
             existing |= {name_of(item).name for item in listing.items}
             going = {
-                name: describe_deletion(item)
+                name: _describe_deletion(item)
                 for item in listing.items
                 if is_going(item) and (name := name_of(item).name) in namespaces
             }
@@ -486,7 +486,7 @@ def read_accounts(
     return replace(preflight, plan=plan)
 
 
-def describe_deletion(namespace: Object) -> str:
+def _describe_deletion(namespace: Object) -> str:
     """The rest of a sentence about a namespace that is being deleted: since when, and what it waits for."""
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")

@@ -39,7 +39,7 @@ from .pods import (
 _NAME = "agent"
 
 
-def check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
+def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
     """The check of the whole cluster; None when nothing was read that could tell.
 
     ``has_addon`` says that EKS knows the add-on and finds it well.
@@ -140,7 +140,7 @@ class PodVerdict:
 
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
     verdict = PodVerdict()
-    agent = check_agent_pods(state, cluster_name, _has_addon(workloads))
+    agent = _check_agent_pods(state, cluster_name, _has_addon(workloads))
     verdict.judges_agent = agent is not None and agent.status != UNKNOWN
     unreadable = {name: _unreadable(name, error) for name, error in state.errors.items()}
     for workload in workloads:

@@ -80,7 +80,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     parents: dict[Owner, Owner] = {}
     errors: dict[str, ApiError] = {}
     for resource, (api_version, kind) in TEMPLATE_KINDS.items():
-        listing = reader.list_objects(Query(api_version, kind, common_namespace(keys)))
+        listing = reader.list_objects(Query(api_version, kind, _common_namespace(keys)))
         if listing.error is not None:
             errors[resource] = listing.error
         for item in listing.items:
@@ -93,7 +93,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
     return Templates(by_workload, parents, errors)
 
 
-def common_namespace(keys: Collection[WorkloadKey]) -> str:
+def _common_namespace(keys: Collection[WorkloadKey]) -> str:
     """Return the namespace that all workloads share, or "" for several."""
     namespaces = {key.namespace for key in keys}
     return next(iter(namespaces)) if len(namespaces) == 1 else ""
@@ -147,13 +147,13 @@ def read_pod_state(
         query = replace(query, field_selectors=tuple(one for one in query.field_selectors if one not in LIVE))
     reads = {"pods": reader.list_objects(query)} if query is not None else {}
     while missing := [name for name in still_to_read(verification, reads, now) if name not in reads]:
-        reads |= {name: reader.list_objects(query_for(name, query)) for name in missing}
+        reads |= {name: reader.list_objects(_query_for(name, query)) for name in missing}
     # Last, as what was read before decides which owners have Pods to replace.
     queries = owner_queries(verification, state_of(verification, reads, now))
     return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
 
-def is_auto_mode(verification: Verification) -> bool:
+def _is_auto_mode(verification: Verification) -> bool:
     """Whether AWS says that the cluster runs EKS Auto Mode; the same is said with each workload."""
     return any(
         check.detail == "auto mode"
@@ -165,7 +165,7 @@ def is_auto_mode(verification: Verification) -> bool:
 
 def state_of(verification: Verification, reads: Reads, now: datetime) -> KubeState:
     keys = [workload.key for workload in verification.workloads]
-    return read_state(reads, keys, verification.cluster, now, is_auto_mode(verification))
+    return read_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
 
 
 def pods_query(verification: Verification) -> Query | None:
@@ -177,10 +177,10 @@ def pods_query(verification: Verification) -> Query | None:
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
     """Return the narrowest single list that holds the Pods of these workloads that have not ended."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
-    return Query("v1", "Pod", common_namespace(keys), field_selectors=(*LIVE, *account))
+    return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 
 
-def query_for(name: str, pods: Query | None) -> Query:
+def _query_for(name: str, pods: Query | None) -> Query:
     """The list of the objects of RESOURCES, given the one of the Pods."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))

@@ -22,11 +22,7 @@ from ..accounts.account_findings import AccountState, check_account
 from ..accounts.account_plan import Accounts, Preflight, describe_plan, plan_absent, without_failed_accounts
 from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
 from ..api.cluster import Clock, KubernetesCluster, Reads
-from ..model.aws_result import (
-    AwsResult,
-    Verification,
-    is_pending,
-)
+from ..model.aws_result import AwsResult, Verification, is_pending
 from ..model.objects import Object
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
@@ -106,13 +102,13 @@ def judge_cluster(
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
-def find_doubt(aws: AwsResult) -> Finding | None:
+def _find_doubt(aws: AwsResult) -> Finding | None:
     """Why the API may be another cluster's. The AWS half says it, which knows what EKS says of the cluster."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
 
-def leave_open(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
+def _leave_open(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
     """Every check of Kubernetes unknown; ``names`` are those beside service account and agent. What EKS says of the
     agent's add-on is of the right cluster, and counts."""
     checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in ("service account", "agent", *names)]
@@ -122,7 +118,7 @@ def leave_open(verification: Verification, doubt: Finding, names: Sequence[str])
     )
 
 
-def what_is_left_out(restart: bool, proof: bool) -> str:
+def _what_is_left_out(restart: bool, proof: bool) -> str:
     """A warning for what was asked for and not done; "" when there is nothing of the kind."""
     left_out = [
         text for text, asked in (("no Pod was restarted", restart), ("no proof was run", proof)) if asked
@@ -208,7 +204,7 @@ def run_half(
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.without_verified_workloads()
-    doubt = find_doubt(aws)
+    doubt = _find_doubt(aws)
     view = (
         _look(cluster, aws, preflight, back, settings, clock, on_step, ending)
         if doubt is None
@@ -303,8 +299,8 @@ def _look_away(
         "injection": settings.injection is not None,
         "proof": settings.proof is not None,
     }
-    outcome = leave_open(aws.verification, doubt, [name for name, asked in checks.items() if asked])
-    left_out = what_is_left_out(settings.restart is not None and not may_restart, settings.proof is not None)
+    outcome = _leave_open(aws.verification, doubt, [name for name, asked in checks.items() if asked])
+    left_out = _what_is_left_out(settings.restart is not None and not may_restart, settings.proof is not None)
     return _View(outcome, restarted, warnings=[left_out] if left_out and _acts(aws, settings) else [])
 
 

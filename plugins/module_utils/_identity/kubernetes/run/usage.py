@@ -119,7 +119,7 @@ def find_breakage(
     return [finding for finding in findings if finding is not None]
 
 
-def why_unreachable(pod: Pod, state: KubeState) -> str:
+def _why_unreachable(pod: Pod, state: KubeState) -> str:
     """Why a Pod cannot reach an agent, as far as that is known; "" when it can, or when nothing tells."""
     if reason := _why_never(pod, state):
         return reason
@@ -131,7 +131,7 @@ def why_unreachable(pod: Pod, state: KubeState) -> str:
     return "on a node without EKS Pod Identity Agent" if pod.node in state.nodes else ""
 
 
-def uses_irsa(pod: Pod) -> bool:
+def _uses_irsa(pod: Pod) -> bool:
     return any("AWS_ROLE_ARN" in earlier_provider(container.env) for container in pod.containers)
 
 
@@ -170,7 +170,9 @@ def _would_break(key: WorkloadKey, look: _Look, allowed: bool) -> Finding | None
     owners: dict[str, dict[Owner, None]] = {}
     named = set()
     for pod in users.live:
-        reason = why_unreachable(pod, look.state) if uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels else ""
+        reason = (
+            _why_unreachable(pod, look.state) if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels else ""
+        )
         if reason:
             pods.setdefault(reason, []).append(pod.name)
             named |= {pod.owner, look.templates.root(pod.owner)}
