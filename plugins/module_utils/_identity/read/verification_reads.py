@@ -140,7 +140,10 @@ class _Reader:
         roles, held = self._roles(asking), self._roles(desired.workloads)
         wanted = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
         listed = self._listed_policies(desired)
-        wanted |= {arn for name, role in held.items() for arn in _that_matter(role, listed[name])}
+        limited = self._limited(desired.workloads)
+        wanted |= {
+            arn for name, role in held.items() for arn in _that_matter(role, listed[name], name in limited)
+        }
         documents = self._documents(filter(None, wanted))
         inline = dict(
             zip(held, map_concurrently(self._held_inline, list(held.values()), self.width), strict=True)
@@ -244,6 +247,15 @@ class _Reader:
                 roles[name] = role
         return roles
 
+    def _limited(self, workloads: Iterable[Workload]) -> set[str]:
+        """Return the names, in lower case, of the roles of which an association permits a part alone."""
+        associations = ((workload, self.observed.associations.get(workload.key)) for workload in workloads)
+        return {
+            workload.role.name.lower()
+            for workload, association in associations
+            if workload.role is not None and association is not None and association.session_policy
+        }
+
     def _documents(self, arns: Iterable[str]) -> dict[str, Document | ReadFailure]:
         """The default versions of managed policies, each read once."""
         known: dict[str, Document | ReadFailure] = dict(self.observed.documents)
@@ -305,10 +317,15 @@ class _Reader:
         return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 
-def _that_matter(role: ObservedRole, listed: Collection[str]) -> Iterable[str]:
-    """The boundary of a role with all that it bounds, and whatever nobody asked for."""
+def _that_matter(role: ObservedRole, listed: Collection[str], limited: bool) -> Iterable[str]:
+    """Return the policies that have to be read: a limit of a role with all that it limits, and whatever nobody asked for.
+
+    :arg limited: whether a session policy limits it.
+    """
     if role.permissions_boundary:
         return (*role.attached, role.permissions_boundary)
+    if limited:
+        return role.attached
     return [arn for arn in role.attached if arn not in listed]
 
 

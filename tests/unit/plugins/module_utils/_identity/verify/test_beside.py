@@ -185,6 +185,7 @@ def test_an_inline_policy_is_told_of_each_workload_of_the_role(
 
 
 DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
+ALLOW_READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=None))
 
 
@@ -215,6 +216,16 @@ def denied_by_hand(marked: bool) -> FakeAws:
 )
 def test_a_deny_that_leaves_nothing_is_found_on_any_role(marked: bool, wanted: Desired) -> None:
     found = read_and_verified(denied_by_hand(marked), wanted)
+    assert ends(found, "permissions") == [("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])]
+
+
+def test_a_session_policy_that_leaves_nothing_of_a_policy_given_by_its_arn_is_found() -> None:
+    aws = FakeAws()
+    arn = given_policy(aws, "given", "kms:Decrypt")
+    session = {"disable_session_tags": True, "session_policy": DENY_ALL | {"Statement": [ALLOW_READ]}}
+    wanted = desired(workload("app", policies=[{"arn": arn}], **session))
+    run(aws, wanted)
+    found = read_and_verified(aws, wanted)
     assert ends(found, "permissions") == [("default/app", "fail", [("PERMISSION_NOTHING_LEFT", "error")])]
 
 
