@@ -35,8 +35,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     read_for_verification,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from botocore.config import Config
 

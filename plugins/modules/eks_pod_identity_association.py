@@ -271,13 +271,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     converge,
     cut_short,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
     PASSED_THROUGH,
     Guard,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.journal import Journal
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Journal
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 
 
 @answering()

@@ -188,7 +188,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     list_associations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.ending import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
     Guard,
     ended_reading,
 )

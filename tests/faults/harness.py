@@ -41,18 +41,20 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
+    Engine,
     Order,
     perform,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     SHOWN_FAILURES,
     failure_message,
     verified_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.faults.access import Facets, taken, taken_from
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,

@@ -11,9 +11,11 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import BotoApi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
     Clock,

@@ -68,11 +68,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
     lint_workloads,

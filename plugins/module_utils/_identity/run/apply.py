@@ -4,12 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Make the changes of a plan: stage by stage, within a stage concurrently; one failure stops nobody else."""
+"""Apply the changes of a plan: each after its needs, trust policies as they are by then, replaced associations without loss."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,16 +20,284 @@ from ..._aws.client import Api
 from ..._aws.interrupt import finishing
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.document import load_document, to_json
+from ..._policy.trust.statements import TrustGrant, covered, merge_trust, read_grants, with_grants
 from ..model.changes import Call, Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
-from ..model.errors import AwsError, sentence
+from ..model.errors import AwsError, ErrorKind, listed, sentence
+from ..model.observed import Observed, ObservedAssociation, OutsideAssociations
 from ..model.targets import Failure, Target, request_failure
-from .journal import Journal
-from .outcome import Done, Outcome, Refusal
-from .replacement import prove, put_back, unproven
-from .trust_write import OPERATION, write_trust
-from .use_check import UseCheck
-from .waiting import WaitPolicy, send
+from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
+from ..read.associations import describe_association, read_outside
+from ..read.decode import answered_at
+from ..read.reader import Reader
+from .consistency import UseCheck, WaitPolicy, send
+from .outcome import Done, Journal, Outcome, Refusal
+
+OPERATION = "UpdateAssumeRolePolicy"
+# Each more run at the same role may take one of them.
+LOOKS = 5
+# Seconds. Between reading and writing lies one request; the pause is longer, so that whoever read before has written.
+LOOK_PAUSE = 1.0
+
+
+class _Writer:
+    """A change of a trust policy, made to what a role has when it is sent."""
+
+    def __init__(
+        self, api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
+    ) -> None:
+        self.api, self.change, self.call, self.wait_policy = api, change, call, wait_policy
+        self.earlier = journal.changes_of(change.target)
+        self.read_at: datetime | None = None
+        self.began = 0.0
+
+    def call_now(self) -> Call:
+        """Read the trust policy, and return the request that changes it. A read that took long is repeated."""
+        for _look in range(LOOKS):
+            self.began = self.wait_policy.now()
+            present, self.read_at = _read(self.api, self.call)
+            if not self.is_late():
+                break
+        for change in (*self.earlier, self.change):
+            documents = _documents(change)
+            if documents is not None:
+                present = merge_trust(*documents, present)
+        return _with_document(self.call, present)
+
+    def is_late(self) -> bool:
+        """Return whether another run may have written and looked again since the last read."""
+        return self.wait_policy.now() - self.began > LOOK_PAUSE
+
+
+def write_trust(
+    api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
+) -> Mapping[str, Any]:
+    """Make a change of a trust policy, as far as it is not there already. Raises AwsError.
+
+    Reads may not show earlier changes of the run to the same trust policy yet, which ``journal`` has.
+    """
+    if _documents(change) is None:
+        return send(api, call, wait_policy, change.awaits, False)
+    writer = _Writer(api, change, call, wait_policy, journal)
+    answer = send(api, writer.call_now(), wait_policy, change.awaits, False, writer.call_now)
+    if writer.is_late() and writer.read_at is not None:
+        journal.note_late_write(change.target, writer.read_at)
+    return answer
+
+
+def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> bool:
+    """Look again at trust policies that were changed, until nobody overwrites them any more; whether one was put
+    back. Raises nothing: what cannot be read or written is left to the next look of the run."""
+    waiting = [(change, call) for change in changes for call in change.calls if call.operation == OPERATION]
+    restored = False
+    for _look in range(LOOKS):
+        if not waiting:
+            break
+        wait_policy.sleep(LOOK_PAUSE * (1 + wait_policy.chance()))
+        waiting = [(change, call) for change, call in waiting if _put_back(api, change, call, wait_policy)]
+        restored = restored or bool(waiting)
+    return restored
+
+
+def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> bool:
+    """Whether the change was lost, and made again."""
+    documents = _documents(change)
+    if documents is None:
+        return False
+    try:
+        present, _read_at = _read(api, call)
+        wanted = merge_trust(*documents, present)
+        if same_meaning(present, wanted, "trust"):
+            return False
+        send(api, _with_document(call, wanted), wait_policy, change.awaits, False)
+    except AwsError:
+        return False
+    return True
+
+
+def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait_policy: WaitPolicy) -> bool:
+    """Put back grants that changes of this run added and that a later look does not show. Return whether one was lost."""
+    lost = False
+    for change in changes:
+        documents = _documents(change)
+        role = observed.roles.get(change.target.name.lower())
+        if documents is None or role is None:
+            continue
+        before, after = (read_grants(document)[0] for document in documents)
+        present, _others = read_grants(role.trust)
+        missing = {grant for grant in after - before if not covered(grant, present)}
+        if missing:
+            lost = _let_in(api, change, missing, wait_policy) or lost
+    return lost
+
+
+def let_in_again(
+    reader: Reader,
+    observed: Observed,
+    changes: Sequence[Change],
+    keys: Collection[WorkloadKey],
+    journal: Journal,
+    wait_policy: WaitPolicy,
+) -> list[Finding]:
+    """Find workloads outside the run, with these ``keys``, that lost a role by changes of this run, and let them in again.
+
+    They are looked for where a wide grant was taken away, or where writing took long. Raises nothing, as ``hold_trust``.
+    """
+    findings = []
+    for change in changes:
+        documents = _documents(change)
+        role = observed.roles.get(change.target.name.lower())
+        if documents is None or role is None:
+            continue
+        since = journal.late_writes.get(change.target)
+        reaches = narrowed_reaches(reader.clusters, *documents, everywhere=since is not None)
+        if not reaches:
+            continue
+        outside = read_outside(reader, reaches, keys, OutsideAssociations()).associations.values()
+        users = [user for user in outside if user.role_arn.lower() == role.arn.lower()]
+        try:
+            (call,) = change.calls
+            present, _read_at = _read(reader.api, call)
+        except AwsError:
+            continue
+        lost = find_lost_users(reader.clusters, users, documents, present, since)
+        if lost.users and _let_in(reader.api, change, lost.grants, wait_policy):
+            findings.append(report_restored(role.arn, change.workloads[0], lost))
+    return findings
+
+
+def _let_in(api: Api, change: Change, grants: Collection[TrustGrant], wait_policy: WaitPolicy) -> bool:
+    """Add grants to the trust policy that a change was made to. Return whether they were missing."""
+    (call,) = change.calls
+    try:
+        present, _read_at = _read(api, call)
+        granted, others = read_grants(present)
+        missing = {grant for grant in grants if not covered(grant, granted)}
+        if not missing:
+            return False
+        after = with_grants(present, others, granted | missing)
+        send(api, _with_document(call, after), wait_policy, False, False)
+    except AwsError:
+        return False
+    hold_trust(
+        api, [replace(change, before={"trust_policy": present}, after={"trust_policy": after})], wait_policy
+    )
+    return True
+
+
+def _documents(change: Change) -> tuple[Mapping[str, object], Mapping[str, object]] | None:
+    before = (change.before or {}).get("trust_policy")
+    after = (change.after or {}).get("trust_policy")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return before, after
+    return None
+
+
+def _with_document(call: Call, document: Mapping[str, object]) -> Call:
+    return replace(call, parameters={**call.parameters, "PolicyDocument": to_json(document)})
+
+
+def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
+    """The trust policy, and when AWS answered."""
+    answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
+    return load_document(answer["Role"]["AssumeRolePolicyDocument"]), answered_at(answer)
+
+
+_ALL = 25
+
+
+def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any] | None:
+    """Send the proofs of a change. Raise AwsError for a refusal that leaves the permission unproven.
+
+    Return the answer to the last request of the change when AWS granted it already: a role has room, or the association
+    is gone.
+    """
+    if change.replaced is not None:
+        _check_unchanged(api, change.replaced)
+    for proof in change.proofs:
+        try:
+            answer = send(api, proof.call, wait_policy, change.awaits, False)
+        except AwsError as error:
+            if error.kind is not proof.refusal:
+                raise
+        else:
+            if proof.call == change.calls[-1]:
+                return answer
+    return None
+
+
+def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
+    """Raise AwsError if the association is no longer as the plan carries it over."""
+    key = planned.key
+    present = describe_association(api, key.cluster_name, planned.association_id, key.cluster)
+    if present == planned:
+        return
+    names = [
+        field.name
+        for field in fields(planned)
+        if present is not None and getattr(present, field.name) != getattr(planned, field.name)
+    ]
+    state = f"has changed since it was looked at ({listed(names, _ALL)})" if names else "is gone"
+    raise AwsError(
+        "eks:DescribePodIdentityAssociation",
+        "AssociationChanged",
+        f"association {planned.association_id} {state}",
+        ErrorKind.IN_USE,
+        "Another process is at work on the association. Run again when it has ended.",
+    )
+
+
+def unproven(change: Change, error: AwsError) -> Failure:
+    """Return the failure of a change before which a proof was refused."""
+    policy = (change.before or {}).get("policy")
+    after = (
+        " The association stays as it is: it is deleted only once EKS has shown that it can be created again."
+        if change.target.resource == "association"
+        else f" {policy} stays attached: it leaves the full role only when both policies can be attached."
+    )
+    ended = error.amended(sentence(error.text), error.outcome_unknown)
+    return request_failure(ended, change.workloads, change.target, change.action, after=after)
+
+
+def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy: WaitPolicy) -> Failure:
+    """Send the request that undoes the first one of a change whose last one failed with ``error``.
+
+    Return the failure that reports both.
+    """
+    association = change.target.resource == "association"
+    refusal: AwsError | None = None
+    try:
+        # Where the last request may have taken effect, what it created would be waited for in vain.
+        send(api, call, wait_policy, False, not error.outcome_unknown)
+    except AwsError as refused:
+        refusal = refused
+    after = _association_result(change, refusal) if association else _attachment_result(change, refusal)
+    ended = error.amended(sentence(error.text), error.outcome_unknown)
+    # An association has another ID by then.
+    partly = association or refusal is not None
+    return request_failure(ended, change.workloads, change.target, change.action, after=after, partly=partly)
+
+
+def _attachment_result(change: Change, refusal: AwsError | None) -> str:
+    room = f" {(change.before or {}).get('policy')} had made room for it, and"
+    if refusal is None:
+        return f"{room} was attached again."
+    return f"{room} could not be attached again: {refusal.operation}: {sentence(refusal.text)}"
+
+
+def _association_result(change: Change, refusal: AwsError | None) -> str:
+    if refusal is None:
+        return " The association was deleted, and created again as it was, with another ID."
+    # A rerun no longer sees what was there, so the failure reports it.
+    parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
+    return (
+        f" The association was deleted; it was to be created with {parameters}. It could not be created again as it was "
+        f"either: {refusal.operation}: {sentence(refusal.text)}"
+    )
+
 
 # Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
 # that the thing itself is gone.

@@ -38,11 +38,8 @@ from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
 from ..read.roles import may_become_usable, read_trust_policy
 from .apply import apply_plan
-from .attempts import Attempts
-from .journal import Cause, Journal
-from .outcome import Outcome, Refusal
-from .visible import unseen
-from .waiting import WaitPolicy
+from .consistency import WaitPolicy, unseen
+from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,9 @@ from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify, workloads_of
 from ..verify.documents import lint_workloads
-from .ending import Guard, ended_reading
-from .engine import Engine
-from .perform import Order, perform
+from .consistency import WaitPolicy
+from .engine import Engine, Guard, Order, ended_reading, perform
 from .result import failure_message, notes_of_new_associations, result_of, verified_result
-from .waiting import WaitPolicy
 
 ModuleResult = dict[str, Any]
 

@@ -4,36 +4,322 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The AWS part of a run for clusters of one account, a change or a verification, from parameters to a result."""
+"""Runs for clusters of one account: which can be used, and the result of each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+from typing import TypedDict
 
 from ..._aws.client import Api
 from ..._aws.interrupt import pause
+from ..._findings.codes import Code
 from ..._findings.finding import Finding
-from ..._findings.text import named_result
+from ..._findings.text import named_result, visible
 from ..._policy.permissions.catalogue import load_catalogue
+from ..inputs.accounts import has_many_policies, validate_accounts, validate_attachments
 from ..inputs.fleet import ClusterInput, Member, Stopped, members_of, stopped_keys
 from ..inputs.options import run_options
-from ..model.desired import Options
+from ..model.checks import Verified
+from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal, judge_api_server
+from ..model.desired import Desired, Options, State
+from ..model.errors import SHOWN_UNLISTED, AwsError, ErrorKind, InputError, listed, sentence
+from ..model.observed import Observed
+from ..model.rows import describe_key, finding_row
+from ..model.targets import Failure
 from ..plan.purge import find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
+from ..read.account import read_attachment_quota
 from ..read.caller import check_caller
+from ..read.cluster import ClusterPlace, find_clusters, read_caller, require_account
 from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from .cluster import AwsJob, ModuleResult
-from .ending import Guard, ended_reading
-from .engine import Engine
-from .fleet import Fleet, assemble, part_of
-from .fleet_result import Row, changed_rows, fleet_message, kept_for_stopped, summary_of, verified_rows
-from .perform import Order, perform
-from .result import diff_of, notes_of_new_associations
-from .waiting import WaitPolicy
+from .consistency import WaitPolicy
+from .engine import Engine, Guard, Order, Performed, ended_reading, perform
+from .outcome import Run
+from .result import (
+    diff_of,
+    failure_message,
+    failure_rows,
+    notes_of_new_associations,
+    of_cluster,
+    result_of,
+    verified_result,
+)
+
+# The error code of a cluster whose input cannot be used, and of one that the run does not know.
+REFUSED = "InvalidInput"
+STOPPED = "ClusterStopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The clusters of a run. ``left_out`` says why some are not in it; their workloads are in ``desired`` all the same,
+    so that nothing they may need is taken away.
+
+    ``doubts`` are of clusters whose Kubernetes API is not known to be theirs, where that may be so.
+    """
+
+    clusters: Clusters
+    left_out: Mapping[str, AwsError]
+    desired: Desired
+    doubts: Mapping[str, Finding] = field(default_factory=dict)
+
+    @property
+    def account(self) -> Account:
+        return self.clusters.account
+
+    def doubts_of(self, cluster: str, verified: bool) -> list[Finding]:
+        """``verified`` says that a verification was made, whose checks of Kubernetes it leaves open."""
+        doubt = self.doubts.get(cluster)
+        if doubt is None:
+            return []
+        return [as_left_open(doubt) if verified else doubt]
+
+
+def assemble(
+    api: Api,
+    members: Sequence[Member],
+    options: Options,
+    state: State,
+    width: int,
+    changes: bool = True,
+    stopped: Sequence[str] = (),
+) -> Fleet:
+    """Look at each cluster, and at what is asked for it. Raises AwsError when the caller is not known.
+
+    ``changes``: what is asked for is to be applied, and not only to be verified. ``stopped`` are the keys of clusters of
+    whose workloads nothing is known.
+    """
+    account = read_caller(api)
+    left_out = _of_other_accounts(account, members)
+    places = [
+        ClusterPlace(member.key, member.name, member.region)
+        for member in members
+        if member.key not in left_out
+    ]
+    looks = find_clusters(api, account, places, state, width)
+    left_out |= {key: look for key, look in looks.items() if isinstance(look, AwsError)}
+    left_out |= {key: _stopped(key) for key in stopped}
+    usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
+    doubts: dict[str, Finding] = {}
+    # It is the account's, and asked for once, by the first cluster that needs it.
+    quota = cache(partial(read_attachment_quota, api))
+    for member in members:
+        cluster = usable.get(member.key)
+        if cluster is None:
+            continue
+        finding = judge_api_server(cluster, member.server) if member.server else None
+        if finding is not None:
+            doubts[member.key] = finding
+        error = _refusal(cluster, member, options, state, finding, quota) if changes else None
+        if error is not None:
+            left_out[member.key] = error
+    clusters = Clusters(account, {key: cluster for key, cluster in usable.items() if key not in left_out})
+    return Fleet(clusters, left_out, _desired(members, options), doubts)
+
+
+def _of_other_accounts(account: Account, members: Sequence[Member]) -> dict[str, AwsError]:
+    """Return an error for each cluster that is expected in an account other than that of the credentials."""
+    errors: dict[str, AwsError] = {}
+    for member in members:
+        try:
+            require_account(account, member.account_id, member.name, member.region)
+        except AwsError as error:
+            errors[member.key] = error
+    return errors
+
+
+def _stopped(key: str) -> AwsError:
+    text = f"the play stopped for cluster {key} before this run, so what its workloads use is not known."
+    return AwsError("", STOPPED, text, ErrorKind.OTHER, "Resolve what stopped it, and run again.")
+
+
+def _refusal(
+    cluster: Cluster,
+    member: Member,
+    options: Options,
+    state: State,
+    doubt: Finding | None,
+    quota: Callable[[], int | None],
+) -> AwsError | None:
+    """Why a cluster that can be read is not in the run."""
+    if doubt is not None and member.server is not None and member.server.required:
+        return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, as_refusal(doubt).remedy)
+    desired = Desired(member.workloads, options)
+    try:
+        validate_accounts(desired, cluster)
+        if state == "present" and has_many_policies(desired, cluster):
+            validate_attachments(desired, cluster, quota())
+    except InputError as error:
+        problems = " ".join(map(sentence, error.problems))
+        return AwsError(
+            "", REFUSED, problems, ErrorKind.OTHER, "Correct what was written for the cluster, and run again."
+        )
+    return None
+
+
+def _desired(members: Iterable[Member], options: Options) -> Desired:
+    workloads = [workload for member in members for workload in member.workloads]
+    findings = (finding for member in members for finding in member.breakage)
+    return Desired(tuple(workloads), options).stopped_by(findings)
+
+
+def part_of(desired: Desired, cluster: str) -> Desired:
+    """What is desired of one cluster, by what keys of workloads call it."""
+    return replace(
+        desired,
+        workloads=tuple(workload for workload in desired.workloads if workload.key.cluster == cluster),
+    )
+
+
+Row = dict[str, object]
+
+
+class FleetSummary(TypedDict):
+    """How many clusters there are, how many of them could not be used or have workloads that failed, and how many
+    changes were made: those of what clusters share count once."""
+
+    clusters: int
+    failed: int
+    changed: int
+    workloads: int
+    changes: int
+
+
+def changed_rows(
+    fleet: Fleet,
+    members: Sequence[Member],
+    performed: Performed,
+    check_mode: bool,
+    further: Mapping[str, Sequence[Finding]],
+) -> list[Row]:
+    """A row for each cluster, in their order: what M(eks_pod_identity) returns of it, or why it was left out. ``further``
+    findings come before those of the run."""
+    rows: list[Row] = []
+    shown: set[str] = set()
+    for member in members:
+        if member.key in fleet.left_out:
+            waiting = of_cluster(performed.run, member.key).failures or _kept_for_nobody(performed.run)
+            rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key], waiting))
+            continue
+        cluster = fleet.clusters.members[member.key]
+        part = of_cluster(performed.run, member.key)
+        result = result_of(part, check_mode, member.key)
+        # A change that clusters share is shown once.
+        diff = [row for row in result["diff"] if row["before_header"] not in shown]
+        shown.update(row["before_header"] for row in diff)
+        findings = [*map(finding_row, further.get(member.key, ())), *result["findings"]]
+        row: Row = {
+            **_place(member),
+            **result,
+            "diff": diff,
+            "findings": findings,
+            "failed": bool(part.failures),
+        }
+        row |= {
+            "account_id": cluster.account_id,
+            "caller_arn": cluster.caller_arn,
+            "cluster_arn": cluster.arn,
+        }
+        if performed.verified is not None:
+            row["verification"] = verified_result(performed.verified, performed.observed, cluster)
+        if part.failures:
+            row["msg"] = failure_message(part, cluster)
+        rows.append(row)
+    return rows
+
+
+def verified_rows(
+    fleet: Fleet,
+    members: Sequence[Member],
+    verified: Sequence[Verified],
+    observed: Observed,
+    further: Mapping[str, Sequence[Finding]],
+) -> list[Row]:
+    """The same of a verification alone, by what M(eks_pod_identity_info) returns."""
+    rows: list[Row] = []
+    for member in members:
+        if member.key in fleet.left_out:
+            rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key]))
+            continue
+        cluster = fleet.clusters.members[member.key]
+        result = verified_result(verified, observed, cluster, further.get(member.key, ()))
+        rows.append({**_place(member), **result, "failed": False})
+    return rows
+
+
+def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
+    """``failures`` are those of its workloads, among them what waits for it elsewhere."""
+    workloads = [describe_key(workload.key) for workload in member.workloads]
+    where = f"account {account.account_id}, "
+    operation = f"{error.operation}: " if error.operation else ""
+    count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
+    kept = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
+    waits = (
+        f" Until then nothing is taken away from what it may use: {listed(dict.fromkeys(kept))}."
+        if kept
+        else ""
+    )
+    return {
+        **_place(member),
+        "failed": True,
+        "changed": False,
+        "left_out": True,
+        "error_code": str(error.code),
+        "remedy": visible(error.remedy),
+        "names": workloads,
+        "msg": visible(
+            f"cluster {member.name} ({where}region {member.region}) was left out, and nothing was changed for its {count} "
+            f"({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: {sentence(error.text)} {error.remedy}"
+            f"{waits}"
+        ),
+        "failures": [row for failure in failures for row in failure_rows(failure)],
+    }
+
+
+def kept_for_stopped(run: Run) -> list[str]:
+    """What stays because a cluster may use it of whose workloads nothing is known."""
+    return list(dict.fromkeys(failure.target.display for failure in _kept_for_nobody(run)))
+
+
+def _kept_for_nobody(run: Run) -> list[Failure]:
+    """Nobody whom the run knows waits for it."""
+    return [
+        failure for failure in run.failures if failure.error_code == Code.SKIPPED and not failure.workloads
+    ]
+
+
+def summary_of(rows: Sequence[Row], members: Sequence[Member], changes: int) -> FleetSummary:
+    return {
+        "clusters": len(rows),
+        "failed": sum(bool(row["failed"]) for row in rows),
+        "changed": sum(bool(row["changed"]) for row in rows),
+        "workloads": sum(len(member.workloads) for member in members),
+        "changes": changes,
+    }
+
+
+def fleet_message(rows: Sequence[Row]) -> str:
+    """What failed, cluster by cluster; "" when nothing did."""
+    failed = [row for row in rows if row["failed"]]
+    if not failed:
+        return ""
+    lines = [f"{len(failed)} of {len(rows)} clusters failed:"]
+    lines += [f"- {row['msg']}" for row in failed]
+    if len(failed) < len(rows):
+        lines.append("The other clusters are done; a rerun takes up only what is missing.")
+    return "\n".join(lines)
+
+
+def _place(member: Member) -> Row:
+    return {"cluster_name": member.name, "region": member.region}
 
 
 def run_clusters(job: AwsJob, asked: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()) -> ModuleResult:

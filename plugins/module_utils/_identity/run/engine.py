@@ -4,41 +4,147 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""One run of the engine: observe, plan, apply; look again when something was made elsewhere."""
+"""The engine: observe, plan, apply, and observe again, up to the verification of the result."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import TracebackType
+from typing import Literal
 
 from ..._aws.client import Api
+from ..._aws.interrupt import DEADLINE, Interrupted, Stop, stoppable
 from ..._aws.transport import map_concurrently
+from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.text import with_option_names
+from ..._policy.permissions.catalogue import load_catalogue
 from ..model.changes import Change, NullProgress, Plan, Progress
-from ..model.cluster import Clusters
-from ..model.desired import Desired
-from ..model.errors import AwsError
-from ..model.observed import Observed, ObservedAssociation
+from ..model.checks import Verified
+from ..model.cluster import Cluster, Clusters
+from ..model.desired import Desired, State
+from ..model.errors import AwsError, InputError
+from ..model.observed import (
+    Observed,
+    ObservedAssociation,
+    OutsideAssociations,
+    Reach,
+    ReadFailure,
+    VerificationReads,
+)
 from ..model.targets import Target
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull
+from ..plan.predict import predict
 from ..plan.present import make_plan
-from ..plan.purge import find_left_behind
+from ..plan.purge import (
+    PurgeAccount,
+    PurgeScope,
+    find_left_behind,
+    freed_policies,
+    leaving_roles,
+    left_roles,
+    left_to_others,
+    staying_associations,
+    staying_grants,
+    unlisted_workloads,
+    validate_purge_limit,
+)
 from ..plan.trust import subject_of
 from ..plan.unlisted import find_unlisted
 from ..plan.young import perhaps_unseen
-from ..read.account import read_attachment_quota
+from ..read.account import read_account, read_attachment_quota
 from ..read.observe import Observer
 from ..read.roles import may_become_usable
-from .apply import apply_plan
-from .attempts import Attempts
-from .journal import Cause, Journal
-from .outcome import Outcome, Refusal, Run
-from .trust_write import hold_trust, let_in_again, restore_grants
-from .use_check import UseCheck
-from .visible import merge, overlay, seen_before, unseen, without_unseen
-from .waiting import WaitPolicy
+from ..read.verification_reads import read_for_verification
+from ..verify.chain import verify
+from ..verify.documents import lint_workloads
+from ..verify.trust import with_kept
+from .apply import apply_plan, hold_trust, let_in_again, restore_grants
+from .consistency import (
+    UseCheck,
+    WaitPolicy,
+    merge,
+    not_yet_visible,
+    overlay,
+    seen_before,
+    unseen,
+    without_unseen,
+)
+from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
+
+# What a module tells by itself.
+PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
+
+
+@dataclass(slots=True)
+class Guard:
+    """Within it the work of a run; ``cause`` says afterwards what ended it before its time, if anything did.
+
+    What is in ``passed_through``, as a failure that names the thing, is not caught.
+    """
+
+    deadline: float | None = None
+    passed_through: tuple[type[Exception], ...] = PASSED_THROUGH
+    cause: Cause | None = None
+    trace: str = ""
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _stop: Stop = field(default_factory=Stop)
+
+    def __enter__(self) -> Guard:
+        self._stop = self._stack.enter_context(stoppable(self.deadline))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[True] | None:
+        self._stack.close()
+        if isinstance(error, Interrupted):
+            self.cause = _stopped(self._stop.reason, self.deadline)
+            return True
+        if isinstance(error, Exception) and not isinstance(error, self.passed_through):
+            self.cause = _unexpected(error)
+            self.trace = "".join(traceback.format_exception(kind, error, trace))
+            return True
+        return None
+
+
+def ended_reading(cause: Cause, prefix: str = "") -> dict[str, str]:
+    """The failure of a module that only reads. ``prefix`` is what its caller's options begin with."""
+    remedy = str(with_option_names(cause.remedy, prefix))
+    return {
+        "msg": f"not everything was read: {cause.text} {remedy}",
+        "error_code": str(cause.code),
+        "remedy": remedy,
+    }
+
+
+def _stopped(reason: str, deadline: float | None) -> Cause:
+    if reason == DEADLINE:
+        return Cause(
+            Code.DEADLINE,
+            f"the deadline of {deadline:g} s has passed.",
+            "Run again: what is done stays done. Raise ⟨deadline⟩ for more in one run.",
+        )
+    return Cause(
+        Code.INTERRUPTED,
+        f"the run was ended by {reason}.",
+        "Run again: what is done stays done.",
+    )
+
+
+def _unexpected(error: Exception) -> Cause:
+    return Cause(
+        Code.INTERNAL_ERROR,
+        f"the collection ran into an error of its own: {type(error).__name__}: {error}.",
+        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: what is done "
+        "stays done.",
+    )
+
 
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
@@ -256,3 +362,189 @@ class Engine:
 def _awaiting(plan: Plan) -> Plan:
     """What was made a moment ago, here or elsewhere, may still be unknown to AWS."""
     return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))
+
+
+def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
+    """Apply the desired workloads, then remove those of ours that are not desired.
+
+    InputError when more would go than the scope allows, AwsError when what there is cannot be
+    read; both before anything is changed.
+    """
+    (cluster,) = engine.clusters.members.values()
+    desired = replace(desired, options=replace(desired.options, purge=True))
+    account = PurgeAccount(engine.observer().all_associations(), *read_account(engine.api, engine.width))
+    observed = engine.observe(desired, just_read=account.associations)
+    observed = replace(observed, outside=_outside(engine, desired, account))
+    leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
+    desired = replace(desired, leaving=leaving)
+    plan, observed = engine.plan(desired, observed)
+    freed = freed_policies(plan, observed)
+    unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
+    validate_purge_limit(desired, unlisted, cluster, scope, account)
+    everybodys = unlisted
+    if scope.owner is None:
+        everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)
+    staying = staying_associations(desired, everybodys, account)
+    observed = replace(
+        observed,
+        unlisted={cluster.key: staying},
+        unassociated=staying_grants(desired, everybodys, cluster, account),
+    )
+    converge = engine.run(desired, "present", check_mode, observed)
+    if scope.owner is None:
+        converge = replace(converge, findings=(*converge.findings, *left_to_others(unlisted, everybodys)))
+    if converge.failures:
+        waits = (_purge_waits(unlisted),) if unlisted.workloads else ()
+        return replace(converge, findings=(*converge.findings, *waits))
+    left = left_roles(desired, unlisted, cluster, scope, account)
+    converge = replace(converge, findings=(*converge.findings, *left))
+    if not unlisted.workloads:
+        return converge
+    look = engine.observe(unlisted, removal=True)
+    if check_mode:
+        look = predict(look, observed, converge.plan)
+    may_purge = partial(scope.includes_policy, cluster=cluster)
+    removal = engine.run(unlisted, "absent", check_mode, look, may_purge)
+    purged = replace(
+        _joined(converge, removal),
+        failures=removal.failures,
+        purged=len({workload.key for workload in unlisted.workloads}),
+        findings=(*converge.findings, *removal.findings),
+    )
+    if purged.failures or not removal.plan.changes or not any(map(_is_kept, converge.findings)):
+        return purged
+    return _take_kept(engine, purged, cluster, scope)
+
+
+# What a converge leaves to users outside the run.
+_KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
+
+
+def _is_kept(finding: Finding) -> bool:
+    return finding.code in _KEPT
+
+
+def _joined(first: Run, second: Run) -> Run:
+    changes = (*first.plan.changes, *second.plan.changes)
+    return replace(first, plan=replace(first.plan, changes=changes), done=(*first.done, *second.done))
+
+
+def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
+    """Converge once more without the users that were purged, for whom the listed roles kept something."""
+    gone = {
+        change.workloads[0]
+        for change in purged.plan.changes
+        if change.target.resource == "association" and change.after is None
+    }
+    outside = purged.observed.outside
+    left = {key: one for key, one in outside.associations.items() if key not in gone}
+    check_mode = purged.check_mode
+    observed = engine.observe_after(purged)
+    observed = replace(observed, outside=replace(outside, associations=left))
+    desired = purged.desired
+    if check_mode:
+        now = predict(observed, observed, purged.plan)
+    else:
+        # A plan turns on more than a verification does.
+        look = engine.observe(desired, just_read=observed.associations)
+        now = replace(look, outside=observed.outside, unlisted=observed.unlisted)
+    again = engine.run(desired, "present", check_mode, now)
+    run = _joined(purged, again)
+    findings = [finding for finding in run.findings if not _is_kept(finding)]
+    findings += filter(_is_kept, again.findings)
+    run = replace(run, observed=observed, findings=tuple(findings))
+    if again.failures:
+        return replace(run, failures=again.failures, purged=0)
+    idle = unlisted_workloads(
+        desired, cluster, scope, PurgeAccount({}, (), ()), freed_policies(again.plan, now)
+    )
+    if not idle.workloads:
+        return run
+    look = engine.observe(idle, removal=True)
+    if check_mode:
+        look = predict(look, now, again.plan)
+    removal = engine.run(idle, "absent", check_mode, look, partial(scope.includes_policy, cluster=cluster))
+    return replace(
+        _joined(run, removal), failures=removal.failures, findings=(*run.findings, *removal.findings)
+    )
+
+
+def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
+    """Return what a purge has read anyway."""
+    keys = {workload.key for workload in desired.workloads}
+    associations = {key: found for key, found in account.associations.items() if key not in keys}
+    return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
+
+
+def _purge_waits(unlisted: Desired) -> Finding:
+    return Finding(
+        Code.PURGE_WAITS,
+        f"{len(unlisted.workloads)} workloads that are not listed were not purged, because others failed.",
+        "Resolve the failures and run again; a purge starts only from a complete converge.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a run is to do. ``purge`` is what it may remove that is not listed, and ``deadline`` is in seconds."""
+
+    state: State
+    check_mode: bool = False
+    verify: bool = False
+    purge: PurgeScope | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the state that was verified, in
+    check mode the one that the plan leads to."""
+
+    run: Run
+    guard: Guard
+    observed: Observed
+    verified: Sequence[Verified] | None = None
+
+
+def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
+    """Raises InputError, and AwsError before any change."""
+    run: Run | None = None
+    observed: Observed | None = None
+    verified: Sequence[Verified] | None = None
+    with Guard(order.deadline) as guard:
+        if order.purge is not None and order.state == "present":
+            run = run_with_purge(engine, desired, order.purge, order.check_mode)
+        else:
+            run = engine.run(desired, order.state, order.check_mode)
+        # What has just been read and needed no change is the proof already.
+        observed = engine.observe_after(run)
+        if engine.restore_grants(run, observed):
+            observed = engine.observe_after(run)
+        if order.verify and order.state == "present":
+            if order.check_mode:
+                observed = predict(observed, observed, run.plan)
+            proof = _read_proof(engine, desired, observed, made=bool(run.done))
+            lints = lint_workloads(desired.workloads, load_catalogue())
+            verified = with_kept(verify(desired, observed, proof, lints), run.findings)
+        else:
+            late = not_yet_visible(observed, (done.change for done in run.done))
+            run = replace(run, findings=(*run.findings, *late))
+    if guard.cause is not None:
+        run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
+    if run is None:
+        raise AssertionError("a run that ended early has no cause")
+    return Performed(run, guard, observed or run.observed, verified)
+
+
+def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
+    """What only a verification reads. Where this run ``made`` something, a replica may not know a role yet that another
+    one has shown; then it is read again for a while."""
+    wait = engine.wait_policy
+    deadline, pause = wait.now() + wait.timeout, wait.first_pause
+    while True:
+        proof = read_for_verification(engine.api, desired, observed, engine.width)
+        behind = any(isinstance(part, ReadFailure) and part.error.missing for part in proof.inline.values())
+        if not (made and behind) or wait.now() + pause > deadline:
+            return proof
+        wait.sleep(pause)
+        pause = min(pause * 2, wait.longest_pause)

@@ -4,20 +4,23 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What became of a plan, and of a whole run. Pure."""
+"""The outcome of a run: what was attempted, what ended it before its time, what is done and what failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
-from ..._findings.finding import Finding
-from ..model.changes import Change, Plan
+from ..._findings.finding import Finding, WorkloadKey
+from ..model.changes import Call, Change, Plan
+from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import ONCE_ONLY, AwsError, ErrorKind
 from ..model.observed import Observed
-from ..model.targets import Failure
+from ..model.targets import Failure, Target, associations_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +125,199 @@ class Run:
     findings: tuple[Finding, ...]
     check_mode: bool = False
     purged: int = 0
+
+
+@dataclass(slots=True)
+class Attempts:
+    """``done`` is what was made so far; ``permanent`` what failed for good, by target.
+
+    ``pending`` are the refusals, by target, that no later look has explained yet.
+    """
+
+    done: list[Done] = field(default_factory=list)
+    permanent: dict[Target, Failure] = field(default_factory=dict)
+    pending: dict[Target, Refusal] = field(default_factory=dict)
+    _awaited: set[Target] = field(default_factory=set)
+
+    def perhaps_made(self) -> list[Change]:
+        """The refused changes that reads may show in a while. Each is named once, so that it is waited for once;
+        but one that must not be made twice as often as it is refused."""
+        refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
+        new = [
+            refusal.change
+            for target, refusal in refusals.items()
+            if refusal.once_only or target not in self._awaited
+        ]
+        self._awaited |= refusals.keys()
+        return new
+
+    def look(self, plan: Plan) -> None:
+        """Take a plan from a fresh look: what it no longer holds is there, by whomever.
+
+        Where this run asked for it and never got a clear answer, it counts as made by this run.
+        """
+        planned = {change.target for change in plan.changes}
+        unknown = {key for failure in plan.failures for key in failure.workloads}
+        for target, refusal in list(self.pending.items()):
+            if target in planned or unknown.intersection(refusal.change.workloads):
+                continue
+            del self.pending[target]
+            self.permanent.pop(target, None)
+            if refusal.outcome_unknown:
+                self.done.append(Done(refusal.change))
+
+    def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
+        """Take what became of the plan. ``retryable`` are the targets worth another attempt."""
+        for made in outcome.done:
+            earlier = self.pending.pop(made.change.target, None)
+            whole = joined(earlier.change, made.change) if earlier else made.change
+            self.done.append(replace(made, change=whole))
+        for refusal in outcome.refusals:
+            target = refusal.change.target
+            if refusal.error is None:
+                continue
+            earlier = self.pending.get(target)
+            if earlier is not None and earlier.failure.partly:
+                change = joined(earlier.change, refusal.change)
+                refusal = replace(refusal, change=change, failure=replace(refusal.failure, partly=True))
+            self.pending[target] = refusal
+            if target not in retryable:
+                self.permanent[target] = refusal.failure
+
+    def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
+        """All that failed, also what only an earlier round could see."""
+        last = {refusal.change.target: refusal for refusal in outcome.refusals}
+        latest = [self._latest(target, refusal) for target, refusal in last.items()]
+        explained = {failure.target for failure in plan.failures if failure.action != "read"}
+        unseen = [
+            refusal.failure
+            for target, refusal in self.pending.items()
+            if target not in last
+            and (refusal.failure.partly or target not in explained)
+            and (refusal.outcome_unknown or target in self.permanent)
+        ]
+        return (*plan.failures, *latest, *unseen)
+
+    def _latest(self, target: Target, refusal: Refusal) -> Failure:
+        known = self.pending.get(target)
+        return known.failure if known is not None and refusal.error is not None else refusal.failure
+
+
+def joined(earlier: Change, later: Change) -> Change:
+    """Two parts of one change, made in two rounds, as one."""
+    if earlier.action != later.action or later.action != "update":
+        return later
+    return replace(
+        later,
+        before=_both(later.before, earlier.before),
+        after=_both(earlier.after, later.after),
+    )
+
+
+def _both(
+    first: Mapping[str, object] | None, second: Mapping[str, object] | None
+) -> Mapping[str, object] | None:
+    """``second`` wins."""
+    return {**(first or {}), **(second or {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a run ended before its time."""
+
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Journal:
+    """Threads write to it when a request is answered, so it holds what an ended run cannot return any more.
+
+    ``observed`` and ``plan`` are those of the latest look. ``late_writes`` has the trust policies that were written so long after
+    they were read that another run may have written and looked again in between, with the time of the read.
+    """
+
+    observed: Observed | None = None
+    plan: Plan = field(default_factory=Plan)
+    late_writes: dict[Target, datetime] = field(default_factory=dict)
+    _done: dict[Target, Done] = field(default_factory=dict)
+    _answered: dict[Target, list[Call]] = field(default_factory=dict)
+    _refused: dict[Target, Refusal] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """The changes that are complete, in the order of their completion."""
+        with self._lock:
+            return tuple(self._done.values())
+
+    def changes_of(self, target: Target) -> list[Change]:
+        """The complete changes of the same kind of thing in AWS, like a role's trust policy, oldest first."""
+        return [
+            done.change
+            for done in self.done
+            if (done.change.target.resource, done.change.target.touched) == (target.resource, target.touched)
+        ]
+
+    def begin(self, observed: Observed, plan: Plan) -> None:
+        """Take a look, and what is planned from it."""
+        self.observed, self.plan = observed, plan
+
+    def answer(self, change: Change, call: Call) -> None:
+        """A request of a change was answered."""
+        with self._lock:
+            self._answered.setdefault(change.target, []).append(call)
+
+    def note_late_write(self, target: Target, read_at: datetime) -> None:
+        """Keep the first read: what was overwritten may be as old."""
+        with self._lock:
+            self.late_writes.setdefault(target, read_at)
+
+    def end(self, result: Done | Refusal) -> None:
+        """A change came to its end."""
+        target = result.change.target
+        with self._lock:
+            self._answered.pop(target, None)
+            self._refused.pop(target, None)
+            if isinstance(result, Refusal):
+                self._refused[target] = result
+                return
+            earlier = self._done.pop(target, None)
+            change = joined(earlier.change, result.change) if earlier else result.change
+            self._done[target] = Done(change, result.answer)
+
+    def cut_short(
+        self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
+    ) -> Run:
+        """The run as far as it came. What was planned and not done is a failure, with the cause."""
+        observed = self.observed or Observed(clusters)
+        refused = {target: refusal.failure for target, refusal in self._refused.items()}
+        permanent = {*self._done, *refused}
+        undone = [
+            self._undone(change, cause) for change in self.plan.changes if change.target not in permanent
+        ]
+        failures = [*self.plan.failures, *refused.values(), *undone]
+        if not failures:
+            # Nothing was planned yet, or only the look afterwards is missing.
+            keys: dict[str, list[WorkloadKey]] = {name: [] for name in clusters.members}
+            for workload in desired.workloads:
+                keys.setdefault(workload.key.cluster, []).append(workload.key)
+            failures = [
+                Failure(
+                    tuple(theirs), associations_target(name), "read", cause.code, cause.text, cause.remedy
+                )
+                for name, theirs in keys.items()
+            ]
+        done = () if check_mode else self.done
+        findings = self.plan.findings
+        return Run(desired, state, observed, self.plan, done, tuple(failures), findings, check_mode)
+
+    def _undone(self, change: Change, cause: Cause) -> Failure:
+        answered = self._answered.get(change.target, [])
+        operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
+        after = f" Done before it: {operations}." if operations else ""
+        text = f"not done: {cause.text}{after}"
+        partly = bool(answered)
+        target = change.target
+        return Failure(change.workloads, target, change.action, cause.code, text, cause.remedy, partly)

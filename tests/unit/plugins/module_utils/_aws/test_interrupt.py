@@ -43,7 +43,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.apply import apply_plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
 
 exceptions = pytest.importorskip("botocore.exceptions")
 

@@ -43,13 +43,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     OWNER_TAG,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
     Fleet,
     assemble,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.waiting import WaitPolicy
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.fake_aws import (
     ACCOUNT as ACCOUNT,
 )

@@ -19,8 +19,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Action,
     role_target,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.attempts import Attempts
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import (
+    Attempts,
     Done,
     Outcome,
     Refusal,

@@ -32,17 +32,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet import assemble
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.fleet_result import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
+    assemble,
     changed_rows,
     fleet_message,
     kept_for_stopped,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.perform import (
-    Order,
-    perform,
-)
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

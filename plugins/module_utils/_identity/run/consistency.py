@@ -4,20 +4,22 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""What a run changed, held against what is read: IAM and EKS answer as before for a while. Pure.
-
-A read that is behind shows what was before the change. Anything else is news, of this run or of another.
-"""
+"""Eventual consistency in one place: how long a run waits, whether AWS shows a write, whether a role can be used yet."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+import random
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
-from ..model.changes import Change
+from ..._policy.trust.statements import read_grants
+from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.observed import (
     Observed,
@@ -28,7 +30,70 @@ from ..model.observed import (
     users_of,
 )
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
-from .outcome import Run
+from ..read.associations import read_associations
+from ..read.decode import decode_role
+from ..read.reader import Reader
+from .outcome import Journal, Run
+
+# These build on something made before, which IAM may not know yet.
+_BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPolicy:
+    """How long to wait for AWS to know about what this run made.
+
+    ``timeout`` and the pauses are in seconds. ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that
+    tests need not wait.
+    """
+
+    timeout: float
+    now: Callable[[], float]
+    sleep: Callable[[float], None]
+    first_pause: float = 0.5
+    longest_pause: float = 5.0
+    chance: Callable[[], float] = random.random
+
+
+def send(
+    api: Api,
+    call: Call,
+    wait_policy: WaitPolicy,
+    awaits: bool,
+    replaces: bool,
+    renew: Callable[[], Call] | None = None,
+) -> Mapping[str, Any]:
+    """The answer to a request, which is sent again as long as its refusal may pass. Raises AwsError.
+
+    ``awaits``: it may build on what AWS does not know yet. ``replaces``: what it takes the place of was
+    deleted a moment ago. ``renew`` returns the request for the next attempt, where it depends on the time.
+    """
+    deadline = wait_policy.now() + wait_policy.timeout
+    pause = wait_policy.first_pause
+    while True:
+        raise_if_interrupted()
+        try:
+            return api.call(call.service, call.operation, call.parameters)
+        except AwsError as error:
+            if not _may_pass(error, call, awaits, replaces):
+                raise
+            if wait_policy.now() + pause > deadline:
+                text = f"{error.text} (still so after {wait_policy.timeout:g} s of waiting)"
+                raise error.amended(text, error.outcome_unknown) from error
+        wait_policy.sleep(pause)
+        pause = min(pause * 2, wait_policy.longest_pause)
+        call = renew() if renew is not None else call
+
+
+def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
+    # IAM refuses two changes of one thing at the same time, whoever makes the other one.
+    if error.kind is ErrorKind.BUSY:
+        return True
+    if replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL):
+        return True
+    unknown = error.kind is ErrorKind.ROLE_NOT_USABLE or (error.missing and call.operation in _BUILDING)
+    return unknown and (awaits or replaces)
+
 
 _READS = {
     "association": "eks:DescribePodIdentityAssociation",
@@ -270,3 +335,90 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
         for failure in observed.failures
         if failure.error.code == Code.NOT_YET_VISIBLE
     ]
+
+
+@dataclass(slots=True)
+class UseCheck:
+    """``observed`` is what the plan was made of, ``journal`` what the run has changed since."""
+
+    reader: Reader
+    observed: Observed
+    journal: Journal
+    users: dict[str, str] = field(default_factory=dict)
+    keys: frozenset[WorkloadKey] = frozenset()
+    failure: AwsError | None = None
+
+    def look(self, changes: list[Change]) -> None:
+        """List the associations again. Those that were known are read again only where a trust policy lets
+        in more than single workloads: else it has to change for them first."""
+        known = self.observed.associations
+        if any(change.requires_unused and self._is_open(change) for change in changes):
+            known = {}
+        self.users, self.failure = {}, None
+        removed = self._removed()
+        associations = []
+        for result in read_associations(self.reader, (), True, known):
+            if isinstance(result, ReadFailure):
+                self.failure = result.error
+            elif result.association_id not in removed:
+                associations.append(result)
+        self.users = _users(associations)
+        self.keys = frozenset(association.key for association in associations)
+
+    def _removed(self) -> set[object]:
+        """The IDs of associations that this run has deleted, which a list that is late may still hold, and of those that it
+        deletes after the role has let go of its policies."""
+        changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
+        return {
+            (change.before or {}).get("association_id")
+            for change in changes
+            if change.target.resource == "association" and change.action in ("delete", "replace")
+        }
+
+    def refusal(self, change: Change) -> AwsError | None:
+        """Why the role of a change must be looked at anew."""
+        if self.failure is not None:
+            return self.failure
+        appeared = sorted(change.unassociated & self.keys)
+        if appeared:
+            text = (
+                f"{appeared[0].cluster} {appeared[0]} has got an association since the purge looked for one."
+            )
+            return _in_use(change, text)
+        if not change.requires_unused:
+            return None
+        planned = self.observed.roles.get(change.target.name.lower())
+        if planned is None:
+            return None
+        if planned.arn.lower() in self.users:
+            return _in_use(
+                change, f"{self.users[planned.arn.lower()]} uses role {planned.arn} since it was looked at."
+            )
+        try:
+            answer = self.reader.api.call("iam", "GetRole", {"RoleName": planned.name})
+        except AwsError as error:
+            return None if error.missing else error
+        if same_meaning(decode_role(answer["Role"], ()).trust, planned.trust, "trust"):
+            return None
+        return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was looked at.")
+
+    def _is_open(self, change: Change) -> bool:
+        role = self.observed.roles.get(change.target.name.lower())
+        grants, _others = read_grants(role.trust if role is not None else {})
+        return not grants or not all(grant.service_account for grant in grants)
+
+
+def _users(associations: list[ObservedAssociation]) -> dict[str, str]:
+    by_key = {association.key: association for association in associations}
+    return {arn: f"{keys[0].cluster} {keys[0]}" for arn, keys in users_of(by_key).items()}
+
+
+def _in_use(change: Change, text: str) -> AwsError:
+    call = change.calls[0]
+    return AwsError(
+        f"{call.service}:{call.operation}",
+        "RoleInUse",
+        f"{text} Nothing was sent.",
+        ErrorKind.IN_USE,
+        "Another run is at work on the role. Run again when it has ended.",
+    )
