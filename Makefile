@@ -22,7 +22,7 @@ help:
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
 	@echo "make docs-tables   write the tables of codes and the form of workloads into docs/ and the role"
-	@echo "make bench         measure beside the guide's CLI sequence, amazon.aws and boto3 (half an hour)"
+	@echo "make bench         one table: the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, verdicts"
 	@echo "make clean         remove environments and build output"
 
 setup-run:
@@ -95,14 +95,9 @@ package: setup-matrix
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
 
-# N for all contenders, N for this collection alone, ms a request to AWS
-PEERS ?= 1 10 50
-SCALE ?= 500 1000 5000
-LATENCY ?= 0 40
-
+# BENCH="--only peers --counts 1" for a part of it; benchmarks/run.py --help has all options
 bench: setup
-	@PYTHONPATH=sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py \
-		--peers $(PEERS) --scale $(SCALE) --latency $(LATENCY) $(BENCH_OPTIONS)
+	@PYTHONPATH=.collections:sandbox/src $(SANDBOX) run --fresh -- $(VENV)/python benchmarks/run.py $(BENCH)
 
 clean:
 	rm -rf .venv .venv-* .collections .cache build dist

@@ -1,127 +1,152 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is compared: each contender is a command that makes N workloads from nothing and reads them back."""
+"""The commands that are compared: each creates N workloads from nothing and reads them back."""
 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from boto3_threads import TRUST
-from guide_cli import write_script
-from surroundings import ROOT, Surroundings, child_environment
+from surroundings import ROOT, Surroundings
 from workloads import workloads, write_workloads
 
 HERE = Path(__file__).resolve().parent
 PYTHON = Path(sys.executable)
 PLAYBOOK = PYTHON.parent / "ansible-playbook"
-MODULE = "ansible_collections.workload_identity.aws.plugins.modules.eks_pod_identity"
 THREADS = 16
 
-# Names, as the tables show them.
+# Names, as the table shows them.
 SITE = "site.yml"
-PLAY = "module, one-task play"
-PROCESS = "module, own process"
-ENGINE = "engine, in-process"
 CLI = "guide's aws CLI sequence"
-LOOPS = "amazon.aws in loops"
-ONE_THREAD = "boto3, 1 thread"
-FLOOR = f"boto3, {THREADS} threads"
 
 Command = list[str | Path]
+
+# In this order each leaves what the next one needs.
+PHASES: Mapping[str, tuple[str, ...]] = {
+    "plan": ("site", "--check"),
+    "first run": ("site",),
+    "no change": ("site",),
+    "verify": ("verify",),
+    "teardown": ("teardown",),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """``command`` makes it from a scratch folder and N. ``grows``: so slow that a large N may be
-    extrapolated."""
+    """``phases`` builds the commands by phase from a scratch folder and N. Above ``limit`` workloads the figures are
+    extrapolated. ``tree`` is the project whose playbooks run."""
 
     name: str
-    command: Callable[[Surroundings, Path, int], Command]
-    grows: bool = False
+    phases: Callable[[Surroundings, Path, int], Mapping[str, Command]]
+    limit: int | None = None
+    tree: Path = ROOT
 
 
-def contenders() -> tuple[list[Contender], list[str]]:
-    """Those that can run here, and notes on those that cannot."""
+def contenders(trees: Sequence[Path]) -> tuple[list[Contender], list[str]]:
+    """Return the contenders that can run here, and notes on those that cannot. ``trees`` are other trees of this project."""
     found = [
-        Contender(FLOOR, lambda around, scratch, count: _boto3(around, scratch, count, THREADS)),
-        Contender(ONE_THREAD, lambda around, scratch, count: _boto3(around, scratch, count, 1)),
-        Contender(ENGINE, engine_call),
-        Contender(PROCESS, module_process),
-        Contender(PLAY, _one_task),
-        Contender(SITE, lambda _around, scratch, count: playbook("site", write(scratch, count))),
+        _boto3(f"boto3, {THREADS} threads", THREADS),
+        _boto3("boto3, 1 thread", 1, limit=50),
+        Contender(
+            "module, one-task play",
+            lambda _around, scratch, count: {"first run": _play(HERE / "plays/module.yml", scratch, count)},
+        ),
+        _site(SITE, ROOT),
+        *(_site(f"{SITE} of {tree.name}", tree) for tree in trees),
     ]
-    aws = aws_cli()
-    if aws is None:
-        return found, [
-            f"The aws CLI is not on the PATH, so '{CLI}' and '{LOOPS}' (which needs it, too) are left out."
-        ]
-    found.append(Contender(CLI, lambda around, scratch, count: _cli(aws, around, scratch, count), True))
-    found.append(Contender(LOOPS, lambda around, scratch, count: _loops(aws, around, scratch, count), True))
-    return found, []
+    if (aws := aws_cli()) is None:
+        return found, ["The aws CLI is not on the PATH: its sequence, and amazon.aws in loops, are left out."]
+    return [*found, _cli(aws), _loops(aws)], []
 
 
 def aws_cli() -> str | None:
-    """Version 2 where it is installed by the system, else what the PATH has."""
+    """Return version 2 where the system has it, else the first on the PATH."""
     system = Path("/usr/bin/aws")
     return str(system) if system.exists() else shutil.which("aws")
 
 
-def write(scratch: Path, count: int, changed: int = 0) -> Path:
-    return write_workloads(scratch / f"workloads-{count}-{changed}.json", count, changed)
+def playbook(tree: Path, name: str, scratch: Path, count: int, *options: str) -> Command:
+    return _play(tree / f"playbooks/{name}.yml", scratch, count, *options)
 
 
-def playbook(name: str, path: Path, *options: str) -> Command:
-    """A playbook of the collection on workloads that it reads from a file."""
-    return _play(ROOT / f"playbooks/{name}.yml", path, *options)
+def _site(name: str, tree: Path) -> Contender:
+    def phases(_around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
+        return {
+            phase: playbook(tree, play, scratch, count, *options)
+            for phase, (play, *options) in PHASES.items()
+        }
+
+    return Contender(name, phases, tree=tree)
 
 
-def module_process(around: Surroundings, scratch: Path, count: int) -> Command:
-    """The module as Ansible would run it, without Ansible: interpreter, imports, work, result."""
-    path = scratch / "arguments.json"
-    command: Command = [PYTHON, HERE / "module_arguments.py", write(scratch, count), around.cluster, path]
-    subprocess.run(list(map(str, command)), check=True, env=child_environment())
-    return [PYTHON, "-m", MODULE, path]
-
-
-def engine_call(around: Surroundings, scratch: Path, count: int) -> Command:
-    return [PYTHON, HERE / "engine_call.py", write(scratch, count), around.cluster, around.region]
-
-
-def _one_task(_around: Surroundings, scratch: Path, count: int) -> Command:
-    return _play(HERE / "plays/engine.yml", write(scratch, count))
-
-
-def _boto3(around: Surroundings, scratch: Path, count: int, threads: int) -> Command:
-    return [PYTHON, HERE / "boto3_threads.py", write(scratch, count), around.cluster, str(threads)]
-
-
-def _cli(aws: str, around: Surroundings, scratch: Path, count: int) -> Command:
-    script = scratch / f"guide-{count}.sh"
-    return ["bash", write_script(script, aws, around.account, around.cluster, workloads(count))]
-
-
-def _loops(aws: str, around: Surroundings, scratch: Path, count: int) -> Command:
+def _play(play: Path, scratch: Path, count: int, *options: str) -> Command:
     variables = {
-        "benchmark_file": str(write(scratch, count)),
-        "benchmark_trust": TRUST,
-        "benchmark_account": around.account,
-        "benchmark_cluster": around.cluster,
-        "benchmark_aws": aws,
+        "pod_identity_cluster_name": "my-cluster",
+        "pod_identity_workloads_from": [str(write_workloads(scratch, count))],
     }
-    return [PLAYBOOK, HERE / "plays/amazon_aws.yml", "-e", json.dumps(variables)]
+    return [PLAYBOOK, play, "-e", json.dumps(variables), *options]
 
 
-def extra_variables(path: Path) -> str:
-    """Those of a playbook of the collection on workloads that it reads from a file, as one argument."""
-    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads_from": [str(path)]}
-    return json.dumps(variables)
+def _boto3(name: str, threads: int, limit: int | None = None) -> Contender:
+    def phases(around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
+        file = write_workloads(scratch, count)
+        return {"first run": [PYTHON, HERE / "boto3_threads.py", file, around.cluster, str(threads)]}
+
+    return Contender(name, phases, limit)
 
 
-def _play(play: Path, path: Path, *options: str) -> Command:
-    return [PLAYBOOK, play, "-e", extra_variables(path), *options]
+def _loops(aws: str) -> Contender:
+    def phases(around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
+        variables = {
+            "benchmark_file": str(write_workloads(scratch, count)),
+            "benchmark_trust": TRUST,
+            "benchmark_account": around.account,
+            "benchmark_cluster": around.cluster,
+            "benchmark_aws": aws,
+        }
+        return {"first run": [PLAYBOOK, HERE / "plays/amazon_aws.yml", "-e", json.dumps(variables)]}
+
+    return Contender("amazon.aws in loops", phases, limit=10)
+
+
+def _cli(aws: str) -> Contender:
+    def phases(around: Surroundings, scratch: Path, count: int) -> Mapping[str, Command]:
+        script = scratch / f"guide-{count}.sh"
+        lines = [
+            f"{shlex.join(command)} >/dev/null"
+            for workload in workloads(count)
+            for command in _guide_commands(aws, around.account, around.cluster, workload)
+        ]
+        script.write_text("\n".join(["set -euo pipefail", *lines, ""]), encoding="utf-8")
+        return {"first run": ["bash", script]}
+
+    return Contender(CLI, phases, limit=10)
+
+
+def _guide_commands(aws: str, account: str, cluster: str, workload: dict[str, Any]) -> Iterator[list[str]]:
+    """Yield the AWS half of the guide for one workload: create, then confirm."""
+    policy = workload["policies"][0]
+    name = ["--role-name", workload["role"]["name"]]
+    arn = ["--policy-arn", f"arn:aws:iam::{account}:policy/{policy['name']}"]
+    key = ["--cluster-name", cluster, "--namespace", workload["namespace"]]
+    key += ["--service-account", workload["service_account"]]
+    role_arn = f"arn:aws:iam::{account}:role/{workload['role']['name']}"
+    iam, eks = [aws, "iam"], [aws, "eks"]
+    document = ["--policy-document", json.dumps(policy["document"])]
+    yield [*iam, "create-policy", "--policy-name", policy["name"], *document]
+    yield [*iam, "create-role", *name, "--assume-role-policy-document", TRUST]
+    yield [*iam, "attach-role-policy", *name, *arn]
+    yield [*eks, "create-pod-identity-association", "--role-arn", role_arn, *key]
+    yield [*iam, "get-role", *name, "--query", "Role.AssumeRolePolicyDocument"]
+    yield [*iam, "list-attached-role-policies", *name]
+    yield [*iam, "get-policy", *arn]
+    yield [*iam, "get-policy-version", *arn, "--version-id", "v1"]
+    yield [*eks, "list-pod-identity-associations", *key]
+    yield [aws, "sts", "get-caller-identity"]

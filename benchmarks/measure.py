@@ -19,18 +19,50 @@ SAMPLE_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """``wall`` and ``cpu`` (user and system, children included) in seconds, ``memory`` the peak in MB
-    of the proportional set size of the process tree, ``tasks`` the Ansible tasks that ran."""
+    """``wall`` and ``cpu`` (user and system, children included) in seconds; ``memory`` is the peak in MB
+    of the proportional set size of the process tree."""
 
     wall: float
     cpu: float
     memory: float
-    tasks: int
-    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table. ``count`` is the number of workloads, as text; a member that was not measured is None."""
+
+    what: str
+    count: str
+    latency: int | None
+    wall: float | None = None
+    cpu: float | None = None
+    memory: float | None = None
+    aws: int | None = None
+    kubernetes: int | None = None
+
+    def cells(self) -> list[str]:
+        """Return the cells as text, seconds with three significant digits at least."""
+        seconds = ("" if one is None else _seconds(one) for one in (self.wall, self.cpu))
+        rest = (self.memory, self.aws, self.kubernetes)
+        latency = "" if self.latency is None else str(self.latency)
+        return [
+            self.what,
+            self.count,
+            latency,
+            *seconds,
+            *("" if one is None else f"{one:.0f}" for one in rest),
+        ]
+
+
+HEAD = ("what", "N", "ms a request", "wall s", "CPU s", "MB", "AWS requests", "Kubernetes requests")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
 
 
 class CommandFailed(Exception):
-    """What was to be measured did not end well."""
+    """The measured command failed."""
 
 
 def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Measured:
@@ -56,17 +88,11 @@ def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) ->
     if process.returncode:
         shown = " ".join(map(str, command))
         raise CommandFailed(f"{shown} ended with {process.returncode}:\n{text[-3000:]}")
-    return Measured(wall, used.ru_utime + used.ru_stime, peak.megabytes, tasks_run(text), text)
-
-
-def tasks_run(output: str) -> int:
-    """How many tasks of a playbook's output did something, rather than being skipped."""
-    blocks = re.split(r"^TASK \[", output, flags=re.MULTILINE)[1:]
-    return sum(not re.search(r"^skipping: ", block, flags=re.MULTILINE) for block in blocks)
+    return Measured(wall, used.ru_utime + used.ru_stime, peak.megabytes)
 
 
 class _Peak(threading.Thread):
-    """Looks at the memory of a process tree again and again."""
+    """A thread that samples the memory of a process tree."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
@@ -87,7 +113,7 @@ class _Peak(threading.Thread):
 
 
 def _tree(root: int) -> set[int]:
-    """A process and its descendants, those included that have moved to another session."""
+    """Return a process and its descendants, those in another session included."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:

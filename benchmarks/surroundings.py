@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox that everything is measured against: empty before each contender, counting, delaying.
+"""The sandbox that everything is measured against: emptied before each contender, counting, delaying.
 
-Wants the environment of ``sandbox run``, and ``sandbox/src`` on the path.
+It needs the environment of ``sandbox run``, and ``sandbox/src`` on the path.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """How often each operation was asked for."""
+    """Requests that AWS answered, that it throttled, and that Kubernetes answered."""
 
-    aws: dict[str, int]
-    kubernetes: dict[str, int]
+    aws: int
+    throttled: int
+    kubernetes: int
 
 
 class Surroundings:
@@ -43,35 +44,34 @@ class Surroundings:
         self._aws = AwsControl(os.environ["AWS_ENDPOINT_URL"])
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
-    def empty(self, aws_latency_ms: float, per_second: float = 0) -> None:
-        """As after ``sandbox up``, with the teams' namespaces, and a delay of every answer of AWS.
+    def empty(self, latency_ms: float, per_second: float = 0) -> None:
+        """Reset to the state after ``sandbox up`` with the teams' namespaces. Delay every response of AWS and Kubernetes.
 
-        ``per_second`` is how many requests AWS takes; 0 is no limit.
+        ``per_second`` limits the requests that AWS accepts; 0 is no limit.
         """
         command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
         subprocess.run(command, check=True, capture_output=True)
+        self._kubernetes.set_latency(0)
         api = kubernetes.client.CoreV1Api(kubernetes.config.new_client_from_config(str(self._kubeconfig)))
         for name in namespaces():
             api.create_namespace({"metadata": {"name": name}})
-        self._aws.set_latency(aws_latency_ms)
+        self._kubernetes.set_latency(latency_ms)
+        self._aws.set_latency(latency_ms)
         self._aws.set_rate_limit(per_second)
 
     def start_counting(self) -> None:
         self._aws.reset_counters()
         self._kubernetes.reset_counters()
 
-    def throttled(self) -> int:
-        return int(self._aws.counters()["faults"].get("throttle", 0))
-
-    def counted_aws(self) -> int:
-        return int(self._aws.counters()["total"])
-
     def counted(self) -> Requests:
-        return Requests(self._aws.counters()["operations"], self._kubernetes.counters()["operations"])
+        aws = self._aws.counters()
+        throttled = int(aws["faults"].get("throttle", 0))
+        operations = self._kubernetes.counters()["operations"]
+        return Requests(int(aws["total"]) - throttled, throttled, sum(operations.values()))
 
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
-    """For what is measured: the sandbox's variables, and Ansible as a user of this tree would start it."""
+    """Return the sandbox's variables, with Ansible as a user of that tree would start it."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")}
     return {
         **kept,
