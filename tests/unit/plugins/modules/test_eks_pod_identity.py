@@ -700,6 +700,38 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
             id="role that is no ARN",
         ),
         pytest.param(
+            {
+                **ONE,
+                "role_arn": role_arn("r"),
+                "disable_session_tags": True,
+                "session_policy": {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Permit", "Action": "s3:GetObject", "Resource": "*"}],
+                },
+            },
+            "association default/app: session_policy is not a valid policy: Statement 1: Effect must be Allow or Deny, got "
+            "'Permit'. Nothing was changed.",
+            id="malformed session policy",
+        ),
+        pytest.param(
+            {**ONE, "role_arn": role_arn("r"), "namespace": "Orders"},
+            "association Orders/app: namespace must be a Kubernetes namespace (lower case letters, digits and -, at most "
+            "63 characters), got 'Orders'. Nothing was changed.",
+            id="bad namespace",
+        ),
+        pytest.param(
+            {**ONE, "role_arn": role_arn("r"), "tags": {"aws:owner": "me"}},
+            "association default/app: tags: tag 'aws:owner' uses the prefix aws:, which AWS reserves. Nothing was changed.",
+            id="reserved tag",
+        ),
+        pytest.param(
+            {**ONE, "role_arn": "arn:aws:iam::444455556666:role/r"},
+            "role arn:aws:iam::444455556666:role/r belongs to account 444455556666, but cluster my-cluster is in account "
+            f"{ACCOUNT} (region us-west-2); EKS refuses that with 'Cross-account pass role is not allowed'. Give a role of "
+            "this account, and the other one as target_role_arn. Nothing was changed.",
+            id="role of another account",
+        ),
+        pytest.param(
             {**ONE, "cluster_name": "a b", "role_arn": role_arn("r")},
             "cluster_name: must be the name of an EKS cluster (letters, digits, - and _, at most 100 "
             "characters), "
