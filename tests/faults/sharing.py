@@ -238,15 +238,6 @@ PAIRS: dict[str, Pair] = {
     "two inventories with owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
 }
 
-
-def _statement(account: str) -> dict[str, Any]:
-    return {
-        "Effect": "Allow",
-        "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
-        "Action": "sts:AssumeRole",
-    }
-
-
 QUARANTINE = {
     "Sid": "Quarantine",
     "Effect": "Deny",
