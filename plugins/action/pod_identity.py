@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_lines
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
@@ -96,7 +96,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     run.perform(tell)
             except SystemExit:
                 # Nobody waits for a result any more.
-                tell(visible(run.interruption))
+                tell(visible_lines(run.interruption))
                 run.leave_stopped_report(run.interruption)
                 raise
         if failure:

@@ -167,6 +167,9 @@ def leave_stopped_report(
         check_mode,
         step_of(verifies=entry_point == "verify", check_mode=check_mode),
     )
+    changes, failures = (list(known.get(name) or ()) for name in ("changes", "failures"))
+    report["changes"], report["failures"] = changes, failures
+    report["summary"]["changes"] = len(changes)
     host = str(variables["inventory_hostname"])
     files = [
         os.path.expanduser(os.path.expandvars(_variable(caller, variables, name)))

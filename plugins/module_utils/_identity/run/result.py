@@ -205,7 +205,7 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
         what = f"{first.action} {first.target.resource} {names}"
     if any(failure.message != first.message for failure in group):
         message = f"for {first.target.full_name}: {message}"
-    text = f"- {listed(map(describe_key, keys))}: {what}: {first.error_code}: {message}"
+    text = f"- {listed(map(describe_key, keys), SHOWN_FAILURES)}: {what}: {first.error_code}: {message}"
     return with_remedy(text, first.remedy, "    ")
 
 

@@ -257,7 +257,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
         pytest.param(
             failed_run(failure(*[key(f"s{number}", "n") for number in range(5)]), workloads=5),
             f"5 of 5 {HEAD} could not be brought to state present:\n"
-            "- n/s0, n/s1, n/s2 and 2 more: create role r: LimitExceeded: Too many. Do this.",
+            "- n/s0, n/s1, n/s2, n/s3, n/s4: create role r: LimitExceeded: Too many. Do this.",
             id="many workloads of one failure",
         ),
     ],
@@ -292,7 +292,8 @@ def test_refusals_of_one_cause_are_one_entry() -> None:
     ]
     run_ = Run(desired(*raws), "present", Observed(clusters_of(HERE)), Plan(), (), tuple(failures), ())
     assert failure_message(run_, HERE).splitlines()[1:] == [
-        "- default/s0, default/s1, default/s2 and 2 more: create association default/s0, default/s1, default/s2 and 2 more: "
+        "- default/s0, default/s1, default/s2, default/s3, default/s4: create association "
+        "default/s0, default/s1, default/s2 and 2 more: "
         f"AccessDenied: for default/s0: not authorized to perform iam:PassRole on {role_arn('role-0')}. Allow it."
     ]
 
