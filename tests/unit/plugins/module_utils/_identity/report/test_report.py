@@ -960,3 +960,84 @@ def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> Non
         "  error TRUST_NOT_USABLE shop/s02x",
         "  error TRUST_NOT_USABLE shop/s10",
     ]
+
+
+# The verification by name
+
+
+def finding_of(code: str, severity: str, workload: str = "shop/api") -> dict[str, str]:
+    return {"code": code, "severity": severity, "workload": workload, "message": "x.", "remedy": "y."}
+
+
+FACT_CODES = ("TRUST_ACCOUNT_WIDE", "PERMISSION_CONDITIONAL", "POLICY_ATTACHED_EXTRA", "AGENT_ADDON_MISSING")
+FACT_SETTINGS = st.fixed_dictionaries(
+    {
+        "ignore": st.lists(st.sampled_from(FACT_CODES), unique=True),
+        "fail_on": st.sampled_from(["error", "warning"]),
+        "check_mode": st.booleans(),
+    }
+)
+
+
+@st.composite
+def verified(draw: Any) -> dict[str, Any]:
+    """A result with findings of any severity in checks or beside them, and checks that follow from others."""
+    codes = draw(st.lists(st.sampled_from(FACT_CODES), unique=True))
+    severities = {code: draw(st.sampled_from(["error", "warning", "info"])) for code in codes}
+    ends = {"error": "fail", "warning": "warning", "info": "pass"}
+    checks = []
+    for name, _title in COLUMNS[:8]:
+        own = draw(st.sampled_from([*codes, None]))
+        if own is not None:
+            checks.append(check(name, ends[severities[own]], "", own))
+        else:
+            follows = any(severity == "error" for severity in severities.values()) or not codes
+            others = ["pass", "unknown", "skipped", *(["fail"] if follows else [])]
+            checks.append(check(name, draw(st.sampled_from(others))))
+    findings = [finding_of(code, severity) for code, severity in severities.items()]
+    failures = [REFUSED] if draw(st.booleans()) else []
+    return changed(failures=failures, verification=result(*checks, findings=findings))
+
+
+@given(given_result=verified(), settings=FACT_SETTINGS)
+def test_a_run_fails_where_its_verification_by_name_says_so(
+    given_result: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    """The role asserts these facts, and nothing else."""
+    found = report_of(given_result, **settings)
+    facts: dict[str, Any] = {**found["verification"]}
+    assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())
+
+
+@pytest.mark.parametrize(
+    ("checks", "findings", "facts"),
+    [
+        ([check("trust", "pass")], [], {"done": True, "trust": "pass", "pods": "skipped"}),
+        (
+            [check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"), check("pods", "unknown")],
+            [finding_of("TRUST_ACCOUNT_WIDE", "error")],
+            {"done": True, "trust": "fail", "pods": "unknown"},
+        ),
+        (
+            [check("version", "pass"), check("permissions", "warning", "", "PERMISSION_CONDITIONAL")],
+            [finding_of("PERMISSION_CONDITIONAL", "warning")],
+            {"done": True, "contents": "warning"},
+        ),
+        (
+            [check("trust", "pass")],
+            [finding_of("KUBERNETES_NOT_READABLE", "error", "")],
+            {"done": False, "trust": "pass"},
+        ),
+    ],
+    ids=["verified", "a check fails", "a warning", "a finding of no workload"],
+)
+def test_the_verification_by_name(
+    checks: list[dict[str, Any]], findings: list[dict[str, str]], facts: dict[str, Any]
+) -> None:
+    found = report_of(result(*checks, findings=findings))["verification"]
+    assert {name: value for name, value in found.items() if name in facts} == facts
+
+
+def test_what_could_not_be_done_is_no_verification() -> None:
+    found = report_of(changed(failures=[REFUSED]))["verification"]
+    assert (found["done"], found["trust"]) == (False, "skipped")
