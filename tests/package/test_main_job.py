@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job, run from the installed collection by its full name."""
+"""The main job, run from the installed collection by its full name. With the lowest versions, test_role_variables.py runs it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, VENV, install, run
+from .conftest import ROOT, VENV, run
 
 GUIDE = ROOT / "examples" / "guide.yml"
-OLDEST = ROOT / ".venv-2.17"
-OLDEST_COLLECTIONS = ROOT / ".cache" / "collections-2.17"
 CHECKS = {"trust", "attachment", "version", "contents", "association", "service account"}
 
 
@@ -83,13 +81,6 @@ def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
     assert "remove ServiceAccount default/my-service-account" in playbook("teardown", VENV, env, tmp_path)
     assert planted.read_bytes() == before
     assert list(shared.iterdir()) == [planted]
-
-
-@pytest.mark.skipif(not OLDEST.exists(), reason="no Python here that ansible-core 2.17 runs on")
-def test_lowest_supported_versions(tarball: Path, sandbox: Mapping[str, str], tmp_path: Path) -> None:
-    """ansible-core 2.17 with amazon.aws 8.2 and kubernetes.core 3.2: the bounds that are declared."""
-    env = {**install(tarball, tmp_path / "oldest", OLDEST, OLDEST_COLLECTIONS), **sandbox}
-    make_and_remove(OLDEST, env, tmp_path)
 
 
 def test_ansible_runner_gets_the_facts(

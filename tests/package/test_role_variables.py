@@ -90,6 +90,10 @@ def test_every_variable_may_be_text(
     found = json.loads(report.read_text(encoding="utf-8"))
     assert [(one["code"], one["accepted"]) for one in found["findings"]] == [("PROOF_SKIPPED", True)]
 
+    again = run([*command, *extra], env, tmp_path).stdout
+    assert "Done: 0 changes." in again
+    assert recap(again)["changed"] == 0
+
     inventory = tmp_path / "hosts.ini"
     del texts["pod_identity_workloads"]
     texts["pod_identity_workloads_from"] = str(files)
