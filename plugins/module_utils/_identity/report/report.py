@@ -74,8 +74,10 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         follows += further
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
         judged.append((workload, _accepted(_one_agent(checks), settings.ignore)))
+    planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
         # A plan reports the errors that would stay, and proves no workload right.
+        planned = [check for _workload, checks in judged for check in checks]
         judged = []
     named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     verified = [
@@ -121,7 +123,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "findings": findings,
         "failures": failures,
         "summary": summary,
-        "verification": _facts(rows, failing, failed=bool(failures or kubernetes.error)),
+        "verification": _facts(rows, planned, failing, failed=bool(failures or kubernetes.error)),
         "lines": report_lines(
             place,
             aws.state,
@@ -140,9 +142,16 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     }
 
 
-def _facts(rows: Sequence[VerifiedRow], failing: Sequence[ReportedFindingRow], *, failed: bool) -> Facts:
+def _facts(
+    rows: Sequence[VerifiedRow],
+    planned: Sequence[Check],
+    failing: Sequence[ReportedFindingRow],
+    *,
+    failed: bool,
+) -> Facts:
     """Return the verification by name.
 
+    :arg planned: checks of the state that a plan leads to; they count where they fail.
     :arg failing: the findings that fail the run.
     :arg failed: whether something could not be done.
     """
@@ -158,6 +167,11 @@ def _facts(rows: Sequence[VerifiedRow], failing: Sequence[ReportedFindingRow], *
             statuses.setdefault(_FACTS.get(check["name"], "pods"), set()).add(
                 FAIL if fails else check["status"]
             )
+    for check in planned:
+        left = codes.intersection(finding.code for finding in check.findings)
+        if left and check.status != ACCEPTED:
+            explained |= left
+            statuses.setdefault(_FACTS.get(check.name, "pods"), set()).add(FAIL)
     worst = {
         name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
         for name in dict.fromkeys(_FACTS.values())

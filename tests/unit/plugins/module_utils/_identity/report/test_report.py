@@ -753,6 +753,20 @@ def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None
     assert any(line.startswith("WORKLOAD") for line in report_of(given, check_mode=True)["lines"])
 
 
+def test_the_facts_of_a_plan_name_the_check_that_stays_wrong() -> None:
+    finding = {**ADDON, "code": "ROLE_INLINE_POLICY"}
+    verified = result(
+        check("trust", "pass"), check("attachment", "fail", "", "ROLE_INLINE_POLICY"), findings=[finding]
+    )
+    plan = KubernetesOutcome(["apply ServiceAccount shop/api"])
+    facts = report_of(changed(verification=verified), plan, check_mode=True)["verification"]
+    assert (facts["done"], facts["attachment"], facts["trust"]) == (True, "fail", "skipped")
+    accepted = report_of(
+        changed(verification=verified), plan, check_mode=True, ignore=["ROLE_INLINE_POLICY"]
+    )["verification"]
+    assert (accepted["done"], accepted["attachment"]) == (True, "skipped")
+
+
 def test_the_headline_has_place_and_codes() -> None:
     rows = [{"namespace": "shop", "service_account": name} for name in ("api", "web")]
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
