@@ -243,7 +243,9 @@ def check_extra_variables(names: Iterable[str]) -> None:
                 f"{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from "
                 "the extra variables.",
             )
-        elif ROLE not in name and (near := difflib.get_close_matches(name.lower(), variables, 1, 0.9)):
+        elif ROLE not in name and (
+            near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, 1, 0.9)
+        ):
             problems.add("", f"{shown_value(name)} is no variable of the role; did you mean {near[0]}?")
     problems.raise_if_any()
 

@@ -242,9 +242,12 @@ def test_a_result_as_an_extra_variable_is_refused() -> None:
 
 def test_an_extra_variable_with_a_misspelt_prefix_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        check_extra_variables(["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE"])
+        check_extra_variables(
+            ["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE", "pod-identity-state"]
+        )
     assert caught.value.problems == (
         "POD_IDENTITY_PURGE is no variable of the role; did you mean pod_identity_purge?",
+        "pod-identity-state is no variable of the role; did you mean pod_identity_state?",
         "pod_idenity_owner is no variable of the role; did you mean pod_identity_owner?",
         "podidentity_state is no variable of the role; did you mean pod_identity_state?",
     )
