@@ -13,7 +13,6 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_lines
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
@@ -90,14 +89,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        with parent_stderr() as tell:
+        # Ansible signals again whoever does not end at once: the report is left before that counts.
+        with parent_stderr() as tell, interruptible():
             try:
                 with failing_into(failure):
                     run.perform(tell)
             except SystemExit:
                 # Nobody waits for a result any more.
-                tell(visible_lines(run.interruption))
+                tell(run.interruption)
                 run.leave_stopped_report(run.interruption)
+                raise
+            except BaseException:
+                # Ansible ends a task so when its timeout is over, and tells it.
+                run.leave_stopped_report(run.describe_end("the time of the task was over"))
                 raise
         if failure:
             message = str(failure.pop("msg"))
@@ -131,7 +135,7 @@ class _Run:
         screen = shown(steps.line) if is_watched(caller) else contextlib.nullcontext()
         # What creates the Jobs of a proof must not outlive their removal.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
-        with task_environment(caller), interruptible(), group, screen:
+        with task_environment(caller), group, screen:
             steps.begin("reading the service accounts")
             prepared = prepare(caller, values, variables, entry_point)
             result["warnings"] = list(prepared.warnings)
@@ -165,9 +169,11 @@ class _Run:
         """What a run that a signal ended has done, and what it has not."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
-        return (
-            f"{self._steps.title}: interrupted while {self._steps.step}. Run again: what is done stays done."
-        )
+        return self.describe_end("interrupted")
+
+    def describe_end(self, cause: str) -> str:
+        step = self._steps.step or "reading the variables"
+        return f"{self._steps.title}: {cause} while {step}. Run again: what is done stays done."
 
     def leave_stopped_report(self, message: str) -> None:
         leave_stopped_report(

@@ -144,19 +144,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        try:
-            with failing_into(failure):
-                entry_point = read_entry_point(self, variables, "main", fleet=True)
-                if stopped:
-                    names = listed(part.get("kept") or ())
-                    raise RoleError(f"{stopped}\n{KEPT.format(names=names)}" if names else stopped)
-                result |= {"changed": part["changed"], "diff": list(part.get("diff", ()))}
-                if part.get("left_out"):
-                    raise RoleError(part["msg"])
-                self._finish_cluster(result, variables, part)
-        except SystemExit:
-            leave_stopped_report(self, result, INTERRUPTED, variables, entry_point, part)
-            raise
+        # Ansible signals again whoever does not end at once: the report is left before that counts.
+        with interruptible():
+            try:
+                with failing_into(failure):
+                    entry_point = read_entry_point(self, variables, "main", fleet=True)
+                    if stopped:
+                        names = listed(part.get("kept") or ())
+                        raise RoleError(f"{stopped}\n{KEPT.format(names=names)}" if names else stopped)
+                    result |= {"changed": part["changed"], "diff": list(part.get("diff", ()))}
+                    if part.get("left_out"):
+                        raise RoleError(part["msg"])
+                    self._finish_cluster(result, variables, part)
+            except BaseException:
+                # A signal, or the timeout of the task.
+                leave_stopped_report(self, result, INTERRUPTED, variables, entry_point, part)
+                raise
         if failure:
             message = str(failure["msg"])
             leave_stopped_report(self, result, message, variables, entry_point, part)
@@ -172,7 +175,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             screen = shown(steps.line) if is_watched(self) else contextlib.nullcontext()
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
             aws = parse_aws_result(part, prepared.cluster_name)
-            with interruptible(), group, screen, parent_stderr() as tell:
+            with group, screen, parent_stderr() as tell:
                 half = run_kubernetes(self, prepared, aws, variables, steps.begin, tell)
         result["changed"] = result["changed"] or half.changed
         result["diff"] += half.diffs

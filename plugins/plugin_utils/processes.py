@@ -22,6 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transpo
     OutOfTime,
     call_within,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_lines
 
 
 @contextlib.contextmanager
@@ -186,7 +187,7 @@ def leading_group() -> Iterator[None]:
 
 @contextlib.contextmanager
 def parent_stderr() -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes a line to standard error of ansible-playbook.
+    """Yield a function that writes lines to standard error of ansible-playbook.
 
     Workers have none of their own, and what they display is not shown any more once ansible-playbook is interrupted.
     Where the system does not give access to it, nothing is written.
@@ -199,7 +200,7 @@ def parent_stderr() -> Iterator[Callable[[str], None]]:
 
     def write(text: str) -> None:
         with contextlib.suppress(OSError):
-            os.write(descriptor, f"{text}\n".encode())
+            os.write(descriptor, f"{visible_lines(text)}\n".encode())
 
     try:
         yield write

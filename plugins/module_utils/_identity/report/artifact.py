@@ -108,9 +108,18 @@ def _without_documents(change: Object) -> Object:
 
 
 def stopped_report(
-    place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
+    place: Place,
+    message: str,
+    time: str,
+    version: str,
+    check_mode: bool,
+    step: ReportStep,
+    changes: Sequence[Object] = (),
 ) -> Report:
-    """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
+    """The report of a run that ended before it had one. ``message`` says why, as far as that is known.
+
+    :arg changes: those in AWS that were made, or planned in check mode, until then.
+    """
     first = next(iter(message.splitlines()), "")
     return {
         **place,
@@ -119,7 +128,7 @@ def stopped_report(
         "check_mode": check_mode,
         "step": step,
         "workloads": [],
-        "changes": [],
+        "changes": list(changes),
         "kubernetes_changes": [],
         "findings": [],
         "failures": [],
@@ -130,7 +139,7 @@ def stopped_report(
             "warnings": 0,
             "unknown": 0,
             "accepted": 0,
-            "changes": 0,
+            "changes": len(changes),
             "findings": 0,
         },
         "verification": NO_FACTS,

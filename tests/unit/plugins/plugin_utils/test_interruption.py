@@ -73,7 +73,7 @@ else:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     with parent_stderr() as write:
-        write("left behind")
+        write("left:\\n- behind \\x1b[2J")
 """
 
 
@@ -132,7 +132,7 @@ def test_a_group_is_led_for_a_while() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="without /proc nothing is written")
 def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
-    assert run(CHILD).stderr == "left behind\n"
+    assert run(CHILD).stderr == "left:\n- behind \\x1b[2J\n"
 
 
 def test_a_block_that_ends_leaves_nothing_behind() -> None:

@@ -81,6 +81,14 @@ def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
     assert 'failures="1"' in junit.read_text(encoding="utf-8")
 
 
+def test_a_run_that_was_interrupted_reports_what_it_changed(run: Any, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    change = {"workload": "shop/api", "resource": "role", "name": "api", "action": "create"}
+    run({**GREEN, "pod_identity_report_file": str(report)}, "Interrupted.", {"changes": [change]})
+    written = json.loads(report.read_text(encoding="utf-8"))
+    assert (written["changes"], written["summary"]["changes"]) == ([change], 1)
+
+
 def test_a_file_that_cannot_be_written_is_a_warning(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "report.json"
     result = run({**GREEN, "pod_identity_report_file": str(path)})

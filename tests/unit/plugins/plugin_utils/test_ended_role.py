@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role when its task is ended from outside: by a signal, or by its timeout."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.action import pod_identity
+
+
+class Timeout(BaseException):
+    """As ansible-core ends a task whose time is over."""
+
+
+@pytest.fixture
+def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[str]]:
+    left: list[str] = []
+
+    def leave(_caller: Any, _result: Any, message: str, *_rest: Any) -> None:
+        # Ansible does not wait long: its next signal must not come before the report.
+        os.kill(os.getpid(), signal.SIGTERM)
+        left.append(message)
+
+    def run(ending: Callable[[], None]) -> list[str]:
+        monkeypatch.setattr(pod_identity._Run, "perform", lambda _self, _tell: ending())
+        action = pod_identity.ActionModule.__new__(pod_identity.ActionModule)
+        action._loader = None
+        with pytest.raises((SystemExit, Timeout)):
+            action.run(None, {"pod_identity_cluster_name": "blue"})
+        return left
+
+    base = pod_identity.ActionBase
+    monkeypatch.setattr(base, "run", lambda *_arguments: {})
+    monkeypatch.setattr(
+        base, "validate_argument_spec", lambda *_arguments, **_options: (None, {"entry_point": "main"})
+    )
+    for name in ("forget_report", "validate_extra_variables"):
+        monkeypatch.setattr(pod_identity, name, lambda *_arguments: None)
+    monkeypatch.setattr(pod_identity, "leave_stopped_report", leave)
+    monkeypatch.setattr(pod_identity, "parent_stderr", lambda: contextlib.nullcontext(lambda _text: None))
+    return run
+
+
+def test_a_second_signal_does_not_keep_the_report_from_being_left(end: Any) -> None:
+    assert end(lambda: os.kill(os.getpid(), signal.SIGTERM)) == [
+        "blue: interrupted while reading the variables. Run again: what is done stays done."
+    ]
+
+
+def test_a_timeout_of_the_task_leaves_a_report(end: Any) -> None:
+    def time_out() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Timeout
+
+    assert end(time_out) == [
+        "blue: the time of the task was over while reading the variables. Run again: what is done stays done."
+    ]
