@@ -64,8 +64,10 @@ def interrupting(stop: Event) -> Iterator[None]:
     """What interrupts the block ends the work."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
-        stop.set()
+    except BaseException as error:
+        # A signal, or the timeout of an Ansible task.
+        if not isinstance(error, Exception):
+            stop.set()
         raise
 
 

@@ -60,14 +60,21 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
-def interrupted(items: list[Any], ready: Callable[[], bool]) -> Iterator[Any]:
+class Timeout(BaseException):
+    """As ansible-core ends a task whose time is over."""
+
+
+def interrupted(
+    items: list[Any], ready: Callable[[], bool], end: type[BaseException] = KeyboardInterrupt
+) -> Iterator[Any]:
     """The items; then, once their work is where it should be, an interrupt."""
     yield from items
     until(ready)
-    raise KeyboardInterrupt
+    raise end
 
 
-def test_who_waits_before_another_attempt_makes_none() -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, Timeout])
+def test_who_waits_before_another_attempt_makes_none(end: type[BaseException]) -> None:
     sent: list[int] = []
     retries = Retries(chance=lambda: 0, paces={ErrorKind.THROTTLED: Pace(3, LONG, LONG)})
 
@@ -78,8 +85,8 @@ def test_who_waits_before_another_attempt_makes_none() -> None:
 
         retries.run(send)
 
-    with pytest.raises(KeyboardInterrupt):
-        map_concurrently(work, interrupted([1, 2, 3], lambda: len(sent) == 3), 3)
+    with pytest.raises(end):
+        map_concurrently(work, interrupted([1, 2, 3], lambda: len(sent) == 3, end), 3)
     assert sorted(sent) == [1, 2, 3]
 
 
