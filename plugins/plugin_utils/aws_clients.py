@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -56,6 +57,10 @@ with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
+NO_SDK = (
+    "AWS was not asked, as the Python packages boto3 and botocore are missing: {python}. Install them for that Python: "
+    "python -m pip install boto3 botocore."
+)
 # The module whose module_defaults count.
 MODULE = "workload_identity.aws.eks_pod_identity"
 # A token ends with the credentials that signed it: so many seconds they are good for more, a token's time and the way.
@@ -152,12 +157,19 @@ def job_of_task(
         raise AnsibleError("\n".join(checked.error_messages))
     params = dict(checked.validated_parameters)
     clients = AwsClients({name: params[name] for name in aws_argument_spec()})
+    _require_sdk()
     try:
-        check_sdk_version_supported()
         region = "" if has_two_credentials(params) else clients.region
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
     return AwsJob(params, clients.connect, region, check_mode, progress, Display().verbosity >= 3, ROLE)
+
+
+def _require_sdk() -> None:
+    try:
+        check_sdk_version_supported()
+    except AnsibleBotocoreError:
+        raise AnsibleError(NO_SDK.format(python=sys.executable)) from None
 
 
 def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,8 +190,8 @@ def check_options(options: dict[str, Any]) -> dict[str, Any]:
     if has_two_credentials(options):
         # Whether anything was changed, only the caller knows.
         raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
+    _require_sdk()
     try:
-        check_sdk_version_supported()
         _aws_connection_info(options)
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error

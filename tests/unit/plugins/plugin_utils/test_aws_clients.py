@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""AWS clients on the controller: what is missing is said with the Python that misses it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.amazon.aws.plugins.module_utils import botocore
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import check_options
+
+
+def test_missing_boto3_names_the_python_and_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(botocore, "HAS_BOTO3", False)
+    with pytest.raises(AnsibleError) as caught:
+        check_options({})
+    assert str(caught.value) == (
+        f"AWS was not asked, as the Python packages boto3 and botocore are missing: {sys.executable}. Install them for that "
+        "Python: python -m pip install boto3 botocore."
+    )
