@@ -167,11 +167,11 @@ def _facts(
             statuses.setdefault(_FACTS.get(check["name"], "pods"), set()).add(
                 FAIL if fails else check["status"]
             )
-    for check in planned:
-        left = codes.intersection(finding.code for finding in check.findings)
-        if left and check.status != ACCEPTED:
+    for predicted in planned:
+        left = codes.intersection(finding.code for finding in predicted.findings)
+        if left and predicted.status != ACCEPTED:
             explained |= left
-            statuses.setdefault(_FACTS.get(check.name, "pods"), set()).add(FAIL)
+            statuses.setdefault(_FACTS.get(predicted.name, "pods"), set()).add(FAIL)
     worst = {
         name: next((status for status in WORST_FIRST if status in statuses.get(name, ())), SKIPPED)
         for name in dict.fromkeys(_FACTS.values())
