@@ -27,9 +27,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AwsResult,
     region_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    objects_of,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
     KubernetesOutcome,
 )
@@ -169,7 +166,6 @@ def leave_stopped_report(
         read_version(),
         check_mode,
         step_of(verifies=entry_point == "verify", check_mode=check_mode),
-        objects_of(known.get("changes")),
     )
     changes, failures = (list(known.get(name) or ()) for name in ("changes", "failures"))
     report["changes"], report["failures"] = changes, failures

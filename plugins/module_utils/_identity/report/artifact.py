@@ -108,18 +108,9 @@ def _without_documents(change: Object) -> Object:
 
 
 def stopped_report(
-    place: Place,
-    message: str,
-    time: str,
-    version: str,
-    check_mode: bool,
-    step: ReportStep,
-    changes: Sequence[Object] = (),
+    place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
 ) -> Report:
-    """The report of a run that ended before it had one. ``message`` says why, as far as that is known.
-
-    :arg changes: those in AWS that were made, or planned in check mode, until then.
-    """
+    """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
     first = next(iter(message.splitlines()), "")
     return {
         **place,
@@ -128,7 +119,7 @@ def stopped_report(
         "check_mode": check_mode,
         "step": step,
         "workloads": [],
-        "changes": list(changes),
+        "changes": [],
         "kubernetes_changes": [],
         "findings": [],
         "failures": [],
@@ -139,7 +130,7 @@ def stopped_report(
             "warnings": 0,
             "unknown": 0,
             "accepted": 0,
-            "changes": len(changes),
+            "changes": 0,
             "findings": 0,
         },
         "verification": NO_FACTS,

@@ -212,8 +212,7 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
     """What follows from other findings becomes a finding itself where those are accepted."""
-    codes = {finding.code for check in checks for finding in check.findings}
-    if not codes <= set(ignore):
+    if not _failing_codes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
     promoted = [replace(check, findings=(*check.findings, *check.follows), follows=()) for check in checks]
     return promoted, [finding for check in checks for finding in check.follows]
@@ -243,12 +242,17 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     return [*others[:place], joined, *others[place:]]
 
 
+def _failing_codes(checks: Sequence[Check]) -> set[Code]:
+    """Nothing fails because of a warning."""
+    return {finding.code for check in checks if check.status == FAIL for finding in check.findings}
+
+
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
     """Checks whose every finding is accepted are shown so.
 
     A failed check without a finding of its own follows from what another one found.
     """
-    codes = {finding.code for check in checks for finding in check.findings}
+    codes = _failing_codes(checks)
     excused = bool(codes) and codes <= set(ignore)
     return [
         replace(check, status=ACCEPTED)

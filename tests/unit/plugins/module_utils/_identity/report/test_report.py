@@ -487,6 +487,17 @@ def test_what_follows_from_an_accepted_finding_is_accepted_too() -> None:
     assert statuses(report(given))["attachment"] == "fail"
 
 
+def test_what_follows_from_an_accepted_finding_is_accepted_beside_a_warning() -> None:
+    verified = result(
+        check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"),
+        check("attachment", "warning", "", "POLICY_ATTACHED_EXTRA"),
+        check("permissions", "fail"),
+        findings=[finding_of("TRUST_ACCOUNT_WIDE", "error"), finding_of("POLICY_ATTACHED_EXTRA", "warning")],
+    )
+    found = report_of(changed(verification=verified), ignore=["TRUST_ACCOUNT_WIDE"])
+    assert (found["failed"], found["verification"]["contents"]) == (False, "accepted")
+
+
 def test_a_failed_check_without_any_finding_still_fails() -> None:
     assert report(result(check("attachment", "fail")))["failed"]
 
