@@ -288,8 +288,9 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 
 
 def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Whether a workload failed although none of its checks has a finding: never taken for right."""
-    return any(check.status == FAIL for check in checks) and not any(check.findings for check in checks)
+    """Whether a workload failed although none of its failed checks has a finding: never taken for right."""
+    failed = [check for check in checks if check.status == FAIL]
+    return bool(failed) and not any(check.findings for check in failed)
 
 
 def _unknown(rows: Sequence[VerifiedRow]) -> list[str]:
