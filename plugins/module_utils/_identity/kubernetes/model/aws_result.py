@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias, cast
@@ -69,9 +69,17 @@ class AwsResult:
     def is_change(self) -> bool:
         return self.state != ""
 
-    def without_verified_workloads(self) -> AwsResult:
-        """Keep the findings of the verification only: a plan proves no workload right."""
-        return replace(self, verification=replace(self.verification, workloads=()))
+    def only_settled(self, changed: Collection[str]) -> AwsResult:
+        """Leave out the verified workloads that a plan changes, of which nothing is proven before it is done.
+
+        :arg changed: workloads that Kubernetes changes or refuses, as "namespace/service account".
+        """
+        left_out = {*changed, *(text_of(row.get("workload")) for row in (*self.changes, *self.failures))}
+        for row in self.changes:
+            shared = row.get("shared_with")
+            left_out |= {text_of(name) for name in shared} if isinstance(shared, Sequence) else set()
+        workloads = tuple(one for one in self.verification.workloads if str(one.key) not in left_out)
+        return replace(self, verification=replace(self.verification, workloads=workloads))
 
     @property
     def region(self) -> str:

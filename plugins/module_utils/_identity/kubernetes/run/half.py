@@ -19,11 +19,19 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import UNKNOWN, Check
 from ...model.rows import FailureRow
 from ..accounts.account_findings import AccountState, check_account
-from ..accounts.account_plan import Accounts, Preflight, describe_plan, plan_absent, without_failed_accounts
+from ..accounts.account_plan import (
+    AccountPlan,
+    Accounts,
+    Preflight,
+    describe_plan,
+    plan_absent,
+    without_failed_accounts,
+    workload_of,
+)
 from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
-from ..model.objects import Object
+from ..model.objects import Object, name_of
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
 from ..pods.restarts import Injection, RestartRun, Restarts, RestartSettings, plan_restarts, restart_stale
@@ -203,7 +211,7 @@ def run_half(
     applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
-        aws = aws.without_verified_workloads()
+        aws = aws.only_settled(_changed_workloads(applied.plan, failures, aws))
     doubt = _find_doubt(aws)
     view = (
         _look(cluster, aws, preflight, back, settings, clock, on_step, ending)
@@ -228,6 +236,14 @@ def run_half(
         len(view.proof.jobs),
         [*view.warnings, *view.restarted.warnings],
     )
+
+
+def _changed_workloads(plan: AccountPlan, failures: Sequence[FailureRow], aws: AwsResult) -> set[str]:
+    """Return the workloads, as "namespace/service account", of which a plan changes the service account or the namespace."""
+    items = [*plan.manifests, *plan.waiting, *plan.unlisted, *plan.released]
+    changed = {*map(workload_of, items), *(failure["workload"] for failure in failures)}
+    namespaces = {str(name_of(item)) for item in items if item["kind"] == "Namespace"}
+    return changed | {str(one.key) for one in aws.verification.workloads if one.key.namespace in namespaces}
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,42 @@ def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> Non
 
 
 @pytest.mark.parametrize(
+    ("changes", "plan", "judged"),
+    [
+        pytest.param([{"action": "create", "workload": "shop/web"}], AccountPlan(), ["api"], id="in AWS"),
+        pytest.param(
+            [{"action": "update", "workload": "batch/late", "shared_with": ["shop/api"]}],
+            AccountPlan(),
+            ["web"],
+            id="shared with another workload",
+        ),
+        pytest.param([], AccountPlan([manifest("api")]), ["web"], id="in Kubernetes"),
+        pytest.param(
+            [],
+            AccountPlan([{"kind": "Namespace", "metadata": {"name": "shop"}}]),
+            [],
+            id="the namespace of both",
+        ),
+    ],
+)
+def test_check_mode_looks_at_the_pods_of_workloads_that_a_plan_leaves_alone(
+    changes: list[dict[str, Any]], plan: AccountPlan, judged: list[str]
+) -> None:
+    """Of the others nothing is proven before it is done; a run would find the same Pods."""
+    rows = [build.row(), build.row("web")]
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read([STALE])})
+    half = run(
+        cluster,
+        replace(THERE, plan=plan),
+        result=after_a_change(changes=changes, verification=build.result(*rows)),
+        check_mode=True,
+    )
+    assert [key.service_account for key in half.outcome.checks] == judged
+    codes = {one.code for one in half.outcome.findings}
+    assert ("POD_BEFORE_ASSOCIATION" in codes) == ("api" in judged)
+
+
+@pytest.mark.parametrize(
     ("agents", "more", "judged", "found"),
     [
         pytest.param(build.read([build.agent()]), [], True, [], id="an agent"),
@@ -226,7 +262,8 @@ def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
     missing = {"code": "AGENT_ADDON_MISSING", "severity": "error", "message": "m", "remedy": "r"}
     verification = build.result(build.row(), findings=[{**missing, "workload": ""}])
     cluster = FakeCluster({"Pod kube-system": agents})
-    half = run(cluster, result=after_a_change(verification=verification), check_mode=True)
+    changes = [{"action": "create", "workload": "shop/api"}]
+    half = run(cluster, result=after_a_change(changes=changes, verification=verification), check_mode=True)
     assert cluster.log == ["list Pod kube-system", *more]
     assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (judged, found)
 
