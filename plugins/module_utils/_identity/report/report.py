@@ -74,12 +74,12 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         follows += further
         checks = [*checks, *kubernetes.checks.get(workload.key, ())]
         judged.append((workload, _accepted(_one_agent(checks), settings.ignore)))
+    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
         # A plan reports the errors that would stay, and proves no workload right.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
-    named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     verified = [
         finding
         for finding in aws.verification.findings
@@ -212,7 +212,7 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
     """What follows from other findings becomes a finding itself where those are accepted."""
-    if not _failing_codes(checks) <= set(ignore):
+    if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
     promoted = [replace(check, findings=(*check.findings, *check.follows), follows=()) for check in checks]
     return promoted, [finding for check in checks for finding in check.follows]
@@ -242,9 +242,9 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
     return [*others[:place], joined, *others[place:]]
 
 
-def _failing_codes(checks: Sequence[Check]) -> set[Code]:
-    """Nothing fails because of a warning."""
-    return {finding.code for check in checks if check.status == FAIL for finding in check.findings}
+def _causes(checks: Sequence[Check]) -> set[Code]:
+    """Return the codes from which something else may follow; nothing fails because of a warning."""
+    return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
@@ -252,7 +252,7 @@ def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
 
     A failed check without a finding of its own follows from what another one found.
     """
-    codes = _failing_codes(checks)
+    codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
     return [
         replace(check, status=ACCEPTED)

@@ -69,16 +69,24 @@ class AwsResult:
     def is_change(self) -> bool:
         return self.state != ""
 
-    def only_settled(self, changed: Collection[str]) -> AwsResult:
-        """Leave out the verified workloads that a plan changes, of which nothing is proven before it is done.
+    def as_planned(self, left_out: Collection[str], now: datetime) -> AwsResult:
+        """Return the verification that a plan leads to: associations that it makes are as old as ``now``, without ID.
 
-        :arg changed: workloads that Kubernetes changes or refuses, as "namespace/service account".
+        :arg left_out: workloads, as "namespace/service account", of which nothing is known before the plan is done.
         """
-        left_out = {*changed, *(text_of(row.get("workload")) for row in (*self.changes, *self.failures))}
-        for row in self.changes:
-            shared = row.get("shared_with")
-            left_out |= {text_of(name) for name in shared} if isinstance(shared, Sequence) else set()
-        workloads = tuple(one for one in self.verification.workloads if str(one.key) not in left_out)
+        failed = {*left_out, *(text_of(row.get("workload")) for row in self.failures)}
+        made = {
+            text_of(row.get("workload"))
+            for row in self.changes
+            if row.get("resource") == "association" and row.get("action") in ("create", "replace")
+        }
+        workloads = tuple(
+            replace(one, association_id="", association_created=now, association_modified=None)
+            if str(one.key) in made
+            else one
+            for one in self.verification.workloads
+            if str(one.key) not in failed
+        )
         return replace(self, verification=replace(self.verification, workloads=workloads))
 
     @property

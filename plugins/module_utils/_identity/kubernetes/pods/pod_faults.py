@@ -45,7 +45,7 @@ SHOW_AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """The association that Pods are compared with. An unknown moment is None."""
+    """The association that Pods are compared with. An unknown moment is None; one that a plan makes has no ID yet."""
 
     association_id: str
     created: datetime | None
@@ -134,10 +134,12 @@ def admitted_before_association(pod: Pod, _state: KubeState, association: Associ
     created = association.created
     if is_served(pod) or created is None or pod.created is None or pod.created > created:
         return None
+    made = f"association {association.association_id} was made ({shown_time(created)})"
+    if not association.association_id:
+        made = "the association that this plan makes"
     return Fault(
         Code.POD_BEFORE_ASSOCIATION,
-        f"admitted before association {association.association_id} was made ({shown_time(created)}), so EKS "
-        f"Pod Identity was not injected{_instead(pod)}",
+        f"admitted before {made}, so EKS Pod Identity was not injected{_instead(pod)}",
         "",
         recreates=True,
     )
@@ -344,7 +346,7 @@ FLAWS: tuple[Predicate, ...] = (
 def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
     if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
-    sources = sources_of(pod) if association.association_id else ()
+    sources = sources_of(pod) if association.association_id or association.created else ()
     faults = [other_credentials(sources)]
     if any(source.kind in ("none", "irsa") for _name, source in sources):
         if fault := _first(ADMISSION, pod, state, association):

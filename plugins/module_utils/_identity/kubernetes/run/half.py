@@ -31,7 +31,7 @@ from ..accounts.account_plan import (
 from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
-from ..model.objects import Object, name_of
+from ..model.objects import Object, text_of
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
 from ..pods.restarts import Injection, RestartRun, Restarts, RestartSettings, plan_restarts, restart_stale
@@ -211,7 +211,8 @@ def run_half(
     applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
-        aws = aws.only_settled(_changed_workloads(applied.plan, failures, aws))
+        aws = aws.as_planned(_unforeseeable(applied.plan, failures, aws, preflight, settings), clock.now())
+        back = replace(back, accounts=_accounts_after(back.accounts, preflight, applied.plan))
     doubt = _find_doubt(aws)
     view = (
         _look(cluster, aws, preflight, back, settings, clock, on_step, ending)
@@ -238,12 +239,34 @@ def run_half(
     )
 
 
-def _changed_workloads(plan: AccountPlan, failures: Sequence[FailureRow], aws: AwsResult) -> set[str]:
-    """Return the workloads, as "namespace/service account", of which a plan changes the service account or the namespace."""
-    items = [*plan.manifests, *plan.waiting, *plan.unlisted, *plan.released]
-    changed = {*map(workload_of, items), *(failure["workload"] for failure in failures)}
-    namespaces = {str(name_of(item)) for item in items if item["kind"] == "Namespace"}
-    return changed | {str(one.key) for one in aws.verification.workloads if one.key.namespace in namespaces}
+def _unforeseeable(
+    plan: AccountPlan,
+    failures: Sequence[FailureRow],
+    aws: AwsResult,
+    preflight: Preflight,
+    settings: HalfSettings,
+) -> set[str]:
+    """Return the workloads, as "namespace/service account", of which a plan cannot say what a run finds: a service account
+    that is not there has no Pods, and stale Pods are restarted where that was asked for."""
+    planned = {*map(workload_of, (*plan.manifests, *plan.waiting))}
+    new = planned.difference(map(str, preflight.accounts)) | {*map(workload_of, plan.unlisted)}
+    restarted = {text_of(row.get("workload")) for row in aws.changes} if settings.restart else set()
+    return new | restarted | {failure["workload"] for failure in failures}
+
+
+def _accounts_after(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
+    """Return the service accounts with the labels and annotations that a plan applies to them."""
+    applied = {workload_of(item) for item in plan.manifests}
+    return {
+        key: replace(
+            account,
+            labels={**account.labels, **asked.labels},
+            annotations={**account.annotations, **asked.annotations},
+        )
+        if (asked := preflight.wanted.get(key)) is not None and str(key) in applied
+        else account
+        for key, account in accounts.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -498,6 +498,21 @@ def test_what_follows_from_an_accepted_finding_is_accepted_beside_a_warning() ->
     assert (found["failed"], found["verification"]["contents"]) == (False, "accepted")
 
 
+@pytest.mark.parametrize("status", ["fail", "unknown"])
+def test_what_follows_from_a_cause_is_no_finding(status: str) -> None:
+    """Of a young workload the cause is unknown, and so is what follows from it."""
+    follows = finding_of("PERMISSION_DENIED", "error")
+    verified = result(
+        check("attachment", status, "", "POLICY_NOT_ATTACHED"),
+        {**check("permissions", status), "follows": [follows]},
+        findings=[finding_of("POLICY_NOT_ATTACHED", "error")],
+    )
+    found = report_of(changed(verification=verified))
+    assert [row["code"] for row in found["findings"]] == ["POLICY_NOT_ATTACHED"]
+    accepted = report_of(changed(verification=verified), ignore=["POLICY_NOT_ATTACHED"])
+    assert [row["code"] for row in accepted["findings"]] == ["POLICY_NOT_ATTACHED", "PERMISSION_DENIED"]
+
+
 def test_a_failed_check_without_any_finding_still_fails() -> None:
     assert report(result(check("attachment", "fail")))["failed"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
     AccountPlan,
     Preflight,
@@ -212,40 +213,59 @@ def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> Non
     assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
 
 
+ROLE_CHANGE = {"action": "update", "resource": "role", "workload": "shop/api"}
+NEW_ASSOCIATION = {"action": "create", "resource": "association", "workload": "shop/api"}
+RESTART = {"restart": RestartSettings(300, 15)}
+
+
 @pytest.mark.parametrize(
-    ("changes", "plan", "judged"),
+    ("changes", "plan", "settings", "judged", "found"),
     [
-        pytest.param([{"action": "create", "workload": "shop/web"}], AccountPlan(), ["api"], id="in AWS"),
+        pytest.param([ROLE_CHANGE], AccountPlan(), {}, ["api", "web"], "association a-1 was", id="a role"),
         pytest.param(
-            [{"action": "update", "workload": "batch/late", "shared_with": ["shop/api"]}],
-            AccountPlan(),
-            ["web"],
-            id="shared with another workload",
+            [NEW_ASSOCIATION], AccountPlan(), {}, ["api", "web"], "the association that this", id="a new one"
         ),
-        pytest.param([], AccountPlan([manifest("api")]), ["web"], id="in Kubernetes"),
         pytest.param(
-            [],
-            AccountPlan([{"kind": "Namespace", "metadata": {"name": "shop"}}]),
-            [],
-            id="the namespace of both",
+            [NEW_ASSOCIATION], AccountPlan(), RESTART, ["web"], "", id="a new one, and Pods are restarted"
+        ),
+        pytest.param(
+            [], AccountPlan([manifest("api")]), {}, ["api", "web"], "association a-1 was", id="labels"
+        ),
+        pytest.param(
+            [ROLE_CHANGE],
+            AccountPlan([manifest("new")]),
+            {},
+            ["api", "web"],
+            "association a-1 was",
+            id="a service account that is not there",
         ),
     ],
 )
-def test_check_mode_looks_at_the_pods_of_workloads_that_a_plan_leaves_alone(
-    changes: list[dict[str, Any]], plan: AccountPlan, judged: list[str]
+def test_check_mode_finds_the_pods_that_a_run_would_find(
+    changes: list[dict[str, Any]],
+    plan: AccountPlan,
+    settings: dict[str, Any],
+    judged: list[str],
+    found: str,
 ) -> None:
-    """Of the others nothing is proven before it is done; a run would find the same Pods."""
-    rows = [build.row(), build.row("web")]
+    rows = [
+        build.row(),
+        build.row("web"),
+        *([build.row("new")] if plan == AccountPlan([manifest("new")]) else []),
+    ]
+    web = WorkloadKey(build.CLUSTER, "shop", "web")
+    there = {build.KEY: ServiceAccount(build.KEY), web: ServiceAccount(web)}
     cluster = FakeCluster({**AGENTS, "Pod shop": build.read([STALE])})
     half = run(
         cluster,
-        replace(THERE, plan=plan),
+        replace(THERE, plan=plan, accounts=there),
         result=after_a_change(changes=changes, verification=build.result(*rows)),
         check_mode=True,
+        **settings,
     )
     assert [key.service_account for key in half.outcome.checks] == judged
-    codes = {one.code for one in half.outcome.findings}
-    assert ("POD_BEFORE_ASSOCIATION" in codes) == ("api" in judged)
+    stale = [one.message for one in half.outcome.findings if one.code == "POD_BEFORE_ASSOCIATION"]
+    assert [found in message for message in stale] == ([True] if found else [])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +273,7 @@ def test_check_mode_looks_at_the_pods_of_workloads_that_a_plan_leaves_alone(
     [
         pytest.param(build.read([build.agent()]), [], True, [], id="an agent"),
         pytest.param(build.read([]), ["list DaemonSet kube-system"], True, ["AGENT_MISSING"], id="no agent"),
-        pytest.param(build.refused("pods"), [], False, ["KUBERNETES_NOT_READABLE"], id="agents unread"),
+        pytest.param(build.refused("pods"), [], True, ["KUBERNETES_NOT_READABLE"], id="agents unread"),
     ],
 )
 def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
@@ -264,7 +284,7 @@ def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
     cluster = FakeCluster({"Pod kube-system": agents})
     changes = [{"action": "create", "workload": "shop/api"}]
     half = run(cluster, result=after_a_change(changes=changes, verification=verification), check_mode=True)
-    assert cluster.log == ["list Pod kube-system", *more]
+    assert cluster.log == ["list Pod shop", "list Pod kube-system", *more]
     assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (judged, found)
 
 
