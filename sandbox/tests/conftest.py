@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
 def ours_alive(tmp_path: Path) -> Callable[[], list[str]]:
     """Command lines of the live processes that name or work in a folder of this test."""
 
-    def read() -> list[str]:
+    def look() -> list[str]:
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -108,6 +109,13 @@ def ours_alive(tmp_path: Path) -> Callable[[], list[str]]:
             ours = str(tmp_path) in command or place.startswith(str(tmp_path))
             if ours and start_mark(int(folder.name)) and int(folder.name) != os.getpid():
                 found.append(command)
+        return found
+
+    def read() -> list[str]:
+        end = time.monotonic() + 10
+        # A process that ends has no command line any more, and is gone soon.
+        while "" in (found := look()) and time.monotonic() < end:
+            time.sleep(0.05)
         return found
 
     return read
