@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input
     parse_arguments,
 )
 
-# What a cluster's input takes from the options of the module.
+# Options of the module that hold for each cluster.
 COMMON = ("state", "tags", "resource_tags", "owner")
 
 

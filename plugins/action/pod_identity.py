@@ -89,7 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        # Ansible signals again whoever does not end at once: the report is left before that counts.
+        # Ansible repeats its signal after a moment; the report is written before the second one counts.
         with parent_stderr() as tell, interruptible():
             try:
                 with failing_into(failure):
@@ -125,7 +125,7 @@ class _Run:
     def perform(self, tell: Callable[[str], None]) -> None:
         """Go through all steps.
 
-        :arg tell: shows a line to whoever interrupts the run.
+        :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
         :raises SystemExit: where a signal ends the run.
         """
         caller, variables, result, steps = self._caller, self._variables, self._result, self._steps
@@ -133,7 +133,7 @@ class _Run:
         values = read_role_variables(caller, variables, entry_point)
         steps.title = str(values["cluster_name"])
         screen = shown(steps.line) if is_watched(caller) else contextlib.nullcontext()
-        # What creates the Jobs of a proof must not outlive their removal.
+        # A process that creates the Jobs of a proof must end before they are removed.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task_environment(caller), group, screen:
             steps.begin("reading the service accounts")
@@ -166,7 +166,7 @@ class _Run:
 
     @property
     def interruption(self) -> str:
-        """What a run that a signal ended has done, and what it has not."""
+        """The message of a run that a signal ended: changes made, and changes left out."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")

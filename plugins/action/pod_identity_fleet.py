@@ -144,7 +144,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        # Ansible signals again whoever does not end at once: the report is left before that counts.
+        # Ansible repeats its signal after a moment; the report is written before the second one counts.
         with interruptible():
             try:
                 with failing_into(failure):

@@ -92,7 +92,7 @@ def keep_json(name: str, content: Any) -> dict[str, str]:
 
 
 def read_json(kept: dict[str, str]) -> Any:
-    """What ``keep_json`` wrote; InputError when it is no longer that."""
+    """Return the content that ``keep_json`` wrote. Raises InputError when the file has changed."""
     try:
         text = Path(kept["path"]).read_text(encoding="utf-8")
     except OSError as error:

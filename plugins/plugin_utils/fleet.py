@@ -79,7 +79,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
-# What leads to a host's account.
+# The variables that determine the account of a host.
 PLACE = ("account_id", *CREDENTIALS)
 NOT_BEGUN = "The AWS part of its account did not begin: {reason}"
 BROKE_OFF = (
@@ -150,7 +150,7 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # What they vouch for holds once all hosts of the play are done, so not for those of other batches.
+        # force vouches for hosts that are done, which excludes those of later batches.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -174,7 +174,7 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """What its variables say, as far as they can be read: they may be why it stopped."""
+    """Return a stopped host with its readable variables; the others may be the reason of its stop."""
     options: dict[str, object] = {}
     unreadable = set()
     for option in ("cluster_name", "region", *PLACE):
@@ -185,7 +185,7 @@ def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
             continue
         if value is None or value == "":
             continue
-        # What is undefined is left as it was written, or is no text.
+        # Undefined templates stay as written, or are not text.
         if isinstance(value, (str, int)) and "{{" not in str(value):
             options[option] = value
         else:
@@ -261,7 +261,7 @@ def _asked(row: Mapping[str, Any]) -> ClusterInput:
 
 
 def _failed_row(result: Result) -> Result:
-    """What each host of a run says that failed as a whole, before it looked at a cluster."""
+    """Return the result of each host of a run that failed before it read a cluster."""
     passed_on: Result = {
         name: result[name] for name in ("error_code", "remedy", "exception") if name in result
     }

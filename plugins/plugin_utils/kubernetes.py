@@ -405,7 +405,7 @@ class _Writer:
                 result = within(LONGEST_CALL, perform)
         except TimeoutError as error:
             return self._stop(error)
-        except Exception as error:  # noqa: BLE001 - as the runner of kubernetes.core: the other objects go on
+        except (ApiException, *FAULTS) as error:
             return _Outcome(error=_error_of(error))
         return _Outcome(
             bool(result.get("changed")), diff=shown_diff(mapping_of(result.get("diff")), manifest)

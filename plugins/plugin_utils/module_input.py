@@ -79,7 +79,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
-            # What is copied for the module ends with it; the task may be tried again.
+            # The copy ends with the module; a retry of the task makes a new one.
             self._task.args = arguments
         # A module that ended in order has a printable result, which may be long.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

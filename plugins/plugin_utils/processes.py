@@ -54,8 +54,10 @@ Item = TypeVar("Item")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What a call returns or raises, or TimeoutError. A call that is given up ends with the process, which is the
-    task's own."""
+    """Return the result of a call, or raise its error or TimeoutError.
+
+    A call that is given up ends with the process, which is the task's own.
+    """
     try:
         return call_within(seconds, call)
     except OutOfTime as error:

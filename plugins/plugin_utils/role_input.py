@@ -53,7 +53,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     why_not_writable,
 )
 
-# What begins so is a file, or a whole mapping as JSON or YAML.
+# Prefixes of a file, and of a mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _SETS_NOTHING = (

@@ -58,7 +58,7 @@ except ImportError:  # ansible-core before 2.21
 
 
 def set_fact(caller: ActionBase, result: dict[str, Any], name: str, value: Any) -> None:
-    """As set_fact does it, where Ansible lets others do it too; before that, as modules do it."""
+    """Set a fact of the host, by the interface of set_fact where ansible-core has one (2.21), else by the result of the task."""
     if VariableLayer is None:
         result["ansible_facts"] = {**result.get("ansible_facts", {}), name: value}
         return
@@ -74,7 +74,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read_version(root: Path = ROOT) -> str:
-    """As Ansible Galaxy installed it, else as a checkout says; "" when neither is there."""
+    """Return the version of this collection, from MANIFEST.json or galaxy.yml; "" without either."""
     try:
         manifest = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
         return str(manifest["collection_info"]["version"])

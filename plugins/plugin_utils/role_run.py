@@ -255,7 +255,7 @@ def run_kubernetes(
 ) -> HalfRun:
     """Apply the service accounts, and verify them and the Pods.
 
-    :arg tell: shows a line to whoever interrupts the run.
+    :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
     connection = connect(caller, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
@@ -271,7 +271,7 @@ def run_kubernetes(
 
 
 def has_proof(values: Mapping[str, Any]) -> bool:
-    """Whether Jobs are to run in the cluster."""
+    """Return whether the runtime proof creates Jobs in the cluster."""
     return bool(values.get("runtime_proof"))
 
 

@@ -30,7 +30,7 @@ _PAGED = ("awx_display", "tower_display")
 
 
 def is_for_people() -> bool:
-    """Whether the output of this run is text to be read, not data."""
+    """Return whether the output of this run is text rather than data."""
     return is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
 
 
@@ -211,5 +211,5 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
 
 
 def is_watched(caller: ActionBase) -> bool:
-    """Whether someone may read the screen while a task runs."""
+    """Return whether the screen may be read while a task runs."""
     return not caller._task.no_log and not caller._task.async_val and is_for_people()

@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes im
 
 
 def runs_here(action: ActionBase) -> bool:
-    """Whether the action's modules run on this machine as this user."""
+    """Return whether modules of the action run on this machine as this user."""
     return action._connection.transport == "local" and not action._play_context.become
 
 

@@ -347,7 +347,7 @@ def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsEr
 
 
 def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> AwsError:
-    """What AWS has just given has expired by the clock of this machine."""
+    """Return the error for new credentials that are expired by the clock of this machine."""
     text = f"The credentials expire at {expires}, and by this machine's clock it is {now}."
     return AwsError(
         _ASSUME_ROLE,

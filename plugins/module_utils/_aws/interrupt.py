@@ -61,7 +61,7 @@ def pause(seconds: float) -> None:
 
 @contextmanager
 def interrupting(stop: Event) -> Iterator[None]:
-    """What interrupts the block ends the work."""
+    """End the work when an interruption leaves the block."""
     try:
         yield
     except BaseException as error:
@@ -83,8 +83,7 @@ def finishing() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Stop:
-    """What ends the work of a run before its time. ``reason`` is a signal's name or ``DEADLINE``; empty as long as
-    nothing does."""
+    """The early end of a run. ``reason`` is the name of a signal or ``DEADLINE``; empty while the run goes on."""
 
     reason: str = ""
     event: Event = field(default_factory=Event)

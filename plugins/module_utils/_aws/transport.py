@@ -70,7 +70,7 @@ IDLE_SECONDS = 5.0
 
 
 class OutOfTime(Exception):
-    """The work did not end in time. It goes on, and its result is not wanted any more."""
+    """The work exceeded its time. It continues in its thread, and its result is dropped."""
 
 
 class _Task(Generic[_Result]):
@@ -90,7 +90,7 @@ class _Task(Generic[_Result]):
             self._error = error
 
     def result(self, seconds: float) -> _Result:
-        """What the work returns or raises; OutOfTime when it takes longer."""
+        """Return the result of the work, or raise its error; raise OutOfTime after the given time."""
         if not self.ended.acquire(timeout=seconds):
             raise OutOfTime
         if self._error is not None:
@@ -109,13 +109,13 @@ class Bounded:
         self._idle: list[SimpleQueue[_Task[Any]]] = []
 
     def within(self, seconds: float, work: Callable[[], _Result]) -> _Result:
-        """What the work returns or raises; OutOfTime when it takes longer."""
+        """Return the result of the work, or raise its error; raise OutOfTime after the given time."""
         task = _Task(work)
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
             inbox = SimpleQueue()
-            # What hangs must not keep the program from ending.
+            # A thread that hangs must not keep the process alive.
             threading.Thread(target=self._serve, args=(inbox,), daemon=True).start()
         inbox.put(task)
         return task.result(seconds)
@@ -132,7 +132,7 @@ class Bounded:
                 # Work is on its way.
                 continue
             task.run()
-            # Idle first: whoever waits for this may have more work at once.
+            # Marked idle first: the caller may have more work at once.
             with self._lock:
                 self._idle.append(inbox)
             task.ended.release()
@@ -165,7 +165,7 @@ GROWTH = 0.5
 GROWTH_PART = 0.02
 # How many times a rate below the good one grows in a second.
 RECOVERY = 2.0
-# What may be sent at once: this many seconds' worth.
+# The size of a burst, in seconds of the current rate.
 BURST = 0.1
 # Seconds between two looks of a thread in the queue whether its work is to end.
 LOOK = 0.5

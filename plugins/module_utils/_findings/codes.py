@@ -212,7 +212,7 @@ REPAIRED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FailureText:
-    """What a code means in ``failures``: something was not done, for this cause."""
+    """The description of a code in ``failures``: the cause of a change that was not made."""
 
     cause: str
     remedy: str

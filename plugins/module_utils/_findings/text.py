@@ -83,7 +83,7 @@ def option(name: str) -> str:
 
 
 def with_option_names(value: object, prefix: str) -> object:
-    """The same of every text within mappings and lists. ``prefix`` is what the caller's options begin with."""
+    """Replace option references in every string of a nested value. ``prefix`` is the prefix of the caller's options."""
     if isinstance(value, str):
         return _REFERENCE.sub(rf"{prefix}\1", value) if "⟨" in value else value
     if isinstance(value, Mapping):

@@ -128,7 +128,7 @@ def _joined(sizes: Iterable[_Size]) -> _Size:
 
 
 def find_excess_of_values(value: object, limits: Limits = LIMITS) -> Excess[object] | None:
-    """The same of plain values, as Ansible hands them over or a reader of JSON makes them."""
+    """Find the excess of plain values from Ansible or JSON."""
     return find_excess(value, _parts_of_value, _length_of_value, limits)
 
 

@@ -91,7 +91,7 @@ def _reader(hint: Any) -> Callable[[Any], Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """Where parsed input is. ``sha256`` is the digest of the file's content, in hexadecimal."""
+    """A file of parsed input. ``sha256`` is the digest of its content, in hexadecimal."""
 
     path: str
     sha256: str

@@ -21,7 +21,7 @@ from ..._findings.text import visible, visible_sentence, with_option_names
 
 
 class ErrorKind(Enum):
-    """What an error means for a run. Two errors of one kind are treated alike."""
+    """The kind of an AWS error, which decides how a run treats it."""
 
     BUSY = "another process modifies the resource"
     CONNECTION = "the request or its answer was lost"

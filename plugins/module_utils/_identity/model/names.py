@@ -49,7 +49,7 @@ def parse_policy_arn(arn: str) -> IamArn | None:
 
 
 def is_aws_managed(policy_arn: str) -> bool:
-    """Whether AWS keeps the policy, for all accounts."""
+    """Return whether it is a managed policy of AWS."""
     return ":iam::aws:policy/" in policy_arn
 
 

@@ -33,7 +33,7 @@ def workload_text(key: WorkloadKey | None) -> str:
 
 
 def describe_key(key: WorkloadKey) -> str:
-    """What it is, in a sentence."""
+    """Describe a workload key in a sentence."""
     if key.namespace == NO_ASSOCIATION:
         return f"role {key.service_account} (no association names it)"
     if key.namespace == NO_ROLE:

@@ -270,7 +270,7 @@ _ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.
 
 
 def everyone_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """One for each statement that is for every principal of every account, whoever wrote it."""
+    """Find statements open to every principal of every account."""
     for lint in prepare_trust(role.trust).lints:
         if lint.code == Code.TRUST_OPEN_TO_EVERYONE:
             yield Finding(

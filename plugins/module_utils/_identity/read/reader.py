@@ -36,7 +36,7 @@ def _unless_missing(read: Callable[[], _Found]) -> _Found | None:
 
 
 def unless_missing_twice(read: Callable[[], _Found]) -> _Found | None:
-    """The same of what another answer has just shown: asked once more before it is believed to be gone."""
+    """Return None only if a second read also reports the resource as missing."""
     answer = _unless_missing(read)
     return _unless_missing(read) if answer is None else answer
 

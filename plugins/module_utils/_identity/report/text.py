@@ -76,7 +76,7 @@ class ChangeText:
 
     @property
     def removes(self) -> bool:
-        """Whether something is gone afterwards, for good or to be made anew."""
+        """Return whether the change deletes or detaches something, for good or before it is created anew."""
         return self.action in _REMOVALS
 
 
@@ -94,7 +94,7 @@ def describe_change(change: Object) -> ChangeText:
 
 
 def describe_kubernetes_change(line: str) -> ChangeText:
-    """The same of a line like "apply ServiceAccount default/app"."""
+    """Describe a change of Kubernetes from a line like "apply ServiceAccount default/app"."""
     action, _space, rest = line.partition(" ")
     return ChangeText(action, rest.partition(" ")[0], visible(line))
 

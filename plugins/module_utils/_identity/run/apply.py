@@ -103,7 +103,7 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
 
 
 def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> bool:
-    """Whether the change was lost, and made again."""
+    """Return whether the change was lost and repeated."""
     documents = _documents(change)
     if documents is None:
         return False

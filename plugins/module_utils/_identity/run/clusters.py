@@ -172,7 +172,10 @@ def _desired(members: Iterable[Member], options: Options) -> Desired:
 
 
 def part_of(desired: Desired, cluster: str) -> Desired:
-    """What is desired of one cluster, by what keys of workloads call it."""
+    """Return the desired state of one cluster.
+
+    :arg key: the name of the cluster in workload keys.
+    """
     return replace(
         desired,
         workloads=tuple(workload for workload in desired.workloads if workload.key.cluster == cluster),
@@ -243,7 +246,7 @@ def verified_rows(
     observed: Observed,
     further: Mapping[str, Sequence[Finding]],
 ) -> list[Row]:
-    """The same of a verification alone, by what M(eks_pod_identity_info) returns."""
+    """Return a row for each cluster of a verification, with the result of M(eks_pod_identity_info)."""
     rows: list[Row] = []
     for member in members:
         if member.key in fleet.left_out:
@@ -285,12 +288,12 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
 
 
 def kept_for_stopped(run: Run) -> list[str]:
-    """What stays because a cluster may use it of whose workloads nothing is known."""
+    """Return the names of resources that stay because a stopped cluster may use them."""
     return list(dict.fromkeys(failure.target.display for failure in _kept_for_nobody(run)))
 
 
 def _kept_for_nobody(run: Run) -> list[Failure]:
-    """Nobody whom the run knows waits for it."""
+    """Return the failures of resources that no workload of the run waits for."""
     return [
         failure for failure in run.failures if failure.error_code == Code.SKIPPED and not failure.workloads
     ]
@@ -307,7 +310,7 @@ def summary_of(rows: Sequence[Row], members: Sequence[Member], changes: int) -> 
 
 
 def fleet_message(rows: Sequence[Row]) -> str:
-    """What failed, cluster by cluster; "" when nothing did."""
+    """Return the failures by cluster; "" without any."""
     failed = [row for row in rows if row["failed"]]
     if not failed:
         return ""

@@ -77,7 +77,7 @@ from .consistency import (
 )
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
 
-# What a module tells by itself.
+# Errors that a module reports itself.
 PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 
@@ -416,7 +416,7 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     return _take_kept(engine, purged, cluster, scope)
 
 
-# What a converge leaves to users outside the run.
+# Codes of findings about what stays for users outside the run.
 _KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
 
 
@@ -486,7 +486,7 @@ def _purge_waits(unlisted: Desired) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a run is to do. ``purge`` is what it may remove that is not listed, and ``deadline`` is in seconds."""
+    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds."""
 
     state: State
     check_mode: bool = False
@@ -537,8 +537,11 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 
 
 def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
-    """What only a verification reads. Where this run ``made`` something, a replica may not know a role yet that another
-    one has shown; then it is read again for a while."""
+    """Read the parts that only a verification needs.
+
+    :arg made: whether this run changed something. A replica may not know a new role yet that another one has shown, so the
+        parts are read again for a while.
+    """
     wait = engine.wait_policy
     deadline, pause = wait.now() + wait.timeout, wait.first_pause
     while True:

@@ -208,7 +208,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
 
 
 def has_foreign_role(workload: Workload, account: Account) -> bool:
-    """Whether its role is one of another account, which no association can have."""
+    """Return whether the role belongs to another account, which an association does not accept."""
     parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
     return parts is not None and parts.account_id != account.account_id
 

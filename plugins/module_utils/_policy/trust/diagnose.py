@@ -135,7 +135,7 @@ def _is_some(value: str, arn: bool) -> bool:
 
 
 def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
-    """No statement names the caller, so the role is unusable: for each, whom it names instead."""
+    """Find the principals that statements name in place of the caller."""
     if not allows:
         return [
             Finding(
@@ -229,7 +229,7 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 
 def lint(rules: Sequence[Rule]) -> list[Finding]:
-    """Findings that hold whoever calls."""
+    """Find flaws that do not depend on the caller."""
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:

@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.action import pod_identit
 
 
 class Timeout(BaseException):
-    """As ansible-core ends a task whose time is over."""
+    """End a task as ansible-core does after its timeout."""
 
 
 @pytest.fixture

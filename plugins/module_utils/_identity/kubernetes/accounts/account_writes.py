@@ -81,7 +81,7 @@ class Applied:
 
 
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """What ``carry_out`` is about to do, for who waits for it; "" where that is nothing."""
+    """Describe the next writes of ``carry_out`` for the progress line; "" without any."""
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
@@ -145,7 +145,7 @@ def carry_out(
 
 
 def _is_doubtful(reason: ApiError) -> bool:
-    """Whether the object may have been written all the same: nothing answered, or not what was to answer."""
+    """Return whether the object may have been written in spite of the error: no answer, or one of something else."""
     return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 

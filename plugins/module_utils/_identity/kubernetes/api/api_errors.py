@@ -312,7 +312,7 @@ def find_unchecked(server: ApiServer, cluster: str, region: str) -> list[str]:
 
 
 def remedy_of(error: ApiError) -> str:
-    """What to do about an answer of the API, or that there is none."""
+    """Return the remedy for an error of the API, or for a missing answer."""
     return _remedy_of_status(error.status) if error.status else _trouble_of(error).remedy
 
 

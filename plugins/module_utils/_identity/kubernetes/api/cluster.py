@@ -142,7 +142,7 @@ class PatientCluster:
         return self.cluster.read_server()
 
     def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
-        """Who probes asks again anyway."""
+        """Return without a retry: the probe repeats its requests."""
         return self.cluster.try_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> Written:
@@ -183,7 +183,7 @@ class PatientCluster:
 
 
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
-    """What to write again: what was refused for now, and what missed its namespace because that was."""
+    """Return the manifests to write again: temporarily refused ones, and those in a namespace that was refused."""
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
         name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"

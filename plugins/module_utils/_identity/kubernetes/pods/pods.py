@@ -248,7 +248,7 @@ _RESTARTABLE = ("Deployment", "DaemonSet", "StatefulSet")
 
 
 def can_restart(owner: Owner) -> bool:
-    """Whether `kubectl rollout restart` knows the owner."""
+    """Return whether `kubectl rollout restart` supports the kind of the owner."""
     return owner.kind in _RESTARTABLE and owner.api_version.partition("/")[0] == "apps"
 
 
@@ -440,7 +440,7 @@ class KubeState:
         return self.auto_mode or any(map(self.is_auto, self.nodes))
 
     def has_agent(self, node: str) -> bool:
-        """Whether a ready agent serves the Pods of a node; Auto Mode has it in the node itself."""
+        """Return whether a ready agent serves the Pods of a node; in Auto Mode the node includes it."""
         return bool(self.agents and self.agents.get(node)) or self.is_auto(node)
 
     def is_auto(self, node: str) -> bool:
@@ -473,7 +473,7 @@ class KubeState:
         return self.rollouts.get(replace(owner, api_version=APPS))
 
     def may_exist(self, owner: Owner) -> bool:
-        """Whether an owner was read, or could not be."""
+        """Return whether an owner was read, or its read failed."""
         return self.rollout_of(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
     def _may_own(self, owner: Owner, pod: Pod) -> bool:

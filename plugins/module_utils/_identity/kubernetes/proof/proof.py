@@ -474,7 +474,7 @@ def run_proof(
 
 
 def _refusals(written: Written, number: int) -> dict[int, ApiError]:
-    """Where the work ended before its result, everything counts as refused."""
+    """Count every object as refused where the work ended before its result."""
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
 
@@ -535,5 +535,5 @@ def _wait_for_answers(
 
 
 def _is_final(error: ApiError | None) -> bool:
-    """Whether asking again is no use."""
+    """Return whether a retry cannot help."""
     return error is not None and error.status in (401, 403)

@@ -61,7 +61,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Timeout(BaseException):
-    """As ansible-core ends a task whose time is over."""
+    """End a task as ansible-core does after its timeout."""
 
 
 def interrupted(
