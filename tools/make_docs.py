@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of codes into the pages of docs/, from the table that the collection uses.
+"""Write the tables of codes into the pages of docs/, from docs/codes.yml and the severities that the collection uses.
 
 A page has a table between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``.
 
@@ -15,34 +15,37 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import (
-    Code,
-    Description,
-    FailureText,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
-    CLUSTER,
-    INJECTION,
-    PROOF,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.run_codes import RUNS
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
-    PERMISSIONS,
-    TRUST_NOTES,
-    TRUST_REASONS,
-    VERIFICATION,
-)
+import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+SOURCE = DOCS / "codes.yml"
 INDEX = "all"
 _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class Description:
+    """The texts of a code; ``evidence`` is how a fault is seen. ``failure`` marks a finding that also stops a change."""
+
+    title: str
+    cause: str
+    remedy: str
+    evidence: str = ""
+    failure: bool = False
+
+
+GROUPS: Mapping[str, Mapping[Code, Description]] = {
+    name: {Code(code): Description(**texts) for code, texts in group.items()}
+    for name, group in yaml.safe_load(SOURCE.read_text(encoding="utf-8")).items()
+}
+DESCRIPTIONS = {code: description for group in GROUPS.values() for code, description in group.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     head: str
-    cell: Callable[[Description], str]
+    cell: Callable[[Code], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,39 +57,35 @@ class Table:
     columns: Sequence[Column]
 
     def lines(self) -> list[str]:
-        rows = ([f"`{code}`", *(column.cell(TABLE[code]) for column in self.columns)] for code in self.codes)
+        rows = ([f"`{code}`", *(column.cell(code) for column in self.columns)] for code in self.codes)
         return draw(["code", *(column.head for column in self.columns)], rows)
 
 
-def failure_text(description: Description) -> FailureText:
-    if description.failure is None:
-        raise ValueError(f"{description.title}: not an error code of failures")
-    return description.failure
-
-
-SEVERITY = Column("severity", lambda description: ", ".join(description.severities))
-CAUSE = Column("cause", lambda description: description.cause)
-ANSWER = Column("the answer", lambda description: description.cause)
-EVIDENCE = Column("how it is found out", lambda description: description.evidence)
-REMEDY = Column("remedy", lambda description: description.remedy)
-FAILURE_CAUSE = Column("cause", lambda description: failure_text(description).cause)
-FAILURE_REMEDY = Column("remedy", lambda description: failure_text(description).remedy)
+SEVERITY = Column("severity", lambda code: ", ".join(code.severities))
+CAUSE = Column("cause", lambda code: DESCRIPTIONS[code].cause)
+ANSWER = Column("the answer", CAUSE.cell)
+EVIDENCE = Column("how it is found out", lambda code: DESCRIPTIONS[code].evidence)
+REMEDY = Column("remedy", lambda code: DESCRIPTIONS[code].remedy)
 ORDINARY = (SEVERITY, CAUSE, REMEDY)
+STOPPING = (code for code, description in DESCRIPTIONS.items() if description.failure)
+
+
+def _table(group: str, page: str, columns: Sequence[Column] = ORDINARY, *further: Code) -> Table:
+    return Table(page, (*further, *GROUPS[group]), columns)
+
 
 TABLES: Mapping[str, Table] = {
-    "verification": Table("verification.md", (*VERIFICATION, Code.TRUST_OPEN_TO_EVERYONE), ORDINARY),
-    "run": Table("verification.md", tuple(RUNS), ORDINARY),
-    "failures": Table(
-        "errors.md",
-        sorted(code for code, description in TABLE.items() if description.failure is not None),
-        (FAILURE_CAUSE, FAILURE_REMEDY),
+    "verification": Table(
+        "verification.md", (*GROUPS["verification"], Code.TRUST_OPEN_TO_EVERYONE), ORDINARY
     ),
-    "kubernetes": Table("kubernetes-findings.md", tuple(CLUSTER), (SEVERITY, CAUSE, EVIDENCE, REMEDY)),
-    "injection": Table("kubernetes-findings.md", tuple(INJECTION), (SEVERITY, CAUSE, REMEDY)),
-    "proof": Table("kubernetes-findings.md", tuple(PROOF), (SEVERITY, ANSWER, REMEDY)),
-    "trust-reasons": Table("trust-findings.md", tuple(TRUST_REASONS), ORDINARY),
-    "trust-notes": Table("trust-findings.md", (Code.TRUST_CONDITIONAL, *TRUST_NOTES), ORDINARY),
-    "permissions": Table("trust-findings.md", tuple(PERMISSIONS), ORDINARY),
+    "run": _table("run", "verification.md"),
+    "failures": Table("errors.md", sorted((*GROUPS["failures"], *STOPPING)), (CAUSE, REMEDY)),
+    "kubernetes": _table("kubernetes", "kubernetes-findings.md", (SEVERITY, CAUSE, EVIDENCE, REMEDY)),
+    "injection": _table("injection", "kubernetes-findings.md"),
+    "proof": _table("proof", "kubernetes-findings.md", (SEVERITY, ANSWER, REMEDY)),
+    "trust-reasons": _table("trust-reasons", "trust-findings.md"),
+    "trust-notes": _table("trust-notes", "trust-findings.md", ORDINARY, Code.TRUST_CONDITIONAL),
+    "permissions": _table("permissions", "trust-findings.md"),
 }
 
 
@@ -97,10 +96,10 @@ def draw(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 def index_lines() -> list[str]:
     """Every code, with the pages that describe it."""
     rows = []
-    for code in sorted(TABLE):
+    for code in sorted(DESCRIPTIONS):
         described_in = dict.fromkeys(table.page for table in TABLES.values() if code in table.codes)
         links = ", ".join(f"[{page}]({page})" for page in described_in)
-        rows.append([f"`{code}`", ", ".join(TABLE[code].severities), TABLE[code].title, links])
+        rows.append([f"`{code}`", SEVERITY.cell(code), DESCRIPTIONS[code].title, links])
     return draw(("code", "severity", "meaning", "more"), rows)
 
 

@@ -7,19 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.kubernetes_codes import (
-    CLUSTER,
-    INJECTION,
-    PROOF,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import split_commands
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.verification_codes import (
-    VERIFICATION,
-)
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import (
     another_default_version,
     change_policy,
@@ -54,8 +47,13 @@ OF_THE_RUN = (
 
 
 def test_every_code_of_a_verification_has_a_scenario() -> None:
-    codes = {code.value for code in (*VERIFICATION, *CLUSTER, *INJECTION, *PROOF, *OF_THE_RUN)}
-    assert {scenario.code for scenario in SCENARIOS if scenario.code} == codes
+    groups = yaml.safe_load(
+        (Path(__file__).resolve().parents[2] / "docs/codes.yml").read_text(encoding="utf-8")
+    )
+    of_workloads = (
+        code for name in ("verification", "kubernetes", "injection", "proof") for code in groups[name]
+    )
+    assert {scenario.code for scenario in SCENARIOS if scenario.code} == {*of_workloads, *OF_THE_RUN}
 
 
 def test_more_than_one_finding_has_a_reason() -> None:
@@ -69,7 +67,7 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     scenario.arrange(world)
     findings = world.verification()["findings"]
     assert findings == list({str(finding): finding for finding in findings}.values())
-    assert all(finding["severity"] in TABLE[Code(finding["code"])].severities for finding in findings)
+    assert all(finding["severity"] in Code(finding["code"]).severities for finding in findings)
     report = world.report()
     assert sorted(one["code"] for one in report["findings"]) == scenario.codes, report["lines"]
     severities = {one["severity"] for one in report["findings"]}

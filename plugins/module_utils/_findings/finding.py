@@ -4,16 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Findings about a workload, a policy or a whole cluster, and the table of all codes. Pure."""
+"""Findings about a workload, a policy or a whole cluster. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .codes import Code, Descriptions, Severity
-from .kubernetes_codes import CLUSTER, INJECTION, PROOF
-from .run_codes import FAILURES, RUNS
-from .verification_codes import PERMISSIONS, TRUST_NOTES, TRUST_REASONS, VERIFICATION
+from .codes import Code, Severity
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,19 +32,6 @@ class WorkloadKey:
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.service_account}"
-
-
-TABLE: Descriptions = {
-    **VERIFICATION,
-    **RUNS,
-    **FAILURES,
-    **CLUSTER,
-    **INJECTION,
-    **PROOF,
-    **TRUST_REASONS,
-    **TRUST_NOTES,
-    **PERMISSIONS,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +57,4 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        return self.raised_as or TABLE[self.code].severity
+        return self.raised_as or self.code.severity

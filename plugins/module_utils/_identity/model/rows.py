@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict, cast
 
 from ..._findings.codes import Code, Severity
-from ..._findings.finding import TABLE, Finding, WorkloadKey
+from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
 from .checks import Check, Status
 from .observed import Document, ObservedAssociation
@@ -255,7 +255,7 @@ def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
         str(row.get("message") or ""),
         str(row.get("remedy") or ""),
         _named_workload(str(row.get("workload") or ""), cluster),
-        raised_as=None if severity == TABLE[code].severity else severity,
+        raised_as=None if severity == code.severity else severity,
     )
 
 

@@ -240,7 +240,7 @@ def _pods_check(
 def _status(fault: Fault) -> Status:
     if fault.code == Code.POD_CREDENTIALS_UNKNOWN:
         return UNKNOWN
-    return FAIL if fault.severity == "error" else WARNING
+    return FAIL if fault.code.severity == "error" else WARNING
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:

@@ -17,8 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ...._findings.codes import Code, Severity
-from ...._findings.finding import TABLE
+from ...._findings.codes import Code
 from ...model.errors import listed
 from ..model.objects import shown_time
 from .environment import (
@@ -69,10 +68,6 @@ class Fault:
     check: str = "pods"
     recreates: bool = False
     template: str = ""
-
-    @property
-    def severity(self) -> Severity:
-        return TABLE[self.code].severity
 
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:

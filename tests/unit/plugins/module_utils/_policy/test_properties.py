@@ -11,7 +11,6 @@ import json
 from random import Random
 from urllib.parse import quote
 
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import TABLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.evaluate import (
     Layer,
     evaluate,
@@ -456,7 +455,7 @@ def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, 
 @given(trusts, subjects)
 def test_findings_have_a_severity_of_their_code(document, subject):
     findings = check_trust(document, subject).findings
-    assert [found for found in findings if found.severity not in TABLE[found.code].severities] == []
+    assert [found for found in findings if found.severity not in found.code.severities] == []
 
 
 @SETTINGS
