@@ -21,7 +21,7 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, refusal, remedy_of
 from ..api.cluster import Clock, KubernetesCluster, Reads, Written
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, shown_time
+from ..model.objects import Object, ObjectName, name_of, shown_time
 from .pod_checks import find_stale
 from .pods import Hold, KubeState, Owner, Pod, restart, why_held
 from .reads import pods_query, read_pod_state, state_of
@@ -31,9 +31,9 @@ from .reads import pods_query, read_pod_state, state_of
 class Restarts:
     """``manifests`` are patches of the owners, ``names`` theirs; ``unmanaged`` are Pods that no restart reaches.
 
-    ``rolling`` are owners that replace their stale Pods already, without another restart. ``held`` has a sentence for
-    stale Pods that a restart of their owner would not replace. ``withheld`` are owners whose new Pods would not get the
-    role either, ``workloads`` are those of the owners to restart.
+    ``rolling`` are owners that replace their stale Pods already, without another restart. ``replaced`` are the Pods of
+    both. ``held`` has a sentence for stale Pods that a restart of their owner would not replace. ``withheld`` are owners
+    whose new Pods would not get the role either, ``workloads`` are those of the owners to restart.
     ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of it with a
     delay, and a Pod admitted earlier would be stale again.
     """
@@ -42,6 +42,7 @@ class Restarts:
     names: Sequence[str] = ()
     unmanaged: Sequence[str] = ()
     rolling: Sequence[str] = ()
+    replaced: Sequence[Pod] = ()
     held: Sequence[str] = ()
     withheld: Sequence[str] = ()
     workloads: Sequence[WorkloadKey] = ()
@@ -67,7 +68,7 @@ def plan_restarts(
     """
     injection = injection or Injection()
     state = state_of(verification, reads, now)
-    right = right_in_aws(verification)
+    right = [workload for workload in verification.workloads if _has_association(workload)]
     workloads = [workload for workload in right if workload.key not in injection.failing]
     failing = [workload for workload in right if workload.key in injection.failing]
     stale, unmanaged = find_stale(workloads, state)
@@ -81,16 +82,27 @@ def plan_restarts(
         if workload.association_created and workload.key not in injection.proven
     ]
     wait = injection.settle - (now - max(created)).total_seconds() if created else 0
+    rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
         [restart(owner, shown_time(now)) for owner in owners],
         _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
-        _names([owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]),
+        _names(rolling),
+        [
+            pod
+            for owner in (*owners, *rolling)
+            for hold in _REPLACING
+            for pod in groups[owner].get(hold, ())
+        ],
         [sentence for owner, holds in groups.items() for sentence in _held(owner, holds, state)],
         _names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],
         int(min(max(wait, 0), injection.settle)),
     )
+
+
+# A restart replaces Pods without a hold, and a rollout those of an earlier template.
+_REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
 def _by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
@@ -115,7 +127,7 @@ def _held(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -
         return
     for hold, pods in holds.items():
         # A rollout that is under way is waited for.
-        if hold not in ("", "rolling"):
+        if hold not in _REPLACING:
             names = sorted(pod.name for pod in pods)
             pods_of = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
             yield f"{pods_of}{name} not restarted: it {why_held(hold, owner, names, rollout)}"
@@ -131,6 +143,12 @@ def right_in_aws(verification: Verification) -> list[VerifiedWorkload]:
         for workload in verification.workloads
         if workload.association_id and not any(map(_blocks, workload.checks))
     ]
+
+
+def _has_association(workload: VerifiedWorkload) -> bool:
+    """Return whether the association exists, or a plan creates it, and every check of AWS passes."""
+    exists = workload.association_id or workload.association_created
+    return bool(exists) and not any(map(_blocks, workload.checks))
 
 
 def _blocks(check: Check) -> bool:
@@ -175,11 +193,7 @@ def restart_stale(
     """``injection`` is what the probe of it says; its time to settle is that of the settings."""
     injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
-    warnings = list(restarts.held)
-    if restarts.withheld:
-        warnings.append(
-            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
-        )
+    warnings = _warnings(restarts)
     if not (restarts.manifests or restarts.rolling):
         return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
@@ -202,6 +216,27 @@ def restart_stale(
     ]
     after = read_pod_state(cluster, verification, clock.now()) if replacing else reads
     return RestartRun(after, restarts, written.changed, warnings, failures)
+
+
+def predict_restart(
+    verification: Verification, reads: Reads, clock: Clock, injection: Injection | None = None
+) -> RestartRun:
+    """Return what a restart would do, for check mode; ``reads`` is without the Pods that it would replace."""
+    restarts = plan_restarts(verification, reads, clock.now(), injection)
+    replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
+    after = dict(reads)
+    if pods := reads.get("pods"):
+        after["pods"] = replace(pods, items=[item for item in pods.items if name_of(item) not in replaced])
+    return RestartRun(after, restarts, bool(restarts.manifests), _warnings(restarts))
+
+
+def _warnings(restarts: Restarts) -> list[str]:
+    warnings = list(restarts.held)
+    if restarts.withheld:
+        warnings.append(
+            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
+        )
+    return warnings
 
 
 def _sentences(restarts: Restarts, left: Collection[str]) -> Iterator[str]:

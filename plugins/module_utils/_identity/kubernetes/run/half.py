@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.checks import UNKNOWN, Check
+from ...model.checks import PASS, UNKNOWN, Check
 from ...model.rows import FailureRow
 from ..accounts.account_findings import AccountState, check_account
 from ..accounts.account_plan import (
@@ -34,7 +34,15 @@ from ..model.aws_result import AwsResult, Verification, is_pending
 from ..model.objects import Object, text_of
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
-from ..pods.restarts import Injection, RestartRun, Restarts, RestartSettings, plan_restarts, restart_stale
+from ..pods.restarts import (
+    Injection,
+    RestartRun,
+    Restarts,
+    RestartSettings,
+    plan_restarts,
+    predict_restart,
+    restart_stale,
+)
 from ..proof.injection_checks import (
     InjectionRun,
     InjectionSettings,
@@ -211,7 +219,7 @@ def run_half(
     applied = back.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
-        aws = aws.as_planned(_unforeseeable(applied.plan, failures, aws, preflight, settings), clock.now())
+        aws = aws.as_planned(_unforeseeable(applied.plan, failures, preflight), clock.now())
         back = replace(back, accounts=_accounts_after(back.accounts, preflight, applied.plan))
     doubt = _find_doubt(aws)
     view = (
@@ -239,19 +247,12 @@ def run_half(
     )
 
 
-def _unforeseeable(
-    plan: AccountPlan,
-    failures: Sequence[FailureRow],
-    aws: AwsResult,
-    preflight: Preflight,
-    settings: HalfSettings,
-) -> set[str]:
+def _unforeseeable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
     """Return the workloads, as "namespace/service account", of which a plan cannot say what a run finds: a service account
-    that is not there has no Pods, and stale Pods are restarted where that was asked for."""
+    that is not there has no Pods."""
     planned = {*map(workload_of, (*plan.manifests, *plan.waiting))}
     new = planned.difference(map(str, preflight.accounts)) | {*map(workload_of, plan.unlisted)}
-    restarted = {text_of(row.get("workload")) for row in aws.changes} if settings.restart else set()
-    return new | restarted | {failure["workload"] for failure in failures}
+    return new | {failure["workload"] for failure in failures}
 
 
 def _accounts_after(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
@@ -304,6 +305,8 @@ def _look(
     pods = verify_pods(
         verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
     )
+    if settings.check_mode:
+        _leave_out_new_pods(pods, restarted.restarts)
     outcome = judge_cluster(
         verification,
         AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
@@ -313,6 +316,13 @@ def _look(
         _judge_probes(cluster, probes),
     )
     return _View(outcome, restarted, proof)
+
+
+def _leave_out_new_pods(pods: PodVerdict, restarts: Restarts) -> None:
+    """Remove the check of workloads whose Pods a restart would replace, unless other Pods fail it: of the new Pods nothing
+    is known yet."""
+    for key in {pod.workload for pod in restarts.replaced}:
+        pods.checks[key] = [check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)]
 
 
 def _look_away(
@@ -357,9 +367,11 @@ def _restart(
     clock: Clock,
     on_step: Callable[[str], None],
 ) -> RestartRun:
-    if not (settings.restart and settings.verify_pods and _acts(aws, settings)):
+    if not (settings.restart and settings.verify_pods and aws.verification.workloads):
         return RestartRun(reads)
     injection = Injection(proven(probes), unproven_workloads(probes))
+    if settings.check_mode:
+        return predict_restart(aws.verification, reads, clock, injection)
     on_step("restarting what has stale Pods")
     return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
 

@@ -62,6 +62,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 CHANGED = {"changes": [{"action": "create"}], "state": "present"}
 STALE = build.pod(created=build.BEFORE, injected=False)
+LONE = build.pod("lone", created=build.BEFORE, injected=False, owner=None)
 AGENTS = {"Pod kube-system": build.read([build.agent()])}
 FAILURE = {"workload": "shop/api", "resource": "role", "name": "r", "action": "create"}
 
@@ -216,6 +217,7 @@ def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> Non
 ROLE_CHANGE = {"action": "update", "resource": "role", "workload": "shop/api"}
 NEW_ASSOCIATION = {"action": "create", "resource": "association", "workload": "shop/api"}
 RESTART = {"restart": RestartSettings(300, 15)}
+DEPLOYMENT = build.read([build.owner()])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,12 @@ RESTART = {"restart": RestartSettings(300, 15)}
             [NEW_ASSOCIATION], AccountPlan(), {}, ["api", "web"], "the association that this", id="a new one"
         ),
         pytest.param(
-            [NEW_ASSOCIATION], AccountPlan(), RESTART, ["web"], "", id="a new one, and Pods are restarted"
+            [NEW_ASSOCIATION],
+            AccountPlan(),
+            RESTART,
+            ["api", "web"],
+            "the association that this",
+            id="a new one, and the owner of its Pods is gone",
         ),
         pytest.param(
             [], AccountPlan([manifest("api")]), {}, ["api", "web"], "association a-1 was", id="labels"
@@ -266,6 +273,54 @@ def test_check_mode_finds_the_pods_that_a_run_would_find(
     assert [key.service_account for key in half.outcome.checks] == judged
     stale = [one.message for one in half.outcome.findings if one.code == "POD_BEFORE_ASSOCIATION"]
     assert [found in message for message in stale] == ([True] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "pods", "lines", "check", "found"),
+    [
+        pytest.param([], [STALE], ["restart Deployment shop/web"], None, [], id="nothing else to do"),
+        pytest.param(
+            [NEW_ASSOCIATION], [STALE], ["restart Deployment shop/web"], None, [], id="a new association"
+        ),
+        pytest.param(
+            [NEW_ASSOCIATION],
+            [STALE, LONE],
+            ["restart Deployment shop/web"],
+            ("fail", "1/1"),
+            ["POD_BEFORE_ASSOCIATION"],
+            id="a Pod without owner beside it",
+        ),
+        pytest.param(
+            [NEW_ASSOCIATION],
+            [LONE],
+            [],
+            ("fail", "1/1"),
+            ["POD_BEFORE_ASSOCIATION"],
+            id="a Pod without owner alone",
+        ),
+    ],
+)
+def test_check_mode_predicts_restarts(
+    changes: list[dict[str, Any]],
+    pods: list[Object],
+    lines: list[str],
+    check: tuple[str, str] | None,
+    found: list[str],
+) -> None:
+    cluster = FakeCluster({**AGENTS, "Pod shop": build.read(pods), "Deployment": DEPLOYMENT})
+    result = after_a_change(changes=changes, verification=build.result(build.row()))
+    half = run(
+        cluster,
+        replace(THERE, accounts={build.KEY: ServiceAccount(build.KEY)}),
+        result=result,
+        check_mode=True,
+        **RESTART,
+    )
+    checks = {one.name: (one.status, one.detail) for one in half.outcome.checks[build.KEY]}
+    assert (half.outcome.changes, half.changed) == (lines, bool(lines))
+    assert checks.get("pods") == check
+    assert [finding.code for finding in half.outcome.findings] == found
+    assert not any(entry.startswith("patch") for entry in cluster.log)
 
 
 @pytest.mark.parametrize(
@@ -559,9 +614,6 @@ def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
 
 
 # Restarts
-
-
-DEPLOYMENT = build.read([build.owner()])
 
 
 class Restarting(FakeCluster):
