@@ -119,7 +119,8 @@ class _Run:
     ) -> None:
         self._caller, self._variables, self._entry_point = caller, variables, entry_point
         self._result = result
-        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")))
+        self._hidden = bool(caller._task.no_log)
+        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=not self._hidden)
         self._aws: dict[str, Any] = {}
 
     def perform(self, tell: Callable[[str], None]) -> None:
@@ -155,7 +156,7 @@ class _Run:
             list(half.restarts.unmanaged),
         )
         result["proof_jobs"] = half.jobs
-        last = show_last(report["lines"], report["headline"], report["failure"])
+        last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
         # The assertions of the role fail, so that the message stands last.
         result["failure"] = ""
         if last.pop("failed", False):

@@ -108,7 +108,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             if step == "finish":
                 self._finish(result, variables, options["leader"] or "")
                 return result
-            return {**result, **show_fleet(variables)}
+            return {**result, **show_fleet(variables, hidden=bool(self._task.no_log))}
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
 

@@ -282,8 +282,8 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
     return {**row, "changed": bool(row.get("changed"))}
 
 
-def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The lines of the hosts of the batch; of the whole play at its end."""
+def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
+    """Show the lines of the hosts of the batch; of the whole play at its end."""
     hosts, everybody = variables["hostvars"], variables["ansible_play_hosts_all"]
     names = [name for name in everybody if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])
@@ -292,7 +292,7 @@ def show_fleet(variables: Mapping[str, Any]) -> dict[str, Any]:
     ended = [_ended(name, hosts[name]) for name in shown]
     check_mode = bool(variables.get("ansible_check_mode"))
     lines = fleet_lines(ended, len(everybody), len(everybody) - len(names), check_mode)
-    return {"changed": False, **show_last(lines, "", "")}
+    return {"changed": False, **show_last(lines, "", "", hidden=hidden)}
 
 
 def _has_ended(variables: Mapping[str, Any]) -> bool:

@@ -69,11 +69,15 @@ _PAGE_BYTES = EVENT_BYTES - 24
 _LINE_CHARACTERS = 240
 
 
-def show_last(lines: Sequence[str], headline: str, failure: str) -> dict[str, Any]:
+def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
     """Print the lines where output is for people, on AWX page by page; else put them into the result.
 
     ``headline`` and ``failure`` both say why it failed, the first in one line; both are "" where it did not.
+
+    :arg hidden: print nothing, as for a task with ``no_log: true``, whose result Ansible hides.
     """
+    if hidden:
+        return {"failed": True, "msg": headline} if failure else {}
     if is_for_people():
         # In one piece, as several hosts may write at once.
         Display().display("\n".join(map(visible, lines)))

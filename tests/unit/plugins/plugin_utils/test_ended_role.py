@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
     def run(ending: Callable[[], None]) -> list[str]:
         monkeypatch.setattr(pod_identity._Run, "perform", lambda _self, _tell: ending())
         action = pod_identity.ActionModule.__new__(pod_identity.ActionModule)
-        action._loader = None
+        action._loader, action._task = None, SimpleNamespace(no_log=False)
         with pytest.raises((SystemExit, Timeout)):
             action.run(None, {"pod_identity_cluster_name": "blue"})
         return left

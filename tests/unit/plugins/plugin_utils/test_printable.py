@@ -44,3 +44,17 @@ def test_the_last_lines_have_escapes(
     monkeypatch.setattr(screen, "is_for_people", lambda: True)
     show_last(["a\u202e", "b"], "", "")
     assert capsys.readouterr().out == "a\\u202e\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("failure", "result"), [("", {}), ("it failed\nhere", {"failed": True, "msg": "it failed"})]
+)
+def test_a_task_with_no_log_prints_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: str,
+    result: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(screen, "is_for_people", lambda: True)
+    assert show_last(["a", "b"], failure.partition("\n")[0], failure, hidden=True) == result
+    assert capsys.readouterr().out == ""

@@ -88,12 +88,7 @@ def plan_restarts(
         _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
         _names(rolling),
-        [
-            pod
-            for owner in (*owners, *rolling)
-            for hold in _REPLACING
-            for pod in groups[owner].get(hold, ())
-        ],
+        [pod for owner in (*owners, *rolling) for hold in _REPLACING for pod in groups[owner].get(hold, ())],
         [sentence for owner, holds in groups.items() for sentence in _held(owner, holds, state)],
         _names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],

@@ -31,7 +31,7 @@ from ..accounts.account_plan import (
 from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
-from ..model.objects import Object, text_of
+from ..model.objects import Object
 from ..pods.pod_checks import PodVerdict, verify_pods
 from ..pods.reads import read_pod_state, state_of
 from ..pods.restarts import (
@@ -322,7 +322,9 @@ def _leave_out_new_pods(pods: PodVerdict, restarts: Restarts) -> None:
     """Remove the check of workloads whose Pods a restart would replace, unless other Pods fail it: of the new Pods nothing
     is known yet."""
     for key in {pod.workload for pod in restarts.replaced}:
-        pods.checks[key] = [check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)]
+        pods.checks[key] = [
+            check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
+        ]
 
 
 def _look_away(
