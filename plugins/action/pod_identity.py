@@ -31,6 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes im
     interruptible,
     leading_group,
     parent_stderr,
+    raise_timeout,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
     read_entry_point,
@@ -183,10 +184,11 @@ class _Run:
 
 
 def _raise_if_ended(aws: Mapping[str, Any]) -> None:
-    """Raise where the AWS part could not begin, and where a signal has ended it: then nothing more is begun."""
+    """Raise where the AWS part could not begin, and where a signal or the timeout of the task has ended it."""
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
         raise RoleError(str(aws["msg"]), details)
     failures = aws.get("failures") or ()
     if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
+        raise_timeout()
         raise SystemExit(128 + signal.SIGTERM)

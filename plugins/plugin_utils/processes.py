@@ -168,6 +168,14 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def raise_timeout() -> None:
+    """Raise the timeout of the task as Ansible does, if it has passed and work has only noted it."""
+    handler = signal.getsignal(signal.SIGALRM)
+    seconds_left, _interval = signal.getitimer(signal.ITIMER_REAL)
+    if callable(handler) and not seconds_left:
+        handler(signal.SIGALRM, None)
+
+
 @contextlib.contextmanager
 def leading_group() -> Iterator[None]:
     """Lead a process group, so that an interruption also ends what is started from here.

@@ -104,6 +104,11 @@ def _numbers() -> tuple[signal.Signals, ...]:
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 
+def _alarm() -> tuple[signal.Signals, ...]:
+    """Return SIGALRM where Ansible has set a timeout for the task of this process."""
+    return (signal.SIGALRM,) if _numbers() and callable(signal.getsignal(signal.SIGALRM)) else ()
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Around the whole of a module: between the end of its work and its answer, which takes milliseconds, no signal ends
@@ -121,7 +126,8 @@ def answering() -> Iterator[None]:
 
 @contextmanager
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
-    """SIGINT, SIGTERM and the deadline, in seconds from now, end the work of the block alike.
+    """End the work of the block on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline, in seconds
+    from now.
 
     Nothing is torn apart by them: requests under way are answered, and what must not stay half done is
     finished. Then the work raises Interrupted.
@@ -132,7 +138,7 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         # The thread that is interrupted may hold the lock of the event.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
-    handlers = {number: signal.signal(number, end) for number in _numbers()}
+    handlers = {number: signal.signal(number, end) for number in (*_numbers(), *_alarm())}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
     before = _STOP.set(stop.event)
     try:
@@ -145,4 +151,4 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
         if timer is not None:
             timer.cancel()
         for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_IGN if _ANSWERS.get() else handler)
+            signal.signal(number, signal.SIG_IGN if _ANSWERS.get() and number in _SIGNALS else handler)

@@ -132,7 +132,7 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         )
     return Cause(
         Code.INTERRUPTED,
-        f"the run was ended by {reason}.",
+        f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
         "Run again: what is done stays done.",
     )
 

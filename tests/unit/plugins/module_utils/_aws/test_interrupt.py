@@ -46,6 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import raise_timeout
 
 exceptions = pytest.importorskip("botocore.exceptions")
 
@@ -285,3 +286,26 @@ def test_a_signal_between_the_end_of_the_work_and_its_answer_ends_nothing(number
         signal.signal(number, before)
     # Before the work and after the answer it is what it was.
     assert (received, stop.reason) == ([number, number], number.name)
+
+
+def test_the_timeout_of_a_task_ends_the_work_in_order_and_is_raised_afterwards() -> None:
+    class Timeout(BaseException):
+        pass
+
+    def time_out(_number: int, _frame: object) -> None:
+        raise Timeout
+
+    raise_timeout()
+    handler = signal.signal(signal.SIGALRM, time_out)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 100)
+        with stoppable() as stop:
+            raise_timeout()
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            assert stop.event.wait(10)
+        with pytest.raises(Timeout):
+            raise_timeout()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert stop.reason == "SIGALRM"
