@@ -164,7 +164,7 @@ def _names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[t
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             found.setdefault(part.id, part.lineno)
         inner.extend(ast.iter_child_nodes(part))
-    return {(line, identifier) for identifier, line in found.items()}
+    return {(line, identifier) for identifier, line in found.items() if not identifier.isupper()}
 
 
 def _comments(name: str, matches: Iterator[re.Match[str]], source: str) -> Iterator[Text]:

@@ -125,14 +125,14 @@ FAULTS = (
     Fault(
         "? is also none",
         "language/match.py",
-        "            return len(text) == len(first.text) and first.at(text, 0, symbolic)",
+        "            return len(text) == len(first.text) and first.matches_at(text, 0, symbolic)",
         "            return len(text) <= len(first.text)",
     ),
     Fault(
         "chunks may overlap",
         "language/match.py",
-        "                start = at + len(chunk.text)",
-        "                start = at",
+        "                start = position + len(chunk.text)",
+        "                start = position",
     ),
     Fault(
         "? covers *",
@@ -167,14 +167,14 @@ FAULTS = (
     Fault(
         "ForAnyValue is ForAllValues",
         "language/conditions.py",
-        '        return _any(each) if quantifier == "ForAnyValue" else _all(each)',
-        "        return _all(each)",
+        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
+        "        return _all(results)",
     ),
     Fault(
         "ForAllValues is ForAnyValue",
         "language/conditions.py",
-        '        return _any(each) if quantifier == "ForAnyValue" else _all(each)',
-        "        return _any(each)",
+        '        return _any(results) if quantifier == "ForAnyValue" else _all(results)',
+        "        return _any(results)",
     ),
     Fault(
         "set operators are not negated",
@@ -264,8 +264,8 @@ FAULTS = (
     Fault(
         "NotPrincipal with Allow grants",
         "language/resources.py",
-        "            return not self._allow and not self._listed(caller, widest=False)",
-        "            return not self._listed(caller, widest=False)",
+        "            return not self._allow and not self._includes(caller, widest=False)",
+        "            return not self._includes(caller, widest=False)",
     ),
     Fault(
         "everyone means nobody",
@@ -330,8 +330,8 @@ FAULTS = (
     Fault(
         "a run is at least one character",
         "language/words.py",
-        "        more = state | (state & self.runs) << 1",
-        "        more = state",
+        "        extended = state | (state & self.runs) << 1",
+        "        extended = state",
     ),
     Fault(
         "a run in a part of an ARN reaches over colons",
@@ -360,8 +360,8 @@ FAULTS = (
     Fault(
         "the rest of a text does not count for a part of it",
         "language/words.py",
-        "    after = ((),) if extract.place < 0 else ((), (Unit(separator), RUN))",
-        "    after = ((),)",
+        "    suffixes = ((),) if extract.place < 0 else ((), (Unit(separator), RUN))",
+        "    suffixes = ((),)",
     ),
     Fault(
         "what a key is like does not count",

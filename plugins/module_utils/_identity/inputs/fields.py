@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from ..._policy.language.document import kind_of
+from ..._policy.language.document import describe_type
 from ..model.errors import Problems
 from ..model.names import is_mark
 
@@ -248,7 +248,7 @@ class Fields:
 
     def _refuse(self, name: str, rule: str, value: object) -> None:
         written = repr(value)
-        got = written if len(written) < SHOWN_VALUE else kind_of(value)
+        got = written if len(written) < SHOWN_VALUE else describe_type(value)
         self.problems.add(self.place, f"{self.prefix}{name} must be {rule}, got {got}.")
 
     def text(

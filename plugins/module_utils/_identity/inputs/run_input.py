@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from ..._policy.language.document import kind_of
+from ..._policy.language.document import describe_type
 from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
@@ -40,13 +40,15 @@ def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> lis
     if isinstance(raw, str):
         raw = read_yaml_value(name, raw)
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        raise InputError([f"{name} must be a list of mappings with hosts and workloads, got {kind_of(raw)}."])
+        raise InputError(
+            [f"{name} must be a list of mappings with hosts and workloads, got {describe_type(raw)}."]
+        )
     problems = Problems()
     layers: list[FileSource] = []
     for index, entry in enumerate(raw):
         place = f"{name}[{index}]"
         if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping with hosts and workloads, got {kind_of(entry)}.")
+            problems.add(place, f"must be a mapping with hosts and workloads, got {describe_type(entry)}.")
             continue
         layer = problems.attempt(partial(_layer, entry, place, matches, locate))
         if layer is not None:
@@ -84,14 +86,14 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
         )
     if isinstance(raw, Sequence):
         return FileSource(list(raw), [f"{name}[{index}]" for index in range(len(raw))])
-    raise InputError([f"{name} must be a list of mappings, got {kind_of(raw)}."])
+    raise InputError([f"{name} must be a list of mappings, got {describe_type(raw)}."])
 
 
 def _paths_of(value: object, name: str) -> list[str]:
     """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):
-        raise InputError([f"{name} must be a list of files and folders, got {kind_of(value)}."])
+        raise InputError([f"{name} must be a list of files and folders, got {describe_type(value)}."])
     wrong = [path for path in paths if not isinstance(path, str)]
     if wrong:
         raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])

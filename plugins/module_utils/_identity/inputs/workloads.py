@@ -18,7 +18,7 @@ from typing import Literal, cast
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
-from ..._policy.language.document import PolicyDocument, kind_of, to_json
+from ..._policy.language.document import PolicyDocument, describe_type, to_json
 from ..model.desired import (
     TRUST_SCOPES,
     AssociationSpec,
@@ -172,7 +172,7 @@ def parse_workloads(
     defaults = defaults or Defaults()
     problems = Problems()
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
-        problems.add("workloads", f"must be a list of mappings, got {kind_of(raw)}.")
+        problems.add("workloads", f"must be a list of mappings, got {describe_type(raw)}.")
         problems.raise_if_any()
         return ()
     workloads: list[Workload] = []
@@ -180,7 +180,7 @@ def parse_workloads(
     for index, entry in enumerate(raw):
         place = places[index] if places else f"workloads[{index}]"
         if not isinstance(entry, Mapping):
-            problems.add(place, f"must be a mapping, got {kind_of(entry)}.")
+            problems.add(place, f"must be a mapping, got {describe_type(entry)}.")
             continue
         workload = _workload(entry, cluster_name, place, problems, state, defaults)
         if workload is not None:
@@ -413,7 +413,7 @@ def _context(permission: Fields) -> dict[str, object]:
             permission.problems.add(
                 permission.place,
                 f"context: the value of '{shown_value(key)}' must be text, a number, a boolean, null, or a list of them, "
-                f"got {kind_of(wrong[0])}.",
+                f"got {describe_type(wrong[0])}.",
             )
         context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
     return context

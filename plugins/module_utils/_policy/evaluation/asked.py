@@ -30,7 +30,7 @@ from ..language.match import (
     symbolise,
     variable_keys,
 )
-from ..language.operators import OpenValue, language_of
+from ..language.operators import OpenValue, value_language
 from ..language.resources import OpenResource
 from ..language.words import (
     ONE,
@@ -246,7 +246,7 @@ class Asked:
             if tokens is None:
                 return
             literals = tuple(t for t in tokens if not isinstance(t, Variable))
-            language = language_of(literals, value.arn, value.ignore_case)
+            language = value_language(literals, value.arn, value.ignore_case)
             yield Closed(value, language, extract, True)
             return
         state = context.get(test.key)

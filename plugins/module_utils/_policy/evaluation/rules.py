@@ -131,7 +131,7 @@ class Rule:
 
     def means_caller(self, caller: Caller | None) -> bool:
         """Whether the principal is meant; a statement without principals means everyone."""
-        return self._principals is None or (caller is not None and self._principals.means(caller))
+        return self._principals is None or (caller is not None and self._principals.matches(caller))
 
     def means_action(self, request: Request) -> bool:
         """Whether the action is meant."""

@@ -22,11 +22,11 @@ from ..language.words import (
     CHARACTERS,
     Budget,
     Pattern,
+    containing,
     kinds,
     other_than,
     shape_form,
     shape_units,
-    within,
     word_pattern,
 )
 from .asked import Asked, Closed, Values
@@ -85,11 +85,11 @@ class _Sorter:
         # The work ends here already, so any value may be tried.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
-            within(extract, test.language)
+            containing(extract, test.language)
             for test, extract in texts
             if affordable and test.language is not None
         )
-        self.languages = [*languages, *(within(each.extract, each.language) for each in self.closed)]
+        self.languages = [*languages, *(containing(each.extract, each.language) for each in self.closed)]
         shape = state.shape if state.shape is not None else shape_of(key)
         self.shape = None if shape == "*" else shape
 

@@ -28,9 +28,10 @@ _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIg
 
 
 def normalise(document: object, kind: str = "identity") -> dict[str, object]:
-    """The canonical form for comparing: every list sorted without duplicates, no Id and no Sid.
+    """Return the canonical form for comparisons: lists sorted without duplicates, no Id, no Sid.
 
-    :raises PolicyError: as ``parse_policy``.
+    :arg kind: the kind of the policy, as for ``parse_policy``.
+    :raises PolicyError: when it is not a policy document of this kind.
     """
     policy = _parse(document, kind)
     forms = {
@@ -41,7 +42,7 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
-    """The same form for reading: the author's statements, order, Sids and letter case kept."""
+    """Return the same form for display, with the author's order of statements, Sids and letter case."""
     policy = _parse(document, kind)
     statements: list[dict[str, object]] = []
     for statement in policy.statements:
@@ -51,7 +52,7 @@ def display(document: object, kind: str = "identity") -> dict[str, object]:
 
 
 def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
-    """Whether two documents say the same, whatever their spelling. Most are equal as they stand.
+    """Return whether two documents have the same meaning.
 
     :raises PolicyError: when they differ and either is not a policy document of this kind.
     """
@@ -91,15 +92,12 @@ def _principals(pairs: tuple[tuple[str, str], ...]) -> dict[str, list[str]]:
 
 
 def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
-    """Sorted, one of each; of values that fold to the same, the first is kept, folded."""
-    if fold is str:
-        by_lower = {value: value for value in values}
-        return sorted(by_lower)
+    """Return the folded values, sorted and without duplicates."""
     return sorted({fold(value) for value in values})
 
 
 class PolicyFindingRow(TypedDict):
-    """``statement`` names the statement; it is empty when the finding concerns the whole policy."""
+    """A finding on a policy, as modules return it. ``statement`` is empty when it concerns the whole policy."""
 
     code: str
     severity: Severity

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Conditions: a line of a Condition block as a test with three answers, and its words. True, False, or None for unknown.
+"""Tests of conditions, and their descriptions. A test returns True, False, or None when the result is unknown.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and IfExists hold when the
 key is absent) and "Set operators for multi-valued context keys" (ForAllValues holds on no values, ForAnyValue does not).
@@ -22,8 +22,7 @@ from .words import Language
 
 
 class Test:
-    """A condition, prepared to be tested many times. Its answer is None when it turns on a key
-    that is unknown."""
+    """A condition, compiled for repeated tests."""
 
     __slots__ = (
         "_absent",
@@ -43,7 +42,7 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # How much work ``language`` is, in characters.
+        # The cost of ``language``, in characters.
         self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
@@ -61,7 +60,7 @@ class Test:
         self._closed = closed
         self._compare = comparison(base, condition.values, closed)
         self._language: Language | None = None
-        # The key that must be equal, where that is all that the condition asks.
+        # The key of the variable, for a condition that only requires equality with a variable.
         self._same = (
             opened[0][0].key
             if len(tokens) == 1
@@ -82,7 +81,7 @@ class Test:
 
     @property
     def language(self) -> Language | None:
-        """The texts that the values without variables match; None when it asks for no text."""
+        """The texts that the values without variables match; None when the condition does not compare text."""
         if self._language is None:
             self._language = language(self.condition.base, self.condition.values, self._closed)
         return self._language
@@ -94,21 +93,21 @@ class Test:
 
     @property
     def weight(self) -> int:
-        """How much work it is to look at, in values."""
+        """The cost of one test, in values."""
         looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
         return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
 
     @property
     def presence(self) -> bool:
-        """Whether it only asks if the key is there."""
+        """Return whether the condition tests only the presence of the key."""
         return self._nulls is not None
 
     def matches(self, value: str) -> bool:
-        """Whether a value matches one of those without variables. Negation does not count here."""
+        """Return whether a value matches one of the values without variables. Negation is ignored."""
         return self._nulls is None and self._compare(value)
 
     def holds(self, context: Context) -> bool | None:
-        """Whether the condition holds for a request with these keys."""
+        """Return whether the condition holds for a request with these keys, or None when unknown keys decide it."""
         state = context.get(self.key)
         if isinstance(state, tuple):
             answer = self._known(state, context, None)
@@ -123,14 +122,16 @@ class Test:
         return answer
 
     def question(self, context: Context) -> tuple[object, bool]:
-        """What an answer of None leaves open, the same for conditions that ask the same, and whether
-        this one is its opposite."""
+        """Return an identifier of the open comparison, and whether the condition is its negation.
+
+        Conditions with the same comparison have the same identifier.
+        """
         if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
             return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
         condition = self.condition
         negated = self._negated and not condition.quantifier
         base = condition.base.replace("Not", "", 1) if negated else condition.base
-        # Alike only when it is the same for an absent key, too, and when the same values have variables.
+        # The result for an absent key and the variables are part of the comparison.
         absent = self._absent is not negated
         return (
             condition.quantifier,
@@ -160,10 +161,10 @@ class Test:
                 answer = _any(self._match(value, context, some) for value in values)
             return _not(answer) if self._negated else answer
         # A key whose only values are empty counts as no values for the set operators.
-        each = [self._each(value, context, some) for value in values if value]
-        return _any(each) if quantifier == "ForAnyValue" else _all(each)
+        results = [self._test_value(value, context, some) for value in values if value]
+        return _any(results) if quantifier == "ForAnyValue" else _all(results)
 
-    def _each(self, value: str, context: Context, some: Some | None) -> bool | None:
+    def _test_value(self, value: str, context: Context, some: Some | None) -> bool | None:
         answer = self._match(value, context, some)
         return _not(answer) if self._negated else answer
 
@@ -172,22 +173,22 @@ class Test:
             return True
         if not self.open_values:
             return False
-        return _any(self._open(each, value, context, some) for each in self.open_values)
+        return _any(self._match_open(pattern, value, context, some) for pattern in self.open_values)
 
-    def _open(self, each: OpenValue, value: str, context: Context, some: Some | None) -> bool | None:
-        if some is None or each in some.exact:
-            return each.matches(value, context)
-        if not each.may_match(value) or isinstance(resolve(each.tokens, context, each), bool):
+    def _match_open(self, pattern: OpenValue, value: str, context: Context, some: Some | None) -> bool | None:
+        if some is None or pattern in some.exact:
+            return pattern.matches(value, context)
+        if not pattern.may_match(value) or isinstance(resolve(pattern.tokens, context, pattern), bool):
             return False
-        variables = [token for token in each.tokens if isinstance(token, Variable)]
-        own = context.root(self.key)
+        variables = [token for token in pattern.tokens if isinstance(token, Variable)]
+        root = context.root(self.key)
         if len(some.values) > 1:
-            return False if any(context.root(token.key) == own for token in variables) else None
-        if any(context.root(token.key) != own for token in variables) or each.arn or not value:
+            return False if any(context.root(token.key) == root for token in variables) else None
+        if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
             return None
-        # The value beside itself: equal when nothing else has to be there.
+        # The key is compared with itself: equal if the pattern requires no further characters.
         return len(variables) == 1 and not any(
-            token for token in each.tokens if token is not Wild.ANY and not isinstance(token, Variable)
+            token for token in pattern.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )
 
     def _unknown(self, state: Unknown, context: Context) -> bool | None:
@@ -236,32 +237,32 @@ _SHOWN = 5
 
 
 def describe_values(values: tuple[str, ...]) -> str:
-    """Values in words, shortened when there are many."""
+    """Return the values of a condition for a message, at most five."""
     if not values:
         return "nothing"
-    shown = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
-    more = len(values) - len(shown)
-    return " or ".join(shown) + (f" or {more} more" if more > 0 else "")
+    quoted = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
+    more = len(values) - len(quoted)
+    return " or ".join(quoted) + (f" or {more} more" if more > 0 else "")
 
 
 def describe_action(action: str) -> str:
-    """An action as it stands there, in quotes where that shows more than the letters do."""
+    """Return an action for a message, quoted if it has characters that are not visible."""
     return action if all("!" <= character <= "~" for character in action) else repr(action)
 
 
 def describe_condition(condition: Condition) -> str:
-    """A condition in words."""
+    """Return operator, key and values of a condition for a message."""
     return f"{condition.operator} {condition.key} {describe_values(condition.values)}"
 
 
 def describe_actual(key: str, context: Context) -> str:
-    """What the request has for a key, in words."""
+    """Return the value of a key in the request for a message."""
     state = context.get(key.lower())
     if isinstance(state, Unknown) and state.choices:
-        known = " or ".join(repr(choice) for choice in state.choices)
-        return f"{known}, or no such key" if state.may_be_absent else known
+        choices = " or ".join(repr(choice) for choice in state.choices)
+        return f"{choices}, or no such key" if state.may_be_absent else choices
     if not isinstance(state, tuple):
-        return "a value that is not known"
+        return "an unknown value"
     if not state:
         return "no such key"
     return " and ".join(repr(value) for value in state)

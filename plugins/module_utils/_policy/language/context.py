@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Knowledge about the condition keys of a request: values, certain absence, or nothing; and parts of values."""
+"""The condition keys of a request: known values, known absence, unknown values, and parts of other values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """The piece at ``place`` (-1: the last) of a text cut at ``separator``; the whole text without one."""
+    """The piece at index ``place`` of a text split at ``separator``, or the whole text without a separator."""
 
     separator: str = ""
     place: int = 0
 
     def take(self, text: str) -> str:
-        """The piece of a text."""
+        """Return the piece of a text, or "" if it has too few pieces."""
         if not self.separator:
             return text
         pieces = text.split(self.separator)
@@ -36,11 +36,10 @@ ORGANIZATION = Extract("/", 0)
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A key whose value is not known.
+    """A key with an unknown value.
 
-    ``may_be_absent`` is False for a key that the request certainly carries. ``choices``, where
-    given, are all the values that it can have. ``shape``, where given, is a pattern that every
-    value of the key matches.
+    ``may_be_absent`` is False for a key that every request has. ``choices`` lists all possible values, or is None.
+    ``shape`` is a pattern that every value matches (see ``shape_units``), or None.
     """
 
     may_be_absent: bool = True
@@ -50,8 +49,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """A key that has one of many values, which are alike to every condition without variables: ``values``
-    stand for all of them. ``exact`` are the values with variables to which they are alike, too."""
+    """A key with one of many values that conditions without variables do not distinguish.
+
+    ``values`` represents all of them. ``exact`` has the values with variables that do not distinguish them either.
+    """
 
     values: tuple[str, ...]
     exact: frozenset[object] = frozenset()
@@ -59,14 +60,14 @@ class Some:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A key whose value is part of another key's, ``root``, or absent when that is or when ``may_be_absent``."""
+    """A key whose value is part of the value of the key ``root``. It is absent when ``root`` is."""
 
     root: str
     extract: Extract = WHOLE
     may_be_absent: bool = False
 
 
-# The values of a key (an empty tuple: certainly absent), or what stands for values not known.
+# The values of a key (an empty tuple if it is absent), or a placeholder for unknown values.
 KeyState: TypeAlias = tuple[str, ...] | Unknown | Some
 ABSENT: tuple[str, ...] = ()
 UNKNOWN_VALUE = Unknown()
@@ -77,8 +78,8 @@ PRESENT = Unknown(may_be_absent=False)
 class Context:
     """The keys of one request, by lower-case name.
 
-    ``prefixes`` gives the state of whole families such as ``aws:requesttag/``; ``default`` that of
-    every other key. ``decided`` holds results that were assumed of conditions with variables.
+    ``prefixes`` has the state of families such as ``aws:requesttag/``, ``default`` the state of every other key.
+    ``decided`` has the assumed results of comparisons with variables.
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Context:
     decided: Mapping[object, bool] = field(default_factory=dict)
 
     def get(self, key: str) -> KeyState:
-        """The state of a key, given in lower case."""
+        """Return the state of a key in lower case."""
         state = self.keys.get(key)
         if state is None:
             for prefix, family in self.prefixes:
@@ -99,22 +100,22 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """The key whose value this one's is part of, and which part; itself and the whole for others."""
+        """Return the key that contains the value of this key, and the part. The default is the key itself, and ``WHOLE``."""
         state = self.keys.get(key)
         if not isinstance(state, Part) or state.may_be_absent:
             return key, WHOLE
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """The key that holds the value of this one."""
+        """Return the key that contains the value of this key."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
-        """The same context with the states of some keys replaced."""
+        """Return a copy with other states of some keys."""
         return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
 
     def decide(self, question: object, answer: bool) -> Context:
-        """The same context with one more result assumed."""
+        """Return a copy with the assumed result of one more comparison."""
         return replace(self, decided={**self.decided, question: answer})
 
 

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""IAM policy documents: parse text or data to typed statements, or a located error; write them as text for AWS.
+"""IAM policy documents: parse text or data into typed statements, and serialise them for AWS.
 
-IAM returns documents URL-encoded (RFC 3986) from its API; boto3 decodes some of them, not all.
+The IAM API returns documents URL-encoded (RFC 3986); boto3 decodes some of them, not all.
 
-Grammar: IAM User Guide, "Grammar of the IAM JSON policy language". A document that is rejected here has no meaning. The
-meaning of a document is decided in evaluation, and whether IAM stores it in grammar.
+Source: IAM User Guide, "Grammar of the IAM JSON policy language". The parser accepts every document that has a meaning.
+``evaluation`` decides the meaning, and ``grammar`` decides whether IAM would store the document.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _QUANTIFIERS = {"forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"}
 
 
 class PolicyError(ValueError):
-    """A document that IAM would not accept; the text says where and why."""
+    """A document that IAM would not accept. The message has the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,62 +78,62 @@ class Condition:
 
     @property
     def operator(self) -> str:
-        """The whole operator in canonical letter case: ``ForAnyValue:StringLikeIfExists``."""
+        """The complete operator in canonical letter case, such as ``ForAnyValue:StringLikeIfExists``."""
         prefix = f"{self.quantifier}:" if self.quantifier else ""
         return f"{prefix}{self.base}{'IfExists' if self.if_exists else ''}"
 
 
-def _parse_strings(value: object, where: str, element: str) -> tuple[str, ...]:
-    """A non-empty text or list of non-empty texts."""
+def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
+    """Parse a non-empty text, or a list of them."""
     items = value if isinstance(value, list | tuple) else (value,)
     if not items:
-        raise PolicyError(f"{where}: {element} is an empty list; give at least one value")
+        raise PolicyError(f"{place}: {element} is an empty list; give at least one value")
     for item in items:
         if not isinstance(item, str):
-            raise PolicyError(f"{where}: {element} must be text or a list of text, got {kind_of(item)}")
+            raise PolicyError(f"{place}: {element} must be text or a list of text, got {describe_type(item)}")
         if not item:
-            raise PolicyError(f"{where}: {element} has an empty value")
+            raise PolicyError(f"{place}: {element} has an empty value")
     return tuple(str(item) for item in items)
 
 
-def _parse_principals(value: object, where: str, element: str) -> tuple[tuple[str, str], ...]:
-    """``"*"`` or an object of principal types, as pairs of type and value in the author's order."""
+def _parse_principals(value: object, place: str, element: str) -> tuple[tuple[str, str], ...]:
+    """Parse ``"*"`` or an object of principal types into pairs of type and value, in the author's order."""
     if value == "*":
         return (EVERYONE,)
     if isinstance(value, str):
         raise PolicyError(
-            f"{where}: {element} {value!r:.80} must be an object such as"
+            f"{place}: {element} {value!r:.80} must be an object such as"
             ' {"Service": "pods.eks.amazonaws.com"}, or "*"'
         )
     if not isinstance(value, Mapping):
-        raise PolicyError(f"{where}: {element} must be an object or '*', got {kind_of(value)}")
+        raise PolicyError(f"{place}: {element} must be an object or '*', got {describe_type(value)}")
     if not value:
-        raise PolicyError(f"{where}: {element} is empty")
-    _refuse_unknown(value, PRINCIPAL_TYPES, f"{where}: {element}")
+        raise PolicyError(f"{place}: {element} is empty")
+    _check_elements(value, PRINCIPAL_TYPES, f"{place}: {element}")
     principals: list[tuple[str, str]] = []
-    for kind, given in value.items():
-        for item in _parse_strings(given, where, f"{element}.{kind}"):
+    for kind, names in value.items():
+        for item in _parse_strings(names, place, f"{element}.{kind}"):
             principals.append((str(kind), item))
     return tuple(principals)
 
 
-def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
-    """A Condition block, flattened: one entry an operator and key. All of them must hold."""
+def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
+    """Parse a Condition block into one condition for each operator and key. All of them must hold."""
     if not isinstance(block, Mapping):
-        raise PolicyError(f"{where}: Condition must be an object, got {kind_of(block)}")
+        raise PolicyError(f"{statement}: Condition must be an object, got {describe_type(block)}")
     conditions: list[Condition] = []
     seen: set[tuple[str, str]] = set()
     for operator, keys in block.items():
-        quantifier, base, if_exists = _parse_operator(str(operator), where)
+        quantifier, base, if_exists = _parse_operator(str(operator), statement)
         if not isinstance(keys, Mapping):
             raise PolicyError(
-                f"{where}: Condition.{operator} must be an object of condition keys, got {kind_of(keys)}"
+                f"{statement}: Condition.{operator} must be an object of condition keys, got {describe_type(keys)}"
             )
-        for key, given in keys.items():
+        for key, content in keys.items():
             if not isinstance(key, str) or not key.strip():
-                raise PolicyError(f"{where}: Condition.{operator} has an empty condition key")
-            place = f"{where}: Condition.{operator}.{key:.128}"
-            condition = Condition(base, str(key), _values(given, place), quantifier, if_exists)
+                raise PolicyError(f"{statement}: Condition.{operator} has an empty condition key")
+            place = f"{statement}: Condition.{operator}.{key:.128}"
+            condition = Condition(base, str(key), _values(content, place), quantifier, if_exists)
             identity = (condition.operator, key.lower())
             if identity in seen:
                 raise PolicyError(
@@ -144,35 +144,35 @@ def parse_conditions(block: object, where: str) -> tuple[Condition, ...]:
     return tuple(conditions)
 
 
-def _parse_operator(operator: str, where: str) -> tuple[str, str, bool]:
-    """Quantifier, canonical base name and IfExists of an operator. Letter case does not count."""
+def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
+    """Return quantifier, canonical base name and IfExists of an operator, in any letter case."""
     prefix, colon, rest = operator.rpartition(":")
     quantifier = _QUANTIFIERS.get(prefix.lower(), "") if colon else ""
     folded = rest.lower()
     if_exists = folded.endswith("ifexists")
     base = _BY_FOLDED.get(folded.removesuffix("ifexists"))
     if base is None or (colon and not quantifier):
-        raise PolicyError(f"{where}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
+        raise PolicyError(f"{place}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
     if base == "Null" and (if_exists or quantifier):
         raise PolicyError(
-            f"{where}: Condition operator {operator[:64]!r}: Null takes no IfExists and no"
+            f"{place}: Condition operator {operator[:64]!r}: Null takes no IfExists and no"
             " ForAllValues or ForAnyValue"
         )
     return quantifier, base, if_exists
 
 
-def _refuse_unknown(
-    item: Mapping[object, object] | Mapping[str, object], known: Collection[str], where: str
+def _check_elements(
+    item: Mapping[object, object] | Mapping[str, object], allowed: Collection[str], place: str
 ) -> None:
-    """Refuse keys that the grammar does not have, with the nearest that it has."""
+    """Raise PolicyError for a key that the grammar does not have, with the closest name that it has."""
     for key in item:
-        if key not in known:
+        if key not in allowed:
             name = key if isinstance(key, str) else repr(key)
-            raise PolicyError(f"{where}: unknown element {name[:64]!r}" + _hint(name, known))
+            raise PolicyError(f"{place}: unknown element {name[:64]!r}" + _hint(name, allowed))
 
 
-def _values(given: object, place: str) -> tuple[str, ...]:
-    items = given if isinstance(given, list | tuple) else (given,)
+def _values(content: object, place: str) -> tuple[str, ...]:
+    items = content if isinstance(content, list | tuple) else (content,)
     return tuple(_value(item, place) for item in items)
 
 
@@ -183,16 +183,16 @@ def _value(item: object, place: str) -> str:
         return "true" if item else "false"
     if isinstance(item, int | float):
         return str(item)
-    raise PolicyError(f"{place}: values must be text, numbers or booleans, got {kind_of(item)}")
+    raise PolicyError(f"{place}: values must be text, numbers or booleans, got {describe_type(item)}")
 
 
-def _hint(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name[:64], known, n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
+def _hint(name: str, allowed: Collection[str]) -> str:
+    near = difflib.get_close_matches(name[:64], allowed, n=1, cutoff=0.75)
+    return f"; did you mean {near[0]}?" if near else f"; known: {', '.join(allowed)}"
 
 
-def kind_of(value: object) -> str:
-    """Return the kind of a value in words, such as "text" or "a list": Ansible has classes of its own for each."""
+def describe_type(value: object) -> str:
+    """Return the type of a value for a message, such as "text" or "a list". Ansible has its own classes for each."""
     if value is None:
         return "null"
     kinds = (
@@ -202,8 +202,8 @@ def kind_of(value: object) -> str:
         (Mapping, "a mapping"),
         ((list, tuple), "a list"),
     )
-    named = (word for kind, word in kinds if isinstance(value, kind))
-    return next(named, f"a {type(value).__name__}")
+    names = (name for kind, name in kinds if isinstance(value, kind))
+    return next(names, f"a {type(value).__name__}")
 
 
 # IAM accepts documents of at most 131,072 characters, but some AWS managed policies are longer. A verdict on a document of
@@ -216,13 +216,13 @@ MAX_BITS = 14_000
 
 
 class PolicyDocument(dict[str, object]):
-    """A document that ``load`` has read, or that was made here, so that reading it costs nothing."""
+    """A validated document, which ``load_document`` returns unchanged."""
 
 
 def load_document(document: object) -> PolicyDocument:
-    """The document as a dict with text keys.
+    """Read a dict, JSON text or URL-encoded JSON text as a dict with text keys.
 
-    :raises PolicyError: not JSON, not an object, too large, too deep, or a key given twice.
+    :raises PolicyError: when it is not a JSON object, is too large or too deep, or has a key twice.
     """
     if isinstance(document, PolicyDocument):
         return document
@@ -231,23 +231,23 @@ def load_document(document: object) -> PolicyDocument:
     elif isinstance(document, Mapping):
         content = document
     else:
-        raise PolicyError(f"a policy document must be a mapping or JSON text, got {kind_of(document)}")
+        raise PolicyError(f"a policy document must be a mapping or JSON text, got {describe_type(document)}")
     if not isinstance(content, Mapping):
-        raise PolicyError(f"a policy document must be a JSON object, got {kind_of(content)}")
+        raise PolicyError(f"a policy document must be a JSON object, got {describe_type(content)}")
     _validate_bounds(content)
     return PolicyDocument(content)
 
 
 def to_json(document: object) -> str:
-    """The author's document as compact JSON text: same elements, same order, no white space.
+    """Return a document as JSON text without white space, with the author's elements in their order.
 
-    :raises PolicyError: as ``load``.
+    :raises PolicyError: as ``load_document``.
     """
     return json.dumps(load_document(document), separators=(",", ":"), ensure_ascii=False, default=_jsonable)
 
 
 def policy_size(document: object) -> int:
-    """Characters that count against IAM's size limits, which leave out white space between tokens.
+    """Return the number of characters that count against the size limits of IAM, which ignore white space between tokens.
 
     Source: IAM User Guide, "IAM and AWS STS quotas", IAM and STS character limits.
     """
@@ -273,7 +273,7 @@ def _from_text(text: str) -> object:
     except RecursionError as error:
         raise PolicyError(f"nested more than {MAX_DEPTH} levels deep") from error
     except ValueError as error:
-        # Only left: an integer with more digits than Python converts.
+        # The one remaining cause is an integer with more digits than Python converts.
         raise PolicyError(f"not a policy document: {error}") from error
 
 
@@ -293,28 +293,28 @@ def _no_constant(name: str) -> object:
 
 
 def _validate_bounds(document: Mapping[object, object]) -> None:
-    """Bound the size and depth of a dict before anything walks it (it may even be cyclic)."""
-    left = MAX_CHARACTERS
+    """Check size and depth before other code walks the document, which may even be cyclic."""
+    remaining = MAX_CHARACTERS
     stack: list[tuple[object, int]] = [(document, 1)]
     while stack:
         value, depth = stack.pop()
         if isinstance(value, str):
-            left -= len(value)
+            remaining -= len(value)
         elif isinstance(value, Mapping):
-            left -= len(value)
+            remaining -= len(value)
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise PolicyError(f"the key {key!r:.64} must be text")
-                left -= len(key)
+                remaining -= len(key)
                 stack.append((item, depth + 1))
         elif isinstance(value, list | tuple):
-            left -= len(value)
+            remaining -= len(value)
             stack.extend((item, depth + 1) for item in value)
         else:
-            left -= 1
+            remaining -= 1
             if isinstance(value, int) and value.bit_length() > MAX_BITS:
                 raise PolicyError("a number has more than 4,000 digits")
-        if left < 0:
+        if remaining < 0:
             raise PolicyError(_too_large(None))
         if depth > MAX_DEPTH:
             raise PolicyError(f"nested more than {MAX_DEPTH} levels deep")
@@ -324,12 +324,12 @@ def _jsonable(value: object) -> str:
     # YAML reads an unquoted 2012-10-17 as a date.
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise PolicyError(f"{kind_of(value)} cannot be part of a policy document")
+    raise PolicyError(f"{describe_type(value)} cannot be part of a policy document")
 
 
 def _too_large(size: int | None) -> str:
-    given = "too many" if size is None else f"{size:,}"
-    return f"the document has {given} characters; at most {MAX_CHARACTERS:,} are read"
+    count = "too many" if size is None else f"{size:,}"
+    return f"the document has {count} characters; at most {MAX_CHARACTERS:,} are read"
 
 
 DOCUMENT_KINDS = ("identity", "trust", "session", "boundary")
@@ -352,10 +352,10 @@ _STATEMENT_ELEMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One statement. Lists keep the author's order and letter case.
+    """A statement. Lists have the author's order and letter case.
 
-    ``principals`` is a tuple of (type, value), with type "AWS", "Service", "Federated",
-    "CanonicalUser", or "*" for the bare ``"Principal": "*"``; None where the kind has none.
+    ``principals`` has pairs of type and value. The type is "AWS", "Service", "Federated", "CanonicalUser", or "*" for
+    ``"Principal": "*"``. It is None in kinds of policies without principals.
     """
 
     index: int
@@ -371,13 +371,13 @@ class Statement:
 
     @property
     def label(self) -> str:
-        """How messages name this statement, such as ``Statement 2 (Sid 'X')``."""
+        """The name of the statement in messages, such as ``Statement 2 (Sid 'X')``."""
         return _label(self.index, self.sid)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed document. ``version`` is 2008-10-17 when the document names none, as for IAM."""
+    """A parsed document. ``version`` defaults to 2008-10-17, as in IAM."""
 
     kind: str
     version: str
@@ -386,32 +386,31 @@ class Policy:
 
     @property
     def has_variables(self) -> bool:
-        """Whether ``${...}`` means a policy variable (only in Version 2012-10-17)."""
+        """Return whether ``${...}`` is a policy variable, as in Version 2012-10-17 only."""
         return self.version != LEGACY_VERSION
 
 
 def parse_policy(document: object, kind: str = "identity") -> Policy:
     """Parse a dict, JSON text, or URL-encoded JSON text.
 
-    :arg kind: "identity", "session" and "boundary" need Resource and forbid Principal; "trust" is
-        the reverse.
-    :raises PolicyError: with the statement, Sid and element in its text.
+    :arg kind: "identity", "session" and "boundary" require Resource and forbid Principal, "trust" the opposite.
+    :raises PolicyError: with statement, Sid and element in its message.
     """
     if kind not in DOCUMENT_KINDS:
         raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")
     content = load_document(document)
-    _refuse_unknown(content, _POLICY_ELEMENTS, "policy")
+    _check_elements(content, _POLICY_ELEMENTS, "policy")
     version = _version(content.get("Version", LEGACY_VERSION))
     identifier = content.get("Id")
     if identifier is not None and not isinstance(identifier, str):
-        raise PolicyError(f"Id must be text, got {kind_of(identifier)}")
+        raise PolicyError(f"Id must be text, got {describe_type(identifier)}")
     if "Statement" not in content:
         raise PolicyError("the policy has no Statement")
-    given = content["Statement"]
-    items = given if isinstance(given, list | tuple) else [given]
+    content_statements = content["Statement"]
+    items = content_statements if isinstance(content_statements, list | tuple) else [content_statements]
     if not items:
         raise PolicyError("Statement is empty: a policy needs at least one statement")
-    statements = tuple(_statement(item, at, kind) for at, item in enumerate(items, 1))
+    statements = tuple(_statement(item, index, kind) for index, item in enumerate(items, 1))
     return Policy(kind=kind, version=version, statements=statements, id=identifier)
 
 
@@ -420,31 +419,31 @@ def _version(value: object) -> str:
         # YAML reads an unquoted 2012-10-17 as a date.
         value = value.isoformat()
     if not isinstance(value, str) or value not in VERSIONS:
-        shown = repr(value) if isinstance(value, str) else kind_of(value)
-        raise PolicyError(f"Version must be '2012-10-17' or '2008-10-17', got {shown}")
+        actual = repr(value) if isinstance(value, str) else describe_type(value)
+        raise PolicyError(f"Version must be '2012-10-17' or '2008-10-17', got {actual}")
     return str(value)
 
 
 def _statement(item: object, index: int, kind: str) -> Statement:
     if not isinstance(item, Mapping):
-        raise PolicyError(f"Statement {index}: must be an object, got {kind_of(item)}")
+        raise PolicyError(f"Statement {index}: must be an object, got {describe_type(item)}")
     sid = item.get("Sid")
     if sid is not None and not isinstance(sid, str):
-        raise PolicyError(f"Statement {index}: Sid must be text, got {kind_of(sid)}")
-    where = _label(index, sid)
-    _refuse_unknown(item, _STATEMENT_ELEMENTS, where)
+        raise PolicyError(f"Statement {index}: Sid must be text, got {describe_type(sid)}")
+    place = _label(index, sid)
+    _check_elements(item, _STATEMENT_ELEMENTS, place)
     effect = item.get("Effect")
     if not isinstance(effect, str) or effect not in ("Allow", "Deny"):
         if effect is None:
-            raise PolicyError(f"{where}: Effect is missing; it must be Allow or Deny")
-        shown = repr(str(effect)) if isinstance(effect, str) else kind_of(effect)
-        raise PolicyError(f"{where}: Effect must be Allow or Deny, got {shown}")
-    action = _one_of(item, "Action", "NotAction", where)
-    actions = _parse_strings(item[action], where, action)
+            raise PolicyError(f"{place}: Effect is missing; it must be Allow or Deny")
+        actual = repr(str(effect)) if isinstance(effect, str) else describe_type(effect)
+        raise PolicyError(f"{place}: Effect must be Allow or Deny, got {actual}")
+    action = _single_element(item, "Action", "NotAction", place)
+    actions = _parse_strings(item[action], place, action)
     for value in actions:
-        _check_action(value, where, action)
-    resources, not_resource = _resources(item, where, kind)
-    principals, not_principal = _principals(item, where, kind)
+        _check_action(value, place, action)
+    resources, not_resource = _resources(item, place, kind)
+    principals, not_principal = _principals(item, place, kind)
     return Statement(
         index=index,
         sid=sid or None,
@@ -455,57 +454,57 @@ def _statement(item: object, index: int, kind: str) -> Statement:
         not_resource=not_resource,
         principals=principals,
         not_principal=not_principal,
-        conditions=parse_conditions(item.get("Condition", {}), where),
+        conditions=parse_conditions(item.get("Condition", {}), place),
     )
 
 
-def _resources(item: Mapping[object, object], where: str, kind: str) -> tuple[tuple[str, ...] | None, bool]:
+def _resources(item: Mapping[object, object], place: str, kind: str) -> tuple[tuple[str, ...] | None, bool]:
     if kind == "trust":
         for element in ("Resource", "NotResource"):
             if element in item:
                 raise PolicyError(
-                    f"{where}: {element} is not allowed in a trust policy"
+                    f"{place}: {element} is not allowed in a trust policy"
                     f" (IAM: Has prohibited field {element}); remove it"
                 )
         return None, False
-    element = _one_of(item, "Resource", "NotResource", where)
-    resources = _parse_strings(item[element], where, element)
+    element = _single_element(item, "Resource", "NotResource", place)
+    resources = _parse_strings(item[element], place, element)
     for value in resources:
         if value != "*" and not value.startswith(("arn:", "*", "?", "${")):
-            raise PolicyError(f"{where}: {element} {value!r} must be an ARN or '*'")
+            raise PolicyError(f"{place}: {element} {value!r} must be an ARN or '*'")
     return resources, element == "NotResource"
 
 
 def _principals(
-    item: Mapping[object, object], where: str, kind: str
+    item: Mapping[object, object], place: str, kind: str
 ) -> tuple[tuple[tuple[str, str], ...] | None, bool]:
     if kind != "trust":
         for element in ("Principal", "NotPrincipal"):
             if element in item:
-                raise PolicyError(f"{where}: {element} is not allowed here; only a trust policy has one")
+                raise PolicyError(f"{place}: {element} is not allowed here; only a trust policy has one")
         return None, False
-    element = _one_of(item, "Principal", "NotPrincipal", where)
-    return _parse_principals(item[element], where, element), element == "NotPrincipal"
+    element = _single_element(item, "Principal", "NotPrincipal", place)
+    return _parse_principals(item[element], place, element), element == "NotPrincipal"
 
 
-def _check_action(value: str, where: str, element: str) -> None:
+def _check_action(value: str, place: str, element: str) -> None:
     if value == "*":
         return
     vendor, colon, name = value.partition(":")
     if not colon or not vendor or not name:
         raise PolicyError(
-            f"{where}: {element} {value!r} must have the form service:Action, such as s3:GetObject"
+            f"{place}: {element} {value!r} must have the form service:Action, such as s3:GetObject"
         )
 
 
-def _one_of(item: Mapping[object, object], name: str, alternative: str, where: str) -> str:
+def _single_element(item: Mapping[object, object], name: str, alternative: str, place: str) -> str:
     if name in item and alternative in item:
-        raise PolicyError(f"{where}: has both {name} and {alternative}; give exactly one")
+        raise PolicyError(f"{place}: has both {name} and {alternative}; give exactly one")
     if name in item:
         return name
     if alternative in item:
         return alternative
-    raise PolicyError(f"{where}: {name} (or {alternative}) is missing")
+    raise PolicyError(f"{place}: {name} (or {alternative}) is missing")
 
 
 def _label(index: int, sid: str | None) -> str:

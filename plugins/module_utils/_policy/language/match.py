@@ -6,11 +6,11 @@
 
 """Patterns of the policy language: literal text, wildcards and policy variables, matched without regular expressions.
 
-``*`` is any run of characters, also none; ``?`` is exactly one. A pattern is cut at its ``*`` into chunks that are found
-from left to right, so the time grows with the text and never explodes.
+``*`` matches any number of characters, ``?`` exactly one. A pattern is split at each ``*`` into chunks, which are searched
+from left to right, so the time is bounded by the product of the lengths of pattern and text.
 
-``${key}``, ``${key, 'default'}``, and ``${*}`` ``${?}`` ``${$}`` for the characters themselves. Variables exist in
-Version 2012-10-17 only; under 2008-10-17 they are literal text.
+Variables have the forms ``${key}`` and ``${key, 'default'}``; ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
+They exist in Version 2012-10-17 only, and are literal text in 2008-10-17.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Resource", "... Condition operators", "IAM policy elements: Variables
 and tags".
@@ -39,7 +39,7 @@ class Wild(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A policy variable; ``key`` in lower case, because key names are case-insensitive."""
+    """A policy variable. ``key`` is in lower case, ``name`` as in the policy."""
 
     key: str
     default: str | None = None
@@ -51,66 +51,65 @@ Token: TypeAlias = str | Wild | Variable
 
 
 def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...]:
-    """Cut the text of a policy value into tokens."""
+    """Split the text of a policy value into tokens."""
     if not (variables and "${" in text) and not (wildcards and ("*" in text or "?" in text)):
         return (text,) if text else ()
     tokens: list[Token] = []
     plain: list[str] = []
-    at = 0
+    position = 0
     last_close = text.rfind("}") if variables else -1
-    while at < len(text):
-        found = _SPECIAL.search(text, at)
-        if found is None or found.start() > at:
-            plain.append(text[at : found.start()] if found else text[at:])
-            if found is None:
+    while position < len(text):
+        special = _SPECIAL.search(text, position)
+        if special is None or special.start() > position:
+            plain.append(text[position : special.start()] if special else text[position:])
+            if special is None:
                 break
-        at = found.start()
-        character = text[at]
-        if character == "$" and at < last_close and text.startswith("{", at + 1):
-            close = text.find("}", at)
-            token = _variable(text[at + 2 : close])
+        position = special.start()
+        character = text[position]
+        if character == "$" and position < last_close and text.startswith("{", position + 1):
+            close = text.find("}", position)
+            token = _variable(text[position + 2 : close])
             if isinstance(token, Variable):
                 _flush(plain, tokens)
                 tokens.append(token)
-                at = close + 1
+                position = close + 1
                 continue
             if isinstance(token, str):
                 plain.append(token)
-                at = close + 1
+                position = close + 1
                 continue
         if wildcards and character != "$":
             _flush(plain, tokens)
-            # A run of * means one.
+            # Several * in a row are equivalent to one.
             if character == "?":
                 tokens.append(Wild.ONE)
             elif not tokens or tokens[-1] is not Wild.ANY:
                 tokens.append(Wild.ANY)
         else:
             plain.append(character)
-        at += 1
+        position += 1
     _flush(plain, tokens)
     return tuple(tokens)
 
 
 def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
-    """The keys that the text refers to."""
+    """Return the condition keys of the variables."""
     return tuple(token.key for token in tokens if isinstance(token, Variable))
 
 
 def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
-    """The tokens with anything in place of the variables."""
+    """Replace each variable by ``*``."""
     return tuple(Wild.ANY if isinstance(token, Variable) else token for token in tokens)
 
 
 def resolve(
-    tokens: tuple[Token, ...], context: Context, asker: object = None
+    tokens: tuple[Token, ...], context: Context, comparison: object = None
 ) -> tuple[Literal, ...] | bool | None:
-    """Put the values of the request in place of the variables.
+    """Replace the variables by their values in the request. Wildcards in a value are literal text.
 
-    :returns: tokens without variables; False when a variable has no value in this request, so
-        that nothing equals the text; None when a needed key is unknown. A value is literal text:
-        its ``*`` is no wildcard. A key with several values cannot be a variable.
-    :arg asker: what a value that stands for many is as good as each of them for (``Some.exact``).
+    :arg comparison: the comparison in which a value of ``Some`` is interchangeable (``Some.exact``).
+    :returns: tokens without variables; False when a variable does not have exactly one value, so that nothing matches;
+        None when a key is unknown.
     """
     resolved: list[Literal] = []
     unknown = False
@@ -123,7 +122,7 @@ def resolve(
             unknown = True
             continue
         values = state if isinstance(state, tuple) else state.values
-        if len(values) == 1 and not isinstance(state, tuple) and asker not in state.exact:
+        if len(values) == 1 and not isinstance(state, tuple) and comparison not in state.exact:
             unknown = True
         elif len(values) == 1:
             resolved.append(values[0])
@@ -156,15 +155,15 @@ def _flush(plain: list[str], tokens: list[Token]) -> None:
 
 
 ARN_PARTS = 6
-# As many parts of ARNs, up to this length, are kept to be shared.
+# The number of patterns of ARN parts in the cache, and the length of the longest.
 _SHARED, _SHORT = 256, 64
-# What stands for the wildcards of a request, so that no value that happens to be "*" is taken for one.
+# The wildcards of a request, as characters that no value has.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
 _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
-    """How much of a request a pattern covers; SOME only where the request has wildcards itself."""
+    """The share of a request that a pattern covers. SOME is possible only for a request with wildcards."""
 
     NONE = 0
     SOME = 1
@@ -172,7 +171,7 @@ class Cover(IntEnum):
 
 
 class _Chunk:
-    """A stretch of a pattern without ``*``: text, and the places where ``?`` stands."""
+    """A part of a pattern without ``*``: its text, and the positions of ``?``."""
 
     __slots__ = ("_masks", "holes", "text")
 
@@ -182,18 +181,18 @@ class _Chunk:
         self._masks: tuple[dict[str, int], int] | None = None
 
     def masks(self) -> tuple[dict[str, int], int]:
-        """The places of each character and of ``?`` as bits. Not worked out for a chunk that is longer than every text."""
+        """Return the positions of each character, and of ``?``, as bits. They are computed on the first use."""
         if self._masks is None:
             holes = frozenset(self.holes)
-            places: dict[str, int] = {}
-            for at, character in enumerate(self.text):
-                if at not in holes:
-                    places[character] = places.get(character, 0) | 1 << at
-            self._masks = places, sum(1 << hole for hole in self.holes)
+            positions: dict[str, int] = {}
+            for position, character in enumerate(self.text):
+                if position not in holes:
+                    positions[character] = positions.get(character, 0) | 1 << position
+            self._masks = positions, sum(1 << hole for hole in self.holes)
         return self._masks
 
-    def at(self, text: str, start: int, symbolic: bool) -> bool:
-        """Whether the chunk stands in the text at this place."""
+    def matches_at(self, text: str, start: int, symbolic: bool) -> bool:
+        """Return whether the text has the chunk at this position."""
         if not self.holes:
             return text.startswith(self.text, start)
         end = start + len(self.text)
@@ -209,23 +208,23 @@ class _Chunk:
         return text.startswith(self.text[previous:], start + previous)
 
     def find(self, text: str, start: int, end: int, symbolic: bool) -> int:
-        """The first place in text[start:end] where the chunk stands, or -1."""
+        """Return the first position of the chunk in text[start:end], or -1."""
         if not self.holes:
             return text.find(self.text, start, end)
         if end - start < len(self.text):
             return -1
-        # Shift-and: bit n of the state says that the first n + 1 characters match up to here.
+        # Shift-and algorithm: bit n of the state is set when the first n + 1 characters match up to this position.
         masks, hole_bits = self.masks()
         complete = 1 << (len(self.text) - 1)
         state = 0
-        for at in range(start, end):
-            character = text[at]
+        for position in range(start, end):
+            character = text[position]
             mask = masks.get(character, 0)
             if not (symbolic and character == STAR):
                 mask |= hole_bits
             state = (state << 1 | 1) & mask
             if state & complete:
-                return at - len(self.text) + 1
+                return position - len(self.text) + 1
         return -1
 
 
@@ -233,7 +232,7 @@ _NOTHING = _Chunk("", ())
 
 
 class Glob:
-    """A pattern without variables, ready to be matched many times."""
+    """A pattern without variables, compiled for repeated use."""
 
     __slots__ = ("chunks", "literal", "tokens")
 
@@ -260,51 +259,51 @@ class Glob:
         self.literal = only.text if len(self.chunks) == 1 and not only.holes else None
 
     def matches(self, text: str, symbolic: bool = False) -> bool:
-        """Whether the whole text matches.
+        """Return whether the whole text matches.
 
-        :arg symbolic: the text is itself a pattern: its ``*`` is then matched by ``*`` alone, so
-            that the answer is whether this pattern covers everything that the text stands for.
+        :arg symbolic: the text is a pattern itself. Its ``*`` is matched by ``*`` only, so the result is whether this
+            pattern covers every text that the other one matches.
         """
         if symbolic:
             text = text.symbolic if isinstance(text, WildText) else symbolise(text)
             if any(STAR in chunk.text or MARK in chunk.text for chunk in self.chunks):
-                # These characters of the pattern itself stand for nothing else.
+                # In the pattern these characters are literal.
                 return False
         if self.literal is not None:
             return text == self.literal
         first, last = self.chunks[0], self.chunks[-1]
         if len(self.chunks) == 1:
-            return len(text) == len(first.text) and first.at(text, 0, symbolic)
+            return len(text) == len(first.text) and first.matches_at(text, 0, symbolic)
         start = len(first.text)
         end = len(text) - len(last.text)
-        if start > end or not first.at(text, 0, symbolic) or not last.at(text, end, symbolic):
+        if start > end:
+            return False
+        if not first.matches_at(text, 0, symbolic) or not last.matches_at(text, end, symbolic):
             return False
         for chunk in self.chunks[1:-1]:
             if chunk.text:
-                at = chunk.find(text, start, end, symbolic)
-                if at < 0:
+                position = chunk.find(text, start, end, symbolic)
+                if position < 0:
                     return False
-                start = at + len(chunk.text)
+                start = position + len(chunk.text)
         return True
 
     def covers(self, text: str, wild: bool) -> Cover:
-        """How much of the text, itself a pattern when ``wild``, this pattern covers."""
+        """Return the share of a text, or with ``wild`` of a pattern, that this pattern covers."""
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
-        asked = text if isinstance(text, WildText) else WildText(text)
-        # Each wildcard of the request lies in a wildcard of the pattern then, so this never covers too much; it may miss a
-        # cover that is written in another way, which the automata find.
-        if self.matches(asked, symbolic=True):
+        request = text if isinstance(text, WildText) else WildText(text)
+        # This is sufficient, not necessary: equivalent patterns with other wildcards are left to the automata.
+        if self.matches(request, symbolic=True):
             return Cover.ALL
-        return Cover.SOME if overlaps(self.tokens, asked) else Cover.NONE
+        return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
 
 
 class ArnGlob:
-    """An ARN pattern, matched part by part: no wildcard reaches over one of the first five colons.
+    """An ARN pattern, matched part by part, so that no wildcard matches one of the first five colons.
 
-    :arg complete: whether missing parts count as ``*``, as IAM completes ``arn:aws:sqs:*`` to
-        ``arn:aws:sqs:*:*:*`` in the Resource of an identity policy. Elsewhere such a pattern matches
-        nothing. A lone ``*`` matches every ARN.
+    :arg complete: treat missing parts as ``*``, as IAM completes ``arn:aws:sqs:*`` to ``arn:aws:sqs:*:*:*`` in the Resource
+        of an identity policy. Otherwise such a pattern matches nothing. A single ``*`` matches every ARN.
     """
 
     __slots__ = ("parts",)
@@ -316,13 +315,13 @@ class ArnGlob:
         self.parts = tuple(map(_part, parts))
 
     def matches(self, parts: tuple[str, ...]) -> bool:
-        """Whether an ARN, cut by ``arn_parts``, matches."""
+        """Return whether an ARN, split by ``arn_parts``, matches."""
         return len(parts) == len(self.parts) == ARN_PARTS and all(
             glob.matches(part) for glob, part in zip(self.parts, parts, strict=True)
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """How much of an ARN, cut by ``arn_parts`` and itself a pattern when ``wild``, it covers."""
+        """Return the share of an ARN, split by ``arn_parts``, that the pattern covers. With ``wild`` the ARN is a pattern."""
         if not len(parts) == len(self.parts) == ARN_PARTS:
             return Cover.NONE
         least = Cover.ALL
@@ -342,12 +341,12 @@ def _part(tokens: list[Literal]) -> Glob:
 
 @lru_cache(_SHARED)
 def _shared(token: Literal) -> Glob:
-    """Return the one pattern of a token: most parts of the ARNs of a document are the same few."""
+    """Return a cached pattern: most ARNs of a document have the same parts."""
     return Glob((token,))
 
 
 def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
-    """An ARN pattern cut at its first five colons, or at as many as it has."""
+    """Split an ARN pattern at its first five colons."""
     parts: list[list[Literal]] = [[]]
     rest = iter(tokens)
     for token in rest:
@@ -364,18 +363,17 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
 
 
 def symbolise(text: str) -> str:
-    """The text of a request with wildcards, to be covered as text."""
+    """Replace the wildcards of a request by characters that no value has."""
     return text.translate(_SYMBOLS)
 
 
 def arn_parts(text: str) -> tuple[str, ...]:
-    """Six parts of an ARN, the last with all its colons; fewer when the text is no ARN."""
+    """Return the six parts of an ARN, or fewer if the text is not an ARN. The last part may have colons."""
     return tuple(text.split(":", ARN_PARTS - 1))
 
 
 class WildText(str):
-    """The text of a request as a pattern: ``*`` and ``?`` are wildcards, all else is itself. Prepared to be
-    compared with many patterns."""
+    """The text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns."""
 
     __slots__ = ("end", "runs", "singles", "symbolic", "texts")
 
@@ -386,45 +384,47 @@ class WildText(str):
     texts: dict[str, int]
 
     def __new__(cls, text: str) -> WildText:
-        made = super().__new__(cls, text)
-        made.symbolic = symbolise(text)
-        made.runs = made.singles = 0
-        made.texts = {}
-        for at, character in enumerate(text):
+        pattern = super().__new__(cls, text)
+        pattern.symbolic = symbolise(text)
+        pattern.runs = pattern.singles = 0
+        pattern.texts = {}
+        for position, character in enumerate(text):
             if character == "*":
-                made.runs |= 1 << at
+                pattern.runs |= 1 << position
             elif character == "?":
-                made.singles |= 1 << at
+                pattern.singles |= 1 << position
             else:
-                made.texts[character] = made.texts.get(character, 0) | 1 << at
-        made.end = 1 << len(text)
-        return made
+                pattern.texts[character] = pattern.texts.get(character, 0) | 1 << position
+        pattern.end = 1 << len(text)
+        return pattern
 
 
-def overlaps(pattern: Iterable[Literal], asked: WildText) -> bool:
-    """Whether some text matches both patterns.
+def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
+    """Return whether some text matches both patterns.
 
-    The first is read unit by unit; the bits of a number say where in the second that may be.
+    The state has a bit for each position of the request that the part of ``pattern`` read so far can reach.
     """
-    runs, singles, texts, end = asked.runs, asked.singles, asked.texts, asked.end
+    runs, singles, texts, end = request.runs, request.singles, request.texts, request.end
     state = _past(1, runs)
     for token in pattern:
         if token is Wild.ANY:
-            # Any text may come next, so every later place can be reached.
+            # Any text may follow, so every later position is reachable.
             state = ((end << 1) - 1) & -(state & -state)
             continue
         for character in token if isinstance(token, str) else "?":
-            taken = state & (end - 1 if isinstance(token, Wild) else runs | singles | texts.get(character, 0))
-            stay = taken & runs
-            state = _past((taken ^ stay) << 1 | stay, runs)
+            matched = state & (
+                end - 1 if isinstance(token, Wild) else runs | singles | texts.get(character, 0)
+            )
+            repeated = matched & runs
+            state = _past((matched ^ repeated) << 1 | repeated, runs)
             if not state:
                 return False
     return bool(state & end)
 
 
 def _past(state: int, runs: int) -> int:
-    """A state with what follows the runs in it, which may be empty."""
-    more = state | (state & runs) << 1
-    while more != state:
-        state, more = more, more | (more & runs) << 1
+    """Add the positions after runs, because a run may be empty."""
+    extended = state | (state & runs) << 1
+    while extended != state:
+        state, extended = extended, extended | (extended & runs) << 1
     return state

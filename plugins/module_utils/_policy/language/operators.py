@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Families of condition operators: compare one value of a request with the values of a policy.
+"""Families of condition operators: compare a value of a request with the values of a policy.
 
-Negated operators (``StringNotEquals`` and so on) are the same comparison; conditions.py negates.
+Negated operators such as ``StringNotEquals`` use the same comparison, and conditions.py negates its result.
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 """
 
@@ -40,7 +40,7 @@ from .match import (
 )
 from .words import Language, Pattern, arn_units, fold, text_units
 
-# Whether one value of the request matches any value of the policy.
+# Returns whether a value of the request matches any value of the policy.
 Compare: TypeAlias = Callable[[str], bool]
 
 NEGATED = frozenset(
@@ -61,8 +61,8 @@ _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
-# A verdict asks about the same few values again and again.
-_REMEMBERED = 256
+# Results in the cache of a comparison: a verdict compares the same few values many times.
+_CACHED = 256
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 # https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
 _DATE = re.compile(
@@ -73,7 +73,7 @@ _DATE = re.compile(
 
 
 def family(base: str) -> str:
-    """The family of an operator: String, Arn, Numeric, Date, Bool, Binary, Ip or Null."""
+    """Return the family of an operator: String, Arn, Numeric, Date, Bool, Binary, Ip or Null."""
     for name in ("String", "Arn", "Numeric", "Date", "Bool", "Binary"):
         if base.startswith(name):
             return name
@@ -81,16 +81,15 @@ def family(base: str) -> str:
 
 
 def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[tuple[Token, ...], ...]:
-    """The values of a String or Arn operator in tokens. Only these take policy variables."""
+    """Return the tokens of the values of a String or Arn operator. Only these support policy variables."""
     wildcards = base in ("StringLike", "StringNotLike") or base.startswith("Arn")
     return tuple(tokenize(value, variables=variables, wildcards=wildcards) for value in values)
 
 
 def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
-    """The comparison for an operator and its values, prepared to run many times.
+    """Return the comparison of an operator with its values, compiled for repeated use.
 
-    :arg tokens: the ``value_tokens`` of a String or Arn operator, without those that have variables;
-        not looked at for others.
+    :arg tokens: the ``value_tokens`` of a String or Arn operator without variables; unused for other operators.
     """
     kind = family(base)
     if kind == "String":
@@ -103,14 +102,16 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
         return _ordered(date, values, base.removeprefix("Date"))
     if kind == "Ip":
         return _addresses(values)
-    plain = binary if kind == "Binary" else fold
-    wanted = frozenset(plain(value) for value in values)
-    return lambda value: plain(value) in wanted
+    convert = binary if kind == "Binary" else fold
+    converted = frozenset(convert(value) for value in values)
+    return lambda value: convert(value) in converted
 
 
 def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Language | None:
-    """The texts that ``comparison`` matches, as words and patterns; None for an operator that reads numbers,
-    dates, addresses or bytes."""
+    """Return the texts that ``comparison`` matches, as words and patterns.
+
+    :returns: None for an operator that compares numbers, dates, addresses or bytes.
+    """
     kind = family(base)
     if kind == "Bool":
         return Language(
@@ -120,15 +121,15 @@ def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...]
         return None
     words: dict[str, None] = {}
     patterns: dict[Pattern, None] = {}
-    for each in tokens:
-        language = language_of(_literals(each), kind == "Arn", "IgnoreCase" in base)
+    for value in tokens:
+        language = value_language(_literals(value), kind == "Arn", "IgnoreCase" in base)
         words.update(dict.fromkeys(language.words))
         patterns.update(dict.fromkeys(language.patterns))
     return Language(tuple(words), tuple(patterns))
 
 
-def language_of(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> Language:
-    """The texts that one value without variables matches."""
+def value_language(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> Language:
+    """Return the texts that a value without variables matches."""
     if not ignore_case and not any(isinstance(token, Wild) for token in tokens):
         word = "".join(token for token in tokens if isinstance(token, str))
         return Language() if arn and word.count(":") < ARN_PARTS - 1 else Language((word,))
@@ -137,7 +138,7 @@ def language_of(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> La
 
 
 class OpenValue:
-    """A value of a condition that has policy variables."""
+    """A value of a condition with policy variables."""
 
     __slots__ = ("_relaxed", "arn", "ignore_case", "tokens")
 
@@ -145,27 +146,27 @@ class OpenValue:
         self.tokens = tokens
         self.arn = family(base) == "Arn"
         self.ignore_case = "IgnoreCase" in base
-        # What every value of the variables leaves possible.
+        # The pattern with every variable replaced by *.
         self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
 
     @property
     def possible(self) -> Language:
-        """The texts that it matches for some values of its variables, or more."""
-        return language_of(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
+        """A superset of the texts that the value matches for some values of its variables."""
+        return value_language(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
 
     @property
     def more_than_variables(self) -> bool:
-        """Whether it has a character beside its variables."""
+        """Return whether the value has characters or single-character wildcards in addition to its variables."""
         return any(
             token for token in self.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )
 
     def may_match(self, value: str) -> bool:
-        """Whether a value is in ``possible``."""
+        """Return whether ``possible`` contains a text."""
         return self._relaxed.matches(fold(value) if self.ignore_case else value)
 
     def matches(self, value: str, context: Context) -> bool | None:
-        """Whether a value of the request matches; None when that turns on a variable."""
+        """Return whether a value of the request matches, or None when that depends on an unknown variable."""
         resolved = resolve(self.tokens, context, self)
         if resolved is None:
             return None if self.may_match(value) else False
@@ -190,7 +191,7 @@ def _strings(values: tuple[tuple[Token, ...], ...], ignore_case: bool) -> Compar
         return lambda value: fold(value) in texts
     if not globs:
         return texts.__contains__
-    return lru_cache(_REMEMBERED)(lambda value: value in texts or any(glob.matches(value) for glob in globs))
+    return lru_cache(_CACHED)(lambda value: value in texts or any(glob.matches(value) for glob in globs))
 
 
 def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
@@ -200,22 +201,22 @@ def _arns(values: tuple[tuple[Token, ...], ...]) -> Compare:
         parts = arn_parts(value)
         return any(glob.matches(parts) for glob in globs)
 
-    return lru_cache(_REMEMBERED)(compare)
+    return lru_cache(_CACHED)(compare)
 
 
 def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], order: str) -> Compare:
-    wanted = frozenset(limit for limit in map(read, values) if limit is not None)
+    limits = frozenset(limit for limit in map(read, values) if limit is not None)
     if order in ("Equals", "NotEquals"):
-        return lambda value: read(value) in wanted
-    if not wanted:
+        return lambda value: read(value) in limits
+    if not limits:
         return lambda _value: False
-    # One of several limits is enough, so the furthest is the only one that counts.
-    limit = max(wanted) if order.startswith("Less") else min(wanted)
+    # One of several limits has to hold, so the widest decides.
+    limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 
     def compare(value: str) -> bool:
-        given = read(value)
-        return given is not None and holds(given, limit)
+        number = read(value)
+        return number is not None and holds(number, limit)
 
     return compare
 
@@ -229,14 +230,14 @@ def _addresses(values: tuple[str, ...]) -> Compare:
         except ValueError:
             return False
         starts, ends = ranges[address.version]
-        at = bisect.bisect_right(starts, int(address)) - 1
-        return at >= 0 and int(address) <= ends[at]
+        index = bisect.bisect_right(starts, int(address)) - 1
+        return index >= 0 and int(address) <= ends[index]
 
     return compare
 
 
 def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
-    """The first and last address of each block, as numbers, by IP version."""
+    """Return the first and last address of each block as numbers, by IP version."""
     ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for block in map(network, values):
         if block is not None:
@@ -245,7 +246,7 @@ def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
 
 
 def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Starts and ends of the same addresses, in order and without overlap."""
+    """Return the starts and ends of the blocks in order and without overlaps."""
     starts: list[int] = []
     ends: list[int] = []
     for start, end in sorted(blocks):
@@ -266,17 +267,15 @@ def _fold(token: Literal, ignore_case: bool) -> Literal:
 
 
 def number(text: str) -> Decimal | None:
-    """A number in digits, with a decimal point and an exponent of at most three digits, or None when
-    the text is not one."""
+    """Parse a decimal number with an optional exponent of at most three digits; None for any other text."""
     text = text.strip()
     return Decimal(text) if _NUMBER.fullmatch(text) else None
 
 
 def date(text: str) -> Decimal | None:
-    """Seconds since 1970 of a date, with or without time, as W3C profiles ISO 8601, or of epoch
-    seconds; else None.
+    """Return the epoch seconds of a date in the W3C profile of ISO 8601, or of epoch seconds; None for any other text.
 
-    A year alone is a number, so it counts as epoch seconds. A time without zone is read as UTC.
+    A year alone is read as epoch seconds, and a time without a zone as UTC.
     """
     seconds = number(text)
     if seconds is not None:
@@ -284,7 +283,7 @@ def date(text: str) -> Decimal | None:
     fields = _DATE.fullmatch(text.strip())
     if fields is None:
         return None
-    # Written out as every Python reads it: newer ones take more forms, and not all the same.
+    # The full form, because the other forms that fromisoformat accepts depend on the version of Python.
     whole = "{}-{}T{}:{}{}".format(
         fields["month"],
         fields["day"] or "01",
@@ -302,7 +301,7 @@ def date(text: str) -> Decimal | None:
 
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network of a CIDR block or single address, or None when the text is neither."""
+    """Parse a CIDR block or an address; None for any other text."""
     try:
         return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
@@ -310,7 +309,7 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def binary(text: str) -> str:
-    """The bytes of base64 text, as text that compares equal for equal bytes."""
+    """Return the bytes of base64 text in hexadecimal, for comparisons."""
     try:
         return base64.b64decode(text, validate=True).hex()
     except (binascii.Error, ValueError):

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Resource and Principal elements of a statement, prepared for tests.
+"""Tests of the Resource and Principal elements of a statement.
 
 Source: IAM User Guide, "AWS JSON policy elements: Principal" and "... NotPrincipal".
 """
@@ -35,24 +35,24 @@ from .match import (
 class OpenResource:
     """An ARN with policy variables.
 
-    ``head`` are the parts before the fifth colon; None where a variable stands among them, where IAM is
-    said to take none.
+    ``head`` has the parts before the fifth colon. It is None when a variable is among them, which IAM does not document
+    as supported.
     """
 
     __slots__ = ("_relaxed", "head", "tail", "tokens")
 
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self.tokens = tokens
-        first = next(at for at, token in enumerate(tokens) if isinstance(token, Variable))
+        first = next(index for index, token in enumerate(tokens) if isinstance(token, Variable))
         parts = cut_arn(token for token in tokens[:first] if isinstance(token, str | Wild))
         late = len(parts) == ARN_PARTS
         self.head = tuple(Glob(part) for part in parts[:-1]) if late else None
         self.tail: tuple[Token, ...] = (*parts[-1], *tokens[first:]) if late else tokens
-        # What every value of the variables leaves possible.
+        # The pattern with every variable replaced by *.
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """The least and the most of an ARN that it may cover; they differ when a variable is unknown."""
+        """Return the smallest and the largest possible cover of an ARN. They differ when a variable is unknown."""
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
             return head, head
@@ -69,12 +69,12 @@ class OpenResource:
         return cover, cover
 
     def resolved(self, context: Context) -> ArnGlob | bool | None:
-        """Return the pattern with the values of its variables; False when it matches nothing, None when one is unknown."""
+        """Return the pattern with the values of its variables; False when it matches nothing, None for an unknown variable."""
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """How much of the parts before the fifth colon it covers."""
+        """Return the cover of the parts before the fifth colon."""
         cover = Cover.ALL
         for glob, part in zip(self.head or (), parts, strict=False):
             cover = min(cover, glob.covers(part, wild))
@@ -82,11 +82,11 @@ class OpenResource:
 
 
 class ResourceTest:
-    """All values; ``open`` are those with policy variables.
+    """The values of Resource or NotResource. ``open`` has those with policy variables.
 
-    ``wide`` says how to read variables where IAM is said to take none: put in when matching more
-    makes the statement grant less (a Deny, the exceptions of an Allow), else matching nothing.
-    ``complete`` says whether an ARN with too few parts is completed (see ``ArnGlob``).
+    :arg wide: resolve variables before the fifth colon, because matching more makes the statement grant less (a Deny, or
+        the exceptions of an Allow). Otherwise a value with such a variable matches nothing.
+    :arg complete: complete ARNs with missing parts (see ``ArnGlob``).
     """
 
     __slots__ = ("_everything", "_globs", "_services", "complete", "early", "open")
@@ -95,7 +95,7 @@ class ResourceTest:
         self.complete = complete
         self._everything = False
         self._globs: list[ArnGlob] = []
-        # The services of which a value names everything.
+        # The services of which a value includes all resources.
         self._services: list[Glob] = []
         self.early = False
         opened: list[OpenResource] = []
@@ -109,26 +109,29 @@ class ResourceTest:
                 if len(glob.parts) == ARN_PARTS and all(map(_is_all, glob.parts[3:])):
                     self._services.append(glob.parts[2])
             else:
-                each = OpenResource(tokens)
-                self.early = self.early or each.head is None
-                if each.head is not None or wide:
-                    opened.append(each)
+                pattern = OpenResource(tokens)
+                self.early = self.early or pattern.head is None
+                if pattern.head is not None or wide:
+                    opened.append(pattern)
         self.open = tuple(opened)
 
     @property
     def weight(self) -> int:
-        """How much work it is to look at, in values."""
+        """The cost of one test, in values."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
-        """How much it covers of a request of this service that has no resource: a value that names all of the
-        service's resources is as good as a lone ``*``, as the Amazon S3 User Guide shows for s3:ListAllMyBuckets."""
+        """Return the cover of a request without a resource.
+
+        A value that includes all resources of the service is equivalent to ``*``, as the Amazon S3 User Guide shows for
+        s3:ListAllMyBuckets.
+        """
         if self._everything:
             return Cover.ALL
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
 
     def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the patterns that match a part of a request with wildcards; None for one with an unknown variable."""
+        """Generate the patterns that match a part of a request with wildcards; None for a pattern with an unknown variable."""
         if self._everything:
             return
         for glob in self._globs:
@@ -142,8 +145,11 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """The least and the most of an ARN (cut by ``arn_parts``, itself a pattern when ``wild``)
-        that the values may cover; they differ when that turns on an unknown variable."""
+        """Return the smallest and the largest possible cover of an ARN. They differ when a variable is unknown.
+
+        :arg parts: the ARN, split by ``arn_parts``.
+        :arg wild: whether the ARN is a pattern.
+        """
         if self._everything:
             return Cover.ALL, Cover.ALL
         least = Cover.NONE
@@ -153,8 +159,8 @@ class ResourceTest:
                 return least, least
         most = least
         if len(parts) == ARN_PARTS:
-            for each in self.open:
-                low, high = each.covers(parts, wild, context)
+            for value in self.open:
+                low, high = value.covers(parts, wild, context)
                 least, most = max(least, low), max(most, high)
         return least, most
 
@@ -168,14 +174,14 @@ _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):r
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An AWS service (``service`` is its principal name) or a session of a role."""
+    """The caller of a request: an AWS service, by its principal name, or a session of a role."""
 
     service: str | None = None
     role_arn: str | None = None
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """The principals that mean this caller, as pairs of type and value."""
+        """The principals that include this caller, as pairs of type and value."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
         role = _ROLE.match(self.role_arn or "")
@@ -192,7 +198,7 @@ class Caller:
 
 
 class PrincipalTest:
-    """The Principal or NotPrincipal of a statement, prepared to be tested."""
+    """The Principal or NotPrincipal of a statement."""
 
     __slots__ = ("_allow", "_everyone", "_negated", "_pairs", "_patterns")
 
@@ -201,8 +207,8 @@ class PrincipalTest:
         self._negated = negated
         self._allow = allow
         self._everyone = not self._pairs.isdisjoint({("*", "*"), ("AWS", "*")})
-        # IAM refuses other wildcards in principals. Should one be there all the same, a Deny is
-        # read at its widest and an Allow at its narrowest.
+        # IAM rejects other wildcards in principals. To be safe, a Deny with one is read as wide as possible, an Allow as
+        # narrow as possible.
         self._patterns = tuple(
             (kind, Glob(t for t in tokens if isinstance(t, str | Wild)))
             for kind, value in pairs
@@ -210,14 +216,14 @@ class PrincipalTest:
             for tokens in (tokenize(value, variables=False, wildcards=True),)
         )
 
-    def means(self, caller: Caller) -> bool:
-        """Whether the statement speaks of this caller."""
+    def matches(self, caller: Caller) -> bool:
+        """Return whether the statement applies to this caller."""
         if self._negated:
-            # IAM does not support NotPrincipal together with Allow: it grants nothing.
-            return not self._allow and not self._listed(caller, widest=False)
-        return self._listed(caller, widest=not self._allow)
+            # IAM does not support NotPrincipal with Allow: it grants nothing.
+            return not self._allow and not self._includes(caller, widest=False)
+        return self._includes(caller, widest=not self._allow)
 
-    def _listed(self, caller: Caller, *, widest: bool) -> bool:
+    def _includes(self, caller: Caller, *, widest: bool) -> bool:
         if self._everyone:
             return True
         names = caller.names

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Sets of texts that patterns can tell apart, with one text of each, and the budget for the work on a verdict.
+"""Languages of texts: every combination of patterns that a text can match, with a text for each; and the budget of a verdict.
 
-All patterns are read at once as a nondeterministic automaton whose states are the bits of one integer. A walk from the
-empty text reaches every combination of matches that is possible, the shortest text of each first. The budget counts
-steps, so that a verdict never depends on the clock.
+A nondeterministic automaton reads all patterns at once. Its states are the bits of an integer. A breadth-first search from
+the empty text reaches every possible combination of matches, by its shortest text. The budget counts steps, so that a
+verdict does not depend on the clock.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from .context import Extract
 from .match import ARN_PARTS, Literal, Wild, cut_arn
 
-# A step pays for reading so many characters of patterns into an automaton.
+# The number of pattern characters that are compiled for the cost of one step.
 CHARACTERS = 2
 
 
 class Budget:
-    """Steps that are left."""
+    """The remaining steps of a verdict."""
 
     __slots__ = ("left",)
 
@@ -34,20 +34,20 @@ class Budget:
         self.left = steps
 
     def spend(self, steps: int) -> bool:
-        """Take steps; False once there are none left."""
+        """Spend steps, and return whether the budget is sufficient."""
         self.left -= steps
         return self.left >= 0
 
 
-# Letters whose lower case is the same one as of another: fold() maps each of them to the key.
-_ALSO = {"k": "\u212a", "\xe5": "\u212b", "\u03c9": "\u2126", "\xdf": "\u1e9e", "\u03b8": "\u03f4"}
-# What a text is filled with where anything will do.
+# Further letters that fold() maps to the key.
+_FOLDED_ALIASES = {"k": "\u212a", "\xe5": "\u212b", "\u03c9": "\u2126", "\xdf": "\u1e9e", "\u03b8": "\u03f4"}
+# Characters for positions that may have any character.
 _FILLERS = "xyzwvutsrqponmlkjihgfedcba0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One of ``chars`` (or, negated, any other character), once or as a run of any length."""
+    """One of ``chars``, or any other character if negated; once, or as a run of any length."""
 
     chars: str
     negated: bool = False
@@ -62,8 +62,7 @@ RUN_IN_PART = Unit(":", negated=True, run=True)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Units in order. ``starts`` and ``ends`` are the places where a match may begin and end; by
-    default it is the whole pattern."""
+    """A sequence of units. A match begins at one of ``starts`` and ends at one of ``ends``, by default at the whole length."""
 
     units: tuple[Unit, ...]
     starts: tuple[int, ...] = (0,)
@@ -78,38 +77,39 @@ class Language:
     patterns: tuple[Pattern, ...] = ()
 
     def matches(self, text: str) -> bool:
-        """Whether a text is in the language."""
+        """Return whether the language contains a text."""
         if text in self.words:
             return True
         if not self.patterns:
             return False
-        machine = _Machine([self.patterns])
-        state = machine.start
+        automaton = _Automaton([self.patterns])
+        state = automaton.start
         for character in text:
-            state = machine.step(state, character)
-        return bool(state & machine.ends[0])
+            state = automaton.step(state, character)
+        return bool(state & automaton.ends[0])
 
 
 def word_pattern(word: str) -> Pattern:
-    """The pattern that one text matches."""
+    """Return the pattern of a literal text."""
     return Pattern(tuple(map(Unit, word)))
 
 
 def fold(text: str) -> str:
-    """Text in lower case, one character at a time, for comparing without letter case."""
+    """Return a text in lower case, character by character, for case-insensitive comparisons."""
     if text.isascii():
         return text.lower()
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
 def spellings(character: str) -> str:
-    """All characters that ``fold`` makes the same as this one, which is folded."""
-    others = {character.upper(), character.title(), _ALSO.get(character, character)}
-    return character + "".join(sorted(other for other in others - {character} if fold(other) == character))
+    """Return all characters that ``fold`` maps to this folded one."""
+    variants = {character.upper(), character.title(), _FOLDED_ALIASES.get(character, character)}
+    variants.discard(character)
+    return character + "".join(sorted(variant for variant in variants if fold(variant) == character))
 
 
 def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Unit, ...]:
-    """The units of a text pattern."""
+    """Return the units of a text pattern."""
     units: list[Unit] = []
     for token in tokens:
         if isinstance(token, Wild):
@@ -122,8 +122,10 @@ def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Un
 
 
 def arn_units(tokens: Iterable[Literal]) -> tuple[Unit, ...] | None:
-    """The units of an ARN pattern, whose wildcards stay within its parts; None when it has too few
-    parts to match any ARN."""
+    """Return the units of an ARN pattern, whose wildcards match within one part only.
+
+    :returns: None when the pattern has too few parts to match an ARN.
+    """
     parts = cut_arn(tokens)
     if parts == [[Wild.ANY]]:
         parts = [[Wild.ANY] for _part in range(ARN_PARTS)]
@@ -165,14 +167,17 @@ _SHAPES = {
 
 
 def shape_units(shape: str) -> tuple[Unit, ...]:
-    """The units of a shape: text in which ``*`` is any run of characters, ``?`` any one, ``#`` a digit,
-    ``+`` a name of letters, digits, hyphens and underscores, ``^`` one that begins with a letter or digit, ``&`` the path and
-    name of a role, ``=`` a partition, and ``%`` a Region."""
+    """Return the units of a shape.
+
+    In a shape ``*`` is any number of characters, ``?`` one character, ``#`` a digit, ``+`` a name of letters, digits,
+    hyphens and underscores, ``^`` a name that begins with a letter or digit, ``&`` the path and name of a role, ``=`` a
+    partition, and ``%`` a Region.
+    """
     return tuple(unit for character in shape for unit in _SHAPES.get(character, (Unit(character),)))
 
 
 def shape_form(shape: str) -> re.Pattern[str]:
-    """A shape as a regular expression for ``fullmatch``. Its time is bounded by the shapes, which are few and short."""
+    """Return a shape as a regular expression for ``fullmatch``. Shapes are constants, so its time is bounded."""
     classes = {
         "*": "(?s:.*)",
         "?": "(?s:.)",
@@ -186,132 +191,140 @@ def shape_form(shape: str) -> re.Pattern[str]:
     return re.compile("".join(classes.get(character, re.escape(character)) for character in shape))
 
 
-def within(extract: Extract, language: Language) -> Language:
-    """The texts whose piece is in the language."""
+def containing(extract: Extract, language: Language) -> Language:
+    """Return the texts whose piece is in a language."""
     separator = extract.separator
     if not separator:
         return language
-    inside = (*language.patterns, *map(word_pattern, language.words))
+    pieces = (*language.patterns, *map(word_pattern, language.words))
     gap = Unit(separator, negated=True, run=True)
-    before = ((), (RUN, Unit(separator))) if extract.place < 0 else ((gap, Unit(separator)) * extract.place,)
-    after = ((),) if extract.place < 0 else ((), (Unit(separator), RUN))
+    prefixes = (
+        ((), (RUN, Unit(separator))) if extract.place < 0 else ((gap, Unit(separator)) * extract.place,)
+    )
+    suffixes = ((),) if extract.place < 0 else ((), (Unit(separator), RUN))
     return Language(
         patterns=tuple(
-            Pattern((*first, *units, *last))
-            for pattern in inside
-            for units in _without(separator, pattern.units)
-            for first in before
-            for last in after
+            Pattern((*prefix, *units, *suffix))
+            for pattern in pieces
+            for units in _excluding(separator, pattern.units)
+            for prefix in prefixes
+            for suffix in suffixes
         )
     )
 
 
-def _without(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """The units with the same texts but those that have the character; nothing when all have."""
-    kept = []
+def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
+    """Generate the units of the same texts except those with the character; nothing when no text remains."""
+    narrowed = []
     for unit in units:
         if unit.negated:
-            kept.append(Unit(unit.chars + character, True, unit.run) if character not in unit.chars else unit)
+            narrowed.append(
+                Unit(unit.chars + character, True, unit.run) if character not in unit.chars else unit
+            )
         elif unit.chars.strip(character):
-            kept.append(Unit(unit.chars.replace(character, ""), False, unit.run))
+            narrowed.append(Unit(unit.chars.replace(character, ""), False, unit.run))
         elif not unit.run:
             return
-    yield tuple(kept)
+    yield tuple(narrowed)
 
 
 def _merged(units: list[Unit]) -> tuple[Unit, ...]:
-    """Without a run right after the same run."""
-    return tuple(unit for at, unit in enumerate(units) if not (unit.run and at and units[at - 1] == unit))
+    """Remove each run that directly follows the same run."""
+    return tuple(
+        unit for index, unit in enumerate(units) if not (unit.run and index and units[index - 1] == unit)
+    )
 
 
 def other_than(words: Iterable[str]) -> Iterator[str]:
-    """Texts that are none of ``words``."""
-    taken = set(words)
-    for length in range(1, len(taken) + 2):
+    """Generate texts that are not among ``words``."""
+    excluded = set(words)
+    for length in range(1, len(excluded) + 2):
         for filler in _FILLERS:
-            if filler * length not in taken:
+            if filler * length not in excluded:
                 yield filler * length
 
 
-class _Machine:
-    """The patterns of several languages, side by side."""
+class _Automaton:
+    """A nondeterministic automaton of the patterns of several languages."""
 
     def __init__(self, languages: Sequence[Sequence[Pattern]]) -> None:
         self.start = 0
         self.runs = 0
         self.ends: list[int] = []
-        self.places: list[int] = []
+        self.positions: list[int] = []
         self.finals: list[tuple[int, int, int]] = []
         chars: list[str] = []
         self.negated = 0
-        self.but: dict[str, int] = {}
-        self.only: dict[str, int] = {}
-        at = 0
+        self.excluded: dict[str, int] = {}
+        self.included: dict[str, int] = {}
+        position = 0
         for patterns in languages:
-            first, ends, absorbing, final = at, 0, 0, 0
+            first, ends, absorbing, final = position, 0, 0, 0
             for pattern in patterns:
                 length = len(pattern.units)
                 for place in pattern.starts:
-                    self.start |= 1 << at + place
+                    self.start |= 1 << position + place
                 for place in (length,) if pattern.ends is None else pattern.ends:
-                    ends |= 1 << at + place
+                    ends |= 1 << position + place
                 for unit in pattern.units:
-                    bit = 1 << at
+                    bit = 1 << position
                     chars.append(unit.chars)
                     if unit.run:
                         self.runs |= bit
                     if unit.negated:
                         self.negated |= bit
-                    masks = self.but if unit.negated else self.only
+                    masks = self.excluded if unit.negated else self.included
                     for character in unit.chars:
                         masks[character] = masks.get(character, 0) | bit
-                    at += 1
+                    position += 1
                 if pattern.units and pattern.units[-1] == RUN and pattern.ends is None:
-                    absorbing |= 1 << at - 1
-                    final = 1 << at | 1 << at - 1
+                    absorbing |= 1 << position - 1
+                    final = 1 << position | 1 << position - 1
                 chars.append("")
-                at += 1
+                position += 1
             self.ends.append(ends)
-            self.places.append((1 << at) - (1 << first))
+            self.positions.append((1 << position) - (1 << first))
             if absorbing:
-                # From here on the language is matched whatever follows: its other places do not count.
-                self.finals.append((absorbing, self.places[-1], final))
+                # After such a final run the language matches every continuation, so its other states are dropped.
+                self.finals.append((absorbing, self.positions[-1], final))
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
-            character: self.negated & ~self.but.get(character, 0) | self.only.get(character, 0)
-            for character in dict.fromkeys((*self.but, *self.only))
+            character: self.negated & ~self.excluded.get(character, 0) | self.included.get(character, 0)
+            for character in dict.fromkeys((*self.excluded, *self.included))
         }
         self.other = _unused(self.takes)
-        # Characters that lead to the same everywhere need one of them only.
-        alike: dict[int, str] = {self.negated: self.other}
-        same = {character: alike.setdefault(takes, character) for character, takes in self.takes.items()}
-        self.apart = [tuple(dict.fromkeys(same[character] for character in each)) for each in chars]
-        self.telling = sum(1 << at for at, each in enumerate(self.apart) if each)
+        # One character represents all that have the same transitions.
+        by_transitions: dict[int, str] = {self.negated: self.other}
+        same = {
+            character: by_transitions.setdefault(takes, character) for character, takes in self.takes.items()
+        }
+        self.branches = [tuple(dict.fromkeys(same[character] for character in unit)) for unit in chars]
+        self.branching = sum(1 << index for index, unit in enumerate(self.branches) if unit)
         self.start = self.settle(self.start)
 
     def settle(self, state: int) -> int:
-        """A state with all that it reaches without a character."""
-        more = state | (state & self.runs) << 1
-        while more != state:
-            state, more = more, more | (more & self.runs) << 1
+        """Return the closure of a state: the states that it reaches without reading a character."""
+        extended = state | (state & self.runs) << 1
+        while extended != state:
+            state, extended = extended, extended | (extended & self.runs) << 1
         if state & self.absorbing:
-            for absorbing, places, final in self.finals:
+            for absorbing, positions, final in self.finals:
                 if state & absorbing:
-                    state = state & ~places | final
+                    state = state & ~positions | final
         return state
 
     def step(self, state: int, character: str) -> int:
-        taken = state & self.takes.get(character, self.negated)
-        stay = taken & self.runs
-        return self.settle((taken ^ stay) << 1 | stay)
+        matched = state & self.takes.get(character, self.negated)
+        repeated = matched & self.runs
+        return self.settle((matched ^ repeated) << 1 | repeated)
 
-    def told_apart(self, state: int) -> list[str]:
-        """The characters that lead on differently from here; any other is as good as the last."""
+    def distinct_characters(self, state: int) -> list[str]:
+        """Return the characters with different transitions from a state. The last one represents all others."""
         characters: dict[str, None] = {}
-        rest = state & self.telling
+        rest = state & self.branching
         while rest:
             low = rest & -rest
-            for character in self.apart[low.bit_length() - 1]:
+            for character in self.branches[low.bit_length() - 1]:
                 characters[character] = None
             rest ^= low
         return [*characters, self.other]
@@ -323,50 +336,50 @@ class _Machine:
 def kinds(
     languages: Sequence[Sequence[Pattern]], inside: int, budget: Budget
 ) -> tuple[dict[tuple[bool, ...], str], bool]:
-    """Each combination of matches that some text has, with a text, and whether these are all.
+    """Return every combination of languages that a text can match, with a text, and whether these are all of them.
 
-    :arg inside: the place of the language that a text must be in; negative for none.
+    :arg inside: the index of a language that must contain the texts, or -1.
     """
     texts: dict[tuple[bool, ...], str] = {}
     units = sum(len(pattern.units) + 1 for patterns in languages for pattern in patterns)
     if not budget.spend(units // CHARACTERS):
         return texts, False
-    machine = _Machine(languages)
-    needed = machine.places[inside] if inside >= 0 else 0
-    came: dict[int, str] = {machine.start: ""}
-    queue = deque([machine.start])
-    width = 1 + len(machine.apart) // 400 + len(machine.finals) // 8
+    automaton = _Automaton(languages)
+    needed = automaton.positions[inside] if inside >= 0 else 0
+    shortest: dict[int, str] = {automaton.start: ""}
+    queue = deque([automaton.start])
+    width = 1 + len(automaton.branches) // 400 + len(automaton.finals) // 8
     while queue:
         state = queue.popleft()
-        text = came[state]
-        matched = machine.matched(state)
+        text = shortest[state]
+        matched = automaton.matched(state)
         if (inside < 0 or matched[inside]) and matched not in texts:
             texts[matched] = text
-        steps = machine.told_apart(state)
+        steps = automaton.distinct_characters(state)
         if not budget.spend(width * (len(steps) + 1) + bin(state).count("1") // 16):
             return texts, False
         for character in steps:
-            following = machine.step(state, character)
-            if following not in came and (not needed or following & needed):
-                came[following] = text + character
-                queue.append(following)
+            successor = automaton.step(state, character)
+            if successor not in shortest and (not needed or successor & needed):
+                shortest[successor] = text + character
+                queue.append(successor)
     return texts, True
 
 
 def places(units: tuple[Unit, ...], text: str) -> list[int]:
-    """How much of the beginning of a text the units match: the lengths that are possible."""
-    machine = _Machine([[Pattern(units)]])
-    state, end = machine.start, machine.ends[0]
+    """Return the lengths of the prefixes of a text that the units match."""
+    automaton = _Automaton([[Pattern(units)]])
+    state, end = automaton.start, automaton.ends[0]
     lengths = [0] if state & end else []
-    for at, character in enumerate(text, 1):
-        state = machine.step(state, character)
+    for length, character in enumerate(text, 1):
+        state = automaton.step(state, character)
         if state & end:
-            lengths.append(at)
+            lengths.append(length)
     return lengths
 
 
-def _unused(taken: Iterable[str]) -> str:
-    used = set(taken)
+def _unused(characters: Iterable[str]) -> str:
+    used = set(characters)
     for filler in _FILLERS:
         if filler not in used:
             return filler

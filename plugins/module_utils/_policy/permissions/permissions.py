@@ -30,7 +30,7 @@ from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_ta
 from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, rules_of, witness_row
 from ..grammar.storable import Storability
 from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
-from ..language.document import MAX_BITS, Policy, PolicyError, kind_of, parse_policy
+from ..language.document import MAX_BITS, Policy, PolicyError, describe_type, parse_policy
 from ..language.match import ARN_PARTS, arn_parts
 
 _CLUSTER = re.compile(r"arn:[a-z0-9-]+:eks:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -171,7 +171,7 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
                 if not isinstance(each, str | int | float | bool | NoneType):
                     raise FactError(
                         f"required_permissions item {place}: context {key} must be text, a number, a boolean, null,"
-                        f" or a list of them, got {kind_of(each)}."
+                        f" or a list of them, got {describe_type(each)}."
                     )
                 if isinstance(each, int) and each.bit_length() > MAX_BITS:
                     raise FactError(f"required item {place}: context {key} has more than 4,000 digits.")
