@@ -75,10 +75,8 @@ def _table(group: str, page: str, columns: Sequence[Column] = ORDINARY, *further
 
 
 TABLES: Mapping[str, Table] = {
-    "verification": Table(
-        "verification.md", (*GROUPS["verification"], Code.TRUST_OPEN_TO_EVERYONE), ORDINARY
-    ),
-    "run": _table("run", "verification.md"),
+    "verification": Table("findings.md", (*GROUPS["verification"], Code.TRUST_OPEN_TO_EVERYONE), ORDINARY),
+    "run": _table("run", "findings.md"),
     "failures": Table("errors.md", sorted((*GROUPS["failures"], *STOPPING)), (CAUSE, REMEDY)),
     "kubernetes": _table("kubernetes", "kubernetes-findings.md", (SEVERITY, CAUSE, EVIDENCE, REMEDY)),
     "injection": _table("injection", "kubernetes-findings.md"),

@@ -207,7 +207,7 @@ class TestTrustScopes:
 def aws_errors() -> list[tuple[str, str]]:
     return [
         (code, row[1])
-        for row in rows(DOCS / "errors.md", "What AWS says")
+        for row in rows(DOCS / "errors.md", "Error codes of AWS")
         for code in re.findall(r"`(\w+)`", row[0])
     ]
 

@@ -172,7 +172,7 @@ def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
 
 
 def test_the_inventory_of_the_readme_keeps_ansible_quiet(sandbox: Sandbox) -> None:
-    assert "`-i localhost,` keeps it quiet" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "`-i localhost,` avoids them" in (ROOT / "README.md").read_text(encoding="utf-8")
     loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
     command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--check")
     assert "[WARNING]" in sandbox.run(*command, env=loud).stdout
