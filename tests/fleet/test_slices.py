@@ -118,4 +118,4 @@ def test_the_report_of_a_limit_misses_no_cluster_outside_of_it(
     assert "2 of 2 did not report: blue, red. See above." in limited.output
     nobody = fleet.play("report", "--limit", "violet", hosts="blue")
     assert nobody.code != 0
-    assert "The limit 'violet' leaves no host of 'blue', so there would be no report." in nobody.output
+    assert "The limit 'violet' leaves no host of 'blue', so nothing would be done." in nobody.output

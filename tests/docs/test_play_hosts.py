@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of the playbooks, by pod_identity_hosts and the limit; a play without hosts is an error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+from support import ROOT
+
+PLAYBOOKS = ROOT / "playbooks"
+EXPRESSION = (
+    "{{ undef(hint=play_hosts_error) if play_hosts_error else pod_identity_hosts | default('localhost') }}"
+)
+GROUPS = {"all": ["blue", "green", "red"], "ungrouped": [], "clusters": ["blue", "green"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lookups() -> None:
+    """Let templates use the lookups of Ansible."""
+    init_plugin_loader([])
+
+
+def error_for(hosts: str | None, limit: str | None) -> str:
+    """Return the error of a play with these hosts and this limit."""
+    loader = DataLoader()
+    content = loader.load_from_file(str(PLAYBOOKS / "vars/hosts.yml"), trusted_as_template=True)
+    variables: dict[str, Any] = {**content, "groups": GROUPS}
+    if hosts is not None:
+        variables["pod_identity_hosts"] = hosts
+    if limit is not None:
+        variables["ansible_limit"] = limit
+    return str(Templar(loader=loader, variables=variables).template(variables["play_hosts_error"]))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "limit"),
+    [
+        (None, None),
+        (None, "localhost"),
+        ("localhost", None),
+        ("clusters", None),
+        ("clusters", "blue"),
+        ("clusters", "green,red"),
+        ("clusters:!blue", "green"),
+        ("red", "all"),
+        ("clusters", "@hosts.retry"),
+    ],
+)
+def test_a_play_with_hosts(hosts: str | None, limit: str | None) -> None:
+    assert error_for(hosts, limit) == ""
+
+
+@pytest.mark.parametrize("limit", [None, "blue", "@hosts.retry"])
+@pytest.mark.parametrize("hosts", ["clusterz", "clusters:&red"])
+def test_a_pattern_without_hosts(hosts: str, limit: str | None) -> None:
+    assert (
+        error_for(hosts, limit) == f"pod_identity_hosts is '{hosts}', which matches no host of the inventory."
+    )
+
+
+@pytest.mark.parametrize(
+    ("hosts", "limit"), [(None, "blue"), (None, "violet"), ("clusters", "red"), ("clusters:!blue", "blue")]
+)
+def test_a_limit_that_leaves_no_host(hosts: str | None, limit: str) -> None:
+    assert error_for(hosts, limit) == (
+        f"The limit '{limit}' leaves no host of '{hosts or 'localhost'}', so nothing would be done. Hosts other than "
+        "localhost need pod_identity_hosts as an extra variable."
+    )
+
+
+@pytest.mark.parametrize("name", ["fleet", "report", "site", "teardown", "verify"])
+def test_each_playbook_has_these_hosts(name: str) -> None:
+    [play] = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text(encoding="utf-8"))
+    assert play["vars_files"] == ["vars/hosts.yml"]
+    assert play["hosts"].endswith(EXPRESSION.removeprefix("{{ "))
+    if name != "report":
+        assert play["hosts"] == EXPRESSION
