@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Requests to AWS: one place that makes clients, pages, and turns errors into AwsError."""
+"""Requests to AWS: clients, pages, and errors as AwsError."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# Sending again is left to Retries, for botocore repeats what must not be repeated, and gives up for
-# all threads after a hundred times.
+# Retries are those of transport.py: botocore also repeats requests that may be sent once only, and gives up for all threads
+# after a hundred retries.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
@@ -60,18 +60,18 @@ MOST_PAGES = 1000
 
 
 class Api(Protocol):
-    """What observation and application need of AWS."""
+    """Requests to one account of AWS."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """The answer to one request. Raises AwsError."""
+        """Return the answer to one request. Raises AwsError."""
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterable[Any]:
-        """What all pages list under ``results``, each asked for when it is wanted. Raises AwsError then."""
+        """Yield the items of all pages, found under ``results``; each page is read when it is needed. Raises AwsError."""
 
     def in_region(self, region: str) -> Api:
-        """The same account, with what is regional asked in that region; "" is that of the credentials."""
+        """Return requests to the same account with regional services in that region; "" is the region of the credentials."""
 
 
 class ClientModule(Protocol):
@@ -94,13 +94,12 @@ class _Service:
 
 
 class BotoApi:
-    """Requests through boto3 clients, each made once, at its first use, each with a rate of its own: one for each
-    service of the account, and for each region of a service that is regional.
+    """Requests through boto3 clients, each made at its first use, with a rate of its own: a client for each service of the
+    account, and for each region of a regional service.
 
-    ``make_client`` takes the service, and ``make_regional`` also the region where it is not ``region``, that of the
-    credentials; without it there is no other. Safe to share by threads; no more than ``width`` requests are under way at
-    once, in all regions together. ``ready`` is called before each, for credentials that may have to be renewed; what it
-    raises is the answer.
+    ``make_client`` takes the service; ``make_regional`` also takes a region other than ``region``, that of the credentials.
+    Without ``make_regional`` there is one region. Threads may share an instance; at most ``width`` requests run at once, in
+    all regions together. ``ready`` is called before each request, to renew credentials, and may raise AwsError.
     """
 
     def __init__(
@@ -127,10 +126,10 @@ class BotoApi:
         self._lock = threading.Lock()
 
     def in_region(self, region: str) -> BotoApi:
-        """The same clients and rates, but for those of regional services."""
-        other = copy.copy(self)
-        other._region = "" if region == self._home or self._make_regional is None else region
-        return other
+        """Return requests in another region, with the same clients and rates for services that are not regional."""
+        regional = copy.copy(self)
+        regional._region = "" if region == self._home or self._make_regional is None else region
+        return regional
 
     def _service(self, name: str) -> _Service:
         place = name, self._region if name in REGIONAL else ""
@@ -146,13 +145,13 @@ class BotoApi:
         return self._make_client(service)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """The answer of one request. ``operation`` is the API's name, like "CreateRole"."""
+        """Return the answer of one request. ``operation`` is the name in the API, like "CreateRole"."""
         return self._answer(service, operation, parameters, _ANSWERS.get(operation))
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterator[Any]:
-        """All items of all pages, found under ``results`` (one key inside another) in each answer."""
+        """Yield all items of all pages, found under ``results`` (one key inside another) in each answer."""
 
         def request(parameters: Mapping[str, Any]) -> Response:
             return self._answer(service, operation, parameters, *results)
@@ -168,11 +167,11 @@ class BotoApi:
     ) -> Response:
         complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
-            # The same for every attempt, so that EKS knows a repeated request.
+            # The same for every attempt, so that EKS recognises a repeated request.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
-        # Not within an attempt: assuming a role has attempts, and a time, of its own.
+        # Outside of the attempts: AssumeRole has its own attempts and time limit.
         if self._ready is not None:
             self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
@@ -185,8 +184,7 @@ class BotoApi:
         expected: list[str],
         sent: float,
     ) -> Response:
-        """One attempt, at the time ``sent``. ``expected`` are the keys, one inside another, that the
-        answer must have."""
+        """Send the request at the time ``sent``, once. The answer must have the keys ``expected``, one inside another."""
         channel = self._service(service)
         try:
             with self._free:
@@ -197,7 +195,7 @@ class BotoApi:
             text = f"no complete answer within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
         except KeyError as error:
-            # botocore looks for the members of an answer in a page of XHTML.
+            # botocore fails so on a page of XHTML.
             raise _not_aws(service, operation) from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
@@ -220,7 +218,7 @@ class BotoApi:
 def answers_by_page(
     api: Api, service: str, operation: str, parameters: Mapping[str, Any]
 ) -> Iterator[Response]:
-    """The answer for each page, asked for when it is wanted: for what ``Api.pages`` does not tell."""
+    """Yield the answer for each page, for its other members; each page is read when it is needed."""
     return _pages(partial(api.call, service, operation), service, operation, parameters)
 
 
@@ -232,13 +230,13 @@ def _pages(
 ) -> Iterator[Response]:
     name = _PAGE_TOKENS[service]
     tokens: set[str] = set()
-    before: Response = {}
+    previous: Response = {}
     while True:
         page = request(parameters)
         content = {key: value for key, value in page.items() if key not in _ENVELOPE}
-        if content == before and any(content.values()):
+        if content == previous and any(content.values()):
             raise _malformed(service, operation, "the answer gives the page again that was read before it")
-        before = content
+        previous = content
         yield page
         token = page.get(name)
         if not page.get("IsTruncated", bool(token)):
@@ -256,12 +254,12 @@ def _pages(
 
 
 def snake_case(operation: str) -> str:
-    """The method of a boto3 client for an API operation: "CreateRole" gives "create_role"."""
+    """Return the method of a boto3 client for an operation of the API: "create_role" for "CreateRole"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
-    """An error of botocore, classified. For a wrong parameter it names the botocore that knows it."""
+    """Classify an error of botocore. The text for an unknown parameter names the version of botocore that has it."""
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
         reason = error.response.get("Error", {})
@@ -283,7 +281,7 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
 
 
 def _is_from_aws(answer: Mapping[str, Any]) -> bool:
-    """Each answer of AWS has a request ID, and none is a web page. What has no metadata did not come by HTTP."""
+    """Return whether the answer has a request ID and is no web page. An answer without metadata did not come by HTTP."""
     metadata = answer.get("ResponseMetadata")
     if metadata is None or "HTTPHeaders" not in metadata:
         return True
@@ -303,14 +301,14 @@ def _malformed(service: str, operation: str, why: str) -> AwsError:
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# Where an answer says that there is another page, and a request which one it wants.
+# The member of an answer that names the next page, and the parameter of a request for it.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# What differs between two answers that give the same page.
+# Members that differ between two answers with the same page.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
-# Where a request says which one it is, so that it is not taken for another when repeated.
+# The parameter that identifies a request when it is repeated.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
-# What an answer cannot do without: botocore takes a broken answer for an empty one.
+# Members that an answer must have: botocore takes a broken answer for an empty one.
 _ANSWERS = {
     "AssumeRole": "Credentials",
     "CreatePolicy": "Policy",
@@ -337,7 +335,7 @@ TWO_CREDENTIALS = (
     "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
     "given, and only one of them can be meant; leave the profile out, or unset the variables of the keys."
 )
-# The first botocore that knows a parameter. Source: its changelog.
+# The first version of botocore with a parameter. Source: its changelog.
 _BOTOCORE_FLOORS = {
     "targetRoleArn": "1.38.35",
     "disableSessionTags": "1.38.35",
@@ -353,10 +351,12 @@ def _botocore_hint(text: str) -> str:
 
 
 def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
-    """Requests with a module's credentials, region and endpoint, for ``width`` threads.
+    """Return requests with the credentials, region and endpoint of a module, for ``width`` threads.
 
-    With a ``role`` it is assumed with these credentials, and all requests are its own. AwsError for a profile that cannot be
-    used, InputError for one beside access keys.
+    With a ``role`` the credentials assume it, and all requests are those of the role.
+
+    :raises AwsError: for a profile that cannot be used.
+    :raises InputError: for a profile beside access keys.
     """
     if has_two_credentials(module.params):
         raise InputError([TWO_CREDENTIALS])
@@ -372,10 +372,10 @@ def api_with(
     role: AssumeRole | None,
     region: str = "",
 ) -> BotoApi:
-    """Requests for ``width`` threads, as the ``role`` where one is given; in ``region``, and in others.
+    """Return requests for ``width`` threads, with the ``role`` if there is one; in ``region``, and in others.
 
-    ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the job's own credentials;
-    ``connect`` says where the clients of a role connect.
+    ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the credentials of the job; ``connect``
+    returns the connection of the clients of a role.
     """
     if role is None:
         own = partial(_own_client, make_client, client_config(width))
@@ -388,14 +388,14 @@ def api_with(
 def session_with(
     make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole, lasting: int = 0
 ) -> AssumedSession:
-    """The session of a role for what signs without a request. Credentials that are used last for ``lasting`` seconds
-    more."""
+    """Return the session of a role, for tokens that are signed without a request. Its credentials are valid for ``lasting``
+    seconds more whenever they are used."""
     own = partial(_own_client, make_client, client_config(1))
     return AssumedSession(role, BotoApi(own, width=1), connect(), lasting=lasting)
 
 
 def client_config(width: int) -> dict[str, Any]:
-    """The configuration, of botocore, of every client that a BotoApi is to use."""
+    """Return the configuration of botocore for the clients of a BotoApi."""
     return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
 
 
@@ -405,14 +405,14 @@ def _connection_of(module: ClientModule) -> Connection:
 
 
 def has_two_credentials(options: Mapping[str, Any]) -> bool:
-    """Whether a profile and access keys are given, in the options of amazon.aws or in the environment that they stand for."""
+    """Return whether the options of amazon.aws, or their environment variables, have both a profile and access keys."""
     return bool(options.get("profile")) and any(
         map(options.get, ("access_key", "secret_key", "session_token"))
     )
 
 
 def validate_profile(profile: str | None) -> None:
-    """Raise AwsError for a profile that cannot be used, of which amazon.aws says no more than that it couldn't connect."""
+    """Raise AwsError for a profile that cannot be used; amazon.aws says only that it couldn't connect."""
     if profile:
         try:
             Session(profile=profile).get_scoped_config()

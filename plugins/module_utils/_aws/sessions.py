@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Requests with several roles in several regions: each role is assumed once, each client is made once."""
+"""Requests with several roles in several regions, with one session for each role and one client for each service."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .assumed_session import AssumedSession, Connection
 from .client import BotoApi, as_aws_error, client_config
 from .transport import DEFAULT_WIDTH
 
-# Who uses this has looked whether they are there.
+# The callers check that these are installed.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-# Where no region is given in which the global services can be asked.
+# The region for global services where none is configured.
 GLOBAL_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What boto3 begins with; what is empty it finds in its own ways. Not shown, since it holds secrets."""
+    """Credentials for boto3, which looks for empty ones in its own ways. They are secrets, so ``repr`` leaves them out."""
 
     profile: str = field(default="", repr=False)
     access_key: str = field(default="", repr=False)
@@ -41,12 +41,13 @@ class Credentials:
 
 
 class Sessions:
-    """Safe to share by threads."""
+    """The sessions of a run, one for each role. Threads may share an instance."""
 
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
-        """``home`` is the region in which roles are assumed, by default that of environment or profile.
+        """Make the session of the job's own credentials.
 
-        AwsError for a profile that cannot be used.
+        :arg home: the region in which roles are assumed, by default that of environment or profile.
+        :raises AwsError: for a profile that cannot be used.
         """
         self._credentials = credentials
         self._width = width
@@ -58,11 +59,11 @@ class Sessions:
 
     @property
     def region(self) -> str:
-        """The region that environment or profile give, or ""."""
+        """The region of environment or profile, or ""."""
         return self._own.region_name or ""
 
     def api(self, role: AssumeRole | None, region: str) -> BotoApi:
-        """Requests with the role, or without one, in the region. AwsError when it cannot be assumed."""
+        """Return requests in the region, with the role if there is one. Raises AwsError when it cannot be assumed."""
         session = self._session(role) if role else None
         if session is not None:
             session.ready()
@@ -76,21 +77,21 @@ class Sessions:
             return self._apis[role, region]
 
     def _first(self) -> Any:
-        given = self._credentials
+        own = self._credentials
         try:
             return boto3.session.Session(
-                profile_name=given.profile or None,
-                aws_access_key_id=given.access_key or None,
-                aws_secret_access_key=given.secret_key or None,
-                aws_session_token=given.session_token or None,
+                profile_name=own.profile or None,
+                aws_access_key_id=own.access_key or None,
+                aws_secret_access_key=own.secret_key or None,
+                aws_session_token=own.session_token or None,
             )
         except BotoCoreError as error:
             raise as_aws_error(error, "sts", "GetCallerIdentity") from error
 
     def _session(self, role: AssumeRole) -> AssumedSession:
         source = self.api(None, self.home)
-        given = self._credentials
-        connection = Connection(self.home, given.endpoint_url or None, given.profile or None)
+        own = self._credentials
+        connection = Connection(self.home, own.endpoint_url or None, own.profile or None)
         with self._lock:
             return self._assumed.setdefault(role, AssumedSession(role, source, connection))
 

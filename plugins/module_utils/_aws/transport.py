@@ -4,16 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Transport of requests: concurrency, a bound for each call, the rate of a service, and retries.
+"""Transport of requests: concurrency, a time limit for each call, the rate of a service, and retries.
 
 A body that arrives in small pieces resets every timeout of a socket, so calls run in threads of their own.
 
-No request is delayed before the service throttles, then all threads slow down together. Throttling means that the rate
-is too high, and successful requests show a rate that is not. The adaptive mode of botocore slows down for every
-throttled request, also for those that were already sent, and then takes seconds to recover.
+No request is delayed before the service throttles; then all threads slow down together, once, to the rate that the service
+answered. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
-Deliberate rejections by AWS (a conflict, a denial, bad input) are never retried. Retries are bounded in number and
-time, with jitter. botocore itself sends each request once.
+A conflict, a denial and bad input are never retried. Retries are bounded in number and time, with jitter. botocore itself
+sends each request once.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ DEFAULT_WIDTH = 16
 def map_concurrently(
     work: Callable[[_Item], _Result], items: Iterable[_Item], width: int = DEFAULT_WIDTH
 ) -> list[_Result]:
-    """``work`` of every item, at most ``width`` at a time, results in the order of the items.
+    """Return the results of ``work`` for every item, in the order of the items; at most ``width`` run at a time.
 
-    Work on the first begins before an iterator has given the last. An exception of ``work`` or of the
-    iterator ends the whole: what has begun is brought to its end, no more begins; work that may fail
-    alone returns its failure instead. An interrupt also ends what has begun, at its next pause or request.
+    Work begins while an iterator still yields items. An exception of ``work`` or of the iterator ends all of it: work in
+    progress is finished, no more begins. Work that may fail for one item alone returns its failure instead. An interrupt
+    ends work in progress as well, at its next pause or request.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
@@ -65,7 +64,7 @@ def map_concurrently(
                 future.cancel()
 
 
-# A thread without work ends after so many seconds.
+# Seconds after which a thread without work ends.
 IDLE_SECONDS = 5.0
 
 
@@ -74,7 +73,7 @@ class OutOfTime(Exception):
 
 
 class _Task(Generic[_Result]):
-    """Work, and how it ended: with one of ``results`` or an ``error``, once ``ended`` is released."""
+    """Work with its result or error, which is there once ``ended`` is released."""
 
     def __init__(self, work: Callable[[], _Result]) -> None:
         self._work = work
@@ -90,7 +89,7 @@ class _Task(Generic[_Result]):
             self._error = error
 
     def result(self, seconds: float) -> _Result:
-        """Return the result of the work, or raise its error; raise OutOfTime after the given time."""
+        """Return the result of the work, or raise its error; raise OutOfTime after that time."""
         if not self.ended.acquire(timeout=seconds):
             raise OutOfTime
         if self._error is not None:
@@ -99,7 +98,7 @@ class _Task(Generic[_Result]):
 
 
 class Bounded:
-    """Does work within a time, in threads that are used again: to start one costs as much as a tenth of a request.
+    """A pool of threads for work with a time limit: to start a thread costs as much as a tenth of a request.
 
     Safe to share by threads.
     """
@@ -109,7 +108,7 @@ class Bounded:
         self._idle: list[SimpleQueue[_Task[Any]]] = []
 
     def within(self, seconds: float, work: Callable[[], _Result]) -> _Result:
-        """Return the result of the work, or raise its error; raise OutOfTime after the given time."""
+        """Return the result of the work, or raise its error; raise OutOfTime after that time."""
         task = _Task(work)
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
@@ -129,19 +128,19 @@ class Bounded:
                     if inbox in self._idle:
                         self._idle.remove(inbox)
                         return
-                # Work is on its way.
+                # A caller has taken the inbox, and puts work into it.
                 continue
             task.run()
             # Marked idle first: the caller may have more work at once.
             with self._lock:
                 self._idle.append(inbox)
             task.ended.release()
-            # Its results are not kept until the next.
+            # The results are freed before the next task.
             del task
 
 
 def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
-    """The same once, in a thread that ends with the work."""
+    """Return the result of the work as ``Bounded`` does, in a thread that ends with the work."""
     task = _Task(work)
 
     def run() -> None:
@@ -159,23 +158,22 @@ SLOWEST = 1.0
 FIRST = 5.0
 # The part of a rate that is left after throttling.
 CUT = 0.9
-# A second's growth above the rate that is known to be good: requests a second, and so large a part of
-# the rate for every second without throttling.
+# The growth in a second above the good rate: requests a second, and a part of the rate for every second without throttling.
 GROWTH = 0.5
 GROWTH_PART = 0.02
-# How many times a rate below the good one grows in a second.
+# The growth in a second of a rate below the good one, as a factor.
 RECOVERY = 2.0
 # The size of a burst, in seconds of the current rate.
 BURST = 0.1
-# Seconds between two looks of a thread in the queue whether its work is to end.
+# Seconds between two checks of a waiting thread for an interrupt.
 LOOK = 0.5
 
 
 @dataclass(slots=True)
 class Rate:
-    """The rate of one service. Times are in seconds of any one clock, rates in requests a second.
+    """The rate of requests to one service. Times are in seconds of one clock, rates in requests a second.
 
-    ``limit`` is None until the service throttles. ``good`` is the rate that it last kept up with.
+    ``limit`` is None until the service throttles. ``good`` is the last rate that it did not throttle.
     """
 
     limit: float | None = None
@@ -188,9 +186,9 @@ class Rate:
     _answers: deque[float] = field(default_factory=deque)
 
     def take(self, now: float) -> float:
-        """0 when a request may be sent now, else after how many seconds to ask again."""
+        """Return 0 when a request may be sent now, else the seconds to wait before the next call."""
         if now - self._asked > WINDOW:
-            # The rate of the answers tells nothing about a time in which nothing was asked.
+            # Answers show no rate for a time without requests.
             self._started = now
         self._asked = now
         if self.limit is None:
@@ -203,17 +201,17 @@ class Rate:
             self._tokens -= 1
             return 0.0
         pause = missing / self.limit
-        # Somebody waits until then, so that time is none in which nothing was asked.
+        # A request waits until then, so that this is no time without requests.
         self._asked += pause
         return pause
 
     def answered(self, now: float) -> None:
-        """A request was not throttled."""
+        """Count a request that was not throttled, and let the rate grow."""
         since = min(now - self._answers[-1], 1.0) if self._answers else 0.0
         self._answers.append(now)
         measured = self._measured(now)
         if self.limit is None or measured < self.limit / 4:
-            # It is not the limit that holds back.
+            # The limit is not what slows requests down.
             return
         if self.limit < self.good:
             self.limit = min(self.good, self.limit * (1 + RECOVERY * since))
@@ -221,13 +219,12 @@ class Rate:
             self.limit += (GROWTH + GROWTH_PART * (now - self.slowed) * self.limit) * since
 
     def throttled(self, sent: float, now: float) -> None:
-        """A request that was ``sent`` at that time was throttled."""
+        """Slow down after a throttled request, unless it was ``sent`` before the rate was last reduced."""
         if sent <= self.slowed:
-            # Sent at the rate from before: it says nothing about the present one.
             return
         measured = self._measured(now)
         if now - self._started < WINDOW:
-            # Too early to know a good rate: start low, and find it.
+            # Too early to measure a good rate.
             self.limit = max(FIRST, measured * CUT)
         elif self._answers and self._answers[-1] > self.slowed:
             self.good = min(measured, self.limit or math.inf)
@@ -244,7 +241,7 @@ class Rate:
 
 
 class RateLimiter:
-    """The rate of one service, kept by all threads together: who asks first is sent first."""
+    """The rate of one service for all threads together: the thread that waits first sends first."""
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._now = now
@@ -252,16 +249,16 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._rate = Rate()
         self._latest = -math.inf
-        # Of each thread that waits the event by which it learns that it is the first.
+        # An event for each waiting thread, set when the thread is the first.
         self._queue: deque[threading.Event] = deque()
 
     @property
     def waiting(self) -> int:
-        """How many threads wait."""
+        """The number of threads that wait."""
         return len(self._queue)
 
     def wait(self) -> float:
-        """Return when a request may be sent: the time at which that is."""
+        """Wait until a request may be sent, and return the time."""
         turn = threading.Event()
         try:
             with self._lock:
@@ -292,7 +289,7 @@ class RateLimiter:
             self._rate.throttled(sent, self._time())
 
     def _time(self) -> float:
-        """For all threads alike time only goes on."""
+        """Return the time, which never goes back between threads."""
         self._latest = max(self._latest, self._now())
         return self._latest
 
@@ -302,9 +299,9 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a request is sent, the first time included, and the pauses between, in seconds.
+    """The number of ``attempts``, the first one included, and the pauses between them, in seconds.
 
-    The pause doubles from ``first`` up to ``longest``; jitter takes away up to half of it.
+    A pause doubles from ``first`` up to ``longest``; jitter takes away up to half of it.
     """
 
     attempts: int
@@ -323,10 +320,10 @@ _PACES: Mapping[ErrorKind, Pace] = {
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """``budget`` is how many seconds after its first attempt a request may still be sent again; the time
-    in which it waits for its turn is not counted.
+    """The attempts of a request. ``budget`` is the time, in seconds after the first attempt, in which it is sent again; waiting
+    for its turn does not count.
 
-    ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that tests need not wait.
+    ``now``, ``sleep`` and ``chance`` (0 to 1) are parameters, so that tests need not wait.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -341,11 +338,11 @@ class Retries:
         once: bool = False,
         turn: Callable[[], float] | None = None,
     ) -> _Answer:
-        """The answer, or the AwsError of the last attempt.
+        """Return the answer, or raise the AwsError of the last attempt.
 
-        ``turn`` returns when an attempt may be made; ``send`` makes it, and is told that time.
-        The error is ``outcome_unknown`` when any attempt may have taken effect. With ``once`` nothing is
-        sent again after such an attempt.
+        ``turn`` waits until an attempt may be made and returns the time, which ``send`` gets. The error is
+        ``outcome_unknown`` when any attempt may have taken effect. With ``once`` the request is not sent again after such
+        an attempt.
         """
         wait = turn or self.now
         deadline = self.now() + self.budget
@@ -354,7 +351,6 @@ class Retries:
         while True:
             queued = self.now()
             sent_at = wait()
-            # The more requests wait, the later the turn of each: that says nothing about this one.
             deadline += self.now() - queued
             try:
                 return send(sent_at)
