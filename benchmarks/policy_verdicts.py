@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
-    rules_of,
+    build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import Context
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
@@ -122,7 +122,7 @@ def _hostile() -> Iterator[tuple[str, float]]:
     contexts = [pod_identity_context(subject) for subject in (SUBJECT, Subject())]
     for name, document in trust_documents():
         text = to_json(document)
-        prepared = (Layer("trust", rules_of(parse_policy(text, "trust"))),)
+        prepared = (Layer("trust", build_rules(parse_policy(text, "trust"))),)
         yield (
             f"trust, {name}",
             max(_least(partial(_judge, prepared, requests, context), 1) for context in contexts),
@@ -162,7 +162,7 @@ def _ordinary() -> dict[str, Callable[[], object]]:
     scoped_text = json.dumps(trust(SCOPED))
 
     def layers(document: object) -> tuple[Layer, ...]:
-        return (Layer("trust", rules_of(parse_policy(document, "trust"))),)
+        return (Layer("trust", build_rules(parse_policy(document, "trust"))),)
 
     bare, scoped, pod = layers(trust(BARE)), layers(trust(SCOPED)), layers(trust(POD))
     partly = pod_identity_context(replace(SUBJECT, namespace=None))

@@ -312,7 +312,7 @@ FAULTS = (
     Fault(
         "no key of a service has several values",
         "evaluation/keys.py",
-        '    return not key.startswith("~") and not is_tag(key) and not alone',
+        '    return not key.startswith("~") and not is_tag(key) and not typed',
         "    return False",
     ),
     Fault(
@@ -324,7 +324,7 @@ FAULTS = (
     Fault(
         "no value beyond the policy's own is tried",
         "evaluation/values.py",
-        "[*listed, _Kind(next(other_than(fitting)), False)]",
+        "[*word_kinds, _Kind(next(other_than(fitting)), False)]",
         "listed",
     ),
     Fault(
@@ -366,7 +366,7 @@ FAULTS = (
     Fault(
         "what a key is like does not count",
         "evaluation/values.py",
-        "            inside = len(patterns)\n",
+        "            shape_index = len(patterns)\n",
         "            pass\n",
     ),
     Fault(
@@ -378,7 +378,7 @@ FAULTS = (
     Fault(
         "nothing lies between two numbers",
         "evaluation/keys.py",
-        "        if at + 1 < len(points):",
+        "        if index + 1 < len(points):",
         "        if False:",
     ),
     Fault(
@@ -425,13 +425,13 @@ FAULTS = (
     ),
     Fault(
         "a variable ends anywhere",
-        "evaluation/asked.py",
+        "evaluation/comparisons.py",
         "    ends = sorted(len(text) - length for length in places(last[::-1], text[::-1]))",
         "    ends = list(range(len(text) + 1))",
     ),
     Fault(
         "the same variable twice may differ",
-        "evaluation/asked.py",
+        "evaluation/comparisons.py",
         "    if len(spots) > 1:\n        return _repeated(tokens, starts, text, ignore_case, budget)\n",
         "",
     ),

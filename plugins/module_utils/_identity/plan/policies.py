@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.evaluation.rules import Request, Rule, rules_of
+from ..._policy.evaluation.rules import Request, Rule, build_rules
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError, parse_policy, policy_size, to_json
@@ -157,7 +157,7 @@ def _is_within_wildcards(statement: RawStatement, other: RawStatement) -> bool:
     if len(actions) * len(resources) > _MOST_PAIRS or any("${" in resource for resource in resources):
         return False
     try:
-        [rule] = rules_of(parse_policy({"Version": "2012-10-17", "Statement": [_plain(other)]}))
+        [rule] = build_rules(parse_policy({"Version": "2012-10-17", "Statement": [_plain(other)]}))
     except PolicyError:
         return False
     everywhere = "*" in _listed(other, "Resource")
@@ -172,10 +172,10 @@ def _plain(statement: RawStatement) -> dict[str, object]:
 
 def _covers(rule: Rule, action: str, resource: str, everywhere: bool) -> bool:
     request = Request(action, resource)
-    if not rule.means_action(request):
+    if not rule.matches_action(request):
         return False
     # "*" asks a rule for what has no resource; here it stands for every one.
-    return everywhere if resource == "*" else rule.means_resource(request, Context()) is True
+    return everywhere if resource == "*" else rule.matches_resource(request, Context()) is True
 
 
 def _listed(statement: RawStatement, name: str) -> set[str]:

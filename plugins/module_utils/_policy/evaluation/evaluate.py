@@ -4,14 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The evaluation logic: from statements and a request to allowed, denied, or conditional.
+"""The evaluation logic of IAM: whether statements allow a request, deny it, or depend on unknown keys.
 
-An explicit Deny anywhere wins. Otherwise every layer that is there (identity policies, permissions boundary, session
-policy) must have an Allow; the default is denied.
+An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
+have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
 
-A request with wildcards is split into requests without, one for each combination of values that can match it.
-Statements tell the actions and ARNs of a request apart only by their patterns. The automaton of all patterns that match a
-part of the request finds each combination of them, with a text for it. The request is allowed exactly if all of these are.
+A request with wildcards is split into literal requests, one for each combination of patterns that match a part of it,
+because statements distinguish actions and ARNs only by their patterns. It is allowed if and only if all of these are.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from itertools import product
 from ..language.context import Context
 from ..language.match import Literal, Wild, tokenize
 from ..language.words import Budget, Pattern, Unit, arn_units, kinds, part_units, text_units
-from .asked import Values
+from .comparisons import Values
 from .rules import CONDITIONAL, Answer, Question, Request, Rule, Witness
 from .search import explore
 
@@ -33,11 +32,11 @@ _FILLS = ("", "x", "xy-z")
 
 
 class OverBudget(Exception):
-    """The combinations cannot be found within the work that a verdict may cost."""
+    """The budget of a verdict ended before all combinations were found."""
 
 
 def _samples(request: Request) -> Iterator[Request]:
-    """Generate a few requests that a request with wildcards stands for. If one of them is denied, so is the whole."""
+    """Generate a few literal requests that match a request with wildcards. If one of them is denied, the request is."""
     for fill in _FILLS:
         texts = [
             text.replace("*", fill).replace("?", "x") if wild and text is not None else text
@@ -51,23 +50,24 @@ def _samples(request: Request) -> Iterator[Request]:
 
 
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
-    """Return requests without wildcards that stand for all of a request; nothing where a policy variable without a value, or
-    the service of an action, keeps the patterns from being compared as text.
+    """Split a request with wildcards into literal requests that represent all of it.
 
-    :raises OverBudget: when that is too much work.
+    :returns: nothing when a variable without a value, or a wildcard in the service of the action, prevents the comparison
+        of patterns as text.
+    :raises OverBudget: when the budget is not sufficient.
     """
     if request.resource == "*" and request.action_wild and not request.service_is_text:
         return ()
     budget = Budget(_STEPS)
-    several = list(rules)
+    all_rules = list(rules)
     actions, resources = [request.action], [request.resource]
     if request.action_wild:
-        patterns = {tokens for rule in several for tokens in rule.partial_actions(request)}
-        asked = _tokens("?*:?*" if request.action == "*" else request.action)
-        actions = _texts(sorted(map(text_units, patterns), key=repr), text_units(asked), budget)
+        patterns = {tokens for rule in all_rules for tokens in rule.partial_actions(request)}
+        action = _tokens("?*:?*" if request.action == "*" else request.action)
+        actions = _texts(sorted(map(text_units, patterns), key=repr), text_units(action), budget)
     if request.resource_wild and request.resource is not None:
         units: set[tuple[Unit, ...]] = set()
-        for rule in several:
+        for rule in all_rules:
             for glob in rule.partial_resources(request, context):
                 if glob is None:
                     return ()
@@ -79,14 +79,14 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
     if len(actions) * len(resources) > _MOST:
         raise OverBudget
     return tuple(
-        Request(action, resource, request.caller, literal=True, made_up=request.action_wild)
-        for action, resource in product(actions, resources)
+        Request(text, resource, request.caller, literal=True, made_up=request.action_wild)
+        for text, resource in product(actions, resources)
     )
 
 
-def _texts(patterns: Iterable[tuple[Unit, ...]], asked: tuple[Unit, ...], budget: Budget) -> list[str]:
+def _texts(patterns: Iterable[tuple[Unit, ...]], request: tuple[Unit, ...], budget: Budget) -> list[str]:
     languages = [(Pattern(units),) for units in patterns]
-    combinations, complete = kinds([*languages, (Pattern(asked),)], len(languages), budget)
+    combinations, complete = kinds([*languages, (Pattern(request),)], len(languages), budget)
     if not complete:
         raise OverBudget
     return list(combinations.values())
@@ -104,9 +104,9 @@ IMPLICIT_DENY = "implicit_deny"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A set of statements that must allow the request together, such as all identity policies.
+    """Statements of which at least one must allow the request, such as all identity policies.
 
-    ``memo`` keeps what was found of the values that they tell apart.
+    ``memo`` caches the values that the statements distinguish.
     """
 
     name: str
@@ -116,13 +116,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer for one request.
+    """The verdict on one request.
 
-    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional"; ``rules`` are the
-    statements that decide it (for conditional: those that may); ``missing`` the layers without an
-    Allow; ``conditional_on`` the keys, in the policy's spelling, on which the answer turns, with a
-    witness for each outcome (see ``Answer``). ``undecided`` an explicit deny is denied for certain, but perhaps no
-    Allow takes effect either.
+    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that decide
+    it, or may decide it if it is conditional. ``missing`` has the names of the layers without an Allow. ``conditional_on``
+    has the keys on which the decision depends, in the spelling of the policy, with a witness for each outcome (see
+    ``Answer``). An ``undecided`` explicit deny is certainly denied, but it may also be an implicit deny.
     """
 
     decision: str
@@ -135,12 +134,12 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
-        """Allowed whatever the unknown keys turn out to be."""
+        """Return whether the request is allowed for all values of the unknown keys."""
         return self.decision == ALLOWED
 
 
 def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
-    """Judge one request."""
+    """Evaluate a request."""
     question = ask(layers, request)
     allowed = question.allowed(context)
     if allowed is not True and (request.action_wild or request.resource_wild):
@@ -152,9 +151,9 @@ def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Ver
 
 
 def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Context) -> Verdict | None:
-    """Judge a request by all that it stands for, as several statements may allow together what none of them does alone.
+    """Evaluate a request with wildcards, which several statements may allow together.
 
-    :returns: None where its patterns cannot be compared as text.
+    :returns: None when the patterns cannot be compared as text.
     """
     request = question.request
     certain = [
@@ -176,7 +175,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
     verdicts, together = evaluate_together(layers, parts, context)
     denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
     if denied:
-        # An explicit Deny is what keeps the others from being allowed, too.
+        # An explicit Deny takes precedence in the message.
         return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
     rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
     if together.proven:
@@ -191,47 +190,47 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
             together.denied_when,
             together.undecided,
         )
-    # Each is allowed with some values, but no values allow all.
+    # Each request is allowed for some values of the keys, but no values allow all of them.
     return Verdict(IMPLICIT_DENY, missing=tuple(layer.name for layer in layers))
 
 
 def evaluate_together(
     layers: Sequence[Layer], requests: Iterable[Request], context: Context
 ) -> tuple[tuple[Verdict, ...], Answer]:
-    """Judge requests that must all be allowed at once, with the same values of the unknown keys.
+    """Evaluate requests that must all be allowed for the same values of the unknown keys.
 
-    :returns: the verdict of each, and whether all are allowed.
+    :returns: the verdict on each request, and the answer for all of them.
     """
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)
     if None in first and all(question.same_as(questions[0]) for question in questions):
-        each = [explore(questions[:1], context, layers[0].memo)[0]] * len(questions)
-        together = each[0]
+        answers = [explore(questions[:1], context, layers[0].memo)[0]] * len(questions)
+        together = answers[0]
     elif None in first:
-        *each, together = explore(questions, context, layers[0].memo)
+        *answers, together = explore(questions, context, layers[0].memo)
     else:
-        each, together = [Answer(answer) for answer in first], Answer(all(first))
+        answers, together = [Answer(answer) for answer in first], Answer(all(first))
     verdicts = tuple(
-        describe(question, context, answer) for question, answer in zip(questions, each, strict=True)
+        describe(question, context, answer) for question, answer in zip(questions, answers, strict=True)
     )
     return verdicts, together
 
 
 def ask(layers: Sequence[Layer], request: Request) -> Question:
-    """Keep the statements that speak of the request."""
+    """Build the question for a request from the statements that concern it."""
     denies: list[Rule] = []
     allows: list[tuple[str, tuple[Rule, ...]]] = []
     for layer in layers:
         granting: list[Rule] = []
         for rule in layer.rules:
-            if rule.speaks_of(request):
+            if rule.concerns(request):
                 (granting if rule.allow else denies).append(rule)
         allows.append((layer.name, tuple(granting)))
     return Question(request, tuple(denies), tuple(allows))
 
 
 def describe(question: Question, context: Context, answer: Answer) -> Verdict:
-    """Name what decided an answer."""
+    """Build the verdict for an answer, with the statements that decide it."""
     request = question.request
     allowed = answer.proven
     denies = [(rule, rule.applies(request, context)) for rule in question.denies]
@@ -239,12 +238,12 @@ def describe(question: Question, context: Context, answer: Answer) -> Verdict:
         (name, [(rule, rule.applies(request, context)) for rule in rules]) for name, rules in question.allows
     ]
     if allowed is None:
-        turning = [rule for rule, answer in denies if answer is None]
-        turning += [rule for _name, rules in allows for rule, answer in rules if answer is None]
+        undecided_rules = [rule for rule, answer in denies if answer is None]
+        undecided_rules += [rule for _name, rules in allows for rule, answer in rules if answer is None]
         return Verdict(
             CONDITIONAL,
             answer.keys,
-            tuple(turning),
+            tuple(undecided_rules),
             (),
             answer.allowed_when,
             answer.denied_when,
@@ -261,11 +260,11 @@ def describe(question: Question, context: Context, answer: Answer) -> Verdict:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
     if missing:
         return Verdict(IMPLICIT_DENY, missing=missing)
-    # Whenever an Allow would take effect, a Deny takes effect too, or no Allow ever does.
+    # Either a Deny takes effect whenever an Allow does, or no Allow ever takes effect.
     possible = tuple(rule for rule, answer in denies if answer is None)
     if possible:
         without_denies = explore((question.without_denies(),), context)[0]
         if without_denies.proven is not False:
             return Verdict(EXPLICIT_DENY, rules=possible, undecided=without_denies.undecided)
-    never = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
-    return Verdict(IMPLICIT_DENY, missing=never)
+    failing = tuple(name for name, rules in allows if not any(answer for _rule, answer in rules))
+    return Verdict(IMPLICIT_DENY, missing=failing)

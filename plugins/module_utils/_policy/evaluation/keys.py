@@ -4,14 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Condition keys: the values that IAM allows, and keys whose values belong together in every request.
+"""Condition keys: their possible values, and keys whose values depend on each other in every request.
 
-* aws:CurrentTime and aws:EpochTime are always there, and are one moment: as a date, and in seconds since 1970.
-* A tag in the request, aws:RequestTag/k, has its key in aws:TagKeys. The k of a condition key stands for every letter case.
+* aws:CurrentTime and aws:EpochTime are always present and have the same time, as a date and in epoch seconds.
+* A tag in the request, aws:RequestTag/k, has its key in aws:TagKeys. The k of a condition key is case-insensitive.
 
-Numbers, dates, addresses and bytes are sampled: each value that conditions name, and one of each stretch between.
+Numbers, dates, addresses and bytes are sampled: each value of the conditions, and one value of each interval between them.
 Sources: IAM User Guide, "AWS global condition context keys" (the data type of each); Service Authorization Reference
-(the types of condition keys: only texts and ARNs come in arrays).
+(the types of condition keys: only texts and ARNs can be arrays).
 """
 
 from __future__ import annotations
@@ -72,27 +72,29 @@ _SHAPES = {
 
 
 def is_tag(key: str) -> bool:
-    """Whether the value of a key is that of a tag: any text, but one only."""
+    """Return whether the value of a key is the value of a tag: a single text."""
     return "tag/" in key
 
 
-def is_multivalued(key: str, alone: bool) -> bool:
-    """Whether requests may carry several values of a key. That is a property of the key: if it turned on
-    whether a policy has set operators, one more Deny could make more requests possible.
+def is_multivalued(key: str, typed: bool) -> bool:
+    """Return whether requests may have several values of a key.
 
-    :arg alone: whether it is compared as a number, a date or an address; these stand alone.
+    This is a property of the key. If it depended on the set operators of a policy, a further Deny could make further
+    requests possible.
+
+    :arg typed: whether conditions compare the key as a number, a date or an address, which have a single value.
     """
     if key.startswith(("aws:", "sts:")):
         return key in _MULTIVALUED
-    # What starts so is no condition key, but what several are parts of.
-    return not key.startswith("~") and not is_tag(key) and not alone
+    # A name with "~" is not a condition key, but a value that contains the values of several keys.
+    return not key.startswith("~") and not is_tag(key) and not typed
 
 
-def shape_of(key: str) -> str | None:
-    """What every value of the key is like (see ``shape_units``); None when any text may be one."""
+def value_shape(key: str) -> str | None:
+    """Return the shape of the values of a key (see ``shape_units``), or None if the key can have any text."""
     if key in _SHAPES:
         return _SHAPES[key]
-    # Keys of all services have a value when they are there; a tag, or a key of a service, may be empty.
+    # Global keys are not empty when they are present; a tag, or the key of a service, may be empty.
     return "?*" if key.startswith(("aws:", "sts:")) and not is_tag(key) else None
 
 
@@ -103,7 +105,7 @@ _SIZES = {4: 32, 6: 128}
 
 
 def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
-    """A value of each kind, and whether these are all: not when the conditions read the key in several ways."""
+    """Return a value of each kind, and whether these are all kinds. They are not if conditions have different types."""
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
     if not budget.spend(4 * len(values)):
@@ -111,18 +113,18 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
     texts: list[str] = []
     complete = families <= {"Numeric", "Date"} or len(families) == 1
     if families & {"Numeric", "Date"}:
-        named = [
+        limits = [
             moment
             for test in tests
             for value in test.condition.values
             if (moment := _read(family(test.condition.base), value)) is not None
         ]
-        points = list(_between(sorted(set(named))))
+        points = list(_between(sorted(set(limits))))
         if "Date" in families:
             texts += [text for point in points if (text := _as_date(point)) is not None]
         if "Numeric" in families or len(texts) < len(points):
             numbers = [_as_number(point) for point in points]
-            # Numbers of very many digits are not read as such.
+            # A number with too many digits is not read as a number.
             complete = complete and [number(text) for text in numbers] == points
             texts += numbers
     if "Ip" in families:
@@ -134,19 +136,19 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
         texts.append(next(text for text in other_than(values) if binary(text) not in named_bytes))
     elif "Binary" in families:
         texts = [text for text in texts if _is_typed(key, text)]
-        texts.append(next(text for text in of_type(key) if binary(text) not in named_bytes))
+        texts.append(next(text for text in sample_values(key) if binary(text) not in named_bytes))
     return texts, complete
 
 
 def _is_typed(key: str, text: str) -> bool:
-    """Return whether the key can have a value."""
+    """Return whether a text has the type of the key."""
     if key in ADDRESSES:
         return network(text) is not None
     return (date(text) if key in DATES else number(text)) is not None
 
 
-def of_type(key: str) -> Iterator[str]:
-    """Generate values of a key that is a number, a date or an address."""
+def sample_values(key: str) -> Iterator[str]:
+    """Generate values for a key with the type number, date or address."""
     for value in itertools.count():
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
@@ -159,27 +161,27 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Each point, and one below, between and above them."""
+    """Generate each point, and a point below, between and above them."""
     if not points:
         yield Decimal(0)
         return
     yield _EXACT.subtract(points[0], Decimal(1))
-    for at, point in enumerate(points):
+    for index, point in enumerate(points):
         yield point
-        if at + 1 < len(points):
-            yield _EXACT.divide(_EXACT.add(point, points[at + 1]), Decimal(2))
+        if index + 1 < len(points):
+            yield _EXACT.divide(_EXACT.add(point, points[index + 1]), Decimal(2))
     yield _EXACT.add(points[-1], Decimal(1))
 
 
 def _as_number(point: Decimal) -> str:
-    """Write a number in digits, or with an exponent when it is very long."""
+    """Format a number in digits, or with an exponent if it is very long."""
     exponent = point.as_tuple().exponent
     short = isinstance(exponent, int) and -400 < exponent < 20
     return format(point, "f") if short else str(point)
 
 
 def _as_date(point: Decimal) -> str | None:
-    """Write seconds since 1970 as a date; None for one that has no year of four digits."""
+    """Format epoch seconds as a date; None if its year does not have four digits."""
     if not _FIRST_YEAR <= point <= _LAST_YEAR:
         return None
     whole = int(point // 1)
@@ -199,16 +201,16 @@ def _addresses(values: Iterable[str]) -> Iterator[str]:
 
 _CURRENT, EPOCH = "aws:currenttime", "aws:epochtime"
 TAG_KEYS, _REQUEST_TAG = "aws:tagkeys", "aws:requesttag/"
-# It passes tags, and has aws:RequestTag without aws:TagKeys.
+# This action passes tags, and its requests have aws:RequestTag but not aws:TagKeys.
 _WITHOUT_TAG_KEYS = "backup:copyintobackupvault"
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch(Extract):
-    """The seconds since 1970 of a date."""
+    """The epoch seconds of a date."""
 
     def take(self, text: str) -> str:
-        """The seconds; a text that is no date as it is."""
+        """Return the epoch seconds of a date, and any other text unchanged."""
         seconds = date(text)
         return text if seconds is None else _as_number(seconds)
 
@@ -217,7 +219,7 @@ SECONDS = Epoch()
 
 
 def same_moment(context: Context, names: Iterable[str]) -> Context:
-    """The context with one moment for both of its keys, if ``names`` has one of them."""
+    """Return the context with the same time for aws:CurrentTime and aws:EpochTime, if ``names`` has one of them."""
     if _CURRENT not in names and EPOCH not in names:
         return context
     current, epoch = context.get(_CURRENT), context.get(EPOCH)
@@ -234,22 +236,22 @@ def same_moment(context: Context, names: Iterable[str]) -> Context:
 
 @dataclass(frozen=True, slots=True)
 class TagLinks:
-    """The tags whose keys are also in aws:TagKeys; ``both_ways``: and each of these keys has its tag."""
+    """The tags whose keys are in aws:TagKeys. With ``both_ways`` each of these keys also has its tag."""
 
     tags: tuple[tuple[str, Language], ...] = ()
     both_ways: bool = False
 
     def possible(self, context: Context) -> bool:
-        """Whether a request can have these keys."""
+        """Return whether a request can have these keys."""
         keys = context.get(TAG_KEYS)
         if isinstance(keys, Unknown):
             return True
-        listed = keys if isinstance(keys, tuple) else keys.values
+        tag_keys = keys if isinstance(keys, tuple) else keys.values
         for key, spellings in self.tags:
-            there = _there(context.get(key))
-            if (there or (self.both_ways and there is False)) and any(
-                map(spellings.matches, listed)
-            ) is not there:
+            present = _is_present(context.get(key))
+            if (present or (self.both_ways and present is False)) and any(
+                map(spellings.matches, tag_keys)
+            ) is not present:
                 return False
         return True
 
@@ -258,14 +260,16 @@ _NO_LINKS = TagLinks()
 
 
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
-    """Return the links between keys of which one is asked about and not known."""
+    """Return the links between tags and aws:TagKeys of which ``names`` has an unknown key."""
     state = context.get(TAG_KEYS)
     if isinstance(state, Unknown):
         if TAG_KEYS not in names:
             return _NO_LINKS
         keys = [key for key in dict.fromkeys([*names, *context.keys]) if key.startswith(_REQUEST_TAG)]
     else:
-        keys = [key for key in names if key.startswith(_REQUEST_TAG) and _there(context.get(key)) is None]
+        keys = [
+            key for key in names if key.startswith(_REQUEST_TAG) and _is_present(context.get(key)) is None
+        ]
     actions = {"" if request.action_wild or request.made_up else request.action for request in requests}
     if not keys or "" in actions or _WITHOUT_TAG_KEYS in actions:
         return _NO_LINKS
@@ -276,7 +280,7 @@ def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str
     return TagLinks(tags, all(action.partition(":")[2].startswith("tag") for action in actions))
 
 
-def _there(state: KeyState) -> bool | None:
+def _is_present(state: KeyState) -> bool | None:
     if isinstance(state, Unknown):
         return None if state.may_be_absent else True
     return state != ()

@@ -4,29 +4,29 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The requests that EKS Pod Identity makes to AWS STS, written down once.
+"""The requests of EKS Pod Identity to AWS STS.
 
-What each part rests on:
+Sources:
 
 * Caller ``pods.eks.amazonaws.com`` in every partition; sts:AssumeRole and sts:TagSession:
   Amazon EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
-* The six session tags, all transitive, and what turning them off does: Amazon EKS User Guide,
+* The six session tags, which are all transitive, and how to disable them: Amazon EKS User Guide,
   "Grant Pods access to AWS resources based on tags"; EKS API, ``disableSessionTags``.
 * A session tag is in the request as ``aws:RequestTag/<tag>``, its name in ``aws:TagKeys``, and in
   ``sts:TransitiveTagKeys`` when transitive: IAM User Guide, "Pass session tags in AWS STS".
-* aws:SourceAccount, aws:SourceArn, aws:SourceOrgID, aws:PrincipalIsAWSService and
-  aws:PrincipalServiceName are there when an AWS service principal calls: IAM User Guide, "AWS
-  global condition context keys". For this service the EKS guides show aws:SourceAccount and
-  aws:SourceOrgId. Whether aws:SourceArn is set is nowhere in the reference; where AWS shows it, it
-  is the cluster's ARN, and association ARNs are known to fail. So: the cluster's ARN or absent.
-* The role is in the cluster's account, because EKS refuses to pass a role of another account;
-  hence aws:ResourceAccount and aws:ResourceOrgID equal their Source twins.
+* Requests of an AWS service principal have aws:SourceAccount, aws:SourceArn, aws:SourceOrgID,
+  aws:PrincipalIsAWSService and aws:PrincipalServiceName: IAM User Guide, "AWS global condition
+  context keys". For this service the EKS guides show aws:SourceAccount and aws:SourceOrgId. AWS
+  does not document aws:SourceArn; its examples have the cluster's ARN, and association ARNs are
+  known to fail. So it is the cluster's ARN or absent.
+* The role is in the cluster's account, because EKS rejects a role of another account. Therefore
+  aws:ResourceAccount and aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID.
 * Keys of other kinds of callers (an address, MFA, an external ID, a web identity) are absent.
-* Requests with temporary credentials carry aws:MultiFactorAuthPresent, ``false`` without MFA, and aws:MultiFactorAuthAge
-  only with it: IAM User Guide, "AWS global condition context keys". It is not documented for the session of a role that a
-  service assumes, as that of a Pod. So: ``false`` or absent.
-* A target role is assumed by the session of the pod identity role, with the same tags, or with
-  ``sts:ExternalId`` when they are off: Amazon EKS User Guide, "Access AWS resources using EKS Pod
+* Requests with temporary credentials have aws:MultiFactorAuthPresent, ``false`` without MFA, and aws:MultiFactorAuthAge
+  only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not document it for the session of a role that
+  a service assumes, such as the session of a Pod. So it is ``false`` or absent.
+* The session of the pod identity role assumes a target role with the same tags, or with
+  ``sts:ExternalId`` when they are disabled: Amazon EKS User Guide, "Access AWS resources using EKS Pod
   Identity target IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
 """
 
@@ -59,7 +59,7 @@ SESSION_TAGS = (
     "kubernetes-pod-name",
     "kubernetes-pod-uid",
 )
-# Not condition keys: what several of them are parts of.
+# Names that are not condition keys: values that contain the values of several keys.
 _CLUSTER = "~cluster"
 ORG_PATH = "~organization path"
 _ANY_ACCOUNT = "#" * 12
@@ -68,11 +68,10 @@ NO_MFA = Unknown(choices=("false",))
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is known of a workload and its association. None means: not known.
+    """A workload and its association. None is an unknown value.
 
-    ``cluster`` is the cluster's name, for where its ARN is not known. ``account_id`` is the cluster's, which is
-    also the role's; it is read from ``cluster_arn`` or ``role_arn`` when not given. ``source_org_id`` is that
-    account's organization.
+    ``cluster`` is the name of the cluster if its ARN is unknown. ``account_id`` is the account of cluster and role, and
+    defaults to the account in ``cluster_arn`` or ``role_arn``. ``source_org_id`` is the organization of this account.
     """
 
     cluster_arn: str | None = None
@@ -89,7 +88,7 @@ class Subject:
 
     @property
     def account(self) -> str | None:
-        """The account of cluster and role."""
+        """The account ID of cluster and role."""
         if self.account_id:
             return self.account_id
         for arn in (self.cluster_arn, self.role_arn):
@@ -100,12 +99,12 @@ class Subject:
 
     @property
     def cluster_name(self) -> str | None:
-        """The name at the end of the cluster's ARN, or as given."""
+        """The name in the ARN of the cluster, or ``cluster`` without an ARN."""
         return self.cluster_arn.rpartition("/")[2] if self.cluster_arn else self.cluster
 
     @property
     def external_id(self) -> str | None:
-        """region/account/cluster/namespace/service-account, when all of them are known."""
+        """The external ID, region/account/cluster/namespace/service-account, or None if a part is unknown."""
         if not (self.cluster_arn and self.namespace and self.service_account):
             return None
         parts = self.cluster_arn.split(":")
@@ -114,7 +113,7 @@ class Subject:
         return "/".join((parts[3], parts[4], str(self.cluster_name), self.namespace, self.service_account))
 
     def tags(self) -> dict[str, str | None]:
-        """The session tags by name; None where a value is not known."""
+        """Return the session tags by name. None is an unknown value."""
         values = (
             self.cluster_arn,
             self.cluster_name,
@@ -127,7 +126,7 @@ class Subject:
 
 
 def pod_identity_context(subject: Subject) -> Context:
-    """The keys of the request by which EKS Pod Identity assumes the role of an association."""
+    """Return the keys of the request with which EKS Pod Identity assumes the role of an association."""
     account: KeyState | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
@@ -159,17 +158,18 @@ def pod_identity_context(subject: Subject) -> Context:
 def chained_context(
     subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
 ) -> Context:
-    """The keys of the request by which the pod identity role's session assumes a target role.
+    """Return the keys of the request with which the session of a pod identity role assumes a target role.
 
-    ``subject.role_arn`` is the pod identity role.
+    :arg subject: ``role_arn`` is the pod identity role.
+    :arg external_id: of the association; defaults to the external ID of the subject.
     """
     role = subject.role_arn
-    given = external_id or subject.external_id
+    external = external_id or subject.external_id
     target_account = (target_role_arn or "").split(":")[4:5]
-    expected: KeyState = (given,) if given else PRESENT
+    expected: KeyState = (external,) if external else PRESENT
     if subject.session_tags:
-        # The guide speaks of the external ID only for associations without session tags.
-        expected = Unknown(choices=(given,)) if given else UNKNOWN_VALUE
+        # The guide mentions the external ID only for associations without session tags.
+        expected = Unknown(choices=(external,)) if external else UNKNOWN_VALUE
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
         **_tag_keys(subject),
@@ -206,7 +206,7 @@ _TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
 
 
 def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
-    """Return the session tags as condition keys. The name of a cluster is part of its ARN."""
+    """Return the session tags as condition keys with this prefix. The name of a cluster is part of its ARN."""
     if not subject.session_tags:
         return {}
     keys: dict[str, KeyState | Part] = {
@@ -227,7 +227,7 @@ def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
-    """The tags of the session that requests another with the same tags."""
+    """Return the tags of a session as the principal of a request with the same tags."""
     keys = session_tags(subject, "aws:principaltag/")
     for name in SESSION_TAGS:
         key = f"aws:principaltag/{name}"
@@ -237,7 +237,7 @@ def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def _every_call() -> dict[str, KeyState | Part]:
-    """Keys of every call to STS. STS answers over TLS only."""
+    """Return the keys of every request to AWS STS, which requires TLS."""
     return {
         "aws:securetransport": ("true",),
         "aws:currenttime": PRESENT,
@@ -251,7 +251,7 @@ def _every_call() -> dict[str, KeyState | Part]:
 
 
 def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
-    """The cluster's ARN, of which account and name are parts, unless it is known."""
+    """Return the unknown ARN of the cluster, which contains account and name; nothing if it is known."""
     if subject.cluster_arn:
         return {}
     shape = f"arn:=:eks:%:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '^'}"
@@ -259,8 +259,10 @@ def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
-    """ID and path of an account's organization. A path is o-id/r-root/ou-.../, of which an account has one; both
-    are absent for an account that is in none."""
+    """Return the keys for ID and path of the organization of an account.
+
+    A path is o-id/r-root/ou-.../, and an account has one. Both keys are absent for an account outside an organization.
+    """
     if org_id:
         return (org_id,), Unknown(may_be_absent=False, shape=f"{org_id}/r-*")
     return Part(ORG_PATH, ORGANIZATION), Part(ORG_PATH)
@@ -271,5 +273,5 @@ def _known(value: str | None) -> KeyState:
 
 
 def _tag(value: str | None) -> KeyState:
-    # EKS sets none of its tags to an empty text.
+    # The tags of EKS are not empty.
     return (value,) if value else Unknown(may_be_absent=False, shape="?*")

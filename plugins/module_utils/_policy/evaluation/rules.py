@@ -4,11 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Statements prepared for evaluation; requests, questions about unknown keys, and their answers.
+"""Statements compiled for evaluation, requests, and the question whether the statements allow a request.
 
-A request may itself contain wildcards in its action or resource: it then stands for everything that they match. An Allow
-must cover all of it, a Deny needs to cover some of it. An answer that unknown keys leave open is proven, or witnesses
-show that it depends on them.
+A request may have wildcards in its action or resource, and then represents every request that they match. An Allow must
+cover all of them, a Deny only some. When keys are unknown, the answer has either a proof or a witness for each outcome.
 """
 
 from __future__ import annotations
@@ -28,9 +27,12 @@ _INVERSE = {Cover.NONE: Cover.ALL, Cover.SOME: Cover.SOME, Cover.ALL: Cover.NONE
 
 
 class Request:
-    """An action on a resource by a caller. ``resource`` is an ARN, ``*`` for actions that have no
-    resource, or None where the policy has no Resource element (trust). ``literal``: without wildcards. ``made_up``: the action
-    stands for others."""
+    """An action on a resource by a caller.
+
+    :arg resource: an ARN, ``*`` for an action without a resource, or None for trust policies, which have no resources.
+    :arg literal: treat ``*`` and ``?`` as literal characters.
+    :arg made_up: the action is a sample of the actions that a pattern matches.
+    """
 
     __slots__ = (
         "action",
@@ -73,7 +75,7 @@ class Request:
 
 
 class Rule:
-    """One statement. ``source`` is the name of the policy it comes from."""
+    """A compiled statement. ``source`` is the name of its policy."""
 
     __slots__ = (
         "_action_globs",
@@ -91,7 +93,7 @@ class Rule:
     def __init__(self, statement: Statement, variables: bool, source: str, complete: bool = True) -> None:
         self.statement = statement
         self.source = source
-        # Under Version 2008-10-17 what looks like a variable is literal text.
+        # In Version 2008-10-17 variables are literal text.
         self.literal_variables = not variables
         self.allow = statement.effect == "Allow"
         actions = [action.lower() for action in statement.actions]
@@ -109,19 +111,19 @@ class Rule:
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
         )
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
-        # How much work it is to look at, in values of the document.
+        # The cost of one evaluation, in values of the document.
         self.weight = 1 + sum(test.weight for test in self.tests)
         if self._resources is not None:
             self.weight += self._resources.weight
 
     @property
     def open_resources(self) -> tuple[OpenResource, ...]:
-        """The Resource values that have policy variables."""
+        """The values of Resource with policy variables."""
         return self._resources.open if self._resources is not None else ()
 
     @property
-    def often(self) -> tuple[str, ...]:
-        """The keys that it asks about, if it asks several things."""
+    def joint_keys(self) -> tuple[str, ...]:
+        """The condition keys of a statement with several comparisons."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -129,20 +131,20 @@ class Rule:
             names.extend(variable_keys(value.tokens))
         return tuple(dict.fromkeys(names)) if len(names) > 1 else ()
 
-    def means_caller(self, caller: Caller | None) -> bool:
-        """Whether the principal is meant; a statement without principals means everyone."""
+    def matches_caller(self, caller: Caller | None) -> bool:
+        """Return whether the principals include the caller. A statement without principals applies to everyone."""
         return self._principals is None or (caller is not None and self._principals.matches(caller))
 
-    def means_action(self, request: Request) -> bool:
-        """Whether the action is meant."""
+    def matches_action(self, request: Request) -> bool:
+        """Return whether the statement applies to the action."""
         return self._effective(self._action_cover(request))
 
-    def speaks_of(self, request: Request) -> bool:
-        """Whether principal and action are meant, whatever the keys of the request."""
-        return self.means_caller(request.caller) and self.means_action(request)
+    def concerns(self, request: Request) -> bool:
+        """Return whether the statement applies to the caller and the action."""
+        return self.matches_caller(request.caller) and self.matches_action(request)
 
-    def means_resource(self, request: Request, context: Context) -> bool | None:
-        """Whether the resource is meant; None when that turns on a policy variable."""
+    def matches_resource(self, request: Request, context: Context) -> bool | None:
+        """Return whether the statement applies to the resource, or None when that depends on a policy variable."""
         if request.resource is None or self._resources is None:
             return True
         if request.resource == "*":
@@ -167,17 +169,17 @@ class Rule:
                 yield glob.tokens
 
     def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the patterns of resources that match a part of a request; None for one with an unknown variable."""
+        """Generate the patterns of resources that match a part of a request; None for a pattern with an unknown variable."""
         if self._resources is not None:
             yield from self._resources.partial(request.parts, context)
 
     @property
     def needs_all(self) -> bool:
-        """Whether its Resource values have to cover all of a request with wildcards to count; else some is enough."""
+        """Return whether the resources must cover all of a request with wildcards, rather than a part of it."""
         return self.allow is not self.statement.not_resource
 
     def resource_question(self, request: Request) -> object:
-        """What an unknown variable in the Resource leaves open, the same for statements that ask the same."""
+        """Return an identifier of the open comparison with the resource, which is the same for equal comparisons."""
         early = self._resources is not None and self._resources.early
         return (
             self.statement.resources,
@@ -186,8 +188,8 @@ class Rule:
         )
 
     def applies(self, request: Request, context: Context) -> bool | None:
-        """Whether a statement that ``speaks_of`` the request takes effect; None when unknown."""
-        answer = self.means_resource(request, context)
+        """Return whether a statement that concerns the request takes effect, or None when unknown keys decide it."""
+        answer = self.matches_resource(request, context)
         if answer is False:
             return False
         for test in self.tests:
@@ -199,8 +201,8 @@ class Rule:
         return answer
 
     def open_part(self, request: Request, context: Context) -> Rule | None:
-        """Return the statement with only those conditions that are not certain to hold, or None if it never applies."""
-        if self.means_resource(request, context) is False:
+        """Return the statement without the conditions that always hold, or None if it never applies."""
+        if self.matches_resource(request, context) is False:
             return None
         answers = [test.holds(context) for test in self.tests]
         if False in answers:
@@ -235,8 +237,8 @@ class Rule:
         return self._turn(cover, self.statement.not_action)
 
 
-def rules_of(policy: Policy, source: str = "") -> tuple[Rule, ...]:
-    """Prepare every statement of a policy."""
+def build_rules(policy: Policy, source: str = "") -> tuple[Rule, ...]:
+    """Compile the statements of a policy."""
     complete = policy.kind != "session"
     return tuple(Rule(s, policy.has_variables, source, complete) for s in policy.statements)
 
@@ -248,16 +250,16 @@ def _glob(text: str) -> Glob:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``denies`` from every layer; ``allows`` by layer name."""
+    """A request with the statements that concern it: ``denies`` of all layers, and ``allows`` by the name of the layer."""
 
     request: Request
     denies: tuple[Rule, ...]
     allows: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def allowed(self, context: Context) -> bool | None:
-        """Allowed, denied, or None when unknown keys might decide.
+        """Return whether the request is allowed, or None when unknown keys may decide it.
 
-        True and False are certain; None may still turn out to be always the same.
+        True and False hold for all values of the unknown keys. None may still have the same outcome for all of them.
         """
         request = self.request
         answer: bool | None = True
@@ -284,61 +286,61 @@ class Question:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """Every statement that speaks of the request."""
+        """All statements that concern the request."""
         return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
 
     @property
     def weight(self) -> int:
-        """How much work one answer is."""
+        """The cost of one evaluation, in values of the documents."""
         return sum(rule.weight for rule in self.rules)
 
-    def turning_keys(self, context: Context) -> Iterator[str]:
-        """The unknown keys that keep a statement's answer open, as the policy refers to them, in lower case."""
+    def open_keys(self, context: Context) -> Iterator[str]:
+        """Generate the unknown keys, in lower case, on which the effect of a statement depends."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
             for test in rule.tests:
                 if test.holds(context) is None:
                     yield from _unknown((test.key, *test.variables), context)
-            if rule.means_resource(self.request, context) is None:
+            if rule.matches_resource(self.request, context) is None:
                 for value in rule.open_resources:
                     yield from _unknown(variable_keys(value.tokens), context)
 
-    def open_points(self, context: Context) -> Iterator[object]:
-        """What is open although every key that matters has a value or stands for many."""
+    def open_comparisons(self, context: Context) -> Iterator[object]:
+        """Generate the comparisons that are undecided once all relevant keys are set."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
             for test in rule.tests:
                 if test.holds(context) is None:
                     yield test.question(context)[0]
-            if rule.means_resource(self.request, context) is None:
+            if rule.matches_resource(self.request, context) is None:
                 yield rule.resource_question(self.request)
 
     def open_part(self, context: Context) -> Question:
-        """Return the same question without what is certain in this context, and therefore in each completion of it."""
+        """Return the question without the conditions and statements that are decided in this context."""
 
         def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
-            found = (rule.open_part(self.request, context) for rule in rules)
-            return tuple(rule for rule in found if rule is not None)
+            simplified = (rule.open_part(self.request, context) for rule in rules)
+            return tuple(rule for rule in simplified if rule is not None)
 
         allows = tuple((name, parts(rules)) for name, rules in self.allows)
         return Question(self.request, parts(self.denies), allows)
 
-    def without(self, rules: frozenset[Rule]) -> Question:
-        """The same question, were these statements not there."""
+    def excluding(self, rules: frozenset[Rule]) -> Question:
+        """Return the question without some statements."""
         if not rules:
             return self
         denies = tuple(rule for rule in self.denies if rule not in rules)
-        allows = tuple((name, tuple(r for r in each if r not in rules)) for name, each in self.allows)
+        allows = tuple((name, tuple(r for r in allow if r not in rules)) for name, allow in self.allows)
         return Question(self.request, denies, allows)
 
     def same_as(self, other: Question) -> bool:
-        """Whether the same statements speak of both, and none of a resource, so that the answers are the same."""
+        """Return whether another question has the same statements and no resource, and therefore the same answer."""
         return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
 
     def without_denies(self) -> Question:
-        """The same question, were there no Deny."""
+        """Return the question without its Deny statements."""
         return Question(self.request, (), self.allows)
 
 
@@ -352,17 +354,17 @@ YES = "yes"
 NO = "no"
 CONDITIONAL = "conditional"
 
-# Values for unknown keys, by name; an empty tuple is a key that is absent.
+# Values of the unknown keys by name. An empty tuple is an absent key.
 Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``proven`` is True or False when that holds for every value that the unknown keys can have.
+    """The answer to a question.
 
-    Else it is None, ``keys`` are those that it turns on, and the two witnesses, each checked by
-    evaluation, show both outcomes. ``undecided``: neither was a proof found nor both witnesses, by
-    the work that a verdict may cost; a witness that was found is given all the same.
+    ``proven`` is True or False when the outcome is the same for all values of the unknown keys. Otherwise it is None,
+    ``keys`` has the keys on which the outcome depends, and the witnesses, which are checked by evaluation, show both
+    outcomes. With ``undecided`` the budget ended before a proof or both witnesses were found.
     """
 
     proven: bool | None
@@ -373,12 +375,12 @@ class Answer:
 
     @property
     def decision(self) -> str:
-        """In words: "yes", "no" or "conditional"."""
+        """ "yes", "no" or "conditional"."""
         return CONDITIONAL if self.proven is None else YES if self.proven else NO
 
 
 def witness_row(witness: Witness | None) -> dict[str, object] | None:
-    """A witness for a module's result: the value, a list of several, null for a key that is absent."""
+    """Return a witness for the result of a module: one value, a list of values, or null for an absent key."""
     if witness is None:
         return None
     return {

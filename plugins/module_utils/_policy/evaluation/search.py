@@ -4,17 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Decide whether an open answer really depends on unknown keys, and on which.
+"""Decide whether an answer depends on unknown keys, and on which.
 
-Two walks, both over the kinds of values that each unknown key can have:
+Two searches try the kinds of values that each unknown key can have:
 
-* One gives the keys values, and looks for a completion that allows and one that denies. Where every
-  kind was tried, and one value of a kind is as good as another, that is a proof as well.
-* Values are not as good as each other where one key is compared with another. The second walk then
-  leaves them open, and takes both results of such a comparison for possible. What is the same at
-  every end of it is proven.
+* The first assigns values to the keys and searches for an assignment that allows the request and one that denies it. When
+  it has tried every kind, and the values of a kind are interchangeable, the outcome is proven.
+* Values are not interchangeable when two keys are compared with each other. The second search leaves such values open and
+  assumes both results of the comparison. An outcome that is the same in all its branches is proven.
 
-What neither walk settles within the budget stays conditional, and is marked undecided.
+An answer that neither search decides within the budget remains conditional, and is undecided.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from dataclasses import dataclass, field
 from ..language.context import Context, KeyState, Part, Some, Unknown
 from ..language.match import Variable
 from ..language.words import Budget
-from .asked import Asked, Values, home
+from .comparisons import Comparisons, Values, home
 from .keys import EPOCH, TagLinks, same_moment, tag_links
 from .rules import Answer, Question, Request, Rule, Witness
-from .values import values_of
+from .values import possible_values
 
-# Steps for statements that never apply, for the walk over values, for that over kinds, and for naming the keys.
+# The budgets in steps: of statements that never apply, of the search with values, of the search with kinds, of the keys.
 RULE_STEPS, VALUE_STEPS, KIND_STEPS, KEY_STEPS = 800, 2_000, 1_600, 500
 _MAX_LEAVES = 24
 
@@ -38,52 +37,59 @@ _MAX_LEAVES = 24
 def explore(
     questions: Sequence[Question], context: Context, memo: dict[object, Values] | None = None
 ) -> tuple[Answer, ...]:
-    """Answer the questions for every completion of the unknown keys: each, and last all together.
+    """Answer the questions for all values of the unknown keys.
 
-    :arg memo: keeps what was found of the policy, for the next question about the same statements.
+    :arg memo: a cache of the values of keys, for further questions about the same statements.
+    :returns: the answer to each question, and last the answer to all of them together.
     """
-    names = _spelling(questions)
-    context = same_moment(context, names)
-    questions = whole = tuple(question.open_part(context) for question in questions)
-    links = tag_links((question.request for question in questions), context, names)
-    asked = Asked(questions, context, links, {} if memo is None else memo)
+    spelling = _spelling(questions)
+    context = same_moment(context, spelling)
+    questions = original_questions = tuple(question.open_part(context) for question in questions)
+    links = tag_links((question.request for question in questions), context, spelling)
+    comparisons = Comparisons(questions, context, links, {} if memo is None else memo)
     budget = Budget(RULE_STEPS)
-    questions = tuple(question.without(_dead(question, context, asked, budget)) for question in questions)
-    if all(question is original for question, original in zip(questions, whole, strict=True)):
-        whole = questions
-    walk = _Walk(questions, context, asked, Budget(VALUE_STEPS), links, hold=False)
+    questions = tuple(
+        question.excluding(_dead(question, context, comparisons, budget)) for question in questions
+    )
+    if all(question is unchanged for question, unchanged in zip(questions, original_questions, strict=True)):
+        original_questions = questions
+    walk = _Walk(questions, context, comparisons, Budget(VALUE_STEPS), links, hold=False)
     walk.run()
     proven = walk.proven()
     if None in proven and not walk.settled():
-        kinds = _Walk(questions, context, asked, Budget(KIND_STEPS), links, hold=True)
+        kinds = _Walk(questions, context, comparisons, Budget(KIND_STEPS), links, hold=True)
         kinds.run()
         proven = tuple(
             by_value if by_value is not None else by_kind
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     if len(questions) == 1:
-        # The question alone, and all together.
-        return (_answer(0, proven[0], walk, whole, names),) * 2
-    return tuple(_answer(at, value, walk, whole, names) for at, value in enumerate(proven))
+        # The answer to all questions together is the same.
+        return (_answer(0, proven[0], walk, original_questions, spelling),) * 2
+    return tuple(
+        _answer(index, value, walk, original_questions, spelling) for index, value in enumerate(proven)
+    )
 
 
-def _dead(question: Question, context: Context, asked: Asked, budget: Budget) -> frozenset[Rule]:
-    """Statements that never apply, as no value of some key meets all that they ask."""
+def _dead(question: Question, context: Context, comparisons: Comparisons, budget: Budget) -> frozenset[Rule]:
+    """Return the statements that never apply, because no value of a key meets all their conditions."""
     return frozenset(
         rule
         for rule in question.rules
         if rule.applies(question.request, context) is None
         and any(
-            _excluded(rule, question.request, key, context, asked, budget)
-            for key in dict.fromkeys(home(name, context)[0] for name in rule.often)
+            _excluded(rule, question.request, key, context, comparisons, budget)
+            for key in dict.fromkeys(home(name, context)[0] for name in rule.joint_keys)
             if isinstance(context.get(key), Unknown)
         )
     )
 
 
-def _excluded(rule: Rule, request: Request, key: str, context: Context, asked: Asked, budget: Budget) -> bool:
-    """Whether a statement does not apply for any value of a key."""
-    values = values_of(key, asked, context, budget)
+def _excluded(
+    rule: Rule, request: Request, key: str, context: Context, comparisons: Comparisons, budget: Budget
+) -> bool:
+    """Return whether a statement does not apply for any value of a key."""
+    values = possible_values(key, comparisons, context, budget)
     if not values.complete:
         return False
     for state in values.states:
@@ -91,33 +97,33 @@ def _excluded(rule: Rule, request: Request, key: str, context: Context, asked: A
             return False
         completed = context.assume({key: state})
         if rule.applies(request, completed) is not False and not (
-            isinstance(state, Unknown) and _excluded(rule, request, key, completed, asked, budget)
+            isinstance(state, Unknown) and _excluded(rule, request, key, completed, comparisons, budget)
         ):
             return False
     return True
 
 
 def _answer(
-    at: int, proven: bool | None, walk: _Walk, whole: Sequence[Question], names: Mapping[str, str]
+    index: int, proven: bool | None, walk: _Walk, whole: Sequence[Question], names: Mapping[str, str]
 ) -> Answer:
     if proven is not None:
         return Answer(proven)
-    allowed, denied = walk.witness(at, True, whole, names), walk.witness(at, False, whole, names)
-    return Answer(None, walk.keys(at, names), allowed, denied, allowed is None or denied is None)
+    allowed, denied = walk.witness(index, True, whole, names), walk.witness(index, False, whole, names)
+    return Answer(None, walk.keys(index, names), allowed, denied, allowed is None or denied is None)
 
 
 def _answers(questions: Sequence[Question], context: Context) -> tuple[bool | None, ...]:
-    each = tuple(question.allowed(context) for question in questions)
-    return (*each, False if False in each else None if None in each else True)
+    answers = tuple(question.allowed(context) for question in questions)
+    return (*answers, False if False in answers else None if None in answers else True)
 
 
 @dataclass(slots=True)
 class _Walk:
-    """``hold``: a value that stands for many is left open in comparisons with other keys."""
+    """A search over the values of the unknown keys. With ``hold`` it leaves values open that represent several."""
 
     questions: Sequence[Question]
     context: Context
-    asked: Asked
+    comparisons: Comparisons
     budget: Budget
     links: TagLinks
     hold: bool
@@ -131,7 +137,9 @@ class _Walk:
     exact: bool = True
 
     def run(self) -> None:
-        self.weight = 1 + sum(question.weight for question in self.questions) // 2 + len(self.asked.open)
+        self.weight = (
+            1 + sum(question.weight for question in self.questions) // 2 + len(self.comparisons.open)
+        )
         self.first = self.answers(self.context)
         self.seen = [set() if answer is None else {answer} for answer in self.first]
         self.order = dict.fromkeys(self.turning(self.context, [len(self.questions)]))
@@ -141,48 +149,50 @@ class _Walk:
         return _answers(self.questions, context)
 
     def settled(self) -> bool:
-        """Whether both outcomes were found wherever the answer is open."""
+        """Return whether both outcomes were found for each open answer."""
         return all(
             answer is not None or len(seen) == 2 for answer, seen in zip(self.first, self.seen, strict=True)
         )
 
     def proven(self) -> tuple[bool | None, ...]:
-        """What is the same for every completion."""
-        whole = self.exact and self.budget.left >= 0
+        """Return the answers that are the same for all values of the unknown keys, None for the others."""
+        complete = self.exact and self.budget.left >= 0
         return tuple(
-            answer if answer is not None else next(iter(seen)) if whole and len(seen) == 1 else None
+            answer if answer is not None else next(iter(seen)) if complete and len(seen) == 1 else None
             for answer, seen in zip(self.first, self.seen, strict=True)
         )
 
-    def step(self, context: Context, given: dict[str, KeyState | Part]) -> None:
+    def step(self, context: Context, assigned: dict[str, KeyState | Part]) -> None:
         if not self.budget.spend(self.weight):
             return
         answers = self.answers(context)
         open_ones = [
-            at
-            for at, answer in enumerate(answers)
-            if answer is None and self.first[at] is None and len(self.seen[at]) < 2
+            index
+            for index, answer in enumerate(answers)
+            if answer is None and self.first[index] is None and len(self.seen[index]) < 2
         ]
-        self.record(given, answers)
+        self.record(assigned, answers)
         if not open_ones or self.settled():
             return
         key = self.next_key(context, open_ones)
         if key is not None:
-            self.branch(key, context, given)
+            self.branch(key, context, assigned)
             return
-        point = next((point for question in self.questions for point in question.open_points(context)), None)
-        if point is None or not self.hold:
+        comparison = next(
+            (point for question in self.questions for point in question.open_comparisons(context)), None
+        )
+        if comparison is None or not self.hold:
             self.exact = False
             return
         for answer in (True, False):
-            self.step(context.decide(point, answer), given)
+            self.step(context.decide(comparison, answer), assigned)
 
-    def branch(self, key: str, context: Context, given: dict[str, KeyState | Part]) -> None:
-        values = values_of(key, self.asked, context, self.budget)
+    def branch(self, key: str, context: Context, assigned: dict[str, KeyState | Part]) -> None:
+        values = possible_values(key, self.comparisons, context, self.budget)
         if not values.complete and self.hold:
-            # Nothing is known of the key: what its conditions say is taken for possible either way.
+            # The values of the key are unknown, so both results of its conditions are assumed.
             self.opaque.add(key)
-            self.step(context, given)
+            self.step(context, assigned)
             self.opaque.discard(key)
             return
         self.exact = self.exact and values.complete
@@ -195,11 +205,10 @@ class _Walk:
                 return
             completed = context.assume({key: state})
             if not self.links.tags or self.links.possible(completed):
-                self.step(completed, {**given, key: state})
+                self.step(completed, {**assigned, key: state})
 
     def next_key(self, context: Context, open_ones: Sequence[int]) -> str | None:
-        """The next key to give a value: one that others are compared with before those, so that what they
-        are compared with is known."""
+        """Return the next key to assign, or None. A key that others are compared with precedes them."""
         fallback = None
         for key in self.turning(context, open_ones):
             root = context.canonical(key)
@@ -213,76 +222,79 @@ class _Walk:
         return fallback
 
     def turning(self, context: Context, open_ones: Sequence[int]) -> Iterator[str]:
-        asked = (
-            self.questions if len(self.questions) in open_ones else [self.questions[at] for at in open_ones]
+        questions = (
+            self.questions
+            if len(self.questions) in open_ones
+            else [self.questions[index] for index in open_ones]
         )
-        for question in asked:
-            yield from question.turning_keys(context)
+        for question in questions:
+            yield from question.open_keys(context)
 
     def waits(self, root: str, context: Context) -> bool:
-        """Whether a condition on the key has a variable that is still unknown."""
+        """Return whether a condition on the key has an unknown variable."""
         return any(
             isinstance(context.get(name), Unknown) and home(name, context)[0] != root
-            for test, _extract in self.asked.tests.get(root, ())
+            for test, _extract in self.comparisons.tests.get(root, ())
             for name in test.variables
             if home(name, context)[0] not in self.opaque
         )
 
-    def record(self, given: dict[str, KeyState | Part], answers: tuple[bool | None, ...]) -> None:
+    def record(self, assigned: dict[str, KeyState | Part], answers: tuple[bool | None, ...]) -> None:
         new = False
-        for at, answer in enumerate(answers):
-            if answer is not None and answer not in self.seen[at]:
-                self.seen[at].add(answer)
+        for index, answer in enumerate(answers):
+            if answer is not None and answer not in self.seen[index]:
+                self.seen[index].add(answer)
                 new = True
         if new or (len(self.leaves) < _MAX_LEAVES and None not in answers):
-            self.leaves.append((given, answers))
+            self.leaves.append((assigned, answers))
 
     def witness(
-        self, at: int, answer: bool, whole: Sequence[Question], names: Mapping[str, str]
+        self, index: int, answer: bool, whole: Sequence[Question], names: Mapping[str, str]
     ) -> Witness | None:
-        """A completion with this answer, by the names of the policy; checked by evaluating all statements, also
-        those that never apply: a key of theirs may be linked with one that is given a value."""
-        for given, answers in self.leaves:
-            if answers[at] is not answer:
+        """Return values with this outcome, by the key's spelling in the policy, or None.
+
+        They are checked with all statements, because a key of a statement that never applies may be linked to another.
+        """
+        for assigned, answers in self.leaves:
+            if answers[index] is not answer:
                 continue
             if (
                 whole is self.questions
-                and all(key in names and isinstance(state, tuple) for key, state in given.items())
+                and all(key in names and isinstance(state, tuple) for key, state in assigned.items())
                 and EPOCH not in names
             ):
-                # Evaluated as it is.
-                return {names[key]: state for key, state in given.items() if isinstance(state, tuple)}
-            completed = self.filled(self.context.assume(given), given)
+                # The search has evaluated exactly these values.
+                return {names[key]: state for key, state in assigned.items() if isinstance(state, tuple)}
+            completed = self.filled(self.context.assume(assigned), assigned)
             states: dict[str, tuple[str, ...]] = {}
             for key in names:
                 state = completed.get(key)
                 if isinstance(self.context.get(key), Unknown) and isinstance(state, tuple):
                     states[key] = state
-            if _answers(whole, self.context.assume(states))[at] is answer:
+            if _answers(whole, self.context.assume(states))[index] is answer:
                 return {names[key]: state for key, state in states.items()}
         return None
 
-    def filled(self, context: Context, given: dict[str, KeyState | Part]) -> Context:
-        """With a value for each key of which only is said that it is there."""
-        for key, state in given.items():
+    def filled(self, context: Context, assigned: dict[str, KeyState | Part]) -> Context:
+        """Assign a value to each key that is only known to be present."""
+        for key, state in assigned.items():
             if isinstance(state, Unknown):
-                for each in values_of(key, self.asked, context, Budget(KEY_STEPS)).states:
-                    completed = context.assume({key: each.values if isinstance(each, Some) else each})
+                for value in possible_values(key, self.comparisons, context, Budget(KEY_STEPS)).states:
+                    completed = context.assume({key: value.values if isinstance(value, Some) else value})
                     if self.links.possible(completed):
                         context = completed
                         break
         return context
 
-    def keys(self, at: int, names: Mapping[str, str]) -> tuple[str, ...]:
-        """The keys that alone can turn this answer, somewhere among the completions found; all that keep it open
-        when there is no time to tell."""
+    def keys(self, index: int, names: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the keys that alone change the answer for some assignment, or all open keys if the budget ends early."""
         if len(self.order) == 1:
             return tuple(names.get(key, key) for key in self.order)
         pivots: set[str] = set()
         budget = Budget(KEY_STEPS)
-        for given, answers in self.leaves:
-            for key in given:
-                if key in pivots or answers[at] is None:
+        for assigned, answers in self.leaves:
+            for key in assigned:
+                if key in pivots or answers[index] is None:
                     continue
                 for state in self.tried.get(key, ()):
                     if not budget.spend(self.weight):
@@ -290,9 +302,9 @@ class _Walk:
                     if isinstance(state, Unknown):
                         continue
                     value = state.values if isinstance(state, Some) else state
-                    turned = self.context.assume({**given, key: value})
-                    other = self.answers(turned)[at]
-                    if self.links.possible(turned) and other is not None and other is not answers[at]:
+                    turned = self.context.assume({**assigned, key: value})
+                    other = self.answers(turned)[index]
+                    if self.links.possible(turned) and other is not None and other is not answers[index]:
                         pivots.add(key)
                         break
         if not pivots or budget.left < 0:
@@ -306,7 +318,7 @@ class _Walk:
 
 
 def _spelling(questions: Sequence[Question]) -> dict[str, str]:
-    """Condition keys as the policy writes them."""
+    """Return the condition keys in the spelling of the policy, by lower-case name."""
     names: dict[str, str] = {}
     for question in questions:
         for rule in question.rules:

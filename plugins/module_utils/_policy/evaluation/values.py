@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The values of an unknown key, sorted into the few kinds that its conditions can tell apart.
+"""The values of an unknown key, partitioned into the kinds that its conditions distinguish.
 
-Every value that IAM allows for the key is of one of the kinds, and each kind is there with one value,
-unless the budget ended early, which is said.
+Every value that IAM allows for the key belongs to one of the kinds, and one value represents each kind. If the budget ends
+early, the result is marked as incomplete.
 """
 
 from __future__ import annotations
@@ -29,83 +29,90 @@ from ..language.words import (
     shape_units,
     word_pattern,
 )
-from .asked import Asked, Closed, Values
-from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, of_type, shape_of, typed_values
+from .comparisons import Comparisons, Constraint, Values
+from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
 _MAX_STATES = 96
-# So few words are left out of the patterns' texts from the start.
+# The number of words up to which the automaton excludes them from the texts of the patterns at once.
 _FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One value, and whether it is the only one of its kind."""
+    """The value of a kind, and whether it is the only one."""
 
     text: str
     single: bool
 
 
-def values_of(key: str, asked: Asked, context: Context, budget: Budget) -> Values:
-    """The states of an unknown key."""
-    given = context.keys.get(key)
-    if isinstance(given, Part):
-        return Values((Part(given.root, given.extract), ABSENT), True)
+def possible_values(key: str, comparisons: Comparisons, context: Context, budget: Budget) -> Values:
+    """Return the possible states of an unknown key."""
+    part = context.keys.get(key)
+    if isinstance(part, Part):
+        return Values((Part(part.root, part.extract), ABSENT), True)
     state = context.get(key)
     if not isinstance(state, Unknown):
         return Values((state,), True)
-    if state.may_be_absent and any(test.presence for test, _extract in asked.tests.get(key, ())):
-        # Whether it is there at all is asked, and may be enough.
+    if state.may_be_absent and any(test.presence for test, _extract in comparisons.tests.get(key, ())):
+        # A condition tests the presence of the key, which may be sufficient.
         return Values((replace(state, may_be_absent=False), ABSENT), True)
-    if asked.compared(key):
-        sorter = _Sorter(key, state, asked, context, budget)
-        asking = (key, state, sorter.entangled, *sorter.closed)
-        values = asked.sorted_values.get(asking)
+    if comparisons.compared(key):
+        sorter = _Sorter(key, state, comparisons, context, budget)
+        constrained = (key, state, sorter.entangled, *sorter.constraints)
+        values = comparisons.sorted_values.get(constrained)
         if values is None:
-            values = asked.sorted_values[asking] = sorter.values()
+            values = comparisons.sorted_values[constrained] = sorter.values()
         return values
-    # What a key is not compared with does not count, so that the answer is the same every time.
-    always = (key, state, asked.links if key == TAG_KEYS else None, *asked.tests.get(key, ()))
-    known = asked.memo.get(always)
-    if known is None:
-        known = _Sorter(key, state, asked, context, budget).values()
-        if known.complete:
-            asked.memo[always] = known
-    return known
+    # Other keys do not matter, so the values are reused in further questions.
+    links = comparisons.links if key == TAG_KEYS else None
+    independent = (key, state, links, *comparisons.tests.get(key, ()))
+    values = comparisons.memo.get(independent)
+    if values is None:
+        values = _Sorter(key, state, comparisons, context, budget).values()
+        if values.complete:
+            comparisons.memo[independent] = values
+    return values
 
 
 class _Sorter:
-    def __init__(self, key: str, state: Unknown, asked: Asked, context: Context, budget: Budget) -> None:
+    """A partition of the values of a key into kinds."""
+
+    def __init__(
+        self, key: str, state: Unknown, comparisons: Comparisons, context: Context, budget: Budget
+    ) -> None:
         self.key, self.state, self.budget = key, state, budget
-        self.tests = [(test, extract) for test, extract in asked.tests.get(key, ()) if not test.presence]
-        self.closed: list[Closed] = list(asked.closed(key, context, budget))
-        self.exact: frozenset[object] = frozenset(each.value for each in self.closed if each.exact)
-        self.entangled = asked.entangled(key, self.exact)
+        self.tests = [
+            (test, extract) for test, extract in comparisons.tests.get(key, ()) if not test.presence
+        ]
+        self.constraints: list[Constraint] = list(comparisons.constraints(key, context, budget))
+        self.exact: frozenset[object] = frozenset(item.value for item in self.constraints if item.exact)
+        self.entangled = comparisons.entangled(key, self.exact)
         self.typed = [test for test, _extract in self.tests if not test.reads_text]
         texts = [(test, extract) for test, extract in self.tests if test.reads_text]
-        # The work ends here already, so any value may be tried.
+        # Without a budget for the languages the result is incomplete, so any values may be tried.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
             containing(extract, test.language)
             for test, extract in texts
             if affordable and test.language is not None
         )
-        self.languages = [*languages, *(containing(each.extract, each.language) for each in self.closed)]
-        shape = state.shape if state.shape is not None else shape_of(key)
+        self.languages = [*languages, *(containing(item.extract, item.language) for item in self.constraints)]
+        shape = state.shape if state.shape is not None else value_shape(key)
         self.shape = None if shape == "*" else shape
 
     def values(self) -> Values:
         values = self._values()
-        # Work that ended early may have left out kinds anywhere.
+        # Without a sufficient budget any kind may be missing.
         return values if self.budget.left >= 0 else Values(values.states, False)
 
     def _values(self) -> Values:
-        several, complete = self._kinds()
-        alone = any(family(test.condition.base) in ("Numeric", "Date", "Ip") for test in self.typed)
-        if is_multivalued(self.key, alone) and self.state.choices is None:
-            states, all_of_them = self._sets(several)
-            complete = complete and all_of_them
+        all_kinds, complete = self._kinds()
+        typed = any(family(test.condition.base) in ("Numeric", "Date", "Ip") for test in self.typed)
+        if is_multivalued(self.key, typed) and self.state.choices is None:
+            states, all_sets = self._sets(all_kinds)
+            complete = complete and all_sets
         else:
-            states = [self._state((kind,)) for kind in several]
+            states = [self._state((kind,)) for kind in all_kinds]
         if self.state.may_be_absent:
             states.append(ABSENT)
         return Values(tuple(states), complete)
@@ -124,23 +131,22 @@ class _Sorter:
         if self.typed and free and not self.languages:
             texts, complete = typed_values(self.key, self.typed, self.budget)
             return self._different([_Kind(text, False) for text in texts]), complete
-        several, complete = self._texts()
+        all_kinds, complete = self._texts()
         if self.typed:
-            # Texts that are also numbers, dates or addresses, or these within a shape: good to try, but
-            # not all there is.
-            more, _all = typed_values(self.key, self.typed, self.budget)
-            several += [_Kind(text, False) for text in more if self._fits(text)]
+            # Texts that are also numbers, dates or addresses: a sample, because they have no automaton.
+            more, _complete = typed_values(self.key, self.typed, self.budget)
+            all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
         if self.key in DATES:
-            # A pattern of dates is none of seconds, and few texts are dates.
-            several.append(_Kind(next(of_type(self.key)), False))
+            # Conditions that compare text read dates, not epoch seconds, and few texts are dates.
+            all_kinds.append(_Kind(next(sample_values(self.key)), False))
             dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
             return [
                 kind
-                for kind in several
+                for kind in all_kinds
                 if date(kind.text) is not None and not (dates and number(kind.text) is not None)
             ], False
-        return several, complete
+        return all_kinds, complete
 
     def _texts(self) -> tuple[list[_Kind], bool]:
         words = dict.fromkeys(word for language in self.languages for word in language.words)
@@ -149,27 +155,29 @@ class _Sorter:
         fitting = [word for word in words if self._fits(word)]
         if not self.budget.spend(len(words) + len(fitting) * len(self.languages) // 4):
             return [_Kind(word, True) for word in fitting[:8]], False
-        listed = [_Kind(word, True) for word in fitting]
+        word_kinds = [_Kind(word, True) for word in fitting]
         patterns = [language.patterns for language in self.languages]
         if not any(patterns) and self.shape in (None, "?*"):
-            return self._different([*listed, _Kind(next(other_than(fitting)), False)]), True
-        inside = -1
+            return self._different([*word_kinds, _Kind(next(other_than(fitting)), False)]), True
+        shape_index = -1
         if self.shape is not None:
-            inside = len(patterns)
+            shape_index = len(patterns)
             patterns.append((Pattern(shape_units(self.shape)),))
-        # The words are of kinds of their own, so that the other kinds are shown by texts that are none of them.
+        # Each word is a kind, so the other kinds need texts that are not among the words.
         few = len(fitting) <= _FEW
-        combinations, complete = kinds([*patterns, *([_words(fitting)] if few else [])], inside, self.budget)
+        combinations, complete = kinds(
+            [*patterns, *([_words(fitting)] if few else [])], shape_index, self.budget
+        )
         if complete and not few and any(text in words for text in combinations.values()):
-            combinations, complete = kinds([*patterns, _words(fitting)], inside, self.budget)
+            combinations, complete = kinds([*patterns, _words(fitting)], shape_index, self.budget)
         if not complete:
-            listed += [_Kind(text, False) for text in self._samples() if text not in words]
+            word_kinds += [_Kind(text, False) for text in self._samples() if text not in words]
         return self._different(
-            [*listed, *(_Kind(text, False) for text in combinations.values() if text not in words)]
+            [*word_kinds, *(_Kind(text, False) for text in combinations.values() if text not in words)]
         ), complete
 
     def _samples(self) -> Iterable[str]:
-        """A text for each pattern, for where there was no time to find all kinds."""
+        """Generate a text for each pattern, as a sample when the budget does not permit all kinds."""
         for language in self.languages:
             for pattern in language.patterns[:_MAX_STATES]:
                 if pattern.ends is None and self.budget.spend(1 + len(pattern.units) // 16):
@@ -191,29 +199,29 @@ class _Sorter:
         return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
 
     def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
-        """One of each kind, where nothing else tells them apart."""
+        """Return one value of each kind. In comparisons with other keys every text is a kind."""
         if self.entangled:
             return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
-        kept: dict[tuple[bool, ...], _Kind] = {}
+        distinct: dict[tuple[bool, ...], _Kind] = {}
         for kind in several_kinds:
-            if not self.budget.spend(1 + len(self.tests) // 4) and kept:
+            if not self.budget.spend(1 + len(self.tests) // 4) and distinct:
                 break
-            kept.setdefault(self._matched(kind.text), kind)
-        return list(kept.values())
+            distinct.setdefault(self._matched(kind.text), kind)
+        return list(distinct.values())
 
     def _matched(self, text: str) -> tuple[bool, ...]:
-        """What a value matches; empty texts are of a kind of their own, as set operators leave them out."""
+        """Return the results of all comparisons with a value. Set operators ignore empty texts, so these are a kind."""
         marks = [text == "" and self.shape is None]
         marks += [test.matches(extract.take(text)) for test, extract in self.tests]
-        marks += [each.language.matches(each.extract.take(text)) for each in self.closed]
+        marks += [item.language.matches(item.extract.take(text)) for item in self.constraints]
         return tuple(marks)
 
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
-        """The states of a key that may have several values: every set of kinds that makes a difference."""
+        """Return the states of a multivalued key: every set of kinds with another outcome, and whether these are all."""
         singles = [self._state((kind,)) for kind in several_kinds]
         marks = {kind.text: self._matched(kind.text) for kind in several_kinds}
         if self.entangled:
-            # Two values of one kind: as a variable they are no value at all.
+            # Two values of one kind differ from one value, because a variable needs a single value.
             doubles = [
                 more
                 for kind in several_kinds
@@ -258,7 +266,7 @@ class _Sorter:
 
 
 def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted: bool) -> tuple[object, ...]:
-    """All that conditions can tell of a set of values: what any of them matches, and what all do."""
+    """Return the results of all conditions on a set of values: the matches of any value, and of all values."""
     every = [marks[kind.text] for kind in several]
     filled = [mark for mark in every if not mark[0]]
     return (

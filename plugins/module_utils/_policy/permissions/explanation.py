@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from ..._findings.text import visible
 from ..evaluation.evaluate import IMPLICIT_DENY, Layer, evaluate
-from ..evaluation.rules import Request, Rule, rules_of
+from ..evaluation.rules import Request, Rule, build_rules
 from ..grammar.storable import storability
 from ..language.conditions import Test, describe_actual, describe_condition, describe_values
 from ..language.context import Context, Unknown
@@ -54,7 +54,7 @@ def additions(
     if any(storability(addition.document, "managed").answer != "yes" for addition in wanted):
         return ()
     granted = [
-        replace(layer, rules=(*layer.rules, *rules_of(parse_policy(addition.document), addition.policy)))
+        replace(layer, rules=(*layer.rules, *build_rules(parse_policy(addition.document), addition.policy)))
         if (addition := next((each for each in wanted if each.policy == layer.name), None)) is not None
         else layer
         for layer in layers
@@ -78,10 +78,10 @@ def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple
     layer, which needs an Allow of its own."""
     lines: list[str] = []
     for layer in layers:
-        denies = (rule for rule in layer.rules if not rule.allow and rule.speaks_of(request))
+        denies = (rule for rule in layer.rules if not rule.allow and rule.concerns(request))
         lines.extend(_shown([_says(rule, request, context) for rule in denies]))
     for layer in layers:
-        allows = [rule for rule in layer.rules if rule.allow and rule.speaks_of(request)]
+        allows = [rule for rule in layer.rules if rule.allow and rule.concerns(request)]
         if not allows:
             actions = "these actions" if request.action_wild else "the action"
             lines.append(f"No Allow of {layer.name} names {actions}{_near(layer, request)}.")
@@ -92,7 +92,7 @@ def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple
 def _says(rule: Rule, request: Request, context: Context) -> str:
     statement = rule.statement
     who = f"{statement.label} of {rule.source} ({statement.effect})"
-    meant = rule.means_resource(request, context)
+    meant = rule.matches_resource(request, context)
     if meant is False:
         element = "NotResource" if statement.not_resource else "Resource"
         part = "all of the resources" if rule.allow and request.resource_wild else "the resource"

@@ -27,7 +27,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.evaluate import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY, Layer, Verdict, evaluate
 from ..evaluation.request import NO_MFA, ORG_PATH, Subject, org_keys, session_tags
-from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, rules_of, witness_row
+from ..evaluation.rules import CONDITIONAL, Request, Rule, Witness, build_rules, witness_row
 from ..grammar.storable import Storability
 from ..language.context import ABSENT, ACCOUNT, PRESENT, UNKNOWN_VALUE, Context, KeyState, Part, Unknown
 from ..language.document import MAX_BITS, Policy, PolicyError, describe_type, parse_policy
@@ -271,7 +271,7 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
         parsed = parse_policy(policy.document, kind)
     except PolicyError as error:
         raise PolicyError(f"{policy.name}: {error}") from error
-    return rules_of(parsed, policy.name)
+    return build_rules(parsed, policy.name)
 
 
 def key_state(value: object) -> tuple[str, ...]:
@@ -412,18 +412,14 @@ def find_what_takes_all(
     causes: dict[str, None] = {}
     for grant in filter(None, grants):
         cause = next(
-            (
-                name
-                for name, rule in denying
-                if rule.speaks_of(grant) and rule.applies(grant, context) is True
-            ),
+            (name for name, rule in denying if rule.concerns(grant) and rule.applies(grant, context) is True),
             "",
         ) or next(
             (
                 name
                 for name, rules in allowing
                 if not any(
-                    rule.speaks_of(grant) and rule.applies(grant, context) is not False for rule in rules
+                    rule.concerns(grant) and rule.applies(grant, context) is not False for rule in rules
                 )
             ),
             "",

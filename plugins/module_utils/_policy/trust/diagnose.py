@@ -318,12 +318,12 @@ def diagnose(
     severity: Severity = "info" if usable else "error" if usable is False else "warning"
     findings = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]
-    meant = [rule for rule in allows if rule.means_caller(requests[0].caller)]
+    meant = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
     if not meant:
         findings.extend(_explain_principals(allows, requests[0]))
         return findings
     for request, action in zip(requests, ACTIONS, strict=False):
-        granting = [rule for rule in meant if rule.means_action(request)]
+        granting = [rule for rule in meant if rule.matches_action(request)]
         if not granting:
             findings.append(_missing_action(meant[0], request, action))
         for rule in granting:
@@ -353,7 +353,7 @@ def _denies(
     for rule in rules:
         if rule.allow:
             continue
-        concerned = [request for request in requests if rule.speaks_of(request)]
+        concerned = [request for request in requests if rule.concerns(request)]
         answers = {rule.applies(request, context) for request in concerned}
         actions = " and ".join(_action_name(request) for request in concerned)
         if True in answers:

@@ -459,7 +459,7 @@ def _in_the_way(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
         rule
         for rule in rules
         if not rule.allow
-        and any(rule.speaks_of(r) and rule.applies(r, context) is not False for r in inquiry.needed)
+        and any(rule.concerns(r) and rule.applies(r, context) is not False for r in inquiry.needed)
     ]
 
 
@@ -467,7 +467,7 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
     """A statement that means the caller, with the action or the one value that it lacks."""
     context = inquiry.context
     for rule in rules:
-        if not rule.allow or not rule.means_caller(inquiry.needed[0].caller):
+        if not rule.allow or not rule.matches_caller(inquiry.needed[0].caller):
             continue
         missing = _missing(rule, inquiry)
         failing = [test for test in rule.tests if test.holds(context) is False]
@@ -502,7 +502,7 @@ def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
     """The actions that a statement does not allow."""
     # One by one in the same order; a request without session tags is the first of them alone.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
-    return [action for action, request in pairs if not rule.means_action(request)]
+    return [action for action, request in pairs if not rule.matches_action(request)]
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:

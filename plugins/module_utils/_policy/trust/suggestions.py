@@ -22,7 +22,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.evaluate import Layer, ask, evaluate_together
 from ..evaluation.request import Subject
-from ..evaluation.rules import Question, Rule, rules_of
+from ..evaluation.rules import Question, Rule, build_rules
 from ..grammar.storable import Storability, size_reasons, storability
 from ..language.canonical import policy_finding_row
 from ..language.conditions import describe_action
@@ -263,7 +263,7 @@ def _questions(rules: Sequence[Rule], inquiry: Inquiry) -> list[Question]:
 
 def _rules(statement: RawDocument, whole: Mapping[str, object]) -> tuple[Rule, ...]:
     version = {"Version": whole["Version"]} if "Version" in whole else {}
-    return rules_of(parse_policy({**version, "Statement": [statement]}, "trust"))
+    return build_rules(parse_policy({**version, "Statement": [statement]}, "trust"))
 
 
 MAX_SUGGESTIONS = 4
@@ -335,7 +335,7 @@ def _judge(
 ) -> Suggestion | None:
     if not document["Statement"]:
         return None
-    rules = rules_of(parse_policy(document, "trust"))
+    rules = build_rules(parse_policy(document, "trust"))
     _verdicts, answer = evaluate_together((Layer("trust", rules),), inquiry.needed, inquiry.context)
     if not answer.proven:
         return None

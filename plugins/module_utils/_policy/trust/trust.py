@@ -21,7 +21,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import visible
 from ..evaluation.evaluate import ALLOWED, Layer, Verdict, ask, evaluate_together
 from ..evaluation.request import ACTIONS, SERVICE, Subject, pod_identity_context
-from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule, Witness, rules_of, witness_row
+from ..evaluation.rules import CONDITIONAL, Answer, Question, Request, Rule, Witness, build_rules, witness_row
 from ..language.canonical import display, policy_finding_row
 from ..language.conditions import describe_action, describe_condition
 from ..language.context import Context
@@ -211,7 +211,7 @@ def prepare_trust(document: object) -> TrustPolicy:
         return document
     given = load_document(display(document) if isinstance(document, Policy) else document)
     policy = document if isinstance(document, Policy) else parse_policy(given, "trust")
-    rules = rules_of(policy)
+    rules = build_rules(policy)
     return TrustPolicy(given, policy, rules, tuple(lint(rules)))
 
 
@@ -370,7 +370,7 @@ def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
 
 def _applies(rule: Rule, inquiry: Inquiry) -> bool | None:
     context = inquiry.context
-    answers = {rule.applies(request, context) for request in inquiry.needed if rule.speaks_of(request)}
+    answers = {rule.applies(request, context) for request in inquiry.needed if rule.concerns(request)}
     return True if True in answers else None if None in answers else False
 
 

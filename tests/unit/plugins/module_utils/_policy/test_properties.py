@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
-    rules_of,
+    build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     display,
@@ -100,7 +100,7 @@ RESOURCE = "arn:aws:s3:::b/a"
 
 
 def verdict(document, keys=None, resource=RESOURCE):
-    layer = Layer("identity", rules_of(parse_policy(document)))
+    layer = Layer("identity", build_rules(parse_policy(document)))
     context = Context(keys or {}, default=UNKNOWN_VALUE)
     return evaluate((layer,), Request("s3:GetObject", resource), context)
 

@@ -26,7 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
-    rules_of,
+    build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ABSENT,
@@ -320,7 +320,7 @@ def assert_possible(action, context):
 
 
 def layer(name, document, kind="identity"):
-    return Layer(name, rules_of(parse_policy(document, kind), name))
+    return Layer(name, build_rules(parse_policy(document, kind), name))
 
 
 def picker(random):

@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.eval
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.rules import (
     Request,
-    rules_of,
+    build_rules,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     UNKNOWN_VALUE,
@@ -50,7 +50,7 @@ def deny(condition=None, resource="*"):
 
 def judge(statements, resource=RESOURCE, keys=None, action="s3:GetObject"):
     document = {"Version": "2012-10-17", "Statement": list(statements)}
-    layer = Layer("identity", rules_of(parse_policy(document)))
+    layer = Layer("identity", build_rules(parse_policy(document)))
     context = Context({key.lower(): state for key, state in (keys or {}).items()}, default=UNKNOWN_VALUE)
     request = Request(action, resource)
     found = evaluate((layer,), request, context)

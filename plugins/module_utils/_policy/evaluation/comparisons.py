@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Comparisons of condition keys in all questions, gathered once for a search; windows of policy variables.
+"""The comparisons of condition keys in all questions of a search, and the values of policy variables that match.
 
-A window has the values of one variable with which a text of the policy matches a known text.
+A window is the set of values of a variable for which a pattern of the policy matches a known text.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from ..language.words import (
 from .keys import TAG_KEYS, TagLinks
 from .rules import Question, Request, Rule
 
-# As many values are listed one by one; where more fit, they are a pattern.
-_LISTED = 40
-# The longest text in which the places of a variable that stands there more than once are tried out.
-_TRIED = 48
+# The largest number of values that a window lists; more are a pattern.
+_MAX_LISTED = 40
+# The longest text in which all positions of a repeated variable are tried.
+_MAX_TRIED = 48
 
 
 def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -> list[Token] | None:
-    """The tokens with all variables but ``names`` put in; None when one of these has no single value."""
+    """Replace all variables except ``names`` by their values; None when one of them does not have a single value."""
     result: list[Token] = []
     for token in tokens:
         if not isinstance(token, Variable) or token.key in names:
@@ -68,15 +68,18 @@ def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -
 
 
 def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget: Budget) -> Language | None:
-    """The values of the variable in ``tokens`` with which they match the text; None when that is no matter of a
-    few places in the text. The text may have the symbols of a request with wildcards."""
-    spots = [at for at, token in enumerate(tokens) if isinstance(token, Variable)]
+    """Return the values of the variable in ``tokens`` for which they match a text.
+
+    :arg text: may have ``STAR`` and ``MARK`` for the wildcards of a request.
+    :returns: None when the values are not determined by a few positions in the text, or the budget ends.
+    """
+    spots = [index for index, token in enumerate(tokens) if isinstance(token, Variable)]
     wild = any(isinstance(token, Wild) for token in tokens)
-    before, after = _literals(tokens[: spots[0]]), _literals(tokens[spots[-1] + 1 :])
+    prefix, suffix = _literals(tokens[: spots[0]]), _literals(tokens[spots[-1] + 1 :])
     if arn and text.count(":") < ARN_PARTS - 1:
         return Language()
     in_parts = arn and wild
-    first = arn_units(before) if in_parts else text_units(before, ignore_case)
+    first = arn_units(prefix) if in_parts else text_units(prefix, ignore_case)
     if first is None or (in_parts and len(spots) > 1):
         return None
     if not budget.spend(2 * len(text) + len(first)):
@@ -86,10 +89,11 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
     starts = places(_covering(first), text)
     if len(spots) > 1:
         return _repeated(tokens, starts, text, ignore_case, budget)
-    last = _covering(text_units(after, ignore_case))
+    last = _covering(text_units(suffix, ignore_case))
     ends = sorted(len(text) - length for length in places(last[::-1], text[::-1]))
-    pairs = [(start, end) for start in starts[:_LISTED] for end in ends if end >= start][: _LISTED + 1]
-    if len(pairs) <= _LISTED and len(starts) <= _LISTED:
+    pairs = [(start, end) for start in starts[:_MAX_LISTED] for end in ends if end >= start]
+    pairs = pairs[: _MAX_LISTED + 1]
+    if len(pairs) <= _MAX_LISTED and len(starts) <= _MAX_LISTED:
         words = dict.fromkeys(text[start:end] for start, end in pairs)
         return _listed([word for word in words if STAR not in word and MARK not in word], ignore_case)
     units = tuple(Unit("" if c in (STAR, MARK) else spellings(c) if ignore_case else c) for c in text)
@@ -99,8 +103,8 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
 def _repeated(
     tokens: list[Token], starts: list[int], text: str, ignore_case: bool, budget: Budget
 ) -> Language | None:
-    """As ``window``, for a variable that stands there more than once."""
-    if len(text) > _TRIED and len(starts) > 1:
+    """Return the window of a variable that the tokens have more than once."""
+    if len(text) > _MAX_TRIED and len(starts) > 1:
         return None
     words: dict[str, None] = {}
     symbolic = STAR in text or MARK in text
@@ -109,11 +113,11 @@ def _repeated(
             if not budget.spend(2):
                 return None
             value = text[start:end]
-            given = [
+            pattern = [
                 value if isinstance(t, Variable) else fold(t) if ignore_case and isinstance(t, str) else t
                 for t in tokens
             ]
-            if STAR not in value and MARK not in value and Glob(given).matches(text, symbolic):
+            if STAR not in value and MARK not in value and Glob(pattern).matches(text, symbolic):
                 words[value] = None
     return _listed(list(words), ignore_case)
 
@@ -125,7 +129,7 @@ def _listed(words: list[str], ignore_case: bool) -> Language:
 
 
 def _covering(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-    """The units for a text that may have symbols: one character never stands for a run of them."""
+    """Return the units for a text with ``STAR``, which ``?`` does not match."""
     return tuple(Unit(STAR, negated=True) if unit == ONE else unit for unit in units)
 
 
@@ -133,15 +137,15 @@ def _literals(tokens: list[Token]) -> list[Literal]:
     return [token for token in tokens if isinstance(token, str | Wild)]
 
 
-# As many words of a condition are tried for what is compared with its key.
-_WORDS = 8
-# Of conditions that are longer, in characters, none is.
-_LENGTH = 4096
+# The number of values of a condition that are tried in comparisons with its key.
+_MAX_WORDS = 8
+# The length in characters of a condition, above which none of its values are tried.
+_MAX_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """``states`` of a key; ``complete``: there is no other that could make a difference."""
+    """The ``states`` of a key. They are ``complete`` when no other value has another outcome."""
 
     states: tuple[KeyState | Part, ...]
     complete: bool
@@ -149,7 +153,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class OpenCondition:
-    """A value with variables of a condition."""
+    """A value of a condition with variables."""
 
     value: OpenValue
     test: Test
@@ -157,7 +161,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A Resource value with variables, asked about a request."""
+    """A value of Resource with variables, and the request that it is compared with."""
 
     value: OpenResource
     rule: Rule
@@ -165,8 +169,11 @@ class OpenTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """What an open value asks of one key, now that the others are known. ``exact``: that is all of it."""
+class Constraint:
+    """The texts of a key for which a value with variables matches, when the other keys are known.
+
+    It is ``exact`` when the value matches no other texts.
+    """
 
     value: object
     language: Language
@@ -175,18 +182,18 @@ class Closed:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """The key that another's value is part of, where it is there, and which part."""
+    """Return the key that contains the value of a key when it is present, and the part."""
     state = context.keys.get(key)
     return (state.root, state.extract) if isinstance(state, Part) else (key, WHOLE)
 
 
-class Asked:
-    """The conditions and open values of questions."""
+class Comparisons:
+    """The conditions and the values with variables of several questions."""
 
     def __init__(
         self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
     ) -> None:
-        # What was found of keys: whatever else is known, and with what is known of others here.
+        # Caches of values: ``memo`` depends on the statements only, ``sorted_values`` on the other keys, too.
         self.memo = memo
         self.links = links
         self.sorted_values: dict[object, Values] = {}
@@ -201,87 +208,89 @@ class Asked:
             for rule in question.rules:
                 for value in rule.open_resources:
                     self.open.append(OpenTarget(value, rule, question.request))
-        self._open_of: dict[str, list[OpenCondition | OpenTarget]] = {}
-        for each in self.open:
-            for root in _roots(each, context):
-                self._open_of.setdefault(root, []).append(each)
+        self._open_by_root: dict[str, list[OpenCondition | OpenTarget]] = {}
+        for item in self.open:
+            for root in _roots(item, context):
+                self._open_by_root.setdefault(root, []).append(item)
 
     def compared(self, key: str) -> bool:
-        """Whether a value with variables has to do with the key."""
-        return key in self._open_of
+        """Return whether a value with variables involves the key."""
+        return key in self._open_by_root
 
     def entangled(self, key: str, exact: frozenset[object]) -> bool:
-        """Whether a value with variables is still open that the key has a part in."""
-        return any(each.value not in exact for each in self._open_of.get(key, ()))
+        """Return whether a value with variables that involves the key is still open."""
+        return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
-    def closed(self, key: str, context: Context, budget: Budget) -> Iterator[Closed]:
-        """The open values that ask something of this key alone, the others being known, and the keys of tags that are linked."""
+    def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
+        """Generate the constraints on a key: from values whose other keys are known, and from linked tags."""
         if key == TAG_KEYS:
             for tag, spellings in self.links.tags:
-                yield Closed(tag, spellings, WHOLE, True)
-        for each in self._open_of.get(key, ()):
-            if isinstance(each, OpenTarget):
-                yield from _target(each, key, context, budget)
+                yield Constraint(tag, spellings, WHOLE, True)
+        for item in self._open_by_root.get(key, ()):
+            if isinstance(item, OpenTarget):
+                yield from _target(item, key, context, budget)
             else:
-                yield from self._condition(each, key, context, budget)
+                yield from self._condition(item, key, context, budget)
 
-    def _condition(self, each: OpenCondition, key: str, context: Context, budget: Budget) -> Iterator[Closed]:
-        value, test = each.value, each.test
-        own, extract = home(test.key, context)
+    def _condition(
+        self, item: OpenCondition, key: str, context: Context, budget: Budget
+    ) -> Iterator[Constraint]:
+        value, test = item.value, item.test
+        root, extract = home(test.key, context)
         names = _names(value.tokens, key, context)
-        if own == key:
-            same = all(home(name, context) == (own, extract) for name in variable_keys(value.tokens))
+        if root == key:
+            same = all(home(name, context) == (root, extract) for name in variable_keys(value.tokens))
             if same and value.more_than_variables:
-                # A value beside more of the same is never the value.
-                yield Closed(value, Language(), extract, True)
+                # The key is compared with itself and further characters, which never match.
+                yield Constraint(value, Language(), extract, True)
                 return
-            # What its variables leave possible tells values apart in any case.
-            yield Closed(value, value.possible, extract, False)
+            # The possible matches distinguish values, whatever the variables are.
+            yield Constraint(value, value.possible, extract, False)
             if names:
                 return
             if _never(value.tokens, context):
-                yield Closed(value, Language(), extract, True)
+                yield Constraint(value, Language(), extract, True)
                 return
             tokens = filled(value.tokens, frozenset(), context)
             if tokens is None:
                 return
             literals = tuple(t for t in tokens if not isinstance(t, Variable))
             language = value_language(literals, value.arn, value.ignore_case)
-            yield Closed(value, language, extract, True)
+            yield Constraint(value, language, extract, True)
             return
         state = context.get(test.key)
-        known = isinstance(state, tuple)
-        texts = state if isinstance(state, tuple) else self._words(own)
+        exact = isinstance(state, tuple)
+        texts = state if isinstance(state, tuple) else self._words(root)
         tokens = filled(value.tokens, names, context)
-        if (known and not texts) or _never(value.tokens, context):
-            yield Closed(value, Language(), WHOLE, True)
+        if (exact and not texts) or _never(value.tokens, context):
+            yield Constraint(value, Language(), WHOLE, True)
         elif tokens is not None:
             yield from _windows(
-                value, tokens, names, texts, (value.arn, value.ignore_case), known, context, budget
+                value, tokens, names, texts, (value.arn, value.ignore_case), exact, context, budget
             )
 
     def _words(self, key: str) -> tuple[str, ...]:
         words: dict[str, None] = {}
         for test, extract in self.tests.get(key, ()):
-            if extract is WHOLE and test.length <= _LENGTH and test.language is not None:
-                words.update(dict.fromkeys(test.language.words[:_WORDS]))
-        return tuple(words)[:_WORDS]
+            if extract is WHOLE and test.length <= _MAX_LENGTH and test.language is not None:
+                words.update(dict.fromkeys(test.language.words[:_MAX_WORDS]))
+        return tuple(words)[:_MAX_WORDS]
 
 
-def _target(each: OpenTarget, key: str, context: Context, budget: Budget) -> Iterator[Closed]:
-    value, rule, request = each.value, each.rule, each.request
+def _target(target: OpenTarget, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
+    value, rule, request = target.value, target.rule, target.request
     if request.resource is None or request.resource == "*":
         return
     if value.head is None or (request.resource_wild and not rule.needs_all):
         return
     if value.head_cover(request.parts, request.resource_wild) is not Cover.ALL:
-        yield Closed(value, Language(), WHOLE, True)
+        yield Constraint(value, Language(), WHOLE, True)
         return
     names = _names(value.tokens, key, context)
     tokens = filled(value.tail, names, context)
     if tokens is None or _never(value.tokens, context):
         if _never(value.tokens, context):
-            yield Closed(value, Language(), WHOLE, True)
+            yield Constraint(value, Language(), WHOLE, True)
         return
     text = request.parts[-1]
     texts = (symbolise(text) if request.resource_wild else text,)
@@ -294,10 +303,10 @@ def _windows(
     names: frozenset[str],
     texts: tuple[str, ...],
     form: tuple[bool, bool],
-    known: bool,
+    exact: bool,
     context: Context,
     budget: Budget,
-) -> Iterator[Closed]:
+) -> Iterator[Constraint]:
     extracts = {home(name, context)[1] for name in names}
     if len(extracts) != 1:
         return
@@ -306,29 +315,29 @@ def _windows(
     for text in texts:
         language = window(tokens, text, *form, budget)
         if language is None:
-            known = False
+            exact = False
         elif extract is WHOLE or not any(pattern.ends for pattern in language.patterns):
             languages.append(language)
         else:
-            known = False
+            exact = False
     for language in languages:
-        yield Closed(value, language, extract, known)
+        yield Constraint(value, language, extract, exact)
 
 
 def _names(tokens: tuple[str | Wild | Variable, ...], key: str, context: Context) -> frozenset[str]:
-    """The variables whose values are part of a key's."""
+    """Return the variables whose values are part of the value of a key."""
     return frozenset(name for name in variable_keys(tokens) if home(name, context)[0] == key)
 
 
-def _roots(each: OpenCondition | OpenTarget, context: Context) -> set[str]:
-    roots = {home(name, context)[0] for name in variable_keys(each.value.tokens)}
-    if isinstance(each, OpenCondition):
-        roots.add(home(each.test.key, context)[0])
+def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
+    roots = {home(name, context)[0] for name in variable_keys(item.value.tokens)}
+    if isinstance(item, OpenCondition):
+        roots.add(home(item.test.key, context)[0])
     return roots
 
 
 def _never(tokens: tuple[str | Wild | Variable, ...], context: Context) -> bool:
-    """Whether a variable has no single value, so that nothing equals the text."""
+    """Return whether a variable has no single value, so that nothing matches."""
     for token in tokens:
         if isinstance(token, Variable):
             state = context.get(token.key)
