@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from ..._findings.finding import Finding, WorkloadKey
+from .attributes import iam_tags
 from .errors import ErrorKind
 from .names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_mark
 from .observed import ObservedAssociation, Reach
@@ -166,10 +167,6 @@ def compare_tags(present: Mapping[str, str], wanted: Mapping[str, str], purge: b
 def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
     kept = {key: value for key, value in present.items() if key not in change.remove}
     return {**kept, **change.set}
-
-
-def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:

@@ -18,8 +18,8 @@ from typing import Literal
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument
+from .attributes import DOCUMENT, TRUST_POLICY
 
 State = Literal["present", "absent"]
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
@@ -195,7 +195,7 @@ class Desired:
         return replace(self, would_break=would_break, refused=refused)
 
 
-_DOCUMENT_KINDS = {"document": "identity", "trust_policy": "trust"}
+_DOCUMENTS = {attribute.name: attribute for attribute in (TRUST_POLICY, DOCUMENT)}
 
 
 def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
@@ -203,12 +203,8 @@ def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -
     if spec is other or spec == other:
         return ""
     for part in fields(spec):
-        if not _is_equal(part.name, getattr(spec, part.name), getattr(other, part.name)):
+        value, other_value = getattr(spec, part.name), getattr(other, part.name)
+        document = _DOCUMENTS.get(part.name)
+        if not (document.equals(value, other_value) if document else value == other_value):
             return part.name
     return ""
-
-
-def _is_equal(name: str, value: object, other: object) -> bool:
-    if name in _DOCUMENT_KINDS and isinstance(value, Mapping) and isinstance(other, Mapping):
-        return same_meaning(value, other, _DOCUMENT_KINDS[name])
-    return value == other

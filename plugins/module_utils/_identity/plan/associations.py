@@ -17,9 +17,19 @@ from typing import cast
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.canonical import same_meaning
-from ..._policy.language.document import to_json
 from ..model import changes
+from ..model.attributes import (
+    ASSOCIATION_ATTRIBUTES,
+    ASSOCIATION_ROLE,
+    ASSOCIATION_SESSION_POLICY,
+    ASSOCIATION_SETTINGS,
+    attributes_of,
+    compare,
+    creation,
+    describe_value,
+    parameters_of,
+    states_of,
+)
 from ..model.changes import Call, Change, Proof, Stage
 from ..model.desired import AssociationSpec
 from ..model.errors import ErrorKind, listed
@@ -34,8 +44,8 @@ _ALL = 25
 
 
 @dataclass(frozen=True, slots=True)
-class WantedAssociation:
-    """One association as it is to be. ``needs`` are changes that must be made before it."""
+class DesiredAssociation:
+    """An association in its desired state. ``needs`` are the changes that must be made before it."""
 
     key: WorkloadKey
     role_arn: str
@@ -50,83 +60,63 @@ class WantedAssociation:
 
 
 def plan_association(
-    wanted: WantedAssociation, association: ObservedAssociation | None
+    desired: DesiredAssociation, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    """What makes the association as wanted; None when it already is."""
+    """Plan one association; None when it already is as desired."""
     if association is None:
-        return _create(wanted)
-    return _update(wanted, association)
+        return _create(desired)
+    return _update(desired, association)
 
 
-def _create(wanted: WantedAssociation) -> Change:
-    spec = wanted.spec
-    parameters, after = _parameters(
-        wanted,
-        spec.target_role_arn or "",
-        spec.disable_session_tags,
-        spec.session_policy or None,
-        wanted.tags,
-    )
-    call = Call("eks", "CreatePodIdentityAssociation", parameters)
-    return _change(wanted, "create", None, after, (call,))
+def _create(desired: DesiredAssociation) -> Change:
+    values = {attribute.name: getattr(desired.spec, attribute.name) for attribute in ASSOCIATION_SETTINGS}
+    values |= {"role_arn": desired.role_arn, "tags": dict(desired.tags)}
+    call, after = _creation(desired.key, values)
+    return _change(desired, "create", None, after, (call,))
 
 
-def _update(wanted: WantedAssociation, association: ObservedAssociation) -> Change | Failure | None:
-    spec = wanted.spec
-    before: dict[str, object] = {}
-    after: dict[str, object] = {}
-    update: dict[str, object] = {}
-
-    def differs(name: str, parameter: str, present: object, value: object) -> None:
-        before[name], after[name] = present, value
-        update[parameter] = value
-
-    if wanted.role_arn != association.role_arn:
-        differs("role_arn", "roleArn", association.role_arn, wanted.role_arn)
-    if spec.target_role_arn is not None and spec.target_role_arn != association.target_role_arn:
-        differs("target_role_arn", "targetRoleArn", association.target_role_arn, spec.target_role_arn)
-    disable = spec.disable_session_tags
-    if disable is not None and disable != association.disable_session_tags:
-        differs("disable_session_tags", "disableSessionTags", association.disable_session_tags, disable)
-    cleared = False
-    if not same_session_policy(spec.session_policy, association):
-        differs("session_policy", "policy", association.session_policy, spec.session_policy or None)
-        if spec.session_policy:
-            update["policy"] = to_json(spec.session_policy)
-            # EKS takes a session policy only together with session tags turned off.
-            update["disableSessionTags"] = True
-        cleared = not spec.session_policy
-    change = changes.compare_tags(association.tags, wanted.tags, wanted.purge_tags)
-    if change:
-        before["tags"], after["tags"] = dict(association.tags), changes.tags_after(association.tags, change)
-    if not update and not change:
+def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Change | Failure | None:
+    spec = desired.spec
+    differences = [
+        *compare((ASSOCIATION_ROLE,), desired, association),
+        *compare(ASSOCIATION_SETTINGS, spec, association),
+    ]
+    before, after = states_of(differences)
+    tags = changes.compare_tags(association.tags, desired.tags, desired.purge_tags)
+    if tags:
+        before["tags"], after["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
+    if not differences and not tags:
         return None
     if association.owner_arn:
-        if not wanted.force:
+        if not desired.force:
             return addon_owned(association, "update")
-    elif not wanted.adopt and (not association.owned or is_of_another(association.tags, wanted.owner)):
-        return _of_others(wanted, association) if update else None
-    if disable is False and association.session_policy and spec.session_policy is None:
-        return _needs_disabled_tags(wanted, association)
-    if cleared:
-        return _replace(wanted, association, before, after)
-    identity = {"clusterName": wanted.key.cluster_name, "associationId": association.association_id}
+    elif not desired.adopt and (not association.owned or is_of_another(association.tags, desired.owner)):
+        return _of_another(desired, association) if differences else None
+    if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
+        return _needs_disabled_tags(desired, association)
+    if ASSOCIATION_SESSION_POLICY.name in after and not spec.session_policy:
+        return _replace(desired, association, before, after)
+    identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
     calls = []
-    if update:
-        calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **update}))
-    calls += changes.eks_tag_calls(association.association_arn, change)
-    return _change(wanted, "update", before, after, tuple(calls))
+    if differences:
+        parameters = parameters_of(differences)
+        if ASSOCIATION_SESSION_POLICY.name in after:
+            # EKS takes a session policy only together with session tags turned off.
+            parameters["disableSessionTags"] = True
+        calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **parameters}))
+    calls += changes.eks_tag_calls(association.association_arn, tags)
+    return _change(desired, "update", before, after, tuple(calls))
 
 
-def _of_others(wanted: WantedAssociation, association: ObservedAssociation) -> Failure:
+def _of_another(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
     if not association.owned:
         return association_not_owned(association)
-    target = association_target(wanted.key)
-    return owned_by_another(target, association.tags, wanted.owner, (wanted.key,), "update")
+    target = association_target(desired.key)
+    return owned_by_another(target, association.tags, desired.owner, (desired.key,), "update")
 
 
 def _replace(
-    wanted: WantedAssociation,
+    desired: DesiredAssociation,
     association: ObservedAssociation,
     before: dict[str, object],
     after: dict[str, object],
@@ -139,32 +129,16 @@ def _replace(
     """
     if losses := _losses(association):
         return _not_replaceable(association, losses)
-    spec = wanted.spec
-    target = association.target_role_arn if spec.target_role_arn is None else spec.target_role_arn
-    disable = spec.disable_session_tags
-    change = changes.compare_tags(association.tags, wanted.tags, wanted.purge_tags)
-    parameters, _shown = _parameters(
-        wanted,
-        target,
-        association.disable_session_tags if disable is None else disable,
-        None,
-        changes.tags_after(association.tags, change),
-    )
-    present, _shown = _parameters(
-        replace(wanted, role_arn=association.role_arn),
-        association.target_role_arn,
-        association.disable_session_tags,
-        association.session_policy,
-        association.tags,
-    )
-    identity = {"clusterName": wanted.key.cluster_name, "associationId": association.association_id}
+    present = {attribute.name: attribute.value_of(association) for attribute in ASSOCIATION_ATTRIBUTES}
+    creation_call, _state = _creation(desired.key, {**present, **after})
+    restoration, _state = _creation(desired.key, present)
+    identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
     before["association_id"], after["association_id"] = association.association_id, "a new one"
-    creation = Call("eks", "CreatePodIdentityAssociation", parameters)
-    calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation)
+    calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation_call)
     return replace(
-        _change(wanted, "replace", before, after, calls),
-        proofs=(Proof(creation, ErrorKind.EXISTS),),
-        put_back=Call("eks", "CreatePodIdentityAssociation", present),
+        _change(desired, "replace", before, after, calls),
+        proofs=(Proof(creation_call, ErrorKind.EXISTS),),
+        put_back=restoration,
         replaced=association,
     )
 
@@ -232,15 +206,10 @@ def predicted(
 
 def delete_association(stage: int, association: ObservedAssociation) -> Change:
     identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
-    before: dict[str, object] = {
+    before = {
         "association_id": association.association_id,
-        "role_arn": association.role_arn,
-        "tags": dict(association.tags),
+        **attributes_of(ASSOCIATION_ATTRIBUTES, association),
     }
-    if association.target_role_arn:
-        before["target_role_arn"] = association.target_role_arn
-    if association.session_policy:
-        before["session_policy"] = association.session_policy
     call = Call("eks", "DeletePodIdentityAssociation", identity)
     return Change(
         stage, association_target(association.key), "delete", (association.key,), before, None, (call,)
@@ -259,28 +228,16 @@ def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
     )
 
 
-def _needs_disabled_tags(wanted: WantedAssociation, association: ObservedAssociation) -> Failure:
+def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
     return Failure(
-        (wanted.key,),
-        association_target(wanted.key),
+        (desired.key,),
+        association_target(desired.key),
         "update",
         Code.SESSION_POLICY_NEEDS_DISABLED_SESSION_TAGS,
-        f"association {association.association_id} of {wanted.key.cluster} {wanted.key} has a session "
+        f"association {association.association_id} of {desired.key.cluster} {desired.key} has a session "
         "policy, which EKS allows only with session tags turned off.",
         "Remove the session policy as well (session_policy: ''), or leave out disable_session_tags: false.",
     )
-
-
-def same_session_policy(wanted: Mapping[str, object] | None, association: ObservedAssociation) -> bool:
-    """Whether the session policy is as wanted: not given means that any is, empty that none is."""
-    if wanted is None:
-        return True
-    if not wanted or not association.session_policy:
-        return not wanted and not association.session_policy
-    return same_meaning(wanted, association.session_policy, "session")
-
-
-_EMPTY = {"target_role_arn": "''", "disable_session_tags": "false", "session_policy": "''"}
 
 
 def find_extra_settings(
@@ -295,24 +252,18 @@ def find_extra_settings(
     if is_of_another(association.tags, spec.tags.get(OWNER_TAG)):
         return None
     settings = {
-        name: present
-        for name, listed, present in (
-            ("target_role_arn", spec.target_role_arn, association.target_role_arn),
-            ("disable_session_tags", spec.disable_session_tags, association.disable_session_tags),
-            ("session_policy", spec.session_policy, association.session_policy),
-        )
-        if listed is None and present
+        attribute: present
+        for attribute in ASSOCIATION_SETTINGS
+        if getattr(spec, attribute.name) is None and (present := attribute.value_of(association))
     }
     if not settings:
         return None
-    shown = (
-        f"{name} is {to_json(value) if isinstance(value, Mapping) else 'true' if value is True else value}"
-        for name, value in settings.items()
-    )
-    notes = [" Pods get the permissions of that role."] if "target_role_arn" in settings else []
-    if "disable_session_tags" in settings and role_shuts_out:
+    names = [attribute.name for attribute in settings]
+    shown = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
+    notes = [" Pods get the permissions of that role."] if "target_role_arn" in names else []
+    if "disable_session_tags" in names and role_shuts_out:
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
-    empty = " and ".join(f"{name}: {_EMPTY[name]}" for name in settings)
+    empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)
     return Finding(
         Code.ASSOCIATION_SETTINGS_EXTRA,
         f"association {association.association_id} of {association.key} has what is not asked for: {', '.join(shown)}."
@@ -324,36 +275,19 @@ def find_extra_settings(
     )
 
 
-def _parameters(
-    wanted: WantedAssociation,
-    target_role_arn: str,
-    disable_session_tags: bool | None,
-    session_policy: Mapping[str, object] | None,
-    with_tags: Mapping[str, str],
-) -> tuple[dict[str, object], dict[str, object]]:
-    """The parameters of a creation, and the same in our own words."""
-    parameters: dict[str, object] = {
-        "clusterName": wanted.key.cluster_name,
-        "namespace": wanted.key.namespace,
-        "serviceAccount": wanted.key.service_account,
-        "roleArn": wanted.role_arn,
+def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dict[str, object]]:
+    """Return the request that creates an association, and the state after it."""
+    parameters, after = creation(ASSOCIATION_ATTRIBUTES, values)
+    identity = {
+        "clusterName": key.cluster_name,
+        "namespace": key.namespace,
+        "serviceAccount": key.service_account,
     }
-    after: dict[str, object] = {"role_arn": wanted.role_arn}
-    if target_role_arn:
-        parameters["targetRoleArn"] = after["target_role_arn"] = target_role_arn
-    if disable_session_tags is not None:
-        parameters["disableSessionTags"] = disable_session_tags
-        after["disable_session_tags"] = disable_session_tags
-    if session_policy is not None:
-        parameters["policy"] = to_json(session_policy)
-        after["session_policy"] = session_policy
-    if with_tags:
-        parameters["tags"] = after["tags"] = dict(with_tags)
-    return parameters, after
+    return Call("eks", "CreatePodIdentityAssociation", {**identity, **parameters}), after
 
 
 def _change(
-    wanted: WantedAssociation,
+    desired: DesiredAssociation,
     action: Action,
     before: Mapping[str, object] | None,
     after: Mapping[str, object] | None,
@@ -361,12 +295,12 @@ def _change(
 ) -> Change:
     return Change(
         ASSOCIATION_STAGE,
-        association_target(wanted.key),
+        association_target(desired.key),
         action,
-        (wanted.key,),
+        (desired.key,),
         before,
         after,
         calls,
-        wanted.needs,
-        wanted.awaits,
+        desired.needs,
+        desired.awaits,
     )

@@ -25,7 +25,8 @@ from typing import Literal
 
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
-from ..model.changes import Call, Change, Plan, Proof, Stage, TagChange, iam_tag_calls, iam_tags, tags_after
+from ..model.attributes import iam_tags
+from ..model.changes import Call, Change, Plan, Proof, Stage, TagChange, iam_tag_calls, tags_after
 from ..model.cluster import Clusters
 from ..model.desired import Options
 from ..model.errors import ErrorKind, listed

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._policy.language.canonical import same_meaning
+from ..model.attributes import ASSOCIATION_SESSION_POLICY
 from ..model.changes import Change, Stage
 from ..model.cluster import Account
 from ..model.desired import Workload
@@ -37,7 +38,6 @@ from ..model.targets import (
     role_target,
     trust_target,
 )
-from .associations import same_session_policy
 from .policies import NARROWING_STAGE, POLICY_STAGE, denies, denies_more, gives, in_steps, takes
 from .trust import widened
 
@@ -166,17 +166,19 @@ class _Plan:
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
         """Return whether the session policy of an association that has the role becomes another one. One that could not be read
         may be such."""
-        wanted, key = workload.association.session_policy, workload.key
-        if not wanted or role is None:
+        desired, key = workload.association.session_policy, workload.key
+        if not desired or role is None:
             return False
         association = self.observed.associations.get(key)
         if association is None:
             unread = self.observed.unread
             return association_target(key) in unread or associations_target(key.cluster) in unread
-        if association.role_arn.lower() != role.arn.lower() or same_session_policy(wanted, association):
-            return False
         present = association.session_policy
-        return present is None or takes(present, wanted)
+        if association.role_arn.lower() != role.arn.lower() or ASSOCIATION_SESSION_POLICY.equals(
+            present, desired
+        ):
+            return False
+        return present is None or takes(present, desired)
 
     def _restrict(self, shared: SharedRole, restrictions: frozenset[Target]) -> None:
         """Let the restrictions of a role come first, in an order in which AWS accepts them."""

@@ -19,9 +19,9 @@ from typing import TypeAlias
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.rules import Request, Rule, build_rules
-from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError, parse_policy, policy_size, to_json
+from ..model.attributes import DOCUMENT, POLICY_ATTRIBUTES, creation
 from ..model.changes import (
     Call,
     Change,
@@ -29,7 +29,6 @@ from ..model.changes import (
     Stage,
     compare_tags,
     iam_tag_calls,
-    iam_tags,
     tags_after,
     with_owner,
     without_owner,
@@ -247,16 +246,11 @@ def plan_policy(
 
 
 def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> Change:
-    owned = _marked(spec, clusters, workloads)
-    parameters: dict[str, object] = {
-        "PolicyName": spec.name,
-        "PolicyDocument": to_json(spec.document),
-        "Path": spec.path,
-        "Tags": iam_tags(owned),
-    }
-    after: dict[str, object] = {"arn": arn, "document": spec.document, "tags": owned}
-    if spec.description is not None:
-        parameters["Description"] = after["description"] = spec.description
+    values = {attribute.name: getattr(spec, attribute.name) for attribute in POLICY_ATTRIBUTES}
+    values["tags"] = _marked(spec, clusters, workloads)
+    parameters, after = creation(POLICY_ATTRIBUTES, values)
+    parameters |= {"PolicyName": spec.name, "Path": spec.path}
+    after["arn"] = arn
     call = Call("iam", "CreatePolicy", parameters)
     return Change(POLICY_STAGE, policy_target(arn), "create", workloads, None, after, (call,))
 
@@ -381,7 +375,7 @@ def _version_calls(
 
 
 def _same_document(spec: PolicySpec, policy: ObservedPolicy) -> bool:
-    return policy.document is not None and same_meaning(policy.document, spec.document, "identity")
+    return policy.document is not None and DOCUMENT.equals(policy.document, spec.document)
 
 
 def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> Failure:

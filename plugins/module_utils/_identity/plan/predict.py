@@ -16,12 +16,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..model.attributes import (
+    ASSOCIATION_ATTRIBUTES,
+    POLICY_ATTRIBUTES,
+    ROLE_ATTRIBUTES,
+    fields_after,
+)
 from ..model.changes import Change, Plan
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
-
-_ASSOCIATION_FIELDS = ("disable_session_tags", "role_arn", "session_policy", "tags", "target_role_arn")
-_ROLE_FIELDS = ("description", "max_session_duration", "permissions_boundary", "tags")
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
@@ -69,9 +72,7 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
 
 def _association_after(association: ObservedAssociation | None, change: Change) -> ObservedAssociation:
     (key,) = change.workloads
-    fields: dict[str, Any] = {
-        name: value for name, value in (change.after or {}).items() if name in _ASSOCIATION_FIELDS
-    }
+    fields = fields_after(ASSOCIATION_ATTRIBUTES, change.after or {})
     if association is None or change.action == "replace":
         # Only EKS knows the ID.
         fields |= {"association_id": "", "association_arn": "", "external_id": ""}
@@ -81,14 +82,12 @@ def _association_after(association: ObservedAssociation | None, change: Change) 
 def _policy_after(policy: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
     if change.action == "delete":
         return None
-    after: Mapping[str, Any] = change.after or {}
-    arn = change.target.name
-    if policy is None:
-        policy = ObservedPolicy(arn, arn.rpartition("/")[2], "", description=after.get("description", ""))
+    after, arn = change.after or {}, change.target.name
+    policy = policy or ObservedPolicy(arn, arn.rpartition("/")[2], "")
     if "document" in after:
         # The versions are compared only where the document is not as desired.
-        policy = replace(policy, document=after["document"], default_version="", versions=())
-    return replace(policy, tags=after.get("tags", policy.tags))
+        policy = replace(policy, default_version="", versions=())
+    return replace(policy, **fields_after(POLICY_ATTRIBUTES, after))
 
 
 def _created_role(change: Change) -> ObservedRole:
@@ -98,9 +97,8 @@ def _created_role(change: Change) -> ObservedRole:
         change.target.name,
         after["arn"],
         parts.path if parts else "/",
-        after["trust_policy"],
         inline_documents={},
-        **{name: after[name] for name in _ROLE_FIELDS if name in after},
+        **fields_after(ROLE_ATTRIBUTES, after),
     )
 
 
@@ -112,8 +110,7 @@ def _role_after(role: ObservedRole, change: Change) -> ObservedRole:
         leaving = {arn, (change.before or {}).get("policy")}
         staying = tuple(attached for attached in role.attached if attached not in leaving)
         return replace(role, attached=staying if change.action == "detach" else (*staying, arn))
-    fields = {name: after[name] for name in _ROLE_FIELDS if name in after}
-    return replace(role, trust=after.get("trust_policy", role.trust), **fields)
+    return replace(role, **fields_after(ROLE_ATTRIBUTES, after))
 
 
 def _users_by_policy(roles: Mapping[str, ObservedRole]) -> dict[str, list[str]]:

@@ -27,7 +27,7 @@ from ..model.targets import (
     policy_target,
     role_target,
 )
-from .associations import WantedAssociation, find_extra_settings, plan_association, replacement_finding
+from .associations import DesiredAssociation, find_extra_settings, plan_association, replacement_finding
 from .attachments import with_records
 from .ordering import Replacing, restrict_first
 from .outside_users import PolicyUsers
@@ -317,7 +317,7 @@ def _plan_associations(
         spec = workload.association
         owned = association is None or association.owned or options.adopt
         moves = association is not None and association.role_arn != account.role_arn(role)
-        wanted = WantedAssociation(
+        wanted = DesiredAssociation(
             key=workload.key,
             role_arn=account.role_arn(role),
             spec=spec,

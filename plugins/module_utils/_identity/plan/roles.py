@@ -15,9 +15,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..._findings.finding import WorkloadKey
-from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import to_json
-from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, iam_tags, tags_after, with_owner
+from ..model.attributes import (
+    PERMISSIONS_BOUNDARY,
+    ROLE_ATTRIBUTES,
+    ROLE_DETAILS,
+    ROLE_SETTINGS,
+    TRUST_POLICY,
+    compare,
+    creation,
+    parameters_of,
+    states_of,
+)
+from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_owner
 from ..model.cluster import Account
 from ..model.desired import Options, RoleSpec
 from ..model.names import is_mark
@@ -37,24 +47,13 @@ def create_role(
     boundary_made: bool = False,
 ) -> Change:
     """``boundary_made`` says that the permissions boundary is made by this very plan."""
-    owned = with_owner(spec.tags)
-    parameters: dict[str, object] = {
-        "RoleName": spec.name,
-        "Path": spec.path,
-        "AssumeRolePolicyDocument": to_json(trust),
-        "Tags": iam_tags(owned),
-    }
-    after: dict[str, object] = {"arn": account.role_arn(spec), "trust_policy": trust, "tags": owned}
-    if spec.description is not None:
-        parameters["Description"] = after["description"] = spec.description
-    if spec.max_session_duration is not None:
-        parameters["MaxSessionDuration"] = spec.max_session_duration
-        after["max_session_duration"] = spec.max_session_duration
-    needs = frozenset[Target]()
-    if spec.permissions_boundary:
-        parameters["PermissionsBoundary"] = spec.permissions_boundary
-        after["permissions_boundary"] = spec.permissions_boundary
-        needs = frozenset((policy_target(spec.permissions_boundary),))
+    values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
+    values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
+    parameters, after = creation(ROLE_ATTRIBUTES, values)
+    parameters |= {"RoleName": spec.name, "Path": spec.path}
+    after["arn"] = account.role_arn(spec)
+    boundary = spec.permissions_boundary
+    needs = frozenset((policy_target(boundary),)) if boundary else frozenset[Target]()
     call = Call("iam", "CreateRole", parameters)
     return Change(
         ROLE_STAGE, role_target(spec.name), "create", workloads, None, after, (call,), needs, boundary_made
@@ -68,34 +67,22 @@ def update_role(
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
 ) -> Change | None:
-    """Everything of a role but its trust policy and attachments; None when it is as wanted."""
-    before: dict[str, object] = {}
-    after: dict[str, object] = {}
+    """Plan the attributes of a role, except its trust policy; None when all are as desired."""
+    differences = compare(ROLE_SETTINGS, spec, role)
+    before, after = states_of(differences)
+    details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
     calls: list[Call] = []
     identity = {"RoleName": role.name}
-    update: dict[str, object] = {}
-    if spec.description is not None and spec.description != role.description:
-        before["description"], after["description"] = role.description, spec.description
-        update["Description"] = spec.description
-    duration = spec.max_session_duration
-    if duration is not None and duration != role.max_session_duration:
-        before["max_session_duration"] = role.max_session_duration
-        update["MaxSessionDuration"] = after["max_session_duration"] = duration
-    if update:
-        # UpdateRole sets what it is not given to its default, so both are always given.
-        kept = {
-            "Description": role.description,
-            "MaxSessionDuration": role.max_session_duration,
-        }
-        calls.append(Call("iam", "UpdateRole", {**identity, **kept, **update}))
-    boundary = spec.permissions_boundary
+    if details:
+        # UpdateRole resets a parameter that it does not get.
+        present = {attribute.parameter: attribute.value_of(role) for attribute in ROLE_DETAILS}
+        calls.append(Call("iam", "UpdateRole", {**identity, **present, **parameters_of(details)}))
+    boundary = after.get(PERMISSIONS_BOUNDARY.name)
     needs = frozenset[Target]()
-    if boundary is not None and boundary != role.permissions_boundary:
+    if isinstance(boundary, str):
         needs = frozenset((policy_target(boundary),))
-        before["permissions_boundary"] = role.permissions_boundary
-        after["permissions_boundary"] = boundary
         operation = "PutRolePermissionsBoundary" if boundary else "DeleteRolePermissionsBoundary"
-        parameters = {"PermissionsBoundary": boundary} if boundary else {}
+        parameters = {PERMISSIONS_BOUNDARY.parameter: boundary} if boundary else {}
         calls.append(Call("iam", operation, {**identity, **parameters}))
     change = compare_tags(role.tags, with_owner(spec.tags), options.purge_tags)
     if change:
@@ -114,18 +101,17 @@ def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, obje
 
     Policies can compare a tag of the role as aws:PrincipalTag, so a tag with another value is one of them.
     """
-    names = ("permissions_boundary", "max_session_duration")
-    values = [(name, getattr(role, name), getattr(spec, name)) for name in names]
-    values += [
+    limits = [attribute for attribute in ROLE_SETTINGS if attribute.limits_sessions]
+    differences = [
+        (difference.attribute.name, difference.present, difference.desired)
+        for difference in compare(limits, spec, role)
+    ]
+    tags: list[tuple[str, object, object]] = [
         (f"tag {key}", role.tags[key], value)
         for key, value in sorted(spec.tags.items())
-        if key in role.tags and not is_mark(key)
+        if role.tags.get(key, value) != value and not is_mark(key)
     ]
-    return [
-        (name, present, desired)
-        for name, present, desired in values
-        if desired is not None and desired != present
-    ]
+    return [*differences, *tags]
 
 
 def update_trust(
@@ -134,7 +120,7 @@ def update_trust(
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target] = frozenset(),
 ) -> Change | None:
-    if same_meaning(role.trust, trust, "trust"):
+    if TRUST_POLICY.equals(role.trust, trust):
         return None
     return _trust_change(role.name, role.trust, trust, workloads, needs)
 
@@ -147,14 +133,14 @@ def change_trust(
 ) -> list[Change]:
     """At once, where nobody still needs the present trust policy. Else first wider, so that it lets in all whom
     either does, and narrow once the associations of ``holders`` have changed."""
-    if same_meaning(role.trust, trust, "trust"):
+    if TRUST_POLICY.equals(role.trust, trust):
         return []
     wide = widened(role.trust, trust)
-    if not holders or same_meaning(wide, trust, "trust"):
+    if not holders or TRUST_POLICY.equals(wide, trust):
         return [_trust_change(role.name, role.trust, trust, workloads, frozenset())]
     changes = []
     needs = set(holders)
-    if not same_meaning(wide, role.trust, "trust"):
+    if not TRUST_POLICY.equals(wide, role.trust):
         widening = _trust_change(role.name, role.trust, wide, workloads, frozenset())
         changes.append(widening)
         needs.add(widening.target)

@@ -20,6 +20,7 @@ from typing import Any
 from ..._aws.client import Api, answers_by_page
 from ..._aws.transport import map_concurrently
 from ..._policy.language.canonical import same_meaning
+from ..model.attributes import ROLE_DETAILS, decode_attributes
 from ..model.desired import Options, PolicySpec
 from ..model.errors import AwsError
 from ..model.observed import Document, ObservedPolicy, ObservedRole
@@ -132,13 +133,12 @@ def _pages(
 
 
 def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
-    """Roles with description and session duration; those without are left to be read one by one."""
+    """Add the details of the roles. Roles without them are left out, and read one by one."""
     details = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
     return {
         name: replace(
             role,
-            description=details[name].get("Description") or "",
-            max_session_duration=int(details[name].get("MaxSessionDuration") or 3600),
+            **decode_attributes(ROLE_DETAILS, details[name]),
         )
         for name, role in roles.items()
         if name in details

@@ -16,6 +16,13 @@ from typing import Any
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import load_document
+from ..model.attributes import (
+    ASSOCIATION_ATTRIBUTES,
+    POLICY_DETAILS,
+    ROLE_ATTRIBUTES,
+    Attribute,
+    decode_attributes,
+)
 from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, ObservedRole, PolicyVersion
 from ..model.rows import _Answer
 
@@ -25,10 +32,9 @@ def decode_policy(raw: _Answer) -> ObservedPolicy:
         arn=raw["Arn"],
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
-        tags=_tags(raw.get("Tags")),
-        description=raw.get("Description") or "",
         user_count=_user_count(raw),
         changed_at=_changed_at(raw),
+        **decode_attributes(POLICY_DETAILS, raw),
     )
 
 
@@ -48,24 +54,19 @@ def decode_version(raw: _Answer) -> PolicyVersion:
 
 
 def decode_role(raw: _Answer, attached: Iterable[_Answer]) -> ObservedRole:
-    boundary = raw.get("PermissionsBoundary") or {}
     return ObservedRole(
         name=raw["RoleName"],
         arn=raw["Arn"],
         path=raw["Path"],
-        trust=load_document(raw["AssumeRolePolicyDocument"]),
-        description=raw.get("Description") or "",
-        max_session_duration=int(raw.get("MaxSessionDuration") or 3600),
-        permissions_boundary=boundary.get("PermissionsBoundaryArn", ""),
-        tags=_tags(raw.get("Tags")),
         attached=tuple(entry["PolicyArn"] for entry in attached),
         created_at=_time(raw.get("CreateDate")),
         role_id=str(raw.get("RoleId") or ""),
+        **decode_attributes(ROLE_ATTRIBUTES, raw),
     )
 
 
 def decode_role_detail(raw: _Answer) -> ObservedRole:
-    """A role as GetAccountAuthorizationDetails returns it, without description and duration."""
+    """Decode a role of GetAccountAuthorizationDetails, without its details."""
     inline = {
         entry["PolicyName"]: load_document(entry["PolicyDocument"]) for entry in raw.get("RolePolicyList", ())
     }
@@ -79,19 +80,22 @@ def decode_role_detail(raw: _Answer) -> ObservedRole:
 
 
 def decode_policy_detail(raw: _Answer) -> ObservedPolicy:
-    """A policy as GetAccountAuthorizationDetails returns it: with all versions, without tags and description."""
+    """Decode a policy of GetAccountAuthorizationDetails: with all versions, without its details."""
     versions = tuple(map(decode_version, raw.get("PolicyVersionList", ())))
     default = next((version for version in versions if version.is_default), None)
     return ObservedPolicy(
         arn=raw["Arn"],
         name=raw["PolicyName"],
         default_version=raw["DefaultVersionId"],
-        tags=None,
-        description=None,
+        **_unread(POLICY_DETAILS),
         document=default.document if default else None,
         versions=versions,
         changed_at=_changed_at(raw),
     )
+
+
+def _unread(attributes: Iterable[Attribute]) -> dict[str, Any]:
+    return {attribute.field or attribute.name: None for attribute in attributes}
 
 
 def decode_agent(raw: _Answer) -> Agent:
@@ -104,39 +108,29 @@ def decode_agent(raw: _Answer) -> Agent:
     )
 
 
-# Every field of an association that is read here.
+# The other fields of an association that are decoded.
+_ASSOCIATION_IDENTITY = (
+    "associationArn",
+    "associationId",
+    "clusterName",
+    "createdAt",
+    "externalId",
+    "modifiedAt",
+    "namespace",
+    "ownerArn",
+    "serviceAccount",
+)
 _ASSOCIATION_FIELDS = frozenset(
-    (
-        "associationArn",
-        "associationId",
-        "clusterName",
-        "createdAt",
-        "disableSessionTags",
-        "externalId",
-        "modifiedAt",
-        "namespace",
-        "ownerArn",
-        "policy",
-        "roleArn",
-        "serviceAccount",
-        "tags",
-        "targetRoleArn",
-    )
+    (*_ASSOCIATION_IDENTITY, *(attribute.parameter for attribute in ASSOCIATION_ATTRIBUTES))
 )
 
 
 def decode_association(raw: _Answer, cluster: str = "") -> ObservedAssociation:
     """``cluster`` is what keys of workloads call its cluster, where that is not its name."""
-    session_policy = raw.get("policy")
     return ObservedAssociation(
         key=WorkloadKey(cluster or raw["clusterName"], raw["namespace"], raw["serviceAccount"]),
         association_id=raw["associationId"],
         association_arn=raw["associationArn"],
-        role_arn=raw["roleArn"],
-        target_role_arn=raw.get("targetRoleArn") or "",
-        disable_session_tags=bool(raw.get("disableSessionTags")),
-        session_policy=load_document(session_policy) if session_policy else None,
-        tags=dict(raw.get("tags") or {}),
         owner_arn=raw.get("ownerArn") or "",
         external_id=raw.get("externalId") or "",
         created_at=_time(raw.get("createdAt")),
@@ -146,12 +140,8 @@ def decode_association(raw: _Answer, cluster: str = "") -> ObservedAssociation:
             for name, value in raw.items()
             if name not in _ASSOCIATION_FIELDS and value not in (None, "", {}, [])
         },
+        **decode_attributes(ASSOCIATION_ATTRIBUTES, raw),
     )
-
-
-def _tags(raw: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """IAM's list of Key and Value as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in raw or ()}
 
 
 def _changed_at(raw: _Answer) -> str:

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
+from ..model.attributes import ROLE_DETAILS
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, PolicySpec, RoleSpec
 from ..model.errors import AwsError
@@ -68,10 +69,11 @@ class _Demand:
 
     @property
     def has_role_details(self) -> bool:
-        """Whether something of a role is asked for that bulk reading does not tell."""
+        """Return whether a definition has a detail of a role, which a bulk read does not return."""
         return any(
-            role.description is not None or role.max_session_duration is not None
+            getattr(role, attribute.name) is not None
             for role in self.roles.values()
+            for attribute in ROLE_DETAILS
         )
 
 

@@ -26,7 +26,7 @@ from ..model.observed import Observed, ObservedAssociation
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Failure, association_target, request_failure
 from ..plan.associations import (
-    WantedAssociation,
+    DesiredAssociation,
     addon_owned,
     delete_association,
     plan_association,
@@ -225,7 +225,7 @@ def _removal(wanted: Wanted, association: ObservedAssociation | None) -> Change 
 def _convergence(wanted: Wanted, association: ObservedAssociation | None) -> Change | Failure | None:
     tags_given = wanted.spec.tags
     return plan_association(
-        WantedAssociation(
+        DesiredAssociation(
             key=wanted.key,
             role_arn=wanted.role_arn,
             spec=wanted.spec,

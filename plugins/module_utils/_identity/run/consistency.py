@@ -19,6 +19,7 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
+from ..model.attributes import ASSOCIATION_ATTRIBUTES, POLICY_ATTRIBUTES, ROLE_ATTRIBUTES, Attribute
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.observed import (
@@ -100,28 +101,10 @@ _READS = {
     "policy": "iam:GetPolicy",
     "role": "iam:GetRole",
 }
-# What is compared, by the names that changes have for it.
-_ATTRIBUTES = {
-    "trust_policy": "trust",
-    **{
-        name: name
-        for name in (
-            "description",
-            "disable_session_tags",
-            "document",
-            "max_session_duration",
-            "permissions_boundary",
-            "role_arn",
-            "session_policy",
-            "tags",
-            "target_role_arn",
-        )
-    },
-}
-_DOCUMENTS: Mapping[str, str] = {
-    "document": "identity",
-    "session_policy": "session",
-    "trust_policy": "trust",
+_ATTRIBUTES: Mapping[type, tuple[Attribute, ...]] = {
+    ObservedAssociation: ASSOCIATION_ATTRIBUTES,
+    ObservedPolicy: POLICY_ATTRIBUTES,
+    ObservedRole: ROLE_ATTRIBUTES,
 }
 
 
@@ -304,21 +287,13 @@ def _same_one(
 
 def _shows_before(present: ObservedAssociation | ObservedPolicy | ObservedRole, change: Change) -> bool:
     before, after = change.before or {}, change.after or {}
-    for name in before.keys() & after.keys() & _ATTRIBUTES.keys():
-        value = getattr(present, _ATTRIBUTES[name], None)
-        if name in _DOCUMENTS:
-            kind = _DOCUMENTS[name]
-            if _same_document(before[name], value, kind) and not _same_document(after[name], value, kind):
+    for attribute in _ATTRIBUTES[type(present)]:
+        name = attribute.name
+        if name in before and name in after:
+            value = attribute.value_of(present)
+            if attribute.equals(before[name], value) and not attribute.equals(after[name], value):
                 return True
-        elif value == before[name] and value != after[name]:
-            return True
     return False
-
-
-def _same_document(document: object, other: object, kind: str) -> bool:
-    if not isinstance(document, Mapping) or not isinstance(other, Mapping):
-        return not document and not other
-    return same_meaning(document, other, kind)
 
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:

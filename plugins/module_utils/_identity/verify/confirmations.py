@@ -18,16 +18,23 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.canonical import same_meaning
-from ..._policy.language.document import to_json
+from ..model.attributes import (
+    ASSOCIATION_SETTINGS,
+    DOCUMENT,
+    ROLE_SETTINGS,
+    TARGET_ROLE,
+    compare,
+    describe_value,
+    states_of,
+)
 from ..model.changes import compare_tags, tags_after, without_owner
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
-from ..model.desired import AssociationSpec, Options, PolicySpec, Workload
+from ..model.desired import Options, PolicySpec, Workload
 from ..model.errors import listed
 from ..model.names import OWNER_TAG, is_aws_managed, lacks_owner
 from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, VerificationReads
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
-from ..plan.associations import find_extra_settings, same_session_policy
+from ..plan.associations import find_extra_settings
 from ..plan.roles import update_role
 from ..plan.trust import is_shut_out
 from .trust import find_observed_role, has_foreign_role
@@ -94,7 +101,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             return Check("contents", PASS)
         if policy is None or policy.document is None:
             return Check("contents", FAIL)
-        if same_meaning(policy.document, spec.document, "identity"):
+        if DOCUMENT.equals(policy.document, spec.document):
             return Check("contents", PASS)
         if other := _other_version(spec, policy, workload, reads):
             return conclude("contents", other)
@@ -117,7 +124,7 @@ def _other_version(
 ) -> Finding | None:
     if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
         return None
-    if same_meaning(policy.document, spec.document, "identity"):
+    if DOCUMENT.equals(policy.document, spec.document):
         return None
     other = reads.other_versions[policy.arn]
     return Finding(
@@ -142,8 +149,6 @@ def _check_policies(
     return join_checks(name, checks)
 
 
-# What else is only a matter of order: tags, and the description.
-_WEIGHTY = frozenset(("max_session_duration", "permissions_boundary"))
 _APPLY = "Apply the workload, which corrects it."
 
 
@@ -160,19 +165,18 @@ def differences(before: Mapping[str, object], after: Mapping[str, object]) -> li
         present = before.get(field)
         if field == "tags" and isinstance(wanted, Mapping) and isinstance(present, Mapping):
             texts += [
-                f"tag {key} is {_shown_setting(present.get(key))}, not {_shown_setting(value)}"
+                f"tag {key} is {describe_value(present.get(key))}, not {describe_value(value)}"
                 for key, value in wanted.items()
                 if present.get(key) != value
             ]
         else:
-            texts.append(f"{field} is {_shown_setting(present)}, not {_shown_setting(wanted)}")
+            texts.append(f"{field} is {describe_value(present)}, not {describe_value(wanted)}")
     return texts
 
 
-def _shown_setting(value: object) -> str:
-    return (
-        "(none)" if value in (None, "", {}) else str(value).lower() if isinstance(value, bool) else str(value)
-    )
+def _limits_sessions(after: Mapping[str, object]) -> bool:
+    """Return whether sessions of the role depend on what a change alters. The description and tags are only a matter of order."""
+    return any(attribute.limits_sessions and attribute.name in after for attribute in ROLE_SETTINGS)
 
 
 def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
@@ -191,7 +195,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
         after.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
     if after:
-        yield _role_differs(role, differences(before, after), bool(_WEIGHTY & set(after)), workload.key)
+        yield _role_differs(role, differences(before, after), _limits_sessions(after), workload.key)
 
 
 def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: WorkloadKey) -> Finding:
@@ -317,7 +321,8 @@ def _find_difference(
             "when they are recreated.",
             workload.key,
         )
-    if _differs(spec.target_role_arn, association.target_role_arn):
+    differing = compare(ASSOCIATION_SETTINGS, spec, association)
+    if any(difference.attribute == TARGET_ROLE for difference in differing):
         return Finding(
             Code.ASSOCIATION_OTHER_TARGET_ROLE,
             f"{subject} has the target role {association.target_role_arn or '(none)'}, not "
@@ -325,9 +330,8 @@ def _find_difference(
             "Apply the workload, which corrects it.",
             workload.key,
         )
-    differing = _differing_settings(spec, association)
     if differing:
-        return _settings_differ(subject, differing, workload.key)
+        return _settings_differ(subject, differences(*states_of(differing)), workload.key)
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra
@@ -343,35 +347,15 @@ def _find_difference(
     change = compare_tags(association.tags, spec.tags, False)
     if change:
         after = tags_after(association.tags, change)
-        differing = differences({"tags": association.tags}, {"tags": after})
-        return replace(_settings_differ(subject, differing, workload.key), raised_as="warning")
+        texts = differences({"tags": association.tags}, {"tags": after})
+        return replace(_settings_differ(subject, texts, workload.key), raised_as="warning")
     return None
 
 
-def _settings_differ(subject: str, differing: Sequence[str], key: WorkloadKey) -> Finding:
+def _settings_differ(subject: str, texts: Sequence[str], key: WorkloadKey) -> Finding:
     return Finding(
         Code.ASSOCIATION_SETTINGS_DIFFER,
-        f"{subject} is not as asked for: {', '.join(differing)}.",
+        f"{subject} is not as asked for: {', '.join(texts)}.",
         "Apply the workload, which corrects it.",
         key,
     )
-
-
-def _differing_settings(spec: AssociationSpec, association: ObservedAssociation) -> list[str]:
-    settings = []
-    if _differs(spec.disable_session_tags, association.disable_session_tags):
-        present, asked = association.disable_session_tags, spec.disable_session_tags
-        settings.append(f"disable_session_tags is {_shown_setting(present)}, not {_shown_setting(asked)}")
-    if not same_session_policy(spec.session_policy, association):
-        settings.append(
-            f"session_policy is {_brief(association.session_policy)}, not {_brief(spec.session_policy)}"
-        )
-    return settings
-
-
-def _brief(document: Mapping[str, object] | None) -> str:
-    return to_json(document) if document else "(none)"
-
-
-def _differs(wanted: object, present: object) -> bool:
-    return wanted is not None and wanted != present

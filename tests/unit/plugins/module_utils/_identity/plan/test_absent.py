@@ -120,8 +120,21 @@ def test_the_diff_tells_what_an_association_had() -> None:
         "association_id": "a-00000000000000001",
         "role_arn": role_arn("my-role"),
         "target_role_arn": "arn:aws:iam::444455556666:role/target",
+        "disable_session_tags": True,
         "session_policy": document("s3:GetObject"),
         "tags": {"a": "b", **OWNED},
+    }
+
+
+def test_the_diff_tells_what_a_role_had() -> None:
+    raw = workload(role={"name": "my-role", "max_session_duration": 7200})
+    aws = settled(raw)
+    change = next(change for change in absent(aws, raw).changes if change.target.resource == "role")
+    assert change.before == {
+        "arn": role_arn("my-role"),
+        "trust_policy": aws.state()["roles"]["my-role"]["trust"],
+        "tags": OWNED,
+        "max_session_duration": 7200,
     }
 
 

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Converged attributes of AWS resources, one row each: its name, its API parameter, and how it is read, compared and sent. Pure.
+
+Plan, prediction, the wait for visible writes and the verification take the attributes from here, and so do the states before
+and after a change. Three things have no row. Name, path and ARN identify a resource and never change. The requests of an
+update differ from resource to resource, and stay with its plan: IAM sets the details of a role together, removes a boundary
+by an operation of its own, and keeps the document of a policy in versions. Tags are merged with the present ones
+(``compare_tags``), so their row is not compared by ``compare``.
+
+Sources: iam CreateRole, UpdateRole, GetRole, CreatePolicy, GetPolicy; eks CreatePodIdentityAssociation,
+DescribePodIdentityAssociation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..._policy.language.canonical import same_meaning
+from ..._policy.language.document import load_document, to_json
+
+
+def _text(value: Any) -> str:
+    return value or ""
+
+
+def _flag(value: Any) -> bool:
+    return bool(value)
+
+
+def _seconds(value: Any) -> int:
+    return int(value or 3600)
+
+
+def _boundary_arn(value: Any) -> str:
+    return str((value or {}).get("PermissionsBoundaryArn", ""))
+
+
+def _document(value: Any) -> Mapping[str, object] | None:
+    return load_document(value) if value else None
+
+
+def _iam_tags(value: Any) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in value or ()}
+
+
+def _eks_tags(value: Any) -> dict[str, str]:
+    return dict(value or {})
+
+
+def _unchanged(value: Any) -> object:
+    return value
+
+
+def iam_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute that a run converges.
+
+    ``name`` is its name in a definition and in the states before and after a change, ``parameter`` its name in the API, and
+    ``field`` its name in the observed resource. ``decode`` converts the value of an API response, ``encode`` a value for a
+    request. ``document`` is the kind of a policy document, whose meaning is compared. ``limits_sessions``: the sessions of
+    a role depend on it. ``removal`` is the value, in YAML, by which a user has it removed.
+    """
+
+    name: str
+    parameter: str
+    decode: Callable[[Any], Any] = _text
+    encode: Callable[[Any], object] = _unchanged
+    field: str = ""
+    document: str = ""
+    limits_sessions: bool = False
+    removal: str = ""
+
+    def value_of(self, resource: object) -> Any:
+        """Return the value of an observed resource."""
+        return getattr(resource, self.field or self.name)
+
+    def equals(self, value: Any, other: Any) -> bool:
+        """Return whether two values are the same for AWS."""
+        if not self.document:
+            return bool(value == other)
+        if not value or not other:
+            return not value and not other
+        return same_meaning(value, other, self.document)
+
+
+_DESCRIPTION = Attribute("description", "Description")
+_IAM_TAGS = Attribute("tags", "Tags", _iam_tags, iam_tags)
+
+# UpdateRole sets them together. GetAccountAuthorizationDetails does not return them.
+ROLE_DETAILS = (
+    _DESCRIPTION,
+    Attribute("max_session_duration", "MaxSessionDuration", _seconds, limits_sessions=True),
+)
+PERMISSIONS_BOUNDARY = Attribute(
+    "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
+)
+# A role of which other people share the trust policy: it is planned apart from these.
+ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
+TRUST_POLICY = Attribute(
+    "trust_policy", "AssumeRolePolicyDocument", _document, to_json, field="trust", document="trust"
+)
+ROLE_ATTRIBUTES = (*ROLE_SETTINGS, TRUST_POLICY, _IAM_TAGS)
+
+DOCUMENT = Attribute("document", "PolicyDocument", _document, to_json, document="identity")
+# GetPolicy returns them. IAM has no operation that changes the description.
+POLICY_DETAILS = (_DESCRIPTION, _IAM_TAGS)
+POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
+
+ASSOCIATION_ROLE = Attribute("role_arn", "roleArn")
+TARGET_ROLE = Attribute("target_role_arn", "targetRoleArn", removal="''")
+ASSOCIATION_SESSION_POLICY = Attribute(
+    "session_policy", "policy", _document, to_json, document="session", removal="''"
+)
+ASSOCIATION_SETTINGS = (
+    TARGET_ROLE,
+    Attribute("disable_session_tags", "disableSessionTags", _flag, removal="false"),
+    ASSOCIATION_SESSION_POLICY,
+)
+ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
+
+
+def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an observed resource from an API response."""
+    return {
+        attribute.field or attribute.name: attribute.decode(response.get(attribute.parameter))
+        for attribute in attributes
+    }
+
+
+def attributes_of(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
+    """Return the state before a deletion: the attributes that have another value than AWS gives by default."""
+    values = {attribute: attribute.value_of(resource) for attribute in attributes}
+    return {attribute.name: value for attribute, value in values.items() if value != attribute.decode(None)}
+
+
+def fields_after(attributes: Iterable[Attribute], after: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields that a change gives an observed resource."""
+    return {
+        attribute.field or attribute.name: after[attribute.name]
+        for attribute in attributes
+        if attribute.name in after
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An attribute whose present value is not the desired one."""
+
+    attribute: Attribute
+    present: Any
+    desired: Any
+
+
+def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> list[Difference]:
+    """Compare a definition with an observed resource. None in the definition accepts any value; an empty document stands for
+    no document."""
+    differences = []
+    for attribute in attributes:
+        desired, present = getattr(spec, attribute.name), attribute.value_of(resource)
+        if desired is not None and not attribute.equals(desired, present):
+            value = desired or None if attribute.document else desired
+            differences.append(Difference(attribute, present, value))
+    return differences
+
+
+def states_of(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the states before and after a change."""
+    differences = tuple(differences)
+    before = {difference.attribute.name: difference.present for difference in differences}
+    return before, {difference.attribute.name: difference.desired for difference in differences}
+
+
+def parameters_of(differences: Iterable[Difference]) -> dict[str, object]:
+    """Return the parameters of an update."""
+    return {
+        difference.attribute.parameter: difference.attribute.encode(difference.desired)
+        for difference in differences
+    }
+
+
+def creation(
+    attributes: Iterable[Attribute], values: Mapping[str, Any]
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the parameters of a creation and the state after it. Attributes without a value are left out."""
+    parameters: dict[str, object] = {}
+    after: dict[str, object] = {}
+    for attribute in attributes:
+        value = values.get(attribute.name)
+        if value is not None and value != "" and value != {}:
+            parameters[attribute.parameter], after[attribute.name] = attribute.encode(value), value
+    return parameters, after
+
+
+def describe_value(value: object) -> str:
+    """Return a value as messages show it."""
+    if value is None or value == "" or value == {}:
+        return "(none)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return to_json(value) if isinstance(value, Mapping) else str(value)

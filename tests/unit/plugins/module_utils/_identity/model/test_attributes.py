@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
+    ASSOCIATION_ATTRIBUTES,
+    POLICY_ATTRIBUTES,
+    ROLE_ATTRIBUTES,
+    Attribute,
+    describe_value,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    AssociationSpec,
+    PolicySpec,
+    RoleSpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+    ObservedAssociation,
+    ObservedPolicy,
+    ObservedRole,
+)
+
+IDENTITY = {"name", "arn", "path"}
+# They decide what the trust policy is.
+TRUST = {"trust_scope", "extend_trust"}
+TABLES = [
+    pytest.param(ROLE_ATTRIBUTES, RoleSpec, IDENTITY | TRUST, ObservedRole, id="role"),
+    pytest.param(POLICY_ATTRIBUTES, PolicySpec, IDENTITY, ObservedPolicy, id="policy"),
+    pytest.param(ASSOCIATION_ATTRIBUTES, AssociationSpec, set(), ObservedAssociation, id="association"),
+]
+
+
+@pytest.mark.parametrize(("attributes", "spec", "others", "observed"), TABLES)
+def test_every_field_of_a_definition_has_a_row(
+    attributes: tuple[Attribute, ...], spec: type, others: set[str], observed: type
+) -> None:
+    rows = {attribute.name for attribute in attributes}
+    assert {field.name for field in fields(spec)} - rows == others
+    observed_fields = {field.name for field in fields(observed)}
+    assert {attribute.field or attribute.name for attribute in attributes} <= observed_fields
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "(none)"),
+        ("", "(none)"),
+        ({}, "(none)"),
+        (False, "false"),
+        (True, "true"),
+        (0, "0"),
+        ("text", "text"),
+        ({"Version": "2012-10-17"}, '{"Version":"2012-10-17"}'),
+    ],
+)
+def test_values_in_messages(value: object, text: str) -> None:
+    assert describe_value(value) == text
