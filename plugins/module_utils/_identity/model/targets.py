@@ -73,9 +73,21 @@ class Target:
         """What AWS changes for it: for a trust policy or an attachment it is the role."""
         return self.cluster, self.name.lower()
 
+    def is_resource_of(self, other: Target) -> bool:
+        """Return whether both are of the same resource, whatever their step."""
+        return (self.resource, self.touched) == (other.resource, other.touched)
+
 
 def association_target(key: WorkloadKey) -> Target:
     return Target("association", str(key), cluster=key.cluster)
+
+
+def association_key(target: Target) -> WorkloadKey | None:
+    """Return the workload of an association; None for another resource."""
+    if target.resource != "association":
+        return None
+    namespace, _separator, service_account = target.name.partition("/")
+    return WorkloadKey(target.cluster, namespace, service_account)
 
 
 def associations_target(cluster: str) -> Target:

@@ -21,7 +21,7 @@ from ..model.desired import Desired, Options
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
 from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
 from ..model.shared import SharedRole, granted_workloads, read_failure, shared_policies, shared_roles
-from ..model.targets import Target, association_target, policy_target, role_target
+from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from .associations import addon_owned, delete_association
 from .attachments import detach_policy, outdated_records, record_key, recorded_clusters
 from .present import without_failed
@@ -103,7 +103,8 @@ class _Removal:
 
     def ordered(self, change: Change) -> Change:
         """Return the deletion of an association after the changes that precede it."""
-        needs = self.before.get(change.workloads[0]) if change.target.resource == "association" else None
+        key = association_key(change.target)
+        needs = self.before.get(key) if key is not None else None
         if needs is None:
             return change
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
@@ -126,7 +127,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
         desired.options,
         listed,
         frozenset(_plan_associations(draft, desired, observed, listed)),
-        tuple(failure for failure in observed.failures if failure.target.resource == "association"),
+        tuple(failure for failure in observed.failures if association_key(failure.target)),
         may_purge,
         desired.unassociated,
     )

@@ -153,8 +153,13 @@ class Observer(Reader):
             if not removal:
                 options = desired.options if planning else None
                 answers.policies.update(snapshot.find_policies(demand.policies, options))
-            rest = [job for name, job in roles.items() if not _is_answered(answers, role_target(name))]
-            rest += [job for arn, job in policies.items() if not _is_answered(answers, policy_target(arn))]
+            read = {
+                *map(role_target, answers.roles),
+                *map(policy_target, answers.policies),
+                *answers.failures,
+            }
+            rest = [job for name, job in roles.items() if role_target(name) not in read]
+            rest += [job for arn, job in policies.items() if policy_target(arn) not in read]
             self.progress.expect(self.stage, len(rest))
             self._work(rest)
         if planning:
@@ -411,11 +416,6 @@ def _demand_of(account: Account, desired: Desired, removal: bool) -> _Demand:
         if role.permissions_boundary and not removal:
             policies.setdefault(role.permissions_boundary, PolicySpec(arn=role.permissions_boundary))
     return _Demand(roles, policies)
-
-
-def _is_answered(answers: _Answers, target: Target) -> bool:
-    known = answers.roles if target.resource == "role" else answers.policies
-    return target.name in known or target in answers.failures
 
 
 def _in_order(

@@ -28,7 +28,7 @@ from ..model.changes import Call, Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.errors import AwsError, ErrorKind, listed, sentence
 from ..model.observed import Observed, ObservedAssociation, OutsideAssociations
-from ..model.targets import Failure, Target, request_failure
+from ..model.targets import Failure, Target, association_key, request_failure
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.associations import describe_association, read_outside
 from ..read.decode import answered_at
@@ -255,7 +255,7 @@ def unproven(change: Change, error: AwsError) -> Failure:
     policy = (change.before or {}).get("policy")
     after = (
         " The association stays as it is: it is deleted only once EKS has shown that it can be created again."
-        if change.target.resource == "association"
+        if association_key(change.target) is not None
         else f" {policy} stays attached: it leaves the full role only when both policies can be attached."
     )
     ended = error.amended(sentence(error.text), error.outcome_unknown)
@@ -267,7 +267,7 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
 
     Return the failure that reports both.
     """
-    association = change.target.resource == "association"
+    association = association_key(change.target) is not None
     refusal: AwsError | None = None
     try:
         # Where the last request may have taken effect, what it created would be waited for in vain.

@@ -19,18 +19,11 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
-from ..model.attributes import ASSOCIATION_ATTRIBUTES, POLICY_ATTRIBUTES, ROLE_ATTRIBUTES, Attribute
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
-from ..model.observed import (
-    Observed,
-    ObservedAssociation,
-    ObservedPolicy,
-    ObservedRole,
-    ReadFailure,
-    users_of,
-)
-from ..model.targets import Target, association_target, associations_target, policy_target, role_target
+from ..model.observed import Observed, ObservedAssociation, ReadFailure, users_of
+from ..model.resource_types import ObservedDraft, observed_target, type_of
+from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations
 from ..read.decode import decode_role
 from ..read.reader import Reader
@@ -96,21 +89,9 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
     return unknown and (awaits or replaces)
 
 
-_READS = {
-    "association": "eks:DescribePodIdentityAssociation",
-    "policy": "iam:GetPolicy",
-    "role": "iam:GetRole",
-}
-_ATTRIBUTES: Mapping[type, tuple[Attribute, ...]] = {
-    ObservedAssociation: ASSOCIATION_ATTRIBUTES,
-    ObservedPolicy: POLICY_ATTRIBUTES,
-    ObservedRole: ROLE_ATTRIBUTES,
-}
-
-
 def seen_before(run: Run) -> list[Change]:
     """What a run saw and did not change, as if it had made it: no later look of it should miss that."""
-    account, removed = run.observed.account, {_thing_of(done.change.target) for done in run.done}
+    account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
         key = workload.key
@@ -130,44 +111,34 @@ def seen_before(run: Run) -> list[Change]:
 
 
 def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
-    """The changes that were made, and that a look does not show yet."""
+    """Return the changes that were made and that an observation does not show yet."""
     made = tuple(changes)
-    deleted = {_thing_of(change.target) for change in made if change.action == "delete"}
+    deleted = {observed_target(change.target) for change in made if change.action == "delete"}
     return tuple(
         change
         for change in made
-        if (change.action == "delete" or _thing_of(change.target) not in deleted)
+        if (change.action == "delete" or observed_target(change.target) not in deleted)
         and _is_unseen(change, observed)
     )
 
 
+def _is_unseen(change: Change, observed: Observed) -> bool:
+    resource_type = type_of(change.target)
+    if not resource_type.was_read(observed, change.target):
+        return False
+    return not resource_type.is_visible(resource_type.find(observed, change.target), change)
+
+
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
-    """The later look, with what only the earlier one showed already: two replicas may disagree."""
-    roles, policies = dict(later.roles), dict(later.policies)
-    associations = dict(later.associations)
-    made = tuple(changes)
+    """Return the later observation, with the changes that only the earlier one shows: two replicas may disagree."""
+    draft, made = ObservedDraft(later), tuple(changes)
     for change in unseen(made, later):
-        thing = _thing_of(change.target)
-        if any(_is_unseen(other, earlier) for other in made if _thing_of(other.target) == thing):
+        target = observed_target(change.target)
+        if any(_is_unseen(other, earlier) for other in made if observed_target(other.target) == target):
             continue
-        if thing.resource == "role" and thing.name in earlier.roles:
-            roles[thing.name] = earlier.roles[thing.name]
-        elif thing.resource == "policy" and thing.name in earlier.policies:
-            policies[thing.name] = earlier.policies[thing.name]
-        elif thing.resource == "association":
-            key = change.workloads[0]
-            association = earlier.associations.get(key)
-            if association is None:
-                associations.pop(key, None)
-            else:
-                associations[key] = association
-    return replace(
-        later,
-        roles=roles,
-        policies=policies,
-        associations=associations,
-        role_users=users_of(associations),
-    )
+        if type_of(target).has(earlier, target):
+            draft.put(target, type_of(target).find(earlier, target))
+    return draft.result()
 
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
@@ -190,32 +161,19 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
 
 
 def without_unseen(observed: Observed, changes: Iterable[Change], waited: float) -> Observed:
-    """A look in which what it does not show yet counts as not read: nothing is concluded from it."""
-    roles, policies = dict(observed.roles), dict(observed.policies)
-    associations = dict(observed.associations)
+    """Return an observation without the resources that do not show their changes yet: they count as not read."""
+    draft = ObservedDraft(observed)
     failures = {failure.target: failure for failure in observed.failures}
     for change in changes:
-        thing = _thing_of(change.target)
-        if thing.resource == "role":
-            roles.pop(thing.name, None)
-        elif thing.resource == "policy":
-            policies.pop(thing.name, None)
-        else:
-            associations.pop(change.workloads[0], None)
-        failures.setdefault(thing, ReadFailure(thing, _behind(change, thing, waited)))
-    return replace(
-        observed,
-        roles=roles,
-        policies=policies,
-        associations=associations,
-        role_users=users_of(associations),
-        failures=tuple(failures[target] for target in sorted(failures)),
-    )
+        target = observed_target(change.target)
+        draft.drop(target)
+        failures.setdefault(target, ReadFailure(target, _not_visible(change, waited)))
+    return replace(draft.result(), failures=tuple(failures[target] for target in sorted(failures)))
 
 
-def _behind(change: Change, thing: Target, waited: float) -> AwsError:
+def _not_visible(change: Change, waited: float) -> AwsError:
     return AwsError(
-        _READS[thing.resource],
+        type_of(change.target).operation,
         Code.NOT_YET_VISIBLE,
         f"this run made the change ({change.action} {change.target.display}), and AWS still answers as before it "
         f"after {waited:g} s.",
@@ -224,81 +182,9 @@ def _behind(change: Change, thing: Target, waited: float) -> AwsError:
     )
 
 
-def _thing_of(target: Target) -> Target:
-    """What is read to see a change of the target: its role for an attachment and a trust policy."""
-    if target.resource == "policy":
-        return policy_target(target.name)
-    if target.resource == "association":
-        return target
-    return role_target(target.name.lower())
-
-
-def _is_unseen(change: Change, observed: Observed) -> bool:
-    thing = _thing_of(change.target)
-    if not _was_read(thing, change, observed):
-        return False
-    present = _present(thing, change, observed)
-    if change.target.resource == "attachment":
-        attached = present.attached if isinstance(present, ObservedRole) else ()
-        if change.before and change.before["policy"] in attached:
-            return True
-        return change.action != "detach" and change.target.policy_arn not in attached
-    if change.action == "create":
-        return present is None
-    if change.action == "delete":
-        return present is not None and _same_one(present, change.before)
-    if present is None:
-        return True
-    if change.action == "replace" and _same_one(present, change.before):
-        return True
-    return _shows_before(present, change)
-
-
-def _was_read(thing: Target, change: Change, observed: Observed) -> bool:
-    unread = {failure.target for failure in observed.failures}
-    if thing in unread:
-        return False
-    if thing.resource == "role":
-        return thing.name in observed.roles
-    if thing.resource == "policy":
-        return thing.name in observed.policies
-    (key, *_others) = change.workloads
-    return associations_target(key.cluster) not in unread and thing == association_target(key)
-
-
-def _present(
-    thing: Target, change: Change, observed: Observed
-) -> ObservedAssociation | ObservedPolicy | ObservedRole | None:
-    if thing.resource == "role":
-        return observed.roles[thing.name]
-    if thing.resource == "policy":
-        return observed.policies[thing.name]
-    return observed.associations.get(change.workloads[0])
-
-
-def _same_one(
-    present: ObservedAssociation | ObservedPolicy | ObservedRole, before: Mapping[str, object] | None
-) -> bool:
-    """Whether it is what was there before, and not another in its place."""
-    if not isinstance(present, ObservedAssociation):
-        return True
-    return present.association_id == (before or {}).get("association_id")
-
-
-def _shows_before(present: ObservedAssociation | ObservedPolicy | ObservedRole, change: Change) -> bool:
-    before, after = change.before or {}, change.after or {}
-    for attribute in _ATTRIBUTES[type(present)]:
-        name = attribute.name
-        if name in before and name in after:
-            value = attribute.value_of(present)
-            if attribute.equals(before[name], value) and not attribute.equals(after[name], value):
-                return True
-    return False
-
-
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
     """What a run changed and its last look did not show, as findings."""
-    keys = {_thing_of(change.target): change.workloads[0] for change in changes if change.workloads}
+    keys = {observed_target(change.target): change.workloads[0] for change in changes if change.workloads}
     return [
         Finding(
             Code.NOT_YET_VISIBLE,
@@ -347,7 +233,7 @@ class UseCheck:
         return {
             (change.before or {}).get("association_id")
             for change in changes
-            if change.target.resource == "association" and change.action in ("delete", "replace")
+            if association_key(change.target) and change.action in ("delete", "replace")
         }
 
     def refusal(self, change: Change) -> AwsError | None:

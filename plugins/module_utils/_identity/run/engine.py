@@ -36,7 +36,7 @@ from ..model.observed import (
     ReadFailure,
     VerificationReads,
 )
-from ..model.targets import Target
+from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull
 from ..plan.predict import predict
@@ -189,9 +189,7 @@ class Engine:
         if not run.done:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
-        touched = {
-            key for change in changes if change.target.resource == "association" for key in change.workloads
-        }
+        touched = {association_key(change.target) for change in changes}
         associations = run.observed.associations.items()
         untouched = {key: association for key, association in associations if key not in touched}
 
@@ -431,11 +429,7 @@ def _joined(first: Run, second: Run) -> Run:
 
 def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
     """Converge once more without the users that were purged, for whom the listed roles kept something."""
-    gone = {
-        change.workloads[0]
-        for change in purged.plan.changes
-        if change.target.resource == "association" and change.after is None
-    }
+    gone = {association_key(change.target) for change in purged.plan.changes if change.after is None}
     outside = purged.observed.outside
     left = {key: one for key, one in outside.associations.items() if key not in gone}
     check_mode = purged.check_mode

@@ -36,7 +36,7 @@ from ..model.rows import (
     finding_row,
     workload_text,
 )
-from ..model.targets import Failure
+from ..model.targets import Failure, association_key
 from ..read.decode import decode_association
 from .outcome import Run
 
@@ -81,12 +81,7 @@ def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
 def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Finding]:
     """Return the findings, except errors, of workloads whose association this run creates."""
     changes = run.plan.changes if run.check_mode else tuple(done.change for done in run.done)
-    created = {
-        key
-        for change in changes
-        if change.target.resource == "association" and change.action == "create"
-        for key in change.workloads
-    }
+    created = {association_key(change.target) for change in changes if change.action == "create"} - {None}
     return [note for note in notes if note.severity != "error" and note.workload in created]
 
 
@@ -232,9 +227,9 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
     """The associations as observed, with what this run did to them."""
     associations = dict(run.observed.associations)
     for done in run.done:
-        if done.change.target.resource != "association":
+        key = association_key(done.change.target)
+        if key is None:
             continue
-        key = done.change.workloads[0]
         if done.change.action == "delete":
             associations.pop(key, None)
         elif "association" in done.answer:

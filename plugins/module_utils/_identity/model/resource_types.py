@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The types of AWS resources that a run changes: where a type is observed, whether a change is visible, what it leads to. Pure.
+
+A new type is a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``:
+they differ in kind, as IAM and EKS do. Service accounts are not in the list. Kubernetes applies them on the server and
+answers with the result, so nothing is compared, awaited or predicted here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from .attributes import ASSOCIATION_ATTRIBUTES, POLICY_ATTRIBUTES, ROLE_ATTRIBUTES, Attribute, fields_after
+from .changes import Change
+from .names import parse_role_arn
+from .observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
+from .targets import Resource, Target, association_key, associations_target, policy_target, role_target
+
+
+class ResourceType(ABC):
+    """A type of AWS resource.
+
+    ``name`` is its name in targets, ``collection`` the field of ``Observed`` that has it, and ``operation`` the request that
+    reads it. A role has its trust policy and its attachments, so that three types share the roles of an observation.
+    """
+
+    name: ClassVar[Resource]
+    collection: ClassVar[str]
+    operation: ClassVar[str]
+    attributes: ClassVar[tuple[Attribute, ...]]
+
+    @abstractmethod
+    def key(self, target: Target) -> Hashable:
+        """Return the key of a target in the collection."""
+
+    @abstractmethod
+    def observed_target(self, target: Target) -> Target:
+        """Return the target of the read that shows a resource."""
+
+    @abstractmethod
+    def after(self, resource: Any, change: Change) -> Any:
+        """Return the observed resource as a change will leave it; None if it is deleted."""
+
+    def has(self, observed: Observed, target: Target) -> bool:
+        """Return whether an observation has a resource, or has None because it does not exist."""
+        return self.key(target) in getattr(observed, self.collection)
+
+    def was_read(self, observed: Observed, target: Target) -> bool:
+        """Return whether a resource was read, and nothing failed."""
+        return self.observed_target(target) not in observed.unread and self.has(observed, target)
+
+    def find(self, observed: Observed, target: Target) -> Any:
+        """Return the observed resource; None if it does not exist."""
+        return getattr(observed, self.collection).get(self.key(target))
+
+    def is_visible(self, resource: Any, change: Change) -> bool:
+        """Return whether an observed resource shows a change."""
+        if change.action == "create":
+            return resource is not None
+        if change.action == "delete":
+            return resource is None or not self.is_former(resource, change)
+        if resource is None or (change.action == "replace" and self.is_former(resource, change)):
+            return False
+        before, after = change.before or {}, change.after or {}
+        return not any(
+            attribute.equals(before[attribute.name], attribute.value_of(resource))
+            and not attribute.equals(after[attribute.name], attribute.value_of(resource))
+            for attribute in self.attributes
+            if attribute.name in before and attribute.name in after
+        )
+
+    def is_former(self, _resource: Any, _change: Change) -> bool:
+        """Return whether it is the resource from before a change, and not another one of its name."""
+        return True
+
+
+class RoleType(ResourceType):
+    """An IAM role."""
+
+    name: ClassVar[Resource] = "role"
+    collection = "roles"
+    operation = "iam:GetRole"
+    attributes = ROLE_ATTRIBUTES
+
+    def key(self, target: Target) -> Hashable:
+        return target.name.lower()
+
+    def observed_target(self, target: Target) -> Target:
+        return role_target(target.name.lower())
+
+    def after(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
+        after: Mapping[str, Any] = change.after or {}
+        if change.action == "delete":
+            return None
+        if change.action == "create":
+            parts = parse_role_arn(after["arn"])
+            path = parts.path if parts else "/"
+            fields = fields_after(self.attributes, after)
+            return ObservedRole(change.target.name, after["arn"], path, inline_documents={}, **fields)
+        return replace(resource, **fields_after(self.attributes, after)) if resource is not None else None
+
+
+class TrustPolicyType(RoleType):
+    """The trust policy of a role, which is changed apart from the other attributes."""
+
+    name = "trust_policy"
+
+
+class AttachmentType(RoleType):
+    """The attachment of a managed policy to a role. A replacement has the detached policy in its state before."""
+
+    name = "attachment"
+
+    def is_visible(self, resource: ObservedRole | None, change: Change) -> bool:
+        attached = resource.attached if resource is not None else ()
+        if change.before and change.before["policy"] in attached:
+            return False
+        return change.action == "detach" or change.target.policy_arn in attached
+
+    def after(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
+        if resource is None:
+            return None
+        arn = change.target.policy_arn
+        leaving = {arn, (change.before or {}).get("policy")}
+        staying = tuple(attached for attached in resource.attached if attached not in leaving)
+        return replace(resource, attached=staying if change.action == "detach" else (*staying, arn))
+
+
+class PolicyType(ResourceType):
+    """A managed policy."""
+
+    name = "policy"
+    collection = "policies"
+    operation = "iam:GetPolicy"
+    attributes = POLICY_ATTRIBUTES
+
+    def key(self, target: Target) -> Hashable:
+        return target.name
+
+    def observed_target(self, target: Target) -> Target:
+        return policy_target(target.name)
+
+    def after(self, resource: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
+        if change.action == "delete":
+            return None
+        after, arn = change.after or {}, change.target.name
+        policy = resource or ObservedPolicy(arn, arn.rpartition("/")[2], "")
+        if "document" in after:
+            # The versions are compared only where the document is not as desired.
+            policy = replace(policy, default_version="", versions=())
+        return replace(policy, **fields_after(self.attributes, after))
+
+
+class AssociationType(ResourceType):
+    """A Pod Identity association."""
+
+    name = "association"
+    collection = "associations"
+    operation = "eks:DescribePodIdentityAssociation"
+    attributes = ASSOCIATION_ATTRIBUTES
+
+    def key(self, target: Target) -> Hashable:
+        return association_key(target)
+
+    def observed_target(self, target: Target) -> Target:
+        return target
+
+    def has(self, _observed: Observed, _target: Target) -> bool:
+        # Associations are listed: one that an observation lacks does not exist.
+        return True
+
+    def was_read(self, observed: Observed, target: Target) -> bool:
+        return not {target, associations_target(target.cluster)} & observed.unread.keys()
+
+    def is_former(self, resource: ObservedAssociation, change: Change) -> bool:
+        return resource.association_id == (change.before or {}).get("association_id")
+
+    def after(self, resource: ObservedAssociation | None, change: Change) -> ObservedAssociation | None:
+        key = association_key(change.target)
+        if change.after is None or key is None:
+            return None
+        fields = fields_after(self.attributes, change.after)
+        if resource is None or change.action == "replace":
+            # Only EKS knows the ID.
+            fields |= {"association_id": "", "association_arn": "", "external_id": ""}
+        return replace(resource or ObservedAssociation(key, "", "", ""), **fields)
+
+
+RESOURCE_TYPES: tuple[ResourceType, ...] = (
+    RoleType(),
+    TrustPolicyType(),
+    AttachmentType(),
+    PolicyType(),
+    AssociationType(),
+)
+_BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}
+
+
+def type_of(target: Target) -> ResourceType:
+    return _BY_NAME[target.resource]
+
+
+def observed_target(target: Target) -> Target:
+    """Return the target of the read that shows a resource: the role, for its trust policy and attachments."""
+    return type_of(target).observed_target(target)
+
+
+class ObservedDraft:
+    """An observation whose resources are replaced one by one."""
+
+    def __init__(self, observed: Observed) -> None:
+        self.observed = observed
+        names = dict.fromkeys(resource_type.collection for resource_type in RESOURCE_TYPES)
+        self.collections: dict[str, dict[Any, Any]] = {name: dict(getattr(observed, name)) for name in names}
+
+    def put(self, target: Target, resource: Any) -> None:
+        """Set a resource; None if it does not exist."""
+        self.collections[type_of(target).collection][type_of(target).key(target)] = resource
+
+    def drop(self, target: Target) -> None:
+        """Drop a resource, as if it had not been read."""
+        self.collections[type_of(target).collection].pop(type_of(target).key(target), None)
+
+    def apply(self, change: Change) -> None:
+        """Carry out a change."""
+        resource_type = type_of(change.target)
+        resource = self.collections[resource_type.collection].get(resource_type.key(change.target))
+        self.put(change.target, resource_type.after(resource, change))
+
+    def result(self) -> Observed:
+        """Return the observation, with the users of its roles."""
+        present = self.collections["associations"].items()
+        associations = {key: association for key, association in present if association is not None}
+        collections: dict[str, Any] = {**self.collections, "associations": associations}
+        return replace(self.observed, **collections, role_users=users_of(associations))
