@@ -14,22 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from ..._aws.client import Api, answers_by_page
 from ..._aws.transport import map_concurrently
-from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
-from ..._policy.trust.trust import check_trust
 from ..model.cluster import Account
 from ..model.desired import PolicySpec, RoleSpec
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
-from ..model.observed import YOUNG, ObservedPolicy, ObservedRole
-from .decode import answered_at, decode_policy, decode_role, decode_version
+from ..model.observed import ObservedPolicy, ObservedRole
+from .decode import decode_policy, decode_role, decode_version
 from .reader import read_whole
 
 # Requests that tell all that the removal of a role has to know.
@@ -202,29 +199,6 @@ def _place(api: Api, region: str | None) -> str:
     except AwsError:
         return f"the account of these credentials{where}"
     return f"account {account}{where}"
-
-
-def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
-    """True when IAM has the role with a trust policy that works, so that EKS is merely behind.
-
-    A role that is older than a few minutes, or that IAM does not have, is not waited for. Without
-    permission to read the role, or where AWS does not say what time it is, nothing speaks against waiting.
-    """
-    parts = parse_role_arn(role_arn)
-    if parts is None:
-        return False
-    try:
-        answer = api.call("iam", "GetRole", {"RoleName": parts.name})
-    except AwsError as error:
-        return error.denied
-    role = answer["Role"]
-    if role["Arn"] != role_arn:
-        return False
-    created = role.get("CreateDate")
-    if check_trust(load_document(role["AssumeRolePolicyDocument"]), subject).usable == "no":
-        return False
-    current = now or answered_at(answer)
-    return current is None or not isinstance(created, datetime) or current - created < YOUNG
 
 
 def read_trust_policy(api: Api, role_arn: str) -> PolicyDocument | None:

@@ -36,9 +36,9 @@ from ..plan.associations import (
 from ..plan.trust import reasons, subject_of
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
-from ..read.roles import may_become_usable, read_trust_policy
+from ..read.roles import read_trust_policy
 from .apply import apply_plan
-from .consistency import WaitPolicy, unseen
+from .consistency import WaitPolicy, may_become_usable, unseen
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
 
@@ -181,18 +181,14 @@ def _settled(
     api: Api, cluster: Cluster, key: WorkloadKey, awaited: Sequence[Change], wait_policy: WaitPolicy
 ) -> tuple[ObservedAssociation | None, bool]:
     """The association, and whether it shows the changes. As long as it does not, it is read again."""
-    deadline = wait_policy.now() + wait_policy.timeout
-    pause = wait_policy.first_pause
-    while True:
+    association: ObservedAssociation | None = None
+    for _attempt in wait_policy.attempts():
         raise_if_interrupted()
         association = _find(api, cluster, key)
         associations = {key: association} if association is not None else {}
         if not unseen(awaited, Observed(clusters_of(cluster), associations=associations)):
             return association, True
-        if wait_policy.now() + pause > deadline:
-            return association, False
-        wait_policy.sleep(pause)
-        pause = min(pause * 2, wait_policy.longest_pause)
+    return association, False
 
 
 def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation | None:

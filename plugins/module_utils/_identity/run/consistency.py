@@ -9,23 +9,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
+from ..._policy.trust.trust import check_trust
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
-from ..model.observed import Observed, ObservedAssociation, ReadFailure, users_of
+from ..model.names import parse_role_arn
+from ..model.observed import Observed, ObservedAssociation, ReadFailure, age_of, is_young, users_of
 from ..model.resource_types import ObservedDraft, observed_target, type_of
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations
-from ..read.decode import decode_role
+from ..read.decode import answered_at, decode_role
 from ..read.reader import Reader
 from .outcome import Journal, Run
 
@@ -48,6 +52,16 @@ class WaitPolicy:
     longest_pause: float = 5.0
     chance: Callable[[], float] = random.random
 
+    def attempts(self) -> Iterator[None]:
+        """Yield at once, and after ever longer pauses until the timeout is over."""
+        deadline = self.now() + self.timeout
+        pause = self.first_pause
+        yield
+        while self.now() + pause <= deadline:
+            self.sleep(pause)
+            pause = min(pause * 2, self.longest_pause)
+            yield
+
 
 def send(
     api: Api,
@@ -57,26 +71,26 @@ def send(
     replaces: bool,
     renew: Callable[[], Call] | None = None,
 ) -> Mapping[str, Any]:
-    """The answer to a request, which is sent again as long as its refusal may pass. Raises AwsError.
+    """Send a request, and again as long as its refusal may pass. Raises AwsError.
 
-    ``awaits``: it may build on what AWS does not know yet. ``replaces``: what it takes the place of was
-    deleted a moment ago. ``renew`` returns the request for the next attempt, where it depends on the time.
+    ``awaits``: it may build on a resource that AWS does not know yet. ``replaces``: the resource that it replaces was deleted a
+    moment ago. ``renew`` returns the request for the next attempt, where it depends on the time.
     """
-    deadline = wait_policy.now() + wait_policy.timeout
-    pause = wait_policy.first_pause
-    while True:
+    refusal: AwsError | None = None
+    for _attempt in wait_policy.attempts():
         raise_if_interrupted()
+        if refusal is not None and renew is not None:
+            call = renew()
         try:
             return api.call(call.service, call.operation, call.parameters)
         except AwsError as error:
             if not _may_pass(error, call, awaits, replaces):
                 raise
-            if wait_policy.now() + pause > deadline:
-                text = f"{error.text} (still so after {wait_policy.timeout:g} s of waiting)"
-                raise error.amended(text, error.outcome_unknown) from error
-        wait_policy.sleep(pause)
-        pause = min(pause * 2, wait_policy.longest_pause)
-        call = renew() if renew is not None else call
+            refusal = error
+    if refusal is None:
+        raise AssertionError("no request was sent")
+    text = f"{refusal.text} (still so after {wait_policy.timeout:g} s of waiting)"
+    raise refusal.amended(text, refusal.outcome_unknown) from refusal
 
 
 def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
@@ -196,6 +210,26 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
         for failure in observed.failures
         if failure.error.code == Code.NOT_YET_VISIBLE
     ]
+
+
+def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
+    """Return whether IAM has the role with a trust policy that works, so that EKS is merely behind.
+
+    A role that is older than a few minutes, or that IAM does not have, is not waited for. Without permission to read the
+    role, or where AWS does not say what time it is, nothing speaks against waiting.
+    """
+    parts = parse_role_arn(role_arn)
+    if parts is None:
+        return False
+    try:
+        answer = api.call("iam", "GetRole", {"RoleName": parts.name})
+    except AwsError as error:
+        return error.denied
+    role = decode_role(answer["Role"], ())
+    if role.arn != role_arn or check_trust(role.trust, subject).usable == "no":
+        return False
+    age = age_of(role.created_at, now or answered_at(answer))
+    return age is None or is_young(age)
 
 
 @dataclass(slots=True)

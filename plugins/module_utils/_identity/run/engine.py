@@ -59,7 +59,6 @@ from ..plan.unlisted import find_unlisted
 from ..plan.young import perhaps_unseen
 from ..read.account import read_account, read_attachment_quota
 from ..read.observe import Observer
-from ..read.roles import may_become_usable
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
@@ -68,6 +67,7 @@ from .apply import apply_plan, hold_trust, let_in_again, restore_grants
 from .consistency import (
     UseCheck,
     WaitPolicy,
+    may_become_usable,
     merge,
     not_yet_visible,
     overlay,
@@ -208,16 +208,21 @@ class Engine:
         not visible then counts as not read. ``perhaps`` is waited for as well, but may not be there at all."""
         made = [done.change for done in self.journal.done]
         awaited = (*made, *perhaps)
-        deadline = self.wait_policy.now() + self.wait_policy.timeout
-        pause = self.wait_policy.first_pause
-        observed = look(desired)
-        while (missing := unseen(awaited, observed)) and self.wait_policy.now() + pause <= deadline:
-            self.wait_policy.sleep(pause)
-            pause = min(pause * 2, self.wait_policy.longest_pause)
-            keys = {key for change in missing for key in change.workloads}
-            some = tuple(workload for workload in desired.workloads if workload.key in keys)
-            part = look(replace(desired, workloads=some))
-            observed = merge(observed, overlay(observed, part, keys), awaited)
+        observed: Observed | None = None
+        missing: tuple[Change, ...] = ()
+        for _attempt in self.wait_policy.attempts():
+            if observed is None:
+                observed = look(desired)
+            else:
+                keys = {key for change in missing for key in change.workloads}
+                some = tuple(workload for workload in desired.workloads if workload.key in keys)
+                part = look(replace(desired, workloads=some))
+                observed = merge(observed, overlay(observed, part, keys), awaited)
+            missing = unseen(awaited, observed)
+            if not missing:
+                break
+        if observed is None:
+            raise AssertionError("nothing was observed")
         behind = [change for change in missing if change in made]
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
@@ -536,12 +541,9 @@ def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool
     :arg made: whether this run changed something. A replica may not know a new role yet that another one has shown, so the
         parts are read again for a while.
     """
-    wait = engine.wait_policy
-    deadline, pause = wait.now() + wait.timeout, wait.first_pause
-    while True:
+    for _attempt in engine.wait_policy.attempts():
         proof = read_for_verification(engine.api, desired, observed, engine.width)
         behind = any(isinstance(part, ReadFailure) and part.error.missing for part in proof.inline.values())
-        if not (made and behind) or wait.now() + pause > deadline:
-            return proof
-        wait.sleep(pause)
-        pause = min(pause * 2, wait.longest_pause)
+        if not (made and behind):
+            break
+    return proof

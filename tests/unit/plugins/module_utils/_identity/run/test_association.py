@@ -23,14 +23,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AwsError,
     InputError,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.roles import (
-    may_become_usable,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
     AssociationError,
     Result,
     Wanted,
     converge,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    may_become_usable,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
