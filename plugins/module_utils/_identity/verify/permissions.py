@@ -383,7 +383,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     inline = reads.inline.get(role.name.lower(), {})
     if isinstance(inline, ReadFailure):
         return conclude_unread(PERMISSIONS_CHECK, inline, workload.key)
-    granting = {arn: _document(arn, observed, reads) for arn in role.attached}
+    granting = {arn: _document(arn, observed, reads) for arn in sorted(role.attached)}
     for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
         if isinstance(document, ReadFailure):
             return conclude_unread(PERMISSIONS_CHECK, document, workload.key)
