@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Converged attributes of AWS resources, one row each: its name, its API parameter, and how it is read, compared and sent. Pure.
+"""Converged attributes of AWS resources, one row each: name, API parameter, decoding, comparison and encoding. Pure.
 
 Plan, prediction, the wait for visible writes and the verification take the attributes from here, and so do the states before
 and after a change. Three things have no row. Name, path and ARN identify a resource and never change. The requests of an
 update differ from resource to resource, and stay with its plan: IAM sets the details of a role together, removes a boundary
-by an operation of its own, and keeps the document of a policy in versions. Tags are merged with the present ones
+by a different operation, and keeps the document of a policy in versions. Tags are merged with the present ones
 (``compare_tags``), so their row is not compared by ``compare``.
 
 Sources: iam CreateRole, UpdateRole, GetRole, CreatePolicy, GetPolicy; eks CreatePodIdentityAssociation,
@@ -81,12 +81,12 @@ class Attribute:
     limits_sessions: bool = False
     removal: str = ""
 
-    def value_of(self, resource: object) -> Any:
+    def observed_value(self, resource: object) -> Any:
         """Return the value of an observed resource."""
         return getattr(resource, self.field or self.name)
 
     def equals(self, value: Any, other: Any) -> bool:
-        """Return whether two values are the same for AWS."""
+        """Compare two values as AWS does."""
         if not self.document:
             return bool(value == other)
         if not value or not other:
@@ -105,7 +105,7 @@ ROLE_DETAILS = (
 PERMISSIONS_BOUNDARY = Attribute(
     "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
 )
-# A role of which other people share the trust policy: it is planned apart from these.
+# The trust policy is planned apart: it changes in steps, and other runs change it at the same time.
 ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
 TRUST_POLICY = Attribute(
     "trust_policy", "AssumeRolePolicyDocument", _document, to_json, field="trust", document="trust"
@@ -138,18 +138,18 @@ def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, An
     }
 
 
-def attributes_of(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
+def changed_from_default(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
     """Return the state before a deletion: the attributes that have another value than AWS gives by default."""
-    values = {attribute: attribute.value_of(resource) for attribute in attributes}
+    values = {attribute: attribute.observed_value(resource) for attribute in attributes}
     return {attribute.name: value for attribute, value in values.items() if value != attribute.decode(None)}
 
 
-def fields_after(attributes: Iterable[Attribute], after: Mapping[str, object]) -> dict[str, Any]:
-    """Return the fields that a change gives an observed resource."""
+def predicted_fields(attributes: Iterable[Attribute], state: Mapping[str, object]) -> dict[str, Any]:
+    """Return the fields of an observed resource in the state after a change."""
     return {
-        attribute.field or attribute.name: after[attribute.name]
+        attribute.field or attribute.name: state[attribute.name]
         for attribute in attributes
-        if attribute.name in after
+        if attribute.name in state
     }
 
 
@@ -163,25 +163,28 @@ class Difference:
 
 
 def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> list[Difference]:
-    """Compare a definition with an observed resource. None in the definition accepts any value; an empty document stands for
-    no document."""
+    """Compare a definition with an observed resource. None in the definition accepts any value; an empty document
+    removes the present one."""
     differences = []
     for attribute in attributes:
-        desired, present = getattr(spec, attribute.name), attribute.value_of(resource)
+        desired, present = getattr(spec, attribute.name), attribute.observed_value(resource)
         if desired is not None and not attribute.equals(desired, present):
             value = desired or None if attribute.document else desired
             differences.append(Difference(attribute, present, value))
     return differences
 
 
-def states_of(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
+def split_states(differences: Iterable[Difference]) -> tuple[dict[str, object], dict[str, object]]:
     """Return the states before and after a change."""
-    differences = tuple(differences)
-    before = {difference.attribute.name: difference.present for difference in differences}
-    return before, {difference.attribute.name: difference.desired for difference in differences}
+    present: dict[str, object] = {}
+    desired: dict[str, object] = {}
+    for difference in differences:
+        present[difference.attribute.name] = difference.present
+        desired[difference.attribute.name] = difference.desired
+    return present, desired
 
 
-def parameters_of(differences: Iterable[Difference]) -> dict[str, object]:
+def update_parameters(differences: Iterable[Difference]) -> dict[str, object]:
     """Return the parameters of an update."""
     return {
         difference.attribute.parameter: difference.attribute.encode(difference.desired)
@@ -194,12 +197,12 @@ def creation(
 ) -> tuple[dict[str, object], dict[str, object]]:
     """Return the parameters of a creation and the state after it. Attributes without a value are left out."""
     parameters: dict[str, object] = {}
-    after: dict[str, object] = {}
+    state: dict[str, object] = {}
     for attribute in attributes:
         value = values.get(attribute.name)
         if value is not None and value != "" and value != {}:
-            parameters[attribute.parameter], after[attribute.name] = attribute.encode(value), value
-    return parameters, after
+            parameters[attribute.parameter], state[attribute.name] = attribute.encode(value), value
+    return parameters, state
 
 
 def describe_value(value: object) -> str:

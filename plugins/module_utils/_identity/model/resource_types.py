@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The types of AWS resources that a run changes: where a type is observed, whether a change is visible, what it leads to. Pure.
+"""The types of AWS resources that a run changes: their place in an observation, the visibility and the effect of a change. Pure.
 
-A new type is a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``:
-they differ in kind, as IAM and EKS do. Service accounts are not in the list. Kubernetes applies them on the server and
-answers with the result, so nothing is compared, awaited or predicted here.
+A new type is a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
+because IAM and EKS have different operations for each. Service accounts are not in the list: Kubernetes applies them on the
+server and returns the result, so this code does not compare, await or predict them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .attributes import ASSOCIATION_ATTRIBUTES, POLICY_ATTRIBUTES, ROLE_ATTRIBUTES, Attribute, fields_after
+from .attributes import (
+    ASSOCIATION_ATTRIBUTES,
+    POLICY_ATTRIBUTES,
+    ROLE_ATTRIBUTES,
+    Attribute,
+    predicted_fields,
+)
 from .changes import Change
 from .names import parse_role_arn
 from .observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
@@ -46,7 +52,7 @@ class ResourceType(ABC):
         """Return the target of the read that shows a resource."""
 
     @abstractmethod
-    def after(self, resource: Any, change: Change) -> Any:
+    def predict_resource(self, resource: Any, change: Change) -> Any:
         """Return the observed resource as a change will leave it; None if it is deleted."""
 
     def has(self, observed: Observed, target: Target) -> bool:
@@ -69,12 +75,12 @@ class ResourceType(ABC):
             return resource is None or not self.is_former(resource, change)
         if resource is None or (change.action == "replace" and self.is_former(resource, change)):
             return False
-        before, after = change.before or {}, change.after or {}
+        old_state, new_state = change.before or {}, change.after or {}
         return not any(
-            attribute.equals(before[attribute.name], attribute.value_of(resource))
-            and not attribute.equals(after[attribute.name], attribute.value_of(resource))
+            attribute.equals(old_state[attribute.name], attribute.observed_value(resource))
+            and not attribute.equals(new_state[attribute.name], attribute.observed_value(resource))
             for attribute in self.attributes
-            if attribute.name in before and attribute.name in after
+            if attribute.name in old_state and attribute.name in new_state
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
@@ -96,16 +102,16 @@ class RoleType(ResourceType):
     def observed_target(self, target: Target) -> Target:
         return role_target(target.name.lower())
 
-    def after(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
-        after: Mapping[str, Any] = change.after or {}
+    def predict_resource(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
+        state: Mapping[str, Any] = change.after or {}
         if change.action == "delete":
             return None
         if change.action == "create":
-            parts = parse_role_arn(after["arn"])
+            parts = parse_role_arn(state["arn"])
             path = parts.path if parts else "/"
-            fields = fields_after(self.attributes, after)
-            return ObservedRole(change.target.name, after["arn"], path, inline_documents={}, **fields)
-        return replace(resource, **fields_after(self.attributes, after)) if resource is not None else None
+            fields = predicted_fields(self.attributes, state)
+            return ObservedRole(change.target.name, state["arn"], path, inline_documents={}, **fields)
+        return replace(resource, **predicted_fields(self.attributes, state)) if resource is not None else None
 
 
 class TrustPolicyType(RoleType):
@@ -125,7 +131,7 @@ class AttachmentType(RoleType):
             return False
         return change.action == "detach" or change.target.policy_arn in attached
 
-    def after(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
+    def predict_resource(self, resource: ObservedRole | None, change: Change) -> ObservedRole | None:
         if resource is None:
             return None
         arn = change.target.policy_arn
@@ -148,15 +154,15 @@ class PolicyType(ResourceType):
     def observed_target(self, target: Target) -> Target:
         return policy_target(target.name)
 
-    def after(self, resource: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
+    def predict_resource(self, resource: ObservedPolicy | None, change: Change) -> ObservedPolicy | None:
         if change.action == "delete":
             return None
-        after, arn = change.after or {}, change.target.name
+        state, arn = change.after or {}, change.target.name
         policy = resource or ObservedPolicy(arn, arn.rpartition("/")[2], "")
-        if "document" in after:
+        if "document" in state:
             # The versions are compared only where the document is not as desired.
             policy = replace(policy, default_version="", versions=())
-        return replace(policy, **fields_after(self.attributes, after))
+        return replace(policy, **predicted_fields(self.attributes, state))
 
 
 class AssociationType(ResourceType):
@@ -183,11 +189,13 @@ class AssociationType(ResourceType):
     def is_former(self, resource: ObservedAssociation, change: Change) -> bool:
         return resource.association_id == (change.before or {}).get("association_id")
 
-    def after(self, resource: ObservedAssociation | None, change: Change) -> ObservedAssociation | None:
+    def predict_resource(
+        self, resource: ObservedAssociation | None, change: Change
+    ) -> ObservedAssociation | None:
         key = association_key(change.target)
         if change.after is None or key is None:
             return None
-        fields = fields_after(self.attributes, change.after)
+        fields = predicted_fields(self.attributes, change.after)
         if resource is None or change.action == "replace":
             # Only EKS knows the ID.
             fields |= {"association_id": "", "association_arn": "", "external_id": ""}
@@ -204,13 +212,13 @@ RESOURCE_TYPES: tuple[ResourceType, ...] = (
 _BY_NAME = {resource_type.name: resource_type for resource_type in RESOURCE_TYPES}
 
 
-def type_of(target: Target) -> ResourceType:
+def find_resource_type(target: Target) -> ResourceType:
     return _BY_NAME[target.resource]
 
 
 def observed_target(target: Target) -> Target:
     """Return the target of the read that shows a resource: the role, for its trust policy and attachments."""
-    return type_of(target).observed_target(target)
+    return find_resource_type(target).observed_target(target)
 
 
 class ObservedDraft:
@@ -223,17 +231,21 @@ class ObservedDraft:
 
     def put(self, target: Target, resource: Any) -> None:
         """Set a resource; None if it does not exist."""
-        self.collections[type_of(target).collection][type_of(target).key(target)] = resource
+        self.collections[find_resource_type(target).collection][find_resource_type(target).key(target)] = (
+            resource
+        )
 
     def drop(self, target: Target) -> None:
         """Drop a resource, as if it had not been read."""
-        self.collections[type_of(target).collection].pop(type_of(target).key(target), None)
+        self.collections[find_resource_type(target).collection].pop(
+            find_resource_type(target).key(target), None
+        )
 
     def apply(self, change: Change) -> None:
         """Carry out a change."""
-        resource_type = type_of(change.target)
+        resource_type = find_resource_type(change.target)
         resource = self.collections[resource_type.collection].get(resource_type.key(change.target))
-        self.put(change.target, resource_type.after(resource, change))
+        self.put(change.target, resource_type.predict_resource(resource, change))
 
     def result(self) -> Observed:
         """Return the observation, with the users of its roles."""

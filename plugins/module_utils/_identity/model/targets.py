@@ -73,7 +73,7 @@ class Target:
         """What AWS changes for it: for a trust policy or an attachment it is the role."""
         return self.cluster, self.name.lower()
 
-    def is_resource_of(self, other: Target) -> bool:
+    def is_same_resource(self, other: Target) -> bool:
         """Return whether both are of the same resource, whatever their step."""
         return (self.resource, self.touched) == (other.resource, other.touched)
 

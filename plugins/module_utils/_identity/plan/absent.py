@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed
-from ..model.attributes import ROLE_ATTRIBUTES, attributes_of
+from ..model.attributes import ROLE_ATTRIBUTES, changed_from_default
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
@@ -423,7 +423,7 @@ def _associations(removal: _Removal, shared: SharedRole) -> frozenset[Target]:
 
 
 def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> Change:
-    before = {"arn": role.arn, **attributes_of(ROLE_ATTRIBUTES, role)}
+    before = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
     needs = _associations(removal, shared) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
     return Change(

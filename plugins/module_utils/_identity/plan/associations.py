@@ -23,12 +23,12 @@ from ..model.attributes import (
     ASSOCIATION_ROLE,
     ASSOCIATION_SESSION_POLICY,
     ASSOCIATION_SETTINGS,
-    attributes_of,
+    changed_from_default,
     compare,
     creation,
     describe_value,
-    parameters_of,
-    states_of,
+    split_states,
+    update_parameters,
 )
 from ..model.changes import Call, Change, Proof, Stage
 from ..model.desired import AssociationSpec
@@ -81,7 +81,7 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         *compare((ASSOCIATION_ROLE,), desired, association),
         *compare(ASSOCIATION_SETTINGS, spec, association),
     ]
-    before, after = states_of(differences)
+    before, after = split_states(differences)
     tags = changes.compare_tags(association.tags, desired.tags, desired.purge_tags)
     if tags:
         before["tags"], after["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
@@ -99,7 +99,7 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
     identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
     calls = []
     if differences:
-        parameters = parameters_of(differences)
+        parameters = update_parameters(differences)
         if ASSOCIATION_SESSION_POLICY.name in after:
             # EKS takes a session policy only together with session tags turned off.
             parameters["disableSessionTags"] = True
@@ -129,7 +129,7 @@ def _replace(
     """
     if losses := _losses(association):
         return _not_replaceable(association, losses)
-    present = {attribute.name: attribute.value_of(association) for attribute in ASSOCIATION_ATTRIBUTES}
+    present = {attribute.name: attribute.observed_value(association) for attribute in ASSOCIATION_ATTRIBUTES}
     creation_call, _state = _creation(desired.key, {**present, **after})
     restoration, _state = _creation(desired.key, present)
     identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
@@ -208,7 +208,7 @@ def delete_association(stage: int, association: ObservedAssociation) -> Change:
     identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
     before = {
         "association_id": association.association_id,
-        **attributes_of(ASSOCIATION_ATTRIBUTES, association),
+        **changed_from_default(ASSOCIATION_ATTRIBUTES, association),
     }
     call = Call("eks", "DeletePodIdentityAssociation", identity)
     return Change(
@@ -254,7 +254,7 @@ def find_extra_settings(
     settings = {
         attribute: present
         for attribute in ASSOCIATION_SETTINGS
-        if getattr(spec, attribute.name) is None and (present := attribute.value_of(association))
+        if getattr(spec, attribute.name) is None and (present := attribute.observed_value(association))
     }
     if not settings:
         return None

@@ -24,8 +24,8 @@ from ..model.attributes import (
     TRUST_POLICY,
     compare,
     creation,
-    parameters_of,
-    states_of,
+    split_states,
+    update_parameters,
 )
 from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_owner
 from ..model.cluster import Account
@@ -69,14 +69,14 @@ def update_role(
 ) -> Change | None:
     """Plan the attributes of a role, except its trust policy; None when all are as desired."""
     differences = compare(ROLE_SETTINGS, spec, role)
-    before, after = states_of(differences)
+    before, after = split_states(differences)
     details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
     calls: list[Call] = []
     identity = {"RoleName": role.name}
     if details:
         # UpdateRole resets a parameter that it does not get.
-        present = {attribute.parameter: attribute.value_of(role) for attribute in ROLE_DETAILS}
-        calls.append(Call("iam", "UpdateRole", {**identity, **present, **parameters_of(details)}))
+        present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
+        calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
     boundary = after.get(PERMISSIONS_BOUNDARY.name)
     needs = frozenset[Target]()
     if isinstance(boundary, str):

@@ -26,7 +26,7 @@ from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, ObservedAssociation, ReadFailure, age_of, is_young, users_of
-from ..model.resource_types import ObservedDraft, observed_target, type_of
+from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations
 from ..read.decode import answered_at, decode_role
@@ -137,7 +137,7 @@ def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
 
 
 def _is_unseen(change: Change, observed: Observed) -> bool:
-    resource_type = type_of(change.target)
+    resource_type = find_resource_type(change.target)
     if not resource_type.was_read(observed, change.target):
         return False
     return not resource_type.is_visible(resource_type.find(observed, change.target), change)
@@ -150,8 +150,8 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
         target = observed_target(change.target)
         if any(_is_unseen(other, earlier) for other in made if observed_target(other.target) == target):
             continue
-        if type_of(target).has(earlier, target):
-            draft.put(target, type_of(target).find(earlier, target))
+        if find_resource_type(target).has(earlier, target):
+            draft.put(target, find_resource_type(target).find(earlier, target))
     return draft.result()
 
 
@@ -187,7 +187,7 @@ def without_unseen(observed: Observed, changes: Iterable[Change], waited: float)
 
 def _not_visible(change: Change, waited: float) -> AwsError:
     return AwsError(
-        type_of(change.target).operation,
+        find_resource_type(change.target).operation,
         Code.NOT_YET_VISIBLE,
         f"this run made the change ({change.action} {change.target.display}), and AWS still answers as before it "
         f"after {waited:g} s.",

@@ -254,7 +254,7 @@ class Journal:
 
     def changes_of(self, target: Target) -> list[Change]:
         """The complete changes of the same kind of thing in AWS, like a role's trust policy, oldest first."""
-        return [done.change for done in self.done if done.change.target.is_resource_of(target)]
+        return [done.change for done in self.done if done.change.target.is_same_resource(target)]
 
     def begin(self, observed: Observed, plan: Plan) -> None:
         """Take a look, and what is planned from it."""

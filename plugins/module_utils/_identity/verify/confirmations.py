@@ -25,7 +25,7 @@ from ..model.attributes import (
     TARGET_ROLE,
     compare,
     describe_value,
-    states_of,
+    split_states,
 )
 from ..model.changes import compare_tags, tags_after, without_owner
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
@@ -331,7 +331,7 @@ def _find_difference(
             workload.key,
         )
     if differing:
-        return _settings_differ(subject, differences(*states_of(differing)), workload.key)
+        return _settings_differ(subject, differences(*split_states(differing)), workload.key)
     extra = find_extra_settings(spec, association, shut_out)
     if extra is not None:
         return extra

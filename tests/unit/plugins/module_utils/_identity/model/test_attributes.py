@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 
 IDENTITY = {"name", "arn", "path"}
-# They decide what the trust policy is.
+# The trust policy is computed from these.
 TRUST = {"trust_scope", "extend_trust"}
 TABLES = [
     pytest.param(ROLE_ATTRIBUTES, RoleSpec, IDENTITY | TRUST, ObservedRole, id="role"),
@@ -34,12 +34,12 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize(("attributes", "spec", "others", "observed"), TABLES)
+@pytest.mark.parametrize(("attributes", "spec", "unconverged", "observed"), TABLES)
 def test_every_field_of_a_definition_has_a_row(
-    attributes: tuple[Attribute, ...], spec: type, others: set[str], observed: type
+    attributes: tuple[Attribute, ...], spec: type, unconverged: set[str], observed: type
 ) -> None:
     rows = {attribute.name for attribute in attributes}
-    assert {field.name for field in fields(spec)} - rows == others
+    assert {field.name for field in fields(spec)} - rows == unconverged
     observed_fields = {field.name for field in fields(observed)}
     assert {attribute.field or attribute.name for attribute in attributes} <= observed_fields
 

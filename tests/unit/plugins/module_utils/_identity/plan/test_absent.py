@@ -109,7 +109,7 @@ def test_everything_of_ours_goes_in_reverse_order() -> None:
     assert remove(aws, workload()) == []
 
 
-def test_the_diff_tells_what_an_association_had() -> None:
+def test_the_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
     raw = workload(
         target_role_arn="arn:aws:iam::444455556666:role/target",
         disable_session_tags=True,
@@ -126,7 +126,7 @@ def test_the_diff_tells_what_an_association_had() -> None:
     }
 
 
-def test_the_diff_tells_what_a_role_had() -> None:
+def test_the_diff_of_a_deletion_has_the_attributes_of_the_role() -> None:
     raw = workload(role={"name": "my-role", "max_session_duration": 7200})
     aws = settled(raw)
     change = next(change for change in absent(aws, raw).changes if change.target.resource == "role")
