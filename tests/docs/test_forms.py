@@ -215,6 +215,40 @@ def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_p
     assert checked.error_messages == []
 
 
+@pytest.mark.parametrize(
+    ("entry_point", "module"),
+    [("main_variables", "eks_pod_identity"), ("verify_variables", "eks_pod_identity_info")],
+)
+def test_variables_of_the_role_are_the_options_of_the_module(
+    tmp_path: Path, entry_point: str, module: str
+) -> None:
+    """The same name has the same type, default and choices."""
+    name = f"workload_identity.aws.{module}"
+    done = run([BIN / "ansible-doc", "--json", name], ROOT, environment(COLLECTIONS, home=tmp_path))
+    documented = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]
+    spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"][entry_point]
+    variables = {name.removeprefix("pod_identity_"): option for name, option in spec["options"].items()}
+    common = sorted(variables.keys() & documented.keys() - {"workloads"})
+    assert len(common) > 10
+    keys = ("type", "elements", "default", "choices")
+    assert [
+        (name, key, variables[name].get(key), documented[name].get(key))
+        for name in common
+        for key in keys
+        if variables[name].get(key) != documented[name].get(key)
+    ] == []
+
+
+def test_a_variable_is_the_same_in_both_entry_points() -> None:
+    specs = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
+    main, verify = specs["main_variables"]["options"], specs["verify_variables"]["options"]
+    assert verify.keys() <= main.keys()
+    keys = ("type", "elements", "default", "choices", "required")
+    assert [
+        name for name in verify if any(verify[name].get(key) != main[name].get(key) for key in keys)
+    ] == []
+
+
 def test_ansible_checks_no_variable_of_the_role_before_the_role_does() -> None:
     """Ansible would check them by the entry point that has the name of the tasks, without or with its ending."""
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]

@@ -17,6 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_cluster_name,
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
+    DEFAULT_DURATION,
+    DEFAULT_SESSION_NAME,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     TRUST_SCOPES,
 )
@@ -160,6 +164,8 @@ def test_variables_of_the_role_are_described_with_their_defaults() -> None:
     assert {name: table[name] for name in stated} == stated
     defaults = yaml.safe_load((ROOT / "roles/pod_identity/defaults/main.yml").read_text(encoding="utf-8"))
     assert defaults == {name: options[name]["default"] for name in stated}
+    assert table["pod_identity_assume_role_session_name"] == DEFAULT_SESSION_NAME
+    assert table["pod_identity_assume_role_duration"] == str(DEFAULT_DURATION)
 
 
 class TestTrustScopes:
