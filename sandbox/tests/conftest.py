@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox as its users have it: a command, run by the interpreter of its own environment.
+"""Fixtures that run the sandbox command in a separate process.
 
-SANDBOX_PYTHON names that interpreter; without it, .venv-sandbox of this repository is taken.
+Its Python interpreter is SANDBOX_PYTHON, or the one in .venv-sandbox of this repository.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def sandbox_python() -> str:
 
 @pytest.fixture
 def clean_environment(tmp_path: Path) -> dict[str, str]:
-    """The environment without what would choose a backend, and with a TMPDIR of the test's own."""
+    """The environment without variables that select a backend, and with a TMPDIR for this test."""
     prefixes = ("AWS_", "KUBE", "K8S_", "SANDBOX_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     temporary = tmp_path / "tmp"
@@ -54,7 +54,7 @@ def state_folder(tmp_path: Path) -> Path:
 def start_sandbox(
     sandbox_python: str, clean_environment: dict[str, str], state_folder: Path, tmp_path: Path
 ) -> Callable[..., subprocess.Popen[str]]:
-    """Start the command with the test's state folder; more variables as keyword arguments."""
+    """Start the command with the state folder of the test; keyword arguments are variables."""
 
     def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -71,7 +71,7 @@ def start_sandbox(
 
 @pytest.fixture
 def sandbox(start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: Path) -> Iterator[Sandbox]:
-    """Run the command to its end. What it left running is stopped after the test."""
+    """Run the command to its end. Stop the sandbox after the test."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = start_sandbox(*arguments, **variables)
@@ -85,7 +85,7 @@ def sandbox(start_sandbox: Callable[..., subprocess.Popen[str]], state_folder: P
 
 @pytest.fixture
 def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
-    """The recorded processes of the sandbox in the state folder, by name."""
+    """The recorded process IDs in the state folder, by name."""
 
     def read() -> dict[str, int]:
         records = (state_folder / "processes").glob("*.json")
@@ -95,35 +95,35 @@ def pids(state_folder: Path) -> Callable[[], dict[str, int]]:
 
 
 @pytest.fixture
-def ours_alive(tmp_path: Path) -> Callable[[], list[str]]:
-    """Command lines of the live processes that name or work in a folder of this test."""
+def running_processes(tmp_path: Path) -> Callable[[], list[str]]:
+    """Command lines of the running processes that belong to this test."""
 
-    def look() -> list[str]:
-        found = []
+    def running() -> list[str]:
+        commands = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                place = os.readlink(folder / "cwd")
+                directory = os.readlink(folder / "cwd")
             except OSError:
                 continue
-            ours = str(tmp_path) in command or place.startswith(str(tmp_path))
-            if ours and start_mark(int(folder.name)) and int(folder.name) != os.getpid():
-                found.append(command)
-        return found
+            related = str(tmp_path) in command or directory.startswith(str(tmp_path))
+            if related and start_mark(int(folder.name)) and int(folder.name) != os.getpid():
+                commands.append(command)
+        return commands
 
     def read() -> list[str]:
         end = time.monotonic() + 10
-        # A process that ends has no command line any more, and is gone soon.
-        while "" in (found := look()) and time.monotonic() < end:
+        # An ending process has an empty command line.
+        while "" in (commands := running()) and time.monotonic() < end:
             time.sleep(0.05)
-        return found
+        return commands
 
     return read
 
 
 @pytest.fixture
 def report(sandbox: Sandbox) -> Callable[[], dict[str, Any]]:
-    """What `status --json` says."""
+    """The output of `status --json`."""
 
     def read() -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(sandbox("status", "--json").stdout)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`run` and env.sh change the environment alike."""
+"""The environment changes of `run` and env.sh."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CHANGE = EnvironmentChange(
 )
 
 
-def through_the_shell(change: EnvironmentChange, before: Mapping[str, str]) -> dict[str, str]:
+def apply_in_shell(change: EnvironmentChange, environment: Mapping[str, str]) -> dict[str, str]:
     shell = subprocess.run(
         ["/bin/sh", "-c", f"{change.as_shell()}\nenv -0"],
-        env=dict(before),
+        env=dict(environment),
         capture_output=True,
         text=True,
         check=True,
@@ -31,12 +31,12 @@ def through_the_shell(change: EnvironmentChange, before: Mapping[str, str]) -> d
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("environment", "expected"),
     [
         pytest.param(
             {},
             {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"},
-            id="nothing known",
+            id="empty",
         ),
         pytest.param(
             {"AWS_PROFILE": "prod", "AWS_REGION": "eu-west-1", "OTHER": "kept"},
@@ -50,30 +50,30 @@ def through_the_shell(change: EnvironmentChange, before: Mapping[str, str]) -> d
         pytest.param(
             {"NO_PROXY": "example.org"},
             {"NO_PROXY": "example.org,127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"},
-            id="hosts without proxy are added",
+            id="hosts are appended",
         ),
     ],
 )
-def test_run_and_shell_agree(before: dict[str, str], after: dict[str, str]) -> None:
-    expected = {**CHANGE.set, **after}
-    assert CHANGE.applied_to(before) == expected
-    assert through_the_shell(CHANGE, {**before, "PATH": os.environ["PATH"]}) == {
+def test_apply_and_shell_agree(environment: dict[str, str], expected: dict[str, str]) -> None:
+    expected = {**CHANGE.set, **expected}
+    assert CHANGE.apply(environment) == expected
+    assert apply_in_shell(CHANGE, {**environment, "PATH": os.environ["PATH"]}) == {
         **expected,
         "PATH": os.environ["PATH"],
     }
 
 
-def test_no_hosts_leave_the_proxy_settings_alone() -> None:
+def test_change_without_hosts_keeps_proxy_settings() -> None:
     change = EnvironmentChange({"KUBECONFIG": "/k"})
-    assert change.applied_to({"NO_PROXY": "x"}) == {"NO_PROXY": "x", "KUBECONFIG": "/k"}
+    assert change.apply({"NO_PROXY": "x"}) == {"NO_PROXY": "x", "KUBECONFIG": "/k"}
     assert change.as_shell() == "export KUBECONFIG=/k\n"
 
 
-def test_a_variable_that_one_sets_is_not_removed_by_another() -> None:
-    both = combine(
+def test_combine_prefers_set_over_unset() -> None:
+    combined = combine(
         [
             EnvironmentChange({"A": "1"}, ("B", "C"), ("h",)),
             EnvironmentChange({"B": "2"}, ("C",), ("h",)),
         ]
     )
-    assert both == EnvironmentChange({"A": "1", "B": "2"}, ("C",), ("h",))
+    assert combined == EnvironmentChange({"A": "1", "B": "2"}, ("C",), ("h",))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KUBEBUILDER_ASSETS: order, options, failures and the end, with programs that stand in."""
+"""The kubebuilder backend with fake servers: start order, options, failures and stop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def install(tmp_path: Path, sandbox_python: str, journal: Path) -> Callable[..., dict[str, str]]:
-    """Put stand-ins into a folder; returns the variables that lead to them."""
+    """Create a folder with fake servers. Return the variables that select it."""
 
     def put(*programs: str) -> dict[str, str]:
         folder = tmp_path / "assets"
@@ -54,18 +54,18 @@ def options(journal: Path) -> dict[str, str]:
     return loaded
 
 
-def test_all_three_start_in_order_and_stop_in_reverse(
+def test_servers_start_in_order_and_stop_in_reverse(
     sandbox: Sandbox,
     install: Callable[..., dict[str, str]],
     journal: Path,
     report: Callable[[], dict[str, Any]],
-    ours_alive: Callable[[], list[str]],
+    running_processes: Callable[[], list[str]],
 ) -> None:
     variables = install(*ALL)
     up = sandbox("up", "--aws", "real", **variables)
     assert up.returncode == 0, up.stderr
     assert f"kube-apiserver v1.34.1 from {variables['KUBEBUILDER_ASSETS']} on https://" in up.stdout
-    assert [one["name"] for one in report()["backends"][1]["processes"]] == list(ALL)
+    assert [process["name"] for process in report()["backends"][1]["processes"]] == list(ALL)
     assert report()["up"]
     assert sandbox("down").returncode == 0
     assert lines(journal) == [
@@ -76,7 +76,7 @@ def test_all_three_start_in_order_and_stop_in_reverse(
         "kube-apiserver stops",
         "etcd stops",
     ]
-    assert ours_alive() == []
+    assert running_processes() == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_all_three_start_in_order_and_stop_in_reverse(
         pytest.param(ALL[:2], "ServiceAccount", id="without controllers"),
     ],
 )
-def test_the_api_server_is_a_real_one_with_rbac(
+def test_api_server_options_enable_rbac(
     sandbox: Sandbox,
     install: Callable[..., dict[str, str]],
     journal: Path,
@@ -96,15 +96,15 @@ def test_the_api_server_is_a_real_one_with_rbac(
 ) -> None:
     up = sandbox("up", "--aws", "real", **install(*programs))
     assert up.returncode == 0, up.stderr
-    given = options(journal)
-    assert given["authorization-mode"] == "RBAC"
-    assert given["bind-address"] == "127.0.0.1"
-    assert given.get("disable-admission-plugins") == admission
+    flags = options(journal)
+    assert flags["authorization-mode"] == "RBAC"
+    assert flags["bind-address"] == "127.0.0.1"
+    assert flags.get("disable-admission-plugins") == admission
     kubeconfig = yaml.safe_load((state_folder / "kubeconfig").read_text())
     server = kubeconfig["clusters"][0]["cluster"]["server"]
-    assert server == given["service-account-issuer"]
-    assert server == f"https://127.0.0.1:{given['secure-port']}"
-    admin = Path(given["token-auth-file"]).read_text().splitlines()[0]
+    assert server == flags["service-account-issuer"]
+    assert server == f"https://127.0.0.1:{flags['secure-port']}"
+    admin = Path(flags["token-auth-file"]).read_text().splitlines()[0]
     token = kubeconfig["users"][0]["user"]["token"]
     assert admin == f'{token},sandbox-admin,sandbox-admin,"system:masters"'
 
@@ -121,11 +121,11 @@ def test_the_api_server_is_a_real_one_with_rbac(
         ),
     ],
 )
-def test_a_failed_start_shows_the_log_and_stops_what_ran(
+def test_failed_start_shows_log_and_stops_other_servers(
     sandbox: Sandbox,
     install: Callable[..., dict[str, str]],
     journal: Path,
-    ours_alive: Callable[[], list[str]],
+    running_processes: Callable[[], list[str]],
     failing: str,
     message: str,
     journal_lines: list[str],
@@ -133,17 +133,17 @@ def test_a_failed_start_shows_the_log_and_stops_what_ran(
     up = sandbox("up", FAKE_FAILURE=failing, **install(*ALL))
     assert up.returncode == 1
     assert up.stderr == (
-        f"sandbox: The server {failing} ended at once with exit code 1. The end of its log:\n"
+        f"sandbox: The server {failing} exited with exit code 1. The end of its log:\n"
         f"    {message}\n"
-        "What had been started is stopped again. `sandbox up` tries once more and keeps the "
-        f"whole log for `sandbox logs {failing}`.\n"
+        "The other servers were stopped. `sandbox up` tries again and keeps the whole log for "
+        f"`sandbox logs {failing}`.\n"
     )
     assert lines(journal) == journal_lines
-    assert ours_alive() == []
+    assert running_processes() == []
     assert message in sandbox("logs", failing).stdout
 
 
-def test_reset_starts_again_on_an_empty_etcd_at_the_same_address(
+def test_reset_restarts_on_empty_etcd_at_same_address(
     sandbox: Sandbox,
     install: Callable[..., dict[str, str]],
     journal: Path,
@@ -152,18 +152,18 @@ def test_reset_starts_again_on_an_empty_etcd_at_the_same_address(
 ) -> None:
     variables = install("etcd", "kube-apiserver")
     assert sandbox("up", "--aws", "real", **variables).returncode == 0
-    before = (state_folder / "kubeconfig").read_text()
+    original = (state_folder / "kubeconfig").read_text()
     reset = sandbox("reset", **variables)
     assert reset.stdout.splitlines() == [
-        "AWS: left as it is. It is a real account, which the sandbox never resets.",
-        "Kubernetes: started again on an empty etcd.",
+        "AWS: not reset. The sandbox never resets a real account.",
+        "Kubernetes: restarted on an empty etcd.",
     ]
     assert lines(journal).count("etcd starts empty") == 2
-    assert (state_folder / "kubeconfig").read_text() == before
+    assert (state_folder / "kubeconfig").read_text() == original
     assert report()["up"]
 
 
-def test_a_port_that_is_lost_to_another_program_is_replaced(
+def test_start_retries_with_other_ports(
     install: Callable[..., dict[str, str]],
     journal: Path,
     state_folder: Path,
@@ -174,22 +174,22 @@ def test_a_port_that_is_lost_to_another_program_is_replaced(
     settings = Settings(
         aws="real", kubernetes="kubebuilder", kubernetes_source=variables["KUBEBUILDER_ASSETS"]
     )
-    told: list[str] = []
-    supervisor = Supervisor(Layout(state_folder), say=told.append)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        taken = other.getsockname()[1]
-        # Peer, etcd, API server: the second is lost between its choice and etcd's start.
-        first = iter([[*free_ports(1), taken, *free_ports(1)]])
+    messages: list[str] = []
+    supervisor = Supervisor(Layout(state_folder), notify=messages.append)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        busy_port = listener.getsockname()[1]
+        # Ports of peer, etcd and API server; etcd's is in use when etcd starts.
+        port_choices = iter([[*free_ports(1), busy_port, *free_ports(1)]])
         monkeypatch.setattr(
-            "sandbox.supervisor.free_ports", lambda count: next(first, None) or free_ports(count)
+            "sandbox.supervisor.free_ports", lambda count: next(port_choices, None) or free_ports(count)
         )
         state, started = supervisor.up(settings)
         assert started
         assert supervisor.down()
-    assert taken not in state.ports.values()
-    assert told == [f"Port {taken} was taken by another program meanwhile; trying again."]
+    assert busy_port not in state.ports.values()
+    assert messages == [f"Another program took port {busy_port}; trying again."]
     assert lines(journal) == [
         "etcd starts empty",
         "etcd starts empty",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a user's kubeconfig leads."""
+"""The cluster of a kubeconfig."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(path: Path, *, current: str = "", server: str = "", **cluster: str) ->
     return str(path)
 
 
-def test_one_file(tmp_path: Path) -> None:
+def test_read_target_reads_current_context(tmp_path: Path) -> None:
     authority = base64.b64encode(CA).decode()
     path = write(
         tmp_path / "config",
@@ -45,7 +45,7 @@ def test_one_file(tmp_path: Path) -> None:
     assert not target.proxied
 
 
-def test_the_certificate_authority_lies_beside_the_file(tmp_path: Path) -> None:
+def test_certificate_authority_path_is_relative_to_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_bytes(CA)
     path = write(
         tmp_path / "config", current="dev", server="https://x", **{"certificate-authority": "ca.crt"}
@@ -53,7 +53,7 @@ def test_the_certificate_authority_lies_beside_the_file(tmp_path: Path) -> None:
     assert read_target(path).certificate_authority == CA
 
 
-def test_several_files_are_read_together_and_the_first_wins(tmp_path: Path) -> None:
+def test_first_of_several_files_wins(tmp_path: Path) -> None:
     first = write(tmp_path / "first", current="dev")
     second = write(tmp_path / "second", current="other", server="https://second")
     third = write(tmp_path / "third", server="https://third")
@@ -68,7 +68,7 @@ def test_several_files_are_read_together_and_the_first_wins(tmp_path: Path) -> N
         pytest.param({}, "HTTPS_PROXY", id="variable"),
     ],
 )
-def test_a_proxy_is_noticed(
+def test_target_with_proxy_is_proxied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: dict[str, str], variable: str
 ) -> None:
     if variable:
@@ -77,7 +77,7 @@ def test_a_proxy_is_noticed(
     assert read_target(path).proxied
 
 
-def test_a_listening_server_accepts_and_a_closed_port_does_not(tmp_path: Path) -> None:
+def test_accepts_connections_only_while_server_listens(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
@@ -93,19 +93,19 @@ def test_a_listening_server_accepts_and_a_closed_port_does_not(tmp_path: Path) -
         pytest.param("just words", "KUBECONFIG names {path}, which is not a kubeconfig.", id="no mapping"),
         pytest.param(
             "current-context: gone",
-            "KUBECONFIG ({path}) has no usable current-context (it says 'gone').\n"
+            "KUBECONFIG ({path}) has no usable current-context (it is 'gone').\n"
             "Choose one with `kubectl config use-context NAME`.",
             id="no such context",
         ),
         pytest.param(
             "current-context: dev\ncontexts: [{name: dev, context: {cluster: east}}]",
-            "The context 'dev' of KUBECONFIG ({path}) names the cluster 'east', for which there "
-            "is no server.\nRepair the kubeconfig, or choose another context.",
+            "The context 'dev' of KUBECONFIG ({path}) names the cluster 'east', which has no server.\n"
+            "Repair the kubeconfig, or choose another context.",
             id="no such cluster",
         ),
     ],
 )
-def test_a_file_that_leads_nowhere(tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_kubeconfig_raises_error(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises(SandboxError) as raised:
@@ -113,7 +113,7 @@ def test_a_file_that_leads_nowhere(tmp_path: Path, text: str, message: str) -> N
     assert str(raised.value) == message.format(path=path)
 
 
-def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+def test_invalid_yaml_raises_error(tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text("a: [")
     with pytest.raises(SandboxError, match=f"^KUBECONFIG names {path}, which cannot be read: "):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Backends that are the user's own: an existing cluster, real AWS."""
+"""Backends that the sandbox does not start: an existing cluster and real AWS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Sandbox = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def own_cluster() -> Iterator[socket.socket]:
+def cluster_socket() -> Iterator[socket.socket]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -25,110 +25,108 @@ def own_cluster() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def own_kubeconfig(tmp_path: Path, own_cluster: socket.socket) -> Path:
+def kubeconfig(tmp_path: Path, cluster_socket: socket.socket) -> Path:
     path = tmp_path / "own" / "config"
     path.parent.mkdir()
     document = {
         "current-context": "dev",
         "contexts": [{"name": "dev", "context": {"cluster": "east"}}],
-        "clusters": [{"name": "east", "cluster": {"server": server_of(own_cluster)}}],
+        "clusters": [{"name": "east", "cluster": {"server": server_url(cluster_socket)}}],
     }
     path.write_text(json.dumps(document))
     return path
 
 
-def server_of(listener: socket.socket) -> str:
+def server_url(listener: socket.socket) -> str:
     return f"https://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_kubeconfig_is_used_as_it_is_and_never_reset_or_stopped(
+def test_existing_cluster_is_never_reset_or_stopped(
     sandbox: Sandbox,
-    own_kubeconfig: Path,
-    own_cluster: socket.socket,
+    kubeconfig: Path,
+    cluster_socket: socket.socket,
     state_folder: Path,
     report: Callable[[], dict[str, Any]],
 ) -> None:
-    text = own_kubeconfig.read_text()
-    up = sandbox("up", KUBECONFIG=str(own_kubeconfig))
+    text = kubeconfig.read_text()
+    up = sandbox("up", KUBECONFIG=str(kubeconfig))
     assert up.returncode == 0, up.stderr
-    server = server_of(own_cluster)
+    server = server_url(cluster_socket)
     assert up.stdout.splitlines()[0].endswith(
-        f"; Kubernetes: your own cluster at {server} (context dev of {own_kubeconfig})"
+        f"; Kubernetes: your own cluster at {server} (context dev of {kubeconfig})"
     )
     env = sandbox("env").stdout
-    assert f"export KUBECONFIG={own_kubeconfig}\n" in env
-    assert f"export K8S_AUTH_KUBECONFIG={own_kubeconfig}\n" in env
+    assert f"export KUBECONFIG={kubeconfig}\n" in env
+    assert f"export K8S_AUTH_KUBECONFIG={kubeconfig}\n" in env
     assert not (state_folder / "kubeconfig").exists()
     assert report()["backends"][1]["processes"] == []
     reset = sandbox("reset")
     assert reset.returncode == 0
     assert reset.stdout.splitlines()[1] == (
-        f"Kubernetes: not reset. {server} is your own cluster, which the sandbox never empties."
+        f"Kubernetes: not reset. {server} is your own cluster, which the sandbox never resets."
     )
     assert sandbox("down").returncode == 0
-    assert own_kubeconfig.read_text() == text
+    assert kubeconfig.read_text() == text
 
 
-def test_a_cluster_that_takes_no_connection_fails_the_start(
+def test_up_fails_without_connection_to_existing_cluster(
     sandbox: Sandbox,
-    own_kubeconfig: Path,
-    own_cluster: socket.socket,
-    ours_alive: Callable[[], list[str]],
+    kubeconfig: Path,
+    cluster_socket: socket.socket,
+    running_processes: Callable[[], list[str]],
 ) -> None:
-    server = server_of(own_cluster)
-    own_cluster.close()
-    up = sandbox("up", KUBECONFIG=str(own_kubeconfig))
+    server = server_url(cluster_socket)
+    cluster_socket.close()
+    up = sandbox("up", KUBECONFIG=str(kubeconfig))
     assert (up.returncode, up.stdout) == (1, "")
     assert up.stderr == (
-        f"sandbox: Your cluster at {server} (KUBECONFIG {own_kubeconfig}, context dev) takes no "
-        "connection.\nStart it or correct KUBECONFIG; or unset KUBECONFIG (or give "
+        f"sandbox: Your cluster at {server} (KUBECONFIG {kubeconfig}, context dev) does not accept "
+        "connections.\nStart it or correct KUBECONFIG; or unset KUBECONFIG (or pass "
         "`--kube embedded`) to use the embedded Kubernetes.\n"
     )
-    assert ours_alive() == []
+    assert running_processes() == []
 
 
-def test_the_embedded_kubernetes_can_be_asked_for_in_spite_of_kubeconfig(
-    sandbox: Sandbox, own_kubeconfig: Path
-) -> None:
-    up = sandbox("up", "--kube", "embedded", KUBECONFIG=str(own_kubeconfig))
+def test_embedded_option_overrides_kubeconfig(sandbox: Sandbox, kubeconfig: Path) -> None:
+    up = sandbox("up", "--kube", "embedded", KUBECONFIG=str(kubeconfig))
     assert "Kubernetes: embedded emulator" in up.stdout
 
 
-def test_real_aws_starts_sets_and_resets_nothing(
-    sandbox: Sandbox, own_kubeconfig: Path, ours_alive: Callable[[], list[str]]
+def test_real_aws_starts_no_server_and_keeps_environment(
+    sandbox: Sandbox, kubeconfig: Path, running_processes: Callable[[], list[str]]
 ) -> None:
-    own = {"KUBECONFIG": str(own_kubeconfig), "AWS_PROFILE": "prod", "AWS_REGION": "eu-west-1"}
-    up = sandbox("up", "--aws", "real", **own)
+    variables = {"KUBECONFIG": str(kubeconfig), "AWS_PROFILE": "prod", "AWS_REGION": "eu-west-1"}
+    up = sandbox("up", "--aws", "real", **variables)
     assert up.returncode == 0, up.stderr
     assert up.stdout.splitlines()[0].startswith(
-        "AWS: real AWS, with your own credentials; what you change there stays; Kubernetes: "
+        "AWS: real AWS, with your own credentials; your changes are permanent; Kubernetes: "
     )
     assert "EKS cluster" not in up.stdout
-    assert ours_alive() == []
-    env = sandbox("env", **own).stdout
+    assert running_processes() == []
+    env = sandbox("env", **variables).stdout
     assert "AWS_" not in env.replace("SANDBOX_AWS", "")
-    inside = sandbox("run", "--", "env", **own).stdout.splitlines()
+    inside = sandbox("run", "--", "env", **variables).stdout.splitlines()
     assert sorted(line for line in inside if line.startswith("AWS_")) == [
         "AWS_PROFILE=prod",
         "AWS_REGION=eu-west-1",
     ]
     assert sandbox("reset").stdout.splitlines()[0] == (
-        "AWS: left as it is. It is a real account, which the sandbox never resets."
+        "AWS: not reset. The sandbox never resets a real account."
     )
     assert sandbox("status").returncode == 0
 
 
-def test_real_aws_is_not_claimed_where_an_endpoint_is_set(sandbox: Sandbox, own_kubeconfig: Path) -> None:
-    own = {"KUBECONFIG": str(own_kubeconfig), "AWS_ENDPOINT_URL": "http://localhost:4566"}
-    up = sandbox("up", "--aws", "real", **own)
-    assert up.stdout.startswith("AWS: whatever your AWS_ENDPOINT_URL, http://localhost:4566, leads")
+def test_real_aws_shows_custom_endpoint(sandbox: Sandbox, kubeconfig: Path) -> None:
+    variables = {"KUBECONFIG": str(kubeconfig), "AWS_ENDPOINT_URL": "http://localhost:4566"}
+    up = sandbox("up", "--aws", "real", **variables)
+    assert up.stdout.startswith("AWS: the endpoint of your AWS_ENDPOINT_URL, http://localhost:4566; ")
 
 
-def test_real_aws_is_refused_in_the_shell_of_an_embedded_one(sandbox: Sandbox, state_folder: Path) -> None:
+def test_real_aws_is_rejected_in_shell_with_sandbox_variables(sandbox: Sandbox, state_folder: Path) -> None:
     up = sandbox("up", "--aws", "real", SANDBOX_AWS="embedded")
     assert up.returncode == 1
     assert up.stderr == (
-        "sandbox: `--aws real` was asked for, but this shell has the variables of an embedded "
-        "AWS.\nUse a shell in which env.sh of a sandbox was not read.\n"
+        "sandbox: `--aws real` needs your own AWS variables, but this shell has the variables of a "
+        "sandbox.\nUse a shell without the env.sh of a sandbox.\n"
     )
     assert not state_folder.exists()

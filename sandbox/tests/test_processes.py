@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes are recognised by more than their number, and only ours are stopped."""
+"""Processes: identity, signals, records and death with the parent."""
 
 from __future__ import annotations
 
@@ -37,56 +37,54 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def identity_of(process: subprocess.Popen[bytes]) -> ProcessIdentity:
-    found = ProcessIdentity.of(process.pid)
-    assert found is not None
-    return found
+def identify(process: subprocess.Popen[bytes]) -> ProcessIdentity:
+    identity = ProcessIdentity.find(process.pid)
+    assert identity is not None
+    return identity
 
 
-def test_a_live_process_is_recognised(sleeper: subprocess.Popen[bytes]) -> None:
-    assert identity_of(sleeper).is_alive()
+def test_running_process_is_alive(sleeper: subprocess.Popen[bytes]) -> None:
+    assert identify(sleeper).is_alive()
 
 
-def test_two_processes_with_the_same_number_are_told_apart(
+def test_reused_process_id_is_not_alive(
     sleeper: subprocess.Popen[bytes],
 ) -> None:
     earlier = ProcessIdentity(sleeper.pid, "another boot/1")
     assert not earlier.is_alive()
 
 
-def test_a_process_that_ended_is_dead_before_its_parent_notices(
+def test_zombie_is_not_alive(
     sleeper: subprocess.Popen[bytes],
 ) -> None:
-    found = identity_of(sleeper)
+    identity = identify(sleeper)
     sleeper.kill()
-    assert found.wait_gone(10)
+    assert identity.wait_for_exit(10)
     assert Path(f"/proc/{sleeper.pid}").exists()
 
 
-def test_a_foreign_process_gets_no_signal(sleeper: subprocess.Popen[bytes]) -> None:
+def test_send_ignores_process_with_reused_id(sleeper: subprocess.Popen[bytes]) -> None:
     earlier = ProcessIdentity(sleeper.pid, "another boot/1")
     assert not earlier.send(signal.SIGKILL)
     stop([earlier])
     assert sleeper.poll() is None
 
 
-def test_stop_ends_a_process_that_ignores_the_request() -> None:
+def test_stop_kills_process_that_ignores_sigterm() -> None:
     process = subprocess.Popen(STUBBORN, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    stop([identity_of(process)], grace=0.2)
+    stop([identify(process)], grace=0.2)
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
 
 
-def test_stop_asks_before_it_ends(sleeper: subprocess.Popen[bytes]) -> None:
-    stop([identity_of(sleeper)])
+def test_stop_sends_sigterm_first(sleeper: subprocess.Popen[bytes]) -> None:
+    stop([identify(sleeper)])
     assert sleeper.wait() == -signal.SIGTERM
 
 
-def test_the_start_mark_does_not_depend_on_proc(
-    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_start_mark_without_proc(sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: path != "/proc/self/stat")
     mark = launch.start_mark(sleeper.pid)
     assert mark
@@ -106,17 +104,17 @@ def test_the_start_mark_does_not_depend_on_proc(
         pytest.param('{"pid": "x", "started": "y"}', id="no number"),
     ],
 )
-def test_a_record_that_makes_no_sense_is_no_process(tmp_path: Path, text: str) -> None:
+def test_read_returns_none_for_invalid_record(tmp_path: Path, text: str) -> None:
     record = tmp_path / "aws.json"
     record.write_text(text)
     assert ProcessIdentity.read(record) is None
 
 
-def test_a_missing_record_is_no_process(tmp_path: Path) -> None:
+def test_read_returns_none_for_missing_record(tmp_path: Path) -> None:
     assert ProcessIdentity.read(tmp_path / "aws.json") is None
 
 
-def test_a_server_records_itself_and_writes_to_its_log(tmp_path: Path) -> None:
+def test_server_writes_record_and_log(tmp_path: Path) -> None:
     record, log = tmp_path / "x.json", tmp_path / "x.log"
     script = "import os, sys; print(os.getcwd()); print(os.environ['WORD'], file=sys.stderr)"
     process = spawn_server(
@@ -125,21 +123,21 @@ def test_a_server_records_itself_and_writes_to_its_log(tmp_path: Path) -> None:
         log=log,
         folder=tmp_path,
         environment={"WORD": "hello"},
-        tied_to_us=False,
+        die_with_parent=False,
     )
     assert process.wait() == 0
     assert json.loads(record.read_text())["pid"] == process.pid
     assert sorted(log.read_text().splitlines()) == sorted([str(tmp_path), "hello"])
 
 
-def test_a_server_leads_a_session_of_its_own(tmp_path: Path) -> None:
+def test_server_leads_new_session(tmp_path: Path) -> None:
     process = spawn_server(
         SLEEPER,
         record=tmp_path / "x.json",
         log=tmp_path / "x.log",
         folder=tmp_path,
         environment={},
-        tied_to_us=False,
+        die_with_parent=False,
     )
     try:
         assert os.getsid(process.pid) == process.pid
@@ -155,7 +153,7 @@ from sandbox.processes import spawn_server
 folder = pathlib.Path({folder!r})
 spawn_server([sys.executable, "-S", "-c", "import time; time.sleep(600)"],
     record=folder / "x.json", log=folder / "x.log", folder=folder, environment={{}},
-    tied_to_us={tied})
+    die_with_parent={tied})
 while not (folder / "x.json").exists(): pass
 print("started", flush=True)
 input()
@@ -164,7 +162,7 @@ input()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "detached"])
-def test_a_tied_server_dies_with_its_parent_and_a_detached_one_does_not(tmp_path: Path, tied: bool) -> None:
+def test_only_tied_server_dies_with_parent(tmp_path: Path, tied: bool) -> None:
     source = str(Path(launch.__file__).parents[1])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(source=source, folder=str(tmp_path), tied=tied)],
@@ -180,16 +178,18 @@ def test_a_tied_server_dies_with_its_parent_and_a_detached_one_does_not(tmp_path
     parent.wait()
     parent.stdin.close()
     parent.stdout.close()
-    assert server.wait_gone(5 if tied else 0.3) is tied
+    assert server.wait_for_exit(5 if tied else 0.3) is tied
     stop([server])
     assert not server.is_alive()
 
 
-def test_the_launcher_ends_when_its_parent_is_gone_already(tmp_path: Path) -> None:
+def test_launcher_exits_if_parent_is_dead(tmp_path: Path) -> None:
     record = tmp_path / "x.json"
     arguments = [str(record), "1", str(int(signal.SIGKILL)), *SLEEPER]
-    done = subprocess.run([sys.executable, "-I", "-S", launch.__file__, *arguments], check=False, timeout=30)
-    assert done.returncode == launch.EXIT_ORPHANED
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", launch.__file__, *arguments], check=False, timeout=30
+    )
+    assert result.returncode == launch.EXIT_ORPHANED
     assert not record.exists()
 
 
@@ -200,11 +200,11 @@ def test_the_launcher_ends_when_its_parent_is_gone_already(tmp_path: Path) -> No
         pytest.param("/dev/null", 126, "/dev/null: cannot be run: Permission denied", id="no file"),
     ],
 )
-def test_a_command_that_cannot_run(command: str, code: int, message: str) -> None:
-    done = subprocess.run(
+def test_launcher_reports_unusable_command(command: str, code: int, message: str) -> None:
+    result = subprocess.run(
         [sys.executable, "-I", "-S", launch.__file__, "-", "0", "0", command],
         check=False,
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stderr.strip()) == (code, message)
+    assert (result.returncode, result.stderr.strip()) == (code, message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`run`: the command's exit code, its signals, and nothing left behind."""
+"""`sandbox run`: exit code, output, signals and clean-up."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Alive = Callable[[], list[str]]
 
 REPORT_SIGNALS = """
 import os, signal, sys, time
-def told(number, frame):
+def report(number, frame):
     print("got", signal.Signals(number).name, flush=True)
     if number != signal.SIGUSR1:
         sys.exit(40)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-    signal.signal(number, told)
+    signal.signal(number, report)
 print("ready", os.environ["SANDBOX_STATE"], flush=True)
 time.sleep(60)
 """
@@ -45,81 +45,79 @@ def leftovers(tmp_path: Path) -> list[str]:
         pytest.param(["no-such-program"], 127, id="not found"),
     ],
 )
-def test_the_exit_code_is_the_commands_and_nothing_is_left(
-    sandbox: Sandbox, ours_alive: Alive, tmp_path: Path, command: list[str], code: int
+def test_run_returns_exit_code_and_cleans_up(
+    sandbox: Sandbox, running_processes: Alive, tmp_path: Path, command: list[str], code: int
 ) -> None:
     assert sandbox("run", "--", *command).returncode == code
-    assert ours_alive() == []
+    assert running_processes() == []
     assert leftovers(tmp_path) == []
 
 
-def test_the_output_is_the_commands_alone_and_the_words_go_to_stderr(sandbox: Sandbox) -> None:
+def test_run_writes_messages_to_stderr(sandbox: Sandbox) -> None:
     script = "import os; print(os.environ['AWS_ENDPOINT_URL'], os.path.exists(os.environ['KUBECONFIG']))"
-    done = sandbox("run", "--", sys.executable, "-c", script)
-    url = done.stdout.split()[0]
-    assert done.stdout == f"{url} True\n"
-    assert done.stderr.startswith(f"AWS: embedded (ministack with checks) on {url}, account ")
+    result = sandbox("run", "--", sys.executable, "-c", script)
+    url = result.stdout.split()[0]
+    assert result.stdout == f"{url} True\n"
+    assert result.stderr.startswith(f"AWS: embedded (ministack with checks) on {url}, account ")
 
 
-def test_arguments_reach_the_command_as_they_are(sandbox: Sandbox) -> None:
+def test_arguments_are_passed_unchanged(sandbox: Sandbox) -> None:
     script = "import sys; print(sys.argv[1:])"
-    words = ["-v", "--", "--fresh", "a b", ""]
-    done = sandbox("run", "--", sys.executable, "-c", script, *words)
-    assert done.stdout == f"{words}\n"
+    arguments = ["-v", "--", "--fresh", "a b", ""]
+    result = sandbox("run", "--", sys.executable, "-c", script, *arguments)
+    assert result.stdout == f"{arguments}\n"
 
 
-def test_the_dashes_may_be_left_out(sandbox: Sandbox) -> None:
-    done = sandbox("run", "--fresh", sys.executable, "-c", "import sys; sys.exit(9)")
-    assert done.returncode == 9
+def test_dashes_are_optional(sandbox: Sandbox) -> None:
+    result = sandbox("run", "--fresh", sys.executable, "-c", "import sys; sys.exit(9)")
+    assert result.returncode == 9
 
 
-def test_no_command_is_wrong_usage(sandbox: Sandbox) -> None:
-    done = sandbox("run", "--")
-    assert done.returncode == 2
-    assert "run needs a command, as in: sandbox run -- ansible-playbook site.yml" in done.stderr
+def test_run_without_command_is_a_usage_error(sandbox: Sandbox) -> None:
+    result = sandbox("run", "--")
+    assert result.returncode == 2
+    assert "run needs a command, as in: sandbox run -- ansible-playbook site.yml" in result.stderr
 
 
-def test_a_running_sandbox_is_used_and_left_running(
-    sandbox: Sandbox, state_folder: Path, ours_alive: Alive
-) -> None:
+def test_run_uses_running_sandbox(sandbox: Sandbox, state_folder: Path, running_processes: Alive) -> None:
     sandbox("up")
-    done = sandbox("run", "--", "sh", "-c", "echo $SANDBOX_STATE")
-    assert done.stdout == f"{state_folder}\n"
-    assert len(ours_alive()) == 2
+    result = sandbox("run", "--", "sh", "-c", "echo $SANDBOX_STATE")
+    assert result.stdout == f"{state_folder}\n"
+    assert len(running_processes()) == 2
     assert sandbox("status").returncode == 0
 
 
-def test_fresh_makes_another_one(sandbox: Sandbox, ours_alive: Alive, tmp_path: Path) -> None:
+def test_fresh_starts_temporary_sandbox(sandbox: Sandbox, running_processes: Alive, tmp_path: Path) -> None:
     sandbox("up")
-    done = sandbox("run", "--fresh", "--", "sh", "-c", "echo $SANDBOX_STATE")
-    assert done.stdout.startswith(f"{tmp_path}/tmp/")
-    assert len(ours_alive()) == 2
+    result = sandbox("run", "--fresh", "--", "sh", "-c", "echo $SANDBOX_STATE")
+    assert result.stdout.startswith(f"{tmp_path}/tmp/")
+    assert len(running_processes()) == 2
     assert leftovers(tmp_path) == []
 
 
-def test_commands_inside_mean_the_sandbox_they_are_in(sandbox: Sandbox, sandbox_python: str) -> None:
+def test_nested_command_uses_outer_sandbox(sandbox: Sandbox, sandbox_python: str) -> None:
     status = [sandbox_python, "-P", "-m", "sandbox.cli", "status", "--json"]
-    done = sandbox("run", "--", *status)
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["up"] is True
+    result = sandbox("run", "--", *status)
+    assert result.returncode == 0
+    assert json.loads(result.stdout)["up"] is True
 
 
-def test_signals_are_passed_on(start_sandbox: Start, ours_alive: Alive, tmp_path: Path) -> None:
+def test_signals_are_forwarded(start_sandbox: Start, running_processes: Alive, tmp_path: Path) -> None:
     process = start_sandbox("run", "--", sys.executable, "-c", REPORT_SIGNALS)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("ready")
     process.send_signal(signal.SIGUSR1)
     assert process.stdout.readline() == "got SIGUSR1\n"
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
-    assert out == "got SIGTERM\n"
+    output, _ = process.communicate(timeout=60)
+    assert output == "got SIGTERM\n"
     assert process.returncode == 40
-    assert ours_alive() == []
+    assert running_processes() == []
     assert leftovers(tmp_path) == []
 
 
-def test_ctrl_c_on_a_terminal_reaches_the_command_once(
-    sandbox_python: str, clean_environment: dict[str, str], ours_alive: Alive, tmp_path: Path
+def test_ctrl_c_reaches_command_once(
+    sandbox_python: str, clean_environment: dict[str, str], running_processes: Alive, tmp_path: Path
 ) -> None:
     command = [sandbox_python, "-P", "-m", "sandbox.cli", "run", "--"]
     primary, secondary = os.openpty()
@@ -135,17 +133,17 @@ def test_ctrl_c_on_a_terminal_reaches_the_command_once(
     os.close(secondary)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    # Standard signals do not queue: `run` is held until the command has seen the terminal's.
+    # Standard signals do not queue: stop `run` until the command has received the terminal's signal.
     process.send_signal(signal.SIGSTOP)
     os.write(primary, b"\x03")
     assert process.stdout.readline() == "interrupt\n"
     process.send_signal(signal.SIGUSR1)
     process.send_signal(signal.SIGCONT)
-    out, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     os.close(primary)
-    assert out == "end\n"
+    assert output == "end\n"
     assert process.returncode == 5
-    assert ours_alive() == []
+    assert running_processes() == []
 
 
 REPORT_INTERRUPTS = """
@@ -161,9 +159,7 @@ time.sleep(60)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_a_killed_run_takes_its_servers_and_its_command_with_it(
-    start_sandbox: Start, sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_killed_run_stops_servers_and_command(start_sandbox: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     process = start_sandbox("run", "--", sys.executable, "-c", REPORT_SIGNALS)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().split()[1])
@@ -171,34 +167,34 @@ def test_a_killed_run_takes_its_servers_and_its_command_with_it(
     servers = [ProcessIdentity.read(path) for path in records]
     assert len(servers) == 2
     process.kill()
-    out, _ = process.communicate(timeout=60)
-    assert out == "got SIGTERM\n"
-    assert all(server is not None and server.wait_gone(10) for server in servers)
+    output, _ = process.communicate(timeout=60)
+    assert output == "got SIGTERM\n"
+    assert all(server is not None and server.wait_for_exit(10) for server in servers)
     assert leftovers(tmp_path) == [str(folder)]
     assert sandbox("run", "--", "true").returncode == 0
     assert leftovers(tmp_path) == []
 
 
-def test_what_a_killed_run_left_running_is_stopped_by_the_next(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_run_stops_servers_of_killed_run(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox("run", "--", "true")
     base = next((tmp_path / "tmp").iterdir())
-    folder = base / "run-gone"
+    folder = base / "run-old"
     (folder / "processes").mkdir(parents=True)
     ProcessIdentity(1, "another boot/1").write(folder / "owner.json")
-    left = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", folder])
-    identity = ProcessIdentity.of(left.pid)
+    leftover = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", folder])
+    identity = ProcessIdentity.find(leftover.pid)
     assert identity is not None
     identity.write(folder / "processes/aws.json")
     assert sandbox("run", "--", "true").returncode == 0
-    assert left.wait(timeout=10) == -signal.SIGTERM
+    assert leftover.wait(timeout=10) == -signal.SIGTERM
     assert not folder.exists()
 
 
-def test_a_failed_start_runs_nothing_and_leaves_nothing(
-    sandbox: Sandbox, ours_alive: Alive, tmp_path: Path
+def test_failed_start_does_not_run_command(
+    sandbox: Sandbox, running_processes: Alive, tmp_path: Path
 ) -> None:
-    done = sandbox("run", "--account", "12", "--", "touch", str(tmp_path / "ran"))
-    assert done.returncode == 1
+    result = sandbox("run", "--account", "12", "--", "touch", str(tmp_path / "ran"))
+    assert result.returncode == 1
     assert not (tmp_path / "ran").exists()
-    assert ours_alive() == []
+    assert running_processes() == []
     assert leftovers(tmp_path) == []

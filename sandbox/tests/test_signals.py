@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Interrupted starts leave no process, whatever the moment."""
+"""Signals during a start: at no moment do they leave a process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from sandbox.processes import ProcessIdentity
-from sandbox.signals import STOPPING, Interrupted, settle, stoppable, unstoppable
+from sandbox.signals import STOPPING, Interrupted, ignore_signals, interruptible, uninterruptible
 
 from sandbox import launch
 
@@ -26,73 +26,73 @@ Alive = Callable[[], list[str]]
 
 
 @pytest.fixture(autouse=True)
-def handlers_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOPPING}
+def restored_handlers() -> Iterator[None]:
+    previous = {number: signal.getsignal(number) for number in STOPPING}
     yield
-    for number, handler in before.items():
+    for number, handler in previous.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_the_first_signal_interrupts_and_later_ones_do_not(number: signal.Signals) -> None:
-    seen = []
+def test_only_first_signal_interrupts(number: signal.Signals) -> None:
+    events = []
 
-    def interrupted() -> None:
+    def interrupt() -> None:
         try:
             signal.raise_signal(number)
         finally:
             signal.raise_signal(signal.SIGTERM)
-            seen.append("cleaned up")
+            events.append("cleaned up")
 
-    with pytest.raises(Interrupted) as raised, stoppable():
-        interrupted()
-    assert (raised.value.code, seen) == (128 + number, ["cleaned up"])
+    with pytest.raises(Interrupted) as raised, interruptible():
+        interrupt()
+    assert (raised.value.code, events) == (128 + number, ["cleaned up"])
 
 
-def test_a_signal_waits_for_the_end_of_a_start() -> None:
-    seen = []
+def test_signal_is_deferred_until_end_of_block() -> None:
+    events = []
 
     def start() -> None:
-        with unstoppable():
+        with uninterruptible():
             signal.raise_signal(signal.SIGTERM)
-            seen.append("started")
+            events.append("started")
 
-    with pytest.raises(Interrupted), stoppable():
+    with pytest.raises(Interrupted), interruptible():
         start()
-    assert seen == ["started"]
+    assert events == ["started"]
 
 
-def test_a_signal_waits_for_a_start_that_fails() -> None:
+def test_signal_is_deferred_until_block_fails() -> None:
     def start() -> None:
-        with unstoppable():
+        with uninterruptible():
             signal.raise_signal(signal.SIGTERM)
             raise OSError
 
-    with pytest.raises(Interrupted), stoppable():
+    with pytest.raises(Interrupted), interruptible():
         start()
 
 
-def test_a_settled_command_is_not_interrupted_any_more() -> None:
-    with stoppable():
-        settle()
+def test_ignore_signals_prevents_interrupt() -> None:
+    with interruptible():
+        ignore_signals()
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
 
 
-def test_handlers_are_as_before_where_nothing_happened() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with stoppable(), unstoppable():
+def test_handlers_are_restored() -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with interruptible(), uninterruptible():
         pass
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
-STARTER = """
+PARENT = """
 import os, pathlib, sys, time
 sys.path.insert(0, {source!r})
 from sandbox.processes import spawn_server
 folder = pathlib.Path({folder!r})
 process = spawn_server([sys.executable, "-S", "-c", "import time; time.sleep(600)"],
-    record=folder / "x.json", log=folder / "x.log", folder=folder, environment={{}}, tied_to_us=False)
+    record=folder / "x.json", log=folder / "x.log", folder=folder, environment={{}}, die_with_parent=False)
 print(process.pid, flush=True)
 time.sleep(600)
 """
@@ -104,50 +104,50 @@ def wait_for_file(path: Path, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def test_a_server_that_has_not_recorded_itself_dies_with_its_starter(tmp_path: Path) -> None:
-    """The starter is killed at many moments: afterwards there is a record, or no server."""
+def test_server_without_record_dies_with_parent(tmp_path: Path) -> None:
+    """Kill the parent at many moments: there is a record, or no server."""
     source = str(Path(launch.__file__).parents[1])
     outcomes = set()
     for step in range(20):
         folder = tmp_path / str(step)
         folder.mkdir()
-        starter = subprocess.Popen(
-            [sys.executable, "-c", STARTER.format(source=source, folder=str(folder))],
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT.format(source=source, folder=str(folder))],
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert starter.stdout is not None
-        server = ProcessIdentity.of(int(starter.stdout.readline()))
+        assert parent.stdout is not None
+        server = ProcessIdentity.find(int(parent.stdout.readline()))
         if step < 19:
             time.sleep(step * 0.004)
         else:
-            # However slow the machine is, the last one has the time that it takes.
+            # The last server has enough time on a slow machine, too.
             wait_for_file(folder / "x.json")
-        starter.kill()
-        starter.wait()
-        starter.stdout.close()
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
         recorded = ProcessIdentity.read(folder / "x.json")
         outcomes.add(recorded is not None)
         if recorded is None:
-            assert server is None or server.wait_gone(10)
+            assert server is None or server.wait_for_exit(10)
         elif recorded.is_alive():
             recorded.send(signal.SIGKILL)
-            assert recorded.wait_gone(10)
+            assert recorded.wait_for_exit(10)
     assert True in outcomes
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the processes are found in /proc")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.4, 1.0])
-def test_an_interrupted_up_leaves_no_process(
+def test_interrupted_up_leaves_no_process(
     start_sandbox: Start,
     sandbox: Sandbox,
     state_folder: Path,
-    ours_alive: Alive,
+    running_processes: Alive,
     number: signal.Signals,
     delay: float,
 ) -> None:
-    """What a killed one leaves, `down` knows of. One that comes too late has no effect."""
+    """After SIGKILL, `down` stops the servers. A signal after the start has no effect."""
     process = start_sandbox("up")
     while not (state_folder / "lock").exists():
         assert process.poll() is None
@@ -162,18 +162,18 @@ def test_an_interrupted_up_leaves_no_process(
         sandbox("down")
     else:
         assert process.returncode == 128 + number
-    assert ours_alive() == []
+    assert running_processes() == []
 
 
 @pytest.mark.parametrize("name", ["aws", "kubernetes"])
-def test_a_killed_up_leaves_no_server_that_down_does_not_know(
-    start_sandbox: Start, sandbox: Sandbox, pids: Pids, ours_alive: Alive, name: str
+def test_down_stops_servers_of_killed_up(
+    start_sandbox: Start, sandbox: Sandbox, pids: Pids, running_processes: Alive, name: str
 ) -> None:
-    """One server has recorded itself, the other perhaps not yet."""
+    """Kill `up` when one server has written its record."""
     process = start_sandbox("up")
     while name not in pids():
         assert process.poll() is None
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     sandbox("down")
-    assert ours_alive() == []
+    assert running_processes() == []

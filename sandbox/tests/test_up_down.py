@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`up`, `status`, `reset` and `down` on the embedded endpoints, and what a crash leaves."""
+"""`up`, `status`, `reset` and `down` with the embedded endpoints, also after a crash."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ Alive = Callable[[], list[str]]
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def busy_port() -> Iterator[int]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         yield listener.getsockname()[1]
 
 
-def state_of(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((folder / "state.json").read_text())
     return loaded
 
 
 def aws_control(folder: Path) -> AwsControl:
-    return AwsControl(f"http://127.0.0.1:{state_of(folder)['ports']['aws']}")
+    return AwsControl(f"http://127.0.0.1:{read_state(folder)['ports']['aws']}")
 
 
 def kube_control(folder: Path) -> KubeControl:
-    state = state_of(folder)
+    state = read_state(folder)
     endpoint = f"https://127.0.0.1:{state['ports']['kubernetes']}"
     return KubeControl(endpoint, folder / "kubernetes/ca.crt", state["token"])
 
 
-def test_up_says_who_answers_and_both_do(sandbox: Sandbox, report: Report, state_folder: Path) -> None:
+def test_up_starts_and_describes_both_backends(sandbox: Sandbox, report: Report, state_folder: Path) -> None:
     up = sandbox("up")
     assert up.returncode == 0, up.stderr
-    ports = state_of(state_folder)["ports"]
+    ports = read_state(state_folder)["ports"]
     assert up.stdout.splitlines() == [
         f"AWS: embedded (ministack with checks) on http://127.0.0.1:{ports['aws']}, "
         f"account {ACCOUNT}; "
@@ -66,16 +66,14 @@ def test_up_says_who_answers_and_both_do(sandbox: Sandbox, report: Report, state
     assert [aws["requests"]["total"], kubernetes["requests"]["total"]] == [0, 0]
 
 
-def test_the_cluster_has_an_agent_a_role_and_the_address_of_the_api_server(
-    sandbox: Sandbox, state_folder: Path
-) -> None:
+def test_up_creates_cluster_with_agent_role_and_endpoint(sandbox: Sandbox, state_folder: Path) -> None:
     up = sandbox("up", "--cluster", "blue", "--account", "444455556666", "--region", "eu-central-1", "--auth")
     assert up.returncode == 0, up.stderr
     state = aws_control(state_folder).state("444455556666")
     assert "blue-cluster-role" in json.dumps(state["roles"])
     assert "blue" in json.dumps(state["clusters"])
     assert "eks-pod-identity-agent" in json.dumps(state["addons"])
-    endpoint = f"https://127.0.0.1:{state_of(state_folder)['ports']['kubernetes']}"
+    endpoint = f"https://127.0.0.1:{read_state(state_folder)['ports']['kubernetes']}"
     described = sandbox("run", "--", sys.executable, "-c", DESCRIBE)
     assert json.loads(described.stdout) == {
         "status": "ACTIVE",
@@ -92,17 +90,17 @@ print(json.dumps(dict(status=cluster["status"], endpoint=cluster["endpoint"], au
 """
 
 
-def test_up_twice_says_that_it_runs_already(sandbox: Sandbox, pids: Pids) -> None:
+def test_second_up_reports_running_sandbox(sandbox: Sandbox, pids: Pids) -> None:
     first = sandbox("up")
-    before = pids()
+    initial_pids = pids()
     second = sandbox("up")
     assert second.returncode == 0
     assert second.stdout.splitlines()[0].endswith("is already running.")
     assert second.stdout.splitlines()[1] == first.stdout.splitlines()[0]
-    assert pids() == before
+    assert pids() == initial_pids
 
 
-def test_up_with_other_settings_does_not_pretend(sandbox: Sandbox, state_folder: Path) -> None:
+def test_up_with_other_settings_fails(sandbox: Sandbox, state_folder: Path) -> None:
     sandbox("up", "--latency-ms", "5")
     assert sandbox("up", "--latency-ms", "5").returncode == 0
     for command in (["up", "--latency-ms", "9"], ["run", "--latency-ms", "9", "--", "true"]):
@@ -111,59 +109,59 @@ def test_up_with_other_settings_does_not_pretend(sandbox: Sandbox, state_folder:
         assert again.stderr == (
             f"sandbox: The sandbox in {state_folder} is already running with other settings: "
             "latency_ms is 5, not 9.\n"
-            "Stop it with `sandbox down`, or use another one with --state or `run --fresh`.\n"
+            "Stop it with `sandbox down`, or start another one with --state or `run --fresh`.\n"
         )
 
 
-def test_two_ups_at_once_make_one_sandbox(
+def test_concurrent_ups_start_one_sandbox(
     start_sandbox: Callable[..., subprocess.Popen[str]],
     report: Report,
-    ours_alive: Alive,
+    running_processes: Alive,
 ) -> None:
-    both = [start_sandbox("up"), start_sandbox("up")]
-    outputs = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+    processes = [start_sandbox("up"), start_sandbox("up")]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     assert sum("is already running" in out for out, _ in outputs) == 1
     assert sum("Waiting for another sandbox command" in err for _, err in outputs) <= 1
     assert report()["up"]
-    assert len(ours_alive()) == 2
+    assert len(running_processes()) == 2
 
 
-def test_down_twice_leaves_no_process_and_no_secret(
-    sandbox: Sandbox, ours_alive: Alive, state_folder: Path
+def test_down_leaves_no_process_and_no_secret(
+    sandbox: Sandbox, running_processes: Alive, state_folder: Path
 ) -> None:
     sandbox("up")
-    assert len(ours_alive()) == 2
+    assert len(running_processes()) == 2
     first, second = sandbox("down"), sandbox("down")
     assert (first.returncode, first.stdout) == (0, f"The sandbox in {state_folder} is stopped.\n")
     assert (second.returncode, second.stdout) == (
         0,
         f"No sandbox is running in {state_folder}.\n",
     )
-    assert ours_alive() == []
+    assert running_processes() == []
     assert sorted(path.name for path in state_folder.iterdir()) == ["SANDBOX", "lock", "logs"]
 
 
-def test_down_where_there_never_was_one_creates_nothing(sandbox: Sandbox, state_folder: Path) -> None:
+def test_down_without_sandbox_creates_no_folder(sandbox: Sandbox, state_folder: Path) -> None:
     assert sandbox("down").returncode == 0
     assert not state_folder.exists()
 
 
 @pytest.mark.parametrize("victim", ["aws", "kubernetes"])
-def test_a_killed_server_is_reported_and_does_not_block_the_next_start(
+def test_up_replaces_sandbox_with_killed_server(
     sandbox: Sandbox,
     report: Report,
     pids: Pids,
-    ours_alive: Alive,
+    running_processes: Alive,
     state_folder: Path,
     victim: str,
 ) -> None:
     sandbox("up")
-    before = pids()
-    identity = ProcessIdentity.of(before[victim])
+    initial_pids = pids()
+    identity = ProcessIdentity.find(initial_pids[victim])
     assert identity is not None
-    os.kill(before[victim], signal.SIGKILL)
-    assert identity.wait_gone(10)
+    os.kill(initial_pids[victim], signal.SIGKILL)
+    assert identity.wait_for_exit(10)
     status = sandbox("status")
     assert status.returncode == 3
     assert status.stdout.splitlines()[0] == (
@@ -175,35 +173,33 @@ def test_a_killed_server_is_reported_and_does_not_block_the_next_start(
     up = sandbox("up")
     other = ({"aws", "kubernetes"} - {victim}).pop()
     assert up.returncode == 0
-    assert up.stderr == (
-        f"Clearing away what an earlier sandbox left: {victim} has died; stopping {other}.\n"
-    )
+    assert up.stderr == (f"Cleaning up an earlier sandbox: {victim} has died; stopping {other}.\n")
     assert report()["up"]
-    assert not set(before.values()) & set(pids().values())
-    assert len(ours_alive()) == 2
+    assert not set(initial_pids.values()) & set(pids().values())
+    assert len(running_processes()) == 2
 
 
-def test_a_start_that_was_killed_does_not_block_the_next(
+def test_up_succeeds_after_killed_start(
     start_sandbox: Callable[..., subprocess.Popen[str]],
     sandbox: Sandbox,
     pids: Pids,
-    ours_alive: Alive,
+    running_processes: Alive,
 ) -> None:
-    cut = start_sandbox("up")
+    process = start_sandbox("up")
     while not pids():
-        assert cut.poll() is None
-    cut.kill()
-    cut.communicate()
+        assert process.poll() is None
+    process.kill()
+    process.communicate()
     status = json.loads(sandbox("status", "--json").stdout)
     assert (status["condition"], status["busy"]) == ("interrupted", False)
     up = sandbox("up")
     assert up.returncode == 0
-    assert up.stderr.startswith("Clearing away what an earlier sandbox left: an earlier start was cut short")
-    assert len(ours_alive()) == 2
+    assert up.stderr.startswith("Cleaning up an earlier sandbox: an earlier start was interrupted")
+    assert len(running_processes()) == 2
 
 
-def test_a_start_that_is_interrupted_stops_what_it_started(
-    start_sandbox: Callable[..., subprocess.Popen[str]], pids: Pids, ours_alive: Alive
+def test_interrupted_start_stops_servers(
+    start_sandbox: Callable[..., subprocess.Popen[str]], pids: Pids, running_processes: Alive
 ) -> None:
     process = start_sandbox("up")
     while not pids():
@@ -211,22 +207,20 @@ def test_a_start_that_is_interrupted_stops_what_it_started(
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert ours_alive() == []
+    assert running_processes() == []
     assert pids() == {}
 
 
-def test_a_foreign_process_with_a_recorded_number_lives_on(
-    sandbox: Sandbox, state_folder: Path, pids: Pids
-) -> None:
+def test_down_does_not_stop_process_with_reused_id(sandbox: Sandbox, state_folder: Path, pids: Pids) -> None:
     foreign = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
     try:
         sandbox("up")
         aws = pids()["aws"]
-        identity = ProcessIdentity.of(aws)
+        identity = ProcessIdentity.find(aws)
         assert identity is not None
         os.kill(aws, signal.SIGKILL)
-        assert identity.wait_gone(10)
-        # As if the system had given the number to another program since.
+        assert identity.wait_for_exit(10)
+        # Simulate a process ID that the system reused for another program.
         ProcessIdentity(foreign.pid, identity.started).write(state_folder / "processes/aws.json")
         assert sandbox("status").returncode == 3
         assert sandbox("down").returncode == 0
@@ -237,32 +231,32 @@ def test_a_foreign_process_with_a_recorded_number_lives_on(
 
 
 @pytest.mark.parametrize("option", ["--aws-port", "--kube-port"])
-def test_a_taken_port_is_named_and_nothing_starts(
-    sandbox: Sandbox, ours_alive: Alive, taken_port: int, option: str
+def test_busy_port_fails_the_start(
+    sandbox: Sandbox, running_processes: Alive, busy_port: int, option: str
 ) -> None:
-    up = sandbox("up", option, str(taken_port))
+    up = sandbox("up", option, str(busy_port))
     assert (up.returncode, up.stdout) == (1, "")
     assert up.stderr == (
-        f"sandbox: Port {taken_port} on 127.0.0.1 is already in use by another program.\n"
-        f"Leave {option} out to have a free port chosen, or give another number.\n"
+        f"sandbox: Port {busy_port} on 127.0.0.1 is already in use by another program.\n"
+        f"Omit {option} to use a free port, or choose another number.\n"
     )
-    assert ours_alive() == []
+    assert running_processes() == []
 
 
-def test_a_fixed_port_is_used(sandbox: Sandbox, state_folder: Path) -> None:
+def test_port_option_is_used(sandbox: Sandbox, state_folder: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
     assert sandbox("up", "--aws-port", str(free)).returncode == 0
-    assert state_of(state_folder)["ports"]["aws"] == free
+    assert read_state(state_folder)["ports"]["aws"] == free
 
 
-def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path) -> None:
+def test_reset_restores_initial_state(sandbox: Sandbox, state_folder: Path) -> None:
     sandbox("up", "--kube-latency-ms", "1")
     aws, kube = aws_control(state_folder), kube_control(state_folder)
-    first_objects = {kind: len(objects) for kind, objects in kube.state()["objects"].items()}
-    made = sandbox("run", "--", sys.executable, "-c", MAKE_THINGS)
-    assert made.returncode == 0, made.stderr
+    initial_objects = {kind: len(objects) for kind, objects in kube.state()["objects"].items()}
+    run = sandbox("run", "--", sys.executable, "-c", CREATE_RESOURCES)
+    assert run.returncode == 0, run.stderr
     assert "mine" in json.dumps(aws.state(ACCOUNT))
     assert "mine" in json.dumps(kube.state())
     assert (aws.counters()["writes"], kube.counters()["writes"]) == (1, 1)
@@ -270,53 +264,25 @@ def test_reset_goes_back_to_the_first_state(sandbox: Sandbox, state_folder: Path
     aws.set_kubernetes("https://127.0.0.2:6443", "bmV3")
     reset = sandbox("reset")
     assert reset.stdout.splitlines() == [
-        "AWS: emptied; cluster my-cluster created again.",
-        "Kubernetes: emptied; as a new cluster is.",
+        "AWS: reset; cluster my-cluster recreated.",
+        "Kubernetes: reset to a new cluster.",
     ]
     assert "mine" not in json.dumps(aws.state(ACCOUNT))
     assert "my-cluster" in json.dumps(aws.state(ACCOUNT)["clusters"])
-    after = {kind: len(objects) for kind, objects in kube.state()["objects"].items()}
-    assert after == first_objects
+    assert {kind: len(objects) for kind, objects in kube.state()["objects"].items()} == initial_objects
     assert (aws.counters()["total"], kube.counters()["total"]) == (0, 0)
-    told = sandbox("run", "--", sys.executable, "-c", TELL_ENDPOINT)
-    assert told.stdout.strip() == f"https://127.0.0.1:{state_of(state_folder)['ports']['kubernetes']} True"
+    run = sandbox("run", "--", sys.executable, "-c", PRINT_ENDPOINT)
+    assert run.stdout.strip() == f"https://127.0.0.1:{read_state(state_folder)['ports']['kubernetes']} True"
 
 
-TELL_ENDPOINT = """
+PRINT_ENDPOINT = """
 import boto3
 cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
 print(cluster["endpoint"], len(cluster["certificateAuthority"]["data"]) > 100)
 """
 
 
-def test_reads_are_late_after_up_and_after_reset(sandbox: Sandbox, state_folder: Path) -> None:
-    """What `up` and `reset` make is old enough to be seen."""
-    sandbox("up", "--read-lag-ms", "60000", "--clock-skew-s", "600")
-    for _ in range(2):
-        seen = sandbox("run", "--", sys.executable, "-c", LOOK)
-        assert seen.stdout.split() == ["my-cluster", "True", "late"], seen.stderr
-        sandbox("reset")
-    aws_control(state_folder).set_read_lag(0)
-    assert sandbox("reset").returncode == 0
-    seen = sandbox("run", "--", sys.executable, "-c", LOOK)
-    assert seen.stdout.split() == ["my-cluster", "True", "late"], seen.stderr
-
-
-LOOK = """
-import boto3, datetime, json
-cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
-ahead = cluster["createdAt"] - datetime.datetime.now(datetime.timezone.utc)
-print(cluster["name"], ahead > datetime.timedelta(minutes=5))
-iam = boto3.client("iam")
-trust = dict(Effect="Allow", Principal=dict(Service="ec2.amazonaws.com"), Action="sts:AssumeRole")
-iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(dict(Version="2012-10-17", Statement=[trust])))
-try:
-    iam.get_role(RoleName="r")
-except iam.exceptions.NoSuchEntityException:
-    print("late")
-"""
-
-MAKE_THINGS = """
+CREATE_RESOURCES = """
 import boto3, json
 from kubernetes import client, config
 statement = dict(Effect="Allow", Action="s3:GetObject", Resource="*")
@@ -328,12 +294,10 @@ client.CoreV1Api().create_namespace(dict(metadata=dict(name="mine")))
 
 
 @pytest.mark.parametrize("command", ["reset", "env"])
-def test_commands_that_need_a_sandbox_say_how_to_get_one(
-    sandbox: Sandbox, state_folder: Path, command: str
-) -> None:
-    done = sandbox(command)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+def test_commands_without_sandbox_show_remedy(sandbox: Sandbox, state_folder: Path, command: str) -> None:
+    result = sandbox(command)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
         f"sandbox: No sandbox is running in {state_folder}.\nStart one with `sandbox up`.\n"
     )
     assert not state_folder.exists()
@@ -348,19 +312,19 @@ def test_status_without_a_sandbox(sandbox: Sandbox, state_folder: Path) -> None:
     assert json.loads(sandbox("status", "--json").stdout)["up"] is False
 
 
-def test_status_with_a_server_that_hangs(sandbox: Sandbox, pids: Pids, report: Report) -> None:
+def test_status_reports_hanging_server(sandbox: Sandbox, pids: Pids, report: Report) -> None:
     sandbox("up")
     os.kill(pids()["aws"], signal.SIGSTOP)
     status = sandbox("status")
     os.kill(pids()["aws"], signal.SIGCONT)
     assert status.returncode == 3
     lines = status.stdout.splitlines()
-    assert lines[0].endswith("runs, but does not answer. See `sandbox logs`.")
-    assert lines[1].endswith(" (does not answer)")
+    assert lines[0].endswith("is running but does not respond. See `sandbox logs`.")
+    assert lines[1].endswith(" (does not respond)")
     assert report()["up"]
 
 
-def test_a_proxy_of_the_environment_is_not_asked(sandbox: Sandbox) -> None:
+def test_proxy_variables_are_ignored(sandbox: Sandbox) -> None:
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
     up = sandbox("up", **proxies)
     assert up.returncode == 0, up.stderr
@@ -369,7 +333,7 @@ def test_a_proxy_of_the_environment_is_not_asked(sandbox: Sandbox) -> None:
     assert json.loads(described.stdout)["status"] == "ACTIVE"
 
 
-def test_env_sh_and_env_say_the_same_and_override_what_is_there(sandbox: Sandbox, state_folder: Path) -> None:
+def test_env_and_env_sh_override_the_environment(sandbox: Sandbox, state_folder: Path) -> None:
     sandbox("up")
     text = (state_folder / "env.sh").read_text()
     assert sandbox("env").stdout == text
@@ -381,7 +345,7 @@ def test_env_sh_and_env_say_the_same_and_override_what_is_there(sandbox: Sandbox
         check=True,
     )
     variables = dict(line.split("=", 1) for line in shell.stdout.splitlines())
-    ports = state_of(state_folder)["ports"]
+    ports = read_state(state_folder)["ports"]
     assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{ports['aws']}"
     assert variables["AWS_ACCESS_KEY_ID"] == ACCOUNT
     assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "us-west-2"
@@ -393,57 +357,55 @@ def test_env_sh_and_env_say_the_same_and_override_what_is_there(sandbox: Sandbox
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN"} & variables.keys()
 
 
-def test_a_shell_with_the_variables_of_a_stopped_sandbox_can_start_again(
-    sandbox: Sandbox, state_folder: Path
-) -> None:
-    left = {"KUBECONFIG": f"{state_folder}/kubeconfig", "SANDBOX_AWS": "embedded"}
-    up = sandbox("up", **left)
+def test_up_ignores_variables_of_stopped_sandbox(sandbox: Sandbox, state_folder: Path) -> None:
+    variables = {"KUBECONFIG": f"{state_folder}/kubeconfig", "SANDBOX_AWS": "embedded"}
+    up = sandbox("up", **variables)
     assert up.returncode == 0, up.stderr
     assert "Kubernetes: embedded emulator" in up.stdout
 
 
-def test_the_logs_are_kept_after_down(sandbox: Sandbox, state_folder: Path) -> None:
+def test_logs_are_kept_after_down(sandbox: Sandbox, state_folder: Path) -> None:
     sandbox("up")
     sandbox("down")
-    both = sandbox("logs").stdout
-    assert f"==> {state_folder}/logs/aws.log\nembedded AWS ready on" in both
-    assert f"==> {state_folder}/logs/kubernetes.log\nKubernetes v" in both
+    logs = sandbox("logs").stdout
+    assert f"==> {state_folder}/logs/aws.log\nembedded AWS ready on" in logs
+    assert f"==> {state_folder}/logs/kubernetes.log\nKubernetes v" in logs
     assert "kubernetes.log" not in sandbox("logs", "aws").stdout
     wrong = sandbox("logs", "etcd")
     assert wrong.returncode == 1
     assert wrong.stderr == (
-        f"sandbox: No log of 'etcd' in {state_folder}/logs.\nThere are logs of aws, kubernetes.\n"
+        f"sandbox: There is no log of 'etcd' in {state_folder}/logs.\nThere are logs of aws, kubernetes.\n"
     )
 
 
-def test_more_clusters_in_other_accounts_and_regions(sandbox: Sandbox, state_folder: Path) -> None:
+def test_cluster_creates_clusters_in_other_accounts_and_regions(sandbox: Sandbox, state_folder: Path) -> None:
     assert sandbox("up").returncode == 0
-    other = ("--account", "444455556666", "--region", "eu-central-1")
-    blue = sandbox("cluster", "blue", *other, "--tag", "stage=prod", "--no-agent", "--version", "1.33")
+    options = ("--account", "444455556666", "--region", "eu-central-1")
+    blue = sandbox("cluster", "blue", *options, "--tag", "stage=prod", "--no-agent", "--version", "1.33")
     assert (blue.returncode, blue.stdout, blue.stderr) == (
         0,
         "EKS cluster blue is ACTIVE in account 444455556666, eu-central-1.\n",
         "",
     )
     assert sandbox("cluster", "green", "--auto-mode").returncode == 0
-    there = aws_control(state_folder).state("444455556666")
-    cluster = there["clusters"]["eu-central-1/blue"]
+    other_account = aws_control(state_folder).state("444455556666")
+    cluster = other_account["clusters"]["eu-central-1/blue"]
     assert (cluster["tags"], cluster["version"]) == ({"stage": "prod"}, "1.33")
-    assert there["addons"] == {}
-    here = aws_control(state_folder).state(ACCOUNT)
-    assert sorted(here["clusters"]) == ["us-west-2/green", "us-west-2/my-cluster"]
-    assert here["clusters"]["us-west-2/green"]["computeConfig"] == {"enabled": True}
-    assert "us-west-2/green/eks-pod-identity-agent" in here["addons"]
+    assert other_account["addons"] == {}
+    account = aws_control(state_folder).state(ACCOUNT)
+    assert sorted(account["clusters"]) == ["us-west-2/green", "us-west-2/my-cluster"]
+    assert account["clusters"]["us-west-2/green"]["computeConfig"] == {"enabled": True}
+    assert "us-west-2/green/eks-pod-identity-agent" in account["addons"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("blue", "--account", "4444"), "sandbox: --account '4444' is not an account ID of 12 digits.\n"),
-        (("blue", "--region", "moon"), "sandbox: --region 'moon' is not the name of a region.\n"),
+        (("blue", "--account", "4444"), "sandbox: --account '4444' is not an account ID with 12 digits.\n"),
+        (("blue", "--region", "moon"), "sandbox: --region 'moon' is not a region name.\n"),
     ],
 )
-def test_a_cluster_that_cannot_be(sandbox: Sandbox, arguments: tuple[str, ...], message: str) -> None:
+def test_cluster_rejects_invalid_options(sandbox: Sandbox, arguments: tuple[str, ...], message: str) -> None:
     assert sandbox("up").returncode == 0
-    refused = sandbox("cluster", *arguments)
-    assert (refused.returncode, refused.stderr) == (1, message)
+    result = sandbox("cluster", *arguments)
+    assert (result.returncode, result.stderr) == (1, message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to the embedded AWS, without an SDK: importing one takes longer than a start."""
+"""Requests to the embedded AWS. Importing an SDK would take longer than starting the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from sandbox.errors import StartError
-from sandbox.probe import ask
+from sandbox.probe import request
 
 TIMEOUT_SECONDS = 30.0
 CONFLICT = 409
@@ -16,16 +16,16 @@ CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class AwsRequester:
-    """Asks as the root user of ``account`` in ``region``."""
+    """A client of the embedded AWS: the root user of ``account`` in ``region``."""
 
     port: int
     account: str
     region: str
 
     def create(self, service: str, path: str, content_type: str, payload: bytes) -> None:
-        """POST; that the thing exists already is as good. StartError on any other refusal."""
+        """Send a POST request. An existing resource (409) is accepted; other errors raise StartError."""
         headers = self._headers(service, content_type)
-        answer = ask(
+        response = request(
             self.port,
             path,
             method="POST",
@@ -33,16 +33,16 @@ class AwsRequester:
             body=payload,
             timeout=TIMEOUT_SECONDS,
         )
-        if answer is None:
-            raise StartError(f"The embedded AWS did not answer a {service} request, POST {path}.")
-        if answer.status not in (200, 201, CONFLICT):
-            text = answer.body.decode(errors="replace")
+        if response is None:
+            raise StartError(f"The embedded AWS does not respond to a {service} request, POST {path}.")
+        if response.status not in (200, 201, CONFLICT):
+            text = response.body.decode(errors="replace")
             raise StartError(
-                f"The embedded AWS answered {answer.status} to a {service} request, POST {path}: {text}"
+                f"The embedded AWS returned {response.status} for a {service} request, POST {path}: {text}"
             )
 
     def _headers(self, service: str, content_type: str) -> dict[str, str]:
-        """What routes a request. The endpoint does not check the signature of an account's root."""
+        """Return the headers that select service, account and region. Signatures of root users are not checked."""
         instant = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{instant[:8]}/{self.region}/{service}/aws4_request"
         return {

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the backends that the settings name."""
+"""The backends for given settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sandbox.backends import AwsBackend, KubernetesBackend
 from sandbox.backends_aws import EmbeddedAws, RealAws
-from sandbox.backends_kube import EmbeddedKubernetes, OwnKubernetes
+from sandbox.backends_kube import EmbeddedKubernetes, ExternalKubernetes
 from sandbox.backends_kubebuilder import KubebuilderKubernetes
 from sandbox.servers import Servers
 from sandbox.settings import Settings
@@ -17,7 +17,7 @@ from sandbox.settings import Settings
 def make_backends(
     settings: Settings, ports: Mapping[str, int], token: str, servers: Servers
 ) -> tuple[AwsBackend, KubernetesBackend]:
-    """AWS and Kubernetes. ``ports`` may lack some as long as only ``port_names`` is asked for."""
+    """Return the backends for AWS and Kubernetes. ``port_names`` works without ``ports``."""
     return _aws(settings, ports, servers), _kubernetes(settings, ports, token, servers)
 
 
@@ -31,7 +31,7 @@ def _kubernetes(
     settings: Settings, ports: Mapping[str, int], token: str, servers: Servers
 ) -> KubernetesBackend:
     if settings.kubernetes == "kubeconfig":
-        return OwnKubernetes(settings.kubernetes_source)
+        return ExternalKubernetes(settings.kubernetes_source)
     if settings.kubernetes == "kubebuilder":
         return KubebuilderKubernetes(settings, ports, token, servers)
     return EmbeddedKubernetes(settings, ports.get("kubernetes", 0), token, servers, ports.get("aws", 0))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every backend can do. A backend is built from the state alone, so any command can."""
+"""The interface of the backends. Any command can build a backend from the recorded state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox.environment import EnvironmentChange
 
 
 class Backend(Protocol):
-    """AWS or Kubernetes, in one of the ways it can be had."""
+    """An implementation of AWS or Kubernetes."""
 
     @property
     def label(self) -> str:
@@ -19,43 +19,47 @@ class Backend(Protocol):
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """The servers it runs, in the order of their start; empty when it runs none."""
+        """Names of its server processes, in start order."""
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        """The ports it needs, named."""
+        """Names of the ports it needs."""
 
     async def start(self) -> None:
-        """Start its servers and return when they answer; StartError otherwise."""
+        """Start its servers and wait until they are ready. Raise StartError otherwise."""
 
     def ready(self) -> bool:
-        """Whether it answers now."""
+        """Return whether it responds."""
 
     def stop(self) -> None:
-        """Stop its servers, last started first. Nothing to do is no error."""
+        """Stop its servers in reverse start order, if any run."""
 
     def reset(self) -> str:
-        """Go back to how it was after the start, and say so; or say why not."""
+        """Restore the state after the start. Return a message, also when a reset is not possible."""
 
     def describe(self) -> str:
-        """Who answers and where, in plain words."""
+        """Return a description of the implementation and its address."""
 
     def environment(self) -> EnvironmentChange:
-        """What clients need to be pointed at it."""
+        """Return the environment that configures clients to use it."""
 
     def requests(self) -> Mapping[str, Any]:
-        """Counters of API requests: ``total``, ``reads``, ``writes``; empty when not counted."""
+        """Return counts of API requests: ``total``, ``reads``, ``writes``; empty if it does not count."""
 
 
 class KubernetesBackend(Backend, Protocol):
+    """A backend for Kubernetes."""
+
     @property
     def endpoint(self) -> str:
         """The URL of the API server."""
 
     def certificate_authority(self) -> bytes:
-        """PEM of the CA that signed its certificate; empty when that is not known."""
+        """Return the PEM certificate of its CA; empty if unknown."""
 
 
 class AwsBackend(Backend, Protocol):
+    """A backend for AWS."""
+
     def attach(self, kubernetes: KubernetesBackend) -> None:
-        """Let the EKS clusters name this API server as theirs."""
+        """Make DescribeCluster return the endpoint and CA of this API server."""

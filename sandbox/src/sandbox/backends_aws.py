@@ -21,7 +21,7 @@ from sandbox.eks import ClusterRequest, create_cluster
 from sandbox.environment import LOCAL_HOSTS, EnvironmentChange
 from sandbox.errors import StartError
 from sandbox.ports import LOOPBACK
-from sandbox.probe import answers_ok
+from sandbox.probe import is_ok
 from sandbox.servers import Servers
 from sandbox.settings import Settings
 
@@ -46,13 +46,15 @@ OVERRIDING_VARIABLES = (
     "AWS_URL",
     "EC2_URL",
 )
-"""Variables that would make a client use other credentials or another endpoint."""
+"""Variables that select other credentials or endpoints."""
 
-CONFIG_TEXT = "# Empty on purpose: inside the sandbox no profile and no endpoint of yours is read.\n"
+CONFIG_TEXT = "# Empty on purpose: the sandbox does not read your profiles and endpoints.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAws:
+    """The emulator of AWS in ``sandbox.aws``."""
+
     settings: Settings
     port: int
     servers: Servers
@@ -79,40 +81,33 @@ class EmbeddedAws:
         settings = self.settings
         command = [sys.executable, "-P", "-m", "sandbox.aws", "--port", str(self.port)]
         command += ["--latency-ms", str(settings.latency_ms)]
-        command += ["--propagation-ms", str(settings.propagation_ms)]
         return [*command, "--auth"] if settings.auth else command
 
     def _create_cluster(self) -> None:
-        """The cluster is there before anyone counts requests."""
+        """Create the cluster of the settings, without counting the requests."""
         settings = self.settings
-        with _told():
-            self._control.set_clock_skew(settings.clock_skew_s)
         requester = AwsRequester(self.port, settings.account, settings.region)
         create_cluster(requester, ClusterRequest(settings.cluster))
-        with _told():
-            self._control.set_read_lag(settings.read_lag_ms, replicas=settings.read_replicas)
-            self._control.set_rate_limit(settings.rate_limit)
+        with _control_errors():
             self._control.reset_counters()
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
         authority = base64.b64encode(kubernetes.certificate_authority()).decode()
-        with _told():
+        with _control_errors():
             self._control.set_kubernetes(kubernetes.endpoint, authority)
 
     def ready(self) -> bool:
-        return answers_ok(self.port, f"{CONTROL_PREFIX}ready")
+        return is_ok(self.port, f"{CONTROL_PREFIX}ready")
 
     def stop(self) -> None:
         self.servers.stop(self.processes)
 
     def reset(self) -> str:
-        with _told():
+        with _control_errors():
             self._control.reset()
             self._control.set_latency(self.settings.latency_ms)
-            self._control.set_propagation(self.settings.propagation_ms)
-            self._control.set_rate_limit(0)
         self._create_cluster()
-        return f"AWS: emptied; cluster {self.settings.cluster} created again."
+        return f"AWS: reset; cluster {self.settings.cluster} recreated."
 
     def describe(self) -> str:
         return f"embedded (ministack with checks) on {self.endpoint}, account {self.settings.account}"
@@ -134,47 +129,47 @@ class EmbeddedAws:
         )
 
     def requests(self) -> Mapping[str, Any]:
-        with _told():
+        with _control_errors():
             return self._control.counters()
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What goes wrong with a control request is the user's to know."""
+def _control_errors() -> Iterator[None]:
+    """Raise the error of a control request as StartError."""
     try:
         yield
     except AwsControlError as error:
-        raise StartError(f"The embedded AWS does not do as it is told: {error}") from error
+        raise StartError(f"A control request to the embedded AWS failed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class RealAws:
-    """The user's own account: nothing is started, set, counted or reset."""
+    """A real account with the user's credentials. It is never reset, and its requests are not counted."""
 
     label = "AWS"
     processes: tuple[str, ...] = ()
     port_names: tuple[str, ...] = ()
 
     async def start(self) -> None:
-        """Nothing to start."""
+        """Do nothing: there is no server."""
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
-        """Real clusters know their API server."""
+        """Do nothing: real clusters have an API server."""
 
     def ready(self) -> bool:
         return True
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is no server."""
 
     def reset(self) -> str:
-        return "AWS: left as it is. It is a real account, which the sandbox never resets."
+        return "AWS: not reset. The sandbox never resets a real account."
 
     def describe(self) -> str:
         endpoint = os.environ.get("AWS_ENDPOINT_URL")
         if endpoint:
-            return f"whatever your AWS_ENDPOINT_URL, {endpoint}, leads to"
-        return "real AWS, with your own credentials; what you change there stays"
+            return f"the endpoint of your AWS_ENDPOINT_URL, {endpoint}"
+        return "real AWS, with your own credentials; your changes are permanent"
 
     def environment(self) -> EnvironmentChange:
         return EnvironmentChange()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes: the embedded emulator, or the user's own cluster."""
+"""Kubernetes: the embedded emulator, or an existing cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sandbox.kube.control import KubeControl, KubeControlError
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kubeconfig_file import Target, read_target
 from sandbox.ports import LOOPBACK
-from sandbox.probe import answers_ok
+from sandbox.probe import is_ok
 from sandbox.servers import Servers
 from sandbox.settings import Settings
 
@@ -44,10 +44,11 @@ OVERRIDING_VARIABLES = tuple(
         "IMPERSONATE_GROUPS",
     )
 )
-"""Variables that kubernetes.core would take before the kubeconfig."""
+"""Variables that kubernetes.core prefers to the kubeconfig."""
 
 
 def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange:
+    """Return the environment of a kubeconfig; with ``local``, without proxies and overriding variables."""
     return EnvironmentChange(
         set={"KUBECONFIG": kubeconfig, "K8S_AUTH_KUBECONFIG": kubeconfig},
         unset=OVERRIDING_VARIABLES if local else (),
@@ -57,6 +58,8 @@ def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedKubernetes:
+    """The emulator of Kubernetes in ``sandbox.kube``."""
+
     settings: Settings
     port: int
     token: str
@@ -87,7 +90,7 @@ class EmbeddedKubernetes:
         await self.servers.wait_until(PROCESS, self.ready)
         authority = self.certificate_authority().decode("ascii")
         write_kubeconfig(self.servers.layout.kubeconfig, self.endpoint, authority, self.token)
-        await asyncio.to_thread(self._first_state)
+        await asyncio.to_thread(self._initialize)
 
     def _command(self) -> list[str]:
         settings = self.settings
@@ -95,16 +98,16 @@ class EmbeddedKubernetes:
         command += ["--cert-dir", str(self.servers.layout.kubernetes), "--token", self.token]
         command += ["--rbac"] if settings.rbac else []
         command += ["--controllers"] if settings.kube_controllers else []
-        command += ["--eks-auth", self._of_aws("token-review")] if self.aws_port else []
+        command += ["--eks-auth", self._control_url("token-review")] if self.aws_port else []
         if settings.pod_identity_webhook:
-            command += ["--pod-identity-webhook", "--webhook-delay-ms", str(settings.webhook_delay_ms)]
-            command += ["--associations", self._of_aws("associations")] if self.aws_port else []
+            command += ["--pod-identity-webhook"]
+            command += ["--associations", self._control_url("associations")] if self.aws_port else []
         return command
 
-    def _of_aws(self, request: str) -> str:
-        """Where the embedded AWS says what its cluster has, and knows whose tokens are."""
+    def _control_url(self, request: str) -> str:
+        """Return the URL of a control request to the embedded AWS about the cluster of the settings."""
         settings = self.settings
-        whose = urlencode(
+        query = urlencode(
             {
                 "account": settings.account,
                 "region": settings.region,
@@ -112,25 +115,25 @@ class EmbeddedKubernetes:
                 "sts_host": f"{LOOPBACK}:{self.aws_port}",
             }
         )
-        return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{whose}"
+        return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{query}"
 
-    def _first_state(self) -> None:
-        """A reset takes the latency too."""
-        with _told():
+    def _initialize(self) -> None:
+        """Set the latency, which a reset clears, and clear the counters."""
+        with _control_errors():
             self._control.set_latency(self.settings.kube_latency_ms)
             self._control.reset_counters()
 
     def ready(self) -> bool:
-        return answers_ok(self.port, "/_sandbox/ready", ca_file=self._ca_file)
+        return is_ok(self.port, "/_sandbox/ready", ca_file=self._ca_file)
 
     def stop(self) -> None:
         self.servers.stop(self.processes)
 
     def reset(self) -> str:
-        with _told():
+        with _control_errors():
             self._control.reset()
-        self._first_state()
-        return "Kubernetes: emptied; as a new cluster is."
+        self._initialize()
+        return "Kubernetes: reset to a new cluster."
 
     def describe(self) -> str:
         return f"embedded emulator on {self.endpoint}"
@@ -139,22 +142,22 @@ class EmbeddedKubernetes:
         return kubernetes_environment(str(self.servers.layout.kubeconfig), local=True)
 
     def requests(self) -> Mapping[str, Any]:
-        with _told():
+        with _control_errors():
             return self._control.counters()
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What goes wrong with a control request is the user's to know."""
+def _control_errors() -> Iterator[None]:
+    """Raise the error of a control request as StartError."""
     try:
         yield
     except KubeControlError as error:
-        raise StartError(f"The embedded Kubernetes does not do as it is told: {error}") from error
+        raise StartError(f"A control request to the embedded Kubernetes failed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
-class OwnKubernetes:
-    """The cluster of the user's KUBECONFIG: never started, stopped or reset."""
+class ExternalKubernetes:
+    """The cluster of the user's KUBECONFIG, which is never started, stopped or reset."""
 
     kubeconfig: str
 
@@ -177,8 +180,8 @@ class OwnKubernetes:
         if not self.ready():
             raise StartError(
                 f"Your cluster at {self.target.server} (KUBECONFIG {self.kubeconfig}, context "
-                f"{self.target.context}) takes no connection.",
-                "Start it or correct KUBECONFIG; or unset KUBECONFIG (or give `--kube embedded`) "
+                f"{self.target.context}) does not accept connections.",
+                "Start it or correct KUBECONFIG; or unset KUBECONFIG (or pass `--kube embedded`) "
                 "to use the embedded Kubernetes.",
             )
 
@@ -187,12 +190,12 @@ class OwnKubernetes:
         return target.proxied or target.accepts_connections()
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is no server."""
 
     def reset(self) -> str:
         return (
             f"Kubernetes: not reset. {self.target.server} is your own cluster, "
-            "which the sandbox never empties."
+            "which the sandbox never resets."
         )
 
     def describe(self) -> str:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes: a real kube-apiserver and etcd from the folder that KUBEBUILDER_ASSETS names.
+"""Kubernetes: a real kube-apiserver and etcd from the folder KUBEBUILDER_ASSETS.
 
-The folder is as ``setup-envtest`` fills it (https://book.kubebuilder.io/reference/envtest).
-With kube-controller-manager in it too, namespaces get their ``default`` service account and
-terminate, as in a cluster; without it the checks that depend on it are off.
+``setup-envtest`` downloads them (https://book.kubebuilder.io/reference/envtest). If the folder also has
+kube-controller-manager, namespaces get a ``default`` service account and terminate as in a cluster;
+without it the admission checks that need it are off.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sandbox.environment import EnvironmentChange
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kubebuilder_files import ADMIN_USER, CONTROLLER_MANAGER_USER, KubebuilderFiles
 from sandbox.ports import LOOPBACK
-from sandbox.probe import answers_ok, ask
+from sandbox.probe import is_ok, request
 from sandbox.servers import Servers
 from sandbox.settings import Settings
 
@@ -37,6 +37,8 @@ DEFAULT_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 @dataclass(frozen=True, slots=True)
 class KubebuilderKubernetes:
+    """A kube-apiserver with etcd, and with kube-controller-manager if there is one."""
+
     settings: Settings
     ports: Mapping[str, int]
     token: str
@@ -99,17 +101,17 @@ class KubebuilderKubernetes:
     def ready(self) -> bool:
         if not self.has_controller_manager:
             return self._api_server_ready()
-        return self._answers(DEFAULT_SERVICE_ACCOUNT)
+        return self._is_ok(DEFAULT_SERVICE_ACCOUNT)
 
     def _etcd_ready(self) -> bool:
-        return answers_ok(self.ports[ETCD], "/health")
+        return is_ok(self.ports[ETCD], "/health")
 
     def _api_server_ready(self) -> bool:
-        return self._answers("/readyz")
+        return self._is_ok("/readyz")
 
-    def _answers(self, path: str) -> bool:
+    def _is_ok(self, path: str) -> bool:
         port = self.ports[API_SERVER]
-        return answers_ok(port, path, ca_file=self.files.ca, token=self.token)
+        return is_ok(port, path, ca_file=self.files.ca, token=self.token)
 
     def stop(self) -> None:
         self.servers.stop((CONTROLLER_MANAGER, API_SERVER, ETCD))
@@ -118,21 +120,21 @@ class KubebuilderKubernetes:
         self.stop()
         shutil.rmtree(self.files.etcd_data)
         asyncio.run(self.start())
-        return "Kubernetes: started again on an empty etcd."
+        return "Kubernetes: restarted on an empty etcd."
 
     def describe(self) -> str:
         return f"kube-apiserver {self._version()} from {self.folder} on {self.endpoint}"
 
     def _version(self) -> str:
-        answer = ask(
+        response = request(
             self.ports[API_SERVER],
             "/version",
             headers={"Authorization": f"Bearer {self.token}"},
             ca_file=self.files.ca,
         )
-        if answer is None or answer.status != 200:
-            return "(not answering)"
-        return str(json.loads(answer.body).get("gitVersion", "of unknown version"))
+        if response is None or response.status != 200:
+            return "(not responding)"
+        return str(json.loads(response.body).get("gitVersion", "of unknown version"))
 
     def environment(self) -> EnvironmentChange:
         return kubernetes_environment(str(self.servers.layout.kubeconfig), local=True)
@@ -174,7 +176,7 @@ class KubebuilderKubernetes:
             "--allow-privileged=true",
         ]
         if not self.has_controller_manager:
-            # Nobody creates the `default` service account that this plugin waits for.
+            # The plugin waits for the `default` service account, which only the controller manager creates.
             command.append("--disable-admission-plugins=ServiceAccount")
         return command
 

@@ -20,9 +20,9 @@ from sandbox.layout import Layout
 from sandbox.options import explicit_settings, full_settings, parse, state_folder
 from sandbox.report import as_text, backend_lines, status
 from sandbox.servers import tail
-from sandbox.signals import settle, stoppable
+from sandbox.signals import ignore_signals, interruptible
 from sandbox.state import Condition, State, observe
-from sandbox.supervisor import Supervisor, environment_of
+from sandbox.supervisor import Supervisor, client_environment
 
 EXIT_FAILED = 1
 EXIT_NOT_UP = 3
@@ -44,22 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "logs": _logs,
     }
     try:
-        with stoppable():
+        with interruptible():
             layout = Layout(state_folder(parsed, environment))
             return actions[parsed.action](parsed, layout, environment)
     except SandboxError as error:
-        _tell(f"sandbox: {error}")
+        _print_error(f"sandbox: {error}")
         return EXIT_FAILED
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]) -> int:
     settings = full_settings(parsed, environment, layout.root)
-    # Once it is up it stays up, and the exit code says so: a later signal comes too late.
-    state, started = Supervisor(layout, say=_tell, on_started=settle).up(settings)
+    # A signal after the start must not change the exit code: the sandbox keeps running.
+    state, started = Supervisor(layout, notify=_print_error, on_started=ignore_signals).up(settings)
     if not started:
         _require_same(state, parsed, layout, environment)
         print(f"The sandbox in {layout.root} is already running.")
@@ -73,23 +73,23 @@ def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, st
 def _require_same(
     state: State, parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]
 ) -> None:
-    """A running sandbox with other settings than the command line asks for is an error."""
-    asked = replace(state.settings, **explicit_settings(parsed, environment, layout.root))
-    running, wanted = state.settings.to_json(), asked.to_json()
-    different = [
-        f"{name} is {running[name]!r}, not {wanted[name]!r}"
-        for name in running
-        if running[name] != wanted[name]
+    """Raise an error if the settings of the command line differ from the running sandbox."""
+    changed = replace(state.settings, **explicit_settings(parsed, environment, layout.root))
+    current, requested = state.settings.to_json(), changed.to_json()
+    differences = [
+        f"{name} is {current[name]!r}, not {requested[name]!r}"
+        for name in current
+        if current[name] != requested[name]
     ]
-    if different:
+    if differences:
         raise SandboxError(
-            f"The sandbox in {layout.root} is already running with other settings: {'; '.join(different)}.",
-            "Stop it with `sandbox down`, or use another one with --state or `run --fresh`.",
+            f"The sandbox in {layout.root} is already running with other settings: {'; '.join(differences)}.",
+            "Stop it with `sandbox down`, or start another one with --state or `run --fresh`.",
         )
 
 
 def _down(_parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
-    stopped = Supervisor(layout, say=_tell).down()
+    stopped = Supervisor(layout, notify=_print_error).down()
     print(
         f"The sandbox in {layout.root} is stopped." if stopped else f"No sandbox is running in {layout.root}."
     )
@@ -103,44 +103,44 @@ def _status(parsed: argparse.Namespace, layout: Layout, _environment: Mapping[st
 
 
 def _reset(_parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
-    for line in Supervisor(layout, say=_tell).reset():
+    for line in Supervisor(layout, notify=_print_error).reset():
         print(line)
     return 0
 
 
 def _env(_parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
-    state = Supervisor(layout, say=_tell).require_running()
-    print(environment_of(state, layout).as_shell(), end="")
+    state = Supervisor(layout, notify=_print_error).require_running()
+    print(client_environment(state, layout).as_shell(), end="")
     return 0
 
 
 def _cluster(parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
-    state = Supervisor(layout, say=_tell).require_running()
+    state = Supervisor(layout, notify=_print_error).require_running()
     if state.settings.aws != "embedded":
-        raise SandboxError("Clusters are created in the embedded AWS only; this sandbox uses a real one.")
-    place = replace(
+        raise SandboxError("`sandbox cluster` needs the embedded AWS; this sandbox uses real AWS.")
+    settings = replace(
         state.settings,
         cluster=parsed.name,
         account=parsed.account or state.settings.account,
         region=parsed.region or state.settings.region,
     )
-    wanted = ClusterRequest(
-        name=place.cluster,
+    cluster = ClusterRequest(
+        name=settings.cluster,
         agent=not parsed.no_agent,
         auto_mode=parsed.auto_mode,
         version=parsed.version,
         tags=dict(parsed.tag),
     )
-    create_cluster(AwsRequester(state.ports["aws"], place.account, place.region), wanted)
-    print(f"EKS cluster {place.cluster} is ACTIVE in account {place.account}, {place.region}.")
+    create_cluster(AwsRequester(state.ports["aws"], settings.account, settings.region), cluster)
+    print(f"EKS cluster {settings.cluster} is ACTIVE in account {settings.account}, {settings.region}.")
     return 0
 
 
 def _logs(parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str, str]) -> int:
     logs = {path.stem: path for path in sorted(layout.logs.glob("*.log"))}
     if parsed.name is not None and parsed.name not in logs:
-        known = f"There are logs of {', '.join(logs)}." if logs else "There are no logs."
-        raise SandboxError(f"No log of {parsed.name!r} in {layout.logs}.", known)
+        remedy = f"There are logs of {', '.join(logs)}." if logs else "There are no logs."
+        raise SandboxError(f"There is no log of {parsed.name!r} in {layout.logs}.", remedy)
     for name, path in logs.items():
         if parsed.name in (None, name):
             print(f"==> {path}")
@@ -149,23 +149,23 @@ def _logs(parsed: argparse.Namespace, layout: Layout, _environment: Mapping[str,
 
 
 def _run(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]) -> int:
-    seen = observe(layout)
-    if not parsed.fresh and seen.condition is Condition.RUNNING and seen.state is not None:
-        _require_same(seen.state, parsed, layout, environment)
-        return _run_in(seen.state, layout, parsed.command_line, environment)
+    observation = observe(layout)
+    if not parsed.fresh and observation.condition is Condition.RUNNING and observation.state is not None:
+        _require_same(observation.state, parsed, layout, environment)
+        return _run_in(observation.state, layout, parsed.command_line, environment)
     settings = full_settings(parsed, environment, layout.root)
-    with ephemeral_folder() as own:
-        supervisor = Supervisor(own, say=_tell, tied_to_us=True)
+    with ephemeral_folder() as folder:
+        supervisor = Supervisor(folder, notify=_print_error, die_with_parent=True)
         try:
             state, _ = supervisor.up(settings)
-            return _run_in(state, own, parsed.command_line, environment)
+            return _run_in(state, folder, parsed.command_line, environment)
         finally:
             supervisor.down()
 
 
 def _run_in(state: State, layout: Layout, command: Sequence[str], environment: Mapping[str, str]) -> int:
-    _tell(backend_lines(state, layout))
-    return run_command(command, environment_of(state, layout).applied_to(environment))
+    _print_error(backend_lines(state, layout))
+    return run_command(command, client_environment(state, layout).apply(environment))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create EKS clusters in the embedded AWS, as an administrator would have."""
+"""EKS clusters of the embedded AWS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLUSTER_TRUST = {
 
 @dataclass(frozen=True, slots=True)
 class ClusterRequest:
-    """A cluster to make. An empty version is the newest that the endpoint offers."""
+    """A cluster to create. An empty version means the newest."""
 
     name: str
     agent: bool = True
@@ -39,9 +39,9 @@ class ClusterRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_cluster(aws: AwsRequester, wanted: ClusterRequest) -> None:
-    """An ACTIVE cluster with its role and, if wanted, the EKS Pod Identity Agent; what is there stays."""
-    role = f"{wanted.name}-cluster-role"[:64]
+def create_cluster(aws: AwsRequester, request: ClusterRequest) -> None:
+    """Create an ACTIVE cluster with its role and the EKS Pod Identity Agent; keep existing ones."""
+    role = f"{request.name}-cluster-role"[:64]
     form = {
         "Action": "CreateRole",
         "Version": IAM_VERSION,
@@ -50,7 +50,7 @@ def create_cluster(aws: AwsRequester, wanted: ClusterRequest) -> None:
     }
     aws.create("iam", "/", FORM, urlencode(form).encode())
     cluster: dict[str, Any] = {
-        "name": wanted.name,
+        "name": request.name,
         "roleArn": f"arn:aws:iam::{aws.account}:role/{role}",
         "resourcesVpcConfig": {
             "subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"],
@@ -58,13 +58,13 @@ def create_cluster(aws: AwsRequester, wanted: ClusterRequest) -> None:
         },
         "accessConfig": {"authenticationMode": "API_AND_CONFIG_MAP"},
     }
-    if wanted.auto_mode:
+    if request.auto_mode:
         cluster["computeConfig"] = {"enabled": True}
-    if wanted.version:
-        cluster["version"] = wanted.version
-    if wanted.tags:
-        cluster["tags"] = dict(wanted.tags)
+    if request.version:
+        cluster["version"] = request.version
+    if request.tags:
+        cluster["tags"] = dict(request.tags)
     aws.create("eks", "/clusters", JSON, json.dumps(cluster).encode())
-    if wanted.agent:
+    if request.agent:
         addon = {"addonName": AGENT_ADDON}
-        aws.create("eks", f"/clusters/{wanted.name}/addons", JSON, json.dumps(addon).encode())
+        aws.create("eks", f"/clusters/{request.name}/addons", JSON, json.dumps(addon).encode())

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment that points AWS and Kubernetes clients at the sandbox."""
+"""The environment variables that point AWS and Kubernetes clients to the sandbox."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ LOCAL_HOSTS = (LOOPBACK, "localhost")
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentChange:
-    """Variables to set and to remove, and hosts to reach without a proxy."""
+    """Variables to set and to unset, and hosts to reach without a proxy."""
 
     set: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     direct_hosts: tuple[str, ...] = ()
 
-    def applied_to(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def apply(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the changed environment."""
         result = {name: value for name, value in environment.items() if name not in self.unset}
         result.update(self.set)
         if self.direct_hosts:
             hosts = ",".join(self.direct_hosts)
             for name in ("NO_PROXY", "no_proxy"):
-                known = environment.get(name, "")
-                result[name] = hosts if not known else f"{known},{hosts}"
+                present = environment.get(name, "")
+                result[name] = hosts if not present else f"{present},{hosts}"
         return result
 
     def as_shell(self) -> str:
-        """Lines for a POSIX shell to read."""
+        """Return the change as lines of a POSIX shell."""
         lines = [f"unset {name}" for name in self.unset]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.set.items()]
         if self.direct_hosts:
@@ -43,7 +44,7 @@ class EnvironmentChange:
 
 
 def combine(changes: Sequence[EnvironmentChange]) -> EnvironmentChange:
-    """All changes as one; a variable that any of them sets is not removed."""
+    """Combine changes into one. A variable that one of them sets is not unset."""
     values = {name: value for change in changes for name, value in change.set.items()}
     removed = [name for change in changes for name in change.unset if name not in values]
     hosts = [host for change in changes for host in change.direct_hosts]

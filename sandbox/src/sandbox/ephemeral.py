@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State folders that live as long as one `sandbox run`."""
+"""Temporary state folders, one for each `sandbox run`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ LOCK_SECONDS = 60.0
 
 @contextlib.contextmanager
 def ephemeral_folder() -> Iterator[Layout]:
-    """A state folder of our own, removed at the end.
+    """Create a state folder and remove it at the end.
 
-    What a killed `run` left, folders and on systems without parent-death signals servers too, is
-    cleared away first.
+    First remove the folders of killed runs, and on systems without parent-death signals stop their servers.
     """
     base = _base()
     with lock.exclusive(base / "lock", seconds=LOCK_SECONDS, on_wait=lambda: None):
-        _sweep(base)
+        _clean_up(base)
         layout = Layout(Path(tempfile.mkdtemp(prefix=PREFIX, dir=base)))
         layout.claim()
-        owner = ProcessIdentity.of(os.getpid())
+        owner = ProcessIdentity.find(os.getpid())
         if owner is not None:
             owner.write(layout.root / OWNER)
     try:
@@ -46,16 +45,16 @@ def ephemeral_folder() -> Iterator[Layout]:
 def _base() -> Path:
     base = Path(tempfile.gettempdir()).resolve() / f"workload-identity-sandbox-{os.getuid()}"
     base.mkdir(mode=0o700, exist_ok=True)
-    found = base.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o077 or not base.is_dir():
+    status = base.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or not base.is_dir():
         raise SandboxError(
-            f"{base} is not a folder of yours alone.",
-            "Remove it, or set TMPDIR to a folder of your own.",
+            f"{base} is not private: it belongs to another user, or another user can access it.",
+            "Remove it, or set TMPDIR to a private folder.",
         )
     return base
 
 
-def _sweep(base: Path) -> None:
+def _clean_up(base: Path) -> None:
     for folder in base.glob(f"{PREFIX}*"):
         owner = ProcessIdentity.read(folder / OWNER)
         if owner is None or not owner.is_alive():

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error type of the command: a message and what to do about it."""
+"""Errors with a message and a remedy."""
 
 from __future__ import annotations
 
 
 class SandboxError(Exception):
-    """Something the user has to know; shown without a traceback."""
+    """An error shown to the user without a traceback."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -18,4 +18,4 @@ class SandboxError(Exception):
 
 
 class StartError(SandboxError):
-    """A server did not start; the message carries the last lines of its log."""
+    """A server that did not start; the message has the last lines of its log."""

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the user's command in the foreground, pass signals on to it, and end as it ends."""
+"""The user's command in the foreground: signals are forwarded, its exit code is returned."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ FORWARDED = (*STOPPING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The exit code; 128 + N when signal N ended the command, as shells say it."""
+    """Run the command and return its exit code: 128 + N after signal N, as in shells."""
     children: list[subprocess.Popen[bytes]] = []
     waiting: list[int] = []
 
     def forward(signal_number: int, _frame: FrameType | None) -> None:
-        if signal_number in (signal.SIGINT, signal.SIGQUIT) and _terminal_told_everyone():
+        if signal_number in (signal.SIGINT, signal.SIGQUIT) and _is_foreground_group():
             return
         if children:
             children[0].send_signal(signal_number)
@@ -40,8 +40,8 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
     return exit_code if exit_code >= 0 else 128 - exit_code
 
 
-def _terminal_told_everyone() -> bool:
-    """Ctrl-C and Ctrl-\\ reach every process of the terminal's foreground group by themselves."""
+def _is_foreground_group() -> bool:
+    """Return whether Ctrl-C and Ctrl-\\ reach the command directly, as part of the foreground group."""
     try:
         with open("/dev/tty", "rb", buffering=0) as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()

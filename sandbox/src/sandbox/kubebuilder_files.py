@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys and tokens for a kube-apiserver of our own, beside its certificates."""
+"""Certificates, keys and tokens of the kubebuilder backend."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class KubebuilderFiles:
         return self.folder / "etcd"
 
     def create(self, admin_token: str) -> str:
-        """Write all but etcd's data and the kubeconfig; returns the controller manager's token."""
-        # Imported here: it costs as much as all the rest, and the other backends do without.
+        """Create certificates, keys and tokens. Return the token of the controller manager."""
+        # Imported here because it is slow and the other backends do not need it.
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -78,7 +78,7 @@ class KubebuilderFiles:
 
 
 def _token_file(admin_token: str, controller_token: str) -> str:
-    """Lines of token,user,uid,"groups" as --token-auth-file reads them."""
+    """Return the content of --token-auth-file: lines of token,user,uid,"groups"."""
     return (
         f'{admin_token},{ADMIN_USER},{ADMIN_USER},"system:masters"\n'
         f"{controller_token},{CONTROLLER_MANAGER_USER},{CONTROLLER_MANAGER_USER}\n"

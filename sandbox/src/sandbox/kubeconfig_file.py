@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read where a user's own kubeconfig leads, without a Kubernetes client."""
+"""The cluster of the user's kubeconfig, read without a Kubernetes client."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The current context's cluster.
+    """The cluster of the current context.
 
-    ``certificate_authority`` is PEM, empty when the file has none. ``proxied``: clients go
-    through a proxy, so a connection from here proves nothing.
+    ``certificate_authority`` is PEM, or empty. ``proxied``: clients use a proxy, so a direct connection
+    does not show whether they can connect.
     """
 
     context: str
@@ -46,15 +46,15 @@ class Target:
 
 
 def read_target(kubeconfig: str) -> Target:
-    """``kubeconfig`` is a value of KUBECONFIG: one path or several, the first to say wins."""
+    """Read the paths of a KUBECONFIG value; the first file that defines a value wins."""
     files = [(Path(path), _load(Path(path))) for path in kubeconfig.split(os.pathsep)]
     current = [str(document.get("current-context") or "") for _, document in files]
     context_name = next(filter(None, current), "")
-    found = [_named(document, "context", context_name) for _, document in files]
-    context = next(filter(None, found), None)
+    contexts = [_named(document, "context", context_name) for _, document in files]
+    context = next(filter(None, contexts), None)
     if context is None:
         raise SandboxError(
-            f"KUBECONFIG ({kubeconfig}) has no usable current-context (it says {context_name!r}).",
+            f"KUBECONFIG ({kubeconfig}) has no usable current-context (it is {context_name!r}).",
             "Choose one with `kubectl config use-context NAME`.",
         )
     cluster_name = str(context.get("cluster"))
@@ -69,7 +69,7 @@ def read_target(kubeconfig: str) -> Target:
             )
     raise SandboxError(
         f"The context {context_name!r} of KUBECONFIG ({kubeconfig}) names the cluster "
-        f"{cluster_name!r}, for which there is no server.",
+        f"{cluster_name!r}, which has no server.",
         "Repair the kubeconfig, or choose another context.",
     )
 
@@ -85,16 +85,16 @@ def _load(path: Path) -> Document:
 
 
 def _named(document: Document, kind: str, name: str) -> Document | None:
-    """The entry ``name`` of the document's list ``contexts`` or ``clusters``."""
+    """Return the entry ``name`` of the list ``contexts`` or ``clusters``."""
     for entry in document.get(f"{kind}s") or []:
         if isinstance(entry, dict) and entry.get("name") == name:
-            found: Document | None = entry.get(kind)
-            return found
+            contexts: Document | None = entry.get(kind)
+            return contexts
     return None
 
 
 def _certificate_authority(cluster: Document, kubeconfig: Path) -> bytes:
-    """A relative path starts at the folder of the kubeconfig, as kubectl reads it."""
+    """Read the CA. As for kubectl, a relative path starts at the folder of the kubeconfig."""
     try:
         if "certificate-authority-data" in cluster:
             return base64.b64decode(cluster["certificate-authority-data"])

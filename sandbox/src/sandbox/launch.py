@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Become one of the sandbox's servers: record who we are, then exec.
+"""Record the identity of this process, then exec a server of the sandbox.
 
-Run as a script with ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``, so it
-imports the standard library alone and takes milliseconds. The record is written by the very
-process that becomes the server, and until it is written the process dies with the command that
-started it. So whoever comes after that command sees a record, or there is no server.
+Run it as ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``: it needs only the standard
+library and starts in milliseconds. The process that becomes the server writes the record, and dies with
+its parent until the record is written, so a server never runs without a record.
 
-RECORD is the file to write, or ``-``. PARENT is the process ID that has to be alive, or 0.
-SIGNAL is what the kernel sends to this process when PARENT dies later on (Linux), or 0.
+RECORD is the file to write, or ``-``. PARENT is the ID of the parent process, or 0. SIGNAL is the signal
+that the kernel sends when PARENT dies (Linux), or 0.
 """
 
 from __future__ import annotations
@@ -26,17 +25,16 @@ EXIT_ORPHANED = 125
 
 
 def start_mark(pid: int) -> str | None:
-    """When the live process ``pid`` started, as text that no other process shares.
+    """Return a text that identifies the start of a process; None if it does not exist or is a zombie.
 
-    Linux: the boot's ID and the start time in clock ticks (field 22 of /proc/PID/stat).
-    Elsewhere: what ``ps -o lstart=`` says. None when there is no such process, or when it has
-    ended and only waits for its parent to notice.
+    On Linux: the boot ID and the start time in clock ticks (field 22 of /proc/PID/stat). Elsewhere: the
+    output of ``ps -o lstart=``.
     """
     if not os.path.exists("/proc/self/stat"):
         return _start_mark_from_ps(pid)
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            # The command name, in brackets, may itself hold blanks and brackets.
+            # The command name, in parentheses, may contain spaces and parentheses.
             fields = stat.read().rpartition(")")[2].split()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
             boot_id = boot.read().strip()
@@ -47,34 +45,34 @@ def start_mark(pid: int) -> str | None:
 
 
 def _start_mark_from_ps(pid: int) -> str | None:
-    answer = subprocess.run(
+    process = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "LC_ALL": "C"},
     )
-    state, _, started = answer.stdout.strip().partition(" ")
+    state, _, started = process.stdout.strip().partition(" ")
     return None if not started or state.startswith("Z") else started.strip()
 
 
 def _die_with_parent(parent: int, signal_number: int) -> None:
-    """Let the kernel send the signal when the parent dies; end now if it is dead. 0: no signal."""
+    """Let the kernel send a signal when the parent dies; 0 disables that. Exit if it is dead already."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
     if os.getppid() != parent:
-        # It died before the kernel was told whom to watch.
+        # The parent died before the call above.
         sys.exit(EXIT_ORPHANED)
 
 
 def _record(path: str) -> None:
     pid = os.getpid()
-    unfinished = f"{path}.{pid}"
-    with open(unfinished, "w", encoding="utf-8") as stream:
+    temporary = f"{path}.{pid}"
+    with open(temporary, "w", encoding="utf-8") as stream:
         json.dump({"pid": pid, "started": start_mark(pid)}, stream)
-    os.replace(unfinished, path)
+    os.replace(temporary, path)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The state folder: what lies where, and the proof that it is ours."""
+"""The paths in the state folder, and the marker file that claims it for the sandbox."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-MARKER_TEXT = "This folder belongs to the sandbox of workload_identity.aws: `sandbox down` empties it.\n"
+MARKER_TEXT = "This folder belongs to the sandbox of workload_identity.aws: `sandbox down` clears it.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Names in the state folder ``root`` (absolute)."""
+    """The paths in the state folder ``root`` (absolute)."""
 
     root: Path
 
@@ -63,40 +63,40 @@ class Layout:
     def log(self, process: str) -> Path:
         return self.logs / f"{process}.log"
 
-    def is_ours(self) -> bool:
+    def is_claimed(self) -> bool:
         return self.marker.is_file()
 
     def claim(self) -> None:
-        """Create the folder, readable by its owner alone; refuse one that holds other files."""
+        """Create the folder with mode 0700. Raise an error if it contains other files."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self.is_ours():
+            if not self.is_claimed():
                 if any(self.root.iterdir()):
                     raise SandboxError(
-                        f"The state folder {self.root} holds files that are not the sandbox's.",
-                        "Give an empty or new folder with --state or SANDBOX_STATE.",
+                        f"The state folder {self.root} contains files that do not belong to the sandbox.",
+                        "Choose an empty or new folder with --state or SANDBOX_STATE.",
                     )
                 self.marker.write_text(MARKER_TEXT, encoding="utf-8")
         except OSError as error:
             raise SandboxError(
                 f"The state folder {self.root} cannot be used: {error.strerror}.",
-                "Give a folder that you can write to with --state or SANDBOX_STATE.",
+                "Choose a writable folder with --state or SANDBOX_STATE.",
             ) from error
 
     def clear(self, *, keep_logs: bool = True) -> None:
-        """Forget a sandbox whose processes are gone. Lock and marker stay for the next one."""
+        """Delete the state of a stopped sandbox, except for lock and marker."""
         files = [self.state, self.environment, self.kubeconfig, self.aws_config]
         for path in files:
             path.unlink(missing_ok=True)
-            for unfinished in self.root.glob(f".{path.name}.*"):
-                unfinished.unlink(missing_ok=True)
+            for temporary in self.root.glob(f".{path.name}.*"):
+                temporary.unlink(missing_ok=True)
         folders = [self.processes, self.kubernetes, *([] if keep_logs else [self.logs])]
         for path in folders:
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(path)
 
     def prepare(self) -> None:
-        """An empty folder for a new start, with empty logs."""
+        """Create empty folders for a new start."""
         self.clear(keep_logs=False)
         for path in (self.processes, self.kubernetes, self.logs):
             path.mkdir(mode=0o700)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One command at a time changes a sandbox. The kernel lets go of the lock when its holder dies."""
+"""A file lock, so that one command at a time changes a sandbox. The kernel releases it when its holder dies."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ POLL_SECONDS = 0.05
 
 @contextmanager
 def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file ``path``, waiting up to ``seconds``; ``on_wait`` is called once before.
+    """Hold the lock file ``path``. Call ``on_wait`` and wait up to ``seconds`` if another process holds it.
 
-    The file is never removed: a second holder could otherwise lock a name that is gone.
+    The file is never deleted, because a second process could lock a deleted file.
     """
     with path.open("a", encoding="utf-8") as stream:
         if not _try(stream.fileno()):
@@ -36,7 +36,7 @@ def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Ite
 
 
 def is_held(path: Path) -> bool:
-    """True while another command is at work on the sandbox."""
+    """Return whether another command holds the lock."""
     try:
         with path.open("r", encoding="utf-8") as stream:
             return not _try(stream.fileno())

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of `sandbox`, and the settings that it asks for."""
+"""The command line of `sandbox`."""
 
 from __future__ import annotations
 
@@ -23,21 +23,15 @@ SETTING_OPTIONS = (
     "rbac",
     "kube_controllers",
     "pod_identity_webhook",
-    "webhook_delay_ms",
     "latency_ms",
     "kube_latency_ms",
-    "propagation_ms",
-    "read_lag_ms",
-    "read_replicas",
-    "clock_skew_s",
-    "rate_limit",
     "aws_port",
     "kube_port",
 )
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """``command_line`` holds what `run` is to run. Exits with 2 on wrong usage."""
+    """Parse the arguments; ``command_line`` has the command of `run`. Exit with 2 on wrong usage."""
     options, command_line = _split(arguments)
     parser = _parser()
     parsed = parser.parse_args(options)
@@ -59,7 +53,7 @@ def state_folder(parsed: argparse.Namespace, environment: Mapping[str, str]) -> 
 def explicit_settings(
     parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Only what the command line asks for, as fields of Settings."""
+    """Return the options of the command line as fields of Settings."""
     chosen = {name: getattr(parsed, name) for name in SETTING_OPTIONS if hasattr(parsed, name)}
     if getattr(parsed, "kube", "auto") != "auto":
         chosen |= _kubernetes(parsed.kube, environment, folder)
@@ -67,20 +61,20 @@ def explicit_settings(
 
 
 def full_settings(parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path) -> Settings:
-    """What the command line and the environment ask for, and defaults for the rest."""
+    """Return the settings of the command line and the environment, with defaults."""
     chosen = explicit_settings(parsed, environment, folder)
     if "kubernetes" not in chosen:
         chosen |= _kubernetes("auto", environment, folder)
     if chosen.get("aws") == "real" and environment.get("SANDBOX_AWS") == "embedded":
         raise SandboxError(
-            "`--aws real` was asked for, but this shell has the variables of an embedded AWS.",
-            "Use a shell in which env.sh of a sandbox was not read.",
+            "`--aws real` needs your own AWS variables, but this shell has the variables of a sandbox.",
+            "Use a shell without the env.sh of a sandbox.",
         )
     return Settings(**chosen)
 
 
-def _kubernetes(wanted: str, environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    backend, source = choose_kubernetes(wanted, environment, folder)
+def _kubernetes(choice: str, environment: Mapping[str, str], folder: Path) -> dict[str, str]:
+    backend, source = choose_kubernetes(choice, environment, folder)
     return {"kubernetes": backend, "kubernetes_source": source}
 
 
@@ -105,39 +99,39 @@ def _parser() -> argparse.ArgumentParser:
         parents=[state],
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
-    actions.add_parser("up", parents=[state, start], help="start it in the background and say who answers")
-    actions.add_parser("down", parents=[state], help="stop it; no error when it does not run")
-    status = actions.add_parser("status", parents=[state], help="show it; exit code 0 when up, 3 when not")
-    status.add_argument("--json", action="store_true", help="as JSON")
-    actions.add_parser("reset", parents=[state], help="back to how it was after the start")
+    actions.add_parser("up", parents=[state, start], help="start a sandbox in the background")
+    actions.add_parser("down", parents=[state], help="stop the sandbox, if it runs")
+    status = actions.add_parser("status", parents=[state], help="show the status; exit code 0 if up, else 3")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    actions.add_parser("reset", parents=[state], help="restore the state after the start")
     run = actions.add_parser(
         "run",
         parents=[state, start],
-        help="run a command in it, in one of its own when none runs",
+        help="run a command in the sandbox, or in a temporary one if none runs",
         usage="sandbox run [options] -- COMMAND [ARGS]",
     )
-    run.add_argument("--fresh", action="store_true", help="a sandbox of its own in any case")
+    run.add_argument("--fresh", action="store_true", help="always start a temporary sandbox")
     run.add_argument("command_line", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    actions.add_parser("env", parents=[state], help='print its variables: eval "$(sandbox env)"')
+    actions.add_parser("env", parents=[state], help='print the variables: eval "$(sandbox env)"')
     cluster = actions.add_parser(
         "cluster",
         parents=[state, _cluster_options()],
-        help="create one more EKS cluster, in any account and region",
+        help="create another EKS cluster, in any account and region",
     )
-    cluster.add_argument("name", help="its name; a cluster of that name that is there stays as it is")
-    logs = actions.add_parser("logs", parents=[state], help="print the end of its logs")
+    cluster.add_argument("name", help="name of the cluster; an existing cluster is not changed")
+    logs = actions.add_parser("logs", parents=[state], help="print the last lines of the server logs")
     logs.add_argument("name", nargs="?", help="one server only, such as aws or kubernetes")
-    logs.add_argument("--lines", type=int, default=LOG_LINES, help="of each log (%(default)s)")
+    logs.add_argument("--lines", type=int, default=LOG_LINES, help="lines of each log (%(default)s)")
     return parser
 
 
 def _cluster_options() -> argparse.ArgumentParser:
     cluster = argparse.ArgumentParser(add_help=False)
     add = cluster.add_argument
-    add("--account", metavar="ID", help="the account that it is in (the one of `up`)")
-    add("--region", metavar="NAME", help="its region (the one of `up`)")
-    add("--version", metavar="N.NN", default="", help="its Kubernetes version (the newest)")
-    add("--tag", metavar="KEY=VALUE", action="append", type=_tag, default=[], help="a tag of it; repeatable")
+    add("--account", metavar="ID", help="account (as for `up`)")
+    add("--region", metavar="NAME", help="region (as for `up`)")
+    add("--version", metavar="N.NN", default="", help="Kubernetes version (the newest)")
+    add("--tag", metavar="KEY=VALUE", action="append", type=_tag, default=[], help="a tag; repeatable")
     add("--auto-mode", action="store_true", help="with EKS Auto Mode")
     add("--no-agent", action="store_true", help="without the add-on eks-pod-identity-agent")
     return cluster
@@ -153,40 +147,29 @@ def _tag(text: str) -> tuple[str, str]:
 def _start_options() -> argparse.ArgumentParser:
     start = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     add = start.add_argument
-    add("--aws", choices=AWS_BACKENDS, help="who answers for AWS (embedded)")
+    add("--aws", choices=AWS_BACKENDS, help="the AWS backend (embedded)")
     add(
         "--kube",
         choices=("auto", *KUBERNETES_BACKENDS),
-        help="who answers for Kubernetes (auto: KUBEBUILDER_ASSETS, KUBECONFIG, else embedded)",
+        help="the Kubernetes backend (auto: KUBEBUILDER_ASSETS, KUBECONFIG, else embedded)",
     )
     add("--cluster", metavar="NAME", help="the EKS cluster to create (my-cluster)")
-    add("--account", metavar="ID", help="the account that is answered for (111122223333)")
-    add("--region", metavar="NAME", help="its region (us-west-2)")
+    add("--account", metavar="ID", help="account (111122223333)")
+    add("--region", metavar="NAME", help="region (us-west-2)")
     add("--auth", action="store_true", help="embedded AWS: enforce IAM permissions")
     add("--rbac", action="store_true", help="embedded Kubernetes: enforce RBAC")
     add(
         "--kube-controllers",
         action="store_true",
-        help="embedded Kubernetes: make Pods of Jobs, end and remove Jobs",
+        help="embedded Kubernetes: create the Pods of Jobs, finish and delete Jobs",
     )
     add(
         "--pod-identity-webhook",
         action="store_true",
-        help="embedded Kubernetes: inject EKS Pod Identity into Pods, as EKS does",
+        help="embedded Kubernetes: inject EKS Pod Identity into Pods",
     )
-    add(
-        "--webhook-delay-ms",
-        type=int,
-        metavar="N",
-        help="with the webhook: how long after it was made it knows an association",
-    )
-    add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each answer")
-    add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: the same")
-    add("--propagation-ms", type=int, metavar="N", help="embedded AWS: age at which a role exists")
-    add("--read-lag-ms", type=int, metavar="N", help="embedded AWS: reads show what was so long ago")
-    add("--read-replicas", type=int, metavar="N", help="2: only every second read is late (1)")
-    add("--clock-skew-s", type=int, metavar="N", help="embedded AWS: its dates are so far ahead")
-    add("--rate-limit", type=int, metavar="N", help="embedded AWS: requests a second; more are throttled")
-    add("--aws-port", type=int, metavar="N", help="fixed port instead of a free one")
-    add("--kube-port", type=int, metavar="N", help="fixed port instead of a free one")
+    add("--latency-ms", type=int, metavar="N", help="embedded AWS: delay of each response")
+    add("--kube-latency-ms", type=int, metavar="N", help="embedded Kubernetes: delay of each response")
+    add("--aws-port", type=int, metavar="N", help="port of AWS (a free one)")
+    add("--kube-port", type=int, metavar="N", help="port of Kubernetes (a free one)")
     return start

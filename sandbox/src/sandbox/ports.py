@@ -13,20 +13,20 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """``count`` different ports that nothing listens on now.
+    """Return ``count`` different free ports.
 
-    Another program may take one before its server binds it; the start is then tried again.
+    If another program takes one before the server binds it, the supervisor retries.
     """
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as listeners:
         ports = []
         for _ in range(count):
-            listener = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            listener = listeners.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             listener.bind((LOOPBACK, 0))
             ports.append(int(listener.getsockname()[1]))
         return ports
 
 
-def is_taken(port: int) -> bool:
+def is_in_use(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,8 +37,8 @@ def is_taken(port: int) -> bool:
 
 
 def require_free(port: int, option: str) -> None:
-    if is_taken(port):
+    if is_in_use(port):
         raise SandboxError(
             f"Port {port} on {LOOPBACK} is already in use by another program.",
-            f"Leave {option} out to have a free port chosen, or give another number.",
+            f"Omit {option} to use a free port, or choose another number.",
         )

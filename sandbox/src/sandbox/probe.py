@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a server on the loopback address something, without proxies and without waiting long."""
+"""HTTP requests to servers on the loopback address, without proxies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ TIMEOUT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
+    """Status and body of an HTTP response."""
+
     status: int
     body: bytes
 
 
-def ask(
+def request(
     port: int,
     path: str,
     *,
@@ -30,8 +32,8 @@ def ask(
     body: bytes | None = None,
     ca_file: Path | None = None,
     timeout: float = TIMEOUT_SECONDS,
-) -> Answer | None:
-    """The answer, or None when nobody answers. With ``ca_file``: over TLS, verified by it."""
+) -> Response | None:
+    """Return the response, or None if the server does not respond. With ``ca_file``, use TLS."""
     connection: http.client.HTTPConnection | None = None
     try:
         if ca_file is None:
@@ -41,7 +43,7 @@ def ask(
             connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=timeout, context=context)
         connection.request(method, path, body=body, headers=dict(headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return Response(response.status, response.read())
     except (OSError, http.client.HTTPException):
         return None
     finally:
@@ -49,7 +51,8 @@ def ask(
             connection.close()
 
 
-def answers_ok(port: int, path: str, *, ca_file: Path | None = None, token: str = "") -> bool:
+def is_ok(port: int, path: str, *, ca_file: Path | None = None, token: str = "") -> bool:
+    """Return whether a GET request returns status 200."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    answer = ask(port, path, headers=headers, ca_file=ca_file)
-    return answer is not None and answer.status == 200
+    response = request(port, path, headers=headers, ca_file=ca_file)
+    return response is not None and response.status == 200

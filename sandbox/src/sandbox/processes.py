@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, recognise and stop processes, and never touch one that is not ours."""
+"""Processes that the sandbox starts, identifies and stops."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process ID together with when it started, so that a reused ID is not mistaken for it."""
+    """A process ID with its start time, which distinguishes it from a later process with the same ID."""
 
     pid: int
     started: str
 
     @classmethod
-    def of(cls, pid: int) -> ProcessIdentity | None:
+    def find(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of a running process."""
         started = launch.start_mark(pid)
         return None if started is None else cls(pid, started)
 
     @classmethod
     def read(cls, path: Path) -> ProcessIdentity | None:
-        """The identity recorded in ``path``; None when the file is missing or makes no sense."""
+        """Read an identity from a file; None if it is missing or invalid."""
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             return cls(int(record["pid"]), str(record["started"]))
@@ -48,9 +49,9 @@ class ProcessIdentity:
         return launch.start_mark(self.pid) == self.started
 
     def send(self, signal_number: int) -> bool:
-        """Send a signal to this very process; False when it is gone.
+        """Send a signal to the process. Return False if it has ended.
 
-        A pidfd is opened before the identity is checked, so the ID cannot be reused in between.
+        The pidfd is opened before the identity is checked, so the ID cannot be reused in between.
         """
         try:
             if hasattr(os, "pidfd_open"):
@@ -69,7 +70,8 @@ class ProcessIdentity:
             return False
         return True
 
-    def wait_gone(self, seconds: float) -> bool:
+    def wait_for_exit(self, seconds: float) -> bool:
+        """Wait until the process has ended. Return False after ``seconds``."""
         deadline = time.monotonic() + seconds
         while self.is_alive():
             if time.monotonic() >= deadline:
@@ -79,13 +81,13 @@ class ProcessIdentity:
 
 
 def stop(processes: Sequence[ProcessIdentity], grace: float = STOP_GRACE_SECONDS) -> None:
-    """Ask all of them to end, give them ``grace`` seconds together, then end them."""
-    asked = [process for process in processes if process.send(signal.SIGTERM)]
+    """Send SIGTERM to all processes, and SIGKILL after ``grace`` seconds."""
+    signaled = [process for process in processes if process.send(signal.SIGTERM)]
     deadline = time.monotonic() + grace
-    for process in asked:
-        if not process.wait_gone(deadline - time.monotonic()):
+    for process in signaled:
+        if not process.wait_for_exit(deadline - time.monotonic()):
             process.send(signal.SIGKILL)
-            process.wait_gone(grace)
+            process.wait_for_exit(grace)
 
 
 def spawn_server(
@@ -95,17 +97,16 @@ def spawn_server(
     log: Path,
     folder: Path,
     environment: Mapping[str, str],
-    tied_to_us: bool,
+    die_with_parent: bool,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a session of its own, run in ``folder``, output in ``log``.
+    """Start a server in a new session.
 
-    ``tied_to_us``: the kernel ends it when the calling process dies (Linux); otherwise only until it
-    has recorded itself. Must be called from the main thread, since the kernel watches the thread that
-    started it.
+    With ``die_with_parent`` the kernel kills it when the calling process dies (Linux); without, only until
+    its record is written. Call it from the main thread, because the kernel watches the calling thread.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*_launcher(str(record), signal.SIGKILL if tied_to_us else None), *command],
+            [*_launcher(str(record), signal.SIGKILL if die_with_parent else None), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -116,10 +117,10 @@ def spawn_server(
 
 
 def spawn_command(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the user's command on our terminal; it is asked to end when we die."""
+    """Start the user's command on this terminal. It gets SIGTERM when the calling process dies (Linux)."""
     return subprocess.Popen([*_launcher("-", signal.SIGTERM), *command], env=dict(environment))
 
 
-def _launcher(record: str, tie: signal.Signals | None) -> list[str]:
+def _launcher(record: str, death_signal: signal.Signals | None) -> list[str]:
     script = str(Path(launch.__file__).resolve())
-    return [sys.executable, "-I", "-S", script, record, str(os.getpid()), str(int(tie or 0))]
+    return [sys.executable, "-I", "-S", script, record, str(os.getpid()), str(int(death_signal or 0))]

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a captive portal or a proxy answers in place of the service: status 200, and a page.
+"""The page of a captive portal or proxy, with status 200.
 
-The page is also well-formed XML, which is the worse case: botocore reads it, and fails with a
-KeyError where it looks for the members of an answer of IAM or STS.
+The page is well-formed XML, so botocore parses it and fails with a KeyError when it looks for the members
+of an IAM or STS response.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `status` says, as data and as text."""
+"""The report of `sandbox status`, as data and as text."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from typing import Any
 from sandbox import lock
 from sandbox.layout import Layout
 from sandbox.state import Condition, Observation, State, now, observe
-from sandbox.supervisor import backends_of
+from sandbox.supervisor import backends_for
 
 
 def status(layout: Layout) -> dict[str, Any]:
-    """``up`` is true only when every process lives and every backend answers."""
-    seen = observe(layout)
+    """Return the status. ``up`` is true if every process runs and every backend responds."""
+    observation = observe(layout)
     report: dict[str, Any] = {
         "up": False,
-        "condition": seen.condition.value,
+        "condition": observation.condition.value,
         "busy": lock.is_held(layout.lock),
         "state_folder": str(layout.root),
-        "dead": list(seen.dead),
+        "dead": list(observation.dead),
         "backends": [],
     }
-    state = seen.state
+    state = observation.state
     if state is not None:
         report["started_at"] = state.started_at.isoformat()
         report["uptime_seconds"] = round((now() - state.started_at).total_seconds())
         report["settings"] = state.settings.to_json()
-        report["backends"] = _backends(layout, seen, state)
-        report["up"] = seen.condition is Condition.RUNNING and all(
+        report["backends"] = _backends(layout, observation, state)
+        report["up"] = observation.condition is Condition.RUNNING and all(
             backend["ready"] for backend in report["backends"]
         )
     return report
 
 
-def _backends(layout: Layout, seen: Observation, state: State) -> list[dict[str, Any]]:
+def _backends(layout: Layout, observation: Observation, state: State) -> list[dict[str, Any]]:
     backends = []
-    for backend in backends_of(state, layout):
-        lives = all(name in seen.alive for name in backend.processes)
-        ready = lives and backend.ready()
+    for backend in backends_for(state, layout):
+        is_alive = all(name in observation.alive for name in backend.processes)
+        ready = is_alive and backend.ready()
         processes = [
             {
                 "name": name,
-                "pid": seen.alive[name].pid if name in seen.alive else None,
+                "pid": observation.alive[name].pid if name in observation.alive else None,
                 "port": state.ports.get(name),
-                "alive": name in seen.alive,
+                "alive": name in observation.alive,
             }
             for name in backend.processes
         ]
@@ -66,11 +66,11 @@ def _backends(layout: Layout, seen: Observation, state: State) -> list[dict[str,
 def as_text(report: Mapping[str, Any]) -> str:
     lines = [_headline(report)]
     for backend in report["backends"]:
-        silent = "" if backend["ready"] else " (does not answer)"
-        lines.append(f"{backend['label']}: {backend['description']}{silent}")
+        problem = "" if backend["ready"] else " (does not respond)"
+        lines.append(f"{backend['label']}: {backend['description']}{problem}")
         for process in backend["processes"]:
-            what = f"pid {process['pid']}" if process["alive"] else "dead"
-            lines.append(f"  {process['name']}: {what}, port {process['port']}")
+            status = f"pid {process['pid']}" if process["alive"] else "dead"
+            lines.append(f"  {process['name']}: {status}, port {process['port']}")
         if backend["requests"]:
             lines.append(f"  {_requests(backend['requests'])}")
     return "\n".join(lines)
@@ -87,12 +87,12 @@ def _headline(report: Mapping[str, Any]) -> str:
     if condition == Condition.INTERRUPTED.value and report["busy"]:
         return f"The sandbox in {folder} is being started by another command."
     if condition == Condition.INTERRUPTED.value:
-        return f"A start of the sandbox in {folder} was cut short. `sandbox up` clears it away."
+        return f"The start of the sandbox in {folder} was interrupted. `sandbox up` cleans up and starts a new one."
     if condition == Condition.BROKEN.value:
         dead = ", ".join(report["dead"])
         return f"The sandbox in {folder} is broken: {dead} died. `sandbox up` starts a new one."
     if condition == Condition.RUNNING.value:
-        return f"The sandbox in {folder} runs, but does not answer. See `sandbox logs`."
+        return f"The sandbox in {folder} is running but does not respond. See `sandbox logs`."
     return f"No sandbox is running in {folder}. Start one with `sandbox up`."
 
 
@@ -101,6 +101,6 @@ def _requests(counts: Mapping[str, Any]) -> str:
 
 
 def backend_lines(state: State, layout: Layout) -> str:
-    """One sentence: which backend answers for AWS and which for Kubernetes."""
-    parts = [f"{one.label}: {one.describe()}" for one in backends_of(state, layout)]
+    """Describe both backends in one line."""
+    parts = [f"{backend.label}: {backend.describe()}" for backend in backends_for(state, layout)]
     return "; ".join(parts)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server processes of one sandbox: started, waited for and stopped by name."""
+"""The server processes of a sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox.errors import StartError
 from sandbox.layout import Layout
 from sandbox.processes import POLL_SECONDS, ProcessIdentity, spawn_server, stop
-from sandbox.signals import unstoppable
+from sandbox.signals import uninterruptible
 
 START_SECONDS = 60.0
 LOG_TAIL_LINES = 12
@@ -22,65 +22,65 @@ LOG_TAIL_BYTES = 16_384
 
 
 class Servers:
-    """Holds the processes that this command started; knows those of earlier ones by record."""
+    """The server processes by name: children of this process and recorded processes."""
 
-    def __init__(self, layout: Layout, *, tied_to_us: bool) -> None:
+    def __init__(self, layout: Layout, *, die_with_parent: bool) -> None:
         self.layout = layout
-        self._tied_to_us = tied_to_us
+        self._die_with_parent = die_with_parent
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        # Interrupted in between, the process would run and nobody would know of it.
-        with unstoppable():
+        # A signal between start and assignment would leave an unknown process.
+        with uninterruptible():
             self._started[name] = spawn_server(
                 command,
                 record=self.layout.record(name),
                 log=self.layout.log(name),
                 folder=self.layout.root,
                 environment={**os.environ, **(environment or {})},
-                tied_to_us=self._tied_to_us,
+                die_with_parent=self._die_with_parent,
             )
 
     async def wait_until(
         self, name: str, is_ready: Callable[[], bool], *, seconds: float = START_SECONDS
     ) -> None:
-        """Return when the server is ready; StartError when it ends first or takes too long."""
+        """Wait until the server is ready. Raise StartError if it exits or takes too long."""
         process = self._started[name]
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(is_ready):
             exit_code = process.poll()
             if exit_code is not None:
-                raise self._start_error(name, f"ended at once with {_in_words(exit_code)}")
+                raise self._start_error(name, f"exited with {_exit_status(exit_code)}")
             if time.monotonic() >= deadline:
                 raise self._start_error(name, f"was not ready after {seconds:g} seconds")
             await asyncio.sleep(POLL_SECONDS)
 
     def stop(self, names: Sequence[str]) -> None:
-        """Stop the named servers one after another; those that are not there are skipped."""
+        """Stop the named servers one after another, if they run."""
         for name in names:
-            started = self._started.pop(name, None)
-            found = ProcessIdentity.read(self.layout.record(name))
-            if found is None and started is not None:
-                # Killed so early that it had no time to record itself.
-                found = ProcessIdentity.of(started.pid) if started.poll() is None else None
-            if found is not None:
-                stop([found])
-            if started is not None:
-                started.wait()
+            child = self._started.pop(name, None)
+            identity = ProcessIdentity.read(self.layout.record(name))
+            if identity is None and child is not None:
+                # The launcher was killed before it wrote the record.
+                identity = ProcessIdentity.find(child.pid) if child.poll() is None else None
+            if identity is not None:
+                stop([identity])
+            if child is not None:
+                child.wait()
             self.layout.record(name).unlink(missing_ok=True)
 
-    def _start_error(self, name: str, what: str) -> StartError:
+    def _start_error(self, name: str, problem: str) -> StartError:
         lines = tail(self.layout.log(name), LOG_TAIL_LINES)
         text = "".join(f"\n    {line}" for line in lines) or " (empty)"
         return StartError(
-            f"The server {name} {what}. The end of its log:{text}",
-            "What had been started is stopped again. `sandbox up` tries once more and keeps the "
-            f"whole log for `sandbox logs {name}`.",
+            f"The server {name} {problem}. The end of its log:{text}",
+            "The other servers were stopped. `sandbox up` tries again and keeps the whole log for "
+            f"`sandbox logs {name}`.",
         )
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The last lines of a file; none when there is no such file."""
+    """Return the last lines of a file; none if it does not exist."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -91,5 +91,5 @@ def tail(path: Path, lines: int) -> list[str]:
     return text.splitlines()[-lines:] if lines else []
 
 
-def _in_words(exit_code: int) -> str:
+def _exit_status(exit_code: int) -> str:
     return f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Signals that ask us to end: raised once, put off while a process is being started, ignored at the end."""
+"""Termination signals: raised once, deferred while a process starts, ignored at the end."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupted(SystemExit):
-    """A signal asked us to end; raised once, so that the clean-up it starts is not interrupted."""
+    """A termination signal. It is raised once, so that a second signal does not interrupt the clean-up."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(128 + signal_number)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """The first stopping signal raises Interrupted; later ones, and those after :func:`settle`, are ignored.
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted for the first termination signal, unless :func:`ignore_signals` was called.
 
-    They stay ignored afterwards: what is left of the process is its exit code.
+    Later signals are ignored, also after the block, so that they do not change the exit code.
     """
 
     def stop(signal_number: int, _frame: FrameType | None) -> None:
-        settle()
+        ignore_signals()
         raise Interrupted(signal_number)
 
-    before = {number: signal.signal(number, stop) for number in STOPPING}
+    previous = {number: signal.signal(number, stop) for number in STOPPING}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             if signal.getsignal(number) is stop:
                 signal.signal(number, handler)
 
 
-def settle() -> None:
-    """From here on the command ends as it would without a signal."""
+def ignore_signals() -> None:
+    """Ignore termination signals from now on."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
-def unstoppable() -> Iterator[None]:
-    """A stopping signal waits until the block is done. For the main thread."""
+def uninterruptible() -> Iterator[None]:
+    """Defer termination signals until the end of the block. For the main thread."""
     waiting: list[int] = []
     try:
         with handlers(dict.fromkeys(STOPPING, lambda number, _frame: waiting.append(number))):
@@ -60,11 +60,11 @@ def unstoppable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def handlers(wanted: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Other handlers for the time of the block."""
-    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+def handlers(replacements: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Install signal handlers for the duration of the block."""
+    previous = {number: signal.signal(number, handler) for number, handler in replacements.items()}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

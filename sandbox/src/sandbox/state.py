@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a running sandbox is, as written to its state folder."""
+"""The record of a running sandbox in its state folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A sandbox that has started. ``ports`` by process name; ``processes`` are those it needs."""
+    """A running sandbox. ``ports`` are by process name; ``processes`` are the processes it needs."""
 
     settings: Settings
     ports: dict[str, int]
@@ -31,7 +31,7 @@ class State:
     started_at: datetime
 
     def write(self, path: Path) -> None:
-        """Atomic, readable by the owner alone."""
+        """Write the record atomically, with mode 0600."""
         record = {
             "version": VERSION,
             "settings": self.settings.to_json(),
@@ -44,7 +44,7 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State | None:
-        """None when there is none, or one that another version wrote or that was cut short."""
+        """Read the record; None if it is missing, incomplete or from another version."""
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if record["version"] != VERSION:
@@ -61,29 +61,29 @@ class State:
 
 
 class Condition(Enum):
-    """What the state folder says when it is compared with the processes that live."""
+    """The condition of a sandbox, from its state folder and the running processes."""
 
     ABSENT = "absent"
     RUNNING = "running"
     BROKEN = "broken"
-    """It had started, and a process of it has died."""
+    """Started, but a process has died."""
     INTERRUPTED = "interrupted"
-    """A start did not finish, or is still at work."""
+    """The start is incomplete or in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
+    """The state of a sandbox and its processes by name: running ones, and needed ones that have died."""
+
     condition: Condition
     state: State | None
     alive: dict[str, ProcessIdentity]
-    """Processes of ours that live, by name."""
     dead: tuple[str, ...] = ()
-    """Processes that the sandbox needs and that have died."""
 
 
 def observe(layout: Layout) -> Observation:
     recorded = {path.stem: ProcessIdentity.read(path) for path in records(layout)}
-    alive = {name: found for name, found in recorded.items() if found and found.is_alive()}
+    alive = {name: process for name, process in recorded.items() if process and process.is_alive()}
     state = State.read(layout.state)
     if state is None:
         condition = Condition.INTERRUPTED if recorded else Condition.ABSENT
@@ -101,8 +101,8 @@ def now() -> datetime:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file in one step; mode 0600."""
-    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Replace a file atomically, with mode 0600."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
-    os.replace(unfinished, path)
+    os.replace(temporary, path)

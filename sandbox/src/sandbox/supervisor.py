@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring a sandbox up, down and back to its first state; one command at a time."""
+"""Start, stop and reset of a sandbox, one command at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.backends import AwsBackend, Backend, KubernetesBackend
 from sandbox.environment import EnvironmentChange, combine
 from sandbox.errors import SandboxError, StartError
 from sandbox.layout import Layout
-from sandbox.ports import free_ports, is_taken, require_free
+from sandbox.ports import free_ports, is_in_use, require_free
 from sandbox.processes import stop
 from sandbox.servers import Servers
 from sandbox.settings import Settings
@@ -27,18 +27,19 @@ LOCK_SECONDS = 120.0
 START_ATTEMPTS = 3
 TOKEN_BYTES = 24
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-def backends_of(state: State, layout: Layout) -> tuple[AwsBackend, KubernetesBackend]:
-    servers = Servers(layout, tied_to_us=False)
+def backends_for(state: State, layout: Layout) -> tuple[AwsBackend, KubernetesBackend]:
+    """Return the backends of a running sandbox."""
+    servers = Servers(layout, die_with_parent=False)
     return make_backends(state.settings, state.ports, state.token, servers)
 
 
-def environment_of(state: State, layout: Layout) -> EnvironmentChange:
-    """What `run` sets and `env.sh` holds."""
+def client_environment(state: State, layout: Layout) -> EnvironmentChange:
+    """Return the environment that `run` and `env.sh` set."""
     settings = state.settings
-    own = EnvironmentChange(
+    sandbox = EnvironmentChange(
         {
             "SANDBOX_STATE": str(layout.root),
             "SANDBOX_AWS": settings.aws,
@@ -46,92 +47,94 @@ def environment_of(state: State, layout: Layout) -> EnvironmentChange:
             "SANDBOX_CLUSTER": settings.cluster,
         }
     )
-    return combine([*(backend.environment() for backend in backends_of(state, layout)), own])
+    return combine([*(backend.environment() for backend in backends_for(state, layout)), sandbox])
 
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """``tied_to_us``: the servers die with the calling process. ``say`` tells the user.
+    """A controller of the servers of one state folder.
 
-    ``on_started`` is called at the moment from which an interruption stops nothing any more.
+    ``notify`` prints a message for the user. With ``die_with_parent`` the servers die with the calling
+    process. ``on_started`` is called when the start is complete: after that a signal does not stop the servers.
     """
 
     layout: Layout
-    say: Say
-    tied_to_us: bool = False
+    notify: Notify
+    die_with_parent: bool = False
     on_started: Callable[[], None] = lambda: None
 
     def up(self, settings: Settings) -> tuple[State, bool]:
-        """The running sandbox, and whether this call started it."""
+        """Start the sandbox unless it runs. Return its state, and whether this call started it."""
         self.layout.claim()
-        with self._alone():
-            seen = observe(self.layout)
-            if seen.condition is Condition.RUNNING and seen.state is not None:
-                return seen.state, False
-            self._sweep(seen)
+        with self._locked():
+            observation = observe(self.layout)
+            if observation.condition is Condition.RUNNING and observation.state is not None:
+                return observation.state, False
+            self._clean_up(observation)
             self.layout.prepare()
             return self._start(settings), True
 
     def down(self) -> bool:
-        """Whether there was anything to stop or to forget."""
-        if not self.layout.is_ours():
+        """Stop the sandbox. Return whether there was one."""
+        if not self.layout.is_claimed():
             return False
-        with self._alone():
-            seen = observe(self.layout)
-            self._stop(seen)
+        with self._locked():
+            observation = observe(self.layout)
+            self._stop(observation)
             self.layout.clear()
-            return seen.condition is not Condition.ABSENT
+            return observation.condition is not Condition.ABSENT
 
     def reset(self) -> list[str]:
-        """What each backend did."""
-        self._require_ours()
-        with self._alone():
+        """Reset both backends and return their messages."""
+        self._require_claimed()
+        with self._locked():
             state = self.require_running()
-            backends = aws, kubernetes = backends_of(state, self.layout)
-            done = [backend.reset() for backend in backends]
-            # What clusters tell of their API may have been changed, too.
+            backends = aws, kubernetes = backends_for(state, self.layout)
+            messages = [backend.reset() for backend in backends]
+            # Tests may have changed the API server of the clusters.
             aws.attach(kubernetes)
-            return done
+            return messages
 
     def require_running(self) -> State:
-        self._require_ours()
-        seen = observe(self.layout)
-        if seen.condition is Condition.RUNNING and seen.state is not None:
-            return seen.state
-        if seen.condition is Condition.BROKEN:
+        """Return the state of the running sandbox. Raise SandboxError if it does not run."""
+        self._require_claimed()
+        observation = observe(self.layout)
+        if observation.condition is Condition.RUNNING and observation.state is not None:
+            return observation.state
+        if observation.condition is Condition.BROKEN:
             raise SandboxError(
-                f"The sandbox in {self.layout.root} is broken: {_have_died(seen.dead)}.",
-                "`sandbox up` clears it away and starts a new one; `sandbox logs` shows why.",
+                f"The sandbox in {self.layout.root} is broken: {_have_died(observation.dead)}.",
+                "`sandbox up` cleans up and starts a new one; `sandbox logs` shows why.",
             )
-        raise self._none()
+        raise self._not_running()
 
-    def _require_ours(self) -> None:
-        if not self.layout.is_ours():
-            raise self._none()
+    def _require_claimed(self) -> None:
+        if not self.layout.is_claimed():
+            raise self._not_running()
 
-    def _none(self) -> SandboxError:
+    def _not_running(self) -> SandboxError:
         return SandboxError(f"No sandbox is running in {self.layout.root}.", "Start one with `sandbox up`.")
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
         return lock.exclusive(
             self.layout.lock,
             seconds=LOCK_SECONDS,
-            on_wait=lambda: self.say("Waiting for another sandbox command to end."),
+            on_wait=lambda: self.notify("Waiting for another sandbox command to end."),
         )
 
-    def _sweep(self, seen: Observation) -> None:
-        if seen.condition is Condition.ABSENT:
+    def _clean_up(self, observation: Observation) -> None:
+        if observation.condition is Condition.ABSENT:
             return
-        why = "an earlier start was cut short"
-        if seen.condition is Condition.BROKEN:
-            why = _have_died(seen.dead)
-        left = f"; stopping {', '.join(sorted(seen.alive))}" if seen.alive else ""
-        self.say(f"Clearing away what an earlier sandbox left: {why}{left}.")
-        self._stop(seen)
+        reason = "an earlier start was interrupted"
+        if observation.condition is Condition.BROKEN:
+            reason = _have_died(observation.dead)
+        stopping = f"; stopping {', '.join(sorted(observation.alive))}" if observation.alive else ""
+        self.notify(f"Cleaning up an earlier sandbox: {reason}{stopping}.")
+        self._stop(observation)
 
-    def _stop(self, seen: Observation) -> None:
-        if seen.state is not None:
-            stop_backends(backends_of(seen.state, self.layout))
+    def _stop(self, observation: Observation) -> None:
+        if observation.state is not None:
+            stop_backends(backends_for(observation.state, self.layout))
         stop([*observe(self.layout).alive.values()])
         for record in records(self.layout):
             record.unlink(missing_ok=True)
@@ -142,16 +145,16 @@ class Supervisor:
             try:
                 return self._start_on(settings, ports)
             except StartError:
-                lost = [port for port in ports.values() if is_taken(port)]
-                if not lost:
+                conflicts = [port for port in ports.values() if is_in_use(port)]
+                if not conflicts:
                     raise
-                self.say(f"Port {lost[0]} was taken by another program meanwhile; trying again.")
+                self.notify(f"Another program took port {conflicts[0]}; trying again.")
                 self.layout.prepare()
         return self._start_on(settings, self._choose_ports(settings))
 
     def _start_on(self, settings: Settings, ports: dict[str, int]) -> State:
         token = secrets.token_hex(TOKEN_BYTES)
-        servers = Servers(self.layout, tied_to_us=self.tied_to_us)
+        servers = Servers(self.layout, die_with_parent=self.die_with_parent)
         backends = aws, kubernetes = make_backends(settings, ports, token, servers)
         with contextlib.ExitStack() as undo:
             undo.callback(self.layout.clear)
@@ -160,7 +163,7 @@ class Supervisor:
             aws.attach(kubernetes)
             processes = tuple(name for backend in backends for name in backend.processes)
             state = State(settings, ports, token, processes, now())
-            shell = environment_of(state, self.layout).as_shell()
+            shell = client_environment(state, self.layout).as_shell()
             write_private(self.layout.environment, shell)
             state.write(self.layout.state)
             self.on_started()
@@ -168,15 +171,15 @@ class Supervisor:
         return state
 
     def _choose_ports(self, settings: Settings) -> dict[str, int]:
-        backends = make_backends(settings, {}, "", Servers(self.layout, tied_to_us=False))
+        backends = make_backends(settings, {}, "", Servers(self.layout, die_with_parent=False))
         names = [name for backend in backends for name in backend.port_names]
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        wishes = {
+        options = {
             "aws": (settings.aws_port, "--aws-port"),
             "kubernetes": (settings.kube_port, "--kube-port"),
             "kube-apiserver": (settings.kube_port, "--kube-port"),
         }
-        for name, (port, option) in wishes.items():
+        for name, (port, option) in options.items():
             if port and name in ports:
                 require_free(port, option)
                 ports[name] = port
@@ -190,7 +193,7 @@ def stop_backends(backends: Sequence[Backend]) -> None:
 
 
 async def _start_all(backends: Sequence[Backend]) -> None:
-    """Start all at the same time; the first failure ends the others' waiting."""
+    """Start all backends concurrently; the first failure cancels the others."""
     tasks = [asyncio.ensure_future(backend.start()) for backend in backends]
     try:
         await asyncio.gather(*tasks)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for etcd: takes its options, answers /health, and says in a journal what it did."""
+"""A fake etcd: it checks its options, serves /health and writes a journal."""
 
 import http.server
 import json
@@ -13,9 +13,9 @@ import urllib.parse
 JOURNAL = pathlib.Path(os.environ["FAKE_JOURNAL"])
 
 
-def note(what: str) -> None:
+def note(event: str) -> None:
     with JOURNAL.open("a") as journal:
-        journal.write(f"etcd {what}\n")
+        journal.write(f"etcd {event}\n")
 
 
 def stop(*_: object) -> None:

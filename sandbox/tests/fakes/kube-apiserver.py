@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for kube-apiserver: needs etcd and its files, answers a few paths over TLS."""
+"""A fake kube-apiserver: it needs etcd and its files, and serves a few paths over TLS."""
 
 import csv
 import http.server
@@ -13,24 +13,24 @@ import sys
 import urllib.request
 
 JOURNAL = pathlib.Path(os.environ["FAKE_JOURNAL"])
-STARTED_BY_CONTROLLERS = pathlib.Path(os.environ["FAKE_JOURNAL"] + ".default-service-account")
+SERVICE_ACCOUNT = pathlib.Path(os.environ["FAKE_JOURNAL"] + ".default-service-account")
 
 
-def note(what: str) -> None:
+def note(event: str) -> None:
     with JOURNAL.open("a") as journal:
-        journal.write(f"kube-apiserver {what}\n")
+        journal.write(f"kube-apiserver {event}\n")
 
 
-def etcd_answers() -> bool:
+def etcd_healthy() -> bool:
     try:
-        with urllib.request.urlopen(f"{options['etcd-servers']}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{options['etcd-servers']}/health", timeout=5) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 
 
 def stop(*_: object) -> None:
-    note("stops" if etcd_answers() else "stops without etcd")
+    note("stops" if etcd_healthy() else "stops without etcd")
     sys.exit(0)
 
 
@@ -45,8 +45,8 @@ class Api(http.server.BaseHTTPRequestHandler):
             return self.reply(200, {"gitVersion": "v1.34.1"})
         if self.path == "/whoami":
             return self.reply(200, {"user": tokens[token]})
-        there = STARTED_BY_CONTROLLERS.exists() and self.path.endswith("/default")
-        return self.reply(200 if there else 404, {})
+        exists = SERVICE_ACCOUNT.exists() and self.path.endswith("/default")
+        return self.reply(200 if exists else 404, {})
 
     def reply(self, status: int, document: object) -> None:
         body = json.dumps(document).encode()
@@ -65,7 +65,7 @@ note("starts")
 JOURNAL.with_suffix(".options").write_text(json.dumps(options))
 if os.environ.get("FAKE_FAILURE") == "kube-apiserver":
     sys.exit("kube-apiserver: unknown flag")
-assert etcd_answers(), "etcd has to be there first"
+assert etcd_healthy(), "etcd must start first"
 for name in ("service-account-key-file", "service-account-signing-key-file"):
     assert "KEY" in pathlib.Path(options[name]).read_text()
 with open(options["token-auth-file"]) as stream:

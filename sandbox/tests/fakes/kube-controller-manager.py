@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for kube-controller-manager: uses its kubeconfig, then "creates" a service account."""
+"""A fake kube-controller-manager: it checks its kubeconfig, then creates the file of a service account."""
 
 import json
 import os
@@ -15,9 +15,9 @@ import yaml
 JOURNAL = pathlib.Path(os.environ["FAKE_JOURNAL"])
 
 
-def note(what: str) -> None:
+def note(event: str) -> None:
     with JOURNAL.open("a") as journal:
-        journal.write(f"kube-controller-manager {what}\n")
+        journal.write(f"kube-controller-manager {event}\n")
 
 
 def stop(*_: object) -> None:
@@ -33,8 +33,8 @@ request = urllib.request.Request(
     f"{cluster['server']}/whoami", headers={"Authorization": f"Bearer {user['token']}"}
 )
 context = ssl.create_default_context(cafile=options["root-ca-file"])
-with urllib.request.urlopen(request, context=context, timeout=5) as answer:
-    note(f"starts as {json.load(answer)['user']}")
+with urllib.request.urlopen(request, context=context, timeout=5) as response:
+    note(f"starts as {json.load(response)['user']}")
 assert pathlib.Path(options["service-account-private-key-file"]).exists()
 pathlib.Path(f"{JOURNAL}.default-service-account").touch()
 while True:
