@@ -32,7 +32,7 @@ def sandbox_stores(document: Document) -> bool:
 
 @each_document
 def test_the_collection_answers(document: Document) -> None:
-    answer = storability(document.text, document.kind, known={ACCOUNT, ROLE}).answer
+    answer = storability(document.text, document.kind, existing={ACCOUNT, ROLE}).answer
     assert answer == {"open": "unknown"}.get(document.answer, document.answer)
 
 

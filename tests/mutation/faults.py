@@ -510,8 +510,8 @@ FAULTS = (
     Fault(
         "one good document makes all storable",
         "grammar/storable.py",
-        'if word in answers), "yes")',
-        'if answers == [word]), "yes")',
+        'if worst in answers), "yes")',
+        'if answers == [worst]), "yes")',
     ),
     Fault(
         "services of actions have wildcards",

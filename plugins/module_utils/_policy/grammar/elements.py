@@ -4,18 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Elements of a statement as IAM stores them: actions, conditions, resources and principals, with reasons.
+"""The rules of IAM for actions, conditions, resources and principals, and the reasons for which it rejects them.
 
-IAM rejects a trust policy whose principals do not exist. Existence is known here for principals that the caller names,
-and for services that the guides of AWS name.
+IAM rejects a trust policy whose principals do not exist. Known to exist are the principals in ``known``, and the services
+in the guides of AWS.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...
 Resource" (incomplete ARNs are completed in identity-based policies; variables stand after the fifth colon), "AWS JSON
 policy elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust
 policies), "Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM:
 "AssumeRole policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be
-fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing", the last also
-for a text that is no date.
+fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing", also for a
+text that is not a date.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from ..language.document import Condition, Statement
 from ..language.match import ARN_PARTS, arn_parts
 from ..language.operators import binary, date, family, network, number
 
-_SHOWN = 120
+_MAX_QUOTED = 120
 
 
 def quote(value: str) -> str:
-    """A value in quotes, shortened when it is long."""
-    return repr(value if len(value) <= _SHOWN else f"{value[: _SHOWN - 3]}...")
+    """Return a value in quotes, shortened if it is long."""
+    return repr(value if len(value) <= _MAX_QUOTED else f"{value[: _MAX_QUOTED - 3]}...")
 
 
 class ReasonRow(TypedDict):
@@ -49,8 +49,10 @@ class ReasonRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """``certain``: AWS documents or answers that it refuses this. Otherwise the documentation leaves open
-    whether it does, and ``message`` says what that turns on. ``remedy`` is empty where the message is enough."""
+    """A reason for which IAM rejects a document, or may reject it.
+
+    It is ``certain`` when AWS documents the rule, or IAM has an error message for it. ``remedy`` may be empty.
+    """
 
     certain: bool
     statement: str
@@ -59,12 +61,12 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The message with its place."""
+        """The message with its statement."""
         return f"{self.statement}: {self.message}" if self.statement else self.message
 
     @property
     def advice(self) -> str:
-        """The same with what to do about it."""
+        """The message with its statement and the remedy."""
         return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
     def as_row(self) -> ReasonRow:
@@ -76,7 +78,7 @@ class Reason:
         }
 
 
-# The actions that trust policies have, in the IAM User Guide and in the API reference of AWS STS.
+# The actions of trust policies in the IAM User Guide and in the AWS STS API Reference.
 TRUST_ACTIONS = frozenset(
     {
         "sts:assumerole",
@@ -87,7 +89,7 @@ TRUST_ACTIONS = frozenset(
         "sts:setcontext",
     }
 )
-# The other actions of AWS STS, of which it is not documented whether a trust policy may have them.
+# The other actions of AWS STS. AWS does not document whether a trust policy may have them.
 _STS_ACTIONS = frozenset(
     {
         *(
@@ -109,7 +111,7 @@ def action_reasons(statement: Statement, trust: bool) -> Iterator[Reason]:
         yield Reason(
             True,
             statement.label,
-            "NotAction is not allowed in the trust policy of a role, which has to name the actions that assume it",
+            "NotAction is not allowed in the trust policy of a role, which must list the actions that assume it",
             "Name the actions in Action: sts:AssumeRole and sts:TagSession.",
         )
         return
@@ -129,7 +131,7 @@ def _permission(label: str, action: str) -> Reason | None:
             label,
             f"the service of the action {quote(action)} may only have letters, digits and hyphens, without wildcards and"
             " spaces",
-            "Write the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon.",
+            "Write the full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
         )
     if ":" in name:
         return Reason(
@@ -139,14 +141,14 @@ def _permission(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            f"no action has a name such as {quote(name)}; whether IAM stores it is not documented",
+            f"no action has a name such as {quote(name)}; AWS does not document whether IAM stores it",
             "Correct the name of the action.",
         )
     return None
 
 
 def is_refused_in_trust(action: str) -> bool:
-    """Return whether IAM is certain to refuse an action in a trust policy."""
+    """Return whether IAM certainly rejects an action in a trust policy."""
     folded = action.lower()
     if not folded.startswith("sts:"):
         return action != "*"
@@ -168,14 +170,14 @@ def _trust(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            f"IAM takes the actions that assume a role in a trust policy; whether it takes {quote(action)} is not documented",
-            "Name the actions: sts:AssumeRole and sts:TagSession.",
+            f"a trust policy has the actions that assume a role; AWS does not document whether IAM accepts {quote(action)}",
+            "List the actions: sts:AssumeRole and sts:TagSession.",
         )
     return Reason(
         True,
         label,
         f"the action {quote(action)} does not belong to AWS STS, and a trust policy may only have actions that assume a role",
-        "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
+        "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
     )
 
 
@@ -183,14 +185,17 @@ _FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR bloc
 
 
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
-    """``block`` is the Condition as written."""
+    """Generate the reasons in the conditions of a statement.
+
+    :arg block: the Condition element in the author's spelling.
+    """
     label = statement.label
     for condition in statement.conditions:
         if ":" not in condition.key.strip(":"):
             yield Reason(
                 True,
                 label,
-                f"the condition key {quote(condition.key)} has no service before it",
+                f"the condition key {quote(condition.key)} has no service prefix",
                 "Write it as service:key, such as aws:SourceAccount.",
             )
         yield from _values(label, condition)
@@ -205,7 +210,7 @@ def _empty(label: str, block: object) -> Iterator[Reason]:
                 True,
                 label,
                 f"the condition operator {quote(str(operator))} has no condition keys",
-                "Remove the operator, or give it a key.",
+                "Remove the operator, or add a condition key.",
             )
 
 
@@ -214,18 +219,18 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
         yield Reason(
             False,
             label,
-            f"{condition.operator} {condition.key} has no values; whether IAM stores that is not documented",
-            "Give at least one value.",
+            f"{condition.operator} {condition.key} has no values; AWS does not document whether IAM stores that",
+            "Add at least one value.",
         )
     kind = family(condition.base)
     for value in condition.values:
         if _has_form(kind, value):
             continue
-        # IAM has been seen to refuse texts that are no dates. Of the others the guide only says that they are wrong.
+        # IAM is known to reject texts that are not dates. For other types the guide only calls the value invalid.
         yield Reason(
             kind == "Date" and "${" not in value,
             label,
-            f"{condition.operator} {condition.key} takes {_FORM.get(kind, 'true or false')}, not {quote(value)}",
+            f"{condition.operator} {condition.key} requires {_FORM.get(kind, 'true or false')}, not {quote(value)}",
             "Correct the value, or use a String operator.",
         )
 
@@ -245,14 +250,14 @@ def _has_form(kind: str, value: str) -> bool:
 
 
 def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
-    """The parser reads operators in any letter case. That IAM does is not documented."""
+    """Generate reasons for operators in another letter case, which AWS does not document as accepted."""
     for operator in block if isinstance(block, Mapping) else ():
         folded = [name for name in canonical if name.lower() == str(operator).lower()]
         if folded and str(operator) not in folded:
             yield Reason(
                 False,
                 label,
-                f"whether IAM takes the condition operator {quote(str(operator))} in this letter case is not documented",
+                f"AWS does not document whether IAM accepts the condition operator {quote(str(operator))} in this letter case",
                 f"Write {folded[0]}.",
             )
 
@@ -276,47 +281,47 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
     if resource == "*":
         return
     if not resource.startswith("arn:"):
-        yield ":" not in resource, f"the resource {quote(resource)} is neither an ARN nor '*'", _FULL
+        yield ":" not in resource, f"the resource {quote(resource)} is not an ARN or '*'", _FULL
         return
     parts = arn_parts(resource)
     if len(parts) < 3:
-        yield True, f"the resource {quote(resource)} names no service", _FULL
+        yield True, f"the resource {quote(resource)} has no service", _FULL
         return
     if session and len(parts) < ARN_PARTS:
         yield (
             True,
-            f"the resource {quote(resource)} has {len(parts)} of an ARN's six parts, and IAM completes ARNs in identity-based"
-            " policies only, not in a session policy",
+            f"the resource {quote(resource)} has {len(parts)} of the six parts of an ARN, and IAM completes ARNs in"
+            " identity-based policies only, not in a session policy",
             _FULL,
         )
     partition, service = parts[1], parts[2]
     if partition not in PARTITIONS and partition != "*":
         yield (
             not any(sign in partition for sign in "*?"),
-            f"{quote(partition)} in the resource {quote(resource)} is not a partition of AWS",
-            "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
+            f"{quote(partition)} in the resource {quote(resource)} is not an AWS partition",
+            "Write aws, aws-cn, aws-us-gov, or another partition of AWS.",
         )
     if not _ARN_SERVICE.match(service):
         yield (
             service != "*",
             f"the service {quote(service)} in the resource {quote(resource)} may only have letters, digits and hyphens, without"
             " wildcards",
-            "Write the service in full, one ARN a service.",
+            "Write the full name of the service, and one ARN for each service.",
         )
     region = parts[3] if len(parts) > 3 else ""
     account = parts[4] if len(parts) > 4 else ""
     if "${" in region:
         yield (
             False,
-            f"a policy variable stands before the fifth colon of {quote(resource)}, where IAM takes none",
+            f"{quote(resource)} has a policy variable before the fifth colon, where IAM does not support it",
             "Write the Region, or *.",
         )
     if not _ARN_ACCOUNT.match(account):
         yield (
             not _MAYBE_ACCOUNT.match(account),
-            f"{quote(account)} in the resource {quote(resource)} is not the ID of an account",
-            "Write twelve digits, *, or nothing where the service has none; policy variables only stand after the fifth"
-            " colon.",
+            f"{quote(account)} in the resource {quote(resource)} is not an account ID",
+            "Write twelve digits, *, or nothing if ARNs of the service have no account; policy variables are supported"
+            " after the fifth colon only.",
         )
     if region and len(parts) == ARN_PARTS and (service == "iam" or (service == "s3" and not account)):
         yield (
@@ -326,7 +331,7 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
         )
 
 
-# Services whose own guides show them as the principal of a role.
+# Services that are principals of a role in their guides.
 SERVICES = frozenset(
     f"{name}.amazonaws.com"
     for name in (
@@ -391,37 +396,40 @@ _WEB_IDENTITY = (
 _NAMES = "Write an account ID, or the ARN of an account, role, user or session, in full."
 
 
-def principal_reasons(statement: Statement, known: Collection[str]) -> Iterator[Reason]:
-    """``known``: account IDs and principals of which it is known that they exist."""
+def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterator[Reason]:
+    """Generate the reasons in the principals of a trust policy.
+
+    :arg existing: account IDs and principals that exist.
+    """
     if statement.not_principal:
         yield Reason(
             True,
             statement.label,
             "NotPrincipal is not allowed in the trust policy of a role",
-            "Name the callers in Principal; leave callers out of a Deny by conditions, such as StringNotEquals on"
+            "List the callers in Principal. To exclude callers from a Deny, use a condition such as StringNotEquals on"
             " aws:PrincipalServiceName.",
         )
         return
     for kind, value in statement.principals or ():
-        if value in known:
+        if value in existing:
             continue
-        certain, message, remedy = _partition(value) or _problem(kind, value, known) or (False, "", "")
+        certain, message, remedy = _partition(value) or _problem(kind, value, existing) or (False, "", "")
         if message:
             yield Reason(certain, statement.label, message, remedy)
 
 
 def _partition(value: str) -> tuple[bool, str, str] | None:
-    start, *others = value.split(":")
-    if start != "arn" or not others or others[0] in PARTITIONS or "*" in others[0] or "?" in others[0]:
+    prefix, *parts = value.split(":")
+    if prefix != "arn" or not parts or parts[0] in PARTITIONS or "*" in parts[0] or "?" in parts[0]:
         return None
     return (
         True,
-        f"{quote(others[0])} in the principal {quote(value)} is not a partition of AWS",
-        "Write aws, aws-cn, aws-us-gov, or the partition that the account is in.",
+        f"{quote(parts[0])} in the principal {quote(value)} is not an AWS partition",
+        "Write aws, aws-cn, aws-us-gov, or another partition of AWS.",
     )
 
 
-def _problem(kind: str, value: str, known: Collection[str]) -> tuple[bool, str, str] | None:
+def _problem(kind: str, value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
     if kind == "Service":
         return _service(value)
     if kind == "Federated":
@@ -429,16 +437,16 @@ def _problem(kind: str, value: str, known: Collection[str]) -> tuple[bool, str, 
     if kind == "*":
         return (
             False,
-            'the guides of AWS contradict each other on "Principal": "*" in a trust policy',
-            'Write "Principal": {"AWS": "*"}, which means the same.',
+            'the AWS guides contradict each other on "Principal": "*" in a trust policy',
+            'Write "Principal": {"AWS": "*"}, which is equivalent.',
         )
     if kind == "CanonicalUser":
         return (
             False,
-            "a CanonicalUser belongs to Amazon S3; whether IAM takes it in a trust policy is not documented",
+            "a CanonicalUser belongs to Amazon S3; AWS does not document whether IAM accepts it in a trust policy",
             _NAMES,
         )
-    return _aws(value, known)
+    return _aws(value, existing)
 
 
 def _service(value: str) -> tuple[bool, str, str] | None:
@@ -448,8 +456,8 @@ def _service(value: str) -> tuple[bool, str, str] | None:
         return True, f"{quote(value)} is not the name of a service", "Write it as service.amazonaws.com."
     return (
         False,
-        f"IAM refuses services that it does not know, and it is not known here whether it knows {value}",
-        "Take the name from the guide of the service; that of EKS Pod Identity is pods.eks.amazonaws.com.",
+        f"IAM rejects unknown services, and {value} may not be a service principal",
+        "Use the name in the guide of the service; EKS Pod Identity has pods.eks.amazonaws.com.",
     )
 
 
@@ -459,7 +467,7 @@ def _federated(value: str) -> tuple[bool, str, str] | None:
     if _PROVIDER.match(value):
         return (
             False,
-            f"it turns on whether the identity provider {value} exists, and on the conditions that AWS asks for with it",
+            f"it depends on whether the identity provider {value} exists, and on the conditions that AWS requires for it",
             "Create the provider first.",
         )
     return (
@@ -469,30 +477,30 @@ def _federated(value: str) -> tuple[bool, str, str] | None:
     )
 
 
-def _aws(value: str, known: Collection[str]) -> tuple[bool, str, str] | None:
+def _aws(value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
     if value == "*":
         return None
     account = _ACCOUNT.match(value)
     if account is not None and (value.startswith("arn:") is value.endswith(":root")):
-        if account["id"] in known:
+        if account["id"] in existing:
             return None
         return (
             False,
-            f"it turns on whether account {account['id']} exists",
+            f"it depends on whether account {account['id']} exists",
             "Check the account ID.",
         )
     if _ENTITY.match(value) or _UNIQUE_ID.match(value):
         return (
             False,
-            f"it turns on whether {value} exists: IAM refuses roles and users that do not",
-            "Create it first, or name its account and add a condition on aws:PrincipalArn.",
+            f"it depends on whether {value} exists: IAM rejects roles and users that do not exist",
+            "Create it first, or use its account and add a condition on aws:PrincipalArn.",
         )
     if _SESSION.match(value):
         return None
     if "*" in value or "?" in value:
         return (
             True,
-            f"the principal {quote(value)} has a wildcard, which may only stand alone",
-            'Name the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
+            f"the principal {quote(value)} has a wildcard, and IAM accepts only a single '*'",
+            'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".',
         )
-    return True, f"the principal {quote(value)} is neither an ARN of IAM or AWS STS nor an account ID", _NAMES
+    return True, f"the principal {quote(value)} is not an account ID, or an ARN of IAM or AWS STS", _NAMES

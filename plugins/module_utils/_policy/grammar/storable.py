@@ -4,14 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Would IAM store this document? Its size, its characters, and each of its elements.
+"""Check whether IAM would store a document: its size, its characters, and each of its elements.
 
-"no" and "yes" rest on documentation or error messages of AWS; anything else is "unknown", with its reason. Who can use the
-document is another question, for which it has to be stored first.
+"no" and "yes" are based on documentation or error messages of AWS. Otherwise the answer is "unknown", with its reason.
 
 Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of
-policy documents; Amazon EKS and AWS STS API References, session policies. The guides name 4,096 and 8,192 characters as the
-most to which the quota of trust policies can be raised.
+policy documents; Amazon EKS and AWS STS API References, session policies. The guides have 4,096 and 8,192 characters as the
+maximum of the quota for trust policies.
 """
 
 from __future__ import annotations
@@ -47,26 +46,30 @@ _LAST_CHARACTER = "\u00ff"
 
 
 def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterator[Reason]:
-    """``text`` is the document as it is sent, compact; ``trust_limit`` the account's quota, when known."""
+    """Generate the reasons in the size and the characters of a document.
+
+    :arg text: the document as compact JSON text.
+    :arg trust_limit: the account's quota for trust policies in characters, or None.
+    """
     foreign = next((character for character in text if character > _LAST_CHARACTER), None)
     if foreign is not None:
         yield Reason(
             True,
             "",
-            f"the character {foreign!r} is not one of those that policy documents may have (U+0020 to U+00FF)",
-            "Write it with other characters.",
+            f"the character {foreign!r} is not allowed in policy documents (U+0020 to U+00FF are)",
+            "Replace the character.",
         )
     size = len(text)
-    # The guide does not say whether white space inside of values counts.
+    # AWS does not document whether white space in values counts.
     least = size - sum(text.count(blank) for blank in " \t\r\n")
     if kind == "trust":
         yield from _trust(size, least, trust_limit)
     elif kind == "session":
-        # A session policy goes to AWS STS as it is.
+        # A session policy is sent to AWS STS unchanged.
         yield from _over(size, size, SESSION, "a session policy", "Shorten it.")
     elif kind == "identity":
         yield from _over(
-            size, least, INLINE, "the inline policies of a role together", "Spread it over several policies."
+            size, least, INLINE, "the inline policies of a role together", "Split it into several policies."
         )
         if least <= INLINE and size > MANAGED:
             yield Reason(
@@ -74,44 +77,43 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
                 "",
                 f"the document has {size:,} characters without white space; a managed policy may have {MANAGED:,}, the"
                 f" inline policies of a role together {INLINE:,}",
-                "Spread it over several managed policies.",
+                "Split it into several managed policies.",
             )
     else:
-        yield from _over(size, least, MANAGED, "a managed policy", "Spread it over several policies.")
+        yield from _over(size, least, MANAGED, "a managed policy", "Split it into several policies.")
 
 
 def _trust(size: int, least: int, limit: int | None) -> Iterator[Reason]:
-    remedy = "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."
+    remedy = "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."
     if limit is not None or least > TRUST_RAISED:
         yield from _over(size, least, limit or TRUST_RAISED, "a trust policy", remedy)
     elif size > TRUST:
         yield Reason(
             False,
             "",
-            f"the document has {size:,} characters without white space; the quota for trust policies is {TRUST:,} unless"
-            " the account has had it raised",
+            f"the document has {size:,} characters without white space; the default quota for trust policies is {TRUST:,}",
             remedy,
         )
 
 
-def _over(size: int, least: int, limit: int, what: str, remedy: str) -> Iterator[Reason]:
+def _over(size: int, least: int, limit: int, noun: str, remedy: str) -> Iterator[Reason]:
     if size > limit:
         yield Reason(
             least > limit,
             "",
-            f"the document has {size:,} characters without white space; {what} may have {limit:,}",
+            f"the document has {size:,} characters without white space; {noun} may have {limit:,}",
             remedy,
         )
 
 
-# "identity" is a permissions policy of which it is not known whether it is a managed or an inline one.
+# "identity" is a permissions policy that may be managed or inline.
 STORED_KINDS = ("trust", "managed", "boundary", "identity", "session")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class Storability:
-    """``answer`` is "yes", "no" or "unknown"; ``reasons`` are in the order of the document."""
+    """The result for a document. ``answer`` is "yes", "no" or "unknown"; ``reasons`` are in the order of the document."""
 
     reasons: tuple[Reason, ...] = ()
 
@@ -123,25 +125,25 @@ class Storability:
 
     @property
     def refusals(self) -> tuple[Reason, ...]:
-        """The reasons for which IAM certainly refuses it."""
+        """The reasons for which IAM certainly rejects the document."""
         return tuple(reason for reason in self.reasons if reason.certain)
 
     @property
     def rows(self) -> list[ReasonRow]:
-        """For a module's result: what decides, which is only the refusals where there are any."""
+        """The refusals, or without any the other reasons, for the result of a module."""
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
 class NamedReasonRow(ReasonRow):
-    """A reason with the policy that it is about."""
+    """A reason with the name of its policy."""
 
     policy: str
 
 
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
-    """Whether all of several named documents are stored, with the reasons that decide it."""
+    """Return whether IAM would store all of several named documents, and the reasons for the answer."""
     answers = [verdict.answer for _name, verdict in judged]
-    answer = next((word for word in ("no", "unknown") if word in answers), "yes")
+    answer = next((worst for worst in ("no", "unknown") if worst in answers), "yes")
     rows: list[NamedReasonRow] = [
         {"policy": visible(name), **row}
         for name, verdict in judged
@@ -152,13 +154,13 @@ def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[Named
 
 
 def storability(
-    document: object, kind: str, *, known: Collection[str] = (), trust_limit: int | None = None
+    document: object, kind: str, *, existing: Collection[str] = (), trust_limit: int | None = None
 ) -> Storability:
-    """Judge a document: a dict, JSON text, or URL-encoded JSON text.
+    """Check a document: a dict, JSON text, or URL-encoded JSON text.
 
-    :arg kind: one of ``KINDS``.
-    :arg known: account IDs, services and principals that are known to exist.
-    :arg trust_limit: the account's quota for trust policies, in characters; None when not known.
+    :arg kind: one of ``STORED_KINDS``.
+    :arg existing: account IDs, services and principals that exist.
+    :arg trust_limit: the account's quota for trust policies in characters, or None.
     """
     if kind not in STORED_KINDS:
         raise ValueError(f"kind must be one of {', '.join(STORED_KINDS)}, got {kind!r}")
@@ -172,40 +174,40 @@ def storability(
         (
             *_version(policy, content, kind),
             *_id(content, kind),
-            *_statements(policy, content, kind, known),
+            *_statements(policy, content, kind, existing),
             *size_reasons(text, kind, trust_limit),
         )
     )
 
 
 def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
-    """Source: IAM User Guide, "IAM JSON policy elements: Id"."""
+    """Generate the reasons in the Id. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
     if "Id" not in content:
         return
     if kind != "trust":
-        yield Reason(True, "", "only policies of resources may have an Id", "Remove the Id.")
+        yield Reason(True, "", "only resource-based policies may have an Id", "Remove the Id.")
     elif content["Id"] is None:
-        yield Reason(True, "", "the Id is null, and it must be text", "Remove the Id, or give it a value.")
+        yield Reason(True, "", "the Id is null, and it must be text", "Remove the Id, or set a value.")
 
 
 def _version(policy: Policy, content: Mapping[str, object], kind: str) -> Iterator[Reason]:
     if policy.version == LEGACY_VERSION and kind != "trust":
-        given = "names the version 2008-10-17" if "Version" in content else "names no version"
+        version = "has version 2008-10-17" if "Version" in content else "has no version"
         managed = kind in ("managed", "boundary")
         yield Reason(
             managed,
             "",
-            f"the document {given}, and a managed policy must have 2012-10-17"
-            + ("" if managed else "; whether this kind of policy must is not documented"),
+            f"the document {version}, and a managed policy must have 2012-10-17"
+            + ("" if managed else "; AWS does not document whether this applies to other policies"),
             'Set "Version": "2012-10-17".',
         )
 
 
 def _statements(
-    policy: Policy, content: Mapping[str, object], kind: str, known: Collection[str]
+    policy: Policy, content: Mapping[str, object], kind: str, existing: Collection[str]
 ) -> Iterator[Reason]:
-    given = content["Statement"]
-    items = given if isinstance(given, list | tuple) else [given]
+    content_statements = content["Statement"]
+    items = content_statements if isinstance(content_statements, list | tuple) else [content_statements]
     sids: dict[str, Statement] = {}
     for statement, item in zip(policy.statements, items, strict=True):
         element: Mapping[str, object] = item if isinstance(item, Mapping) else {}
@@ -214,20 +216,23 @@ def _statements(
                 True,
                 statement.label,
                 "the Sid is null, and it must be text",
-                "Remove the Sid, or give it a value.",
+                "Remove the Sid, or set a value.",
             )
         yield from _sid(statement, sids, kind == "trust")
         yield from action_reasons(statement, kind == "trust")
         if kind == "trust":
-            yield from principal_reasons(statement, known)
+            yield from principal_reasons(statement, existing)
         else:
             yield from resource_reasons(statement, kind == "session")
         yield from condition_reasons(statement, element.get("Condition"))
 
 
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
-    """Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy whose
-    Sid has spaces."""
+    """Generate the reasons in a Sid.
+
+    Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide has a trust policy with spaces in a
+    Sid.
+    """
     sid = statement.sid
     if sid is None:
         return
@@ -237,7 +242,7 @@ def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Itera
             True,
             statement.label,
             f"the Sid is already used by statement {first.index}; Sids must be unique",
-            "Give each statement a Sid of its own, or none.",
+            "Use a different Sid for each statement, or remove it.",
         )
     allowed = _LETTERS | {" "} if trust else _LETTERS
     if not allowed.issuperset(sid):
@@ -245,6 +250,10 @@ def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Itera
             not trust,
             statement.label,
             "the Sid may only have the letters A-Z and a-z and digits"
-            + ("; trust policies are known to take spaces, too, but not what else" if trust else ""),
+            + (
+                "; in trust policies IAM also accepts spaces, and AWS does not document other characters"
+                if trust
+                else ""
+            ),
             "Use letters and digits only.",
         )

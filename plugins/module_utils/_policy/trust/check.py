@@ -149,7 +149,7 @@ def check_policy(
     else:
         inquiry = pod_identity_inquiry(subject)
         verdict = check_trust(trust, subject)
-    judged = Storability() if stored else storability(trust.document, "trust", known=known_to(inquiry))
+    judged = Storability() if stored else storability(trust.document, "trust", existing=known_to(inquiry))
     if judged.answer == "no":
         verdict = _refused(verdict, judged)
     helps = verdict.usable == "no" and (chained or not is_foreign(subject))

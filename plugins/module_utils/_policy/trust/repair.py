@@ -361,7 +361,7 @@ def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
         if any(
             reason.certain
             for reason in principal_reasons(
-                Statement(statement.index, None, "Allow", (), principals=(pair,)), known=()
+                Statement(statement.index, None, "Allow", (), principals=(pair,)), existing=()
             )
         )
     ]

@@ -306,7 +306,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     if any(reason.certain for reason in size_reasons(to_json(trust.document), "trust")):
         return ()
     accepted = (
-        _messages(storability(trust.document, "trust", known=known_to(inquiry))) if stored else frozenset()
+        _messages(storability(trust.document, "trust", existing=known_to(inquiry))) if stored else frozenset()
     )
     by_text: dict[str, Suggestion] = {}
     for draft in drafts(trust.document, trust.rules, inquiry):
@@ -339,7 +339,7 @@ def _judge(
     _verdicts, answer = evaluate_together((Layer("trust", rules),), inquiry.needed, inquiry.context)
     if not answer.proven:
         return None
-    judged = storability(document, "trust", known=known_to(inquiry))
+    judged = storability(document, "trust", existing=known_to(inquiry))
     stored = Storability(tuple(reason for reason in judged.reasons if reason.message not in accepted))
     if stored.answer == "no":
         return None

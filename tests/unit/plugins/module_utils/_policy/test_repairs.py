@@ -771,7 +771,7 @@ def test_every_suggestion_is_usable_and_stored_and_the_first_is_exact(seed):
     for suggestion in found.suggestions:
         assert check_trust(suggestion.trust_policy, KNOWN).usable == "yes"
         # Exempting one workload from a Deny takes statements, which may need a quota that was raised.
-        stored = storability(suggestion.trust_policy, "trust", known={ACCOUNT}, trust_limit=4096)
+        stored = storability(suggestion.trust_policy, "trust", existing={ACCOUNT}, trust_limit=4096)
         assert stored.answer == "yes"
         assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048
     assert found.suggestions[0].also_lets_in == ()

@@ -41,59 +41,59 @@ def spaced(length):
 
 # kind, document, certain, statement, message, remedy
 REASONS = [
-    ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon."),
+    ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the full service prefix, such as s3:GetObject; * and ? are allowed after the colon."),
     ("managed", policy({**ALLOW, "Action": "s3:a:b"}), True, "Statement 1", "the action 's3:a:b' has more than one colon", "Write it as service:Action."),
-    ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "no action has a name such as 'Get Object'; whether IAM stores it is not documented", "Correct the name of the action."),
-    ("managed", policy({**ALLOW, "Resource": "*x"}), True, "Statement 1", "the resource '*x' is neither an ARN nor '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
-    ("managed", policy({**ALLOW, "Resource": "${aws:x}"}), False, "Statement 1", "the resource '${aws:x}' is neither an ARN nor '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
-    ("managed", policy({**ALLOW, "Resource": "arn:aws"}), True, "Statement 1", "the resource 'arn:aws' names no service", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
-    ("session", policy({**ALLOW, "Resource": "arn:aws:sqs"}), True, "Statement 1", "the resource 'arn:aws:sqs' has 3 of an ARN's six parts, and IAM completes ARNs in identity-based policies only, not in a session policy", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
-    ("managed", policy({**ALLOW, "Resource": "arn:oops:s3:::b"}), True, "Statement 1", "'oops' in the resource 'arn:oops:s3:::b' is not a partition of AWS", "Write aws, aws-cn, aws-us-gov, or the partition that the account is in."),
-    ("managed", policy({**ALLOW, "Resource": "arn:aws-*:s3:::b"}), False, "Statement 1", "'aws-*' in the resource 'arn:aws-*:s3:::b' is not a partition of AWS", "Write aws, aws-cn, aws-us-gov, or the partition that the account is in."),
-    ("managed", policy({**ALLOW, "Resource": "arn:aws:s?:::b"}), True, "Statement 1", "the service 's?' in the resource 'arn:aws:s?:::b' may only have letters, digits and hyphens, without wildcards", "Write the service in full, one ARN a service."),
-    ("managed", policy({**ALLOW, "Resource": "arn:aws:sqs:${aws:RequestedRegion}:111122223333:q"}), False, "Statement 1", "a policy variable stands before the fifth colon of 'arn:aws:sqs:${aws:RequestedRegion}:111122223333:q', where IAM takes none", "Write the Region, or *."),
-    ("managed", policy({**ALLOW, "Resource": "arn:aws:s3::my_bucket"}), True, "Statement 1", "'my_bucket' in the resource 'arn:aws:s3::my_bucket' is not the ID of an account", "Write twelve digits, *, or nothing where the service has none; policy variables only stand after the fifth colon."),
+    ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "no action has a name such as 'Get Object'; AWS does not document whether IAM stores it", "Correct the name of the action."),
+    ("managed", policy({**ALLOW, "Resource": "*x"}), True, "Statement 1", "the resource '*x' is not an ARN or '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "${aws:x}"}), False, "Statement 1", "the resource '${aws:x}' is not an ARN or '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws"}), True, "Statement 1", "the resource 'arn:aws' has no service", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("session", policy({**ALLOW, "Resource": "arn:aws:sqs"}), True, "Statement 1", "the resource 'arn:aws:sqs' has 3 of the six parts of an ARN, and IAM completes ARNs in identity-based policies only, not in a session policy", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),
+    ("managed", policy({**ALLOW, "Resource": "arn:oops:s3:::b"}), True, "Statement 1", "'oops' in the resource 'arn:oops:s3:::b' is not an AWS partition", "Write aws, aws-cn, aws-us-gov, or another partition of AWS."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws-*:s3:::b"}), False, "Statement 1", "'aws-*' in the resource 'arn:aws-*:s3:::b' is not an AWS partition", "Write aws, aws-cn, aws-us-gov, or another partition of AWS."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:s?:::b"}), True, "Statement 1", "the service 's?' in the resource 'arn:aws:s?:::b' may only have letters, digits and hyphens, without wildcards", "Write the full name of the service, and one ARN for each service."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:sqs:${aws:RequestedRegion}:111122223333:q"}), False, "Statement 1", "'arn:aws:sqs:${aws:RequestedRegion}:111122223333:q' has a policy variable before the fifth colon, where IAM does not support it", "Write the Region, or *."),
+    ("managed", policy({**ALLOW, "Resource": "arn:aws:s3::my_bucket"}), True, "Statement 1", "'my_bucket' in the resource 'arn:aws:s3::my_bucket' is not an account ID", "Write twelve digits, *, or nothing if ARNs of the service have no account; policy variables are supported after the fifth colon only."),
     ("managed", policy({**ALLOW, "Resource": "arn:aws:s3:us-west-2::b"}), True, "Statement 1", "ARNs of s3 have no Region, but 'arn:aws:s3:us-west-2::b' has 'us-west-2'", "Leave the Region empty."),
     ("managed", policy(ALLOW, {**ALLOW, "Sid": "a-b"}), True, "Statement 2 (Sid 'a-b')", "the Sid may only have the letters A-Z and a-z and digits", "Use letters and digits only."),
-    ("trust", policy({**TRUST, "Sid": "a-b"}), False, "Statement 1 (Sid 'a-b')", "the Sid may only have the letters A-Z and a-z and digits; trust policies are known to take spaces, too, but not what else", "Use letters and digits only."),
-    ("trust", policy({**TRUST, "Sid": "A"}, TRUST, {**TRUST, "Sid": "A"}), True, "Statement 3 (Sid 'A')", "the Sid is already used by statement 1; Sids must be unique", "Give each statement a Sid of its own, or none."),
-    ("managed", policy(ALLOW, Version="2008-10-17"), True, "", "the document names the version 2008-10-17, and a managed policy must have 2012-10-17", 'Set "Version": "2012-10-17".'),
-    ("session", {"Statement": ALLOW}, False, "", "the document names no version, and a managed policy must have 2012-10-17; whether this kind of policy must is not documented", 'Set "Version": "2012-10-17".'),
-    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"team": "a"}}}), True, "Statement 1", "the condition key 'team' has no service before it", "Write it as service:key, such as aws:SourceAccount."),
-    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"aws:x": []}}}), False, "Statement 1", "StringEquals aws:x has no values; whether IAM stores that is not documented", "Give at least one value."),
-    ("managed", policy({**ALLOW, "Condition": {"stringequals": {"aws:x": "a"}}}), False, "Statement 1", "whether IAM takes the condition operator 'stringequals' in this letter case is not documented", "Write StringEquals."),
-    ("managed", policy({**ALLOW, "Condition": {"DateLessThan": {"aws:CurrentTime": "soon"}}}), True, "Statement 1", "DateLessThan aws:CurrentTime takes a date, not 'soon'", "Correct the value, or use a String operator."),
-    ("managed", policy({**ALLOW, "Condition": {"Bool": {"aws:SecureTransport": "yes"}}}), False, "Statement 1", "Bool aws:SecureTransport takes true or false, not 'yes'", "Correct the value, or use a String operator."),
-    ("managed", policy({**ALLOW, "Condition": {"BinaryEquals": {"aws:x": "~"}}}), False, "Statement 1", "BinaryEquals aws:x takes base64, not '~'", "Correct the value, or use a String operator."),
-    ("trust", policy({**TRUST, "Action": "s3:GetObject"}), True, "Statement 1", "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions that assume a role", "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role."),
-    ("trust", policy({**TRUST, "Action": "sts:*"}), False, "Statement 1", "IAM takes the actions that assume a role in a trust policy; whether it takes 'sts:*' is not documented", "Name the actions: sts:AssumeRole and sts:TagSession."),
-    ("trust", policy({"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}), True, "Statement 1", "NotPrincipal is not allowed in the trust policy of a role", "Name the callers in Principal; leave callers out of a Deny by conditions, such as StringNotEquals on aws:PrincipalServiceName."),
-    ("trust", policy({**TRUST, "Principal": "*"}), False, "Statement 1", 'the guides of AWS contradict each other on "Principal": "*" in a trust policy', 'Write "Principal": {"AWS": "*"}, which means the same.'),
+    ("trust", policy({**TRUST, "Sid": "a-b"}), False, "Statement 1 (Sid 'a-b')", "the Sid may only have the letters A-Z and a-z and digits; in trust policies IAM also accepts spaces, and AWS does not document other characters", "Use letters and digits only."),
+    ("trust", policy({**TRUST, "Sid": "A"}, TRUST, {**TRUST, "Sid": "A"}), True, "Statement 3 (Sid 'A')", "the Sid is already used by statement 1; Sids must be unique", "Use a different Sid for each statement, or remove it."),
+    ("managed", policy(ALLOW, Version="2008-10-17"), True, "", "the document has version 2008-10-17, and a managed policy must have 2012-10-17", 'Set "Version": "2012-10-17".'),
+    ("session", {"Statement": ALLOW}, False, "", "the document has no version, and a managed policy must have 2012-10-17; AWS does not document whether this applies to other policies", 'Set "Version": "2012-10-17".'),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"team": "a"}}}), True, "Statement 1", "the condition key 'team' has no service prefix", "Write it as service:key, such as aws:SourceAccount."),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {"aws:x": []}}}), False, "Statement 1", "StringEquals aws:x has no values; AWS does not document whether IAM stores that", "Add at least one value."),
+    ("managed", policy({**ALLOW, "Condition": {"stringequals": {"aws:x": "a"}}}), False, "Statement 1", "AWS does not document whether IAM accepts the condition operator 'stringequals' in this letter case", "Write StringEquals."),
+    ("managed", policy({**ALLOW, "Condition": {"DateLessThan": {"aws:CurrentTime": "soon"}}}), True, "Statement 1", "DateLessThan aws:CurrentTime requires a date, not 'soon'", "Correct the value, or use a String operator."),
+    ("managed", policy({**ALLOW, "Condition": {"Bool": {"aws:SecureTransport": "yes"}}}), False, "Statement 1", "Bool aws:SecureTransport requires true or false, not 'yes'", "Correct the value, or use a String operator."),
+    ("managed", policy({**ALLOW, "Condition": {"BinaryEquals": {"aws:x": "~"}}}), False, "Statement 1", "BinaryEquals aws:x requires base64, not '~'", "Correct the value, or use a String operator."),
+    ("trust", policy({**TRUST, "Action": "s3:GetObject"}), True, "Statement 1", "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions that assume a role", "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role."),
+    ("trust", policy({**TRUST, "Action": "sts:*"}), False, "Statement 1", "a trust policy has the actions that assume a role; AWS does not document whether IAM accepts 'sts:*'", "List the actions: sts:AssumeRole and sts:TagSession."),
+    ("trust", policy({"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}), True, "Statement 1", "NotPrincipal is not allowed in the trust policy of a role", "List the callers in Principal. To exclude callers from a Deny, use a condition such as StringNotEquals on aws:PrincipalServiceName."),
+    ("trust", policy({**TRUST, "Principal": "*"}), False, "Statement 1", 'the AWS guides contradict each other on "Principal": "*" in a trust policy', 'Write "Principal": {"AWS": "*"}, which is equivalent.'),
     ("trust", policy({**TRUST, "Principal": {"Service": "lambda"}}), True, "Statement 1", "'lambda' is not the name of a service", "Write it as service.amazonaws.com."),
-    ("trust", policy({**TRUST, "Principal": {"Service": "pod.eks.amazonaws.com"}}), False, "Statement 1", "IAM refuses services that it does not know, and it is not known here whether it knows pod.eks.amazonaws.com", "Take the name from the guide of the service; that of EKS Pod Identity is pods.eks.amazonaws.com."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "444455556666"}}), False, "Statement 1", "it turns on whether account 444455556666 exists", "Check the account ID."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": ROLE + "2"}}), False, "Statement 1", f"it turns on whether {ROLE}2 exists: IAM refuses roles and users that do not", "Create it first, or name its account and add a condition on aws:PrincipalArn."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}), False, "Statement 1", "it turns on whether AROAEXAMPLEEXAMPLE123 exists: IAM refuses roles and users that do not", "Create it first, or name its account and add a condition on aws:PrincipalArn."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}), True, "Statement 1", "the principal 'arn:aws:iam::111122223333:role/*' has a wildcard, which may only stand alone", 'Name the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".'),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "my-role"}}), True, "Statement 1", "the principal 'my-role' is neither an ARN of IAM or AWS STS nor an account ID", "Write an account ID, or the ARN of an account, role, user or session, in full."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "111122223333:root"}}), True, "Statement 1", "the principal '111122223333:root' is neither an ARN of IAM or AWS STS nor an account ID", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("trust", policy({**TRUST, "Principal": {"Service": "pod.eks.amazonaws.com"}}), False, "Statement 1", "IAM rejects unknown services, and pod.eks.amazonaws.com may not be a service principal", "Use the name in the guide of the service; EKS Pod Identity has pods.eks.amazonaws.com."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "444455556666"}}), False, "Statement 1", "it depends on whether account 444455556666 exists", "Check the account ID."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": ROLE + "2"}}), False, "Statement 1", f"it depends on whether {ROLE}2 exists: IAM rejects roles and users that do not exist", "Create it first, or use its account and add a condition on aws:PrincipalArn."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "AROAEXAMPLEEXAMPLE123"}}), False, "Statement 1", "it depends on whether AROAEXAMPLEEXAMPLE123 exists: IAM rejects roles and users that do not exist", "Create it first, or use its account and add a condition on aws:PrincipalArn."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws:iam::111122223333:role/*"}}), True, "Statement 1", "the principal 'arn:aws:iam::111122223333:role/*' has a wildcard, and IAM accepts only a single '*'", 'Use the account, and add a condition such as ArnLike on aws:PrincipalArn, or write "AWS": "*".'),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "my-role"}}), True, "Statement 1", "the principal 'my-role' is not an account ID, or an ARN of IAM or AWS STS", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "111122223333:root"}}), True, "Statement 1", "the principal '111122223333:root' is not an account ID, or an ARN of IAM or AWS STS", "Write an account ID, or the ARN of an account, role, user or session, in full."),
     ("trust", policy({**TRUST, "Principal": {"Federated": "idp"}}), True, "Statement 1", "'idp' is not an identity provider", "Write the ARN of an OpenID Connect or SAML provider."),
-    ("trust", policy({**TRUST, "Principal": {"CanonicalUser": "79a5"}}), False, "Statement 1", "a CanonicalUser belongs to Amazon S3; whether IAM takes it in a trust policy is not documented", "Write an account ID, or the ARN of an account, role, user or session, in full."),
-    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws-x:iam::111122223333:root"}}), True, "Statement 1", "'aws-x' in the principal 'arn:aws-x:iam::111122223333:root' is not a partition of AWS", "Write aws, aws-cn, aws-us-gov, or the partition that the account is in."),
+    ("trust", policy({**TRUST, "Principal": {"CanonicalUser": "79a5"}}), False, "Statement 1", "a CanonicalUser belongs to Amazon S3; AWS does not document whether IAM accepts it in a trust policy", "Write an account ID, or the ARN of an account, role, user or session, in full."),
+    ("trust", policy({**TRUST, "Principal": {"AWS": "arn:aws-x:iam::111122223333:root"}}), True, "Statement 1", "'aws-x' in the principal 'arn:aws-x:iam::111122223333:root' is not an AWS partition", "Write aws, aws-cn, aws-us-gov, or another partition of AWS."),
     ("trust", policy({**TRUST, "Action": ["sts:AssumeRole", "sts:TagSessions"]}), True, "Statement 1", "AWS STS has no action 'sts:TagSessions'", "Correct the name; EKS Pod Identity needs sts:AssumeRole and sts:TagSession."),
-    ("trust", policy({"Effect": "Allow", "Principal": "*", "NotAction": "sts:AssumeRoleWithSAML"}), True, "Statement 1", "NotAction is not allowed in the trust policy of a role, which has to name the actions that assume it", "Name the actions in Action: sts:AssumeRole and sts:TagSession."),
-    ("managed", policy(ALLOW, Id="a"), True, "", "only policies of resources may have an Id", "Remove the Id."),
-    ("trust", policy(TRUST, Id=None), True, "", "the Id is null, and it must be text", "Remove the Id, or give it a value."),
-    ("managed", policy({**ALLOW, "Sid": None}), True, "Statement 1", "the Sid is null, and it must be text", "Remove the Sid, or give it a value."),
-    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {}}}), True, "Statement 1", "the condition operator 'StringEquals' has no condition keys", "Remove the operator, or give it a key."),
-    ("managed", policy({**ALLOW, "Action": "s3:\u4e2d"}), True, "", "the character '\u4e2d' is not one of those that policy documents may have (U+0020 to U+00FF)", "Write it with other characters."),
-    ("managed", of_length(6145, ALLOW), True, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Spread it over several policies."),
-    ("managed", spaced(6145), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Spread it over several policies."),
-    ("identity", of_length(6145, ALLOW), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144, the inline policies of a role together 10,240", "Spread it over several managed policies."),
-    ("identity", of_length(10241, ALLOW), True, "", "the document has 10,241 characters without white space; the inline policies of a role together may have 10,240", "Spread it over several policies."),
+    ("trust", policy({"Effect": "Allow", "Principal": "*", "NotAction": "sts:AssumeRoleWithSAML"}), True, "Statement 1", "NotAction is not allowed in the trust policy of a role, which must list the actions that assume it", "Name the actions in Action: sts:AssumeRole and sts:TagSession."),
+    ("managed", policy(ALLOW, Id="a"), True, "", "only resource-based policies may have an Id", "Remove the Id."),
+    ("trust", policy(TRUST, Id=None), True, "", "the Id is null, and it must be text", "Remove the Id, or set a value."),
+    ("managed", policy({**ALLOW, "Sid": None}), True, "Statement 1", "the Sid is null, and it must be text", "Remove the Sid, or set a value."),
+    ("managed", policy({**ALLOW, "Condition": {"StringEquals": {}}}), True, "Statement 1", "the condition operator 'StringEquals' has no condition keys", "Remove the operator, or add a condition key."),
+    ("managed", policy({**ALLOW, "Action": "s3:\u4e2d"}), True, "", "the character '\u4e2d' is not allowed in policy documents (U+0020 to U+00FF are)", "Replace the character."),
+    ("managed", of_length(6145, ALLOW), True, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Split it into several policies."),
+    ("managed", spaced(6145), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144", "Split it into several policies."),
+    ("identity", of_length(6145, ALLOW), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144, the inline policies of a role together 10,240", "Split it into several managed policies."),
+    ("identity", of_length(10241, ALLOW), True, "", "the document has 10,241 characters without white space; the inline policies of a role together may have 10,240", "Split it into several policies."),
     ("session", of_length(2049, ALLOW), True, "", "the document has 2,049 characters without white space; a session policy may have 2,048", "Shorten it."),
-    ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the quota for trust policies is 2,048 unless the account has had it raised", "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."),
-    ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or have the quota 'Role trust policy length' raised."),
+    ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the default quota for trust policies is 2,048", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
+    ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
     ("managed", '{"Statement": [], "Statement": []}', True, "", "the key 'Statement' is given twice in one object", ""),
 ]  # fmt: skip
 
@@ -101,7 +101,7 @@ REASONS = [
 @pytest.mark.parametrize("case", REASONS, ids=[f"{case[0]}: {case[4][:60]}" for case in REASONS])
 def test_each_reason_says_what_is_wrong_where_and_what_to_do(case):
     kind, document, *expected = case
-    found = storability(document, kind, known={ACCOUNT, ROLE})
+    found = storability(document, kind, existing={ACCOUNT, ROLE})
     rows = [[reason.certain, reason.statement, reason.message, reason.remedy] for reason in found.reasons]
     assert expected in rows
     certain = [row for row in rows if row[0]]
@@ -129,8 +129,8 @@ def test_the_quota_of_an_account_decides_where_it_is_known(limit, answer):
 def test_what_is_known_to_exist_is_not_asked_about():
     document = policy({**TRUST, "Principal": {"AWS": [ACCOUNT, ROLE]}})
     assert storability(document, "trust").answer == "unknown"
-    assert storability(document, "trust", known={ACCOUNT}).answer == "unknown"
-    assert storability(document, "trust", known={ACCOUNT, ROLE}).answer == "yes"
+    assert storability(document, "trust", existing={ACCOUNT}).answer == "unknown"
+    assert storability(document, "trust", existing={ACCOUNT, ROLE}).answer == "yes"
 
 
 def test_a_refusal_outweighs_what_is_open_and_alone_is_shown():
@@ -142,14 +142,14 @@ def test_a_refusal_outweighs_what_is_open_and_alone_is_shown():
             "statement": "Statement 1",
             "message": "the action 's3:GetObject' does not belong to AWS STS, and a trust policy may only have actions"
             " that assume a role",
-            "remedy": "Name sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
+            "remedy": "List sts:AssumeRole and sts:TagSession; put permissions into a policy that is attached to the role.",
         }
     ]
 
 
 def test_a_long_value_is_shortened():
     (reason,) = storability(policy({**ALLOW, "Resource": "*" * 500}), "managed").reasons
-    assert reason.message == f"the resource '{'*' * 117}...' is neither an ARN nor '*'"
+    assert reason.message == f"the resource '{'*' * 117}...' is not an ARN or '*'"
 
 
 def test_an_unknown_kind_is_an_error_of_the_caller():

@@ -525,7 +525,7 @@ KNOWN_WORKLOAD = (
             {"policies": [{"name": "p", "document": long_document(6200)}]},
             [
                 f"{PLACE} policies[0]: document is not a valid policy: the document has 6,201 characters without white "
-                "space; a managed policy may have 6,144. Spread it over several policies."
+                "space; a managed policy may have 6,144. Split it into several policies."
             ],
             id="policy that is too long",
         ),
@@ -629,7 +629,7 @@ KNOWN_WORKLOAD = (
             [
                 f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
                 f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces. Write "
-                "the service's prefix in full, such as s3:GetObject; * and ? may stand after the colon."
+                "the full service prefix, such as s3:GetObject; * and ? are allowed after the colon."
                 for action in ("s3*:GetObject", "iam :List")
             ],
             id="document that IAM refuses",
@@ -644,7 +644,7 @@ KNOWN_WORKLOAD = (
                 ]
             },
             [
-                f"{PLACE} policies[0]: document is not a valid policy: the document names no version, and a "
+                f"{PLACE} policies[0]: document is not a valid policy: the document has no version, and a "
                 'managed policy must have 2012-10-17. Set "Version": "2012-10-17".'
             ],
             id="document of an old version",
