@@ -21,9 +21,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     DEFAULT_DURATION,
     DEFAULT_SESSION_NAME,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    TRUST_SCOPES,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     policy_size,
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.desired import TRUST_SCOPES
+from ..model.roles import TRUST_SCOPES
 
 Spec = dict[str, dict[str, Any]]
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.desired import PURGE_LIMIT, TRUST_SCOPES, Options
+from ..model.desired import PURGE_LIMIT, Options
 from ..model.errors import Problems
 from ..model.names import OWNER_RULE, is_owner
+from ..model.roles import TRUST_SCOPES
 from .accounts import assume_role_spec
 from .fields import Fields, read_integer
 

@@ -22,8 +22,9 @@ from typing import Literal, TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
-from ..model.desired import PURGE_LIMIT, STATES, TRUST_SCOPES
+from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
+from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role, read_duration
 from .fields import Fields, shown_value
 from .options import LEAST, read_account_id, read_purge_limit

@@ -19,18 +19,8 @@ from typing import Literal, cast
 from ..._findings.finding import WorkloadKey
 from ..._policy.grammar.storable import storability
 from ..._policy.language.document import PolicyDocument, describe_type, to_json
-from ..model.desired import (
-    TRUST_SCOPES,
-    AssociationSpec,
-    PolicySpec,
-    RequiredPermission,
-    RoleSpec,
-    ServiceAccountSpec,
-    State,
-    TrustScope,
-    Workload,
-    differing_field,
-)
+from ..model.associations import AssociationSpec
+from ..model.desired import RequiredPermission, ServiceAccountSpec, State, Workload, differing_field
 from ..model.errors import Problems
 from ..model.names import (
     KEY_RULE,
@@ -43,6 +33,8 @@ from ..model.names import (
     parse_policy_arn,
     parse_role_arn,
 )
+from ..model.policies import PolicySpec
+from ..model.roles import TRUST_SCOPES, RoleSpec, TrustScope
 from .fields import ANNOTATIONS_SIZE, DESCRIPTION, DESCRIPTION_RULE, Fields, annotations_size, shown_value
 from .form import permission_spec, policy_spec, role_spec, workload_spec
 

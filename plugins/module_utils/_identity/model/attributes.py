@@ -4,16 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Converged attributes of AWS resources, one row each: name, API parameter, decoding, comparison and encoding. Pure.
+"""A row for each converged attribute: name, API parameter, decoding, comparison and encoding. Pure.
 
-Plan, prediction, the wait for visible writes and the verification take the attributes from here, and so do the states before
-and after a change. Three things have no row. Name, path and ARN identify a resource and never change. The requests of an
-update differ from resource to resource, and stay with its plan: IAM sets the details of a role together, removes a boundary
-by a different operation, and keeps the document of a policy in versions. Tags are merged with the present ones
-(``compare_tags``), so their row is not compared by ``compare``.
-
-Sources: iam CreateRole, UpdateRole, GetRole, CreatePolicy, GetPolicy; eks CreatePodIdentityAssociation,
-DescribePodIdentityAssociation.
+Rows are with the resources: ``roles.py``, ``policies.py``, ``associations.py``. Plan, prediction, the wait for visible writes
+and the verification take the attributes from them, and so do the states before and after a change. Three things have no row.
+Name, path and ARN identify a resource and never change. The requests of an update differ from resource to resource, and stay
+with its plan: IAM sets the details of a role together, removes a boundary by a different operation, and keeps the document of
+a policy in versions. Tags are merged with the present ones (``compare_tags``), so ``compare`` does not take their row.
 """
 
 from __future__ import annotations
@@ -30,28 +27,12 @@ def _text(value: Any) -> str:
     return value or ""
 
 
-def _flag(value: Any) -> bool:
-    return bool(value)
-
-
-def _seconds(value: Any) -> int:
-    return int(value or 3600)
-
-
-def _boundary_arn(value: Any) -> str:
-    return str((value or {}).get("PermissionsBoundaryArn", ""))
-
-
-def _document(value: Any) -> Mapping[str, object] | None:
+def decode_document(value: Any) -> Mapping[str, object] | None:
     return load_document(value) if value else None
 
 
 def _iam_tags(value: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in value or ()}
-
-
-def _eks_tags(value: Any) -> dict[str, str]:
-    return dict(value or {})
 
 
 def _unchanged(value: Any) -> object:
@@ -94,40 +75,8 @@ class Attribute:
         return same_meaning(value, other, self.document)
 
 
-_DESCRIPTION = Attribute("description", "Description")
-_IAM_TAGS = Attribute("tags", "Tags", _iam_tags, iam_tags)
-
-# UpdateRole sets them together. GetAccountAuthorizationDetails does not return them.
-ROLE_DETAILS = (
-    _DESCRIPTION,
-    Attribute("max_session_duration", "MaxSessionDuration", _seconds, limits_sessions=True),
-)
-PERMISSIONS_BOUNDARY = Attribute(
-    "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
-)
-# The trust policy is planned apart: it changes in steps, and other runs change it at the same time.
-ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
-TRUST_POLICY = Attribute(
-    "trust_policy", "AssumeRolePolicyDocument", _document, to_json, field="trust", document="trust"
-)
-ROLE_ATTRIBUTES = (*ROLE_SETTINGS, TRUST_POLICY, _IAM_TAGS)
-
-DOCUMENT = Attribute("document", "PolicyDocument", _document, to_json, document="identity")
-# GetPolicy returns them. IAM has no operation that changes the description.
-POLICY_DETAILS = (_DESCRIPTION, _IAM_TAGS)
-POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
-
-ASSOCIATION_ROLE = Attribute("role_arn", "roleArn")
-TARGET_ROLE = Attribute("target_role_arn", "targetRoleArn", removal="''")
-ASSOCIATION_SESSION_POLICY = Attribute(
-    "session_policy", "policy", _document, to_json, document="session", removal="''"
-)
-ASSOCIATION_SETTINGS = (
-    TARGET_ROLE,
-    Attribute("disable_session_tags", "disableSessionTags", _flag, removal="false"),
-    ASSOCIATION_SESSION_POLICY,
-)
-ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
+IAM_DESCRIPTION = Attribute("description", "Description")
+IAM_TAGS = Attribute("tags", "Tags", _iam_tags, iam_tags)
 
 
 def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from ..._findings.finding import Finding, WorkloadKey
+from .associations import ObservedAssociation
 from .attributes import iam_tags
 from .errors import ErrorKind
 from .names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG, is_mark
-from .observed import ObservedAssociation, Reach
+from .observed import Reach
 from .targets import Action, Failure, Target
 
 

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from .desired import PolicySpec, RoleSpec
+from .policies import PolicySpec
+from .roles import RoleSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The desired state as plain data: workloads, roles, policies, options. Pure.
+"""The desired state as plain data: workloads, options, the input of a run. Pure.
 
 ``inputs`` builds and checks it. Every field holds JSON values, tuples of them, or another of these classes:
 ``inputs.codec`` writes them as they are.
@@ -18,55 +18,14 @@ from typing import Literal
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.document import PolicyDocument
-from .attributes import DOCUMENT, TRUST_POLICY
+from .associations import AssociationSpec
+from .policies import DOCUMENT, PolicySpec
+from .roles import TRUST_POLICY, RoleSpec, TrustScope
 
 State = Literal["present", "absent"]
-TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
 
 STATES: tuple[State, ...] = ("present", "absent")
 PURGE_LIMIT = 10
-TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
-
-
-@dataclass(frozen=True, slots=True)
-class PolicySpec:
-    """A permissions policy: one that we make (``name`` and ``document``) or an existing one (``arn``).
-
-    ``path``, ``description`` and ``tags`` belong to a policy that we make. ``description`` cannot be
-    changed after creation (IAM has no operation for it).
-    """
-
-    name: str = ""
-    document: PolicyDocument | None = None
-    path: str = "/"
-    description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    arn: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RoleSpec:
-    """An IAM role: one that we make (``name``) or an existing one (``arn``), used as it is.
-
-    ``max_session_duration`` is in seconds. ``None`` means not given: a value set elsewhere stays.
-    ``permissions_boundary`` as an empty string removes the boundary.
-    """
-
-    name: str
-    arn: str | None = None
-    path: str = "/"
-    description: str | None = None
-    permissions_boundary: str | None = None
-    max_session_duration: int | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    trust_scope: TrustScope | None = None
-    trust_policy: PolicyDocument | None = None
-    extend_trust: bool = False
-
-    @property
-    def existing(self) -> bool:
-        return self.arn is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +38,6 @@ class RequiredPermission:
     action: str
     resource: str
     context: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class AssociationSpec:
-    """The parameters of an association. ``None`` means not given: what is there stays.
-
-    ``target_role_arn`` and ``session_policy`` as an empty value remove what is there.
-    """
-
-    target_role_arn: str | None = None
-    disable_session_tags: bool | None = None
-    session_policy: PolicyDocument | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
+from .associations import ObservedAssociation
 from .cluster import Account, Cluster, Clusters
 from .desired import Workload
 from .errors import AwsError
-from .names import is_owned
+from .policies import ObservedPolicy
+from .roles import ObservedRole
 from .targets import Target
 
 # IAM and EKS are eventually consistent; what is older than this has been propagated.
@@ -47,129 +49,6 @@ def is_young(age: timedelta | None) -> bool:
 
 
 Document = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyVersion:
-    """One version of a managed policy. ``number`` is that of its identifier: 3 for "v3".
-
-    ``document`` is None when it was not read.
-    """
-
-    version_id: str
-    is_default: bool
-    document: Document | None = None
-
-    @property
-    def number(self) -> int:
-        return int(self.version_id[1:])
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedPolicy:
-    """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
-
-    ``document`` is that of the default version; None when it was not read (a policy that is only
-    attached). ``versions`` is read only when it matters to a change. ``attached_to`` names the
-    entities that use the policy, read for its removal, and for a change where ``user_count`` is not explained by the roles of
-    the run. ``user_count`` is the number of entities that have it attached or as their boundary; None where AWS does not
-    count them. ``tags`` is None when they were not read,
-    because nothing turns on them: the policy is as wanted, and no tags are asked for. So is ``description``: "" is a policy
-    without one. ``changed_at`` is when its latest version was made, in ISO 8601.
-    """
-
-    arn: str
-    name: str
-    default_version: str
-    tags: Mapping[str, str] | None = field(default_factory=dict)
-    description: str | None = ""
-    document: Document | None = None
-    versions: tuple[PolicyVersion, ...] = ()
-    attached_to: tuple[str, ...] = ()
-    user_count: int | None = None
-    changed_at: str = ""
-
-    @property
-    def owned(self) -> bool:
-        return self.tags is not None and is_owned(self.tags)
-
-    def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
-        """Return whether these roles account for all entities that AWS counts."""
-        uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
-        return uses == self.user_count
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRole:
-    """An IAM role. Source: iam GetRole, ListAttachedRolePolicies.
-
-    ``attached`` holds the ARNs of attached policies. ``inline`` and ``instance_profiles`` are names,
-    read only for the role's removal; ``inline_documents`` only where they came with the rest. ``created_at`` is in
-    ISO 8601; when a role was last changed, IAM does not say. ``role_id`` is not used again for another role of the name.
-    """
-
-    name: str
-    arn: str
-    path: str
-    trust: Document
-    description: str = ""
-    max_session_duration: int = 3600
-    permissions_boundary: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    attached: tuple[str, ...] = ()
-    inline: tuple[str, ...] = ()
-    inline_documents: Mapping[str, Document] | None = None
-    instance_profiles: tuple[str, ...] = ()
-    created_at: str = ""
-    role_id: str = ""
-
-    @property
-    def owned(self) -> bool:
-        return is_owned(self.tags)
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedAssociation:
-    """A pod identity association. Source: eks DescribePodIdentityAssociation.
-
-    ``created_at`` and ``modified_at`` are in ISO 8601. ``unknown`` has the fields of EKS's answer that this code does not
-    know, by their names in the API.
-    """
-
-    key: WorkloadKey
-    association_id: str
-    association_arn: str
-    role_arn: str
-    target_role_arn: str = ""
-    disable_session_tags: bool = False
-    session_policy: Document | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    owner_arn: str = ""
-    external_id: str = ""
-    created_at: str = ""
-    modified_at: str = ""
-    unknown: Mapping[str, object] = field(default_factory=dict)
-
-    @property
-    def owned(self) -> bool:
-        return is_owned(self.tags)
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """The ARNs of the roles that it uses: its own, and the target role."""
-        return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
-
-
-def users_of(
-    associations: Mapping[WorkloadKey, ObservedAssociation],
-) -> dict[str, tuple[WorkloadKey, ...]]:
-    """By the ARN of a role in lower case, which associations use it: an ARN may be spelt in another letter
-    case than the role, and IAM tells no two names apart by it."""
-    users: dict[str, list[WorkloadKey]] = {}
-    for association in associations.values():
-        for arn in association.roles:
-            users.setdefault(arn.lower(), []).append(association.key)
-    return {arn: tuple(keys) for arn, keys in users.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,13 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .attributes import (
-    ASSOCIATION_ATTRIBUTES,
-    POLICY_ATTRIBUTES,
-    ROLE_ATTRIBUTES,
-    Attribute,
-    predicted_fields,
-)
+from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation, users_of
+from .attributes import Attribute, predicted_fields
 from .changes import Change
 from .names import parse_role_arn
-from .observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, users_of
+from .observed import Observed
+from .policies import POLICY_ATTRIBUTES, ObservedPolicy
+from .roles import ROLE_ATTRIBUTES, ObservedRole
 from .targets import Resource, Target, association_key, associations_target, policy_target, role_target
 
 

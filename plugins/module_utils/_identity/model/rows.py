@@ -17,8 +17,9 @@ from typing import Any, TypedDict, cast
 from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible
+from .associations import ObservedAssociation
 from .checks import Check, Status
-from .observed import Document, ObservedAssociation
+from .observed import Document
 from .targets import Action, Resource
 
 # Stands for the namespace of a role that no association names any more.

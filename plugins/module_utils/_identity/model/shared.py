@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import read_grants
 from .cluster import Account, Clusters
-from .desired import PolicySpec, RoleSpec, Workload
+from .desired import Workload
 from .observed import Observed, ReadFailure
+from .policies import PolicySpec
+from .roles import RoleSpec
 from .targets import Failure, Target, association_target, associations_target, request_failure
 
 # How many managed policies IAM attaches to a role, unless the account's quota was raised.

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.trust.statements import closed
-from ..model.attributes import ROLE_ATTRIBUTES, changed_from_default
+from ..model.attributes import changed_from_default
 from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
-from ..model.observed import Observed, ObservedPolicy, ObservedRole, ReadFailure
+from ..model.observed import Observed, ReadFailure
+from ..model.policies import ObservedPolicy
+from ..model.roles import ROLE_ATTRIBUTES, ObservedRole
 from ..model.shared import SharedRole, granted_workloads, read_failure, shared_policies, shared_roles
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from .associations import addon_owned, delete_association

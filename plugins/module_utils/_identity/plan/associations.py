@@ -18,11 +18,15 @@ from typing import cast
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model import changes
-from ..model.attributes import (
+from ..model.associations import (
     ASSOCIATION_ATTRIBUTES,
     ASSOCIATION_ROLE,
     ASSOCIATION_SESSION_POLICY,
     ASSOCIATION_SETTINGS,
+    AssociationSpec,
+    ObservedAssociation,
+)
+from ..model.attributes import (
     changed_from_default,
     compare,
     creation,
@@ -31,10 +35,8 @@ from ..model.attributes import (
     update_parameters,
 )
 from ..model.changes import Call, Change, Proof, Stage
-from ..model.desired import AssociationSpec
 from ..model.errors import ErrorKind, listed
 from ..model.names import OWNER_TAG, is_of_another
-from ..model.observed import ObservedAssociation
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Action, Failure, Target, association_target
 from .problems import association_not_owned, owned_by_another

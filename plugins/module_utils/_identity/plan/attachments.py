@@ -31,7 +31,9 @@ from ..model.cluster import Clusters
 from ..model.desired import Options
 from ..model.errors import ErrorKind, listed
 from ..model.names import ATTACHED_TAG, may_change
-from ..model.observed import Observed, ObservedPolicy, ObservedRole
+from ..model.observed import Observed
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
 from ..model.shared import POLICIES_OF_A_ROLE, SharedRole
 from ..model.targets import Failure, Target, attachment_target, policy_target, role_target
 

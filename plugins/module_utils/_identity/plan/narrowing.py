@@ -29,10 +29,12 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import policy_size
 from ..._policy.trust.statements import TrustGrant, covered, grant_for, read_grants, with_grants
 from ..._policy.trust.trust import check_trust, is_usable, prepare_trust
+from ..model.associations import ObservedAssociation
 from ..model.cluster import Clusters
 from ..model.desired import Options
 from ..model.errors import listed
-from ..model.observed import Observed, ObservedAssociation, ObservedRole, Reach, age_of
+from ..model.observed import Observed, Reach, age_of
+from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from .outside_users import describe_grant, describe_unread_users
 from .trust import is_allow, subject_of, widened

@@ -23,11 +23,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ..._policy.language.canonical import same_meaning
-from ..model.attributes import ASSOCIATION_SESSION_POLICY
+from ..model.associations import ASSOCIATION_SESSION_POLICY
 from ..model.changes import Change, Stage
 from ..model.cluster import Account
 from ..model.desired import Workload
-from ..model.observed import Document, Observed, ObservedPolicy, ObservedRole
+from ..model.observed import Document, Observed
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import (
     Target,

@@ -22,7 +22,9 @@ from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, may_change
-from ..model.observed import Observed, ObservedPolicy, ObservedRole, Reach, ReadFailure
+from ..model.observed import Observed, Reach, ReadFailure
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
 from .trust import grants_of_others, in_words, is_allow, principals_of

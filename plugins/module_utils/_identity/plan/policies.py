@@ -21,7 +21,7 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.evaluation.rules import Request, Rule, build_rules
 from ..._policy.language.context import Context
 from ..._policy.language.document import PolicyError, parse_policy, policy_size, to_json
-from ..model.attributes import DOCUMENT, POLICY_ATTRIBUTES, creation
+from ..model.attributes import creation
 from ..model.changes import (
     Call,
     Change,
@@ -34,10 +34,10 @@ from ..model.changes import (
     without_owner,
 )
 from ..model.cluster import Account, Clusters
-from ..model.desired import Options, PolicySpec
+from ..model.desired import Options
 from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, is_aws_managed, is_of_another, lacks_owner, may_change
-from ..model.observed import ObservedPolicy, PolicyVersion
+from ..model.policies import DOCUMENT, POLICY_ATTRIBUTES, ObservedPolicy, PolicySpec, PolicyVersion
 from ..model.targets import Failure, Step, policy_target, request_failure
 from .attachments import further_records, record_further
 from .outside_users import PolicyUsers

@@ -16,8 +16,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..model.changes import Plan
-from ..model.observed import Observed, ObservedPolicy, ObservedRole
+from ..model.observed import Observed
+from ..model.policies import ObservedPolicy
 from ..model.resource_types import ObservedDraft
+from ..model.roles import ObservedRole
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:

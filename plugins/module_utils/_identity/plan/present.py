@@ -15,9 +15,11 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Change, Draft, Plan, with_owner
 from ..model.cluster import Account
-from ..model.desired import Desired, Options, PolicySpec, RoleSpec, Workload, differing_field
+from ..model.desired import Desired, Options, Workload, differing_field
 from ..model.names import OWNER_TAG
 from ..model.observed import Observed, ReadFailure
+from ..model.policies import PolicySpec
+from ..model.roles import RoleSpec
 from ..model.shared import Unread, find_unread, read_failure, shared_policies, shared_roles
 from ..model.targets import (
     Failure,

@@ -14,12 +14,15 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import policy_size
+from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.cluster import Account, Cluster, Clusters
-from ..model.desired import Options, RoleSpec, Workload
+from ..model.desired import Options, Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
-from ..model.observed import ObservedAssociation, ObservedPolicy, ObservedRole, ReadFailure
+from ..model.observed import ReadFailure
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
 from ..model.targets import (
     Action,

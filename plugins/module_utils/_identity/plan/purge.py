@@ -21,20 +21,15 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import PolicyDocument
 from ..._policy.trust.statements import TrustGrant, closed_for, read_grants
+from ..model.associations import ObservedAssociation, users_of
 from ..model.changes import Change, Plan
 from ..model.cluster import Cluster, clusters_of
-from ..model.desired import Desired, PolicySpec, RoleSpec, Workload, allowed_purge
+from ..model.desired import Desired, Workload, allowed_purge
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
 from ..model.names import CLUSTER_TAG, OWNER_TAG, is_of_another, parse_policy_arn, parse_role_arn
-from ..model.observed import (
-    Observed,
-    ObservedAssociation,
-    ObservedPolicy,
-    ObservedRole,
-    UnlistedAssociations,
-    is_new,
-    users_of,
-)
+from ..model.observed import Observed, UnlistedAssociations, is_new
+from ..model.policies import ObservedPolicy, PolicySpec
+from ..model.roles import ObservedRole, RoleSpec
 from ..model.rows import NO_ASSOCIATION, NO_ROLE, describe_key
 from ..model.shared import granted_workloads, shared_policies
 from ..model.targets import association_target

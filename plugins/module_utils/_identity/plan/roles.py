@@ -16,22 +16,20 @@ from dataclasses import replace
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import to_json
-from ..model.attributes import (
+from ..model.attributes import compare, creation, split_states, update_parameters
+from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_owner
+from ..model.cluster import Account
+from ..model.desired import Options
+from ..model.names import is_mark
+from ..model.roles import (
     PERMISSIONS_BOUNDARY,
     ROLE_ATTRIBUTES,
     ROLE_DETAILS,
     ROLE_SETTINGS,
     TRUST_POLICY,
-    compare,
-    creation,
-    split_states,
-    update_parameters,
+    ObservedRole,
+    RoleSpec,
 )
-from ..model.changes import Call, Change, Stage, compare_tags, iam_tag_calls, tags_after, with_owner
-from ..model.cluster import Account
-from ..model.desired import Options, RoleSpec
-from ..model.names import is_mark
-from ..model.observed import ObservedRole
 from ..model.targets import Target, policy_target, role_target, trust_target
 from .attachments import DETACHING_STAGE
 from .trust import widened

@@ -14,9 +14,10 @@ from dataclasses import replace
 from ..._findings.finding import Finding, WorkloadKey
 from ..model.changes import Change, Draft, without_owner
 from ..model.cluster import Clusters
-from ..model.desired import Options, RoleSpec
+from ..model.desired import Options
 from ..model.names import lacks_owner, may_change
-from ..model.observed import Observed, ObservedRole
+from ..model.observed import Observed
+from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import (
     SharedRole,
     Unread,

@@ -30,10 +30,12 @@ from ..._policy.trust.statements import (
     with_grants,
 )
 from ..._policy.trust.trust import Denial, TrustVerdict, check_trust, find_denials, prepare_trust
+from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster, Clusters
-from ..model.desired import Options, RoleSpec, TrustScope, Workload
+from ..model.desired import Options, Workload
 from ..model.errors import listed
-from ..model.observed import Document, ObservedAssociation, ObservedRole
+from ..model.observed import Document
+from ..model.roles import ObservedRole, RoleSpec, TrustScope
 from ..model.targets import Failure, trust_target
 
 # The scopes whose conditions look at session tags.

@@ -12,11 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
+from ..model.associations import ObservedAssociation
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Options, Workload
 from ..model.errors import AwsError, listed, sentence
 from ..model.names import OWNER_TAG, is_of_another
-from ..model.observed import Observed, ObservedAssociation, ObservedRole, UnlistedAssociations
+from ..model.observed import Observed, UnlistedAssociations
+from ..model.roles import ObservedRole
 from ..model.shared import granted_workloads, shared_roles
 
 SHOWN_ASSOCIATIONS = 10

@@ -18,7 +18,9 @@ from ..._findings.finding import Finding
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
 from ..model.names import is_aws_managed
-from ..model.observed import YOUNG, Observed, ObservedPolicy, ObservedRole, age_of, is_young
+from ..model.observed import YOUNG, Observed, age_of, is_young
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
 from ..model.rows import workload_text
 from ..model.targets import association_target, associations_target, policy_target, role_target
 from . import trust

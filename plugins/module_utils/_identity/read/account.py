@@ -20,10 +20,12 @@ from typing import Any
 from ..._aws.client import Api, answers_by_page
 from ..._aws.transport import map_concurrently
 from ..._policy.language.canonical import same_meaning
-from ..model.attributes import ROLE_DETAILS, decode_attributes
-from ..model.desired import Options, PolicySpec
+from ..model.attributes import decode_attributes
+from ..model.desired import Options
 from ..model.errors import AwsError
-from ..model.observed import Document, ObservedPolicy, ObservedRole
+from ..model.observed import Document
+from ..model.policies import ObservedPolicy, PolicySpec
+from ..model.roles import ROLE_DETAILS, ObservedRole
 from .decode import decode_policy, decode_policy_detail, decode_role_detail
 from .reader import unless_missing_twice
 

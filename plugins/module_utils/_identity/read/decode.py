@@ -16,14 +16,11 @@ from typing import Any
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import load_document
-from ..model.attributes import (
-    ASSOCIATION_ATTRIBUTES,
-    POLICY_DETAILS,
-    ROLE_ATTRIBUTES,
-    Attribute,
-    decode_attributes,
-)
-from ..model.observed import Agent, ObservedAssociation, ObservedPolicy, ObservedRole, PolicyVersion
+from ..model.associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation
+from ..model.attributes import Attribute, decode_attributes
+from ..model.observed import Agent
+from ..model.policies import POLICY_DETAILS, ObservedPolicy, PolicyVersion
+from ..model.roles import ROLE_ATTRIBUTES, ObservedRole
 from ..model.rows import _Answer
 
 

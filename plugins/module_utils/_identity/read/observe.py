@@ -15,23 +15,14 @@ from operator import attrgetter
 
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
-from ..model.attributes import ROLE_DETAILS
+from ..model.associations import ObservedAssociation, users_of
 from ..model.cluster import Account
-from ..model.desired import Desired, Options, PolicySpec, RoleSpec
+from ..model.desired import Desired, Options
 from ..model.errors import AwsError
 from ..model.names import is_of_another, lacks_owner, parse_role_arn
-from ..model.observed import (
-    Document,
-    Observed,
-    ObservedAssociation,
-    ObservedPolicy,
-    ObservedRole,
-    Reach,
-    ReadFailure,
-    UnlistedAssociations,
-    is_new,
-    users_of,
-)
+from ..model.observed import Document, Observed, Reach, ReadFailure, UnlistedAssociations, is_new
+from ..model.policies import ObservedPolicy, PolicySpec
+from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .account import WORTHWHILE, Snapshot, read_snapshot

@@ -22,10 +22,10 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
 from ..model.cluster import Account
-from ..model.desired import PolicySpec, RoleSpec
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
-from ..model.observed import ObservedPolicy, ObservedRole
+from ..model.policies import ObservedPolicy, PolicySpec
+from ..model.roles import ObservedRole, RoleSpec
 from .decode import decode_policy, decode_role, decode_version
 from .reader import read_whole
 

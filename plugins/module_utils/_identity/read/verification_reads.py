@@ -31,13 +31,13 @@ from ..model.observed import (
     Agent,
     Document,
     Observed,
-    ObservedPolicy,
-    ObservedRole,
     ReadFailure,
     RolePermissions,
     VerificationReads,
     target_of,
 )
+from ..model.policies import ObservedPolicy
+from ..model.roles import ObservedRole
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
 from .decode import decode_agent

@@ -24,10 +24,11 @@ from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import load_document, to_json
 from ..._policy.trust.statements import TrustGrant, covered, merge_trust, read_grants, with_grants
+from ..model.associations import ObservedAssociation
 from ..model.changes import Call, Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.errors import AwsError, ErrorKind, listed, sentence
-from ..model.observed import Observed, ObservedAssociation, OutsideAssociations
+from ..model.observed import Observed, OutsideAssociations
 from ..model.targets import Failure, Target, association_key, request_failure
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.associations import describe_association, read_outside

@@ -17,12 +17,13 @@ from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..._policy.trust.trust import check_trust
 from ..inputs.accounts import foreign_role
+from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.changes import Change, Plan, with_owner
 from ..model.cluster import Cluster, clusters_of
-from ..model.desired import AssociationSpec, Desired
+from ..model.desired import Desired
 from ..model.errors import AwsError, InputError, sentence
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, ObservedAssociation
+from ..model.observed import Observed
 from ..model.rows import AssociationRow, association_row
 from ..model.targets import Failure, association_target, request_failure
 from ..plan.associations import (

@@ -22,10 +22,11 @@ from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
 from ..._policy.trust.trust import check_trust
+from ..model.associations import ObservedAssociation, users_of
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, ObservedAssociation, ReadFailure, age_of, is_young, users_of
+from ..model.observed import Observed, ReadFailure, age_of, is_young
 from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations

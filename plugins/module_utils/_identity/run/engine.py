@@ -23,19 +23,13 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
+from ..model.associations import ObservedAssociation
 from ..model.changes import Change, NullProgress, Plan, Progress
 from ..model.checks import Verified
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Desired, State
 from ..model.errors import AwsError, InputError
-from ..model.observed import (
-    Observed,
-    ObservedAssociation,
-    OutsideAssociations,
-    Reach,
-    ReadFailure,
-    VerificationReads,
-)
+from ..model.observed import Observed, OutsideAssociations, Reach, ReadFailure, VerificationReads
 from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull

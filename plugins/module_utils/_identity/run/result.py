@@ -16,12 +16,13 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible, with_remedy
+from ..model.associations import ObservedAssociation
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Account, Cluster
 from ..model.desired import Workload
 from ..model.errors import group_by_cause, listed, own_names, sentence
-from ..model.observed import Observed, ObservedAssociation
+from ..model.observed import Observed
 from ..model.rows import (
     ChangeRow,
     DiffRow,

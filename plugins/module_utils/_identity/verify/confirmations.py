@@ -18,21 +18,16 @@ from dataclasses import replace
 
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..model.attributes import (
-    ASSOCIATION_SETTINGS,
-    DOCUMENT,
-    ROLE_SETTINGS,
-    TARGET_ROLE,
-    compare,
-    describe_value,
-    split_states,
-)
+from ..model.associations import ASSOCIATION_SETTINGS, TARGET_ROLE, ObservedAssociation
+from ..model.attributes import compare, describe_value, split_states
 from ..model.changes import compare_tags, tags_after, without_owner
 from ..model.checks import FAIL, PASS, Check, conclude, conclude_unread, find_read_failure, join_checks
-from ..model.desired import Options, PolicySpec, Workload
+from ..model.desired import Options, Workload
 from ..model.errors import listed
 from ..model.names import OWNER_TAG, is_aws_managed, lacks_owner
-from ..model.observed import Observed, ObservedAssociation, ObservedPolicy, ObservedRole, VerificationReads
+from ..model.observed import Observed, VerificationReads
+from ..model.policies import DOCUMENT, ObservedPolicy, PolicySpec
+from ..model.roles import ROLE_SETTINGS, ObservedRole
 from ..model.targets import Target, association_target, associations_target, policy_target, role_target
 from ..plan.associations import find_extra_settings
 from ..plan.roles import update_role

@@ -24,7 +24,8 @@ from ..._policy.permissions.catalogue import (
     lint_required,
 )
 from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, permission_layers, pod_context
-from ..model.desired import PolicySpec, Workload
+from ..model.desired import Workload
+from ..model.policies import PolicySpec
 
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
 # One for all workloads.

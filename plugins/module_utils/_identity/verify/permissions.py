@@ -40,15 +40,8 @@ from ..model.checks import (
 )
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
-from ..model.observed import (
-    Document,
-    Observed,
-    ObservedRole,
-    ReadFailure,
-    RolePermissions,
-    VerificationReads,
-    target_of,
-)
+from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
+from ..model.roles import ObservedRole
 from ..model.shared import shared_roles
 from ..model.targets import role_target
 from ..plan.outside_users import OutsideUsers, find_outside_users

@@ -31,9 +31,10 @@ from ..model.checks import (
     join_checks,
 )
 from ..model.cluster import Account
-from ..model.desired import TRUST_SCOPES, Desired, TrustScope, Workload
+from ..model.desired import Desired, Workload
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, ObservedRole
+from ..model.observed import Observed
+from ..model.roles import TRUST_SCOPES, ObservedRole, TrustScope
 from ..model.shared import shared_roles
 from ..model.targets import role_target
 from ..plan.associations import find_extra_settings

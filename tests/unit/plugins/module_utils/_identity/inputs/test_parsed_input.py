@@ -25,18 +25,22 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    AssociationSpec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     STATES,
-    TRUST_SCOPES,
-    AssociationSpec,
     ParsedInput,
-    PolicySpec,
     RequiredPermission,
-    RoleSpec,
     ServiceAccountSpec,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
+    TRUST_SCOPES,
+    RoleSpec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyDocument,
 )

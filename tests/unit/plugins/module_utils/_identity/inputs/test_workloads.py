@@ -15,15 +15,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     parse_tags,
     parse_workloads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     AssociationSpec,
-    PolicySpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     RequiredPermission,
-    RoleSpec,
     ServiceAccountSpec,
     Workload,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import RoleSpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyDocument,
 )

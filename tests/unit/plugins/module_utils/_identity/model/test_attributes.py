@@ -6,22 +6,24 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ASSOCIATION_ATTRIBUTES,
-    POLICY_ATTRIBUTES,
-    ROLE_ATTRIBUTES,
+    AssociationSpec,
+    ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.attributes import (
     Attribute,
     describe_value,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    AssociationSpec,
-    PolicySpec,
-    RoleSpec,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    ObservedAssociation,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
+    POLICY_ATTRIBUTES,
     ObservedPolicy,
+    PolicySpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
+    ROLE_ATTRIBUTES,
     ObservedRole,
+    RoleSpec,
 )
 
 IDENTITY = {"name", "arn", "path"}

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
-    ObservedAssociation,
-    ObservedRole,
     OutsideAssociations,
     Reach,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.outside_users import (
     OutsideUsers,
     find_outside_users,

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
     clusters_of,
@@ -22,7 +25,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
-    ObservedAssociation,
     UnlistedAssociations,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.unlisted import (

@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     ObservedPolicy,
-    ObservedRole,
     PolicyVersion,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     association_row,
     association_summary,

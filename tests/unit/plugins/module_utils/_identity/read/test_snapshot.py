@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    Options,
-    PolicySpec,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Options
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     WORTHWHILE,
     Snapshot,

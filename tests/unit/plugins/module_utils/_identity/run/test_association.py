@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interru
     Interrupted,
     stoppable,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     AssociationSpec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (

@@ -18,14 +18,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     WorkloadKey,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    TRUST_SCOPES,
-    Desired,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import subject_of
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster

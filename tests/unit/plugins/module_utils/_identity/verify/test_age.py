@@ -24,8 +24,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
-    ObservedPolicy,
     VerificationReads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
+    ObservedPolicy,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.young import (
     Young,

@@ -7,6 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
+    ObservedAssociation,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
     PASS,
     UNKNOWN,
@@ -20,12 +23,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
-    ObservedAssociation,
-    ObservedRole,
     ReadFailure,
     RolePermissions,
     VerificationReads,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Target
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.permissions import (
     check_permissions,

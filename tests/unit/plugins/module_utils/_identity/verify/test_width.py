@@ -12,10 +12,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Observed,
-    ObservedRole,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.trust import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust

@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Pod Identity associations: definition, observed state, and a row for each converged attribute. Pure.
+
+Sources: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation, DescribePodIdentityAssociation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..._findings.finding import WorkloadKey
+from ..._policy.language.document import PolicyDocument, to_json
+from .attributes import Attribute, decode_document
+from .names import is_owned
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationSpec:
+    """The definition of an association. ``None`` accepts any present value; an empty ``target_role_arn`` or
+    ``session_policy`` removes the present one."""
+
+    target_role_arn: str | None = None
+    disable_session_tags: bool | None = None
+    session_policy: PolicyDocument | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAssociation:
+    """A pod identity association. Source: eks DescribePodIdentityAssociation.
+
+    ``created_at`` and ``modified_at`` are in ISO 8601. ``unknown`` has the fields of the API response that this version of the
+    collection does not know, by their names in the API.
+    """
+
+    key: WorkloadKey
+    association_id: str
+    association_arn: str
+    role_arn: str
+    target_role_arn: str = ""
+    disable_session_tags: bool = False
+    session_policy: Mapping[str, object] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    owner_arn: str = ""
+    external_id: str = ""
+    created_at: str = ""
+    modified_at: str = ""
+    unknown: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """Return the ARNs of its role and its target role."""
+        return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
+
+
+def users_of(
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+) -> dict[str, tuple[WorkloadKey, ...]]:
+    """Return the associations of each role, by its ARN in lower case: IAM names are case-insensitive."""
+    users: dict[str, list[WorkloadKey]] = {}
+    for association in associations.values():
+        for arn in association.roles:
+            users.setdefault(arn.lower(), []).append(association.key)
+    return {arn: tuple(keys) for arn, keys in users.items()}
+
+
+def _flag(value: Any) -> bool:
+    return bool(value)
+
+
+def _eks_tags(value: Any) -> dict[str, str]:
+    return dict(value or {})
+
+
+ASSOCIATION_ROLE = Attribute("role_arn", "roleArn")
+TARGET_ROLE = Attribute("target_role_arn", "targetRoleArn", removal="''")
+ASSOCIATION_SESSION_POLICY = Attribute(
+    "session_policy", "policy", decode_document, to_json, document="session", removal="''"
+)
+ASSOCIATION_SETTINGS = (
+    TARGET_ROLE,
+    Attribute("disable_session_tags", "disableSessionTags", _flag, removal="false"),
+    ASSOCIATION_SESSION_POLICY,
+)
+ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))

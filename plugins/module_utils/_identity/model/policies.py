@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Managed policies: definition, observed state, and a row for each converged attribute. Pure.
+
+Sources: iam CreatePolicy, CreatePolicyVersion, GetPolicy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..._policy.language.document import PolicyDocument, to_json
+from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_document
+from .names import is_owned
+from .roles import ObservedRole
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """The definition of a permissions policy to create (``name`` and ``document``), or an existing policy (``arn``).
+
+    ``path``, ``description`` and ``tags`` are for a policy to create.
+    """
+
+    name: str = ""
+    document: PolicyDocument | None = None
+    path: str = "/"
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """A version of a managed policy. ``number`` is 3 for the identifier "v3". ``document`` is None if it was not read."""
+
+    version_id: str
+    is_default: bool
+    document: Mapping[str, object] | None = None
+
+    @property
+    def number(self) -> int:
+        return int(self.version_id[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPolicy:
+    """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
+
+    ``document`` is the default version; None if it was not read, as for a policy that is only attached. ``versions`` is read
+    only for a change. ``user_count`` is the number of entities that have the policy attached or as their boundary; None if AWS
+    does not count them. ``attached_to`` has the names of the entities, read to delete the policy, and for a change if
+    ``user_count`` is higher than the roles of the run explain. ``tags`` and ``description`` are None if they were not read,
+    because neither a change nor a check needs them. ``changed_at`` is the creation of the latest version, in ISO 8601.
+    """
+
+    arn: str
+    name: str
+    default_version: str
+    tags: Mapping[str, str] | None = field(default_factory=dict)
+    description: str | None = ""
+    document: Mapping[str, object] | None = None
+    versions: tuple[PolicyVersion, ...] = ()
+    attached_to: tuple[str, ...] = ()
+    user_count: int | None = None
+    changed_at: str = ""
+
+    @property
+    def owned(self) -> bool:
+        return self.tags is not None and is_owned(self.tags)
+
+    def is_used_only_by(self, roles: Iterable[ObservedRole]) -> bool:
+        """Return whether these roles account for all entities that AWS counts."""
+        uses = sum((self.arn in role.attached) + (self.arn == role.permissions_boundary) for role in roles)
+        return uses == self.user_count
+
+
+DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, document="identity")
+# GetPolicy returns them. IAM has no operation that changes the description.
+POLICY_DETAILS = (IAM_DESCRIPTION, IAM_TAGS)
+POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""IAM roles: definition, observed state, and a row for each converged attribute. Pure.
+
+Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, GetRole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..._policy.language.document import PolicyDocument, to_json
+from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_document
+from .names import is_owned
+
+TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
+
+TRUST_SCOPES: tuple[TrustScope, ...] = ("workload", "namespace", "cluster", "account", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpec:
+    """The definition of an IAM role to create (``name``), or an existing role (``arn``), which is not changed.
+
+    ``max_session_duration`` is in seconds. ``None`` accepts any present value. An empty ``permissions_boundary`` removes the
+    boundary.
+    """
+
+    name: str
+    arn: str | None = None
+    path: str = "/"
+    description: str | None = None
+    permissions_boundary: str | None = None
+    max_session_duration: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    trust_scope: TrustScope | None = None
+    trust_policy: PolicyDocument | None = None
+    extend_trust: bool = False
+
+    @property
+    def existing(self) -> bool:
+        return self.arn is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRole:
+    """An IAM role. Sources: iam GetRole, ListAttachedRolePolicies.
+
+    ``attached`` has the ARNs of the attached policies. ``inline`` and ``instance_profiles`` are names, read only to delete the
+    role; ``inline_documents`` is read only in bulk. ``created_at`` is in ISO 8601; IAM has no time of the last change. IAM
+    does not reuse ``role_id`` for another role of the same name.
+    """
+
+    name: str
+    arn: str
+    path: str
+    trust: Mapping[str, object]
+    description: str = ""
+    max_session_duration: int = 3600
+    permissions_boundary: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    attached: tuple[str, ...] = ()
+    inline: tuple[str, ...] = ()
+    inline_documents: Mapping[str, Mapping[str, object]] | None = None
+    instance_profiles: tuple[str, ...] = ()
+    created_at: str = ""
+    role_id: str = ""
+
+    @property
+    def owned(self) -> bool:
+        return is_owned(self.tags)
+
+
+def _seconds(value: Any) -> int:
+    return int(value or 3600)
+
+
+def _boundary_arn(value: Any) -> str:
+    return str((value or {}).get("PermissionsBoundaryArn", ""))
+
+
+# UpdateRole sets them together. GetAccountAuthorizationDetails does not return them.
+ROLE_DETAILS = (
+    IAM_DESCRIPTION,
+    Attribute("max_session_duration", "MaxSessionDuration", _seconds, limits_sessions=True),
+)
+PERMISSIONS_BOUNDARY = Attribute(
+    "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
+)
+# The trust policy is planned apart: it changes in steps, and other runs change it at the same time.
+ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
+TRUST_POLICY = Attribute(
+    "trust_policy", "AssumeRolePolicyDocument", decode_document, to_json, field="trust", document="trust"
+)
+ROLE_ATTRIBUTES = (*ROLE_SETTINGS, TRUST_POLICY, IAM_TAGS)
