@@ -383,11 +383,11 @@ findings:
     message:
       description: What was found.
       type: str
-      sample: "my-policy: Statement 1 allows s3:GetObject on nothing it could act on."
+      sample: "my-policy: Statement 1 allows s3:GetObject on resources that it does not apply to."
     remedy:
       description: What to do about it.
       type: str
-      sample: Name the right kind of resource.
+      sample: Use a resource of the right type.
 notes:
   description: What was not looked at, and why.
   returned: always

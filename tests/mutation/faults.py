@@ -552,13 +552,13 @@ FAULTS = (
     Fault(
         "every account exists",
         "grammar/elements.py",
-        '        if account["id"] in known:',
+        '        if account["id"] in existing:',
         "        if True:",
     ),
     Fault(
         "what is known to exist is asked about",
         "grammar/elements.py",
-        "        if value in known:",
+        "        if value in existing:",
         "        if False:",
     ),
     Fault(
@@ -678,8 +678,8 @@ FAULTS = (
     Fault(
         "an addition need not help",
         "permissions/explanation.py",
-        "    return wanted if evaluate(granted, Request(action, resource), context).allowed else ()",
-        "    return wanted",
+        "    return added if evaluate(granted, Request(action, resource), context).allowed else ()",
+        "    return added",
     ),
     Fault(
         "an unknown policy does not count",

@@ -23,7 +23,7 @@ from ..._policy.permissions.permissions import (
     PermissionVerdict,
     Required,
     check_permission,
-    find_what_takes_all,
+    find_denying_policies,
     permission_layers,
     pod_context,
 )
@@ -396,7 +396,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     try:
-        causes = find_what_takes_all(policies, [], limits, subject, dict(role.tags))
+        causes = find_denying_policies(policies, [], limits, subject, dict(role.tags))
     except PolicyError:
         return None
     if not causes:

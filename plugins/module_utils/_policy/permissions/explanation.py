@@ -6,7 +6,7 @@
 
 """Explain a verdict on a permission: the effect of each statement, and the smallest statements that would allow it.
 
-The additions are proven by evaluation.
+Evaluation proves that the additions are sufficient.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..grammar.storable import storability
 from ..language.conditions import Test, describe_actual, describe_condition, describe_values
 from ..language.context import Context, Unknown
 from ..language.document import parse_policy
-from .permissions import PermissionVerdict, context_of
+from .permissions import PermissionVerdict, request_context
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A statement to add. ``policy`` names the layer that lacks it; one of its policies takes it."""
+    """A statement to add to a policy of the layer ``policy``."""
 
     policy: str
     actions: tuple[str, ...]
@@ -41,113 +41,119 @@ class Addition:
         return {"Version": "2012-10-17", "Statement": [self.statement]}
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the row in the result of a module."""
         return {"policy": self.policy, "statement": self.statement}
 
 
 def additions(
     layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
 ) -> tuple[Addition, ...]:
-    """One statement for each of the ``missing`` layers, when with them the request is allowed for certain and IAM stores
-    them; else none."""
-    wanted = tuple(Addition(name, (action,), resource) for name in missing)
-    if any(storability(addition.document, "managed").answer != "yes" for addition in wanted):
+    """Return a statement for each of the ``missing`` layers, or nothing if IAM would not store them or they do not suffice."""
+    added = tuple(Addition(name, (action,), resource) for name in missing)
+    if any(storability(addition.document, "managed").answer != "yes" for addition in added):
         return ()
     granted = [
         replace(layer, rules=(*layer.rules, *build_rules(parse_policy(addition.document), addition.policy)))
-        if (addition := next((each for each in wanted if each.policy == layer.name), None)) is not None
+        if (addition := next((item for item in added if item.policy == layer.name), None)) is not None
         else layer
         for layer in layers
     ]
-    return wanted if evaluate(granted, Request(action, resource), context).allowed else ()
+    return added if evaluate(granted, Request(action, resource), context).allowed else ()
 
 
 def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """The same with one statement for the actions on each resource."""
+    """Combine the actions of the same policy and resource into one statement."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for item in items:
         actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
     return tuple(Addition(policy, tuple(names), resource) for (policy, resource), names in actions.items())
 
 
-_SHOWN = 12
+_MAX_LINES = 12
 
 
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
-    """Explain the effect of each statement that names the action: Deny statements first, as IAM evaluates them, then each
-    layer, which needs an Allow of its own."""
+    """Explain the effect of each statement with the action: the Deny statements first, as IAM does, then each layer.
+
+    :returns: sentences.
+    """
     lines: list[str] = []
     for layer in layers:
         denies = (rule for rule in layer.rules if not rule.allow and rule.concerns(request))
-        lines.extend(_shown([_says(rule, request, context) for rule in denies]))
+        lines.extend(_limited([_describe_effect(rule, request, context) for rule in denies]))
     for layer in layers:
         allows = [rule for rule in layer.rules if rule.allow and rule.concerns(request)]
         if not allows:
             actions = "these actions" if request.action_wild else "the action"
-            lines.append(f"No Allow of {layer.name} names {actions}{_near(layer, request)}.")
-        lines.extend(_shown([_says(rule, request, context) for rule in allows]))
+            lines.append(f"No Allow of {layer.name} has {actions}{_similar_actions(layer, request)}.")
+        lines.extend(_limited([_describe_effect(rule, request, context) for rule in allows]))
     return tuple(lines)
 
 
-def _says(rule: Rule, request: Request, context: Context) -> str:
+def _describe_effect(rule: Rule, request: Request, context: Context) -> str:
     statement = rule.statement
-    who = f"{statement.label} of {rule.source} ({statement.effect})"
-    meant = rule.matches_resource(request, context)
-    if meant is False:
+    name = f"{statement.label} of {rule.source} ({statement.effect})"
+    covered = rule.matches_resource(request, context)
+    if covered is False:
         element = "NotResource" if statement.not_resource else "Resource"
         part = "all of the resources" if rule.allow and request.resource_wild else "the resource"
-        return f"{who} names the action, but not {part}: its {element} is {describe_values(statement.resources or ())}."
+        return f"{name} has the action, but not {part}: its {element} is {describe_values(statement.resources or ())}."
     failing = [test for test in rule.tests if test.holds(context) is False]
     if failing:
-        return f"{who} does not apply: {'; '.join(_fails(test, context) for test in failing)}."
+        return f"{name} does not apply: {'; '.join(_describe_failure(test, context) for test in failing)}."
     open_tests = [test for test in rule.tests if test.holds(context) is None]
-    if open_tests or meant is None:
-        asked = [describe_condition(test.condition) for test in open_tests]
-        asked += ["the policy variables of its Resource"] if meant is None else []
-        return f"{who} applies to some requests: it turns on {'; '.join(asked)}."
-    return f"{who} applies."
+    if open_tests or covered is None:
+        points = [describe_condition(test.condition) for test in open_tests]
+        points += ["the policy variables of its Resource"] if covered is None else []
+        return f"{name} applies to some requests: it depends on {'; '.join(points)}."
+    return f"{name} applies."
 
 
-def _fails(test: Test, context: Context) -> str:
+def _describe_failure(test: Test, context: Context) -> str:
     state = context.get(test.key)
     actual = describe_actual(test.key, context)
-    has = (
-        f"what is known of {test.condition.key} excludes it"
+    reason = (
+        f"no possible value of {test.condition.key} meets it"
         if isinstance(state, Unknown)
         else f"the request has {actual}"
     )
-    return f"it asks for {describe_condition(test.condition)}, and {has}"
+    return f"it requires {describe_condition(test.condition)}, and {reason}"
 
 
-def _near(layer: Layer, request: Request) -> str:
-    """Actions of the same service that the layer allows, as a hint at a wrong name."""
+def _similar_actions(layer: Layer, request: Request) -> str:
+    """Return a clause with the actions of the same service that the layer allows, as a hint at a wrong name."""
     service = request.action.partition(":")[0]
-    named = [
+    actions = [
         action
         for rule in layer.rules
         if rule.allow and not rule.statement.not_action
         for action in rule.statement.actions
         if action.lower().partition(":")[0] == service
     ]
-    return f"; of the same service it allows {describe_values(tuple(dict.fromkeys(named)))}" if named else ""
+    return (
+        f"; it allows {describe_values(tuple(dict.fromkeys(actions)))} of the same service" if actions else ""
+    )
 
 
-def _shown(lines: Sequence[str]) -> Iterator[str]:
-    yield from lines[:_SHOWN]
-    if len(lines) > _SHOWN:
-        yield f"{len(lines) - _SHOWN} more statements name the action."
+def _limited(lines: Sequence[str]) -> Iterator[str]:
+    yield from lines[:_MAX_LINES]
+    if len(lines) > _MAX_LINES:
+        yield f"{len(lines) - _MAX_LINES} more statements have the action."
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """``reasoning`` are sentences in the order in which IAM asks; ``addition`` the statements that are missing, empty when
-    nothing is, when a Deny is in the way, and when the answer turns on something else."""
+    """The explanation of a verdict.
+
+    ``reasoning`` has sentences in the order of IAM's evaluation. ``addition`` has the missing statements; it is empty if
+    the request is allowed, explicitly denied or conditional.
+    """
 
     reasoning: tuple[str, ...]
     addition: tuple[Addition, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the row in the result of a module."""
         return {
             "reasoning": list(map(visible, self.reasoning)),
             "addition": [addition.as_dict() for addition in self.addition],
@@ -155,12 +161,15 @@ class Explanation:
 
 
 def explain(layers: Sequence[Layer], verdict: PermissionVerdict, context: Context) -> Explanation:
-    """``context`` is that of every item, as for ``check_permission``."""
+    """Explain the verdict on a required permission.
+
+    :arg context: the keys of every request, as for ``check_permission``.
+    """
     required = verdict.required
     request = Request(required.action, required.resource)
-    known = context_of(required, context)
+    request_keys = request_context(required, context)
     missing = verdict.change if verdict.decision == IMPLICIT_DENY else ()
     return Explanation(
-        reason(layers, request, known),
-        additions(layers, required.action, required.resource, missing, known) if missing else (),
+        reason(layers, request, request_keys),
+        additions(layers, required.action, required.resource, missing, request_keys) if missing else (),
     )

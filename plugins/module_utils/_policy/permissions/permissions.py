@@ -4,14 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Do these policies allow the requests of a Pod? And which of several workloads can send a request?
+"""Evaluate whether the policies of a role allow the requests of a Pod, and which workloads have a permission.
 
-Identity policies, permissions boundary and session policy of one role. Not evaluated, because they are not the role's:
-resource policies (which can allow more within an account), service and resource control policies of the organization
-(which can deny more).
-
-Source for policies that take away everything they grant: IAM User Guide, "Policy evaluation logic": a boundary or session
-policy has to allow as well, and a Deny wins.
+The policies are the identity policies, the permissions boundary and the session policy. Resource-based policies, which can
+allow further requests within an account, and the service and resource control policies of the organization, which can deny
+more, are not evaluated. Source: IAM User Guide, "Policy evaluation logic".
 """
 
 from __future__ import annotations
@@ -47,26 +44,26 @@ _FORMS = (
 
 
 class FactError(ValueError):
-    """An option that cannot be what it says it is; the text names it and shows the right form."""
+    """An option with an invalid value. The message has its name and the expected form."""
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
-    """The subject of a module's options. An empty text counts as not given.
+    """Parse the options of a module. An empty text counts as omitted.
 
-    :raises FactError: for a value of the wrong form, or two that contradict each other.
+    :raises FactError: when a value has the wrong form, or two values contradict each other.
     """
-    given = {key: value for key, value in params.items() if value not in (None, "")}
+    options = {key: value for key, value in params.items() if value not in (None, "")}
     for name, form, example in _FORMS:
-        if name in given and not form.match(str(given[name])):
-            raise FactError(f"{name} {given[name]!r} has the wrong form; it is like {example}.")
-    cluster, account = given.get("cluster_arn"), given.get("account_id")
+        if name in options and not form.match(str(options[name])):
+            raise FactError(f"{name} {options[name]!r} is not valid; expected a value such as {example}.")
+    cluster, account = options.get("cluster_arn"), options.get("account_id")
     if cluster and account and str(cluster).split(":")[4] != account:
         raise FactError(f"account_id {account} is not the account of cluster_arn {cluster}.")
-    named = given.get("cluster_name")
-    if cluster and named and str(cluster).rpartition("/")[2] != named:
-        raise FactError(f"cluster_name {named} is not the name of cluster_arn {cluster}.")
+    cluster_name = options.get("cluster_name")
+    if cluster and cluster_name and str(cluster).rpartition("/")[2] != cluster_name:
+        raise FactError(f"cluster_name {cluster_name} is not the name of cluster_arn {cluster}.")
     texts = {
-        name: str(given[name]) if name in given else None
+        name: str(options[name]) if name in options else None
         for name in (
             "cluster_arn",
             "namespace",
@@ -79,7 +76,7 @@ def parse_subject(params: Mapping[str, object]) -> Subject:
         )
     }
     tags = bool(params.get("session_tags", True))
-    return Subject(session_tags=tags, cluster=str(named) if named else None, **texts)
+    return Subject(session_tags=tags, cluster=str(cluster_name) if cluster_name else None, **texts)
 
 
 IDENTITY = "identity policies"
@@ -87,7 +84,7 @@ IDENTITY = "identity policies"
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A document and what to call it: an ARN, an inline policy's name, or a place in the input."""
+    """A policy document and its name: an ARN, the name of an inline policy, or a place in the input."""
 
     name: str
     document: object
@@ -95,11 +92,11 @@ class NamedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Required:
-    """Something the Pod needs.
+    """A permission that the Pod needs.
 
-    ``resource`` is an ARN, in which ``*`` and ``?`` ask about everything they stand for, or a
-    lone ``*`` for actions that have no resource. ``context`` gives condition keys of the request:
-    text, number, boolean, a list of them, or None for a key that is certainly absent.
+    ``resource`` is an ARN, or ``*`` for actions without a resource. With ``*`` and ``?`` in an ARN, all matching resources
+    are required. ``context`` has condition keys of the request: text, number, boolean, a list of them, or None for an
+    absent key.
     """
 
     action: str
@@ -109,10 +106,12 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class PermissionVerdict:
-    """``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional"; ``statements``
-    are those that decide (policy name, statement); ``change`` the policies that would have to
-    change for the answer to be allowed. The witnesses (see ``Answer``) are there only for "conditional",
-    ``undecided`` also for "explicit_deny": see ``Verdict``."""
+    """The verdict on a required permission.
+
+    ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has policy, label and
+    effect of the statements that decide it. ``change`` has the names of the policies to change to allow the request. For
+    the witnesses, which only "conditional" has, see ``Answer``; for ``undecided`` see ``Verdict``.
+    """
 
     required: Required
     decision: str
@@ -125,7 +124,7 @@ class PermissionVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the row in the result of a module."""
         return {
             "action": self.required.action,
             "resource": self.required.resource,
@@ -144,9 +143,9 @@ class PermissionVerdict:
 
 
 def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, object]) -> list[Required]:
-    """The items of a module's option, each with the keys of ``context`` beneath its own.
+    """Parse the option required_permissions. The context of an item overrides ``context``.
 
-    :raises FactError: naming the item that cannot be asked about.
+    :raises FactError: when an item is not valid.
     """
     required = []
     for place, item in enumerate(items, 1):
@@ -163,17 +162,17 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
                 f"required_permissions item {place}: resource {resource!r} must be an ARN with its six parts, such"
                 " as arn:aws:s3:::my-bucket/my-key, or '*' for an action that has no resource."
             )
-        own = {key.lower() for key in item.get("context") or {}}
-        shared = {key: value for key, value in context.items() if key.lower() not in own}
+        item_keys = {key.lower() for key in item.get("context") or {}}
+        shared = {key: value for key, value in context.items() if key.lower() not in item_keys}
         merged = {**shared, **(item.get("context") or {})}
-        for key, value in merged.items():
-            for each in value if isinstance(value, list | tuple) else (value,):
-                if not isinstance(each, str | int | float | bool | NoneType):
+        for key, content in merged.items():
+            for value in content if isinstance(content, list | tuple) else (content,):
+                if not isinstance(value, str | int | float | bool | NoneType):
                     raise FactError(
                         f"required_permissions item {place}: context {key} must be text, a number, a boolean, null,"
-                        f" or a list of them, got {describe_type(each)}."
+                        f" or a list of them, got {describe_type(value)}."
                     )
-                if isinstance(each, int) and each.bit_length() > MAX_BITS:
+                if isinstance(value, int) and value.bit_length() > MAX_BITS:
                     raise FactError(f"required item {place}: context {key} has more than 4,000 digits.")
         required.append(Required(action, resource, merged))
     return required
@@ -184,9 +183,9 @@ def permission_layers(
     boundary: NamedPolicy | None = None,
     session: NamedPolicy | None = None,
 ) -> tuple[Layer, ...]:
-    """Prepare a role's policies, once for all questions.
+    """Compile the policies of a role.
 
-    :raises PolicyError: naming the policy that is malformed.
+    :raises PolicyError: when a policy is malformed.
     """
     layers = [Layer(IDENTITY, tuple(r for p in identity for r in _rules(p, "identity")))]
     if boundary is not None:
@@ -197,8 +196,13 @@ def permission_layers(
 
 
 def check_permission(layers: Sequence[Layer], required: Required, context: Context) -> PermissionVerdict:
-    """Judge one item. ``context`` is that of every item (see ``pod_context``)."""
-    verdict = evaluate(layers, Request(required.action, required.resource), context_of(required, context))
+    """Evaluate a required permission.
+
+    :arg context: the keys of every request (see ``pod_context``).
+    """
+    verdict = evaluate(
+        layers, Request(required.action, required.resource), request_context(required, context)
+    )
     statements = tuple((rule.source, rule.statement.label, rule.statement.effect) for rule in verdict.rules)
     change = _change(verdict)
     return PermissionVerdict(
@@ -214,19 +218,19 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
     )
 
 
-def context_of(required: Required, context: Context) -> Context:
-    """The keys of the request for one item."""
+def request_context(required: Required, context: Context) -> Context:
+    """Return the keys of the request for a required permission."""
     return context.assume({key.lower(): key_state(value) for key, value in required.context.items()})
 
 
 def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
-    """The keys of a request that a Pod makes with the role's credentials.
+    """Return the keys of a request that a Pod sends with the credentials of its role.
 
-    Without a subject nothing is known of the caller, and every key may have any value. With one,
-    the caller is a session of a role: it has the session tags of EKS Pod Identity as
-    aws:PrincipalTag, no user name, and was not authenticated with MFA. ``role_tags`` are the role's own tags, of which a
-    session tag of the same name takes the place; None when they are not known.
-    Source: IAM User Guide, "AWS global condition context keys", the properties of the principal.
+    Without a subject the caller is unknown, and every key may have any value. With a subject the caller is a session of a
+    role: it has the session tags of EKS Pod Identity as aws:PrincipalTag, but not a user name, and was not authenticated
+    with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
+
+    :arg role_tags: the tags of the role, or None. A session tag overrides the tag of the role with the same name.
     """
     if subject is None:
         return Context()
@@ -275,7 +279,7 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
 
 
 def key_state(value: object) -> tuple[str, ...]:
-    """The values of a condition key as given in a context; None is a key that is absent."""
+    """Return the values of a condition key from the context of an option. None is an absent key."""
     if value is None:
         return ABSENT
     items = value if isinstance(value, list | tuple) else (value,)
@@ -295,18 +299,20 @@ def _message(
     statements: Sequence[tuple[str, str, str]],
     change: Sequence[str],
 ) -> str:
-    what = f"{required.action} on {required.resource}"
-    where = "; ".join(f"{label} of {policy}" for policy, label, _statement in statements)
+    permission = f"{required.action} on {required.resource}"
+    deciding = "; ".join(f"{label} of {policy}" for policy, label, _statement in statements)
     if verdict.decision == ALLOWED:
-        return f"{what} is allowed by {where}."
+        return f"{permission} is allowed by {deciding}."
     if verdict.decision == EXPLICIT_DENY:
-        return f"{what} is denied by {where}. A Deny wins over every Allow: narrow or remove it."
+        return f"{permission} is denied by {deciding}. A Deny overrides every Allow: narrow or remove it."
     if verdict.decision == CONDITIONAL and not verdict.conditional_on:
-        return f"{what} is too much to compare with the patterns of the policies. Ask for fewer resources or actions at a time."
+        return (
+            f"{permission} has too many combinations to evaluate. Check fewer resources or actions at a time."
+        )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
-        return f"{what} turns on {keys}, which is not known here: {where}. Give it in context."
-    return f"{what} is denied because nothing allows it in: {', '.join(change)}."
+        return f"{permission} depends on {keys}, which is unknown: {deciding}. Set it in context."
+    return f"{permission} is denied: no statement allows it in {', '.join(change)}."
 
 
 NOT_KNOWN = "unknown"
@@ -314,8 +320,7 @@ NOT_KNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A workload with the policies of its role. ``unknown`` are policies of which only the name is known, with the layer
-    that each belongs to."""
+    """A workload with the policies of its role. ``unknown`` has layer and name of policies without a known document."""
 
     name: str
     layers: tuple[Layer, ...]
@@ -325,7 +330,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """``decision`` is that of a permission's verdict, or "unknown" when it turns on the policies ``unknown``."""
+    """The verdict for one workload. ``decision`` is "unknown" if it depends on the policies ``unknown``."""
 
     name: str
     decision: str
@@ -335,7 +340,7 @@ class Holding:
     message: str
 
     def as_dict(self) -> dict[str, object]:
-        """For a result."""
+        """Return the row in the result of a module or filter."""
         return {
             "workload": self.name,
             "decision": self.decision,
@@ -350,7 +355,7 @@ class Holding:
 
 
 def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
-    """One row for each, in their order."""
+    """Evaluate a permission for each workload."""
     return [_ask(holder, required) for holder in holders]
 
 
@@ -359,7 +364,7 @@ def _ask(holder: Holder, required: Required) -> Holding:
     names = tuple(name for _layer, name in holder.unknown)
     if holder.unknown and not _is_settled(verdict.decision, verdict.change, holder.unknown):
         message = (
-            f"{required.action} on {required.resource} turns on policies whose content is not known here:"
+            f"{required.action} on {required.resource} depends on policies whose documents are unknown:"
             f" {', '.join(names)}."
         )
         return Holding(holder.name, NOT_KNOWN, (), (), names, message)
@@ -369,44 +374,48 @@ def _ask(holder: Holder, required: Required) -> Holding:
 
 
 def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
-    """No policy undoes a Deny, and none makes up for what another layer lacks."""
+    """Return whether unknown policies cannot change a decision: a Deny, or a layer without an Allow and without unknown policies."""
     if decision == EXPLICIT_DENY:
         return True
     return decision == IMPLICIT_DENY and bool(set(change) - {layer for layer, _name in unknown})
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-# Every resource, as a pattern that overlaps with whatever has an ARN.
+# A pattern that overlaps with every ARN.
 _EVERYTHING = "arn:*:*:*:*:*"
 
 
-def find_what_takes_all(
+def find_denying_policies(
     granting: Sequence[NamedPolicy],
-    others: Sequence[NamedPolicy],
+    further: Sequence[NamedPolicy],
     limits: Sequence[NamedPolicy],
     subject: Subject,
     role_tags: dict[str, str],
 ) -> list[str]:
-    """Names of what keeps every grant of ``granting`` from having any effect; empty when one may have, or none is made.
+    """Return the names of the policies that deny every permission that ``granting`` grants.
 
-    ``others`` are further identity policies, of which only what they deny matters. ``limits`` are boundary and session
-    policy.
+    :arg further: further identity policies, which matter for their Deny statements only.
+    :arg limits: permissions boundary and session policy.
+    :returns: nothing if a permission may take effect, or none is granted.
     """
     context = pod_context(subject, role_tags)
     grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
     if not grants or None in grants:
         return []
     denying = [
-        (policy.name, _as(rule, "Allow"))
+        (policy.name, _with_effect(rule, "Allow"))
         for policy, kind in [
-            *((named, "identity") for named in (*granting, *others)),
-            *((named, "boundary") for named in limits),
+            *((item, "identity") for item in (*granting, *further)),
+            *((item, "boundary") for item in limits),
         ]
-        for rule in _rules_of(policy, kind)
+        for rule in _complete_rules(policy, kind)
         if not rule.allow
     ]
     allowing = [
-        (policy.name, [_as(rule, "Deny") for rule in _rules_of(policy, "boundary") if rule.allow])
+        (
+            policy.name,
+            [_with_effect(rule, "Deny") for rule in _complete_rules(policy, "boundary") if rule.allow],
+        )
         for policy in limits
     ]
     causes: dict[str, None] = {}
@@ -431,7 +440,7 @@ def find_what_takes_all(
 
 
 def _grants(policy: Policy) -> Iterator[Request | None]:
-    """What a policy allows, action by action; None for what cannot be written as one request."""
+    """Generate a request for each action and resource that a policy allows; None if it cannot be written as a request."""
     for statement in policy.statements:
         if statement.effect != "Allow":
             continue
@@ -448,25 +457,28 @@ def _parsed(policy: NamedPolicy, kind: str) -> Policy:
     return parse_policy(policy.document, kind)
 
 
-def _rules_of(policy: NamedPolicy, kind: str) -> list[Rule]:
+def _complete_rules(policy: NamedPolicy, kind: str) -> list[Rule]:
     parsed = _parsed(policy, kind)
     return [Rule(statement, parsed.has_variables, policy.name) for statement in parsed.statements]
 
 
-def _as(rule: Rule, effect: str) -> Rule:
-    """The statement with the other effect: what an Allow leaves open counts for it, and against it as a Deny. So a Deny
-    read as Allow says what is certainly denied, and an Allow read as Deny what may be allowed."""
+def _with_effect(rule: Rule, effect: str) -> Rule:
+    """Return the statement with another effect.
+
+    An Allow must cover all of a request with wildcards, a Deny only a part. So a Deny with the effect Allow shows that all
+    of a request is denied, and an Allow with the effect Deny that a part may be allowed.
+    """
     return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
 
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
-    """One for each reason for which IAM certainly refuses a named document."""
+    """Generate a finding for each reason for which IAM certainly rejects a named document."""
     for name, storability in judged:
         for reason in storability.refusals:
             place = f"{name}: {reason.statement}" if reason.statement else name
             yield Finding(
                 Code.PERMISSION_NOT_STORABLE,
-                f"IAM refuses the document {place}: {reason.message}.",
+                f"IAM rejects the document {place}: {reason.message}.",
                 reason.remedy,
                 statement=place,
             )

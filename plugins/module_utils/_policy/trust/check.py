@@ -71,7 +71,7 @@ def _chain_inquiry(
     expected = external_id or subject.external_id
     number = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
 
-    def context_of(other: Subject) -> Context:
+    def request_context(other: Subject) -> Context:
         own = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
         return chained_context(other, target_role_arn, external_id if own else None)
 
@@ -80,7 +80,7 @@ def _chain_inquiry(
         subject,
         requests,
         requests[: _needed(subject)],
-        context_of,
+        request_context,
         Remedy(
             sid="AllowPodIdentityRole",
             principal={"AWS": subject.role_arn},
@@ -160,7 +160,7 @@ def _refused(verdict: TrustVerdict, judged: Storability) -> TrustVerdict:
     findings = tuple(
         Finding(
             Code.TRUST_NOT_STORABLE,
-            f"IAM refuses the document: {reason.text}.",
+            f"IAM rejects the document: {reason.text}.",
             reason.remedy,
             statement=reason.statement,
         )

@@ -65,7 +65,7 @@ def test_each_workload_is_asked() -> None:
             "statements": [],
             "conditional_on": [],
             "unknown": [],
-            "message": f"s3:GetObject on {KEY} is denied because nothing allows it in: identity policies.",
+            "message": f"s3:GetObject on {KEY} is denied: no statement allows it in identity policies.",
         },
     ]
 
@@ -116,7 +116,7 @@ def test_what_is_not_written_is_not_known(case: Any) -> None:
     assert (row["decision"], row["unknown"]) == (decision, unknown)
     if unknown:
         assert row["message"] == (
-            f"s3:GetObject on {KEY} turns on policies whose content is not known here: {unknown[0]}."
+            f"s3:GetObject on {KEY} depends on policies whose documents are unknown: {unknown[0]}."
         )
 
 
@@ -159,7 +159,7 @@ def test_keys_of_the_request_and_the_cluster() -> None:
             {"resource": "b"},
             "required_permissions item 1: resource 'b' must be an ARN with its six parts",
         ),
-        ([workload("a")], {"cluster_arn": "b"}, "cluster_arn 'b' has the wrong form"),
+        ([workload("a")], {"cluster_arn": "b"}, "cluster_arn 'b' is not valid; expected"),
         ([workload("a", READ_ONLY)], {"documents": {READ_ONLY: "{"}}, f"{READ_ONLY}: not JSON"),
     ],
 )

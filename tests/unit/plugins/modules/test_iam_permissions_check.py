@@ -129,8 +129,8 @@ def test_given_policies_need_no_aws(run, check_mode):
             "undecided": False,
             "statements": [],
             "change": ["identity policies"],
-            "message": "iam:ListRoles on * is denied because nothing allows it in: identity policies.",
-            "reasoning": ["No Allow of identity policies names the action."],
+            "message": "iam:ListRoles on * is denied: no statement allows it in identity policies.",
+            "reasoning": ["No Allow of identity policies has the action."],
             "addition": result["addition"],
         },
     ]
@@ -305,7 +305,7 @@ FAILURES = [
     ),
     (
         {"policies": [policy()], "cluster_arn": "c", "required_permissions": [GET]},
-        "cluster_arn 'c' has the wrong form; it is like arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
+        "cluster_arn 'c' is not valid; expected a value such as arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
     ),
 ]
 

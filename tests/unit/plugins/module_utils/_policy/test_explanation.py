@@ -70,7 +70,7 @@ REASONING = [
         {},
         "implicit_deny",
         [
-            "Statement 1 of mine.json (Allow) names the action, but not the resource: its Resource is 'arn:aws:s3:::b'."
+            "Statement 1 of mine.json (Allow) has the action, but not the resource: its Resource is 'arn:aws:s3:::b'."
         ],
     ),
     (
@@ -78,7 +78,7 @@ REASONING = [
         {"resource": "arn:aws:s3:::b/*"},
         "implicit_deny",
         [
-            "Statement 1 of mine.json (Allow) names the action, but not all of the resources: its Resource is"
+            "Statement 1 of mine.json (Allow) has the action, but not all of the resources: its Resource is"
             " 'arn:aws:s3:::b/logs/*'."
         ],
     ),
@@ -87,7 +87,7 @@ REASONING = [
         {},
         "implicit_deny",
         [
-            f"Statement 1 of mine.json (Allow) names the action, but not the resource: its NotResource is '{KEY}'."
+            f"Statement 1 of mine.json (Allow) has the action, but not the resource: its NotResource is '{KEY}'."
         ],
     ),
     (
@@ -95,7 +95,7 @@ REASONING = [
         {},
         "implicit_deny",
         [
-            "Statement 1 of mine.json (Allow) does not apply: it asks for StringEquals"
+            "Statement 1 of mine.json (Allow) does not apply: it requires StringEquals"
             " aws:PrincipalTag/kubernetes-namespace 'shop', and the request has 'web'."
         ],
     ),
@@ -104,7 +104,7 @@ REASONING = [
         {},
         "conditional",
         [
-            "Statement 1 of mine.json (Allow) applies to some requests: it turns on StringEquals aws:PrincipalTag/team 'a'."
+            "Statement 1 of mine.json (Allow) applies to some requests: it depends on StringEquals aws:PrincipalTag/team 'a'."
         ],
     ),
     (
@@ -112,20 +112,20 @@ REASONING = [
         {},
         "conditional",
         [
-            "Statement 1 of mine.json (Allow) applies to some requests: it turns on the policy variables of its Resource."
+            "Statement 1 of mine.json (Allow) applies to some requests: it depends on the policy variables of its Resource."
         ],
     ),
     (
         [allow("s3:PutObject"), allow("ec2:*", "*")],
         {},
         "implicit_deny",
-        ["No Allow of identity policies names the action; of the same service it allows 's3:PutObject'."],
+        ["No Allow of identity policies has the action; it allows 's3:PutObject' of the same service."],
     ),
     (
         [allow("ec2:*", "*")],
         {"action": "s3:Get*"},
         "implicit_deny",
-        ["No Allow of identity policies names these actions."],
+        ["No Allow of identity policies has these actions."],
     ),
     (
         [allow()],
@@ -133,7 +133,7 @@ REASONING = [
         "implicit_deny",
         [
             "Statement 1 of mine.json (Allow) applies.",
-            "No Allow of permissions boundary names the action.",
+            "No Allow of permissions boundary has the action.",
             "Statement 1 of session policy (Allow) applies.",
         ],
     ),
@@ -150,7 +150,7 @@ def test_each_statement_says_something(case):
 def test_many_statements_are_counted():
     _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{at}") for at in range(15)])
     assert len(explanation.reasoning) == 13
-    assert explanation.reasoning[-1] == "3 more statements name the action."
+    assert explanation.reasoning[-1] == "3 more statements have the action."
 
 
 def missing(name, action="s3:GetObject", resource=KEY):
@@ -217,7 +217,7 @@ def test_a_refused_policy_is_a_finding():
     assert (finding.code, finding.severity) == ("PERMISSION_NOT_STORABLE", "error")
     assert finding.statement == "mine.json: Statement 1"
     assert finding.message == (
-        "IAM refuses the document mine.json: Statement 1: the service of the action 's3*:Get' may only have letters,"
+        "IAM rejects the document mine.json: Statement 1: the service of the action 's3*:Get' may only have letters,"
         " digits and hyphens, without wildcards and spaces."
     )
     (whole,) = refusal_findings([("mine.json", storability("{", "identity"))])

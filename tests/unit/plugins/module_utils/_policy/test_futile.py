@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.evaluation.request import Subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.permissions.permissions import (
     NamedPolicy,
-    find_what_takes_all,
+    find_denying_policies,
 )
 
 SUBJECT = Subject(
@@ -85,7 +85,7 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
 def test_what_takes_all(
     granting: dict[str, Any], others: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
 ) -> None:
-    found = find_what_takes_all(
+    found = find_denying_policies(
         [NamedPolicy("own", granting)],
         [NamedPolicy("other", one) for one in others],
         [NamedPolicy("limit", one) for one in limits],

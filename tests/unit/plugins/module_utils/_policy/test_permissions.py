@@ -238,7 +238,7 @@ def test_what_is_too_much_to_compare_is_undecided():
     found = check(several, resource=IN_BUCKET + "*")
     assert (found.decision, found.undecided, found.conditional_on) == ("conditional", True, ())
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/* is too much to compare with the patterns of the policies. Ask for fewer"
+        "s3:GetObject on arn:aws:s3:::b/* has too many combinations to evaluate. Check fewer"
         " resources or actions at a time."
     )
 
@@ -329,17 +329,17 @@ def test_a_verdict_names_what_decides():
     assert found.statements == (("p1", "Statement 2 (Sid 'Stop')", "Deny"),)
     assert found.message == (
         "s3:GetObject on arn:aws:s3:::b/k is denied by Statement 2 (Sid 'Stop') of p1."
-        " A Deny wins over every Allow: narrow or remove it."
+        " A Deny overrides every Allow: narrow or remove it."
     )
     found = check(policy(statement("ec2:*")))
     assert (
         found.message
-        == "s3:GetObject on arn:aws:s3:::b/k is denied because nothing allows it in: identity policies."
+        == "s3:GetObject on arn:aws:s3:::b/k is denied: no statement allows it in identity policies."
     )
     found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k turns on aws:SecureTransport, which is not known here: Statement 1 of p1."
-        " Give it in context."
+        "s3:GetObject on arn:aws:s3:::b/k depends on aws:SecureTransport, which is unknown: Statement 1 of p1."
+        " Set it in context."
     )
 
 

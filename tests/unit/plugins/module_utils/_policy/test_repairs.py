@@ -603,7 +603,7 @@ def test_a_document_that_iam_refuses_is_not_usable():
     (said,) = found.verdict.findings
     assert (said.code, said.severity, said.statement) == ("TRUST_NOT_STORABLE", "error", "Statement 1")
     assert said.message == (
-        "IAM refuses the document: Statement 1: the action 's3:GetObject' does not belong to AWS STS, and a trust policy"
+        "IAM rejects the document: Statement 1: the action 's3:GetObject' does not belong to AWS STS, and a trust policy"
         " may only have actions that assume a role."
     )
     row = found.as_dict()

@@ -800,7 +800,7 @@ def test_an_action_with_a_space_is_shown_in_quotes():
     checked = check_policy(document, Subject())
     (finding,) = [f for f in checked.verdict.findings if f.code == "TRUST_NOT_STORABLE"]
     assert finding.message == (
-        "IAM refuses the document: Statement 1: the action ' sts:AssumeRole' does not belong to AWS STS, and a trust"
+        "IAM rejects the document: Statement 1: the action ' sts:AssumeRole' does not belong to AWS STS, and a trust"
         " policy may only have actions that assume a role."
     )
     assert [suggestion.edits[0] for suggestion in checked.suggestions] == [
