@@ -77,8 +77,8 @@ BROKEN = (
         "trust without sts:TagSession",
         aws.trust_without_tag_session,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role cannot be used by "
-        "default/my-service-account: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses "
-        "a role whose trust policy lacks it, also when session tags are off. Apply the workload again, which "
+        "default/my-service-account: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS rejects "
+        "a role without it in the trust policy, even if session tags are disabled. Apply the workload again, which "
         "restores the trust policy.",
     ),
     Broken(

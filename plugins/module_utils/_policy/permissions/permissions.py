@@ -374,7 +374,10 @@ def _ask(holder: Holder, required: Required) -> Holding:
 
 
 def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
-    """Return whether unknown policies cannot change a decision: a Deny, or a layer without an Allow and without unknown policies."""
+    """Return whether unknown policies cannot change a decision.
+
+    They cannot override a Deny, or add an Allow to a layer without unknown policies.
+    """
     if decision == EXPLICIT_DENY:
         return True
     return decision == IMPLICIT_DENY and bool(set(change) - {layer for layer, _name in unknown})

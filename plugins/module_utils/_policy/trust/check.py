@@ -4,12 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check a trust policy: usability, validity, suggestions; and whether the role can assume its target role.
+"""Check a trust policy: usability, validity, suggestions; and whether a role can assume its target role.
 
-For a target role both sides have to agree: the target role's trust policy (``check_chain``), and the identity policies of
-the pod identity role (``check_chain_permissions``), unless both roles are in one account and the trust policy names the
-pod identity role itself, which is enough there. Source: IAM User Guide, "Policy evaluation logic", within one account and
-across accounts.
+A target role must be allowed by its own trust policy (``check_chain``) and by the identity policies of the pod identity role
+(``check_chain_permissions``). Within an account, a trust policy with the ARN of the pod identity role is sufficient. Source:
+IAM User Guide, "Policy evaluation logic", for requests within one account and across accounts.
 """
 
 from __future__ import annotations
@@ -48,11 +47,11 @@ def check_chain(
     target_role_arn: str | None = None,
     external_id: str | None = None,
 ) -> TrustVerdict:
-    """Judge a target role's trust policy for the session of ``subject.role_arn``.
+    """Check the trust policy of a target role for the session of ``subject.role_arn``.
 
-    :arg external_id: as EKS reports it for the association; worked out from the subject otherwise.
+    :arg external_id: of the association, from EKS; defaults to the external ID of the subject.
     :raises PolicyError: when it is not a trust policy document.
-    :raises ValueError: when ``subject.role_arn`` is not given.
+    :raises ValueError: when ``subject.role_arn`` is missing.
     """
     return check_requests(prepare_trust(document), _chain_inquiry(subject, target_role_arn, external_id))
 
@@ -60,9 +59,9 @@ def check_chain(
 def _chain_inquiry(
     subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
 ) -> Inquiry:
-    """Can the session of the association's role assume its target role?
+    """Build the inquiry whether the session of the association's role can assume its target role.
 
-    :raises ValueError: when ``subject.role_arn`` is not given.
+    :raises ValueError: when ``subject.role_arn`` is missing.
     """
     if not subject.role_arn:
         raise ValueError("subject.role_arn, the pod identity role, is needed")
@@ -71,16 +70,16 @@ def _chain_inquiry(
     expected = external_id or subject.external_id
     number = {"sts:ExternalId": expected} if expected and not subject.session_tags else {}
 
-    def request_context(other: Subject) -> Context:
-        own = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
-        return chained_context(other, target_role_arn, external_id if own else None)
+    def context_for(other: Subject) -> Context:
+        same = replace(other, pod_name=None, pod_uid=None) == replace(subject, pod_name=None, pod_uid=None)
+        return chained_context(other, target_role_arn, external_id if same else None)
 
     requests = tuple(Request(action, None, caller) for action in ACTIONS)
     return Inquiry(
         subject,
         requests,
         requests[: _needed(subject)],
-        request_context,
+        context_for,
         Remedy(
             sid="AllowPodIdentityRole",
             principal={"AWS": subject.role_arn},
@@ -95,28 +94,30 @@ def _chain_inquiry(
 def check_chain_permissions(
     layers: Sequence[Layer], subject: Subject, target_role_arn: str
 ) -> tuple[PermissionVerdict, ...]:
-    """Judge the pod identity role's own policies for the actions that it needs on the target role. The
-    association's session policy is none of them: it restricts the target role's session only."""
+    """Check the policies of the pod identity role for the actions that it needs on the target role.
+
+    The session policy of the association is not among them, because it restricts the session of the target role.
+    """
     context = pod_context(subject)
     needed = ACTIONS[: _needed(subject)]
     return tuple(check_permission(layers, Required(action, target_role_arn), context) for action in needed)
 
 
 def _needed(subject: Subject) -> int:
-    """How many of ``ACTIONS`` the request is: without session tags it tags nothing."""
+    """Return the number of ``ACTIONS`` in the request: without session tags it has no sts:TagSession."""
     return len(ACTIONS) if subject.session_tags else 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrustCheck:
-    """``suggestions`` are there only when ``verdict.usable`` is "no" and an edit helps."""
+    """The result of a check. ``suggestions`` is empty unless ``verdict.usable`` is "no" and an edit makes it usable."""
 
     verdict: TrustVerdict
     storable: Storability
     suggestions: tuple[Suggestion, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the result of a module."""
         first = self.suggestions[0].trust_policy if self.suggestions else None
         return {
             **self.verdict.as_dict(),
@@ -136,10 +137,10 @@ def check_policy(
     external_id: str | None = None,
     stored: bool = False,
 ) -> TrustCheck:
-    """Judge a trust policy for a workload.
+    """Check a trust policy for a workload.
 
-    :arg chained: the role is the target role of the association, whose role is ``subject.role_arn``.
-    :arg stored: IAM has the document; otherwise it is not usable unless IAM would store it.
+    :arg chained: the role is the target role of the association with the role ``subject.role_arn``.
+    :arg stored: IAM has stored the document. Otherwise a document that IAM rejects is not usable.
     :raises PolicyError: when it is not a trust policy document.
     """
     trust = prepare_trust(document)

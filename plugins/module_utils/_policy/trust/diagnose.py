@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Diagnose a trust policy: one finding for each obstacle to EKS Pod Identity, and lints that hold for any caller.
+"""Diagnose a trust policy: a finding for each obstacle to EKS Pod Identity, and lints that do not depend on the caller.
 
-Lints do not change the verdict. Common mistakes are texts that people write when they mean EKS Pod Identity. A
-statement for every principal of every AWS account needs a condition that limits the accounts. Source: IAM User Guide, "AWS
-global condition context keys" and "Available keys for AWS STS".
+Lints do not change the verdict. They find common mistakes in statements for EKS Pod Identity, and statements for every
+principal of every AWS account without a condition that limits the accounts. Source: IAM User Guide, "AWS global condition
+context keys" and "Available keys for AWS STS".
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..language.context import Context, Unknown
 from ..language.document import Condition, Statement
 from ..language.match import Glob, Wild, tokenize
 
-# Services of EKS that are easily taken for the one of Pod Identity.
-_KIN = (
+# Services of EKS that are easily confused with EKS Pod Identity.
+_EKS_SERVICES = (
     "eks.amazonaws.com",
     "eks-auth.amazonaws.com",
     "eks-fargate-pods.amazonaws.com",
@@ -38,16 +38,16 @@ _WEB_IDENTITY = "sts:assumerolewithwebidentity"
 
 
 def lookalikes(statement: Statement) -> tuple[str, ...]:
-    """The services of a statement that are near to, but not, the one of EKS Pod Identity."""
+    """Return the services of a statement with a name similar to the service of EKS Pod Identity."""
     return tuple(
         value
         for kind, value in statement.principals or ()
-        if kind == "Service" and value != SERVICE and _alike(value)
+        if kind == "Service" and value != SERVICE and _is_similar(value)
     )
 
 
 def _is_irsa(statement: Statement) -> bool:
-    """Whether a statement lets IAM roles for service accounts in."""
+    """Return whether a statement is for IAM roles for service accounts (IRSA)."""
     federated = [value for kind, value in statement.principals or () if kind == "Federated"]
     return bool(federated) and (
         any("oidc" in value.lower() for value in federated)
@@ -55,10 +55,10 @@ def _is_irsa(statement: Statement) -> bool:
     )
 
 
-def _alike(value: str) -> bool:
+def _is_similar(value: str) -> bool:
     name = value[:128].lower().strip()
     return (
-        name in _KIN
+        name in _EKS_SERVICES
         or name.startswith("pods.eks.")
         or difflib.SequenceMatcher(None, name, SERVICE).ratio() > 0.85
     )
@@ -69,9 +69,9 @@ _UNEQUAL = frozenset(
     ("StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 )
 _ARNS = frozenset(("aws:principalarn", "aws:sourcearn"))
-# Not those that a caller of any account can set himself, such as the tags of the request or of the principal, the name
-# of the session, or the name of a user.
-_WHOSE = _ARNS | frozenset(
+# Keys that identify the account of the caller. Tags, session names and user names do not: a caller of any account can set
+# them.
+_ACCOUNT_KEYS = _ARNS | frozenset(
     (
         "aws:principalaccount",
         "aws:principalorgid",
@@ -89,23 +89,26 @@ _WHOSE = _ARNS | frozenset(
 
 
 def _allows_everyone(rule: Rule) -> bool:
-    """Whether it is an Allow for everyone, whatever its conditions. An Allow with NotPrincipal grants nothing."""
+    """Return whether a statement is an Allow for everyone, whatever its conditions."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
 def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
-    """Whether a condition of the statement, or a Deny of the policy, keeps out all but some accounts or callers."""
-    if any(_says_whose(test.condition, _EQUAL) for test in rule.tests):
+    """Return whether a condition of the statement, or a Deny of the policy, limits the accounts or callers."""
+    if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
         return True
-    return any(_keeps_out(other) for other in rules if not other.allow)
+    return any(_denies_others(other) for other in rules if not other.allow)
 
 
 def _names_everyone(rule: Rule) -> bool:
     return not {("*", "*"), ("AWS", "*")}.isdisjoint(rule.statement.principals or ())
 
 
-def _keeps_out(deny: Rule) -> bool:
-    """A Deny for all but some. Its conditions all have to hold, so that a second one lets others through."""
+def _denies_others(deny: Rule) -> bool:
+    """Return whether a Deny applies to all except some accounts or callers.
+
+    It has at most one condition, because a further one would exempt others.
+    """
     actions = {action.lower() for action in deny.statement.actions}
     if deny.statement.not_action or actions.isdisjoint({"*", "sts:*", "sts:assumerole", "sts:assumerole*"}):
         return False
@@ -114,33 +117,33 @@ def _keeps_out(deny: Rule) -> bool:
     conditions = [test.condition for test in deny.tests]
     if not _names_everyone(deny) or len(conditions) > 1:
         return False
-    return all(not condition.quantifier and _says_whose(condition, _UNEQUAL) for condition in conditions)
+    return all(not condition.quantifier and _limits_accounts(condition, _UNEQUAL) for condition in conditions)
 
 
-def _says_whose(condition: Condition, operators: frozenset[str]) -> bool:
+def _limits_accounts(condition: Condition, operators: frozenset[str]) -> bool:
     key = condition.key.lower()
-    if key not in _WHOSE or condition.base not in operators or condition.quantifier == "ForAllValues":
+    if key not in _ACCOUNT_KEYS or condition.base not in operators or condition.quantifier == "ForAllValues":
         return False
-    # An absent key satisfies IfExists, which in a Deny keeps out the more.
+    # A condition with IfExists holds for an absent key, so it limits accounts in a Deny only.
     if condition.if_exists and operators is _EQUAL:
         return False
-    return all(_is_some(value, key in _ARNS) for value in condition.values)
+    return all(_is_specific(value, key in _ARNS) for value in condition.values)
 
 
-def _is_some(value: str, arn: bool) -> bool:
-    """Whether the part that says whose it is has no wildcard, like "o-1/*" or "arn:aws:iam::111122223333:role/*"."""
+def _is_specific(value: str, arn: bool) -> bool:
+    """Return whether the account or organization has no wildcard, as in "o-1/*" or "arn:aws:iam::111122223333:role/*"."""
     parts = value.split(":") if arn else re.split("[/:]", value)
     place = 4 if arn else 0
     return "${" not in value and len(parts) > place and not set("*?") & set(parts[place])
 
 
 def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
-    """Find the principals that statements name in place of the caller."""
+    """Return findings on the principals of statements that do not include the caller."""
     if not allows:
         return [
             Finding(
                 Code.TRUST_NO_ALLOW,
-                "The policy has no Allow statement at all, and what is not allowed is denied.",
+                "The policy has no Allow statement, so every request is denied.",
                 f"Add a statement that allows {_name_caller(request)} sts:AssumeRole and sts:TagSession.",
             )
         ]
@@ -150,12 +153,12 @@ def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Findin
 
 
 def _explain_other_role(statement: Statement, request: Request) -> Finding:
-    shown = ", ".join(value for _kind, value in (statement.principals or ())[:5])
+    names = ", ".join(value for _kind, value in (statement.principals or ())[:5])
     label = statement.label
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} {'excepts' if statement.not_principal else 'trusts'} {shown}; the target role is"
-        f" assumed by {_name_caller(request)}.",
+        f"{label} {'excludes' if statement.not_principal else 'trusts'} {names}, but the role that assumes the target"
+        f" role is {_name_caller(request)}.",
         f'Add a statement with "Principal": {{"AWS": "{_name_caller(request)}"}}.',
         statement=label,
     )
@@ -164,28 +167,28 @@ def _explain_other_role(statement: Statement, request: Request) -> Finding:
 def _explain_principal(statement: Statement) -> Finding:
     label = statement.label
     names = [value for _kind, value in statement.principals or ()]
-    shown = ", ".join(names[:5])
+    principals = ", ".join(names[:5])
     if statement.not_principal:
         return Finding(
             Code.TRUST_NOT_PRINCIPAL_ALLOW,
             f"{label} uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
-            f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}.',
+            f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}.',
             statement=label,
         )
     if _is_irsa(statement):
         return Finding(
             Code.TRUST_IRSA_ONLY,
-            f"{label} trusts the OpenID Connect provider {shown}: that is IAM roles for service"
-            " accounts (IRSA), not EKS Pod Identity.",
+            f"{label} trusts the OpenID Connect provider {principals}, which is for IAM roles for service"
+            " accounts (IRSA), not for EKS Pod Identity.",
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession; keep this"
-            " one until every Pod has moved.",
+            " one until all Pods are migrated.",
             statement=label,
         )
-    alike = lookalikes(statement)
-    if alike:
+    similar = lookalikes(statement)
+    if similar:
         return Finding(
             Code.TRUST_LOOKALIKE_SERVICE,
-            f"{label} trusts the service {', '.join(alike)}; EKS Pod Identity calls as {SERVICE},"
+            f"{label} trusts the service {', '.join(similar)}; the service of EKS Pod Identity is {SERVICE}"
             " in every partition and region.",
             f"Write {SERVICE}.",
             statement=label,
@@ -193,13 +196,13 @@ def _explain_principal(statement: Statement) -> Finding:
     if any(kind == "Service" for kind, _value in statement.principals or ()):
         return Finding(
             Code.TRUST_WRONG_SERVICE,
-            f"{label} trusts {shown}, not {SERVICE}.",
+            f"{label} trusts {principals}, not {SERVICE}.",
             f"Add a statement that allows {SERVICE} sts:AssumeRole and sts:TagSession.",
             statement=label,
         )
     return Finding(
         Code.TRUST_WRONG_PRINCIPAL,
-        f"{label} trusts {shown}; EKS Pod Identity calls as the service {SERVICE}.",
+        f"{label} trusts {principals}; the service of EKS Pod Identity is {SERVICE}.",
         f'Add a statement with "Principal": {{"Service": "{SERVICE}"}}.',
         statement=label,
     )
@@ -229,7 +232,7 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 
 def lint(rules: Sequence[Rule]) -> list[Finding]:
-    """Find flaws that do not depend on the caller."""
+    """Return findings that do not depend on the caller."""
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
@@ -247,8 +250,8 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
         findings.append(
             Finding(
                 Code.TRUST_IRSA_LEFTOVER,
-                f"{label} still lets IAM roles for service accounts (IRSA) use the role.",
-                "Remove it once no Pod uses the service account's role annotation any more.",
+                f"{label} still allows IAM roles for service accounts (IRSA) to use the role.",
+                "Remove it once no Pod uses the role annotation of the service account.",
                 statement=label,
             )
         )
@@ -263,7 +266,7 @@ def _statement(rule: Rule, trusted: bool, rules: Sequence[Rule]) -> list[Finding
                 raised_as="warning",
             )
         )
-    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _near(test.key))
+    findings.extend(_key(rule, test.condition.key) for test in rule.tests if _similar_key(test.key))
     return findings
 
 
@@ -272,34 +275,34 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
         f"{rule.statement.label} allows every principal of every AWS account, not EKS Pod Identity alone"
     )
     if narrowed:
-        message += "; only conditions or a Deny stand in between."
+        message += "; only conditions or a Deny limit it."
     else:
-        message += "; its conditions do not say whose they have to be." if rule.tests else "."
+        message += "; its conditions do not limit the accounts." if rule.tests else "."
     return Finding(
         Code.TRUST_OPEN_TO_EVERYONE,
         message,
-        f'Name the caller: "Principal": {{"Service": "{SERVICE}"}}; of a target role it is the role that assumes it.',
+        f'Specify the caller: "Principal": {{"Service": "{SERVICE}"}}, or for a target role the role that assumes it.',
         statement=rule.statement.label,
         raised_as="warning" if narrowed else None,
     )
 
 
-def _near(key: str) -> str | None:
-    """The key that was probably meant by one that no request carries."""
+def _similar_key(key: str) -> str | None:
+    """Return the key that is similar to a key that no request has, or None."""
     if key in _KNOWN or not key.startswith(("aws:requesttag", "aws:source", "sts:", "aws:tag")):
         return None
     near = difflib.get_close_matches(key[:128], _KNOWN, n=1, cutoff=0.9)
     if not near:
         return None
-    return next(known for known in _KEYS if known.lower() == near[0])
+    return next(name for name in _KEYS if name.lower() == near[0])
 
 
 def _key(rule: Rule, key: str) -> Finding:
     label = rule.statement.label
     return Finding(
         Code.TRUST_MISSPELT_KEY,
-        f"{label} has a condition on {key}, a key that requests of EKS Pod Identity do not have.",
-        f"Did you mean {_near(key.lower())}?",
+        f"{label} has a condition on {key}, which requests of EKS Pod Identity do not have.",
+        f"Did you mean {_similar_key(key.lower())}?",
         statement=label,
     )
 
@@ -314,18 +317,18 @@ def diagnose(
     usable: bool | None,
     session_tags: bool,
 ) -> list[Finding]:
-    """What is in the way of these requests, and for a usable policy what grants nothing."""
+    """Return a finding for each obstacle to the requests, and for each statement without effect in a usable policy."""
     severity: Severity = "info" if usable else "error" if usable is False else "warning"
     findings = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]
-    meant = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
-    if not meant:
+    matching = [rule for rule in allows if rule.matches_caller(requests[0].caller)]
+    if not matching:
         findings.extend(_explain_principals(allows, requests[0]))
         return findings
     for request, action in zip(requests, ACTIONS, strict=False):
-        granting = [rule for rule in meant if rule.matches_action(request)]
+        granting = [rule for rule in matching if rule.matches_action(request)]
         if not granting:
-            findings.append(_missing_action(meant[0], request, action))
+            findings.append(_missing_action(matching[0], request, action))
         for rule in granting:
             findings.extend(
                 _failing_condition(rule, test, context, severity, session_tags)
@@ -336,11 +339,10 @@ def diagnose(
         findings.append(
             Finding(
                 Code.TRUST_CONTRADICTION,
-                "Each condition can be met, but no request meets all of them: for the keys that"
-                " are not known here, no value lets both sts:AssumeRole and sts:TagSession"
-                " through.",
+                "Each condition can be met, but no request meets all of them: no values of the"
+                " unknown keys allow both sts:AssumeRole and sts:TagSession.",
                 "Put both actions in one statement with conditions that can hold together, and"
-                " check what the Deny statements leave over.",
+                " check which requests the Deny statements do not deny.",
             )
         )
     return list(dict.fromkeys(findings))
@@ -361,8 +363,8 @@ def _denies(
                 Finding(
                     Code.TRUST_EXPLICIT_DENY,
                     f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])}"
-                    f"{_because(rule)}. A Deny wins over every Allow.",
-                    "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
+                    f"{_because(rule)}. A Deny overrides every Allow.",
+                    "Narrow or remove the Deny, for example with a condition that excludes this caller.",
                     statement=rule.statement.label,
                 )
             )
@@ -372,7 +374,7 @@ def _denies(
                     Code.TRUST_MAY_BE_DENIED,
                     f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])} for some"
                     f" requests{_because(rule)}.",
-                    "Give the values that its conditions ask about, or narrow the Deny.",
+                    "Specify the values of the keys in its conditions, or narrow the Deny.",
                     statement=rule.statement.label,
                 )
             )
@@ -383,11 +385,11 @@ def _missing_action(rule: Rule, request: Request, action: str) -> Finding:
     code = Code.TRUST_NO_ASSUME_ROLE if action == ASSUME_ROLE else Code.TRUST_NO_TAG_SESSION
     label = rule.statement.label
     if action == ASSUME_ROLE:
-        need = "without it the role cannot be assumed at all"
+        need = "without it the role cannot be assumed"
     elif request.caller is not None and request.caller.service is not None:
-        need = "EKS refuses a role whose trust policy lacks it, also when session tags are off"
+        need = "EKS rejects a role without it in the trust policy, even if session tags are disabled"
     else:
-        need = "its session carries tags, and a request with tags is denied without it"
+        need = "its session has tags, and a request with tags is denied without it"
     return Finding(
         code,
         f"No statement allows {_name_caller(request)} {action}; {need}.",
@@ -401,15 +403,15 @@ def _failing_condition(
 ) -> Finding:
     label = rule.statement.label
     condition = test.condition
-    wanted = describe_condition(condition)
+    expected = describe_condition(condition)
     actual = describe_actual(test.key, context)
     state = context.get(test.key)
     tag = test.key.startswith("aws:requesttag/") or test.key in _TAG_KEYS
     if tag and not session_tags:
         return Finding(
             Code.TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS,
-            f"{label} asks for {wanted}, but session tags are disabled for this association, so the"
-            " request carries no tags and the statement never matches.",
+            f"{label} requires {expected}, but session tags are disabled for this association, so the"
+            " request has no tags and the statement never matches.",
             "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
             statement=label,
             raised_as=severity,
@@ -417,7 +419,7 @@ def _failing_condition(
     if not isinstance(state, Unknown) and not state:
         return Finding(
             Code.TRUST_CONDITION_NEVER_PRESENT,
-            f"{label} asks for {wanted}, but requests of this caller never carry {condition.key}.",
+            f"{label} requires {expected}, but requests of this caller never have {condition.key}.",
             "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
             " aws:RequestTag/kubernetes-namespace.",
             statement=label,
@@ -426,7 +428,7 @@ def _failing_condition(
     code, remedy = _near_miss(test, context, rule)
     return Finding(
         code,
-        f"{label} asks for {wanted}, but the request has {actual}.",
+        f"{label} requires {expected}, but the request has {actual}.",
         remedy,
         statement=label,
         raised_as=severity,
@@ -440,7 +442,7 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
     if rule.literal_variables and any("${" in value for value in condition.values):
         return (
             Code.TRUST_VARIABLE_WITHOUT_VERSION,
-            'Set "Version": "2012-10-17": under any other, ${...} is literal text.',
+            'Set "Version": "2012-10-17": in 2008-10-17, ${...} is literal text.',
         )
     if condition.base == "StringEquals" and any(
         glob.literal is None and glob.matches(text)
@@ -449,7 +451,7 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
     ):
         return (
             Code.TRUST_WILDCARD_IN_STRING_EQUALS,
-            "Use StringLike: StringEquals takes * and ? as the characters themselves.",
+            "Use StringLike: StringEquals compares * and ? literally.",
         )
     if (
         condition.base in ("StringEquals", "StringLike")
@@ -458,7 +460,7 @@ def _near_miss(test: Test, context: Context, rule: Rule) -> tuple[Code, str]:
     ):
         return (
             Code.TRUST_CONDITION_CASE,
-            "Write the value in the letter case that the request has; values are case-sensitive.",
+            "Write the value in the letter case of the request; values are case-sensitive.",
         )
     return (
         Code.TRUST_CONDITION_UNMATCHED,

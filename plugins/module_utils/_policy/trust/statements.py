@@ -6,8 +6,8 @@
 
 """Trust statements for EKS Pod Identity that allow exactly the workloads of a grant, and their merge into a policy.
 
-The condition keys are those that the EKS User Guide names for trust policies: aws:SourceAccount and the session tags as
-aws:RequestTag ("Grant Pods access to AWS resources based on tags"). A merge keeps changes of other processes.
+The condition keys are aws:SourceAccount and the session tags as aws:RequestTag. Source: Amazon EKS User Guide, "Grant Pods
+access to AWS resources based on tags". A merge keeps changes of other processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..language.canonical import same_meaning
 from ..language.document import PolicyDocument
 
 SID_PREFIX = "EksPodIdentity"
-# The Sid that the EKS User Guide shows.
+# The Sid in the examples of the EKS User Guide.
 BARE_SID = "AllowEksAuthToAssumeRoleForPodIdentity"
 
 _ACCOUNT = "aws:SourceAccount"
@@ -33,10 +33,10 @@ _SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
 
 @dataclass(frozen=True, slots=True, order=True)
 class TrustGrant:
-    """Who may use the role: everything below the last part that is given.
+    """The workloads that may use a role. A grant with fewer parts is wider.
 
-    Scope "workload" gives all four parts, "namespace" the first three, "cluster" the first two,
-    "account" the first, "none" not one.
+    Scope "workload" has all four parts, "namespace" the first three, "cluster" the first two, "account" the first, and
+    "none" no parts.
     """
 
     account_id: str = ""
@@ -48,34 +48,34 @@ class TrustGrant:
 def grant_for(
     scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
 ) -> TrustGrant:
-    """The grant of one workload under a trust scope."""
+    """Return the grant of a workload for a trust scope."""
     parts = (account_id, cluster_arn, namespace, service_account)
-    given = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
-    return TrustGrant(*parts[:given])
+    length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
+    return TrustGrant(*parts[:length])
 
 
 def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
-    """Whether a wider one of ``grants`` (or the same) already lets in all whom ``grant`` does."""
+    """Return whether one of ``grants`` is equal to ``grant`` or wider."""
     parts = _parts(grant)
     return any(parts[: len(wide)] == wide for wide in map(_parts, grants))
 
 
 def widest(grants: Iterable[TrustGrant]) -> set[TrustGrant]:
-    """The same without grants that another one covers."""
-    given = set(grants)
-    return {grant for grant in given if not covered(grant, given - {grant})}
+    """Return the grants without those that another grant covers."""
+    unique = set(grants)
+    return {grant for grant in unique if not covered(grant, unique - {grant})}
 
 
 def _parts(grant: TrustGrant) -> tuple[str, ...]:
-    """The parts that a grant names; a grant with fewer of them is wider."""
+    """Return the parts of a grant that are not empty."""
     parts = (grant.account_id, grant.cluster_arn, grant.namespace, grant.service_account)
     return tuple(part for part in parts if part)
 
 
 def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
-    """A trust policy with exactly these grants and no cross product of them.
+    """Build a trust policy with exactly these grants.
 
-    Service accounts of one namespace share a statement, which keeps the document small.
+    Service accounts of the same namespace share a statement, to keep the document small.
     """
     statements: dict[tuple[TrustGrant, bool], list[str]] = {}
     for grant in sorted(set(grants)):
@@ -83,8 +83,8 @@ def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
         names = statements.setdefault((place, bool(grant.service_account)), [])
         if grant.service_account:
             names.append(grant.service_account)
-    listed = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
-    return PolicyDocument({"Version": "2012-10-17", "Statement": listed})
+    ordered = [_statement(place, names) for (place, _named), names in sorted(statements.items())]
+    return PolicyDocument({"Version": "2012-10-17", "Statement": ordered})
 
 
 def _statement(place: TrustGrant, names: Sequence[str]) -> dict[str, object]:
@@ -120,7 +120,7 @@ def _sid(place: TrustGrant, named: bool) -> str:
 
 
 def closed_policy(cluster_arn: str) -> dict[str, object]:
-    """A trust policy that lets nobody in: IAM takes none without a statement. It says which cluster the role was for."""
+    """Build a trust policy that allows nothing. IAM requires a statement, so it has a Deny with the ARN of the cluster."""
     statement = {
         "Sid": f"{SID_PREFIX}Nobody",
         "Effect": "Deny",
@@ -132,17 +132,17 @@ def closed_policy(cluster_arn: str) -> dict[str, object]:
 
 
 def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, object]:
-    """Return a trust policy that allows nothing with the statement of one that lets nobody in; any other as it is."""
+    """Add the statement of ``closed_policy`` to a trust policy without an Allow. Return any other policy unchanged."""
     statements = _statements(document)
     if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
         return document
     closing = closed_policy(cluster_arn)
-    others = [statement for statement in statements if not _closed_for(statement)]
-    return {**closing, **document, "Statement": join_statements(others, _statements(closing))}
+    further = [statement for statement in statements if not _closed_for(statement)]
+    return {**closing, **document, "Statement": join_statements(further, _statements(closing))}
 
 
 def closed_for(document: Mapping[str, object]) -> str:
-    """The ARN of the cluster for which a trust policy was closed; empty when it was not."""
+    """Return the ARN of the cluster in the statement of ``closed_policy``, or "" without such a statement."""
     return next(filter(None, map(_closed_for, _statements(document))), "")
 
 
@@ -162,20 +162,20 @@ def _statements(document: Mapping[str, object]) -> list[object]:
 
 
 def foreign_denies(
-    document: Mapping[str, object], given: Mapping[str, object] | None = None
+    document: Mapping[str, object], listed_policy: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the Deny statements that were not written by this collection.
+    """Return the Deny statements that are not managed by this collection.
 
-    :arg given: a trust policy that a user gives as a whole. Its Deny statements are known, in whatever spelling.
+    :arg listed_policy: a complete trust policy in the input. Its Deny statements are excluded, in any spelling.
     """
-    _grants, others = read_grants(document)
-    known = [statement for statement in _statements(given or {}) if _is_deny(statement)]
+    _grants, unmanaged = read_grants(document)
+    listed_denies = [statement for statement in _statements(listed_policy or {}) if _is_deny(statement)]
     return [
         statement
-        for statement in others
+        for statement in unmanaged
         if isinstance(statement, Mapping)
         and _is_deny(statement)
-        and not any(_same_statement(statement, other) for other in known)
+        and not any(_same_statement(statement, other) for other in listed_denies)
     ]
 
 
@@ -183,52 +183,51 @@ def _is_deny(statement: object) -> bool:
     return isinstance(statement, Mapping) and statement.get("Effect") == "Deny"
 
 
-def _same_statement(one: object, other: object) -> bool:
-    first, second = ({"Version": "2012-10-17", "Statement": [statement]} for statement in (one, other))
+def _same_statement(a: object, b: object) -> bool:
+    first, second = ({"Version": "2012-10-17", "Statement": [statement]} for statement in (a, b))
     return same_meaning(first, second, "trust")
 
 
-def join_statements(kept: Iterable[object], added: Iterable[object]) -> list[object]:
-    """Return statements that are kept as they are, and further ones. A kept statement loses its Sid only where an added one
-    has the same, because IAM accepts each Sid once in a document."""
+def join_statements(statements: Iterable[object], added: Iterable[object]) -> list[object]:
+    """Append statements. A statement loses its Sid if an added one has the same, because IAM requires unique Sids."""
     further = list(added)
     sids = {statement.get("Sid") for statement in further if isinstance(statement, Mapping)} - {None}
     return [
         {name: value for name, value in statement.items() if name != "Sid"}
         if isinstance(statement, Mapping) and statement.get("Sid") in sids
         else statement
-        for statement in kept
+        for statement in statements
     ] + further
 
 
 def with_grants(
-    document: Mapping[str, object], others: Iterable[object], grants: Iterable[TrustGrant]
+    document: Mapping[str, object], unmanaged: Iterable[object], grants: Iterable[TrustGrant]
 ) -> dict[str, object]:
-    """Return a trust policy with other statements, and statements of ours for these grants."""
+    """Return a trust policy with unmanaged statements, and managed statements for these grants."""
     granted = trust_policy(grants)["Statement"]
-    return {**document, "Statement": join_statements(others, _statements({"Statement": granted}))}
+    return {**document, "Statement": join_statements(unmanaged, _statements({"Statement": granted}))}
 
 
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
-    """The grants that our own statements give, and all other statements of a trust policy.
+    """Return the grants in the managed statements, and the unmanaged statements of a trust policy.
 
-    A statement counts as ours only if writing its grants again gives the very same statement. One that closes the
-    policy grants nothing, and is gone as soon as something is granted.
+    A statement is managed only if the statement for its grants is identical to it. The statement of ``closed_policy`` is
+    managed and has no grants.
     """
     grants: set[TrustGrant] = set()
-    others: list[object] = []
+    unmanaged: list[object] = []
     for statement in _statements(document):
         if _closed_for(statement):
             continue
-        own = _grants_of(statement)
-        if own is None:
-            others.append(statement)
+        managed = _managed_grants(statement)
+        if managed is None:
+            unmanaged.append(statement)
         else:
-            grants |= own
-    return grants, others
+            grants |= managed
+    return grants, unmanaged
 
 
-def _grants_of(statement: object) -> set[TrustGrant] | None:
+def _managed_grants(statement: object) -> set[TrustGrant] | None:
     if not isinstance(statement, Mapping):
         return None
     sid = statement.get("Sid")
@@ -257,7 +256,7 @@ def _single(value: Any) -> Any:
 
 
 def _comparable(value: object) -> object:
-    """A statement with single values as lists and lists in order, as IAM may return either."""
+    """Return a value with every text as a sorted list, because IAM returns one value as text or as a list."""
     if isinstance(value, Mapping):
         return {str(key): _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -268,19 +267,25 @@ def _comparable(value: object) -> object:
 _Document = Mapping[str, object]
 
 
-def merge_trust(before: _Document, after: _Document, present: _Document) -> _Document:
-    """``present`` with the grants and statements that ``after`` has more than ``before``, and without those that it
-    has less. The last statement stays: without any it is no trust policy."""
-    if same_meaning(before, present, "trust"):
-        return after
-    old_grants, old_others = read_grants(before)
-    new_grants, new_others = read_grants(after)
-    grants, others = read_grants(present)
-    granted = (grants - (old_grants - new_grants)) | (new_grants - old_grants)
-    gone = [statement for statement in old_others if statement not in new_others]
-    kept = [statement for statement in others if statement not in gone]
-    more = [statement for statement in new_others if statement not in old_others and statement not in kept]
-    merged = with_grants(present, [*kept, *more], granted)
-    if cluster_arn := closed_for(after):
+def merge_trust(base: _Document, desired: _Document, current: _Document) -> _Document:
+    """Apply the changes from ``base`` to ``desired`` to the grants and statements of ``current``.
+
+    The last statement is kept, because IAM requires one.
+    """
+    if same_meaning(base, current, "trust"):
+        return desired
+    base_grants, base_statements = read_grants(base)
+    desired_grants, desired_statements = read_grants(desired)
+    grants, statements = read_grants(current)
+    granted = (grants - (base_grants - desired_grants)) | (desired_grants - base_grants)
+    removed = [statement for statement in base_statements if statement not in desired_statements]
+    remaining = [statement for statement in statements if statement not in removed]
+    added = [
+        statement
+        for statement in desired_statements
+        if statement not in base_statements and statement not in remaining
+    ]
+    merged = with_grants(current, [*remaining, *added], granted)
+    if cluster_arn := closed_for(desired):
         return closed(merged, cluster_arn)
-    return merged if merged["Statement"] else present
+    return merged if merged["Statement"] else current

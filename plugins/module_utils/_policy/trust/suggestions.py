@@ -105,7 +105,7 @@ class _Asked:
 
     def newly(self, subject: Subject) -> bool:
         """Whether the edited policy may let a subject in, and the one before was not certain to."""
-        context = self.inquiry.request_context(subject)
+        context = self.inquiry.context_for(subject)
         if any(question.allowed(context) is False for question in self.after):
             return False
         return not all(question.allowed(context) is True for question in self.before)

@@ -55,18 +55,18 @@ class Remedy:
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """``requests`` are what is reported: sts:AssumeRole and sts:TagSession. ``needed`` are those of them without which
-    the workload cannot use the role. ``request_context`` gives the keys of the request for any subject, so that others
+    the workload cannot use the role. ``context_for`` gives the keys of the request for any subject, so that others
     can be asked about, too."""
 
     subject: Subject
     requests: tuple[Request, ...]
     needed: tuple[Request, ...]
-    request_context: Callable[[Subject], Context]
+    context_for: Callable[[Subject], Context]
     remedy: Remedy
 
     @property
     def context(self) -> Context:
-        return self.request_context(self.subject)
+        return self.context_for(self.subject)
 
 
 def pod_identity_inquiry(subject: Subject) -> Inquiry:

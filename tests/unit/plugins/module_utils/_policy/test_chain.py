@@ -188,7 +188,10 @@ def test_the_finding_names_the_role():
     found = check_chain(policy("444455556666"), POD)
     said = next(finding for finding in found.findings if finding.severity == "error")
     assert said.code == "TRUST_WRONG_PRINCIPAL"
-    assert said.message == f"Statement 1 trusts 444455556666; the target role is assumed by {ROLE}."
+    assert (
+        said.message
+        == f"Statement 1 trusts 444455556666, but the role that assumes the target role is {ROLE}."
+    )
 
 
 def test_a_chained_session_carries_tags():
@@ -196,7 +199,7 @@ def test_a_chained_session_carries_tags():
     (said,) = (finding for finding in found.findings if finding.severity == "error")
     assert said.code == "TRUST_NO_TAG_SESSION"
     assert said.message == (
-        f"No statement allows {ROLE} sts:TagSession; its session carries tags, and a request with tags is denied"
+        f"No statement allows {ROLE} sts:TagSession; its session has tags, and a request with tags is denied"
         " without it."
     )
 

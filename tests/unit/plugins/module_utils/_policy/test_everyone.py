@@ -85,6 +85,6 @@ def test_the_message_says_what_stands_in_between() -> None:
         found.message for found in prepare_trust({"Version": "2012-10-17", "Statement": statements}).lints
     ] == [
         f"Statement 1 {what}.",
-        f"Statement 2 {what}; its conditions do not say whose they have to be.",
-        f"Statement 3 {what}; only conditions or a Deny stand in between.",
+        f"Statement 2 {what}; its conditions do not limit the accounts.",
+        f"Statement 3 {what}; only conditions or a Deny limit it.",
     ]

@@ -46,14 +46,18 @@ def test_what_follows_from_the_cluster():
     [
         (
             {"cluster_arn": "my-cluster"},
-            "cluster_arn 'my-cluster' is not valid; expected a value such as arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
+            "cluster_arn 'my-cluster' is not valid; expected a value such as "
+            "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster.",
         ),
         (
             {"role_arn": "my-role"},
             "role_arn 'my-role' is not valid; expected a value such as arn:aws:iam::111122223333:role/my-role.",
         ),
         ({"account_id": "1"}, "account_id '1' is not valid; expected a value such as 111122223333."),
-        ({"source_org_id": "org"}, "source_org_id 'org' is not valid; expected a value such as o-abcd123456."),
+        (
+            {"source_org_id": "org"},
+            "source_org_id 'org' is not valid; expected a value such as o-abcd123456.",
+        ),
         (
             {"cluster_arn": CLUSTER, "account_id": "444455556666"},
             f"account_id 444455556666 is not the account of cluster_arn {CLUSTER}.",

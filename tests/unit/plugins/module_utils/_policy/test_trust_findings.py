@@ -62,8 +62,8 @@ ERRORS = [
         KNOWN,
         "TRUST_NO_TAG_SESSION",
         "Statement 1",
-        "No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses a role whose trust policy lacks it,"
-        " also when session tags are off.",
+        "No statement allows pods.eks.amazonaws.com sts:TagSession; EKS rejects a role without it in the trust policy,"
+        " even if session tags are disabled.",
         "Add sts:TagSession to the actions of Statement 1.",
     ),
     (
@@ -71,7 +71,7 @@ ERRORS = [
         KNOWN,
         "TRUST_NO_ASSUME_ROLE",
         "Statement 1 (Sid 'A')",
-        "No statement allows pods.eks.amazonaws.com sts:AssumeRole; without it the role cannot be assumed at all.",
+        "No statement allows pods.eks.amazonaws.com sts:AssumeRole; without it the role cannot be assumed.",
         "Add sts:AssumeRole to the actions of Statement 1 (Sid 'A').",
     ),
     (
@@ -87,7 +87,7 @@ ERRORS = [
         KNOWN,
         "TRUST_LOOKALIKE_SERVICE",
         "Statement 1",
-        "Statement 1 trusts the service eks.amazonaws.com; EKS Pod Identity calls as pods.eks.amazonaws.com, in every"
+        "Statement 1 trusts the service eks.amazonaws.com; the service of EKS Pod Identity is pods.eks.amazonaws.com in every"
         " partition and region.",
         "Write pods.eks.amazonaws.com.",
     ),
@@ -96,7 +96,7 @@ ERRORS = [
         KNOWN,
         "TRUST_WRONG_PRINCIPAL",
         "Statement 1",
-        "Statement 1 trusts 111122223333; EKS Pod Identity calls as the service pods.eks.amazonaws.com.",
+        "Statement 1 trusts 111122223333; the service of EKS Pod Identity is pods.eks.amazonaws.com.",
         'Add a statement with "Principal": {"Service": "pods.eks.amazonaws.com"}.',
     ),
     (
@@ -104,26 +104,26 @@ ERRORS = [
         KNOWN,
         "TRUST_IRSA_ONLY",
         "Statement 1",
-        f"Statement 1 trusts the OpenID Connect provider {OIDC['Federated']}: that is IAM roles for service accounts"
-        " (IRSA), not EKS Pod Identity.",
+        f"Statement 1 trusts the OpenID Connect provider {OIDC['Federated']}, which is for IAM roles for service"
+        " accounts (IRSA), not for EKS Pod Identity.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession; keep this one until"
-        " every Pod has moved.",
+        " all Pods are migrated.",
     ),
     (
         policy(allow(), allow(Effect="Deny", Principal="*", Sid="Stop")),
         KNOWN,
         "TRUST_EXPLICIT_DENY",
         "Statement 2 (Sid 'Stop')",
-        "Statement 2 (Sid 'Stop') denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com. A Deny wins over"
+        "Statement 2 (Sid 'Stop') denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com. A Deny overrides"
         " every Allow.",
-        "Narrow or remove the Deny, for instance by a condition that leaves this caller out.",
+        "Narrow or remove the Deny, for example with a condition that excludes this caller.",
     ),
     (
         policy({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRoleWithSAML"}),
         KNOWN,
         "TRUST_NO_ALLOW",
         "",
-        "The policy has no Allow statement at all, and what is not allowed is denied.",
+        "The policy has no Allow statement, so every request is denied.",
         "Add a statement that allows pods.eks.amazonaws.com sts:AssumeRole and sts:TagSession.",
     ),
     (
@@ -132,14 +132,14 @@ ERRORS = [
         "TRUST_NOT_PRINCIPAL_ALLOW",
         "Statement 1",
         "Statement 1 uses NotPrincipal with Allow, which IAM does not support: it grants nothing.",
-        'Name the caller: "Principal": {"Service": "pods.eks.amazonaws.com"}.',
+        'Specify the caller: "Principal": {"Service": "pods.eks.amazonaws.com"}.',
     ),
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace=["a", "b"]))),
         KNOWN,
         "TRUST_CONDITION_UNMATCHED",
         "Statement 1",
-        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'a' or 'b', but the request has 'default'.",
+        "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'a' or 'b', but the request has 'default'.",
         "Add the workload's value to aws:RequestTag/kubernetes-namespace, or add a statement for this workload.",
     ),
     (
@@ -147,31 +147,31 @@ ERRORS = [
         KNOWN,
         "TRUST_CONDITION_CASE",
         "Statement 1",
-        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'Default', but the request has 'default'.",
-        "Write the value in the letter case that the request has; values are case-sensitive.",
+        "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'Default', but the request has 'default'.",
+        "Write the value in the letter case of the request; values are case-sensitive.",
     ),
     (
         policy(allow(Condition=equals(RequestTag__kubernetes_namespace="def*"))),
         KNOWN,
         "TRUST_WILDCARD_IN_STRING_EQUALS",
         "Statement 1",
-        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'def*', but the request has 'default'.",
-        "Use StringLike: StringEquals takes * and ? as the characters themselves.",
+        "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'def*', but the request has 'default'.",
+        "Use StringLike: StringEquals compares * and ? literally.",
     ),
     (
         policy(allow(Condition=equals(SourceAccount="${aws:ResourceAccount}")), version="2008-10-17"),
         KNOWN,
         "TRUST_VARIABLE_WITHOUT_VERSION",
         "Statement 1",
-        "Statement 1 asks for StringEquals aws:SourceAccount '${aws:ResourceAccount}', but the request has '111122223333'.",
-        'Set "Version": "2012-10-17": under any other, ${...} is literal text.',
+        "Statement 1 requires StringEquals aws:SourceAccount '${aws:ResourceAccount}', but the request has '111122223333'.",
+        'Set "Version": "2012-10-17": in 2008-10-17, ${...} is literal text.',
     ),
     (
         policy(allow(Condition={"StringEquals": {"sts:ExternalId": "x"}})),
         KNOWN,
         "TRUST_CONDITION_NEVER_PRESENT",
         "Statement 1",
-        "Statement 1 asks for StringEquals sts:ExternalId 'x', but requests of this caller never carry sts:ExternalId.",
+        "Statement 1 requires StringEquals sts:ExternalId 'x', but requests of this caller never have sts:ExternalId.",
         "Remove the condition, or use a key that the request has, such as aws:SourceAccount or"
         " aws:RequestTag/kubernetes-namespace.",
     ),
@@ -180,8 +180,8 @@ ERRORS = [
         UNTAGGED,
         "TRUST_REQUEST_TAG_WITHOUT_SESSION_TAGS",
         "Statement 1",
-        "Statement 1 asks for StringEquals aws:RequestTag/kubernetes-namespace 'default', but session tags are disabled"
-        " for this association, so the request carries no tags and the statement never matches.",
+        "Statement 1 requires StringEquals aws:RequestTag/kubernetes-namespace 'default', but session tags are disabled"
+        " for this association, so the request has no tags and the statement never matches.",
         "Enable session tags, or use conditions that do not need them, such as aws:SourceAccount.",
     ),
     (
@@ -192,10 +192,10 @@ ERRORS = [
         KNOWN,
         "TRUST_CONTRADICTION",
         "",
-        "Each condition can be met, but no request meets all of them: for the keys that are not known here, no value lets"
-        " both sts:AssumeRole and sts:TagSession through.",
-        "Put both actions in one statement with conditions that can hold together, and check what the Deny statements"
-        " leave over.",
+        "Each condition can be met, but no request meets all of them: no values of the unknown keys allow"
+        " both sts:AssumeRole and sts:TagSession.",
+        "Put both actions in one statement with conditions that can hold together, and check which requests"
+        " the Deny statements do not deny.",
     ),
 ]
 
@@ -277,7 +277,7 @@ LINTS = [
         KNOWN,
         "TRUST_IRSA_LEFTOVER",
         "info",
-        "Statement 2 still lets IAM roles for service accounts (IRSA) use the role.",
+        "Statement 2 still allows IAM roles for service accounts (IRSA) to use the role.",
     ),
     (
         policy(allow(), allow(Principal={"Service": "eks.amazonaws.com"})),
@@ -291,7 +291,7 @@ LINTS = [
         KNOWN,
         "TRUST_MISSPELT_KEY",
         "warning",
-        "Statement 2 has a condition on aws:SourceAcount, a key that requests of EKS Pod Identity do not have.",
+        "Statement 2 has a condition on aws:SourceAcount, which requests of EKS Pod Identity do not have.",
     ),
 ]
 
