@@ -43,7 +43,7 @@ attributes:
       - This action does not modify state.
 """
 
-    # For what runs on the controller and changes nothing there or elsewhere.
+    # For read-only actions on the controller.
     CONTROLLER = r"""
 options: {}
 attributes:

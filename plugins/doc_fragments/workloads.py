@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What workloads are, for the modules; tools/make_forms.py makes the options of the role and the JSON Schema of it."""
+"""Options of workloads for the modules; tools/make_forms.py derives the options of the role and the JSON Schema from them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class ModuleDocFragment:
 options:
   workloads:
     description:
-      - The workloads, one mapping for each service account. Unknown keys are refused.
-      - Workloads that name the same role or policy share it and must define it alike.
+      - The workloads, one mapping for each service account. Unknown keys are rejected.
+      - Workloads that name the same role or policy share it and must define it identically.
     type: list
     elements: dict
     suboptions:
@@ -27,39 +27,39 @@ options:
         required: true
       role:
         description:
-          - The IAM role, made (C(name)) or used as it is (C(arn)). Needed unless something is to be removed.
+          - The IAM role, created (C(name)) or existing (C(arn)). Required unless you remove workloads.
         type: dict
         suboptions:
           name:
             description:
-              - The name of a role that is made; at most 64 letters, digits and V(+=,.@_-). IAM allows no two names that differ in
-                letter case alone.
+              - The name of a role to create; at most 64 letters, digits and V(+=,.@_-). Names in IAM are unique
+                without regard to letter case.
             type: str
           arn:
             description:
-              - The ARN of an existing role of the cluster's account. It is used as it is, once its trust policy has been found to
-                allow the workload; only C(extend_trust) and C(trust_scope) go with it.
+              - The ARN of an existing role in the cluster's account. It is used unchanged, if its trust policy allows
+                the workload; only C(extend_trust) and C(trust_scope) are allowed with it.
             type: str
           path:
-            description: It starts and ends with V(/), and is V(/) when left out. IAM cannot change it later.
+            description: Starts and ends with V(/). Defaults to V(/). IAM cannot change it later.
             type: str
           description:
-            description: At most 1,000 characters; an empty string clears it. When left out, what is there stays.
+            description: At most 1,000 characters; an empty string clears it. Unchanged if omitted.
             type: str
           permissions_boundary:
-            description: The ARN of a managed policy; an empty string removes it. When left out, what is there stays.
+            description: The ARN of a managed policy; an empty string removes it. Unchanged if omitted.
             type: str
           max_session_duration:
-            description: Seconds, from 3600 to 43200. When left out, what is there stays.
+            description: Seconds, from 3600 to 43200. Unchanged if omitted.
             type: int
           tags:
-            description: Tags of the role. They win over the common ones.
+            description: Tags of the role. They override the common ones.
             type: dict
           trust_scope:
             description:
-              - Who may use the role. V(workload) is exactly the service accounts that are listed with it, V(namespace) every
-                service account of their namespaces, V(cluster) everything in the cluster, V(account) every cluster of the
-                account, V(none) everyone whom EKS Pod Identity serves.
+              - The users of the role. V(workload) means exactly the service accounts listed with it, V(namespace)
+                every service account of their namespaces, V(cluster) every workload in the cluster, V(account) every
+                cluster of the account, V(none) the statement of the EKS User Guide without conditions.
             type: str
             choices:
               - workload
@@ -72,55 +72,56 @@ options:
             type: raw
           extend_trust:
             description:
-              - With C(arn), whether to add our statement to the trust policy of the role when it does not allow the workload.
+              - With C(arn), whether to add a managed statement to the trust policy of the role if it does not allow
+                the workload.
             type: bool
       policies:
         description:
-          - Permissions policies that are attached to the role. Policies that were made here are detached from a role that was
-            made here when they are no longer listed.
+          - Permissions policies to attach to the role. Managed policies that you drop from the list are detached from
+            a managed role.
         type: list
         elements: dict
         suboptions:
           name:
-            description: The name of a policy that is made; at most 128 letters, digits and V(+=,.@_-).
+            description: The name of a policy to create; at most 128 letters, digits and V(+=,.@_-).
             type: str
           document:
             description:
-              - The policy, as a mapping or JSON text. One that changed in meaning becomes a new default version; at the limit of
-                five versions the oldest one that is not the default is deleted first.
+              - The policy, as a mapping or JSON text. A document whose meaning changed is stored as a new default
+                version; at the limit of five versions the oldest non-default one is deleted first.
             type: raw
           path:
-            description: It starts and ends with V(/), and is V(/) when left out.
+            description: Starts and ends with V(/). Defaults to V(/).
             type: str
           description:
-            description: Set when the policy is made; IAM has no way to change it.
+            description: Set at creation; IAM cannot change it.
             type: str
           tags:
-            description: Tags of the policy. They win over the common ones.
+            description: Tags of the policy. They override the common ones.
             type: dict
           arn:
             description: The ARN of an existing policy of the account or of AWS, alone.
             type: str
       target_role_arn:
         description:
-          - A role, possibly of another account, that EKS assumes by way of the role. An empty string removes it. When left out,
-            what is there stays.
+          - A role, possibly in another account, that EKS assumes through the role. An empty string removes it.
+            Unchanged if omitted.
         type: str
       disable_session_tags:
         description:
-          - Whether to turn off the session tags that EKS adds. When left out, what is there stays. Without them a trust policy
-            cannot tell workloads apart.
+          - Whether to turn off the session tags that EKS adds. Unchanged if omitted. Without them a trust policy
+            cannot distinguish workloads.
         type: bool
       session_policy:
         description:
-          - A policy, as a mapping or JSON text, that narrows the session. It needs C(disable_session_tags=true). An empty string
-            removes it, for which the association is deleted and made anew. When left out, what is there stays.
+          - A policy, as a mapping or JSON text, that limits the session. It needs C(disable_session_tags=true). An
+            empty string removes it; the association is then deleted and recreated. Unchanged if omitted.
         type: raw
       tags:
-        description: Tags of the association. They win over the common ones.
+        description: Tags of the association. They override the common ones.
         type: dict
       required_permissions:
-        description: What the Pod has to be allowed to do; the verification judges it.
+        description: Permissions that the Pod needs; the verification evaluates them.
         type: list
         elements: dict
         suboptions:
@@ -129,21 +130,22 @@ options:
             type: str
             required: true
           resource:
-            description: An ARN. When left out, V(*).
+            description: An ARN. Defaults to V(*).
             type: str
           context:
-            description: Condition keys and their values, as far as the request has them.
+            description: Condition keys of the request and their values.
             type: dict
       create_service_account:
-        description: Whether a missing service account is made. For the role P(workload_identity.aws.pod_identity#role).
+        description: Whether to create a missing service account. For the role
+          P(workload_identity.aws.pod_identity#role).
         type: bool
       create_namespace:
-        description: Whether a missing namespace is made. For the role P(workload_identity.aws.pod_identity#role).
+        description: Whether to create a missing namespace. For the role P(workload_identity.aws.pod_identity#role).
         type: bool
       service_account_labels:
-        description: Labels that it must have. For the role P(workload_identity.aws.pod_identity#role).
+        description: Labels of the service account. For the role P(workload_identity.aws.pod_identity#role).
         type: dict
       service_account_annotations:
-        description: Annotations that it must have. For the role P(workload_identity.aws.pod_identity#role).
+        description: Annotations of the service account. For the role P(workload_identity.aws.pod_identity#role).
         type: dict
 """

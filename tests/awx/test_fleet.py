@@ -90,7 +90,7 @@ def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     before = snapshot(world)
     planned = play(controller, tmp_path, "--check")
-    assert "These would be made: EKS Pod Identity: kubeconfig, " in planned.stdout
+    assert "These would be created: EKS Pod Identity: kubeconfig, " in planned.stdout
     assert changed(planned) == 1
     assert world is None or world.writes == []
 
@@ -247,14 +247,13 @@ def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> 
     theirs = world.create("inventories", {"name": "EKS Pod Identity: clusters", "organization": organization})
     world.writes.clear()
     assert message(play(controller, tmp_path)) == (
-        "AWX has EKS Pod Identity: clusters already, and the description does not say that this role made it. Choose another "
-        "awx_fleet_name, or rename or remove it. To hand it over to the role, add to its description: "
+        "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose another "
+        "awx_fleet_name, or rename or delete the object. To let the role manage it, add to its description: "
         f"{MARK} Nothing was changed."
     )
     done = play(controller, tmp_path, **ABSENT)
     assert (
-        "EKS Pod Identity: clusters: stays, as the description does not say that this role made it."
-        in done.stdout
+        "EKS Pod Identity: clusters: kept, because the description has no mark of this role." in done.stdout
     )
     assert changed(done) == 0
     assert world.writes == []
@@ -271,8 +270,8 @@ def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> N
     world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
     world.writes.clear()
     assert message(play(controller, tmp_path, **ABSENT)) == (
-        "EKS Pod Identity: project is used by Nightly, not made by this role. Change or remove that first. Nothing was "
-        "changed."
+        "EKS Pod Identity: project is used by Nightly, which this role does not manage. Change or delete that first. "
+        "Nothing was changed."
     )
     assert world.writes == []
 
@@ -282,26 +281,26 @@ def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> N
     [
         pytest.param(
             {"awx_fleet_organization": "Platform"},
-            'AWX has no organization "Platform", or it is not shown to this user. Correct awx_fleet_organization, or make it; '
-            "the role neither makes organizations nor removes them. Nothing was changed.",
+            'AWX has no organization "Platform", or this user cannot see it. Correct awx_fleet_organization, or create it; '
+            "the role does not create or delete organizations. Nothing was changed.",
             id="organization",
         ),
         pytest.param(
             {"awx_fleet_project_credential": "Git"},
-            'AWX has no credentials named "Git" that this user is shown, and one is needed. Correct the name, or make the '
-            "credential: by hand, or with its inputs in awx_fleet_credentials. Nothing was changed.",
+            'AWX has no credentials named "Git" that this user can see; exactly one is needed. Correct the name, or create the '
+            "credential by hand or with its inputs in awx_fleet_credentials. Nothing was changed.",
             id="credential",
         ),
         pytest.param(
             {"awx_fleet_region_type": "Region"},
-            'AWX has no credential type "Region" that this user is shown. Correct awx_fleet_kubeconfig_type or '
-            "awx_fleet_region_type, or have it made. Nothing was changed.",
+            'AWX has no credential type "Region" that this user can see. Correct awx_fleet_kubeconfig_type or '
+            "awx_fleet_region_type, or create it. Nothing was changed.",
             id="credential type",
         ),
         pytest.param(
             {"awx_fleet_approve_teams": ["Platform"]},
-            'AWX has no team "Platform" that this user is shown. Correct awx_fleet_execute_teams or awx_fleet_approve_teams, or '
-            "have it made. Nothing was changed.",
+            'AWX has no team "Platform" that this user can see. Correct awx_fleet_execute_teams or awx_fleet_approve_teams, or '
+            "create it. Nothing was changed.",
             id="team",
         ),
     ],
@@ -362,9 +361,9 @@ def test_an_administrator_of_an_organization_gives_credential_types_by_name(
         pytest.skip("of the emulator's state")
     world.superuser = False
     assert message(play(controller, tmp_path)) == (
-        "Only a system administrator can make or remove credential types in AWX (EKS Pod Identity: kubeconfig, "
-        "EKS Pod Identity: AWS region), and this user is none. Let one run this, or give the names of types that are there as "
-        "awx_fleet_kubeconfig_type and awx_fleet_region_type. Nothing was changed."
+        "Only a system administrator can create or delete credential types in AWX (EKS Pod Identity: kubeconfig, "
+        "EKS Pod Identity: AWS region). Run this as one, or set awx_fleet_kubeconfig_type and awx_fleet_region_type to the "
+        "names of existing types. Nothing was changed."
     )
     for name, field in (("Kubeconfig", "kubeconfig"), ("Region", "region")):
         world.create(
@@ -372,14 +371,12 @@ def test_an_administrator_of_an_organization_gives_credential_types_by_name(
         )
     given = {"awx_fleet_kubeconfig_type": "Kubeconfig", "awx_fleet_region_type": "Region"}
     done = play(controller, tmp_path, "--check", **given)
-    assert "These would be made: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
+    assert "These would be created: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
 
 
 def test_a_misspelt_variable_is_refused(controller: Target, tmp_path: Path) -> None:
     found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
-    assert found.startswith(
-        "awx_fleet_slice_count: no such variable of the role. Correct the name; the role has "
-    )
+    assert found.startswith("awx_fleet_slice_count: unknown variable. Correct the name; the role has ")
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
 

@@ -14,8 +14,8 @@ from support import ROOT, Sandbox
 from test_screen import EXAMPLE, Core, end_cores
 
 Json = dict[str, Any]
-WORK = ("Give the service accounts their roles", "Verify the workloads")
-ASSERTION = ("Everything is done and verified", "Everything is verified")
+WORK = ("Configure EKS Pod Identity", "Verify the workloads")
+ASSERTION = ("Assert that all changes and checks succeeded", "Assert that all checks succeeded")
 TABLE = re.compile(r"WORKLOAD +TRUST")
 
 
