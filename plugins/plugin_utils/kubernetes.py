@@ -32,7 +32,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_sentence,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_writes import (
-    shown_diff,
+    format_diff,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -44,14 +44,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Clock,
     Deadline,
+    DeadlineClock,
+    DeadlineCluster,
+    DryRun,
     KubernetesCluster,
     Listing,
-    PatientCluster,
     Query,
-    TimedClock,
-    TimedCluster,
-    Trial,
-    Written,
+    RetryingCluster,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     FIELD_MANAGER,
@@ -213,14 +213,14 @@ class ClientCluster:
         )
         return bytes(response.data)
 
-    def try_pods(self, manifests: Sequence[Object]) -> list[Trial]:
+    def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
         end = time.monotonic() + LONGEST_TRIALS
         try:
             client, pods = within(LONGEST_TRIALS, partial(_resource_of, self._reads, "Pod", "v1"))
             try_pod = partial(_try_pod, client, pods)
             return each_within(end - time.monotonic(), try_pod, manifests, AT_ONCE)
         except (ApiException, *FAULTS) as error:
-            return [Trial(error=_error_of(error))] * len(manifests)
+            return [DryRun(error=_error_of(error))] * len(manifests)
 
     def read_version(self) -> Object:
         try:
@@ -242,7 +242,7 @@ class ClientCluster:
             return ApiServer()
         return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Apply service accounts, which other field managers write as well, on the server's side, and create other objects."""
         shared = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
         others = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
@@ -253,13 +253,13 @@ class ClientCluster:
                 "force_conflicts": self._options.force,
             },
         }
-        written = Written()
+        written = WriteResult()
         # Namespaces first, as service accounts go into them.
         for places, arguments in ((others, {}), (shared, apply)):
             if places and written.error is None:
                 done = self._write([manifests[index] for index in places], state="present", **arguments)
                 refused = {places[index]: reason for index, reason in done.refused.items()}
-                written = Written(
+                written = WriteResult(
                     written.changed or done.changed,
                     dict(sorted({**written.refused, **refused}.items())),
                     done.error,
@@ -267,28 +267,28 @@ class ClientCluster:
                 )
         return written
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(manifests, state="patched")
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
 
-    def _write(self, manifests: Sequence[Object], **arguments: Any) -> Written:
+    def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
         """Write each object by itself, several at once. After one without an answer no more are begun; where none has an
         answer, the first cause is the error of the whole."""
         if not manifests:
-            return Written()
+            return WriteResult()
         kinds = {(text_of(item["kind"]), text_of(item["apiVersion"])) for item in manifests}
         try:
             service = within(LONGEST_CALL, partial(self._service, kinds, arguments))
         except (ApiException, *FAULTS) as error:
-            return Written(error=_error_of(error))
+            return WriteResult(error=_error_of(error))
         writer = _Writer(service, self._writes.token)
         outcomes = each_within(LONGEST_CALL * len(manifests), writer.write, manifests, AT_ONCE, GRACE)
         cause = writer.cause
         if cause and all(outcome.is_lost for outcome in outcomes):
-            return Written(error=cause)
-        return Written(
+            return WriteResult(error=cause)
+        return WriteResult(
             any(outcome.changed for outcome in outcomes),
             {index: outcome.error for index, outcome in enumerate(outcomes) if outcome.error},
             diffs=[outcome.diff for outcome in outcomes if outcome.diff],
@@ -320,19 +320,19 @@ class BoundedEnding:
     def __init__(self, cluster: KubernetesCluster, write: Callable[[str], None]) -> None:
         self._cluster, self._write = cluster, write
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         try:
             with alarm(ENDING_SECONDS):
                 return self._cluster.remove(manifests)
         except TimeoutError as error:
-            return Written(error=ApiError(0, str(error)))
+            return WriteResult(error=ApiError(0, str(error)))
 
     def tell(self, text: str) -> None:
         self._write(visible(text))
 
 
 def clock_of(deadline: Deadline | None) -> Clock:
-    return TimedClock(SystemClock(), deadline) if deadline else SystemClock()
+    return DeadlineClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
 def connect(
@@ -341,7 +341,7 @@ def connect(
     _variables: Mapping[str, Any],
     force: bool = False,
     deadline: Deadline | None = None,
-) -> PatientCluster:
+) -> RetryingCluster:
     """Raises AnsibleError for a kubeconfig or a package that cannot be found, and InputError."""
     if MISSING:
         raise AnsibleError(MISSING)
@@ -354,8 +354,8 @@ def connect(
     writing = reading if writes == reads else Connection(writes, access)
     cluster: KubernetesCluster = ClientCluster(reading, writing, options)
     if deadline:
-        cluster = TimedCluster(cluster, deadline)
-    return PatientCluster(cluster, clock_of(deadline))
+        cluster = DeadlineCluster(cluster, deadline)
+    return RetryingCluster(cluster, clock_of(deadline))
 
 
 class _Module:
@@ -408,7 +408,7 @@ class _Writer:
         except (ApiException, *FAULTS) as error:
             return _Outcome(error=_error_of(error))
         return _Outcome(
-            bool(result.get("changed")), diff=shown_diff(mapping_of(result.get("diff")), manifest)
+            bool(result.get("changed")), diff=format_diff(mapping_of(result.get("diff")), manifest)
         )
 
     def _stop(self, error: Exception) -> _Outcome:
@@ -488,7 +488,7 @@ def _named_kubeconfig() -> dict[str, str]:
     return {"kubeconfig": file}
 
 
-def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
+def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
     try:
         response = client.create(
             pods,
@@ -501,10 +501,10 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> Trial:
         )
         pod = mapping_of(json.loads(response.data))
     except (ApiException, *FAULTS) as error:
-        return Trial(error=_error_of(error))
+        return DryRun(error=_error_of(error))
     if pod.get("kind") != "Pod":
-        return Trial(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
-    return Trial(pod)
+        return DryRun(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
+    return DryRun(pod)
 
 
 @contextlib.contextmanager

@@ -39,16 +39,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     UNAUTHORIZED,
     ApiError,
-    find_unchecked,
     parse_api_error,
     unreachable_message,
+    warn_unverified_tls,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
-    refusal_message,
+    unauthorized_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
-    begin_deadline,
+    start_deadline,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
@@ -203,7 +203,7 @@ def prepare(
     """
     parsed, unknown = parse_role_input(values, variables, entry_point)
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
-    deadline = begin_deadline(values.get("deadline"))
+    deadline = start_deadline(values.get("deadline"))
     options = connection_options(values)
     access = _find_access(caller, parsed, values, options)
     region = region_of_task(caller, options["region"]) or "as configured"
@@ -217,7 +217,7 @@ def prepare(
     warnings = [
         *find_ineffective(values, entry_point),
         *unknown,
-        *find_unchecked(server, parsed.cluster_name, region),
+        *warn_unverified_tls(server, parsed.cluster_name, region),
     ]
     if not parsed.workloads and state == "absent":
         warnings.append(EMPTY)
@@ -234,7 +234,7 @@ def run_aws(
     arguments = {name: values[name] for name in names if values.get(name) not in (None, "")}
     if deadline:
         # No time left is a second, for none would be no limit.
-        arguments["deadline"] = max(1, round(deadline.left + 0.5))
+        arguments["deadline"] = max(1, round(deadline.remaining + 0.5))
     preflight = prepared.preflight
     if not changes:
         job = job_of_task(caller, VERIFY, verify_spec(), arguments, check_mode, progress)
@@ -324,7 +324,7 @@ def _read_accounts(
 def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> str:
     with_token = isinstance(access, EksAccess)
     if error.status == UNAUTHORIZED and isinstance(access, EksAccess):
-        return refusal_message(access.target, access.caller_access())
+        return unauthorized_message(access.target, access.caller_access())
     return unreachable_message(error, cluster, region, with_token=with_token)
 
 

@@ -17,10 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_api_error,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
     Listing,
     Query,
-    Trial,
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
@@ -179,30 +179,30 @@ class KubeCluster:
     def read_server(self) -> ApiServer:
         return ApiServer(self._kube.endpoint)
 
-    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+    def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
         return [self._try(deepcopy(dict(manifest))) for manifest in manifests]
 
-    def _try(self, pod: Json) -> Trial:
+    def _try(self, pod: Json) -> DryRun:
         self._mutate(pod)
         path = path_of("v1", "Pod", name_of(pod).namespace)
         try:
-            return Trial(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
+            return DryRun(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
         except AssociationError as error:
-            return Trial(error=parse_api_error(str(error)))
+            return DryRun(error=parse_api_error(str(error)))
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:
             self._make_job(dict(manifest))
-        return Written(changed=True)
+        return WriteResult(changed=True)
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
         raise NotImplementedError(f"no scenario patches {manifests}")
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:
             namespace, name = name_of(manifest)
             self._kube.ask("DELETE", f"{path_of('batch/v1', 'Job', namespace)}/{name}")
-        return Written(changed=True)
+        return WriteResult(changed=True)
 
     def _make_job(self, job: Json) -> None:
         namespace, name = name_of(job)

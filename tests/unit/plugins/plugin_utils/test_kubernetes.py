@@ -27,10 +27,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
     Listing,
     Query,
-    Trial,
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
@@ -190,7 +190,7 @@ POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}
 
 def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, client, made = reader_of({**POD, "spec": {}}, monkeypatch)
-    assert reader.try_pods([POD, POD]) == [Trial({**POD, "spec": {}})] * 2
+    assert reader.dry_run_pods([POD, POD]) == [DryRun({**POD, "spec": {}})] * 2
     assert len(made) == 1
     assert (
         client.asked
@@ -220,7 +220,7 @@ def test_a_pod_that_could_not_be_tried_has_the_reason(
     monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError
 ) -> None:
     reader, _client, _made = reader_of(answer, monkeypatch)
-    assert reader.try_pods([POD]) == [Trial(error=error)]
+    assert reader.dry_run_pods([POD]) == [DryRun(error=error)]
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
@@ -367,7 +367,7 @@ module.get_api_client = lambda **_options: SimpleNamespace(
     client=SimpleNamespace(client=SimpleNamespace(call_api=None)),
 )
 connection = module.Connection({}, module_access.GivenAccess({}))
-[trial] = module.ClientCluster(connection, connection, module.WriteOptions()).try_pods([{"metadata": {}}])
+[trial] = module.ClientCluster(connection, connection, module.WriteOptions()).dry_run_pods([{"metadata": {}}])
 print(trial.error.text)
 """
 
@@ -490,7 +490,7 @@ def test_service_accounts_are_applied_on_the_server_under_one_name(
 
 def test_an_object_that_is_as_wanted_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(account(0))
-    assert store_cluster(monkeypatch, store).apply([account(0)]) == Written(False, {}, diffs=[])
+    assert store_cluster(monkeypatch, store).apply([account(0)]) == WriteResult(False, {}, diffs=[])
 
 
 def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -515,7 +515,7 @@ def test_without_a_connection_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
     written = cluster_of({}).apply([NAMESPACE, account(0)])
-    assert (written, len(made)) == (Written(error=ApiError(0, "no route"), diffs=[]), 1)
+    assert (written, len(made)) == (WriteResult(error=ApiError(0, "no route"), diffs=[]), 1)
 
 
 def test_a_job_is_created_changed_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,7 +548,7 @@ def test_in_check_mode_writes_are_dry_runs(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_diffs_are_made_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = store_cluster(monkeypatch, Store(), diff=False)
-    assert cluster.apply([account(0)]) == Written(True, {}, diffs=[])
+    assert cluster.apply([account(0)]) == WriteResult(True, {}, diffs=[])
 
 
 @pytest.mark.parametrize(
@@ -579,7 +579,7 @@ def test_an_object_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch) -
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
     text = "what answered 200 is not the Kubernetes API: no ServiceAccount"
-    assert store_cluster(monkeypatch, store).apply(accounts(2)) == Written(
+    assert store_cluster(monkeypatch, store).apply(accounts(2)) == WriteResult(
         False, {0: ApiError(0, text), 1: ApiError(0, text)}, diffs=[]
     )
 
@@ -609,7 +609,7 @@ def test_where_no_object_has_an_answer_the_cause_is_reported_once(monkeypatch: p
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
     store = Store(answer=hang("a0", "a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(5))
-    assert written == Written(error=ApiError(0, "no complete answer within 0.2 seconds"), diffs=[])
+    assert written == WriteResult(error=ApiError(0, "no complete answer within 0.2 seconds"), diffs=[])
     assert sorted(store.writes) == ["apply a0", "apply a1"]
 
 
@@ -624,7 +624,7 @@ def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: p
         2: ApiError(0, f"not begun, as another part of the work ended early: {text}"),
     }
     again = store_cluster(monkeypatch, store, access).apply(accounts(3))
-    assert (again, store.writes) == (Written(error=ApiError(0, text), diffs=[]), ["apply a0"])
+    assert (again, store.writes) == (WriteResult(error=ApiError(0, text), diffs=[]), ["apply a0"])
 
 
 def test_several_objects_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -118,14 +118,14 @@ def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Slow:
-        def remove(self, _manifests: Any) -> Written:
+        def remove(self, _manifests: Any) -> WriteResult:
             time.sleep(60)
-            return Written()
+            return WriteResult()
 
     monkeypatch.setattr(kubernetes, "ENDING_SECONDS", 0.1)
     lines: list[str] = []
     ending = kubernetes.BoundedEnding(Slow(), lines.append)
-    assert ending.remove([JOB]) == Written(error=ApiError(0, "no result within 0.1 seconds"))
+    assert ending.remove([JOB]) == WriteResult(error=ApiError(0, "no result within 0.1 seconds"))
     ending.tell("left: \x1b[2J")
     assert lines == ["left: \\x1b[2J"]
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is the service account as it must be? Pure."""
+"""Check a workload's service account and its namespace. Pure."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, WARNING, Check
-from .account_plan import Accounts, namespace_going
+from .account_plan import Accounts, namespace_terminating
 
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """``namespaces`` are those of the workloads that exist, None where that is not known; ``going`` describes those that are
-    being deleted. ``wanted`` has the labels and annotations that workloads ask for."""
+    """The service accounts and namespaces of the workloads, as read from the cluster.
+
+    ``namespaces`` are the existing ones, None if they could not be listed; ``going`` describes each namespace that is
+    being deleted. ``wanted`` has the labels and annotations of the workloads' configuration.
+    """
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
@@ -41,9 +44,9 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
     )
 
 
-def in_namespace_going(key: WorkloadKey, state: AccountState) -> Finding | None:
-    how = state.going.get(key.namespace)
-    return None if how is None else namespace_going(key, how)
+def in_terminating_namespace(key: WorkloadKey, state: AccountState) -> Finding | None:
+    status = state.going.get(key.namespace)
+    return None if status is None else namespace_terminating(key, status)
 
 
 def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
@@ -58,46 +61,47 @@ def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | 
     )
 
 
-def service_account_going(key: WorkloadKey, state: AccountState) -> Finding | None:
+def service_account_terminating(key: WorkloadKey, state: AccountState) -> Finding | None:
     if not state.accounts[key].is_going:
         return None
     return Finding(
         Code.SERVICE_ACCOUNT_GOING,
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, and waits for its "
         "finalizers.",
-        "Have whoever set them remove them, and apply the workload, which creates it anew. It shows them: kubectl get "
-        f"serviceaccount {key.service_account} -n {key.namespace} -o yaml",
+        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it again. To see "
+        f"them: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
 
 
 def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Labels and annotations that the workload asks for; others may be there as well."""
-    wanted, account = state.wanted.get(key), state.accounts[key]
-    if wanted is None:
+    """Compare the configured labels and annotations; additional ones are accepted."""
+    target, account = state.wanted.get(key), state.accounts[key]
+    if target is None:
         return None
     texts = [
         f"{kind} {name} is {present.get(name) or '(none)'}, not {value}"
-        for kind, asked, present in (
-            ("label", wanted.labels, account.labels),
-            ("annotation", wanted.annotations, account.annotations),
+        for kind, desired, present in (
+            ("label", target.labels, account.labels),
+            ("annotation", target.annotations, account.annotations),
         )
-        for name, value in asked.items()
+        for name, value in desired.items()
         if present.get(name) != value
     ]
     if not texts:
         return None
     return Finding(
         Code.SERVICE_ACCOUNT_DIFFERS,
-        f"service account {key.service_account} in namespace {key.namespace} is not as asked for: {', '.join(texts)}.",
-        "Apply the workload, which corrects it. Where another field manager set it meanwhile, by hand or otherwise, the API "
-        "server refuses that, unless pod_identity_force_conflicts is true.",
+        f"service account {key.service_account} in namespace {key.namespace} differs from its configuration: "
+        f"{', '.join(texts)}.",
+        "Apply the workload, which corrects it. If another field manager owns one of these fields, the API server rejects "
+        "that, unless pod_identity_force_conflicts is true.",
         key,
     )
 
 
 def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Left over from IAM roles for service accounts; Pods admitted before the association still use it."""
+    """Report a leftover of IAM roles for service accounts; Pods admitted before the association still use it."""
     role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
@@ -112,12 +116,12 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
 
 
 def check_account(key: WorkloadKey, state: AccountState) -> Check:
-    """At most one finding: the first cause."""
+    """Return the check with the first finding only, as the later ones follow from it."""
     predicates = (
         namespace_missing,
-        in_namespace_going,
+        in_terminating_namespace,
         service_account_missing,
-        service_account_going,
+        service_account_terminating,
         service_account_differs,
         irsa_annotation,
     )

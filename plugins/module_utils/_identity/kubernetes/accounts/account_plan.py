@@ -43,13 +43,13 @@ Accounts = Mapping[WorkloadKey, ServiceAccount]
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """Manifests to apply (or, in a removal, to remove), in order, and what stands in the way.
+    """The manifests to apply (or, in a removal, to delete), in order, and the obstacles.
 
-    ``waiting`` holds the service accounts whose namespace is itself in ``manifests``: in check mode the
-    API server would refuse them, as the namespace does not exist. ``unlisted`` holds those that are ours
-    but belong to no workload, for a purge. ``released`` holds those that stay and give up the labels and
-    annotations that were applied to them. ``findings`` says which a removal leaves, and why. Workloads in ``refused``
-    are left out, in AWS as well; ``problems`` stop the whole run.
+    ``waiting``: service accounts whose namespace is itself in ``manifests``; the API server would reject them in check
+    mode, as the namespace does not exist. ``unlisted``: managed service accounts without a workload, for a purge.
+    ``released``: service accounts that are not deleted, but lose the labels and annotations that were applied to them.
+    ``findings``: service accounts that a removal keeps, with the reason. ``refused``: workloads that are skipped, in AWS
+    as well. ``problems`` stop the whole run.
     """
 
     manifests: Sequence[Object] = ()
@@ -62,12 +62,11 @@ class AccountPlan:
 
 
 def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
-    """Whether the namespaces have to be read as well: where a service account is missing, its namespace may be, too, or
-    may be on its way out."""
+    """Return whether to list the namespaces: if a service account is missing, its namespace may be missing or terminating."""
     return any(workload.key not in accounts for workload in workloads)
 
 
-def plan_present(
+def plan_apply(
     workloads: Sequence[Workload],
     accounts: Accounts,
     namespaces: Collection[str],
@@ -76,18 +75,20 @@ def plan_present(
     going: Mapping[str, str] | None = None,
     unlisted: ApiError | None = None,
 ) -> AccountPlan:
-    """Only what is missing or differs; an object that already is as wanted costs no workload.
+    """Plan the objects that are missing or differ.
 
-    A service account that exists is only ever given the labels and annotations that were asked for;
-    it does not become ours by that. One that another owner has is left alone, unless with ``adopt``.
-    ``namespaces`` are all that exist, as far as they are known: ``unlisted`` says why they could not be listed.
-    ``going`` describes those that are being deleted, for which nothing is made.
+    An existing service account only gets the configured labels and annotations, and stays unmanaged. If it has another
+    owner, it is not changed, unless ``adopt`` is set.
+
+    :arg namespaces: the existing namespaces; with ``unlisted``, only those known from the service accounts.
+    :arg going: descriptions of the terminating namespaces, in which nothing is created.
+    :arg unlisted: the error of the list of namespaces.
     """
     going = going or {}
     manifests: list[Object] = []
     waiting: list[Object] = []
     refused: list[Finding] = []
-    # One workload that makes a namespace makes it for the others too.
+    # A namespace that one workload may create is available to all of its workloads.
     creatable = {
         workload.key.namespace for workload in workloads if workload.service_account.create_namespace
     }
@@ -96,7 +97,7 @@ def plan_present(
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
         if namespace in going:
-            refused.append(namespace_going(workload.key, going[namespace]))
+            refused.append(namespace_terminating(workload.key, going[namespace]))
             continue
         if account is None and namespace not in namespaces:
             if unlisted is not None:
@@ -109,26 +110,30 @@ def plan_present(
         if account is None and not workload.service_account.create:
             refused.append(_no_service_account(workload.key))
             continue
-        others = "" if account is None or adopt else other_owner(account.labels, owner)
-        ours = account is None or (is_managed(account.labels) and not others)
-        labels, annotations = _wanted(workload, ours, owner)
+        foreign_owner = "" if account is None or adopt else other_owner(account.labels, owner)
+        managed = account is None or (is_managed(account.labels) and not foreign_owner)
+        labels, annotations = _desired_metadata(workload, managed, owner)
         if account is not None and account.is_going:
-            # What is being deleted takes no change that lasts; the check of it says so.
+            # A change would be lost with it. The check of the service account reports it.
             continue
-        if account is not None and _has(account.labels, labels) and _has(account.annotations, annotations):
+        if (
+            account is not None
+            and _contains(account.labels, labels)
+            and _contains(account.annotations, annotations)
+        ):
             continue
-        if others:
-            refused.append(_other_owners(workload.key, others))
+        if foreign_owner:
+            refused.append(_owner_conflict(workload.key, foreign_owner))
             continue
         manifest = _service_account(workload.key, labels, annotations)
         (waiting if namespace in new else manifests).append(manifest)
     return AccountPlan([*map(_namespace, new), *manifests], waiting, refused=refused)
 
 
-def without_failed_accounts(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
-    """The plan without service accounts whose workloads failed in AWS, and without namespaces for them alone."""
+def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
+    """Drop the service accounts of workloads that failed in AWS, and the namespaces that only they need."""
     failed = {failure["workload"] for failure in removal.failures} - {""}
-    left_out = [item for item in (*plan.manifests, *plan.waiting) if workload_of(item) in failed]
+    left_out = [item for item in (*plan.manifests, *plan.waiting) if affected_workload(item) in failed]
     names = [str(name_of(item)) for item in left_out]
     if not names:
         return plan
@@ -142,47 +147,45 @@ def without_failed_accounts(plan: AccountPlan, removal: AwsResult) -> AccountPla
             if item not in left_out and (item["kind"] != "Namespace" or name_of(item).name in needed)
         ],
         waiting=waiting,
-        findings=[*plan.findings, _not_made(names)],
+        findings=[*plan.findings, _not_applied(names)],
     )
 
 
-def plan_absent(
+def plan_removal(
     accounts: Accounts, removal: AwsResult, owner: str | None = None, adopt: bool = False
 ) -> AccountPlan:
-    """The service accounts that were made by us, of those of the workloads. Namespaces stay.
+    """Plan to delete the managed service accounts of the workloads, and to release the unmanaged ones.
 
-    Those of another owner stay, unless with ``adopt``. Those that were not made by us are released.
+    Namespaces are never deleted. Service accounts of another owner are kept, unless ``adopt`` is set.
 
-    Where the removal in AWS failed, or the association stays there because it was not made here, the service account
-    stays for the next run. Without the cluster all
-    stay: the Kubernetes API that answers is then not known to be that of the cluster, or the cluster's
-    name, account or region is wrong.
+    If the removal in AWS failed, or kept an association that this collection did not create, the service account is
+    kept for the next run. If EKS has no such cluster, all are kept: the Kubernetes API may then belong to another
+    cluster, or the cluster's name, account or region is wrong.
     """
-    # What is on its way out needs no second removal.
-    ours = [
+    # A terminating service account needs no second deletion.
+    managed = [
         account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
     ]
     if any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
-        return AccountPlan(findings=[_other_cluster(ours, removal.cluster_arn)] if ours else [])
-    others = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in ours}
-    kept = [key for key in ours if others.get(key)]
-    ours = [key for key in ours if not others.get(key)]
-    still_used = {failure["workload"] for failure in removal.failures}
-    still_used |= {
+        return AccountPlan(findings=[_other_cluster_finding(managed, removal.cluster_arn)] if managed else [])
+    owners = {} if adopt else {key: other_owner(accounts[key].labels, owner) for key in managed}
+    owned = [key for key in managed if not owners.get(key)]
+    in_use = {failure["workload"] for failure in removal.failures}
+    in_use |= {
         str(finding.workload) for finding in removal.findings if finding.code == Code.ASSOCIATION_NOT_OWNED
     }
-    remaining = [key for key in ours if _shown(key) in still_used]
-    foreign = [
+    remaining = [key for key in owned if _shown(key) in in_use]
+    unmanaged = [
         account.key
         for account in accounts.values()
         if not is_managed(account.labels) and not account.is_going
     ]
     return AccountPlan(
-        [_service_account(key) for key in ours if _shown(key) not in still_used],
-        released=[_service_account(key) for key in foreign if _shown(key) not in still_used],
+        [_service_account(key) for key in owned if _shown(key) not in in_use],
+        released=[_service_account(key) for key in unmanaged if _shown(key) not in in_use],
         findings=[
-            *([_remaining(remaining)] if remaining else []),
-            *(of_another(key, others[key]) for key in kept),
+            *([_remaining_in_aws(remaining)] if remaining else []),
+            *(other_owner_finding(key, owners[key]) for key in managed if owners.get(key)),
         ],
     )
 
@@ -195,12 +198,12 @@ def plan_purge(
     limit: int = 10,
     percent: int | None = None,
 ) -> AccountPlan:
-    """The service accounts that we made and that no workload asks for (any more).
+    """Plan to delete the managed service accounts without a workload.
 
-    Without ``owner`` only those that have none, with it only its own.
+    :arg owner: the owner label to match; None matches service accounts without that label.
     """
-    wanted = {workload.key for workload in workloads}
-    ours = [
+    desired = {workload.key for workload in workloads}
+    managed = [
         account.key
         for account in accounts.values()
         if is_managed(account.labels)
@@ -208,11 +211,11 @@ def plan_purge(
         and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
-    keys = [key for key in ours if key not in wanted]
+    keys = [key for key in managed if key not in desired]
     problems = []
-    allowed = allowed_purge(len(ours), limit, percent)
+    allowed = allowed_purge(len(managed), limit, percent)
     if len(keys) > allowed:
-        share = f"{percent}% of the {len(ours)} that are there, which is {allowed}"
+        share = f"{percent}% of the {len(managed)} that are there, which is {allowed}"
         problems.append(
             f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
             f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "
@@ -221,20 +224,20 @@ def plan_purge(
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
 
 
-def _wanted_of(
+def _desired_account(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
-    """The labels and annotations that an existing service account is to have; one that is ours, also its marks."""
-    ours = account is not None and is_managed(account.labels)
+    """Return the desired labels and annotations of an existing service account, including ownership labels if managed."""
+    managed = account is not None and is_managed(account.labels)
     if account is not None and not adopt and other_owner(account.labels, owner):
-        # It is used as it is.
-        ours = False
-    labels, annotations = _wanted(workload, ours, owner)
+        # Its owner sets the ownership labels.
+        managed = False
+    labels, annotations = _desired_metadata(workload, managed, owner)
     return ServiceAccount(workload.key, labels, annotations)
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
-    """One line for each object that the plan makes, changes or removes."""
+    """Describe the plan, with one line for each object."""
     verb = "remove" if removes else "apply"
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
     items += [("remove", item) for item in plan.unlisted]
@@ -242,22 +245,24 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
     return [f"{verb} {item['kind']} {name_of(item)}" for verb, item in items]
 
 
-def workload_of(manifest: Object) -> str:
-    """The workload that misses an object; "" for a namespace, which all its workloads miss."""
+def affected_workload(manifest: Object) -> str:
+    """Return the workload of a service account; "" for a namespace, which concerns all of its workloads."""
     return str(name_of(manifest)) if manifest["kind"] == "ServiceAccount" else ""
 
 
-def _wanted(workload: Workload, ours: bool, owner: str | None) -> tuple[Mapping[str, str], Mapping[str, str]]:
+def _desired_metadata(
+    workload: Workload, managed: bool, owner: str | None
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
     labels = dict(workload.service_account.labels)
-    if ours:
+    if managed:
         labels |= MANAGED_BY_LABELS
         if owner is not None:
             labels[OWNER_LABEL] = owner
     return labels, workload.service_account.annotations
 
 
-def _has(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    return all(present.get(name) == value for name, value in wanted.items())
+def _contains(present: Mapping[str, str], desired: Mapping[str, str]) -> bool:
+    return all(present.get(name) == value for name, value in desired.items())
 
 
 def _namespace(name: str) -> Object:
@@ -276,21 +281,21 @@ def _service_account(
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
 
 
-def _other_cluster(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
+def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Finding:
     parts = cluster_arn.split(":", 5)
     region, account, name = parts[3], parts[4], parts[5].partition("/")[2]
     return Finding(
         Code.SERVICE_ACCOUNTS_STAY,
         f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
-        f"kubeconfig answers and has service accounts that were made for these workloads "
-        f"({_listed(keys)}). They stay: it may be the API of another cluster.",
-        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
-        "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+        f"kubeconfig is reachable and has service accounts that were created for these workloads "
+        f"({_listed(keys)}). They are kept: it may be the API of another cluster.",
+        "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs to "
+        "the same cluster, and run again. If that cluster was deleted, remove the rest with the module "
         "eks_pod_identity and state: absent.",
     )
 
 
-def _not_made(names: Sequence[str]) -> Finding:
+def _not_applied(names: Sequence[str]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
         f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
@@ -298,19 +303,19 @@ def _not_made(names: Sequence[str]) -> Finding:
     )
 
 
-def _remaining(keys: Sequence[WorkloadKey]) -> Finding:
+def _remaining_in_aws(keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
-        f"the service accounts of workloads that are not gone in AWS stay: {_listed(keys)}.",
-        "Do what is said of those workloads and run again, which removes them.",
+        f"the service accounts of workloads that AWS still has are kept: {_listed(keys)}.",
+        "Resolve the failures and findings of those workloads and run again, which removes them.",
     )
 
 
-def of_another(key: WorkloadKey, owner: str) -> Finding:
+def other_owner_finding(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
         f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
-        f"{OWNER_LABEL}), and stays.",
+        f"{OWNER_LABEL}), and is kept.",
         f"Remove it as its owner (pod_identity_owner: {owner}), or with pod_identity_adopt: true.",
         key,
     )
@@ -324,12 +329,12 @@ def _listed(keys: Iterable[WorkloadKey]) -> str:
     return listed(map(_shown, keys), SHOWN_UNLISTED)
 
 
-def namespace_going(key: WorkloadKey, how: str) -> Finding:
+def namespace_terminating(key: WorkloadKey, status: str) -> Finding:
     return Finding(
         Code.NAMESPACE_GOING,
-        f"namespace {key.namespace} {how}",
-        "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it is in its "
-        f"status: kubectl get namespace {key.namespace} -o yaml",
+        f"namespace {key.namespace} {status}",
+        "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. Its status names the "
+        f"obstacle: kubectl get namespace {key.namespace} -o yaml",
         key,
     )
 
@@ -353,7 +358,7 @@ def _namespace_unknown(key: WorkloadKey, error: ApiError) -> Finding:
     )
 
 
-def _other_owners(key: WorkloadKey, owner: str) -> Finding:
+def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
         f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
@@ -379,8 +384,8 @@ SHOWN_REASONS = 5
 
 @dataclass(frozen=True, slots=True)
 class AccountPurgeScope:
-    """Which of our service accounts a purge may remove: at most ``limit`` or ``percent`` of them, "" for those of any
-    namespace."""
+    """The limits of a purge: at most ``limit`` or ``percent`` of the managed service accounts, in ``namespaces`` (empty
+    for all)."""
 
     namespaces: Collection[str] = ()
     limit: int = 10
@@ -389,11 +394,13 @@ class AccountPurgeScope:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What the later steps need of it. ``accounts`` are those of the workloads that exist, ``namespaces`` those of the
-    workloads that do, None where that is not known, and ``going`` describes those that are being deleted; ``wanted`` has the
-    labels and annotations that are asked for; ``server`` is what answered.
-    ``owner`` is whose run it is, and with ``adopt`` what another owner has is taken over or removed.
-    ``breakage`` says which workloads an association would break."""
+    """The service accounts and namespaces of the workloads before any change, and the plan for them.
+
+    ``accounts`` and ``namespaces`` are the existing ones, ``namespaces`` None if they could not be listed. ``going``
+    describes each terminating namespace. ``wanted`` has the configured labels and annotations. ``server`` is the API
+    server of the connection. ``owner`` and ``adopt`` are the options of the run: with ``adopt``, objects of other owners
+    may be changed and deleted. ``breakage`` has a finding for each workload that an association would break.
+    """
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
@@ -430,12 +437,13 @@ def read_accounts(
     purge: AccountPurgeScope | None = None,
     adopt: bool = False,
 ) -> Preflight | ApiError:
-    """One request, of the one namespace or of the cluster; a second one only when a namespace is in doubt.
+    """Read service accounts and namespaces before any change, and plan the writes.
 
-    The error is given when the service accounts or the namespaces cannot be listed.
+    Sends one request: a list of the only namespace, or of the cluster. If a namespace may be missing or terminating, a
+    second request lists the namespaces. Returns the error of a list that failed and is needed.
     """
-    wanted = {workload.key for workload in workloads}
-    namespaces = {key.namespace for key in wanted}
+    desired = {workload.key for workload in workloads}
+    namespaces = {key.namespace for key in desired}
     only = next(iter(namespaces)) if len(namespaces) == 1 and purge is None else ""
     listing = reader.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
@@ -445,10 +453,10 @@ def read_accounts(
     }
     inhabited = {key.namespace for key in accounts}
     preflight = Preflight(
-        {key: account for key, account in accounts.items() if key in wanted},
+        {key: account for key, account in accounts.items() if key in desired},
         inhabited & namespaces,
         wanted={
-            workload.key: _wanted_of(workload, accounts.get(workload.key), owner, adopt)
+            workload.key: _desired_account(workload, accounts.get(workload.key), owner, adopt)
             for workload in workloads
         },
         server=reader.read_server(),
@@ -471,7 +479,7 @@ def read_accounts(
             }
             preflight = replace(preflight, namespaces=existing & namespaces, going=going)
         elif state == "verify":
-            # That a service account is missing is known all the same.
+            # The finding about the missing service account does not depend on it.
             preflight = replace(preflight, namespaces=None)
         elif listing.error.status == FORBIDDEN:
             unlisted_namespaces = listing.error
@@ -479,7 +487,7 @@ def read_accounts(
             return listing.error
     if state == "verify":
         return preflight
-    plan = plan_present(workloads, accounts, existing, owner, adopt, going, unlisted_namespaces)
+    plan = plan_apply(workloads, accounts, existing, owner, adopt, going, unlisted_namespaces)
     if purge is not None:
         unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
         plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)
@@ -487,11 +495,11 @@ def read_accounts(
 
 
 def _describe_deletion(namespace: Object) -> str:
-    """The rest of a sentence about a namespace that is being deleted: since when, and what it waits for."""
+    """Return a predicate about a terminating namespace: "is being deleted (since ...)", and its finalizers."""
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")
     names = [text_of(name) for name in finalizers] if isinstance(finalizers, Sequence) else []
-    # Its controller says in the conditions which objects are left, and whose finalizers they have.
+    # The conditions name the remaining objects and their finalizers.
     reasons = [f"finalizer {name}" for name in names]
     reasons += [
         text_of(condition.get("message")).rstrip(".")

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Write service accounts: read those to be removed again, apply the plan, and verify it by another read. Pure.
+"""Write service accounts: recheck each before it is deleted, apply the plan, and verify it with a second read. Pure.
 
-The plan is minutes old when it is applied, as the AWS half runs in between: a service account may have another owner,
-or may have been recreated without our label.
+The plan is minutes old when it is applied, as the AWS stage runs in between: meanwhile a service account may have got
+another owner, or may have been recreated without our label.
 
 The response to a write is no proof: kubernetes.core treats a conflict (409) as success, and another process may revert
 the write. A list without resource version is served by a quorum of etcd, so it is never stale.
@@ -24,8 +24,8 @@ from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.errors import sentence
 from ...model.rows import FailureRow
-from ..api.api_errors import ApiError, refusal
-from ..api.cluster import KubernetesCluster, Query, Written
+from ..api.api_errors import ApiError, manifest_failure
+from ..api.cluster import KubernetesCluster, Query, WriteResult
 from ..model.objects import (
     Object,
     ServiceAccount,
@@ -38,37 +38,36 @@ from ..model.objects import (
     release_of,
     text_of,
 )
-from .account_plan import AccountPlan, Accounts, Preflight, of_another, workload_of
+from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
 
-# What the API server adds to each object; in a dry run it makes it up.
-_OF_THE_SERVER = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
+# Metadata set by the API server; in a dry run it is fictitious.
+_SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 
 
-def shown_diff(diff: Object, manifest: Object) -> Object | None:
-    """Return the ``diff`` of kubernetes.core for a ``manifest`` with a head that names it; None where no field differs that a
-    user can set."""
-    before, after = (_text(mapping_of(diff.get(side))) for side in ("before", "after"))
-    if before == after:
+def format_diff(diff: Object, manifest: Object) -> Object | None:
+    """Return a ``diff`` of kubernetes.core with a header that names the object; None if only server fields differ."""
+    old, new = (_text(mapping_of(diff.get(side))) for side in ("before", "after"))
+    if old == new:
         return None
     metadata = member(manifest, "metadata")
     place = "/".join(filter(None, (text_of(metadata.get(name)) for name in ("namespace", "name"))))
     header = f"{text_of(manifest.get('kind'))} {place}"
-    return {"before_header": header, "after_header": header, "before": before, "after": after}
+    return {"before_header": header, "after_header": header, "before": old, "after": new}
 
 
 def _text(item: Object) -> str:
-    metadata = {name: value for name, value in member(item, "metadata").items() if name not in _OF_THE_SERVER}
-    shown = {**item, **({"metadata": metadata} if "metadata" in item else {})}
-    return f"{json.dumps(shown, indent=2, sort_keys=True)}\n" if shown else ""
+    metadata = {name: value for name, value in member(item, "metadata").items() if name not in _SERVER_FIELDS}
+    fields = {**item, **({"metadata": metadata} if "metadata" in item else {})}
+    return f"{json.dumps(fields, indent=2, sort_keys=True)}\n" if fields else ""
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """``plan`` is what was done of the plan, ``failures`` what was refused.
+class AppliedPlan:
+    """The part of a plan that was applied, and the failures.
 
-    ``error`` is given when the work ended before its result; how far it got is then not known, and
-    ``plan`` is empty. ``refused`` are the objects of the failures; those of ``doubtful`` may have been written all
-    the same, as the answer got lost.
+    ``error`` is set if the writes ended without a result: it is then unknown which succeeded, and ``plan`` is empty.
+    ``refused`` has the objects of the failures; ``doubtful`` has the ones among them that may have been written although
+    the response was lost.
     """
 
     plan: AccountPlan
@@ -81,7 +80,7 @@ class Applied:
 
 
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """Describe the next writes of ``carry_out`` for the progress line; "" without any."""
+    """Describe the next writes of ``apply_account_plan`` for the progress line; "" without any."""
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
@@ -93,19 +92,19 @@ def _objects(number: int) -> str:
     return f"{number} object{'' if number == 1 else 's'}"
 
 
-def carry_out(
+def apply_account_plan(
     cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
-) -> Applied:
-    """``removes`` says that the manifests are to be removed; ``purges`` that nothing stands in the way of a
-    purge so far. It waits for the next run also when an object is refused here.
+) -> AppliedPlan:
+    """Apply the manifests, or delete them with ``removes``; then purge, then release.
 
-    In check mode the API server refuses what belongs into a namespace that does not exist.
+    The purge is left to the next run unless ``purges`` is set and every manifest was accepted. In check mode ``waiting``
+    is skipped: the API server rejects objects in a namespace that does not exist yet.
     """
     planned = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
     write = cluster.remove if removes else cluster.apply
-    written = write(manifests) if manifests else Written()
-    purged, released = Written(), Written()
+    written = write(manifests) if manifests else WriteResult()
+    purged, released = WriteResult(), WriteResult()
     is_complete = not written.refused and written.error is None
     if not (purges and is_complete):
         plan = replace(plan, unlisted=(), released=plan.released if removes else ())
@@ -116,7 +115,7 @@ def carry_out(
     parts = (written, purged, released)
     changed, diffs = any(part.changed for part in parts), [diff for part in parts for diff in part.diffs]
     if error := next((part.error for part in parts if part.error), None):
-        return Applied(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
+        return AppliedPlan(AccountPlan(findings=plan.findings), error=error, changed=changed, diffs=diffs)
     refused = [(manifests[index], reason) for index, reason in written.refused.items()]
     unpurged = [(plan.unlisted[index], reason) for index, reason in purged.refused.items()]
     unreleased = [(plan.released[index], reason) for index, reason in released.refused.items()]
@@ -129,23 +128,23 @@ def carry_out(
     )
     actions = (("remove" if removes else "apply", refused), ("remove", unpurged), ("release", unreleased))
     failures = [
-        refusal(manifest, action, reason, workload_of(manifest))
+        manifest_failure(manifest, action, reason, affected_workload(manifest))
         for action, part in actions
         for manifest, reason in part
     ]
-    # What a purge waited for stays a failure: the run after it is to make the purge.
+    # An error that prevented the purge must remain a failure, so that another run is needed for the purge.
     waited = bool(planned.unlisted) and not plan.unlisted and purges
     doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
-    # A conflict may mean that the service account itself is gone.
+    # A conflict may mean that the service account itself was deleted.
     doubtful += [
         item for item, reason in unreleased if _is_doubtful(reason) or reason.status == HTTPStatus.CONFLICT
     ]
     objects = [item for item, _reason in (*refused, *unpurged, *unreleased)]
-    return Applied(done, failures, None, changed, diffs, objects, doubtful)
+    return AppliedPlan(done, failures, None, changed, diffs, objects, doubtful)
 
 
 def _is_doubtful(reason: ApiError) -> bool:
-    """Return whether the object may have been written in spite of the error: no answer, or one of something else."""
+    """Return whether the object may have been written in spite of the error: no response, or a server error."""
     return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -157,61 +156,65 @@ def _without_refused(manifests: Sequence[Object], refused: Iterable[tuple[Object
 def unread_failure(
     manifest: Object,
     reason: ApiError,
-    why: str = "it could not be read immediately before",
+    cause: str = "it could not be read immediately before",
     action: str = "remove",
 ) -> FailureRow:
-    """Return the failure of a service account that stays as it is because something could not be read."""
-    row = refusal(manifest, action, reason, workload_of(manifest))
-    subject = "it stays" if action == "remove" else "what was applied to it stays"
-    return {**row, "message": f"{subject}, as {why}: {row['message']}"}
+    """Return the failure for a service account that is not changed because of a failed read."""
+    row = manifest_failure(manifest, action, reason, affected_workload(manifest))
+    subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
+    return {**row, "message": f"{subject}, as {cause}: {row['message']}"}
 
 
 @dataclass(frozen=True, slots=True)
-class LastLook:
-    """The plan without removals of what is not ours any more, or not there, and a failure for each that cannot be
-    looked at. ``accounts`` are the service accounts as the API server returned them."""
+class RemovalCheck:
+    """A plan restricted to deletions that are still correct, and a failure for each that could not be checked.
+
+    ``accounts`` are the service accounts as the API server returned them.
+    """
 
     plan: AccountPlan
     failures: Sequence[FailureRow] = ()
     accounts: Mapping[WorkloadKey, Object] = field(default_factory=dict)
 
 
-def look_before_removal(
+def recheck_removal(
     cluster: KubernetesCluster, name: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
-) -> LastLook:
-    """Send one request, when something is to go or to be released."""
-    going = [*(plan.manifests if removes else ()), *plan.unlisted]
-    touched = [*going, *plan.released]
+) -> RemovalCheck:
+    """List the service accounts again before a deletion or release, and drop those without our label."""
+    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
+    touched = [*deletions, *plan.released]
     if not touched:
-        return LastLook(plan)
+        return RemovalCheck(plan)
     namespaces = {name_of(item).namespace for item in touched}
     only = next(iter(namespaces)) if len(namespaces) == 1 else ""
     listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
-        failures = [unread_failure(item, listing.error) for item in going]
+        failures = [unread_failure(item, listing.error) for item in deletions]
         failures += [unread_failure(item, listing.error, action="release") for item in plan.released]
-        return LastLook(replace(_keeping(plan, set(), [], removes), released=()), failures)
+        return RemovalCheck(replace(_restrict(plan, set(), [], removes), released=()), failures)
     items = {WorkloadKey(name, *name_of(item)): item for item in listing.items}
     read = [parse_service_account(item, name) for item in listing.items]
-    ours = {account.key: account for account in read if is_managed(account.labels)}
-    others = {
+    managed = {account.key: account for account in read if is_managed(account.labels)}
+    owners = {
         key: "" if preflight.adopt else other_owner(account.labels, preflight.owner)
-        for key, account in ours.items()
+        for key, account in managed.items()
     }
-    keys = [WorkloadKey(name, *name_of(item)) for item in going]
-    findings = [of_another(key, others[key]) for key in keys if others.get(key)]
-    kept = _keeping(plan, {key for key in ours if not others[key]}, findings, removes)
-    foreign = [
-        key for key in (WorkloadKey(name, *name_of(item)) for item in plan.released) if key not in ours
+    keys = [WorkloadKey(name, *name_of(item)) for item in deletions]
+    findings = [other_owner_finding(key, owners[key]) for key in keys if owners.get(key)]
+    restricted = _restrict(plan, {key for key in managed if not owners[key]}, findings, removes)
+    unmanaged = [
+        key for key in (WorkloadKey(name, *name_of(item)) for item in plan.released) if key not in managed
     ]
-    releases = [release_of(items[key]) for key in foreign if key in items]
-    return LastLook(replace(kept, released=[item for item in releases if item is not None]), (), items)
+    releases = [release_of(items[key]) for key in unmanaged if key in items]
+    return RemovalCheck(
+        replace(restricted, released=[item for item in releases if item is not None]), (), items
+    )
 
 
-def _keeping(
-    plan: AccountPlan, going: Collection[WorkloadKey], findings: Sequence[Finding], removes: bool
+def _restrict(
+    plan: AccountPlan, deletable: Collection[WorkloadKey], findings: Sequence[Finding], removes: bool
 ) -> AccountPlan:
-    names = {(key.namespace, key.service_account) for key in going}
+    names = {(key.namespace, key.service_account) for key in deletable}
     return replace(
         plan,
         manifests=[item for item in plan.manifests if name_of(item) in names] if removes else plan.manifests,
@@ -222,9 +225,9 @@ def _keeping(
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """``accounts`` are those of before, with what was read since. ``unread`` says which could not be read, and why."""
+    """The service accounts after the writes. ``unread`` has a finding for each that could not be read."""
 
-    applied: Applied
+    applied: AppliedPlan
     accounts: Accounts
     unread: Mapping[WorkloadKey, Finding] = field(default_factory=dict)
 
@@ -234,63 +237,63 @@ def read_back(
     name: str,
     accounts: Accounts,
     plan: AccountPlan,
-    applied: Applied,
+    applied: AppliedPlan,
     *,
     removes: bool,
 ) -> ReadBack:
-    """One request, when something was written. ``plan`` is what was to be done, ``applied`` what is said of it.
+    """List the service accounts again, if any was written, and correct ``applied`` accordingly.
 
-    Where the write ended without an answer, what is there tells how far it got; so it does of a single object.
+    A write without a response counts as done if the object has its desired state.
     """
     claimed = plan if applied.error else applied.plan
-    made = [] if removes else [*claimed.manifests, *claimed.waiting]
-    gone = [*(claimed.manifests if removes else ()), *claimed.unlisted]
-    written = (*made, *gone, *claimed.released, *applied.refused)
-    touched = [key_of(item, name) for item in written if item["kind"] == "ServiceAccount"]
+    creations = [] if removes else [*claimed.manifests, *claimed.waiting]
+    deletions = [*(claimed.manifests if removes else ()), *claimed.unlisted]
+    written = (*creations, *deletions, *claimed.released, *applied.refused)
+    touched = [account_key(item, name) for item in written if item["kind"] == "ServiceAccount"]
     if not touched:
         return ReadBack(applied, accounts)
     namespaces = {key.namespace for key in touched}
     only = next(iter(namespaces)) if len(namespaces) == 1 else ""
     listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
-        finding = _unread(listing.error.text)
+        finding = _unread_finding(listing.error.text)
         return ReadBack(applied, accounts, {key: replace(finding, workload=key) for key in touched})
     present = {
         account.key: account for item in listing.items if (account := parse_service_account(item, name))
     }
-    after = {key: account for key, account in accounts.items() if key not in touched}
-    after |= {key: present[key] for key in touched if key in present}
-    lost = [item for item in made if not _is_there(item, name, present)]
-    staying = {key for key, account in present.items() if not account.is_going}
-    left = [item for item in gone if key_of(item, name) in staying]
-    held = {key_of(item, name) for item in listing.items if release_of(item) is not None}
-    unreleased = [item for item in claimed.released if key_of(item, name) in held]
+    current = {key: account for key, account in accounts.items() if key not in touched}
+    current |= {key: present[key] for key in touched if key in present}
+    lost = [item for item in creations if not _is_present(item, name, present)]
+    active = {key for key, account in present.items() if not account.is_going}
+    undeleted = [item for item in deletions if account_key(item, name) in active]
+    applied_keys = {account_key(item, name) for item in listing.items if release_of(item) is not None}
+    unreleased = [item for item in claimed.released if account_key(item, name) in applied_keys]
     done = replace(
         claimed,
-        manifests=_without_accounts(claimed.manifests, [*lost, *left]),
+        manifests=_without_accounts(claimed.manifests, [*lost, *undeleted]),
         waiting=_without_accounts(claimed.waiting, lost),
-        unlisted=_without_accounts(claimed.unlisted, left),
+        unlisted=_without_accounts(claimed.unlisted, undeleted),
         released=_without_accounts(claimed.released, unreleased),
     )
     inhabited = {key.namespace for key in present}
     if applied.error:
-        done = replace(done, manifests=[item for item in done.manifests if _is_proven(item, inhabited)])
+        done = replace(done, manifests=[item for item in done.manifests if _is_confirmed(item, inhabited)])
         changed = applied.changed or any((done.manifests, done.waiting, done.unlisted, done.released))
-        error = applied.error if lost or left or unreleased else None
-        return ReadBack(replace(applied, plan=done, error=error, changed=changed), after)
+        error = applied.error if lost or undeleted or unreleased else None
+        return ReadBack(replace(applied, plan=done, error=error, changed=changed), current)
     settled = [
         item
         for item in applied.doubtful
         if (
-            key_of(item, name) not in held
+            account_key(item, name) not in applied_keys
             if item in plan.released
-            else _has_come_true(item, name, plan, present, removes)
+            else _took_effect(item, name, plan, present, removes)
         )
     ]
     missing = {name_of(item).namespace for item in applied.refused} - inhabited
     done = replace(
         done,
-        # A namespace that was taken for made, and whose service accounts were refused.
+        # Leave out a namespace whose service accounts were rejected: it may not exist.
         manifests=[
             item
             for item in plan.manifests
@@ -301,48 +304,49 @@ def read_back(
         unlisted=[item for item in plan.unlisted if item in done.unlisted or item in settled],
         released=[item for item in plan.released if item in done.released or item in settled],
     )
-    known = {_named(item) for item in settled}
-    failures = [row for row in applied.failures if (row["resource"], row["name"]) not in known]
-    failures += [*(_lost(item, present, name) for item in lost), *map(_left, left), *map(_held, unreleased)]
+    resolved = {_resource_name(item) for item in settled}
+    failures = [row for row in applied.failures if (row["resource"], row["name"]) not in resolved]
+    failures += [_lost_write(item, present, name) for item in lost]
+    failures += [*map(_not_removed, undeleted), *map(_not_released, unreleased)]
     changed = applied.changed or bool(settled)
-    return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), after)
+    return ReadBack(replace(applied, plan=done, failures=failures, changed=changed), current)
 
 
-def key_of(manifest: Object, cluster: str) -> WorkloadKey:
+def account_key(manifest: Object, cluster: str) -> WorkloadKey:
     return WorkloadKey(cluster, *name_of(manifest))
 
 
-def _is_there(manifest: Object, cluster: str, present: Accounts) -> bool:
-    """A namespace that is not there has no service account either, which is told instead."""
+def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
     if manifest["kind"] != "ServiceAccount":
+        # Without its namespace the service account is missing too, and reported.
         return True
-    account = present.get(key_of(manifest, cluster))
+    account = present.get(account_key(manifest, cluster))
     return account is not None and not account.is_going and not _differs(manifest, account)
 
 
-def _has_come_true(
-    manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool
-) -> bool:
+def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
     if removes or manifest in plan.unlisted:
-        account = present.get(key_of(manifest, cluster))
+        account = present.get(account_key(manifest, cluster))
         return account is None or account.is_going
-    return _is_proven(manifest, {key.namespace for key in present}) and _is_there(manifest, cluster, present)
+    return _is_confirmed(manifest, {key.namespace for key in present}) and _is_present(
+        manifest, cluster, present
+    )
 
 
-def _named(manifest: Object) -> tuple[str, str]:
+def _resource_name(manifest: Object) -> tuple[str, str]:
     return str(manifest["kind"]), str(name_of(manifest))
 
 
-def _is_proven(manifest: Object, inhabited: Collection[str]) -> bool:
-    """Kubernetes puts a service account "default" into each namespace."""
+def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
+    # Kubernetes creates a service account "default" in each namespace.
     return manifest["kind"] == "ServiceAccount" or name_of(manifest).name in inhabited
 
 
 def _differs(manifest: Object, account: ServiceAccount) -> bool:
-    wanted = parse_service_account(manifest, account.key.cluster)
+    desired = parse_service_account(manifest, account.key.cluster)
     return not (
-        wanted.labels.items() <= account.labels.items()
-        and wanted.annotations.items() <= account.annotations.items()
+        desired.labels.items() <= account.labels.items()
+        and desired.annotations.items() <= account.annotations.items()
     )
 
 
@@ -351,41 +355,41 @@ def _without_accounts(manifests: Iterable[Object], left_out: Collection[Object])
     return [item for item in manifests if item["kind"] != "ServiceAccount" or name_of(item) not in names]
 
 
-def _lost(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
-    account = present.get(key_of(manifest, cluster))
+def _lost_write(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
+    account = present.get(account_key(manifest, cluster))
     if account is None:
-        what = "the API server took it, and it is not there: another process removes it"
+        cause = "the API server accepted it, but it does not exist: another process deletes it"
     elif account.is_going:
-        what = "it is being removed, and waits for its finalizers"
+        cause = "it is being deleted, and waits for its finalizers"
     else:
-        what = "it has other labels or annotations than were applied: another process changes it"
-    return _failure(manifest, "apply", what)
+        cause = "its labels or annotations differ from the applied ones: another process changes it"
+    return _failure(manifest, "apply", cause)
 
 
-def _left(manifest: Object) -> FailureRow:
-    return _failure(manifest, "remove", "it is still there: another process makes it anew")
+def _not_removed(manifest: Object) -> FailureRow:
+    return _failure(manifest, "remove", "it still exists: another process recreates it")
 
 
-def _held(manifest: Object) -> FailureRow:
-    what = "it still has labels or annotations that were applied here: another process puts them back"
-    return _failure(manifest, "release", what)
+def _not_released(manifest: Object) -> FailureRow:
+    cause = "it still has labels or annotations that this collection applied: another process restores them"
+    return _failure(manifest, "release", cause)
 
 
-def _failure(manifest: Object, action: str, what: str) -> FailureRow:
+def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
     return {
-        "workload": workload_of(manifest),
+        "workload": affected_workload(manifest),
         "resource": "ServiceAccount",
         "name": str(name_of(manifest)),
         "action": action,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
-        "message": f"{what}.",
-        "remedy": "Find out what else manages it (its managedFields, Argo CD, Flux, a webhook), and run again.",
+        "message": f"{cause}.",
+        "remedy": "Find the other process that manages it (its managedFields, Argo CD, Flux, a webhook), and run again.",
     }
 
 
-def _unread(reason: str) -> Finding:
+def _unread_finding(reason: str) -> Finding:
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"the service account could not be read after it was applied, so what is there is unknown: {sentence(reason)}",
+        f"the service account could not be read after it was applied, so its state is unknown: {sentence(reason)}",
         "Run the verification, which reads it.",
     )

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Errors of the Kubernetes API: parsed from the text of a client, explained, and as rows of a result. Pure.
+"""Parse errors of the Kubernetes API and its clients, explain them, and convert them to failures of a result. Pure.
 
-The texts are those of Python's ssl module, urllib3, the Kubernetes client and kubernetes.core, which also contain
+The input is error text of Python's ssl module, urllib3, the Kubernetes client or kubernetes.core, which may contain
 headers, a Status object and a traceback.
 """
 
@@ -26,7 +26,7 @@ from ..model.objects import Object, name_of
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
-# The one error that the API server answers in plain text.
+# The only error that the API server returns as plain text.
 _BUSY = re.compile(r"\bToo many requests, please try again later\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
@@ -36,8 +36,10 @@ _PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """``status`` is the HTTP status code, 0 when nothing answered; ``text`` what the API or the client says,
-    in one line and with all of it visible. ``retry_after`` is how many seconds the API wants to be left alone.
+    """An error of the Kubernetes API or its client.
+
+    ``status`` is the HTTP status code, 0 without a response; ``text`` the message in one line, with control characters
+    escaped; ``retry_after`` the requested pause in seconds.
     """
 
     status: int
@@ -46,31 +48,31 @@ class ApiError:
 
 
 def parse_api_error(text: str) -> ApiError:
-    """The error within the text of kubernetes.core or of the Kubernetes client."""
+    """Parse the error text of kubernetes.core or of the Kubernetes client."""
     match = _STATUS.search(text)
     plain_status = 429 if _BUSY.search(text) else 0
     status = int(next(group for group in match.groups() if group)) if match else plain_status
     if message := _MESSAGE.search(text):
-        reason = _decoded(message.group(1))
+        reason = _unescape(message.group(1))
     elif body := _BODY.search(text):
         reason = body.group(1)
     else:
         plain = _WRAPPED.sub(r"\1", _PREFIX.sub("", text.strip()))
         reason = next((line for line in reversed(plain.splitlines()) if line.strip()), "no reason given")
-    after = _RETRY_AFTER.search(text)
-    seconds = int(next(group for group in after.groups() if group)) if after else 0
+    pause = _RETRY_AFTER.search(text)
+    seconds = int(next(group for group in pause.groups() if group)) if pause else 0
     return ApiError(status, visible_sentence(_PREFIX.sub("", reason.strip())), seconds)
 
 
-def _decoded(text: str) -> str:
-    """JSON text; as it is written when something on its way here took it apart."""
+def _unescape(text: str) -> str:
+    """Decode a JSON string; return it unchanged if it is truncated."""
     try:
         return str(json.loads(text, strict=False))
     except ValueError:
         return text
 
 
-AGAIN = "Resolve that and run again, which takes up only what is missing."
+AGAIN = "Resolve that and run again, which applies only the rest."
 CONFLICT = (
     "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
     "pod_identity_force_conflicts: true takes it over."
@@ -79,7 +81,7 @@ ALLOW = "For a 403, allow it to the caller: docs/iam-permissions.md has the mani
 
 
 def list_rules(resources: Iterable[str]) -> str:
-    """Spell the RBAC rules that allow resources such as "jobs.batch" to be listed."""
+    """Format the RBAC rules that allow resources such as "jobs.batch" to be listed."""
     groups: dict[str, list[str]] = {}
     for resource in resources:
         name, _dot, group = resource.partition(".")
@@ -90,26 +92,26 @@ def list_rules(resources: Iterable[str]) -> str:
     )
 
 
-def refusal(
+def manifest_failure(
     manifest: Object, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
-    """``workload`` is the one that misses the object; "" when that is not one alone."""
-    return refusal_of(str(manifest["kind"]), str(name_of(manifest)), action, reason, workload, remedy)
+    """Return the failure of a write; ``workload`` is the only workload that needs the object, or ""."""
+    return object_failure(str(manifest["kind"]), str(name_of(manifest)), action, reason, workload, remedy)
 
 
-def refusal_of(
+def object_failure(
     kind: str, name: str, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
     if reason.status == 409 and "conflict with" in reason.text:
         remedy = CONFLICT
-    answer = f"Kubernetes answered {reason.status}: " if reason.status else ""
+    prefix = f"Kubernetes returned {reason.status}: " if reason.status else ""
     return {
         "workload": workload,
         "resource": kind,
         "name": name,
         "action": action,
         "error_code": Code.KUBERNETES_REFUSED.value,
-        "message": f"{answer}{sentence(reason.text)}",
+        "message": f"{prefix}{sentence(reason.text)}",
         "remedy": remedy,
     }
 
@@ -126,7 +128,7 @@ _NETWORK = (
     "from its VPC or a network that is connected to it"
 )
 _EKS_NETWORK = (
-    "The endpoint is what eks DescribeCluster tells. Check that it can be reached from where Ansible runs: a private "
+    "The endpoint is the one of eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
     "endpoint only from its VPC or a network that is connected to it"
 )
 _EKS_OTHER_WAY = (
@@ -136,137 +138,140 @@ _EKS_OTHER_WAY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """``pattern`` is looked for in the text, ``what`` is the rest of a sentence about the API. ``detail`` finds the part
-    of the text that is shown, its groups with ``joint`` between; without it all of it is. Where the endpoint is what EKS
-    tells, and not a kubeconfig's, ``eks_what`` and ``eks_remedy`` are said instead, if they are given."""
+class ConnectionProblem:
+    """A cause of a failed connection, recognised by ``pattern`` in the error text.
+
+    ``summary`` is a predicate about the API. ``detail`` selects the part of the error text to show, its groups joined by
+    ``joint``; None shows all of it. ``eks_summary`` and ``eks_remedy``, if set, apply to endpoints from DescribeCluster
+    instead of a kubeconfig.
+    """
 
     pattern: str
-    what: str
+    summary: str
     remedy: str
     detail: re.Pattern[str] | None = None
     joint: str = ":"
-    eks_what: str = ""
+    eks_summary: str = ""
     eks_remedy: str = ""
 
 
-_TROUBLES = (
-    Trouble(
+_PROBLEMS = (
+    ConnectionProblem(
         r"no token for the cluster",
-        "was not asked, as there is no token for it",
-        "The token is made with the AWS credentials of this run.",
+        "was not contacted, as there is no token for it",
+        "The token is created with the AWS credentials of this run.",
         re.compile(r"no token for the cluster: (.*)"),
     ),
-    Trouble(
+    ConnectionProblem(
         r"^the deadline of \S+ s has passed",
-        "was not asked",
+        "was not contacted",
         "Run again with a greater pod_identity_deadline.",
     ),
-    Trouble(
+    ConnectionProblem(
         r"Missing Authority Key Identifier|Missing Subject Key Identifier|key usage extension|Basic Constraints of CA",
-        "has a certificate that Python 3.13 and newer refuse, as they verify strictly",
-        "Run Ansible with Python 3.12, or have the certificate made anew with the extension that is missing.",
+        "has a certificate that Python 3.13 and newer reject, as they verify strictly",
+        "Run Ansible with Python 3.12, or have the certificate reissued with the missing extension.",
         _REASON,
     ),
-    Trouble(
+    ConnectionProblem(
         r"certificate has expired|certificate is not yet valid",
         "has a certificate that is not valid now",
-        "Check the clock of the machine on which Ansible runs. If it is right, the certificate has to be renewed.",
+        "Check the clock of the machine on which Ansible runs. If it is correct, renew the certificate.",
         _REASON,
     ),
-    Trouble(
+    ConnectionProblem(
         r"Hostname mismatch|IP address mismatch|doesn't match",
         "has a certificate for another name",
         "Use the endpoint that DescribeCluster names, or set tls-server-name in the kubeconfig for a tunnel.",
         _REASON,
         eks_remedy=_EKS_OTHER_WAY,
     ),
-    Trouble(
+    ConnectionProblem(
         r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
-        "has a certificate that no authority of the kubeconfig has signed",
-        f"Use the kubeconfig of this cluster ({_UPDATE} with its authority). Behind a proxy that opens TLS, add the "
+        "has a certificate that is not signed by an authority of the kubeconfig",
+        f"Use the kubeconfig of this cluster ({_UPDATE} with its authority). Behind a proxy that intercepts TLS, add the "
         "proxy's authority to it.",
         _REASON,
-        eks_what="has a certificate that the cluster's authority has not signed",
+        eks_summary="has a certificate that is not signed by the cluster's authority",
         eks_remedy=_EKS_OTHER_WAY,
     ),
-    Trouble(
+    ConnectionProblem(
         r"WRONG_VERSION_NUMBER|record layer failure|RemoteDisconnected|BadStatusLine|SSLError|UNEXPECTED_EOF",
-        "does not speak TLS as an API server does",
+        "does not use TLS as an API server does",
         "Check the server in the kubeconfig, its scheme and port, and the proxy settings.",
         _HOST,
         eks_remedy=_EKS_OTHER_WAY,
     ),
-    Trouble(
+    ConnectionProblem(
         r"required Python library \(kubernetes\)|No module named 'kubernetes'",
-        "was not asked, as the Python package kubernetes is missing",
+        "was not contacted, as the Python package kubernetes is missing",
         "Install it for that Python: python -m pip install kubernetes",
         re.compile(r"\(kubernetes\) on (\S+) (Python \S+?)\.(?: |$)"),
         " ",
     ),
-    Trouble(
+    ConnectionProblem(
         r"exec plugin.*so it was ended",
-        "was not asked, as the kubeconfig's exec plugin did not end",
-        "No terminal and no browser is there when Ansible runs it, so a plugin that asks for a login or a code waits for "
-        "ever: log in before, so that it takes what it has stored, or use a kubeconfig with a token. For EKS "
-        "pod_identity_kube_auth: eks needs no plugin. If it asks nothing, see why its command takes so long.",
+        "was not contacted, as the kubeconfig's exec plugin did not end",
+        "Ansible runs it without a terminal or browser, so a plugin that prompts for a login or a code never ends: log in "
+        "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS "
+        "pod_identity_kube_auth: eks needs no plugin. If it does not prompt, check why its command is slow.",
         _PLUGIN,
     ),
-    Trouble(
+    ConnectionProblem(
         r"exec plugin.*(?:No such file or directory|Permission denied|not executable)",
-        "was not asked, as the kubeconfig's exec plugin cannot be run",
+        "was not contacted, as the kubeconfig's exec plugin cannot be run",
         "Install the command where Ansible runs (for EKS the AWS CLI), or use a kubeconfig with a token.",
         _PLUGIN,
     ),
-    Trouble(
+    ConnectionProblem(
         r"exec plugin",
-        "was not asked, as the kubeconfig's exec plugin gave no credentials",
+        "was not contacted, as the kubeconfig's exec plugin returned no credentials",
         "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: "
         "aws eks get-token --cluster-name NAME",
         _PLUGIN,
     ),
-    Trouble(
+    ConnectionProblem(
         r"ProxyError|Tunnel connection failed|Cannot connect to proxy",
-        "was not reached, as the proxy did not pass the request on",
+        "was not reached, as the proxy did not forward the request",
         "Check HTTPS_PROXY, NO_PROXY and the proxy-url of the kubeconfig.",
         eks_remedy=_EKS_OTHER_WAY,
     ),
-    Trouble(
+    ConnectionProblem(
         r"NameResolutionError|Failed to resolve|Name or service not known|getaddrinfo failed|nodename nor servname",
-        "was not reached, as the name of its endpoint is not known here",
+        "was not reached, as the name of its endpoint cannot be resolved",
         f"{_NETWORK}.",
         _HOST,
         eks_remedy=f"{_EKS_NETWORK}.",
     ),
-    Trouble(
+    ConnectionProblem(
         r"Connection refused|ConnectionRefused",
         "was not reached, as nothing listens at its endpoint",
         f"{_NETWORK}.",
         _HOST,
         eks_remedy=f"{_EKS_NETWORK}.",
     ),
-    Trouble(
+    ConnectionProblem(
         r"timed out|ConnectTimeout|ReadTimeout|no complete answer|No route to host|Network is unreachable",
-        "did not answer in time",
+        "did not respond in time",
         f"{_NETWORK}. Then look at firewalls and security groups.",
         _HOST,
         eks_remedy=f"{_EKS_NETWORK}. Then look at firewalls and security groups.",
     ),
-    Trouble(
+    ConnectionProblem(
         r"not the Kubernetes API|No matches found|Failed to find exact match|Expecting value|Unable to deserialize",
-        "is not what answers there",
+        "was not reached, as another server responds at its endpoint",
         f"Check the server in the kubeconfig ({_UPDATE}), and proxies between.",
         eks_remedy=_EKS_OTHER_WAY,
     ),
-    Trouble(
+    ConnectionProblem(
         r"kube-?config|Could not find or access|Service host/port is not set|does not exist in the",
-        "was not asked, as the kubeconfig cannot be used",
+        "was not contacted, as the kubeconfig cannot be used",
         f"Check the file and its context ({_VARIABLES}; {_UPDATE}).",
     ),
 )
-_OTHER = Trouble(
+_OTHER = ConnectionProblem(
     "",
-    "did not answer",
+    "did not respond",
     f"Check the kubeconfig ({_VARIABLES}; {_UPDATE}), its context and token, and that the endpoint can be reached from "
     "here.",
     eks_remedy=f"{_EKS_NETWORK}.",
@@ -274,53 +279,53 @@ _OTHER = Trouble(
 
 
 def unreachable_message(error: ApiError, cluster: str, region: str, with_token: bool = False) -> str:
-    """Why the service accounts of a cluster cannot be listed, and what to do. Nothing was changed by then.
+    """Explain why the service accounts of a cluster cannot be listed, with the remedy.
 
-    ``with_token`` says that endpoint and authority are those that EKS tells, and no kubeconfig is in use.
+    ``with_token``: endpoint and authority come from DescribeCluster, not from a kubeconfig.
     """
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
     if error.status:
-        return (
-            f"{place} answered {error.status}: {sentence(error.text)} {remedy_of(error)} Nothing was changed."
-        )
-    trouble = _trouble_of(error)
+        return f"{place} returned {error.status}: {sentence(error.text)} {remedy_for(error)} Nothing was changed."
+    problem = _find_problem(error)
     if with_token:
-        trouble = replace(
-            trouble, what=trouble.eks_what or trouble.what, remedy=trouble.eks_remedy or trouble.remedy
+        problem = replace(
+            problem,
+            summary=problem.eks_summary or problem.summary,
+            remedy=problem.eks_remedy or problem.remedy,
         )
-    # A remedy that ends with a command leaves it whole.
-    end = " " if trouble.remedy.endswith(".") else "\n"
-    detail = sentence(_detail(error.text, trouble))
-    return f"{place} {trouble.what}: {detail}\n{trouble.remedy}{end}Nothing was changed."
+    # A command at the end of the remedy must stay copyable.
+    end = " " if problem.remedy.endswith(".") else "\n"
+    detail = sentence(_detail(error.text, problem))
+    return f"{place} {problem.summary}: {detail}\n{problem.remedy}{end}Nothing was changed."
 
 
-def find_unchecked(server: ApiServer, cluster: str, region: str) -> list[str]:
-    """A warning when the certificate of the Kubernetes API is not checked. ``server`` is where the connection leads.
+def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[str]:
+    """Return a warning if the certificate of the Kubernetes API is not verified.
 
-    AWX does that by itself: its injector for the credential type sets K8S_AUTH_VERIFY_SSL to False when there is no
-    certificate authority.
+    AWX disables verification on its own: its credential type sets K8S_AUTH_VERIFY_SSL to False without a certificate
+    authority.
     """
     if server.checks_certificate or not server.url.startswith("https:"):
         return []
     return [
         f"The Kubernetes API of cluster {cluster} (region {region}) at {server.url} is used without checking its "
-        "certificate: whoever answers there gets the token. Turn the check on, with the cluster's certificate authority "
+        "certificate: any server at that address gets the token. Turn the check on, with the cluster's certificate authority "
         "(certificateAuthority of eks DescribeCluster): in the AWX credential of type OpenShift or Kubernetes API Bearer "
         "Token under Certificate Authority Data with Verify SSL on, as without it AWX turns the check off; elsewhere in "
         "K8S_AUTH_SSL_CA_CERT with K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
     ]
 
 
-def remedy_of(error: ApiError) -> str:
-    """Return the remedy for an error of the API, or for a missing answer."""
-    return _remedy_of_status(error.status) if error.status else _trouble_of(error).remedy
+def remedy_for(error: ApiError) -> str:
+    """Return the remedy for an error of the API, or for a missing response."""
+    return _remedy_for_status(error.status) if error.status else _find_problem(error).remedy
 
 
-def _trouble_of(error: ApiError) -> Trouble:
-    return next((trouble for trouble in _TROUBLES if re.search(trouble.pattern, error.text)), _OTHER)
+def _find_problem(error: ApiError) -> ConnectionProblem:
+    return next((problem for problem in _PROBLEMS if re.search(problem.pattern, error.text)), _OTHER)
 
 
-def _remedy_of_status(status: int) -> str:
+def _remedy_for_status(status: int) -> str:
     if status == UNAUTHORIZED:
         return (
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is "
@@ -329,10 +334,10 @@ def _remedy_of_status(status: int) -> str:
     if status == FORBIDDEN:
         return "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."
     if status == 429 or status >= 500:
-        return "Run again when the API server is well."
-    return f"That is no answer of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), and proxies between."
+        return "Run again when the API server is available."
+    return f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), and proxies between."
 
 
-def _detail(text: str, trouble: Trouble) -> str:
-    match = trouble.detail.search(text) if trouble.detail else None
-    return trouble.joint.join(match.groups()) if match else text
+def _detail(text: str, problem: ConnectionProblem) -> str:
+    match = problem.detail.search(text) if problem.detail else None
+    return problem.joint.join(match.groups()) if match else text

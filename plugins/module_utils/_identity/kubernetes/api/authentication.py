@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Authentication at the Kubernetes API: by kubeconfig or EKS token, and the causes of a 401. Pure.
+"""Choose the authentication to the Kubernetes API (kubeconfig or EKS token), and explain a 401. Pure.
 
 Explicit options win. ``~/.kube/config`` and the service account of the Pod that runs Ansible are implicit: they may
-belong to any cluster, and in a fleet belong to the wrong one. A token is valid for the named cluster only.
+belong to any cluster, and in a fleet to the wrong one. A token is valid for the named cluster only.
 
-The API gives no reason for a 401. The caller's data in AWS prove some reasons and rule out others; the rest are listed
+The API gives no reason for a 401. Data of the caller in AWS prove some causes and rule out others; the rest are listed
 by likelihood.
 """
 
@@ -22,7 +22,7 @@ from ...model.cluster import CallerAccess, EksTarget
 from ...model.errors import InputError
 
 KubeAuth = Literal["auto", "eks", "kubeconfig"]
-# Of kubernetes.core's modules, by both of their names: those that say where the API is, or who asks.
+# Options of kubernetes.core's modules for the endpoint and the user, with their aliases.
 IDENTITY_OPTIONS = (
     *("kubeconfig", "context", "host", "api_key", "username", "password"),
     *("client_cert", "cert_file", "client_key", "key_file"),
@@ -31,59 +31,62 @@ IDENTITY_VARIABLES = ("KUBECONFIG", *(f"K8S_AUTH_{name.upper()}" for name in IDE
 
 
 def uses_eks_token(
-    wanted: KubeAuth,
+    kube_auth: KubeAuth,
     options: Collection[str],
     task_variables: Mapping[str, str],
     process_variables: Mapping[str, str],
 ) -> bool:
-    """Whether a token for the EKS cluster is used. Raises InputError where it is wanted and cannot be.
+    """Return whether to use a token for the EKS cluster.
 
-    ``options`` are those of kubernetes.core that have a value, as options of the role or by module_defaults;
-    ``task_variables`` the environment of the task, and ``process_variables`` that of Ansible.
+    Raises InputError if ``kube_auth`` is "eks" and options or variables of kubernetes.core are set as well.
+
+    :arg options: the kubernetes.core options with a value, from the role's options or module_defaults.
+    :arg task_variables: the environment of the task.
+    :arg process_variables: the environment of Ansible.
     """
-    given = [name for name in IDENTITY_OPTIONS if name in options]
+    explicit = [name for name in IDENTITY_OPTIONS if name in options]
     in_task = [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
-    if wanted == "auto":
-        return not (given or in_task or any(map(process_variables.get, IDENTITY_VARIABLES)))
-    if wanted == "kubeconfig":
+    if kube_auth == "auto":
+        return not (explicit or in_task or any(map(process_variables.get, IDENTITY_VARIABLES)))
+    if kube_auth == "kubeconfig":
         return False
-    if given or in_task:
-        also = " and ".join([*given, *in_task])
-        raise InputError([f"pod_identity_kube_auth: eks and {also} are both given; leave one of them out"])
+    if explicit or in_task:
+        names = " and ".join([*explicit, *in_task])
+        raise InputError([f"pod_identity_kube_auth: eks and {names} are both given; leave one of them out"])
     return True
 
 
-# EKS refuses a token that is dated further ahead than this, or older than 15 minutes.
+# EKS rejects a token that is dated further ahead than this, or older than 15 minutes.
 SKEW_SECONDS = 300.0
 GROUP = "pod-identity-operators"
 
 
-def refusal_message(target: EksTarget, access: CallerAccess | None) -> str:
-    """All of the message, with its remedy, for a 401. ``access`` is None when AWS does not know the caller either."""
+def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
+    """Explain a 401, with the remedy; ``access`` is None if STS rejects the credentials too."""
     place = f"cluster {target.name} (account {target.account_id}, region {target.region})"
     if access is None:
         return (
-            f"The Kubernetes API of {place} answered 401: Unauthorized. STS does not accept the AWS credentials either "
+            f"The Kubernetes API of {place} returned 401: Unauthorized. STS does not accept the AWS credentials either "
             "(sts:GetCallerIdentity).\nRenew them, or check which profile is in use. Nothing was changed."
         )
     head = (
-        f"The Kubernetes API of {place} answered 401: Unauthorized. The token is that of {access.caller_arn}."
+        f"The Kubernetes API of {place} returned 401: Unauthorized. The token belongs to {access.caller_arn}."
     )
     return "\n".join([head, *_reason(target, access), "Nothing was changed."])
 
 
 def _reason(target: EksTarget, access: CallerAccess) -> list[str]:
     if access.sts_host:
-        yours = (
+        endpoint_reason = (
             f"The token names the STS endpoint {access.sts_host}; EKS accepts the endpoints of AWS only. Unset "
-            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless the cluster is a test's."
+            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster."
         )
-        return [yours, *_entry_reason(target, access)]
+        return [endpoint_reason, *_entry_reason(target, access)]
     if access.clock_ahead is not None and abs(access.clock_ahead) >= SKEW_SECONDS:
         side = "ahead of" if access.clock_ahead > 0 else "behind"
         return [
-            f"The clock of this machine is {abs(access.clock_ahead):.0f} s {side} that of AWS, so the token is dated "
-            "wrongly. Correct the clock, then run again."
+            f"The clock of this machine is {abs(access.clock_ahead):.0f} s {side} the clock of AWS, so the token has a "
+            "wrong date. Correct the clock, then run again."
         ]
     return _entry_reason(target, access)
 
@@ -104,39 +107,37 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         other = (
             ""
             if mode == "API"
-            else ", and the ConfigMap kube-system/aws-auth does not map it either, or not rightly"
+            else ", and the ConfigMap kube-system/aws-auth does not map it either, or not correctly"
         )
         return [
-            f"The cluster has no access entry for {principal}{other}. Make one:",
+            f"The cluster has no access entry for {principal}{other}. Create one:",
             *_commands(target, principal),
         ]
     if access.has_entry:
         return [
             f"The cluster has an access entry for {principal}. It may be younger than a minute: run again. Or the "
-            "principal was deleted and made again since: then delete the access entry and make it again.",
+            "principal was deleted and recreated since: then delete the access entry and create it again.",
         ]
     return [
-        f"Whether the cluster has an access entry for it could not be read ({access.unknown}). Possible causes, the "
-        "likeliest first:",
-        "- it has none, and the ConfigMap kube-system/aws-auth does not map it;",
-        "- the access entry is younger than a minute, or older than the role, which was made again under its name;",
+        f"The access entries of the cluster could not be read ({access.unknown}). Possible causes, the likeliest first:",
+        "- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does not map it;",
+        "- the access entry is younger than a minute, or older than the role, which was recreated with the same name;",
         "- the role has a path, which an access entry needs and aws-auth must not have;",
-        "Make an access entry:",
+        "Create an access entry:",
         *_commands(target, principal),
     ]
 
 
 def _commands(target: EksTarget, principal: str) -> list[str]:
-    """The group is that of the manifests in docs/iam-permissions.md."""
     return [
         f"aws eks create-access-entry --cluster-name {target.name} --region {target.region} --principal-arn {principal} "
         f"--kubernetes-groups {GROUP}",
-        f"The manifests that allow the group {GROUP} what is needed are in docs/iam-permissions.md.",
+        f"docs/iam-permissions.md has the manifests that grant the group {GROUP} the necessary permissions.",
     ]
 
 
 def _without_session(caller_arn: str) -> str:
-    """The role of a session, whose path is not known."""
+    """Return the ARN of a session's role, without its path, which the session does not have."""
     if ":assumed-role/" not in caller_arn:
         return caller_arn
     partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]

@@ -26,7 +26,7 @@ from .api_errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One list of objects. ``namespace`` is "" for those of all namespaces."""
+    """A list request; ``namespace`` is "" for all namespaces."""
 
     api_version: str
     kind: str
@@ -37,30 +37,30 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The answer to a query: the objects, or why there are none."""
+    """The objects that a query returned, or its error."""
 
     items: Sequence[Object] = ()
     error: ApiError | None = None
 
 
-# By the names of RESOURCES; what was not asked for is not in it.
+# Keyed by the names of RESOURCES, with the listed resources only.
 Reads: TypeAlias = Mapping[str, Listing]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came back of a Pod that was created with a dry run, or why nothing did."""
+class DryRun:
+    """The Pod that a dry-run create returned, or its error."""
 
     pod: Object = field(default_factory=dict)
     error: ApiError | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """What became of manifests that were to be applied or removed.
+class WriteResult:
+    """The result of applying, patching or deleting a list of manifests.
 
-    ``refused`` holds the error of each that the API refused, by its place among them. ``error`` is given
-    when the work ended before its result; how far it got is then not known. ``diffs`` are for ``--diff``.
+    ``refused`` has the errors of rejected manifests by their index. ``error`` is set if the writes ended without a
+    result: it is then unknown which succeeded. ``diffs`` are for ``--diff``.
     """
 
     changed: bool = False
@@ -71,44 +71,44 @@ class Written:
 
 class ClusterReader(Protocol):
     def list_objects(self, query: Query) -> Listing:
-        """Never raises; what goes wrong is the listing's error."""
+        """List objects; a failure is returned as the listing's error, never raised."""
 
     def read_version(self) -> Object:
-        """The answer of GET /version; empty when there is none."""
+        """Return the response of GET /version, or an empty mapping."""
 
     def read_server(self) -> ApiServer:
-        """Where the connection goes, and what it trusts; no request of its own where a client can tell."""
+        """Return the endpoint of the connection and its TLS settings, if possible without a request."""
 
-    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
-        """Create Pods with a dry run, which makes none. One trial for each, in order; never raises."""
+    def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
+        """Create Pods with ``dryRun=All``. Returns one result for each, in order, and never raises."""
 
 
 class KubernetesCluster(ClusterReader, Protocol):
-    def apply(self, manifests: Sequence[Object]) -> Written:
-        """Create what is missing, and set what differs."""
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
+        """Create missing objects, and update fields that differ, by server-side apply."""
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
-        """Change what is there; what is missing is left so."""
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
+        """Patch existing objects; missing ones are not created."""
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
-        """Remove objects and what they own; what is missing counts as removed."""
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
+        """Delete objects and their dependents; missing ones count as deleted."""
 
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The moment, in UTC."""
+        """Return the current time in UTC."""
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
+        """Wait for ``seconds``."""
 
 
-# Kubernetes answers 429 when it is overloaded, and 500 to 504 when etcd or a webhook is; with most it says how long
-# to wait.
+# Kubernetes returns 429 when it is overloaded, and 500 to 504 when etcd or a webhook is; most responses have a
+# Retry-After.
 BUSY = 429
 TRANSIENT = frozenset({BUSY, 500, 502, 503, 504})
 NOT_FOUND = 404
 ATTEMPTS = 6
-# Seconds: nothing is asked again later than this after the first time, and no single pause is longer.
+# Seconds from the first attempt to the last retry, and the limits of a single pause.
 RETRY_SECONDS = 120.0
 LONGEST_PAUSE = 30.0
 FIRST_PAUSE = 0.5
@@ -119,18 +119,18 @@ def is_transient(error: ApiError | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class PatientCluster:
-    """A cluster whose transient errors are only told when they last."""
+class RetryingCluster:
+    """A cluster that retries transient errors."""
 
     cluster: KubernetesCluster
     clock: Clock
-    chance: Callable[[], float] = field(default=random.random)
+    jitter: Callable[[], float] = field(default=random.random)
 
     def list_objects(self, query: Query) -> Listing:
         began = self.clock.now()
         listing = self.cluster.list_objects(query)
         for attempt in range(1, ATTEMPTS):
-            if not is_transient(listing.error) or not self._waits(attempt, [listing.error], began):
+            if not is_transient(listing.error) or not self._pause(attempt, [listing.error], began):
                 break
             listing = self.cluster.list_objects(query)
         return listing
@@ -141,49 +141,51 @@ class PatientCluster:
     def read_server(self) -> ApiServer:
         return self.cluster.read_server()
 
-    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+    def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
         """Return without a retry: the probe repeats its requests."""
-        return self.cluster.try_pods(manifests)
+        return self.cluster.dry_run_pods(manifests)
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(self.cluster.apply, manifests)
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(self.cluster.patch, manifests)
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(self.cluster.remove, manifests)
 
-    def _write(self, write: Callable[[Sequence[Object]], Written], manifests: Sequence[Object]) -> Written:
-        """Each of these writes may be made twice: it says how things are to be."""
+    def _write(
+        self, write: Callable[[Sequence[Object]], WriteResult], manifests: Sequence[Object]
+    ) -> WriteResult:
+        # Apply, patch and delete are idempotent, so a retry is safe.
         began = self.clock.now()
         written = write(manifests)
         for attempt in range(1, ATTEMPTS):
             if is_transient(written.error):
-                if not self._waits(attempt, [written.error], began):
+                if not self._pause(attempt, [written.error], began):
                     break
                 again = write(manifests)
                 written = replace(again, changed=written.changed or again.changed)
                 continue
             busy = _busy(manifests, written.refused)
-            if not busy or not self._waits(attempt, [written.refused[index] for index in busy], began):
+            if not busy or not self._pause(attempt, [written.refused[index] for index in busy], began):
                 break
-            written = _joined(written, write([manifests[index] for index in busy]), busy)
+            written = _merge(written, write([manifests[index] for index in busy]), busy)
         return written
 
-    def _waits(self, attempt: int, errors: Sequence[ApiError | None], began: datetime) -> bool:
-        """Waits before another attempt; False when there is no time for one."""
-        asked = max((error.retry_after for error in errors if error), default=0)
-        pause = max(float(asked), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.chance() / 2)
-        passed = (self.clock.now() - began).total_seconds()
-        if pause > LONGEST_PAUSE * 1.5 or passed + pause > RETRY_SECONDS:
+    def _pause(self, attempt: int, errors: Sequence[ApiError | None], began: datetime) -> bool:
+        """Wait before another attempt; return False if there is no time for one."""
+        retry_after = max((error.retry_after for error in errors if error), default=0)
+        pause = max(float(retry_after), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.jitter() / 2)
+        elapsed = (self.clock.now() - began).total_seconds()
+        if pause > LONGEST_PAUSE * 1.5 or elapsed + pause > RETRY_SECONDS:
             return False
         self.clock.sleep(pause)
         return True
 
 
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
-    """Return the manifests to write again: temporarily refused ones, and those in a namespace that was refused."""
+    """Return the indexes to retry: transient rejections, and objects in a namespace that was rejected."""
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
         name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
@@ -196,51 +198,51 @@ def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[
     return sorted(busy | missing)
 
 
-def _joined(before: Written, again: Written, busy: Sequence[int]) -> Written:
-    """``again`` is of the manifests at the places ``busy`` of those of before."""
-    if again.error is not None:
-        return replace(before, error=again.error, changed=before.changed or again.changed)
-    refused = {index: reason for index, reason in before.refused.items() if index not in busy}
-    refused |= {busy[index]: reason for index, reason in again.refused.items()}
-    return Written(
-        before.changed or again.changed, dict(sorted(refused.items())), diffs=[*before.diffs, *again.diffs]
+def _merge(first: WriteResult, retry: WriteResult, busy: Sequence[int]) -> WriteResult:
+    """Merge the result of a retry of the manifests with the indexes ``busy`` into the first result."""
+    if retry.error is not None:
+        return replace(first, error=retry.error, changed=first.changed or retry.changed)
+    refused = {index: reason for index, reason in first.refused.items() if index not in busy}
+    refused |= {busy[index]: reason for index, reason in retry.refused.items()}
+    return WriteResult(
+        first.changed or retry.changed, dict(sorted(refused.items())), diffs=[*first.diffs, *retry.diffs]
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """``seconds`` is what the run may take, and ``ends`` when that is over, by a clock that all processes of this machine
-    share and nobody sets."""
+    """The end of a run: ``seconds`` after its start, at ``ends`` of the machine's monotonic clock, which all processes
+    share."""
 
     seconds: float
     ends: float
     now: Callable[[], float] = field(default=time.monotonic, compare=False)
 
     @property
-    def left(self) -> float:
-        """Seconds; none when the time is over."""
+    def remaining(self) -> float:
+        """The remaining seconds, at least 0."""
         return max(0.0, self.ends - self.now())
 
     @property
     def error(self) -> ApiError | None:
-        """Why nothing more is sent; None while there is time."""
-        if self.left:
+        """The error of requests after the deadline; None before it."""
+        if self.remaining:
             return None
         return ApiError(0, f"the deadline of {self.seconds:g} s has passed")
 
 
-def begin_deadline(seconds: int | None) -> Deadline | None:
-    """From now on; None where there is no limit."""
+def start_deadline(seconds: int | None) -> Deadline | None:
+    """Return a deadline that starts now; None without a limit."""
     return Deadline(seconds, time.monotonic() + seconds) if seconds else None
 
 
 def deadline_row(deadline: Deadline | None) -> dict[str, float] | None:
-    """For the tasks that follow. ``left`` is for a module, which counts from its own beginning: a second at least, for
+    """For the tasks that follow. ``remaining`` is for a module, which counts from its own beginning: a second at least, for
     none would be no limit."""
     if deadline is None:
         return None
-    left = max(1, math.ceil(deadline.left))
-    return {"seconds": deadline.seconds, "ends": deadline.ends, "left": left}
+    remaining = max(1, math.ceil(deadline.remaining))
+    return {"seconds": deadline.seconds, "ends": deadline.ends, "left": remaining}
 
 
 def parse_deadline(row: Mapping[str, float] | None) -> Deadline | None:
@@ -248,8 +250,8 @@ def parse_deadline(row: Mapping[str, float] | None) -> Deadline | None:
 
 
 @dataclass(frozen=True, slots=True)
-class TimedClock:
-    """Nobody sleeps longer than the run may take."""
+class DeadlineClock:
+    """A clock that sleeps no longer than until the deadline."""
 
     clock: Clock
     deadline: Deadline
@@ -258,17 +260,17 @@ class TimedClock:
         return self.clock.now()
 
     def sleep(self, seconds: float) -> None:
-        self.clock.sleep(min(seconds, self.deadline.left))
+        self.clock.sleep(min(seconds, self.deadline.remaining))
 
 
 @dataclass(frozen=True, slots=True)
-class TimedCluster:
-    """A cluster that is not asked any more once the deadline has passed, except to remove again what this run has made,
-    as its Jobs."""
+class DeadlineCluster:
+    """A cluster without requests after the deadline, except for deletions of objects that this run created, such as
+    Jobs."""
 
     cluster: KubernetesCluster
     deadline: Deadline
-    _made: set[tuple[str, str, str]] = field(default_factory=set)
+    _created: set[tuple[str, str, str]] = field(default_factory=set)
 
     def list_objects(self, query: Query) -> Listing:
         if error := self.deadline.error:
@@ -281,26 +283,26 @@ class TimedCluster:
     def read_server(self) -> ApiServer:
         return ApiServer() if self.deadline.error else self.cluster.read_server()
 
-    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+    def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
         if error := self.deadline.error:
-            return [Trial(error=error)] * len(manifests)
-        return self.cluster.try_pods(manifests)
+            return [DryRun(error=error)] * len(manifests)
+        return self.cluster.dry_run_pods(manifests)
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         if error := self.deadline.error:
-            return Written(error=error)
-        self._made.update(map(_identity, manifests))
+            return WriteResult(error=error)
+        self._created.update(map(_identity, manifests))
         return self.cluster.apply(manifests)
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
         if error := self.deadline.error:
-            return Written(error=error)
+            return WriteResult(error=error)
         return self.cluster.patch(manifests)
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         error = self.deadline.error
-        if error and not self._made.issuperset(map(_identity, manifests)):
-            return Written(error=error)
+        if error and not self._created.issuperset(map(_identity, manifests)):
+            return WriteResult(error=error)
         return self.cluster.remove(manifests)
 
 

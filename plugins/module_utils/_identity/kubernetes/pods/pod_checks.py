@@ -19,7 +19,7 @@ from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ...model.errors import listed
-from ..api.api_errors import FORBIDDEN, ApiError, remedy_of
+from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..model.aws_result import VerifiedWorkload
 from ..model.objects import age
 from .pod_faults import SHOW_AGENTS, Association, Fault, faults_of, may_be_repaired, needs_admission
@@ -308,6 +308,6 @@ def _unreadable(name: str, error: ApiError) -> Finding:
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
         f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {error.text}",
-        allow if error.status == FORBIDDEN else remedy_of(error),
+        allow if error.status == FORBIDDEN else remedy_for(error),
         raised_as=None if name == "pods" else "warning",
     )

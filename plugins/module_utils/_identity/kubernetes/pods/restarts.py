@@ -18,8 +18,8 @@ from ...._findings.finding import WorkloadKey
 from ...model.checks import FAIL, UNKNOWN, Check
 from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
-from ..api.api_errors import ALLOW, FORBIDDEN, refusal, remedy_of
-from ..api.cluster import Clock, KubernetesCluster, Reads, Written
+from ..api.api_errors import ALLOW, FORBIDDEN, manifest_failure, remedy_for
+from ..api.cluster import Clock, KubernetesCluster, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, ObjectName, name_of, shown_time
 from .pod_checks import find_stale
@@ -114,7 +114,7 @@ def _held(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -
     if rollout is None:
         if error is not None:
             allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
-            remedy = allow if error.status == FORBIDDEN else remedy_of(error)
+            remedy = allow if error.status == FORBIDDEN else remedy_for(error)
             yield (
                 f"{name} not restarted: it could not be read, so it is not known which Pods it would replace: "
                 f"{sentence(error.text)} {remedy}"
@@ -193,12 +193,12 @@ def restart_stale(
         return RestartRun(reads, restarts, warnings=warnings)
     if restarts.wait:
         clock.sleep(restarts.wait)
-    written = cluster.patch(restarts.manifests) if restarts.manifests else Written()
+    written = cluster.patch(restarts.manifests) if restarts.manifests else WriteResult()
     refused = dict(written.refused)
     if written.error is not None:
         refused = dict.fromkeys(range(len(restarts.manifests)), written.error)
     failures = [
-        refusal(restarts.manifests[index], "restart", reason, remedy=ALLOW)
+        manifest_failure(restarts.manifests[index], "restart", reason, remedy=ALLOW)
         for index, reason in refused.items()
     ]
     restarts = _without(restarts, refused)

@@ -21,7 +21,7 @@ from ...._findings.codes import Code
 from ...._findings.finding import WorkloadKey
 from ...model.errors import sentence
 from ..api.api_errors import ApiError
-from ..api.cluster import BUSY, Trial, is_transient
+from ..api.cluster import BUSY, DryRun, is_transient
 from ..model.objects import MANAGED_BY_LABELS, Object, member
 from ..pods.environment import CredentialSource, find_source, is_injected
 from ..pods.pods import SKIP_CONTAINERS, SKIP_WEBHOOK, Container, Pod, parse_pod
@@ -79,7 +79,7 @@ def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-def judge_trial(trial: Trial, key: WorkloadKey) -> Seen:
+def judge_trial(trial: DryRun, key: WorkloadKey) -> Seen:
     """The first reason that holds. Without one, SDKs in the Pod find the role's credentials."""
     if trial.error is not None:
         return judge_refusal(trial.error)
@@ -275,7 +275,7 @@ _BUSY = _Refusal(
     "the API server was too busy for it",
     "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
 )
-_FAILED = _Refusal("", "the API server failed", "Verify again when the API server is well.")
+_FAILED = _Refusal("", "the API server failed", "Verify again when the API server is available.")
 _OTHER = _Refusal(
     "",
     "the API server refuses it",

@@ -24,8 +24,8 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, SKIPPED, UNKNOWN, Check
 from ...model.errors import listed, sentence
 from ...model.rows import FailureRow
-from ..api.api_errors import ALLOW, ApiError, refusal, refusal_of
-from ..api.cluster import Clock, KubernetesCluster, Query, Written
+from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
+from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, member, name_of, objects_of, text_of
 from ..pods.restarts import RESTART_PAUSE, attempts_within, right_in_aws
@@ -419,7 +419,7 @@ _REMOVE = (
 class Ending(Protocol):
     """The end of a run that is interrupted."""
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         """Remove objects within some seconds; never raises."""
 
     def tell(self, text: str) -> None:
@@ -445,7 +445,7 @@ def run_proof(
     if why_skipped or not jobs:
         return ProofRun(settings.run, settings.timeout, tuple(jobs), skipped=why_skipped)
     keys, manifests = list(jobs), list(jobs.values())
-    removed: Written | None = None
+    removed: WriteResult | None = None
     try:
         written = cluster.apply(manifests)
         refused = _refusals(written, len(keys))
@@ -456,15 +456,15 @@ def run_proof(
         if removed is None:
             _end_early(cluster, manifests, settings.run, verification.cluster, ending)
     failures = [
-        refusal(manifests[index], "create", reason, str(keys[index]), ALLOW)
+        manifest_failure(manifests[index], "create", reason, str(keys[index]), ALLOW)
         for index, reason in refused.items()
     ]
     failures += [
-        refusal_of("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
+        object_failure("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
         for namespace, reason in answers.refused.items()
     ]
     failures += [
-        refusal(manifests[index], "remove", reason, remedy=_REMOVE)
+        manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
         for index, reason in _refusals(removed, len(keys)).items()
         if index not in refused
     ]
@@ -473,7 +473,7 @@ def run_proof(
     return ProofRun(settings.run, settings.timeout, tuple(jobs), answers.pods, "", unknown, failures)
 
 
-def _refusals(written: Written, number: int) -> dict[int, ApiError]:
+def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
     """Count every object as refused where the work ended before its result."""
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 

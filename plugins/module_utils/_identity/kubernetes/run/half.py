@@ -23,12 +23,12 @@ from ..accounts.account_plan import (
     AccountPlan,
     Accounts,
     Preflight,
+    affected_workload,
     describe_plan,
-    plan_absent,
-    without_failed_accounts,
-    workload_of,
+    drop_failed_workloads,
+    plan_removal,
 )
-from ..accounts.account_writes import ReadBack, carry_out, describe_step, look_before_removal, read_back
+from ..accounts.account_writes import ReadBack, apply_account_plan, describe_step, read_back, recheck_removal
 from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
 from ..model.objects import Object
@@ -198,18 +198,18 @@ def run_half(
     begins, like "applying 40 objects"; ``ending`` removes the Jobs of the proof where the run is interrupted."""
     removes = aws.state == "absent"
     plan = (
-        plan_absent(preflight.accounts, aws, preflight.owner, preflight.adopt)
+        plan_removal(preflight.accounts, aws, preflight.owner, preflight.adopt)
         if removes
-        else without_failed_accounts(preflight.plan, aws)
+        else drop_failed_workloads(preflight.plan, aws)
     )
     if removes or plan.unlisted:
         on_step("looking at what is to be removed")
-    look = look_before_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    look = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
     plan, unknown = keep_used(cluster, aws.cluster, look, removes=removes)
     unread = [*look.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
-    applied = carry_out(
+    applied = apply_account_plan(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
     back = ReadBack(applied, preflight.accounts)
@@ -250,14 +250,14 @@ def run_half(
 def _unforeseeable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
     """Return the workloads, as "namespace/service account", of which a plan cannot say what a run finds: a service account
     that is not there has no Pods."""
-    planned = {*map(workload_of, (*plan.manifests, *plan.waiting))}
-    new = planned.difference(map(str, preflight.accounts)) | {*map(workload_of, plan.unlisted)}
+    planned = {*map(affected_workload, (*plan.manifests, *plan.waiting))}
+    new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.unlisted)}
     return new | {failure["workload"] for failure in failures}
 
 
 def _accounts_after(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
     """Return the service accounts with the labels and annotations that a plan applies to them."""
-    applied = {workload_of(item) for item in plan.manifests}
+    applied = {affected_workload(item) for item in plan.manifests}
     return {
         key: replace(
             account,

@@ -29,7 +29,7 @@ from ...model.errors import listed
 from ...model.rows import FailureRow
 from ..accounts.account_findings import IRSA_ANNOTATION
 from ..accounts.account_plan import AccountPlan, Accounts
-from ..accounts.account_writes import LastLook, key_of, unread_failure
+from ..accounts.account_writes import RemovalCheck, account_key, unread_failure
 from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules
 from ..api.cluster import ClusterReader, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
@@ -251,7 +251,7 @@ class Users:
 
 
 def keep_used(
-    reader: ClusterReader, cluster: str, look: LastLook, *, removes: bool
+    reader: ClusterReader, cluster: str, look: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
     """Return the plan without removals of service accounts in use, and a failure for each that may be in use.
 
@@ -260,7 +260,7 @@ def keep_used(
     """
     plan = look.plan
     going = [*(plan.manifests if removes else ()), *plan.unlisted]
-    keys = [key_of(manifest, cluster) for manifest in going]
+    keys = [account_key(manifest, cluster) for manifest in going]
     if not keys:
         return plan, []
     users = _read_users(reader, keys, cluster)

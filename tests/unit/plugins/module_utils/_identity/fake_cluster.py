@@ -13,10 +13,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
     Listing,
     Query,
-    Trial,
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
@@ -47,7 +47,7 @@ class FakeCluster:
     server: ApiServer = field(default_factory=ApiServer)
     accounts: dict[ObjectName, Object] = field(default_factory=dict)
     undone: frozenset[str] = frozenset()
-    trials: dict[str, list[Trial]] = field(default_factory=dict)
+    trials: dict[str, list[DryRun]] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
@@ -64,25 +64,25 @@ class FakeCluster:
     def read_server(self) -> ApiServer:
         return self.server
 
-    def try_pods(self, manifests: Sequence[Object]) -> Sequence[Trial]:
+    def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
         names = [text_of(member(manifest, "spec").get("serviceAccountName")) for manifest in manifests]
         self.log.append(f"try {' '.join(names)}")
         return [answers.pop(0) if len(answers := self.trials[name]) > 1 else answers[0] for name in names]
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write("apply", manifests)
 
-    def patch(self, manifests: Sequence[Object]) -> Written:
+    def patch(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write("patch", manifests)
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write("remove", manifests)
 
-    def _write(self, verb: str, manifests: Sequence[Object]) -> Written:
+    def _write(self, verb: str, manifests: Sequence[Object]) -> WriteResult:
         names = [name_of(manifest).name for manifest in manifests]
         self.log.append(f"{verb} {' '.join(names)}")
         if self.broken:
-            return Written(error=ApiError(0, self.broken))
+            return WriteResult(error=ApiError(0, self.broken))
         refused = {
             index: ApiError(403, self.refused[name])
             for index, name in enumerate(names)
@@ -91,7 +91,7 @@ class FakeCluster:
         for index, manifest in enumerate(manifests):
             if index not in refused and names[index] not in self.undone:
                 self._keep(verb, manifest)
-        return Written(len(refused) < len(names), refused, diffs=[{"after": name} for name in names])
+        return WriteResult(len(refused) < len(names), refused, diffs=[{"after": name} for name in names])
 
     def _keep(self, verb: str, manifest: Object) -> None:
         if manifest.get("kind") != "ServiceAccount":

@@ -166,8 +166,8 @@ REFUSED: FailureRow = {
     "name": "shop/api",
     "action": "apply",
     "error_code": "KUBERNETES_REFUSED",
-    "message": "Kubernetes answered 403: forbidden: no.",
-    "remedy": "Resolve that and run again, which takes up only what is missing.",
+    "message": "Kubernetes returned 403: forbidden: no.",
+    "remedy": "Resolve that and run again, which applies only the rest.",
 }
 
 
@@ -275,8 +275,8 @@ def test_what_kubernetes_refuses_is_the_failure(number: int, count: str, names: 
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
-        f"- apply ServiceAccount {names}: Kubernetes answered 403: forbidden: no. Resolve that and run again, "
-        "which takes up only what is missing."
+        f"- apply ServiceAccount {names}: Kubernetes returned 403: forbidden: no. Resolve that and run again, "
+        "which applies only the rest."
     )
     assert found["failure"].splitlines() == [
         f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others are done:",
@@ -290,7 +290,7 @@ def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
     refused = {**REFUSED, "remedy": "See why: kubectl get events -n shop"}
     found = report_of(changed(), KubernetesOutcome(failures=[refused]))
     assert found["failure"].splitlines()[1:] == [
-        "- apply ServiceAccount shop/api: Kubernetes answered 403: forbidden: no. See why:",
+        "- apply ServiceAccount shop/api: Kubernetes returned 403: forbidden: no. See why:",
         "    kubectl get events -n shop",
     ]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is said of a service account, and of its namespace."""
+"""Check of a service account and its namespace."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 
 KEY = WorkloadKey("my-cluster", "shop", "api")
-THERE = {KEY: ServiceAccount(KEY, {"team": "others"}, {"note": "x"})}
-GOING = {KEY: ServiceAccount(KEY, is_going=True)}
+PRESENT = {KEY: ServiceAccount(KEY, {"team": "others"}, {"note": "x"})}
+TERMINATING = {KEY: ServiceAccount(KEY, is_going=True)}
 
 
 @pytest.mark.parametrize(
@@ -31,27 +31,25 @@ GOING = {KEY: ServiceAccount(KEY, is_going=True)}
     ],
     ids=["no namespace", "namespaces could not be read", "no service account"],
 )
-def test_what_is_missing_is_said_as_far_as_it_is_known(
-    namespaces: Collection[str] | None, message: str
-) -> None:
+def test_missing_namespace_or_service_account_fails(namespaces: Collection[str] | None, message: str) -> None:
     check = check_account(KEY, AccountState({}, namespaces))
     assert (check.status, [finding.message for finding in check.findings]) == ("fail", [message])
 
 
-def test_what_is_on_its_way_out_does_not_pass() -> None:
-    [namespace] = check_account(KEY, AccountState(THERE, ("shop",), {"shop": "is being deleted."})).findings
+def test_terminating_namespace_or_service_account_fails() -> None:
+    [namespace] = check_account(KEY, AccountState(PRESENT, ("shop",), {"shop": "is being deleted."})).findings
     assert namespace.message == "namespace shop is being deleted."
-    [account] = check_account(KEY, AccountState(GOING, ("shop",))).findings
+    [account] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
     assert account.message == (
         "service account api in namespace shop is being deleted, and waits for its finalizers."
     )
 
 
-def test_a_label_and_an_annotation_that_are_not_as_asked_are_named_with_both_values() -> None:
-    wanted = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
-    check = check_account(KEY, AccountState(THERE, ("shop",), wanted=wanted))
+def test_differing_label_and_annotation_show_both_values() -> None:
+    desired = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
+    check = check_account(KEY, AccountState(PRESENT, ("shop",), wanted=desired))
     assert (check.status, check.findings[0].message) == (
         "warning",
-        "service account api in namespace shop is not as asked for: label team is others, not payments, annotation more "
-        "is (none), not y.",
+        "service account api in namespace shop differs from its configuration: label team is others, not payments, "
+        "annotation more is (none), not y.",
     )

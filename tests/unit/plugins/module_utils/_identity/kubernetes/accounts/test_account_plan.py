@@ -21,14 +21,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Preflight,
     TaskState,
     describe_plan,
+    drop_failed_workloads,
     needs_namespaces,
     parse_preflight,
-    plan_absent,
-    plan_present,
+    plan_apply,
     plan_purge,
+    plan_removal,
     preflight_row,
     read_accounts,
-    without_failed_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -46,7 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ServiceAccount,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
-    MANAGED_BY_LABELS as OURS,
+    MANAGED_BY_LABELS as MANAGED,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     ServiceAccountSpec,
@@ -91,35 +91,35 @@ def request(name: str = "app", namespace: str = "default", **more: Any) -> Workl
 
 
 def new_namespace(name: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": OURS}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": MANAGED}}
 
 
-ASKED = request(labels={"a": "1"}, annotations={"b": "2"})
+CONFIGURED = request(labels={"a": "1"}, annotations={"b": "2"})
 
 
 @pytest.mark.parametrize(
-    ("asked", "accounts", "manifests"),
+    ("workload", "accounts", "manifests"),
     [
-        pytest.param(request(), {}, [manifest(labels=OURS)], id="a missing one is made, and is ours"),
-        pytest.param(request(), account(labels=OURS), [], id="one as wanted costs no request"),
+        pytest.param(request(), {}, [manifest(labels=MANAGED)], id="a missing one is created as managed"),
+        pytest.param(request(), account(labels=MANAGED), [], id="a matching one is unchanged"),
         pytest.param(
-            ASKED,
+            CONFIGURED,
             {},
-            [manifest(labels={"a": "1", **OURS}, annotations={"b": "2"})],
-            id="labels and annotations are given",
+            [manifest(labels={"a": "1", **MANAGED}, annotations={"b": "2"})],
+            id="labels and annotations are set",
         ),
         pytest.param(
-            ASKED,
+            CONFIGURED,
             account(labels={"a": "1"}, annotations={"b": "2"}),
             [],
-            id="labels and annotations as wanted",
+            id="labels and annotations match",
         ),
         *(
             pytest.param(
-                ASKED,
+                CONFIGURED,
                 account(labels=labels, annotations=annotations),
                 [manifest(labels={"a": "1"}, annotations={"b": "2"})],
-                id=f"what differs is set: {labels} {annotations}",
+                id=f"differing metadata is set: {labels} {annotations}",
             )
             for labels, annotations in (
                 ({}, {"b": "2"}),
@@ -132,33 +132,33 @@ ASKED = request(labels={"a": "1"}, annotations={"b": "2"})
             request(),
             account(labels={"app.kubernetes.io/managed-by": "Helm"}),
             [],
-            id="one of another tool does not become ours",
+            id="one of another tool does not become managed",
         ),
         pytest.param(
             request(labels={"a": "1"}),
             account(labels={"app.kubernetes.io/managed-by": "Helm"}),
             [manifest(labels={"a": "1"})],
-            id="one of another tool gets its labels alone",
+            id="one of another tool gets only the configured labels",
         ),
         pytest.param(
             request(),
-            account(labels={**OURS, "x": "y"}, annotations={"z": "z"}),
+            account(labels={**MANAGED, "x": "y"}, annotations={"z": "z"}),
             [],
-            id="more labels than asked for stay",
+            id="additional labels are kept",
         ),
     ],
 )
-def test_manifests_to_apply(asked: Workload, accounts: Accounts, manifests: list[Object]) -> None:
-    assert plan_present([asked], accounts, EXISTING) == AccountPlan(manifests, [], refused=[])
+def test_manifests_to_apply(workload: Workload, accounts: Accounts, manifests: list[Object]) -> None:
+    assert plan_apply([workload], accounts, EXISTING) == AccountPlan(manifests, [], refused=[])
 
 
-TEAM_B = {**OURS, OWNER_LABEL: "team-b"}
+TEAM_B = {**MANAGED, OWNER_LABEL: "team-b"}
 
 
 @pytest.mark.parametrize("owner", ["team-a", None])
-def test_what_another_owner_has_is_not_changed(owner: str | None) -> None:
-    wanted = request(labels={"tier": "web"})
-    plan = plan_present([wanted], account(labels=TEAM_B), EXISTING, owner)
+def test_service_account_of_another_owner_is_refused(owner: str | None) -> None:
+    workload = request(labels={"tier": "web"})
+    plan = plan_apply([workload], account(labels=TEAM_B), EXISTING, owner)
     assert plan.manifests == []
     assert plan.refused == [
         Finding(
@@ -172,22 +172,24 @@ def test_what_another_owner_has_is_not_changed(owner: str | None) -> None:
 
 
 @pytest.mark.parametrize("owner", ["team-a", None])
-def test_what_another_owner_has_is_used_as_it_is(owner: str | None) -> None:
-    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, owner)
+def test_matching_service_account_of_another_owner_is_unchanged(owner: str | None) -> None:
+    plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, owner)
     assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
 
 
-def test_what_another_owner_has_is_taken_over_on_request() -> None:
-    plan = plan_present([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
-    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+def test_adopt_takes_over_service_account_of_another_owner() -> None:
+    plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
+    assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
 
 
 @pytest.mark.parametrize(
     ("owner", "adopt", "removed"),
     [("team-a", False, False), (None, False, False), ("team-b", False, True), ("team-a", True, True)],
 )
-def test_a_removal_leaves_what_another_owner_has(owner: str | None, adopt: bool, removed: bool) -> None:
-    plan = plan_absent(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
+def test_removal_keeps_service_account_of_another_owner(
+    owner: str | None, adopt: bool, removed: bool
+) -> None:
+    plan = plan_removal(account(labels=TEAM_B), parse_aws_result(RIGHT, CLUSTER), owner, adopt)
     assert bool(plan.manifests) is removed
     assert [(finding.code.value, finding.message, finding.remedy) for finding in plan.findings] == (
         []
@@ -196,25 +198,25 @@ def test_a_removal_leaves_what_another_owner_has(owner: str | None, adopt: bool,
             (
                 "SERVICE_ACCOUNT_OTHER_OWNER",
                 "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), "
-                "and stays.",
+                "and is kept.",
                 "Remove it as its owner (pod_identity_owner: team-b), or with pod_identity_adopt: true.",
             )
         ]
     )
 
 
-def test_ours_are_marked_with_their_owner() -> None:
-    plan = plan_present([request()], {}, EXISTING, owner="team-a")
-    assert plan.manifests == [manifest(labels={**OURS, OWNER_LABEL: "team-a"})]
+def test_new_service_account_has_owner_label() -> None:
+    plan = plan_apply([request()], {}, EXISTING, owner="team-a")
+    assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
 
 
-GOING = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
+TERMINATING = "is being deleted (since 2026-03-10T09:00:00Z), with everything in it."
 
 
-def test_a_missing_namespace_refuses_its_workloads_alone() -> None:
-    asked = [request(namespace="batch"), request()]
-    assert plan_present(asked, {}, EXISTING) == AccountPlan(
-        [manifest(labels=OURS)],
+def test_missing_namespace_refuses_only_its_workloads() -> None:
+    workloads = [request(namespace="batch"), request()]
+    assert plan_apply(workloads, {}, EXISTING) == AccountPlan(
+        [manifest(labels=MANAGED)],
         [],
         refused=[
             Finding(
@@ -227,29 +229,29 @@ def test_a_missing_namespace_refuses_its_workloads_alone() -> None:
     )
 
 
-def test_a_namespace_that_is_being_deleted_refuses_its_workloads_alone() -> None:
-    asked = [request(namespace="leaving", labels={"a": "1"}), request()]
-    plan = plan_present(asked, {}, [*EXISTING, "leaving"], going={"leaving": GOING})
+def test_terminating_namespace_refuses_only_its_workloads() -> None:
+    workloads = [request(namespace="leaving", labels={"a": "1"}), request()]
+    plan = plan_apply(workloads, {}, [*EXISTING, "leaving"], going={"leaving": TERMINATING})
     assert plan == AccountPlan(
-        [manifest(labels=OURS)],
+        [manifest(labels=MANAGED)],
         [],
         refused=[
             Finding(
                 Code.NAMESPACE_GOING,
                 "namespace leaving is being deleted (since 2026-03-10T09:00:00Z), with everything in it.",
-                "Remove the workload, or wait until the namespace is gone, create it, and apply the workload. What keeps it "
-                "is in its status: kubectl get namespace leaving -o yaml",
+                "Remove the workload, or wait until the namespace is deleted, create it, and apply the workload. Its status "
+                "names the obstacle: kubectl get namespace leaving -o yaml",
                 WorkloadKey(build.CLUSTER, "leaving", "app"),
             )
         ],
     )
 
 
-def test_namespaces_that_may_not_be_listed_refuse_only_workloads_in_unknown_ones() -> None:
-    asked = [request(namespace="batch", create_namespace=True), request()]
-    plan = plan_present(asked, {}, EXISTING, unlisted=ApiError(403, "namespaces is forbidden"))
+def test_forbidden_namespace_list_refuses_only_unknown_namespaces() -> None:
+    workloads = [request(namespace="batch", create_namespace=True), request()]
+    plan = plan_apply(workloads, {}, EXISTING, unlisted=ApiError(403, "namespaces is forbidden"))
     assert plan == AccountPlan(
-        [manifest(labels=OURS)],
+        [manifest(labels=MANAGED)],
         [],
         refused=[
             Finding(
@@ -263,30 +265,30 @@ def test_namespaces_that_may_not_be_listed_refuse_only_workloads_in_unknown_ones
     )
 
 
-def test_a_service_account_that_is_going_is_neither_applied_nor_removed_again() -> None:
-    accounts = {key: replace(found, is_going=True) for key, found in account(labels=OURS).items()}
-    assert plan_present([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
-    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
+    accounts = {key: replace(found, is_going=True) for key, found in account(labels=MANAGED).items()}
+    assert plan_apply([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
+    assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         [], released=[], findings=[]
     )
     assert plan_purge([], accounts) == AccountPlan(unlisted=[], problems=[])
 
 
-@pytest.mark.parametrize("others", [True, False])
+@pytest.mark.parametrize("creates", [True, False])
 @pytest.mark.parametrize("first", [True, False])
-def test_a_namespace_that_one_workload_makes_exists_for_the_others(others: bool, first: bool) -> None:
-    asked = [
-        request("web", "batch", create_namespace=others),
+def test_created_namespace_serves_all_its_workloads(creates: bool, first: bool) -> None:
+    workloads = [
+        request("web", "batch", create_namespace=creates),
         request("app", "batch", create_namespace=True),
     ]
-    plan = plan_present(asked if first else asked[::-1], {}, EXISTING)
+    plan = plan_apply(workloads if first else workloads[::-1], {}, EXISTING)
     assert (plan.manifests, plan.refused) == ([new_namespace("batch")], [])
-    waiting = [manifest(name, "batch", OURS) for name in ("web", "app")]
+    waiting = [manifest(name, "batch", MANAGED) for name in ("web", "app")]
     assert plan.waiting == (waiting if first else waiting[::-1])
 
 
-def test_a_service_account_that_must_not_be_created_refuses_its_workload() -> None:
-    assert plan_present([request(create=False)], {}, EXISTING) == AccountPlan(
+def test_missing_service_account_without_create_refuses_its_workload() -> None:
+    assert plan_apply([request(create=False)], {}, EXISTING) == AccountPlan(
         [],
         [],
         refused=[
@@ -301,30 +303,30 @@ def test_a_service_account_that_must_not_be_created_refuses_its_workload() -> No
 
 
 @pytest.mark.parametrize(("name", "answer"), [("other", True), ("app", False)])
-def test_namespaces_are_read_only_when_they_may_be_missing(name: str, answer: bool) -> None:
+def test_namespaces_are_read_only_for_missing_service_accounts(name: str, answer: bool) -> None:
     assert needs_namespaces([request()], account(name)) is answer
 
 
-def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
-    asked = [
+def test_workloads_failed_in_aws_are_dropped() -> None:
+    workloads = [
         request("one"),
         request("two", "batch", create_namespace=True),
         request("three", "new", create_namespace=True),
     ]
-    plan = plan_present(asked, {}, EXISTING)
+    plan = plan_apply(workloads, {}, EXISTING)
     failures = [{"workload": "default/one"}, {"workload": "batch/two"}]
-    left = without_failed_accounts(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
-    assert left.manifests == [new_namespace("new")]
-    assert [item["metadata"] for item in left.waiting] == [
-        {"namespace": "new", "name": "three", "labels": dict(OURS)}
+    remaining = drop_failed_workloads(plan, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    assert remaining.manifests == [new_namespace("new")]
+    assert [item["metadata"] for item in remaining.waiting] == [
+        {"namespace": "new", "name": "three", "labels": dict(MANAGED)}
     ]
-    assert [(finding.code.value, finding.message) for finding in left.findings] == [
+    assert [(finding.code.value, finding.message) for finding in remaining.findings] == [
         (
             "SERVICE_ACCOUNTS_WAIT",
             "the service accounts of workloads that failed in AWS are not applied: default/one, batch/two.",
         )
     ]
-    assert without_failed_accounts(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
+    assert drop_failed_workloads(plan, parse_aws_result(RIGHT, CLUSTER)) == plan
 
 
 # Removal
@@ -332,40 +334,47 @@ def test_nothing_is_applied_for_a_workload_that_failed_in_aws() -> None:
 RIGHT = {"changes": [], "state": "absent"}
 
 
-def test_only_ours_are_removed() -> None:
-    accounts = {**account("app", labels=OURS), **account("theirs")}
-    assert plan_absent(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
+def test_removal_deletes_managed_and_releases_unmanaged() -> None:
+    accounts = {**account("app", labels=MANAGED), **account("theirs")}
+    assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         [manifest("app")], released=[manifest("theirs")], findings=[]
     )
 
 
-def test_a_removal_that_failed_in_aws_leaves_its_service_account() -> None:
-    accounts = {**account("app", labels=OURS), **account("bad", labels=OURS), **account("theirs")}
+def test_failed_aws_removal_keeps_service_account() -> None:
+    accounts = {**account("app", labels=MANAGED), **account("bad", labels=MANAGED), **account("theirs")}
     failures = [{"workload": f"default/{name}"} for name in ("bad", "bad", "theirs")]
-    plan = plan_absent(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
+    plan = plan_removal(accounts, parse_aws_result({**RIGHT, "failures": failures}, CLUSTER))
     assert plan.manifests == [manifest("app")]
-    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+    assert [
+        (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
+        for finding in plan.findings
+    ] == [
         (
             "SERVICE_ACCOUNTS_WAIT",
             "warning",
             None,
-            "the service accounts of workloads that are not gone in AWS stay: default/bad.",
-            "Do what is said of those workloads and run again, which removes them.",
+            "the service accounts of workloads that AWS still has are kept: default/bad.",
+            "Resolve the failures and findings of those workloads and run again, which removes them.",
         )
     ]
 
 
-def test_an_account_of_others_is_released_once_its_workload_is_gone_in_aws() -> None:
+def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
     accounts = {**account("theirs"), **account("bad"), **account("leaving")}
     key = WorkloadKey(build.CLUSTER, "default", "leaving")
     accounts = {**accounts, key: replace(accounts[key], is_going=True)}
     removal = {**RIGHT, "failures": [{"workload": "default/bad"}]}
-    assert plan_absent(accounts, parse_aws_result(removal, CLUSTER)).released == [manifest("theirs")]
+    assert plan_removal(accounts, parse_aws_result(removal, CLUSTER)).released == [manifest("theirs")]
 
 
-def test_an_association_that_stays_keeps_its_service_account() -> None:
-    """That of another finding, about a role that others use, goes."""
-    accounts = {**account("app", labels=OURS), **account("kept", labels=OURS), **account("bad", labels=OURS)}
+def test_unowned_association_keeps_service_account() -> None:
+    """ROLE_STILL_USED concerns the role alone, so the service account is deleted."""
+    accounts = {
+        **account("app", labels=MANAGED),
+        **account("kept", labels=MANAGED),
+        **account("bad", labels=MANAGED),
+    }
     removal = {
         **RIGHT,
         "failures": [{"workload": "default/bad"}],
@@ -374,12 +383,12 @@ def test_an_association_that_stays_keeps_its_service_account() -> None:
             {"code": "ROLE_STILL_USED", "severity": "warning", "workload": "default/app"},
         ],
     }
-    plan = plan_absent(accounts, parse_aws_result(removal, CLUSTER))
+    plan = plan_removal(accounts, parse_aws_result(removal, CLUSTER))
     assert plan.manifests == [manifest("app")]
-    assert [(one.code, one.message) for one in plan.findings] == [
+    assert [(finding.code, finding.message) for finding in plan.findings] == [
         (
             "SERVICE_ACCOUNTS_WAIT",
-            "the service accounts of workloads that are not gone in AWS stay: default/kept, default/bad.",
+            "the service accounts of workloads that AWS still has are kept: default/kept, default/bad.",
         )
     ]
 
@@ -391,27 +400,30 @@ NO_CLUSTER = {
 }
 
 
-def test_without_the_cluster_no_service_account_goes() -> None:
-    accounts = {**account("app", labels=OURS), **account("web", labels=OURS), **account("theirs")}
-    plan = plan_absent(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
+def test_missing_cluster_keeps_all_service_accounts() -> None:
+    accounts = {**account("app", labels=MANAGED), **account("web", labels=MANAGED), **account("theirs")}
+    plan = plan_removal(accounts, parse_aws_result(NO_CLUSTER, "my-clustr"))
     assert plan.manifests == ()
-    assert [(one.code, one.severity, one.workload, one.message, one.remedy) for one in plan.findings] == [
+    assert [
+        (finding.code, finding.severity, finding.workload, finding.message, finding.remedy)
+        for finding in plan.findings
+    ] == [
         (
             "SERVICE_ACCOUNTS_STAY",
             "error",
             None,
             "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the Kubernetes API "
-            "of the kubeconfig answers and has service accounts that were made for these workloads "
-            "(default/app, default/web). They stay: it may be the API of another cluster.",
-            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig is of "
-            "the same cluster, and run again. If that cluster is gone, remove the rest with the module "
+            "of the kubeconfig is reachable and has service accounts that were created for these workloads "
+            "(default/app, default/web). They are kept: it may be the API of another cluster.",
+            "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs "
+            "to the same cluster, and run again. If that cluster was deleted, remove the rest with the module "
             "eks_pod_identity and state: absent.",
         )
     ]
 
 
-def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> None:
-    plan = plan_absent(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
+def test_missing_cluster_without_managed_service_accounts_has_no_finding() -> None:
+    plan = plan_removal(account("theirs"), parse_aws_result(NO_CLUSTER, "my-clustr"))
     assert (plan.manifests, plan.released, plan.findings) == ((), (), [])
 
 
@@ -427,28 +439,28 @@ def test_without_the_cluster_and_its_service_accounts_there_is_no_finding() -> N
         ((), "b", []),
     ],
 )
-def test_a_purge_takes_what_is_ours_and_not_listed(
+def test_purge_deletes_managed_unlisted_service_accounts(
     namespaces: tuple[str, ...], owner: str | None, unlisted: list[tuple[str, str]]
 ) -> None:
     accounts = {
-        **account("app", labels=OURS),
-        **account("old", labels=OURS),
-        **account("old", "batch", OURS),
-        **account("owned", labels={**OURS, OWNER_LABEL: "a"}),
+        **account("app", labels=MANAGED),
+        **account("old", labels=MANAGED),
+        **account("old", "batch", MANAGED),
+        **account("owned", labels={**MANAGED, OWNER_LABEL: "a"}),
         **account("theirs"),
     }
     plan = plan_purge([request()], accounts, namespaces, owner)
     assert plan == AccountPlan(unlisted=[manifest(*name) for name in unlisted], problems=[])
 
 
-def test_a_purge_of_nothing_is_within_any_limit() -> None:
+def test_empty_purge_is_within_any_limit() -> None:
     assert plan_purge([], {}, limit=0) == AccountPlan(unlisted=[], problems=[])
 
 
-def test_a_purge_has_a_limit() -> None:
+def test_purge_over_its_limit_is_a_problem() -> None:
     accounts: Accounts = {}
     for number in range(11):
-        accounts = {**accounts, **account(f"s{number:02}", labels=OURS)}
+        accounts = {**accounts, **account(f"s{number:02}", labels=MANAGED)}
     assert plan_purge([], accounts, limit=11).problems == []
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert plan_purge([], accounts).problems == [
@@ -457,10 +469,10 @@ def test_a_purge_has_a_limit() -> None:
     ]
 
 
-# What exists afterwards, and in words
+# Descriptions and preflight
 
 
-def test_a_line_for_each_object() -> None:
+def test_plan_has_one_line_per_object() -> None:
     plan = AccountPlan(
         [new_namespace("batch"), manifest()],
         [manifest("late", "batch")],
@@ -477,17 +489,17 @@ def test_a_line_for_each_object() -> None:
     assert describe_plan(AccountPlan([manifest()]), removes=True) == ["remove ServiceAccount default/app"]
 
 
-def test_the_limit_of_a_purge_may_be_a_share_of_the_accounts_that_are_ours() -> None:
+def test_purge_limit_as_percentage() -> None:
     accounts: Accounts = {}
     for number in range(4):
-        accounts = {**accounts, **account(f"s{number}", labels=OURS)}
+        accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
     (problem,) = plan_purge((), accounts, percent=80).problems
     assert "but pod_identity_purge_limit is 80% of the 4 that are there, which is 3. Check" in problem
     assert plan_purge((), accounts, percent=100).problems == []
 
 
-def item(name: str, namespace: str = "shop", ours: bool = False) -> dict[str, object]:
-    labels = dict(MANAGED_BY_LABELS) if ours else {}
+def item(name: str, namespace: str = "shop", managed: bool = False) -> dict[str, object]:
+    labels = dict(MANAGED_BY_LABELS) if managed else {}
     return {"metadata": {"namespace": namespace, "name": name, "labels": labels}}
 
 
@@ -498,10 +510,12 @@ LATE = Workload(
     service_account=ServiceAccountSpec(create_namespace=True),
 )
 DENIED = Listing(error=ApiError(403, "no"))
-ACCOUNTS = Listing([item("default"), item("api"), item("old", ours=True), item("old", "other", ours=True)])
+ACCOUNTS = Listing(
+    [item("default"), item("api"), item("old", managed=True), item("old", "other", managed=True)]
+)
 
 
-def preflight_of(
+def read_preflight(
     workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, **lists: Listing
 ) -> tuple[Preflight | ApiError, list[str]]:
     cluster = FakeCluster({"ServiceAccount": ACCOUNTS, **lists})
@@ -524,15 +538,15 @@ def preflight_of(
         "a new namespace",
         "removal",
         "verification",
-        "verification of what is there",
+        "verification of an existing service account",
         "purge",
         "no workloads",
     ],
 )
-def test_only_what_matters_is_read(
+def test_requests_of_read_accounts(
     workloads: list[Workload], state: TaskState, purge: AccountPurgeScope | None, log: list[str]
 ) -> None:
-    assert preflight_of(workloads, state, purge)[1] == log
+    assert read_preflight(workloads, state, purge)[1] == log
 
 
 @pytest.mark.parametrize(
@@ -564,18 +578,20 @@ def test_only_what_matters_is_read(
         ("verify", None, [], 0),
     ],
 )
-def test_the_plan(state: TaskState, purge: AccountPurgeScope | None, lines: list[str], problems: int) -> None:
-    preflight, _log = preflight_of([API, LATE], state, purge)
+def test_preflight_plan_by_state(
+    state: TaskState, purge: AccountPurgeScope | None, lines: list[str], problems: int
+) -> None:
+    preflight, _log = read_preflight([API, LATE], state, purge)
     assert isinstance(preflight, Preflight)
     assert describe_plan(preflight.plan, removes=False) == lines
     assert len(preflight.plan.problems) == problems
-    # What later steps need of the cluster is what concerns the workloads.
+    # Later steps only get the workloads' own service accounts and namespaces.
     assert (list(preflight.accounts), preflight.namespaces) == ([build.KEY], {"shop"})
 
 
-def test_a_namespace_without_service_accounts_may_exist() -> None:
+def test_namespace_without_service_accounts_exists() -> None:
     workloads = [Workload(WorkloadKey(build.CLUSTER, "empty", "api"), None)]
-    preflight, _log = preflight_of(
+    preflight, _log = read_preflight(
         workloads, "present", None, Namespace=Listing([{"metadata": {"name": "empty"}}])
     )
     assert isinstance(preflight, Preflight)
@@ -586,13 +602,13 @@ def test_a_namespace_without_service_accounts_may_exist() -> None:
     ("kind", "listing"),
     [("ServiceAccount", DENIED), ("Namespace", Listing(error=ApiError(0, "no")))],
 )
-def test_what_cannot_be_listed_is_an_error(kind: str, listing: Listing) -> None:
-    error, _log = preflight_of([LATE], "present", None, **{kind: listing})
+def test_failed_list_is_returned(kind: str, listing: Listing) -> None:
+    error, _log = read_preflight([LATE], "present", None, **{kind: listing})
     assert error == listing.error
 
 
-def test_namespaces_that_may_not_be_listed_stop_nobody_else() -> None:
-    preflight, _log = preflight_of([API, LATE], "present", None, Namespace=DENIED)
+def test_forbidden_namespace_list_refuses_only_affected_workloads() -> None:
+    preflight, _log = read_preflight([API, LATE], "present", None, Namespace=DENIED)
     assert isinstance(preflight, Preflight)
     assert [(finding.code, str(finding.workload)) for finding in preflight.plan.refused] == [
         ("KUBERNETES_NOT_READABLE", "batch/late")
@@ -624,9 +640,9 @@ def condition(status: str, message: str) -> Object:
             "instances.",
         ),
     ],
-    ids=["nothing known", "a finalizer of its own", "finalizers of objects in it"],
+    ids=["no finalizers", "finalizer of the namespace", "finalizers of its objects"],
 )
-def test_a_namespace_that_is_being_deleted_names_what_it_waits_for(
+def test_terminating_namespace_lists_its_finalizers(
     metadata: Object, conditions: list[Object], text: str
 ) -> None:
     namespace = {
@@ -635,21 +651,21 @@ def test_a_namespace_that_is_being_deleted_names_what_it_waits_for(
         "status": {"phase": "Terminating", "conditions": conditions},
     }
     for state in ("present", "verify"):
-        preflight, _log = preflight_of([API, LATE], state, None, Namespace=Listing([namespace]))
+        preflight, _log = read_preflight([API, LATE], state, None, Namespace=Listing([namespace]))
         assert isinstance(preflight, Preflight)
         assert parse_preflight(preflight_row(preflight), build.CLUSTER).going == {"batch": text}
         refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
         assert refused == ([("NAMESPACE_GOING", f"namespace batch {text}")] if state == "present" else [])
 
 
-def test_a_namespace_that_is_being_deleted_does_not_stop_a_removal() -> None:
-    preflight, log = preflight_of([API, LATE], "absent", None)
+def test_removal_ignores_terminating_namespaces() -> None:
+    preflight, log = read_preflight([API, LATE], "absent", None)
     assert isinstance(preflight, Preflight)
     assert (list(preflight.plan.refused), log) == ([], ["list ServiceAccount"])
 
 
 def test_one_task_hands_it_to_another() -> None:
-    preflight, _log = preflight_of([API, LATE], "present", AccountPurgeScope())
+    preflight, _log = read_preflight([API, LATE], "present", AccountPurgeScope())
     assert isinstance(preflight, Preflight)
     row = json.loads(json.dumps(preflight_row(preflight)))
     parsed = parse_preflight(row, build.CLUSTER)

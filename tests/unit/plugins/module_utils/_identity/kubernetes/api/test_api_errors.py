@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
-    find_unchecked,
     parse_api_error,
     unreachable_message,
+    warn_unverified_tls,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 
@@ -48,7 +48,7 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
             "get resource using {}",
             0,
             "HTTPSConnectionPool(host='127.0.0.1', port=9): Max retries exceeded",
-            id="no answer",
+            id="no response",
         ),
         pytest.param(
             "Task failed: Module failed: Could not find or access '/x' on the Ansible Controller.\n",
@@ -60,7 +60,7 @@ STATUS = f'{{"kind":"Status","message":"{FORBIDDEN}","reason":"Forbidden","code"
         pytest.param("", 0, "no reason given", id="nothing"),
     ],
 )
-def test_status_and_reason_of_an_error(text: str, status: int, reason: str) -> None:
+def test_status_and_reason_are_parsed(text: str, status: int, reason: str) -> None:
     assert parse_api_error(text) == ApiError(status, reason)
 
 
@@ -81,17 +81,17 @@ def message(error: ApiError) -> str:
             "the IAM principal has no access entry in the cluster.",
         ),
         (403, "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."),
-        (429, "Run again when the API server is well."),
-        (500, "Run again when the API server is well."),
+        (429, "Run again when the API server is available."),
+        (500, "Run again when the API server is available."),
         (
             404,
-            "That is no answer of a Kubernetes API: check the server in the kubeconfig (aws eks update-kubeconfig writes "
+            "That is not a response of a Kubernetes API: check the server in the kubeconfig (aws eks update-kubeconfig writes "
             "one), and proxies between.",
         ),
     ],
 )
-def test_a_refusal_has_a_remedy_of_its_own(code: int, remedy: str) -> None:
-    assert message(ApiError(code, "no")) == f"answered {code}: no. {remedy} Nothing was changed."
+def test_remedy_depends_on_status(code: int, remedy: str) -> None:
+    assert message(ApiError(code, "no")) == f"returned {code}: no. {remedy} Nothing was changed."
 
 
 def tls(reason: str) -> str:
@@ -110,26 +110,26 @@ KUBECONFIG = (
 
 
 @pytest.mark.parametrize(
-    ("text", "what", "remedy"),
+    ("text", "summary", "remedy"),
     [
         pytest.param(
             "the deadline of 60 s has passed",
-            "was not asked: the deadline of 60 s has passed.",
+            "was not contacted: the deadline of 60 s has passed.",
             "Run again with a greater pod_identity_deadline.",
             id="the deadline",
         ),
         pytest.param(
             tls("unable to get local issuer certificate"),
-            "has a certificate that no authority of the kubeconfig has signed: unable to get local issuer certificate.",
+            "has a certificate that is not signed by an authority of the kubeconfig: unable to get local issuer certificate.",
             "Use the kubeconfig of this cluster (aws eks update-kubeconfig writes one with its authority). Behind a proxy "
-            "that opens TLS, add the proxy's authority to it.",
+            "that intercepts TLS, add the proxy's authority to it.",
             id="another authority",
         ),
         *(
             pytest.param(
                 tls(reason),
-                f"has a certificate that Python 3.13 and newer refuse, as they verify strictly: {reason}.",
-                "Run Ansible with Python 3.12, or have the certificate made anew with the extension that is missing.",
+                f"has a certificate that Python 3.13 and newer reject, as they verify strictly: {reason}.",
+                "Run Ansible with Python 3.12, or have the certificate reissued with the missing extension.",
                 id=reason,
             )
             for reason in (
@@ -141,7 +141,7 @@ KUBECONFIG = (
         pytest.param(
             tls("certificate has expired"),
             "has a certificate that is not valid now: certificate has expired.",
-            "Check the clock of the machine on which Ansible runs. If it is right, the certificate has to be renewed.",
+            "Check the clock of the machine on which Ansible runs. If it is correct, renew the certificate.",
             id="expired",
         ),
         pytest.param(
@@ -152,28 +152,28 @@ KUBECONFIG = (
         ),
         pytest.param(
             f"{POOL}SSLError(SSLError(1, '[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1029)')))",
-            "does not speak TLS as an API server does: abc.eks.amazonaws.com:443.",
+            "does not use TLS as an API server does: abc.eks.amazonaws.com:443.",
             "Check the server in the kubeconfig, its scheme and port, and the proxy settings.",
             id="no TLS",
         ),
         pytest.param(
             "Failed to import the required Python library (kubernetes) on host's Python /usr/bin/python3. Please read "
             "the module documentation and install it in the appropriate location.",
-            "was not asked, as the Python package kubernetes is missing: host's Python /usr/bin/python3.",
+            "was not contacted, as the Python package kubernetes is missing: host's Python /usr/bin/python3.",
             "Install it for that Python: python -m pip install kubernetes",
             id="no package",
         ),
         pytest.param(
             "exec plugin: [Errno 2] No such file or directory: 'aws'",
-            "was not asked, as the kubeconfig's exec plugin cannot be run: exec plugin: [Errno 2] No such file or "
+            "was not contacted, as the kubeconfig's exec plugin cannot be run: exec plugin: [Errno 2] No such file or "
             "directory: 'aws'.",
             "Install the command where Ansible runs (for EKS the AWS CLI), or use a kubeconfig with a token.",
             id="no exec plugin",
         ),
         pytest.param(
             "exec plugin: exec: process returned 255. Unable to locate credentials",
-            "was not asked, as the kubeconfig's exec plugin gave no credentials: exec plugin: exec: process returned 255. "
-            "Unable to locate credentials.",
+            "was not contacted, as the kubeconfig's exec plugin returned no credentials: exec plugin: exec: process returned "
+            "255. Unable to locate credentials.",
             "Run the command of the kubeconfig by hand, with the same AWS credentials and environment: aws eks get-token "
             "--cluster-name NAME",
             id="an exec plugin that fails",
@@ -181,23 +181,23 @@ KUBECONFIG = (
         pytest.param(
             "Could not create API client: exec plugin kubelogin (user people, context blue): exec: process returned 124. no "
             "credentials within 60 seconds, so it was ended",
-            "was not asked, as the kubeconfig's exec plugin did not end: exec plugin kubelogin (user people, context blue): "
+            "was not contacted, as the kubeconfig's exec plugin did not end: exec plugin kubelogin (user people, context blue): "
             "exec: process returned 124. no credentials within 60 seconds, so it was ended.",
-            "No terminal and no browser is there when Ansible runs it, so a plugin that asks for a login or a code waits for "
-            "ever: log in before, so that it takes what it has stored, or use a kubeconfig with a token. For EKS "
-            "pod_identity_kube_auth: eks needs no plugin. If it asks nothing, see why its command takes so long.",
+            "Ansible runs it without a terminal or browser, so a plugin that prompts for a login or a code never ends: log in "
+            "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS "
+            "pod_identity_kube_auth: eks needs no plugin. If it does not prompt, check why its command is slow.",
             id="an exec plugin that hangs",
         ),
         pytest.param(
             f"{POOL}ProxyError('Unable to connect to proxy', OSError('Tunnel connection failed: 403 Forbidden')))",
-            f"was not reached, as the proxy did not pass the request on: {POOL}ProxyError('Unable to connect to proxy', "
+            f"was not reached, as the proxy did not forward the request: {POOL}ProxyError('Unable to connect to proxy', "
             "OSError('Tunnel connection failed: 403 Forbidden'))).",
             "Check HTTPS_PROXY, NO_PROXY and the proxy-url of the kubeconfig.",
             id="a proxy",
         ),
         pytest.param(
             f'{POOL}NameResolutionError("Failed to resolve ([Errno -2] Name or service not known)"))',
-            "was not reached, as the name of its endpoint is not known here: abc.eks.amazonaws.com:443.",
+            "was not reached, as the name of its endpoint cannot be resolved: abc.eks.amazonaws.com:443.",
             NETWORK,
             id="no name",
         ),
@@ -209,53 +209,54 @@ KUBECONFIG = (
         ),
         pytest.param(
             f"{POOL}ConnectTimeoutError('Connection to abc timed out. (connect timeout=10)'))",
-            "did not answer in time: abc.eks.amazonaws.com:443.",
+            "did not respond in time: abc.eks.amazonaws.com:443.",
             f"{NETWORK} Then look at firewalls and security groups.",
-            id="no answer",
+            id="no response",
         ),
         pytest.param(
             "what answered 200 is not the Kubernetes API: no list of ServiceAccount",
-            "is not what answers there: what answered 200 is not the Kubernetes API: no list of ServiceAccount.",
+            "was not reached, as another server responds at its endpoint: what answered 200 is not the Kubernetes API: no "
+            "list of ServiceAccount.",
             "Check the server in the kubeconfig (aws eks update-kubeconfig writes one), and proxies between.",
             id="another API",
         ),
         pytest.param(
             "Could not find or access '/x/kubeconfig' on the Ansible Controller.",
-            "was not asked, as the kubeconfig cannot be used: Could not find or access '/x/kubeconfig' on the Ansible "
+            "was not contacted, as the kubeconfig cannot be used: Could not find or access '/x/kubeconfig' on the Ansible "
             "Controller.",
             KUBECONFIG,
             id="no kubeconfig",
         ),
         pytest.param(
             "Could not create API client: Invalid kube-config file. Expected object with name blue in contexts list",
-            "was not asked, as the kubeconfig cannot be used: Could not create API client: Invalid kube-config file. "
+            "was not contacted, as the kubeconfig cannot be used: Could not create API client: Invalid kube-config file. "
             "Expected object with name blue in contexts list.",
             KUBECONFIG,
             id="no context",
         ),
         pytest.param(
             "something new",
-            "did not answer: something new.",
+            "did not respond: something new.",
             "Check the kubeconfig (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks update-kubeconfig "
             "writes one), its context and token, and that the endpoint can be reached from here.",
             id="another text",
         ),
     ],
 )
-def test_each_trouble_has_its_sentence_and_its_remedy(text: str, what: str, remedy: str) -> None:
+def test_connection_problem_has_summary_and_remedy(text: str, summary: str, remedy: str) -> None:
     end = " " if remedy.endswith(".") else "\n"
-    assert message(parse_api_error(text)) == f"{what}\n{remedy}{end}Nothing was changed."
+    assert message(parse_api_error(text)) == f"{summary}\n{remedy}{end}Nothing was changed."
 
 
-def test_what_a_module_of_kubernetes_core_says_is_the_same_trouble() -> None:
+def test_module_output_of_kubernetes_core_is_recognised() -> None:
     text = f"Exception '{tls('unable to get local issuer certificate')}' raised while trying to get resource using {{}}"
     assert message(parse_api_error(text)).startswith(
-        "has a certificate that no authority of the kubeconfig has signed: unable to get local issuer certificate.\n"
+        "has a certificate that is not signed by an authority of the kubeconfig: unable to get local issuer certificate.\n"
     )
 
 
 EKS_NETWORK = (
-    "The endpoint is what eks DescribeCluster tells. Check that it can be reached from where Ansible runs: a private "
+    "The endpoint is the one of eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
     "endpoint only from its VPC or a network that is connected to it."
 )
 EKS_PROXY = (
@@ -265,34 +266,34 @@ EKS_PROXY = (
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "summary"),
     [
         (
             tls("unable to get local issuer certificate"),
-            "has a certificate that the cluster's authority has not signed: unable to get local issuer certificate.\n"
+            "has a certificate that is not signed by the cluster's authority: unable to get local issuer certificate.\n"
             f"{EKS_PROXY} ",
         ),
         (
             f"{POOL}ConnectTimeoutError('timed out'))",
-            f"did not answer in time: abc.eks.amazonaws.com:443.\n{EKS_NETWORK} Then look at firewalls and security "
+            f"did not respond in time: abc.eks.amazonaws.com:443.\n{EKS_NETWORK} Then look at firewalls and security "
             "groups. ",
         ),
         (
             f"{POOL}NameResolutionError('Failed to resolve'))",
-            "was not reached, as the name of its endpoint is not known here: abc.eks.amazonaws.com:443.\n"
+            "was not reached, as the name of its endpoint cannot be resolved: abc.eks.amazonaws.com:443.\n"
             f"{EKS_NETWORK} ",
         ),
         (
             "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.",
-            "was not asked, as there is no token for it: sts:AssumeRole: AccessDenied: no. Allow it.\n"
-            "The token is made with the AWS credentials of this run. ",
+            "was not contacted, as there is no token for it: sts:AssumeRole: AccessDenied: no. Allow it.\n"
+            "The token is created with the AWS credentials of this run. ",
         ),
-        ("something else", f"did not answer: something else.\n{EKS_NETWORK} "),
+        ("something else", f"did not respond: something else.\n{EKS_NETWORK} "),
     ],
 )
-def test_without_a_kubeconfig_none_is_to_be_corrected(text: str, what: str) -> None:
-    told = unreachable_message(parse_api_error(text), "my-cluster", "us-west-2", with_token=True)
-    assert told == f"{PLACE}{what}Nothing was changed."
+def test_remedy_without_kubeconfig(text: str, summary: str) -> None:
+    message = unreachable_message(parse_api_error(text), "my-cluster", "us-west-2", with_token=True)
+    assert message == f"{PLACE}{summary}Nothing was changed."
 
 
 @pytest.mark.parametrize(
@@ -305,15 +306,15 @@ def test_without_a_kubeconfig_none_is_to_be_corrected(text: str, what: str) -> N
         pytest.param(ApiServer("", checks_certificate=False), id="not known"),
     ],
 )
-def test_no_warning_where_there_is_nothing_to_turn_on(server: ApiServer) -> None:
-    assert find_unchecked(server, "my-cluster", "us-west-2") == []
+def test_verified_or_plain_connection_has_no_warning(server: ApiServer) -> None:
+    assert warn_unverified_tls(server, "my-cluster", "us-west-2") == []
 
 
-def test_a_certificate_that_is_not_checked_is_said() -> None:
+def test_unverified_certificate_is_a_warning() -> None:
     server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
-    assert find_unchecked(server, "my-cluster", "us-west-2") == [
-        f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: whoever answers there gets the "
-        "token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
+    assert warn_unverified_tls(server, "my-cluster", "us-west-2") == [
+        f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: any server at that address gets "
+        "the token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
         "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority Data with "
         "Verify SSL on, as without it AWX turns the check off; elsewhere in K8S_AUTH_SSL_CA_CERT with "
         "K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.authentication import (
     KubeAuth,
-    refusal_message,
+    unauthorized_message,
     uses_eks_token,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
@@ -25,7 +25,7 @@ NONE: Mapping[str, str] = {}
 
 
 @pytest.mark.parametrize(
-    ("wanted", "options", "task", "process", "eks"),
+    ("kube_auth", "options", "task", "process", "eks"),
     [
         pytest.param("auto", (), NONE, NONE, True, id="nothing is given"),
         pytest.param("auto", ("proxy", "ca_cert"), NONE, NONE, True, id="what says neither where nor who"),
@@ -44,14 +44,14 @@ NONE: Mapping[str, str] = {}
         pytest.param("kubeconfig", (), NONE, NONE, False, id="what kubernetes.core finds"),
     ],
 )
-def test_what_is_given_counts_and_what_is_only_found_does_not(
-    wanted: KubeAuth,
+def test_choice_of_authentication(
+    kube_auth: KubeAuth,
     options: Collection[str],
     task: Mapping[str, str],
     process: Mapping[str, str],
     eks: bool,
 ) -> None:
-    assert uses_eks_token(wanted, options, task, process) is eks
+    assert uses_eks_token(kube_auth, options, task, process) is eks
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_is_given_counts_and_what_is_only_found_does_not(
         ),
     ],
 )
-def test_a_token_that_cannot_be_used_is_refused(
+def test_eks_token_with_kubeconfig_options_is_an_error(
     options: Collection[str], task: Mapping[str, str], problem: str
 ) -> None:
     with pytest.raises(InputError) as error:
@@ -79,13 +79,13 @@ SESSION = "arn:aws:sts::111122223333:assumed-role/deployer/job-7"
 ROLE = "arn:aws:iam::111122223333:role/ci/deployer"
 KNOWN = CallerAccess(SESSION, ROLE, False)
 HEAD = (
-    "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) answered 401: Unauthorized. The token "
-    f"is that of {SESSION}.\n"
+    "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) returned 401: Unauthorized. The token "
+    f"belongs to {SESSION}.\n"
 )
 CREATE = "aws eks create-access-entry --cluster-name blue --region eu-central-1 --principal-arn "
 GROUP = (
-    " --kubernetes-groups pod-identity-operators\nThe manifests that allow the group pod-identity-operators what is needed "
-    "are in docs/iam-permissions.md.\n"
+    " --kubernetes-groups pod-identity-operators\ndocs/iam-permissions.md has the manifests that grant the group "
+    "pod-identity-operators the necessary permissions.\n"
 )
 END = "Nothing was changed."
 
@@ -96,14 +96,14 @@ END = "Nothing was changed."
         pytest.param(
             "API",
             KNOWN,
-            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
             id="no access entry, and nothing else counts",
         ),
         pytest.param(
             "API_AND_CONFIG_MAP",
             KNOWN,
             f"The cluster has no access entry for {ROLE}, and the ConfigMap kube-system/aws-auth does not map it either, or "
-            f"not rightly. Make one:\n{CREATE}{ROLE}{GROUP}",
+            f"not correctly. Create one:\n{CREATE}{ROLE}{GROUP}",
             id="no access entry, and no line in aws-auth",
         ),
         pytest.param(
@@ -120,59 +120,58 @@ END = "Nothing was changed."
             "API",
             replace(KNOWN, has_entry=True),
             f"The cluster has an access entry for {ROLE}. It may be younger than a minute: run again. Or the principal was "
-            "deleted and made again since: then delete the access entry and make it again.\n",
+            "deleted and recreated since: then delete the access entry and create it again.\n",
             id="there is an access entry",
         ),
         pytest.param(
             "API",
             CallerAccess(SESSION, "", None, "iam:GetRole: AccessDenied"),
-            "Whether the cluster has an access entry for it could not be read (iam:GetRole: AccessDenied). Possible causes, "
-            "the likeliest first:\n- it has none, and the ConfigMap kube-system/aws-auth does not map it;\n- the access "
-            "entry is younger than a minute, or older than the role, which was made again under its name;\n- the role has "
-            "a path, which an access entry needs and aws-auth must not have;\nMake an access entry:\n"
+            "The access entries of the cluster could not be read (iam:GetRole: AccessDenied). Possible causes, "
+            "the likeliest first:\n- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does "
+            "not map it;\n- the access entry is younger than a minute, or older than the role, which was recreated with the "
+            "same name;\n- the role has a path, which an access entry needs and aws-auth must not have;\n"
+            "Create an access entry:\n"
             f"{CREATE}arn:aws:iam::111122223333:role/deployer{GROUP}",
-            id="nothing is known",
+            id="no permission to read access entries",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=-1200.4),
-            "The clock of this machine is 1200 s behind that of AWS, so the token is dated wrongly. Correct the clock, then "
+            "The clock of this machine is 1200 s behind the clock of AWS, so the token has a wrong date. Correct the clock, then "
             "run again.\n",
             id="the clock is late",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=301.0),
-            "The clock of this machine is 301 s ahead of that of AWS, so the token is dated wrongly. Correct the clock, then "
-            "run again.\n",
+            "The clock of this machine is 301 s ahead of the clock of AWS, so the token has a wrong date. Correct the clock, "
+            "then run again.\n",
             id="the clock is early",
         ),
         pytest.param(
             "API",
             replace(KNOWN, clock_ahead=299.0, has_entry=False, principal=ROLE),
-            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
             id="the clock is well enough",
         ),
         pytest.param(
             "API",
             replace(KNOWN, sts_host="vpce-1.sts.example"),
             "The token names the STS endpoint vpce-1.sts.example; EKS accepts the endpoints of AWS only. Unset "
-            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless the cluster is a test's.\n"
-            f"The cluster has no access entry for {ROLE}. Make one:\n{CREATE}{ROLE}{GROUP}",
+            "AWS_ENDPOINT_URL_STS or pod_identity_endpoint_url, unless this is a test cluster.\n"
+            f"The cluster has no access entry for {ROLE}. Create one:\n{CREATE}{ROLE}{GROUP}",
             id="another STS",
         ),
     ],
 )
-def test_what_is_proven_is_said_and_the_rest_is_in_order(
-    mode: str, access: CallerAccess, reason: str
-) -> None:
+def test_unauthorized_message_lists_proven_causes_first(mode: str, access: CallerAccess, reason: str) -> None:
     target = replace(TARGET, authentication_mode=mode)
-    assert refusal_message(target, access) == f"{HEAD}{reason}{END}"
+    assert unauthorized_message(target, access) == f"{HEAD}{reason}{END}"
 
 
-def test_credentials_that_nobody_knows() -> None:
-    assert refusal_message(TARGET, None) == (
-        "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) answered 401: Unauthorized. STS "
+def test_unauthorized_message_for_invalid_aws_credentials() -> None:
+    assert unauthorized_message(TARGET, None) == (
+        "The Kubernetes API of cluster blue (account 111122223333, region eu-central-1) returned 401: Unauthorized. STS "
         "does not accept the AWS credentials either (sts:GetCallerIdentity).\nRenew them, or check which profile is in "
         "use. Nothing was changed."
     )

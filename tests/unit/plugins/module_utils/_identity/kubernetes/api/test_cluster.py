@@ -18,15 +18,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Deadline,
+    DeadlineClock,
+    DeadlineCluster,
     Listing,
-    PatientCluster,
     Query,
-    TimedClock,
-    TimedCluster,
-    Written,
-    begin_deadline,
+    RetryingCluster,
+    WriteResult,
     deadline_row,
     parse_deadline,
+    start_deadline,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
@@ -64,111 +64,115 @@ BUSY = ApiError(503, "busy")
 ITEMS = Listing([{"metadata": {"name": "x"}}])
 
 
-class Answers(FakeCluster):
-    """Answers in turn, the last again and again."""
+class ScriptedCluster(FakeCluster):
+    """A cluster that returns the given results in order, and repeats the last one."""
 
-    def __init__(self, *answers: Listing | Written) -> None:
+    def __init__(self, *results: Listing | WriteResult) -> None:
         super().__init__()
-        self.answers = list(answers)
-        self.asked: list[list[str]] = []
+        self.results = list(results)
+        self.requests: list[list[str]] = []
 
-    def _next(self) -> Listing | Written:
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    def _next(self) -> Listing | WriteResult:
+        return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
     def list_objects(self, query: Query) -> Listing:
-        self.asked.append([query.kind])
-        answer = self._next()
-        assert isinstance(answer, Listing)
-        return answer
+        self.requests.append([query.kind])
+        result = self._next()
+        assert isinstance(result, Listing)
+        return result
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
-        self.asked.append([name_of(manifest).name for manifest in manifests])
-        answer = self._next()
-        assert isinstance(answer, Written)
-        return answer
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
+        self.requests.append([name_of(manifest).name for manifest in manifests])
+        result = self._next()
+        assert isinstance(result, WriteResult)
+        return result
 
 
-def patient(*answers: Listing | Written) -> tuple[PatientCluster, Answers, FakeClock]:
-    cluster, clock = Answers(*answers), FakeClock()
-    return PatientCluster(cluster, clock, lambda: 0), cluster, clock
+def retrying(*results: Listing | WriteResult) -> tuple[RetryingCluster, ScriptedCluster, FakeClock]:
+    cluster, clock = ScriptedCluster(*results), FakeClock()
+    return RetryingCluster(cluster, clock, lambda: 0), cluster, clock
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_list_is_asked_again(status: int) -> None:
-    cluster, asked, clock = patient(Listing(error=ApiError(status, "busy")), ITEMS)
+def test_list_retries_transient_errors(status: int) -> None:
+    cluster, scripted, clock = retrying(Listing(error=ApiError(status, "busy")), ITEMS)
     assert cluster.list_objects(QUERY) == ITEMS
-    assert (len(asked.asked), clock.slept) == (2, [0.5])
+    assert (len(scripted.requests), clock.slept) == (2, [0.5])
 
 
 @pytest.mark.parametrize("status", [0, 401, 403, 404, 409, 422])
-def test_what_will_not_change_is_not_asked_again(status: int) -> None:
+def test_list_does_not_retry_permanent_errors(status: int) -> None:
     listing = Listing(error=ApiError(status, "no"))
-    cluster, asked, clock = patient(listing)
+    cluster, scripted, clock = retrying(listing)
     assert cluster.list_objects(QUERY) == listing
-    assert (len(asked.asked), clock.slept) == (1, [])
+    assert (len(scripted.requests), clock.slept) == (1, [])
 
 
-def test_a_list_that_stays_busy_is_a_failure() -> None:
-    cluster, asked, clock = patient(Listing(error=BUSY))
+def test_list_fails_after_six_attempts() -> None:
+    cluster, scripted, clock = retrying(Listing(error=BUSY))
     assert cluster.list_objects(QUERY) == Listing(error=BUSY)
-    assert (len(asked.asked), clock.slept) == (6, [0.5, 1, 2, 4, 8])
+    assert (len(scripted.requests), clock.slept) == (6, [0.5, 1, 2, 4, 8])
 
 
-def test_the_api_says_how_long_to_wait() -> None:
-    cluster, _asked, clock = patient(Listing(error=ApiError(429, "busy", 20)), ITEMS)
+def test_retry_after_is_respected() -> None:
+    cluster, _scripted, clock = retrying(Listing(error=ApiError(429, "busy", 20)), ITEMS)
     assert cluster.list_objects(QUERY) == ITEMS
     assert clock.slept == [20]
 
 
 @pytest.mark.parametrize("seconds", [46, 3600])
-def test_a_wait_that_is_too_long_is_not_begun(seconds: int) -> None:
-    cluster, _asked, clock = patient(Listing(error=ApiError(429, "busy", seconds)), ITEMS)
+def test_no_retry_if_retry_after_is_too_long(seconds: int) -> None:
+    cluster, _scripted, clock = retrying(Listing(error=ApiError(429, "busy", seconds)), ITEMS)
     assert cluster.list_objects(QUERY).error is not None
     assert clock.slept == []
 
 
-def test_nothing_is_asked_again_after_two_minutes() -> None:
-    cluster, asked, clock = patient(Listing(error=ApiError(429, "busy", 30)))
+def test_no_retry_after_two_minutes() -> None:
+    cluster, scripted, clock = retrying(Listing(error=ApiError(429, "busy", 30)))
     assert cluster.list_objects(QUERY).error is not None
-    assert (len(asked.asked), sum(clock.slept)) == (5, 120)
+    assert (len(scripted.requests), sum(clock.slept)) == (5, 120)
 
 
 def manifests(*names: str) -> list[Object]:
     return [{"metadata": {"name": name}} for name in names]
 
 
-def test_only_what_was_refused_for_now_is_written_again() -> None:
+def test_write_retries_only_transient_rejections() -> None:
     no = ApiError(403, "no")
-    first = Written(True, {0: BUSY, 1: no, 2: BUSY}, diffs=[{"after": "d"}])
-    cluster, asked, _clock = patient(first, Written(True, {1: BUSY}, diffs=[{"after": "a"}]), Written(True))
+    first = WriteResult(True, {0: BUSY, 1: no, 2: BUSY}, diffs=[{"after": "d"}])
+    cluster, scripted, _clock = retrying(
+        first, WriteResult(True, {1: BUSY}, diffs=[{"after": "a"}]), WriteResult(True)
+    )
     written = cluster.apply(manifests("a", "b", "c", "d"))
-    assert asked.asked == [["a", "b", "c", "d"], ["a", "c"], ["c"]]
-    assert written == Written(True, {1: no}, diffs=[{"after": "d"}, {"after": "a"}])
+    assert scripted.requests == [["a", "b", "c", "d"], ["a", "c"], ["c"]]
+    assert written == WriteResult(True, {1: no}, diffs=[{"after": "d"}, {"after": "a"}])
 
 
-def test_what_misses_its_namespace_is_written_after_it() -> None:
-    made: list[Object] = [
+def test_write_retries_objects_of_a_retried_namespace() -> None:
+    objects: list[Object] = [
         {"kind": "Namespace", "metadata": {"name": "shop"}},
         {"kind": "ServiceAccount", "metadata": {"namespace": "shop", "name": "api"}},
         {"kind": "ServiceAccount", "metadata": {"namespace": "other", "name": "api2"}},
     ]
     missing = ApiError(404, "not found")
-    cluster, asked, _clock = patient(Written(True, {0: BUSY, 1: missing, 2: missing}), Written(True))
-    written = cluster.apply(made)
+    cluster, scripted, _clock = retrying(
+        WriteResult(True, {0: BUSY, 1: missing, 2: missing}), WriteResult(True)
+    )
+    written = cluster.apply(objects)
     assert (written.refused, written.error) == ({2: missing}, None)
-    assert asked.asked == [["shop", "api", "api2"], ["shop", "api"]]
+    assert scripted.requests == [["shop", "api", "api2"], ["shop", "api"]]
 
 
-def test_a_write_that_ended_for_now_is_made_again() -> None:
-    cluster, asked, _clock = patient(Written(error=BUSY), Written(True))
-    assert cluster.apply(manifests("a", "b")) == Written(True)
-    assert asked.asked == [["a", "b"]] * 2
+def test_failed_write_is_retried_completely() -> None:
+    cluster, scripted, _clock = retrying(WriteResult(error=BUSY), WriteResult(True))
+    assert cluster.apply(manifests("a", "b")) == WriteResult(True)
+    assert scripted.requests == [["a", "b"]] * 2
 
 
-def test_an_end_of_the_second_attempt_is_told() -> None:
-    gone = ApiError(0, "gone")
-    cluster, _asked, _clock = patient(Written(True, {0: BUSY}), Written(error=gone))
-    assert cluster.apply(manifests("a", "b")) == Written(True, {0: BUSY}, gone)
+def test_error_of_a_retried_write_is_returned() -> None:
+    lost = ApiError(0, "connection lost")
+    cluster, _scripted, _clock = retrying(WriteResult(True, {0: BUSY}), WriteResult(error=lost))
+    assert cluster.apply(manifests("a", "b")) == WriteResult(True, {0: BUSY}, lost)
 
 
 @pytest.mark.parametrize(
@@ -178,43 +182,43 @@ def test_an_end_of_the_second_attempt_is_told() -> None:
         "429\nHTTP response headers: HTTPHeaderDict({'Retry-After': '3'})",
     ],
 )
-def test_the_pause_is_read_from_the_words_of_the_modules(text: str) -> None:
+def test_retry_after_is_parsed_from_module_text(text: str) -> None:
     assert parse_api_error(text).retry_after == 3
 
 
 TEXT = "the deadline of 60 s has passed"
 
 
-def run(cluster: FakeCluster, left: float, preflight: Preflight = THERE, **settings: Any) -> HalfRun:
-    """A half that has so many seconds left of the run's sixty."""
+def run(cluster: FakeCluster, remaining: float, preflight: Preflight = THERE, **settings: Any) -> HalfRun:
+    """Run the Kubernetes stage with ``remaining`` of the run's 60 seconds remaining."""
     clock = FakeClock()
     begun = clock.now()
-    deadline = Deadline(60, left, lambda: (clock.now() - begun).total_seconds())
+    deadline = Deadline(60, remaining, lambda: (clock.now() - begun).total_seconds())
     aws = build.parse_aws_result(after_a_change(), build.CLUSTER)
-    timed = TimedCluster(cluster, deadline)
-    return run_half(timed, aws, preflight, HalfSettings(**settings), TimedClock(clock, deadline))
+    timed = DeadlineCluster(cluster, deadline)
+    return run_half(timed, aws, preflight, HalfSettings(**settings), DeadlineClock(clock, deadline))
 
 
-def test_nothing_is_sent_after_it() -> None:
+def test_no_request_after_deadline() -> None:
     cluster = holding("old")
     half = run(cluster, 0, Preflight(plan=PLAN))
     assert cluster.log == []
     assert (half.changed, half.outcome.changes, half.outcome.error) == (False, [], TEXT)
-    # What was not looked at is not known.
+    # Without a request no check can pass.
     checks = {check.name: check.status for check in half.outcome.checks[build.KEY]}
     assert set(checks.values()) == {"unknown"}
     assert any(TEXT in finding.message for finding in half.outcome.findings)
 
 
-def test_a_removal_waits_for_another_run() -> None:
+def test_no_deletion_after_deadline() -> None:
     half = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
     assert [(failure["workload"], failure["message"]) for failure in half.outcome.failures] == [
-        ("shop/old", f"it stays, as it could not be read immediately before: {TEXT}.")
+        ("shop/old", f"it is kept, as it could not be read immediately before: {TEXT}.")
     ]
     assert half.outcome.changes == []
 
 
-def test_a_wait_for_new_pods_ends_with_it() -> None:
+def test_wait_for_pods_ends_at_deadline() -> None:
     lists = {
         "Pod shop": build.read([STALE]),
         "Pod kube-system": build.read([build.agent()]),
@@ -229,16 +233,16 @@ def test_a_wait_for_new_pods_ends_with_it() -> None:
     assert any("stale Pods are still there" in warning for warning in half.warnings)
 
 
-def test_its_jobs_are_removed_after_it() -> None:
+def test_own_jobs_are_deleted_after_deadline() -> None:
     cluster = FakeCluster()
     run(cluster, 10, proof=ProofSettings("r1", "image", 120, {}, {}), why_no_proof="")
     verbs = [request.split()[0] for request in cluster.log if request.split()[0] in ("apply", "remove")]
     assert verbs == ["apply", "remove"]
 
 
-def test_other_things_are_not_removed_after_it() -> None:
+def test_other_objects_are_not_deleted_after_deadline() -> None:
     cluster = holding("old")
-    timed = TimedCluster(cluster, Deadline(60, 0, lambda: 1))
+    timed = DeadlineCluster(cluster, Deadline(60, 0, lambda: 1))
     written = timed.remove([manifest("old")])
     assert (written.error and written.error.text, cluster.log) == (TEXT, [])
     assert (timed.read_version(), timed.read_server().url) == ({}, "")
@@ -247,7 +251,7 @@ def test_other_things_are_not_removed_after_it() -> None:
     assert (refused.status, refused.text) == (0, TEXT)
 
 
-def test_within_it_nothing_is_different() -> None:
+def test_requests_before_deadline_are_unchanged() -> None:
     timed, plain = holding("old"), holding("old")
     early = run(timed, 1000, Preflight(plan=PLAN))
     aws = build.parse_aws_result(after_a_change(), build.CLUSTER)
@@ -256,14 +260,14 @@ def test_within_it_nothing_is_different() -> None:
 
 
 @pytest.mark.parametrize("seconds", [None, 0])
-def test_without_one_there_is_none(seconds: int | None) -> None:
-    assert begin_deadline(seconds) is None
+def test_no_deadline_without_limit(seconds: int | None) -> None:
+    assert start_deadline(seconds) is None
     assert deadline_row(None) is None
     assert parse_deadline(None) is None
 
 
 def test_one_task_hands_it_to_another() -> None:
-    deadline = begin_deadline(60)
+    deadline = start_deadline(60)
     row = deadline_row(deadline)
     assert row is not None
     assert (row["left"], parse_deadline(row)) == (60, deadline)

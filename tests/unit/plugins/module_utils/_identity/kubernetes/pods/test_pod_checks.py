@@ -789,7 +789,7 @@ CASES = [
             "KUBERNETES_NOT_READABLE",
             "error",
             "pods could not be read, so what depends on them is unknown: etcdserver: request timed out",
-            "Run again when the API server is well.",
+            "Run again when the API server is available.",
         ),
         reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},
     ),

@@ -138,7 +138,7 @@ OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
         "nothing read",
     ],
 )
-def test_only_what_matters_is_read(
+def test_reads_only_needed_resources(
     verification: Verification, reads: dict[str, Listing], names: list[str]
 ) -> None:
     assert still_to_read(verification, reads, build.NOW) == names

@@ -21,8 +21,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
     Listing,
-    Trial,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
@@ -71,7 +71,7 @@ def answer(
     account: str = "api",
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
-) -> Trial:
+) -> DryRun:
     """The probe as it comes back."""
     pod: Any = copy.deepcopy(probe_pod(build.KEY, PROBE, "us-west-2"))
     pod["spec"]["serviceAccountName"] = account
@@ -81,11 +81,11 @@ def answer(
         pod["spec"]["volumes"].append(build.token_volume(audience))
     pod["metadata"]["labels"] |= labels or {}
     pod["metadata"]["annotations"] = dict(annotations or {})
-    return Trial(pod)
+    return DryRun(pod)
 
 
-def refusal(status: int, text: str) -> Trial:
-    return Trial(error=ApiError(status, text))
+def refusal(status: int, text: str) -> DryRun:
+    return DryRun(error=ApiError(status, text))
 
 
 INJECTED = answer()
@@ -199,7 +199,7 @@ def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
         ),
     ],
 )
-def test_what_came_back_means(trial: Trial, code: str | None, what: str) -> None:
+def test_what_came_back_means(trial: DryRun, code: str | None, what: str) -> None:
     seen = judge_trial(trial, build.KEY)
     assert (seen.code and seen.code.value, seen.what) == (code, what)
     assert seen.is_injected is (code is None)
@@ -312,7 +312,12 @@ REFUSALS = [
         "the API server refuses it",
         "Resolve the reason that it gives, or set pod_identity_verify_injection: none.",
     ),
-    (500, "etcdserver: leader changed", "the API server failed", "Verify again when the API server is well."),
+    (
+        500,
+        "etcdserver: leader changed",
+        "the API server failed",
+        "Verify again when the API server is available.",
+    ),
     (
         429,
         "Too many requests, please try again later.",
@@ -356,7 +361,7 @@ REFUSALS = [
     ],
 )
 def test_a_refusal_is_no_verdict(error: ApiError, what: str, remedy: str) -> None:
-    seen = judge_trial(Trial(error=error), build.KEY)
+    seen = judge_trial(DryRun(error=error), build.KEY)
     assert (seen.code, seen.what, seen.remedy) == (Code.INJECTION_UNKNOWN, what, remedy)
 
 
@@ -379,7 +384,7 @@ def webhook(**selector: Any) -> Listing:
 
 
 def half(
-    trials: Sequence[Trial],
+    trials: Sequence[DryRun],
     row: Json | None = None,
     result: Json | None = None,
     lists: Mapping[str, Listing] | None = None,
@@ -533,17 +538,17 @@ def test_a_selector_selects_as_kubernetes_does(
     [
         # Whoever leaves the permission out knows of it.
         pytest.param(refusal(403, FORBIDDEN), "warning", id="a refusal"),
-        pytest.param(Trial(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no answer"),
+        pytest.param(DryRun(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no answer"),
     ],
 )
-def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: Trial, severity: str) -> None:
+def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: DryRun, severity: str) -> None:
     run, cluster, _clock = half([answer])
     assert (shown(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
     assert [finding.severity for finding in run.outcome.findings] == [severity]
     assert cluster.log.count("try api") == 1
 
 
-BUSY = Trial(error=ApiError(429, "too many requests", 5))
+BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 
 def test_a_busy_server_is_asked_again_as_late_as_it_wants() -> None:
@@ -564,12 +569,12 @@ def test_a_busy_server_is_asked_for_all_the_time_that_is_given() -> None:
 
 
 def test_a_busy_server_without_a_word_is_asked_more_and_more_seldom() -> None:
-    run, _cluster, clock = half([Trial(error=ApiError(429, "busy"))] * 5 + [INJECTED])
+    run, _cluster, clock = half([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
     assert (shown(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
 
 
 def test_a_pause_that_ends_too_late_is_not_begun() -> None:
-    run, cluster, clock = half([Trial(error=ApiError(429, "busy", 90))])
+    run, cluster, clock = half([DryRun(error=ApiError(429, "busy", 90))])
     assert (shown(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
 
 
@@ -671,7 +676,7 @@ PODS = {
 }
 
 
-def restarting(*trials: Trial) -> tuple[HalfRun, FakeCluster, FakeClock]:
+def restarting(*trials: DryRun) -> tuple[HalfRun, FakeCluster, FakeClock]:
     return half(
         trials,
         build.row(association_created_at=YOUNG),

@@ -19,11 +19,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ApiError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    DryRun,
     KubernetesCluster,
     Listing,
     Query,
-    Trial,
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
@@ -166,7 +166,7 @@ def test_who_waits_is_told_each_step_as_it_begins(
     plan: AccountPlan, settings: dict[str, Any], expected: list[str]
 ) -> None:
     steps: list[str] = []
-    cluster = holding("old", trials={"api": [Trial(build.pod())]})
+    cluster = holding("old", trials={"api": [DryRun(build.pod())]})
     run(cluster, Preflight(plan=plan), result=after_a_change(), steps=steps, **settings)
     assert steps == expected
 
@@ -367,8 +367,8 @@ def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
             "name": "batch",
             "action": "apply",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "Kubernetes answered 403: no.",
-            "remedy": "Resolve that and run again, which takes up only what is missing.",
+            "message": "Kubernetes returned 403: no.",
+            "remedy": "Resolve that and run again, which applies only the rest.",
         }
     ]
 
@@ -398,20 +398,22 @@ WANTED: Object = {
     "kind": "ServiceAccount",
     "metadata": {"namespace": "shop", "name": "api", "labels": {"a": "1"}},
 }
-NOT_KEPT = "Find out what else manages it (its managedFields, Argo CD, Flux, a webhook), and run again."
+NOT_KEPT = (
+    "Find the other process that manages it (its managedFields, Argo CD, Flux, a webhook), and run again."
+)
 
 
 @pytest.mark.parametrize(
     ("after", "message"),
     [
-        ([], "the API server took it, and it is not there: another process removes it."),
+        ([], "the API server accepted it, but it does not exist: another process deletes it."),
         (
             [kept(labels={"a": "2"})],
-            "it has other labels or annotations than were applied: another process changes it.",
+            "its labels or annotations differ from the applied ones: another process changes it.",
         ),
         (
             [kept(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
-            "it is being removed, and waits for its finalizers.",
+            "it is being deleted, and waits for its finalizers.",
         ),
     ],
     ids=["a conflict that was taken for done, or removed", "changed", "on its way out"],
@@ -431,8 +433,8 @@ def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object]
             "remedy": NOT_KEPT,
         }
     ]
-    # One that is on its way out is not there for long.
-    is_passing = bool(after) and "on its way" not in message and "being removed" not in message
+    # A service account that is being deleted fails its check.
+    is_passing = bool(after) and "being deleted" not in message
     assert half.outcome.checks[build.KEY][0].status == ("pass" if is_passing else "fail")
 
 
@@ -441,7 +443,7 @@ def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
     half = run(cluster, result={"changes": [], "state": "absent"})
     assert half.outcome.changes == []
     assert [(one["action"], one["name"], one["message"]) for one in half.outcome.failures] == [
-        ("remove", "shop/api", "it is still there: another process makes it anew.")
+        ("remove", "shop/api", "it still exists: another process recreates it.")
     ]
 
 
@@ -490,10 +492,10 @@ def test_nothing_is_removed_that_cannot_be_read_before(purge: bool) -> None:
             "name": "shop/api",
             "action": "remove",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "it stays, as it could not be read immediately before: Kubernetes answered 403: "
+            "message": "it is kept, as it could not be read immediately before: Kubernetes returned 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
-            "remedy": "Resolve that and run again, which takes up only what is missing.",
+            "remedy": "Resolve that and run again, which applies only the rest.",
         }
     ]
 
@@ -504,7 +506,7 @@ def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
     check = half.outcome.checks[build.KEY][0]
     assert check.status == "unknown"
     assert half.outcome.findings[0].message == (
-        "the service account could not be read after it was applied, so what is there is unknown: serviceaccounts is "
+        "the service account could not be read after it was applied, so its state is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
     # The role may run in any playbook.
@@ -524,11 +526,11 @@ class Answering(FakeCluster):
 
     error = ApiError(0, "reset")
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
-        return Written(False, dict.fromkeys(range(len(manifests)), self.error))
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
+        return WriteResult(False, dict.fromkeys(range(len(manifests)), self.error))
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
-        return Written(False, dict.fromkeys(range(len(manifests)), self.error))
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
+        return WriteResult(False, dict.fromkeys(range(len(manifests)), self.error))
 
 
 @pytest.mark.parametrize(
@@ -572,9 +574,9 @@ def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> 
     """kubernetes.core takes a conflict (409) for done."""
 
     class Missing(FakeCluster):
-        def apply(self, manifests: Sequence[Object]) -> Written:
+        def apply(self, manifests: Sequence[Object]) -> WriteResult:
             assert len(manifests) == 2
-            return Written(True, {1: ApiError(404, 'namespaces "batch" not found')})
+            return WriteResult(True, {1: ApiError(404, 'namespaces "batch" not found')})
 
     plan = AccountPlan([NAMESPACE], [manifest("late", "batch")])
     half = run(Missing(), Preflight(plan=plan), result=after_a_change())
@@ -598,14 +600,14 @@ def test_a_removal_that_failed_in_aws_is_a_finding() -> None:
 
 def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
     class Shared(FakeCluster):
-        def apply(self, _manifests: Sequence[Object]) -> Written:
+        def apply(self, _manifests: Sequence[Object]) -> WriteResult:
             text = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
-            return Written(refused={0: ApiError(409, text)})
+            return WriteResult(refused={0: ApiError(409, text)})
 
     plan = AccountPlan([manifest("api")])
     (failure,) = run(Shared(), replace(THERE, plan=plan), result=after_a_change()).outcome.failures
     assert failure["message"] == (
-        'Kubernetes answered 409: Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team.'
+        'Kubernetes returned 409: Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team.'
     )
     assert failure["remedy"] == (
         "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
@@ -673,7 +675,7 @@ def test_a_restart_that_is_refused_is_a_failure() -> None:
             "name": "shop/web",
             "action": "restart",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "Kubernetes answered 403: deployments are forbidden.",
+            "message": "Kubernetes returned 403: deployments are forbidden.",
             "remedy": "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again.",
         }
     ]
@@ -871,7 +873,7 @@ def test_an_answer_that_does_not_come_is_waited_for_with_a_bound() -> None:
     assert cluster.log[-1] == f"remove {NAME}"
 
 
-def refusal_of(resource: str, name: str, action: str, message: str) -> tuple[str, ...]:
+def object_failure(resource: str, name: str, action: str, message: str) -> tuple[str, ...]:
     return (resource, name, action, "KUBERNETES_REFUSED", message)
 
 
@@ -887,8 +889,8 @@ def test_a_job_that_is_refused_is_not_waited_for() -> None:
     half = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == []
     # It is not there, so that it cannot be left.
-    message = "Kubernetes answered 403: jobs are forbidden."
-    assert refusals(half) == [refusal_of("Job", f"shop/{NAME}", "create", message)]
+    message = "Kubernetes returned 403: jobs are forbidden."
+    assert refusals(half) == [object_failure("Job", f"shop/{NAME}", "create", message)]
     assert half.outcome.failures[0]["workload"] == "shop/api"
     assert half.outcome.checks[build.KEY][-1].status == "unknown"
     assert half.outcome.findings == []
@@ -899,7 +901,7 @@ def test_pods_of_a_job_that_may_not_be_listed_are_a_failure() -> None:
     half = run(cluster, clock=clock, result=ROLE, **PROOF)
     ((resource, name, action, code, message),) = refusals(half)
     assert (resource, name, action, code) == ("Pods of namespace", "shop", "list", "KUBERNETES_REFUSED")
-    assert message.startswith('Kubernetes answered 403: pods is forbidden: User "reader" cannot list')
+    assert message.startswith('Kubernetes returned 403: pods is forbidden: User "reader" cannot list')
     assert clock.slept == []
     assert half.outcome.checks[build.KEY][-1].status == "unknown"
     assert half.outcome.findings == []
@@ -921,12 +923,12 @@ def test_pods_that_could_not_be_listed_once_are_listed_again() -> None:
 
 def test_a_job_that_could_not_be_removed_is_a_failure() -> None:
     class Sticky(FakeCluster):
-        def remove(self, _manifests: Sequence[Object]) -> Written:
-            return Written(refused={0: ApiError(403, "jobs are not to be deleted")})
+        def remove(self, _manifests: Sequence[Object]) -> WriteResult:
+            return WriteResult(refused={0: ApiError(403, "jobs are not to be deleted")})
 
     half = run(Sticky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
-    message = "Kubernetes answered 403: jobs are not to be deleted."
-    assert refusals(half) == [refusal_of("Job", f"shop/{NAME}", "remove", message)]
+    message = "Kubernetes returned 403: jobs are not to be deleted."
+    assert refusals(half) == [object_failure("Job", f"shop/{NAME}", "remove", message)]
     assert half.outcome.checks[build.KEY][-1].status == "pass"
     assert "300 seconds after its end" in half.outcome.failures[0]["remedy"]
 
@@ -946,10 +948,10 @@ def test_the_job_is_removed_when_the_run_is_interrupted() -> None:
 class Ending:
     """The end of an interrupted run, with what its removal comes to."""
 
-    removed: Written
+    removed: WriteResult
     log: list[str] = field(default_factory=list)
 
-    def remove(self, manifests: Sequence[Object]) -> Written:
+    def remove(self, manifests: Sequence[Object]) -> WriteResult:
         self.log += [f"remove {name_of(manifest)}" for manifest in manifests]
         return self.removed
 
@@ -968,14 +970,14 @@ LEFT = (
 @pytest.mark.parametrize(
     ("removed", "reason"),
     [
-        (Written(changed=True), ""),
-        (Written(refused={0: ApiError(403, "jobs are not to be deleted")}), "jobs are not to be deleted"),
-        (Written(error=ApiError(0, "no result within 30 seconds")), "no result within 30 seconds"),
+        (WriteResult(changed=True), ""),
+        (WriteResult(refused={0: ApiError(403, "jobs are not to be deleted")}), "jobs are not to be deleted"),
+        (WriteResult(error=ApiError(0, "no result within 30 seconds")), "no result within 30 seconds"),
     ],
     ids=["removed", "refused", "too slow"],
 )
 def test_an_interrupted_proof_removes_its_jobs_or_names_them(
-    step: str, removed: Written, reason: str
+    step: str, removed: WriteResult, reason: str
 ) -> None:
     class Interrupted(FakeCluster):
         def list_objects(self, query: Query) -> Listing:
@@ -983,12 +985,12 @@ def test_an_interrupted_proof_removes_its_jobs_or_names_them(
                 raise SystemExit(130)
             return build.read([answer(SESSION)]) if query.kind == "Pod" else Listing()
 
-        def apply(self, manifests: Sequence[Object]) -> Written:
+        def apply(self, manifests: Sequence[Object]) -> WriteResult:
             if step == "apply":
                 raise SystemExit(130)
             return super().apply(manifests)
 
-        def remove(self, _manifests: Sequence[Object]) -> Written:
+        def remove(self, _manifests: Sequence[Object]) -> WriteResult:
             raise SystemExit(130)
 
     ending = Ending(removed)

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Listing,
     Query,
-    Written,
+    WriteResult,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     MANAGED_BY_LABELS,
@@ -301,7 +301,7 @@ def test_what_may_not_be_listed_may_be_a_user(purges: bool) -> None:
             "name": "shop/api",
             "action": "remove",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "it stays, as it is not known whether pods, cronjobs.batch, jobs.batch use it: Kubernetes answered "
+            "message": "it is kept, as it is not known whether pods, cronjobs.batch, jobs.batch use it: Kubernetes returned "
             '403: pods is forbidden: User "reader" cannot list resource "pods" in API group "" at the cluster scope.',
             "remedy": 'Allow the caller to list pods, cronjobs.batch, jobs.batch (RBAC: apiGroups: [""], resources: [pods], '
             'verbs: [list]; apiGroups: ["batch"], resources: [cronjobs, jobs], verbs: [list]; docs/iam-permissions.md has '
@@ -314,9 +314,9 @@ def test_a_list_that_fails_in_another_way_is_asked_for_again_by_the_next_run() -
     cluster = FakeCluster({"Job": Listing(error=ApiError(500, "etcdserver: request timed out"))})
     (failure,) = run(cluster).outcome.failures
     assert failure["message"] == (
-        "it stays, as it is not known whether jobs.batch use it: Kubernetes answered 500: etcdserver: request timed out."
+        "it is kept, as it is not known whether jobs.batch use it: Kubernetes returned 500: etcdserver: request timed out."
     )
-    assert failure["remedy"] == "Resolve that and run again, which takes up only what is missing."
+    assert failure["remedy"] == "Resolve that and run again, which applies only the rest."
 
 
 def test_a_user_that_was_found_counts_more_than_a_list_that_was_refused() -> None:
@@ -368,7 +368,7 @@ class Applying(FakeCluster):
         super().__init__(*arguments, **more)
         self.manifests: list[Object] = []
 
-    def apply(self, manifests: Sequence[Object]) -> Written:
+    def apply(self, manifests: Sequence[Object]) -> WriteResult:
         self.manifests += manifests
         return super().apply(manifests)
 
@@ -439,8 +439,8 @@ def test_a_purge_leaves_the_accounts_of_others() -> None:
 @pytest.mark.parametrize(
     ("error", "is_there", "failures"),
     [
-        (ApiError(403, "forbidden"), True, ["Kubernetes answered 403: forbidden."]),
-        (ApiError(500, "etcd"), True, ["Kubernetes answered 500: etcd."]),
+        (ApiError(403, "forbidden"), True, ["Kubernetes returned 403: forbidden."]),
+        (ApiError(500, "etcd"), True, ["Kubernetes returned 500: etcd."]),
         (ApiError(500, "etcd"), False, []),
         (ApiError(409, "uid mismatch"), False, []),
     ],
@@ -450,10 +450,10 @@ def test_a_release_that_was_refused_is_a_failure_while_the_fields_are_there(
     error: ApiError, is_there: bool, failures: list[str]
 ) -> None:
     class Refusing(FakeCluster):
-        def apply(self, _manifests: Sequence[Object]) -> Written:
+        def apply(self, _manifests: Sequence[Object]) -> WriteResult:
             if not is_there:
                 self.accounts = {}
-            return Written(refused={0: error})
+            return WriteResult(refused={0: error})
 
     half = run(Refusing(), account(applied("team"), labels={"team": "shop"}))
     assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
@@ -469,7 +469,7 @@ def test_fields_that_are_put_back_are_a_failure() -> None:
         (
             "release",
             "SERVICE_ACCOUNT_NOT_KEPT",
-            "it still has labels or annotations that were applied here: another process puts them back.",
+            "it still has labels or annotations that this collection applied: another process restores them.",
         )
     ]
 
@@ -481,7 +481,7 @@ def test_what_cannot_be_read_immediately_before_is_not_released() -> None:
     assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
         (
             "release",
-            "what was applied to it stays, as it could not be read immediately before: Kubernetes answered 403: "
+            "its applied labels and annotations are kept, as it could not be read immediately before: Kubernetes returned 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
         )
