@@ -588,13 +588,13 @@ FAULTS = (
     Fault(
         "a Deny loses its other exceptions",
         "trust/repair.py",
-        "            copies.append(with_condition(present, *negated, [*held, value]))",
+        "            copies.append(with_condition(present, *negated, [*values, value]))",
         "            copies.append(with_condition(present, *negated, [value]))",
     ),
     Fault(
         "a value takes the place of the others",
         "trust/repair.py",
-        "    edited = with_condition(present, operator, key, [*given, value])",
+        "    edited = with_condition(present, operator, key, [*values, value])",
         "    edited = with_condition(present, operator, key, [value])",
     ),
     Fault(
@@ -612,8 +612,8 @@ FAULTS = (
     Fault(
         "a namespace alone identifies a workload",
         "trust/suggestions.py",
-        "    return all(_asks_for(rule, key, value) for key, value in remedy.identity.items())",
-        "    return any(_asks_for(rule, key, value) for key, value in remedy.identity.items())",
+        "    return all(_requires(rule, key, value) for key, value in remedy.identity.items())",
+        "    return any(_requires(rule, key, value) for key, value in remedy.identity.items())",
     ),
     Fault(
         "one of several values identifies",
@@ -636,7 +636,7 @@ FAULTS = (
     Fault(
         "other callers are nobody",
         "trust/suggestions.py",
-        "    if not (own and not rule.statement.not_principal) and not _asks_for(rule, key, value):",
+        "    if not (only_caller and not rule.statement.not_principal) and not _requires(rule, key, value):",
         "    if False:",
     ),
     Fault(

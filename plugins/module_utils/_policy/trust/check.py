@@ -32,11 +32,11 @@ from .trust import (
     TrustVerdict,
     check_requests,
     check_trust,
+    complete_identity,
     identifying_tags,
     is_foreign,
     pod_identity_inquiry,
     prepare_trust,
-    whole,
 )
 
 
@@ -84,7 +84,7 @@ def _chain_inquiry(
             sid="AllowPodIdentityRole",
             principal={"AWS": subject.role_arn},
             equals={**tags, **number},
-            identity=number or whole(tags),
+            identity=number or complete_identity(tags),
             caller=("ArnNotEquals", "aws:PrincipalArn", subject.role_arn),
             unsafe=not subject.session_tags and not number,
         ),

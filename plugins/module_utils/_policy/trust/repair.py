@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Edits of a trust policy that may make it usable for a workload, as data. Each keeps the rest as the author wrote it.
+"""Edits of a trust policy that may make it usable for a workload. Everything else remains as the author wrote it.
 
-With every edit come the requests that it admits: statements that together match every request that the edited policy may
-allow and the policy before did not. ``suggestions`` evaluates the results, and finds out who else can send such requests.
+Each edit has the requests that it admits, as statements: together they match every request that the edited policy may allow
+and the original did not. ``suggestions`` evaluates the edited policies, and finds other callers of these requests.
 
-Mends replace what IAM rejects by a form with the same meaning that IAM stores. A part without such a form stays, and the
-document stays rejected.
+``mend`` replaces elements that IAM rejects with equivalent ones that IAM accepts. If an element has no equivalent, the
+document remains rejected.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ RawDocument: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrustDraft:
-    """A document under edit. ``slots`` has, for each statement of the original, what stands in its place now, and a last
-    slot for what is added. ``edits`` says in words what was done; ``admits`` are the statements described above."""
+    """A document with edits.
+
+    ``slots`` has the current statements for each original statement, and a last slot for added ones. ``edits`` describes
+    the edits in sentences. ``admits`` has the statements of the admitted requests.
+    """
 
     whole: Mapping[str, object]
     slots: tuple[tuple[RawDocument, ...], ...]
@@ -48,8 +51,8 @@ class TrustDraft:
     def document(self) -> RawDocument:
         return {**self.whole, "Statement": [statement for slot in self.slots for statement in slot]}
 
-    def at(self, statement: Statement) -> RawDocument | None:
-        """What stands in the place of one statement, when that is one statement still."""
+    def current(self, statement: Statement) -> RawDocument | None:
+        """Return the current form of a statement, or None if it was removed or split."""
         slot = self.slots[statement.index - 1]
         return slot[0] if len(slot) == 1 else None
 
@@ -60,47 +63,46 @@ class TrustDraft:
         edit: str,
         admits: Sequence[RawDocument] = (),
     ) -> TrustDraft:
-        """Replace a statement (None: add to the end)."""
-        at = statement.index - 1 if statement is not None else len(self.slots) - 1
-        placed = (*self.slots[at], *slot) if statement is None else tuple(slot)
+        """Replace a statement, or with None add to the end."""
+        index = statement.index - 1 if statement is not None else len(self.slots) - 1
+        placed = (*self.slots[index], *slot) if statement is None else tuple(slot)
         return replace(
             self,
-            slots=(*self.slots[:at], placed, *self.slots[at + 1 :]),
+            slots=(*self.slots[:index], placed, *self.slots[index + 1 :]),
             edits=(*self.edits, edit),
             admits=(*self.admits, *admits),
         )
 
-    def free_sid(self, wanted: str) -> str:
-        """The Sid, or with the first number behind it that no statement has."""
-        taken = {statement.get("Sid") for slot in self.slots for statement in slot}
-        names = (wanted if number == 1 else f"{wanted}{number}" for number in range(1, len(taken) + 3))
-        return next(name for name in names if name not in taken)
+    def unused_sid(self, sid: str) -> str:
+        """Return the Sid, with the first number as suffix that makes it unique."""
+        used = {statement.get("Sid") for slot in self.slots for statement in slot}
+        names = (sid if number == 1 else f"{sid}{number}" for number in range(1, len(used) + 3))
+        return next(name for name in names if name not in used)
 
 
-def _draft_of(document: Mapping[str, object]) -> TrustDraft:
+def _new_draft(document: Mapping[str, object]) -> TrustDraft:
     copied: RawDocument = copy.deepcopy(dict(document))
-    given = copied["Statement"]
-    statements = list(given) if isinstance(given, list | tuple) else [given]
+    statements = as_list(copied["Statement"])
     return TrustDraft(copied, (*((statement,) for statement in statements), ()))
 
 
 def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
-    """A statement for the workload, as narrow as what is known of it allows."""
+    """Add the narrowest statement for the workload that its known values permit."""
     statement: RawDocument = {
-        "Sid": draft.free_sid(remedy.sid),
+        "Sid": draft.unused_sid(remedy.sid),
         "Effect": "Allow",
         "Principal": dict(remedy.principal),
         "Action": list(ACTIONS),
     }
     if remedy.equals:
         statement["Condition"] = {"StringEquals": dict(remedy.equals)}
-    whom = "this workload alone" if remedy.identity else "what is known of this workload"
-    return draft.put(None, [statement], f"Add a statement for {whom}.", [statement])
+    scope = "this workload alone" if remedy.identity else "the known values of this workload"
+    return draft.put(None, [statement], f"Add a statement for {scope}.", [statement])
 
 
 def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
-    """The actions that a statement lacks."""
-    present = draft.at(statement)
+    """Add actions to a statement."""
+    present = draft.current(statement)
     if present is None or not missing:
         return None
     names = " and ".join(missing)
@@ -113,14 +115,14 @@ def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]
 def _add_value(
     draft: TrustDraft, statement: Statement, condition: tuple[str, str], value: str, actions: Sequence[str]
 ) -> TrustDraft | None:
-    """A value beside those that a condition (operator, key) asks for; with it the statement matches also for it."""
-    present = draft.at(statement)
+    """Add a value to a condition (operator, key), so that the statement also matches it."""
+    present = draft.current(statement)
     place = _find_condition(present, *condition) if present is not None else None
     if present is None or place is None:
         return None
     operator, key = place
-    given = as_list(present["Condition"][operator][key])
-    edited = with_condition(present, operator, key, [*given, value])
+    values = as_list(present["Condition"][operator][key])
+    edited = with_condition(present, operator, key, [*values, value])
     gained = with_condition(present, operator, key, value)
     if statement.effect == "Deny":
         released = require(_without_key(present, operator, key), _positive(condition[0]), key, value)
@@ -132,71 +134,77 @@ def _add_value(
 def _rename_service(
     draft: TrustDraft, statement: Statement, wrong: Sequence[str], right: str
 ) -> TrustDraft | None:
-    """The right service in the place of misspelt ones, with the statement's conditions."""
-    present = draft.at(statement)
+    """Replace misspelt services of a statement."""
+    present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return None
     principal = present["Principal"]
     services = [right if name in wrong else name for name in as_list(principal.get("Service", []))]
-    named = list(dict.fromkeys(services))
-    edited = {**present, "Principal": {**principal, "Service": named[0] if len(named) == 1 else named}}
-    words = f"Write {right} in the place of {', '.join(wrong)} in {statement.label}."
+    unique = list(dict.fromkeys(services))
+    edited = {**present, "Principal": {**principal, "Service": unique[0] if len(unique) == 1 else unique}}
+    words = f"Replace {', '.join(wrong)} by {right} in {statement.label}."
     return draft.put(statement, [edited], words, [{**present, "Principal": {"Service": right}}])
 
 
 def _drop_principals(
-    draft: TrustDraft, statement: Statement, unwanted: Sequence[tuple[str, str]], why: str
+    draft: TrustDraft, statement: Statement, unwanted: Sequence[tuple[str, str]], reason: str
 ) -> TrustDraft:
-    """Principals that mean nobody taken out, and the statement with its last one."""
-    present = draft.at(statement)
+    """Remove principals from a statement, and the statement without any principals."""
+    present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return draft
-    kept: RawDocument = {}
-    for kind, given in present["Principal"].items():
-        values = [value for value in as_list(given) if (kind, value) not in unwanted]
+    remaining: RawDocument = {}
+    for kind, content in present["Principal"].items():
+        values = [value for value in as_list(content) if (kind, value) not in unwanted]
         if values:
-            kept[kind] = given if values == as_list(given) else values[0] if len(values) == 1 else values
+            remaining[kind] = (
+                content if values == as_list(content) else values[0] if len(values) == 1 else values
+            )
     names = ", ".join(value for _kind, value in unwanted)
-    if kept:
+    if remaining:
         return draft.put(
-            statement, [{**present, "Principal": kept}], f"Take {names} out of {statement.label}: {why}."
+            statement,
+            [{**present, "Principal": remaining}],
+            f"Remove {names} from {statement.label}: {reason}.",
         )
-    return draft.put(statement, [], f"Remove {statement.label}, which only names {names}: {why}.")
+    return draft.put(statement, [], f"Remove {statement.label}, which has only {names}: {reason}.")
 
 
 def _exempt(
     draft: TrustDraft, statement: Statement, pins: Sequence[tuple[str, str, str]], freed: bool
 ) -> TrustDraft | None:
-    """A Deny that no longer concerns requests in which all ``pins`` hold: one copy a pin, in which it does not hold.
+    """Exempt the requests in which all ``pins`` hold from a Deny, by one copy of it for each pin.
 
-    :arg pins: negated operator, key and value of each.
-    :arg freed: whether requests with all pins may be others than the workload's.
+    :arg pins: negated operator, key and value.
+    :arg freed: whether other workloads may have requests in which all pins hold.
     """
-    present = draft.at(statement)
+    present = draft.current(statement)
     if present is None or not pins:
         return None
     copies: list[RawDocument] = []
     released = present
     for operator, key, value in pins:
         released = require(released, _positive(operator), key, value)
-        listed = _listed(present, key, value)
-        if listed is not None:
-            rest = [each for each in as_list(present["Condition"][listed[0]][listed[1]]) if each != value]
+        condition = _find_listed(present, key, value)
+        if condition is not None:
+            rest = [
+                item for item in as_list(present["Condition"][condition[0]][condition[1]]) if item != value
+            ]
             if rest:
-                copies.append(with_condition(present, *listed, rest[0] if len(rest) == 1 else rest))
+                copies.append(with_condition(present, *condition, rest[0] if len(rest) == 1 else rest))
             continue
         negated = _find_condition(present, operator, key)
         if negated is not None:
-            held = as_list(present["Condition"][negated[0]][negated[1]])
-            copies.append(with_condition(present, *negated, [*held, value]))
+            values = as_list(present["Condition"][negated[0]][negated[1]])
+            copies.append(with_condition(present, *negated, [*values, value]))
         else:
             copies.append(with_condition(present, operator, key, value))
     named = [_named(draft, copy, number) for number, copy in enumerate(copies)]
     keys = ", ".join(key for _operator, key, _value in pins)
     if not named:
-        words = f"Remove {statement.label}, which only concerns this workload."
+        words = f"Remove {statement.label}, which applies to this workload only."
     else:
-        words = f"Leave this workload out of {statement.label}"
+        words = f"Exclude this workload from {statement.label}"
         words += (
             f", which becomes {len(named)} statements, one for each of {keys}." if len(named) > 1 else "."
         )
@@ -205,23 +213,23 @@ def _exempt(
 
 
 def require(statement: Mapping[str, Any], operator: str, key: str, value: str) -> RawDocument:
-    """The statement with one more condition."""
+    """Return the statement with a further condition."""
     place = _find_condition(statement, operator, key) or (operator, key)
     return with_condition(statement, *place, value)
 
 
 def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
-    """Where a condition stands, in the author's letter case."""
+    """Return operator and key of a condition in the author's letter case, or None."""
     for name, keys in statement.get("Condition", {}).items():
         if name.lower() == operator.lower():
-            return next(((name, each) for each in keys if each.lower() == key.lower()), None)
+            return next(((name, spelling) for spelling in keys if spelling.lower() == key.lower()), None)
     return None
 
 
 def with_condition(statement: Mapping[str, Any], operator: str, key: str, value: object) -> RawDocument:
-    """The statement with these values for a condition, in the place of any before."""
+    """Return the statement with this value for a condition, which replaces any other value."""
     block = statement.get("Condition", {})
-    name = next((each for each in block if each.lower() == operator.lower()), operator)
+    name = next((spelling for spelling in block if spelling.lower() == operator.lower()), operator)
     return {**statement, "Condition": {**block, name: {**block.get(name, {}), key: value}}}
 
 
@@ -229,8 +237,8 @@ def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
-    """Where a condition asks for the value among others, so that it can be taken out of the list."""
+def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
+    """Return operator and key of a condition that lists the value literally, so that it can be removed, or None."""
     for operator in ("StringEquals", "StringLike"):
         place = _find_condition(statement, operator, key)
         if place is not None:
@@ -241,14 +249,14 @@ def _listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, st
 
 
 def _positive(operator: str) -> str:
-    """The operator that asks for exactly what a negated one excludes."""
+    """Return the operator that requires the values that a negated one excludes."""
     return "ArnEquals" if operator.startswith("Arn") else "StringEquals"
 
 
 def _named(draft: TrustDraft, statement: RawDocument, number: int) -> RawDocument:
     if number == 0 or "Sid" not in statement:
         return statement
-    return {**statement, "Sid": draft.free_sid(f"{statement['Sid']}Unless{number}")}
+    return {**statement, "Sid": draft.unused_sid(f"{statement['Sid']}Unless{number}")}
 
 
 def _without_key(statement: Mapping[str, Any], operator: str, key: str) -> RawDocument:
@@ -268,7 +276,7 @@ _SPELLING = {
 
 
 def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
-    """The same meaning, without what IAM is certain to refuse."""
+    """Replace the elements that IAM certainly rejects with equivalent ones."""
     if draft.whole.get("Id", "") is None:
         whole = {name: value for name, value in draft.whole.items() if name != "Id"}
         draft = replace(draft, whole=whole, edits=(*draft.edits, "Remove the Id, which is null."))
@@ -282,8 +290,8 @@ def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
 
 
 def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """A Sid of null and operators without keys say nothing."""
-    present = draft.at(statement)
+    """Remove a Sid of null and operators without keys, which have no meaning."""
+    present = draft.current(statement)
     if present is None:
         return draft
     edited, removed = dict(present), []
@@ -297,62 +305,68 @@ def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
         removed.append(f"{', '.join(without_keys)}, which has no condition key,")
     if not removed:
         return draft
-    return draft.put(statement, [edited], f"Take {' and '.join(removed)} out of {statement.label}.")
+    return draft.put(statement, [edited], f"Remove {' and '.join(removed)} from {statement.label}.")
 
 
 def _actions(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    present = draft.at(statement)
+    present = draft.current(statement)
     foreign = [action for action in statement.actions if is_refused_in_trust(action)]
     if present is None or not (foreign or statement.not_action):
         return draft
     refused = ", ".join(map(describe_action, foreign))
     if statement.not_action:
-        left_out = [_glob(action) for action in statement.actions]
-        named = [_SPELLING[a] for a in sorted(TRUST_ACTIONS) if not any(glob.matches(a) for glob in left_out)]
+        excluded = [_glob(action) for action in statement.actions]
+        actions = [
+            _SPELLING[action]
+            for action in sorted(TRUST_ACTIONS)
+            if not any(glob.matches(action) for glob in excluded)
+        ]
         edited = {name: value for name, value in present.items() if name != "NotAction"}
-        words = f"Name the actions of {statement.label}: IAM refuses NotAction in a trust policy."
-        return draft.put(statement, [{**edited, "Action": named}] if named else [], words)
-    kept = [action for action in statement.actions if action not in foreign]
-    if kept:
-        words = f"Take {refused} out of {statement.label}, where IAM refuses it."
-        return draft.put(statement, [{**present, "Action": kept}], words)
-    return draft.put(statement, [], f"Remove {statement.label}, which only has {refused}.")
+        words = f"List the actions of {statement.label}: IAM rejects NotAction in a trust policy."
+        return draft.put(statement, [{**edited, "Action": actions}] if actions else [], words)
+    actions = [action for action in statement.actions if action not in foreign]
+    if actions:
+        words = f"Remove {refused} from {statement.label}, because IAM rejects it."
+        return draft.put(statement, [{**present, "Action": actions}], words)
+    return draft.put(statement, [], f"Remove {statement.label}, which has only {refused}.")
 
 
 def _not_principal(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    present = draft.at(statement)
+    present = draft.current(statement)
     if present is None or not statement.not_principal:
         return draft
     if statement.effect == "Allow":
         return draft.put(
             statement,
             [],
-            f"Remove {statement.label}: NotPrincipal with Allow grants nothing, and IAM refuses it.",
+            f"Remove {statement.label}: NotPrincipal with Allow grants nothing, and IAM rejects it.",
         )
     edited: RawDocument = {name: value for name, value in present.items() if name != "NotPrincipal"}
     edited["Principal"] = {"AWS": "*"}
     for kind, value in statement.principals or ():
         account = value.removesuffix(":root").rpartition(":")[2]
         if kind == "Service":
-            edited = _besides(edited, "StringNotEquals", "aws:PrincipalServiceName", value)
+            edited = _with_value_added(edited, "StringNotEquals", "aws:PrincipalServiceName", value)
         elif kind == "AWS" and account.isdigit():
-            edited = _besides(edited, "StringNotEquals", "aws:PrincipalAccount", account)
+            edited = _with_value_added(edited, "StringNotEquals", "aws:PrincipalAccount", account)
         elif kind == "AWS" and ":role/" in value:
-            edited = _besides(edited, "ArnNotEquals", "aws:PrincipalArn", value)
+            edited = _with_value_added(edited, "ArnNotEquals", "aws:PrincipalArn", value)
         else:
             return draft
     return draft.put(
-        statement, [edited], f"Write the NotPrincipal of {statement.label}, which IAM refuses, as conditions."
+        statement,
+        [edited],
+        f"Replace the NotPrincipal of {statement.label}, which IAM rejects, by conditions.",
     )
 
 
-def _besides(statement: RawDocument, operator: str, key: str, value: str) -> RawDocument:
-    given = statement.get("Condition", {}).get(operator, {}).get(key, [])
-    return with_condition(statement, operator, key, [*as_list(given), value])
+def _with_value_added(statement: RawDocument, operator: str, key: str, value: str) -> RawDocument:
+    values = statement.get("Condition", {}).get(operator, {}).get(key, [])
+    return with_condition(statement, operator, key, [*as_list(values), value])
 
 
 def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """An Allow for principals that cannot be grants them nothing. A Deny is left alone."""
+    """Remove impossible principals from an Allow, which grants them nothing. A Deny remains unchanged."""
     if statement.not_principal or statement.effect != "Allow":
         return draft
     impossible = [
@@ -365,24 +379,26 @@ def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
             )
         )
     ]
-    return _drop_principals(draft, statement, impossible, "IAM refuses it") if impossible else draft
+    return _drop_principals(draft, statement, impossible, "IAM rejects it") if impossible else draft
 
 
 def _sid(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    present = draft.at(statement)
+    present = draft.current(statement)
     if present is None or statement.sid is None:
         return draft
-    before = [
+    previous_sids = [
         other.get("Sid")
         for slot in draft.slots[: statement.index - 1]
         for other in slot
         if other is not present
     ]
-    if statement.sid not in before:
+    if statement.sid not in previous_sids:
         return draft
-    sid = draft.free_sid(statement.sid)
+    sid = draft.unused_sid(statement.sid)
     return draft.put(
-        statement, [{**present, "Sid": sid}], f"Give {statement.label} the Sid {sid!r}: Sids must be unique."
+        statement,
+        [{**present, "Sid": sid}],
+        f"Change the Sid of {statement.label} to {sid!r}: Sids must be unique.",
     )
 
 
@@ -397,15 +413,15 @@ _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate the documents to try, the kinds that are likely to let in the fewest others first.
+    """Generate the edited policies to try, in the order of the other principals that they are likely to allow.
 
-    Wherever a workload can be let in alone, one of them does. Of the edits of single statements, only the first few are tried.
+    If a policy can allow the workload alone, one of them does. Only the first few edits of single statements are tried.
     """
-    mended = mend(_draft_of(document), rules)
+    mended = mend(_new_draft(document), rules)
     bases = [mended]
     exempted = _exempted(mended, rules, inquiry)
     if exempted is not mended:
-        bases = [exempted, *_with_own_value(mended, rules, inquiry)]
+        bases = [exempted, *_with_value_in_denies(mended, rules, inquiry)]
     for base in bases:
         yield base
         yield _add_statement(base, inquiry.remedy)
@@ -428,32 +444,32 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
 
 
 def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> TrustDraft:
-    """The workload, and nobody else, left out of every Deny that keeps it out."""
+    """Exempt the workload, and no other caller, from every Deny that applies to it."""
     remedy = inquiry.remedy
-    own = set(remedy.principal.items())
+    caller = set(remedy.principal.items())
     allowed = {pair for rule in rules if rule.allow for pair in rule.statement.principals or ()}
-    for rule in _in_the_way(rules, inquiry):
+    for rule in _blocking(rules, inquiry):
         statement = rule.statement
         pins = [("StringNotEquals", key, value) for key, value in (remedy.identity or remedy.equals).items()]
-        # Other callers could give themselves the tags.
-        if not pins or (allowed - own and set(statement.principals or ()) - own):
+        # Other callers could set the tags themselves.
+        if not pins or (allowed - caller and set(statement.principals or ()) - caller):
             pins.insert(0, remedy.caller)
         draft = _exempt(draft, statement, pins, freed=not remedy.identity) or draft
     return draft
 
 
-def _with_own_value(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """The workload's own value beside the exceptions that each Deny in the way makes already: shorter, and wider."""
-    for rule in _in_the_way(rules, inquiry):
+def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
+    """Add the workload's value to the exceptions of each Deny that applies to it, which is shorter and wider."""
+    for rule in _blocking(rules, inquiry):
         choices = (_with_value(draft, rule, test, inquiry.context) for test in rule.tests)
-        listed = next((choice for choice in choices if choice is not None), None)
-        if listed is None:
+        edited = next((choice for choice in choices if choice is not None), None)
+        if edited is None:
             return
-        draft = listed
+        draft = edited
     yield draft
 
 
-def _in_the_way(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
+def _blocking(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
     context = inquiry.context
     return [
         rule
@@ -464,7 +480,7 @@ def _in_the_way(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
 
 
 def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """A statement that means the caller, with the action or the one value that it lacks."""
+    """Add a missing action or value to a statement for the caller."""
     context = inquiry.context
     for rule in rules:
         if not rule.allow or not rule.matches_caller(inquiry.needed[0].caller):
@@ -478,9 +494,9 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
 
 
 def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Misspelt names of the service corrected, or taken out beside a statement for the workload alone.
+    """Correct misspelt names of the service, or replace them with a statement for the workload alone.
 
-    The name of a service that exists is left alone: others may use the role by it.
+    The name of another existing service remains, because that service may use the role.
     """
     if "Service" not in inquiry.remedy.principal:
         return
@@ -499,14 +515,14 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
 
 
 def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
-    """The actions that a statement does not allow."""
-    # One by one in the same order; a request without session tags is the first of them alone.
+    """Return the actions that a statement does not allow."""
+    # ``needed`` has the same order, and without session tags only the first action.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
     return [action for action, request in pairs if not rule.matches_action(request)]
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """The workload's own value beside those that a condition names."""
+    """Add the workload's value to the values of a condition."""
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Repairs of an unusable trust policy: evaluated, with the others that each lets in, the narrowest first.
+"""Suggested repairs of an unusable trust policy, evaluated, with the other principals that each of them allows.
 
-A repair provably lets in nobody else only if every statement that it admits names the caller and everything that
-identifies the workload. Otherwise other callers are evaluated, and where none of them is let in, the result is unproven.
+A repair provably allows no others only if every statement that it admits requires the caller and the complete identity of
+the workload. Otherwise other callers are evaluated, and if none of them is allowed, the result is unproven.
 """
 
 from __future__ import annotations
@@ -33,33 +33,37 @@ from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach
 
 UNPROVEN = "others, which could not be ruled out"
 _OTHER = "~another~"
-_SHOWN = 5
+_MAX_DESCRIBED = 5
 _WIDEST = 9
-# So many values of a condition are asked about.
-_NAMED = 4
+# The number of values of a condition that are evaluated.
+_MAX_VALUES = 4
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """``others`` in words, the widest first; empty when proven to be nobody. ``width`` grows with them, from 0 for nobody."""
+    """The other principals that an edit allows.
 
-    others: tuple[str, ...] = ()
+    ``principals`` describes them, the widest first, and is empty if provably none is allowed. ``width`` is their rank: 0 for
+    none, higher for wider ones.
+    """
+
+    principals: tuple[str, ...] = ()
     width: int = 0
 
 
-def also_lets_in(
-    before: Sequence[Rule], after: Sequence[Rule], draft: TrustDraft, inquiry: Inquiry
+def find_admissions(
+    original: Sequence[Rule], edited: Sequence[Rule], draft: TrustDraft, inquiry: Inquiry
 ) -> Admission:
-    """Find the other principals that an edit lets in."""
+    """Find the other principals that an edit allows."""
     admits = [rule for statement in draft.admits for rule in _rules(statement, draft.whole)]
     open_rules = [rule for rule in admits if not _is_pinned(rule, inquiry)]
     if not open_rules:
         return Admission()
-    asked = _Asked(_questions(before, inquiry), _questions(after, inquiry), inquiry)
+    edit = _Edit(_questions(original, inquiry), _questions(edited, inquiry), inquiry)
     callers = [(words, _WIDEST) for words in _callers(open_rules, inquiry)]
-    admitted = [*callers, *_workloads(asked, open_rules)]
+    admitted = [*callers, *_workloads(edit, open_rules)]
     if not admitted or _has_more_values(open_rules):
         admitted.append((UNPROVEN, 1))
     return Admission(
@@ -68,19 +72,19 @@ def also_lets_in(
 
 
 def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
-    """Whether a statement matches the requests of this workload and no other."""
+    """Return whether a statement matches requests of this workload only."""
     remedy = inquiry.remedy
     if not remedy.identity:
         return False
     _operator, key, value = remedy.caller
-    own = set(rule.statement.principals or ()) <= set(remedy.principal.items())
-    if not (own and not rule.statement.not_principal) and not _asks_for(rule, key, value):
+    only_caller = set(rule.statement.principals or ()) <= set(remedy.principal.items())
+    if not (only_caller and not rule.statement.not_principal) and not _requires(rule, key, value):
         return False
-    return all(_asks_for(rule, key, value) for key, value in remedy.identity.items())
+    return all(_requires(rule, key, value) for key, value in remedy.identity.items())
 
 
-def _asks_for(rule: Rule, key: str, value: str) -> bool:
-    """Whether a statement matches only requests that have exactly this value."""
+def _requires(rule: Rule, key: str, value: str) -> bool:
+    """Return whether a statement matches only requests with exactly this value."""
     return any(
         test.key == key.lower()
         and not test.variables
@@ -98,33 +102,37 @@ def _is_plain(condition: Condition) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    before: Sequence[Question]
-    after: Sequence[Question]
+class _Edit:
+    """The questions whether the original and the edited policy allow a subject."""
+
+    original: Sequence[Question]
+    edited: Sequence[Question]
     inquiry: Inquiry
 
-    def newly(self, subject: Subject) -> bool:
-        """Whether the edited policy may let a subject in, and the one before was not certain to."""
+    def may_admit(self, subject: Subject) -> bool:
+        """Return whether the edited policy may allow a subject that the original did not certainly allow."""
         context = self.inquiry.context_for(subject)
-        if any(question.allowed(context) is False for question in self.after):
+        if any(question.allowed(context) is False for question in self.edited):
             return False
-        return not all(question.allowed(context) is True for question in self.before)
+        return not all(question.allowed(context) is True for question in self.original)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A cluster, namespace or service account to ask about. ``rank`` is 0 for any other, 1 for those that a pattern or a name
-    stands for, and 2 for a single one."""
+    """A cluster, namespace or service account to evaluate. ``rank`` is 0 for any, 1 for a pattern, and 2 for a single one."""
 
     value: str | None
     words: str
     rank: int
 
 
-def _workloads(asked: _Asked, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
-    """Return other workloads: all combinations of the workload's own parts, of parts that statements name, and of any other,
-    without those that a wider combination covers."""
-    subject = asked.inquiry.subject
+def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
+    """Generate the descriptions of other admitted workloads, with their width.
+
+    They are the combinations of the workload's values, the values in statements, and any other value, without those that a
+    wider combination covers.
+    """
+    subject = edit.inquiry.subject
     stranger = replace(subject, pod_name=None, pod_uid=None)
     clusters = _clusters(subject, admits)
     if not subject.session_tags:
@@ -137,13 +145,12 @@ def _workloads(asked: _Asked, admits: Sequence[Rule]) -> Iterator[tuple[str, int
             _choices(admits, IDENTIFYING[2], subject.service_account, "every service account"),
         ]
     admitted: list[tuple[_Choice, ...]] = []
-    for combination in sorted(product(*choices), key=lambda each: sum(choice.rank for choice in each)):
-        own = tuple(choice.value for choice in combination)
-        if own == (subject.cluster_arn, subject.namespace, subject.service_account):
+    for combination in sorted(product(*choices), key=lambda parts: sum(choice.rank for choice in parts)):
+        cluster, namespace, name = (choice.value for choice in combination)
+        if (cluster, namespace, name) == (subject.cluster_arn, subject.namespace, subject.service_account):
             continue
         if any(all(map(_covers, wider, combination)) for wider in admitted):
             continue
-        cluster, namespace, name = own
         other = replace(
             stranger,
             cluster_arn=cluster,
@@ -153,16 +160,16 @@ def _workloads(asked: _Asked, admits: Sequence[Rule]) -> Iterator[tuple[str, int
         )
         if cluster is None and combination[0].rank == 0:
             other = replace(other, cluster=_OTHER)
-        if asked.newly(other):
+        if edit.may_admit(other):
             admitted.append(combination)
-    for combination in admitted[:_SHOWN]:
+    for combination in admitted[:_MAX_DESCRIBED]:
         yield _describe(combination), _WIDEST - 1 - sum(choice.rank for choice in combination)
-    if len(admitted) > _SHOWN:
-        yield f"{len(admitted) - _SHOWN} more workloads that the policy names", 2
-    if subject.session_tags and not any(sum(choice.rank for choice in each) == 0 for each in admitted):
-        last = tuple(each[-1].value for each in choices)
+    if len(admitted) > _MAX_DESCRIBED:
+        yield f"{len(admitted) - _MAX_DESCRIBED} more workloads in the policy", 2
+    if subject.session_tags and not any(sum(choice.rank for choice in parts) == 0 for parts in admitted):
+        last = tuple(options[-1].value for options in choices)
         untagged = replace(stranger, session_tags=False, cluster_arn=last[0], namespace=last[1])
-        if asked.newly(replace(untagged, service_account=last[2], cluster=_OTHER)):
+        if edit.may_admit(replace(untagged, service_account=last[2], cluster=_OTHER)):
             yield "every workload without session tags", _WIDEST - 1
 
 
@@ -183,57 +190,60 @@ def _describe(combination: tuple[_Choice, ...]) -> str:
 
 
 def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
-    """The workload's cluster, those that the statements name, by ARN or by name, and any other."""
-    own = subject.cluster_arn
+    """Return the cluster of the workload, the clusters in statements by ARN or by name, and any other cluster."""
+    arn = subject.cluster_arn
     account = subject.account
-    start = f"arn:{(own or 'arn:aws').split(':')[1]}:eks"
-    region = "us-east-1" if own is None or own.split(":")[3] != "us-east-1" else "us-west-2"
-    choices = [_Choice(own, "the cluster", 2)]
-    for pattern in _named(admits, IDENTIFYING[0]):
+    prefix = f"arn:{(arn or 'arn:aws').split(':')[1]}:eks"
+    region = "us-east-1" if arn is None or arn.split(":")[3] != "us-east-1" else "us-west-2"
+    choices = [_Choice(arn, "the cluster", 2)]
+    for pattern in _tag_values(admits, IDENTIFYING[0]):
         parts = pattern.split(":", 5)
         if not _is_pattern(pattern):
             choices.append(_Choice(pattern, pattern, 2))
         elif len(parts) == 6:
-            known = ["arn", start.split(":")[1], "eks", region, account or "", ""]
-            filled = [part if not _is_pattern(part) else known[at] for at, part in enumerate(parts[:5])]
+            defaults = ["arn", prefix.split(":")[1], "eks", region, account or ""]
+            filled = [
+                default if _is_pattern(part) else part
+                for part, default in zip(parts[:5], defaults, strict=True)
+            ]
             choices.append(_Choice(":".join([*filled, _fill(parts[5])]), f"clusters {pattern}", 1))
     if account:
-        for name in _named(admits, "eks-cluster-name"):
-            arn = f"{start}:{region}:{account}:cluster/{_fill(name)}"
-            choices.append(_Choice(arn, f"every cluster of the name {name} in the account", 1))
-    other = f"{start}:{region}:{account}:cluster/{_OTHER}" if account else None
-    choices.append(_Choice(other, "every cluster of the account", 0))
+        for name in _tag_values(admits, "eks-cluster-name"):
+            named = f"{prefix}:{region}:{account}:cluster/{_fill(name)}"
+            choices.append(_Choice(named, f"every cluster with the name {name} in the account", 1))
+    other = f"{prefix}:{region}:{account}:cluster/{_OTHER}" if account else None
+    choices.append(_Choice(other, "every cluster in the account", 0))
     return list({choice.value or choice.words: choice for choice in reversed(choices)}.values())[::-1]
 
 
-def _choices(admits: Sequence[Rule], tag: str, own: str | None, every: str) -> list[_Choice]:
+def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) -> list[_Choice]:
     kind = every.removeprefix("every ")
-    choices = [_Choice(own, f"{kind} {own or 'any'}", 2)]
-    for value in _named(admits, tag):
+    choices = [_Choice(current, f"{kind} {current or 'any'}", 2)]
+    for value in _tag_values(admits, tag):
         words = f"{kind}s {value}" if _is_pattern(value) else f"{kind} {value}"
         choices.append(_Choice(_fill(value), words, 1 if _is_pattern(value) else 2))
     choices.append(_Choice(_OTHER, every, 0))
     return list({choice.value: choice for choice in reversed(choices)}.values())[::-1]
 
 
-def _named(rules: Sequence[Rule], tag: str) -> list[str]:
-    """The first values that conditions on a session tag have."""
+def _tag_values(rules: Sequence[Rule], tag: str) -> list[str]:
+    """Return the first values of conditions on a session tag."""
     key = f"aws:requesttag/{tag}"
-    named = [
+    values = [
         value
         for rule in rules
         for test in rule.tests
         if test.key == key and test.condition.base in _TEXTS and not test.variables
         for value in test.condition.values
     ]
-    return list(dict.fromkeys(named))[:_NAMED]
+    return list(dict.fromkeys(values))[:_MAX_VALUES]
 
 
 def _has_more_values(rules: Sequence[Rule]) -> bool:
-    """Return whether a condition on an identifying tag has more values than the search tries."""
+    """Return whether a condition on an identifying tag has more values than are evaluated."""
     keys = {f"aws:requesttag/{tag}" for tag in (*IDENTIFYING, "eks-cluster-name")}
     return any(
-        test.key in keys and len(test.condition.values) > _NAMED for rule in rules for test in rule.tests
+        test.key in keys and len(test.condition.values) > _MAX_VALUES for rule in rules for test in rule.tests
     )
 
 
@@ -246,10 +256,10 @@ def _fill(pattern: str) -> str:
 
 
 def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:
-    """Principals beside the caller that a statement names."""
+    """Generate the descriptions of principals other than the caller."""
     _operator, key, value = inquiry.remedy.caller
     for rule in admits:
-        if _asks_for(rule, key, value):
+        if _requires(rule, key, value):
             continue
         for pair in rule.statement.principals or ():
             if pair not in inquiry.remedy.principal.items():
@@ -267,14 +277,17 @@ def _rules(statement: RawDocument, whole: Mapping[str, object]) -> tuple[Rule, .
 
 
 MAX_SUGGESTIONS = 4
-# What IAM shows in the place of a role or user that was deleted.
+# The unique ID that IAM returns instead of the ARN of a deleted role or user.
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A trust policy that the workload can use. ``edits`` says what changes, ``also_lets_in`` whom else that admits (empty:
-    nobody), ``findings`` what remains to be known about the policy."""
+    """A trust policy that the workload can use.
+
+    ``edits`` describes the changes. ``also_lets_in`` describes the other principals that they allow, and is empty if there
+    are none. ``findings`` are the findings on the suggested policy.
+    """
 
     trust_policy: PolicyDocument
     edits: tuple[str, ...]
@@ -284,7 +297,7 @@ class Suggestion:
     width: int = 0
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the row in the result of a module."""
         return {
             "trust_policy": self.trust_policy,
             "edits": list(map(visible, self.edits)),
@@ -296,10 +309,12 @@ class Suggestion:
 
 
 def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple[Suggestion, ...]:
-    """Repairs for a policy that is not usable, or that IAM refuses. One that is too long has none: what its author wrote is
-    kept. Nor has one that could only be repaired without the condition on sts:ExternalId that keeps others out.
+    """Suggest repairs for a policy that is not usable, or that IAM rejects.
 
-    :arg stored: the policy comes from IAM, so that what it has already is stored again.
+    A policy that is too long has no repairs, because edits do not remove statements of the author. The same applies to a
+    policy that needs a condition on sts:ExternalId with an unknown value.
+
+    :arg stored: IAM has stored the policy, so it accepts the existing elements again.
     """
     if inquiry.remedy.unsafe:
         return ()
@@ -321,7 +336,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
 
 
 def known_to(inquiry: Inquiry) -> frozenset[str]:
-    """Account and principals of an inquiry, which exist."""
+    """Return the account and the principals of an inquiry, which exist."""
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
 
@@ -344,8 +359,8 @@ def _judge(
     if stored.answer == "no":
         return None
     findings = [*lint(rules), *reach(rules, inquiry)]
-    admission = also_lets_in(trust.rules, rules, draft, inquiry)
-    return Suggestion(document, draft.edits, admission.others, stored, tuple(findings), admission.width)
+    admission = find_admissions(trust.rules, rules, draft, inquiry)
+    return Suggestion(document, draft.edits, admission.principals, stored, tuple(findings), admission.width)
 
 
 def _messages(judged: Storability) -> frozenset[str]:
@@ -353,7 +368,7 @@ def _messages(judged: Storability) -> frozenset[str]:
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """Return the sort key of a suggestion: the fewest others let in, then certainly storable, then the smaller edit."""
+    """Return the sort key of a suggestion: the narrowest first, then certainly storable ones, then the smaller edit."""
     grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         suggestion.width,
@@ -364,8 +379,8 @@ def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
 
 
 def _distinct(ordered: Sequence[Suggestion]) -> list[Suggestion]:
-    """The first of those that let in the same others."""
-    kept: dict[tuple[str, ...], Suggestion] = {}
+    """Return the first of the suggestions that allow the same principals."""
+    distinct: dict[tuple[str, ...], Suggestion] = {}
     for suggestion in ordered:
-        kept.setdefault(suggestion.also_lets_in, suggestion)
-    return list(kept.values())
+        distinct.setdefault(suggestion.also_lets_in, suggestion)
+    return list(distinct.values())

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Can EKS Pod Identity use a role with this trust policy, for this workload? And who else can?
+"""Evaluate whether EKS Pod Identity can use a role with a trust policy for a workload, and whether other workloads can.
 
-``usable`` means sts:AssumeRole and sts:TagSession in the same request. With session tags disabled the request to AWS STS
-carries no tags and would not need sts:TagSession; but EKS rejects a role whose trust policy does not allow both, whatever
-the association's settings, so both are required.
+A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession in the same request. Without session tags the
+request to AWS STS does not need sts:TagSession, but EKS rejects a role whose trust policy does not allow both, whatever the
+settings of the association.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from ..language.resources import Caller
 from .diagnose import diagnose, lint
 from .statements import BARE_SID
 
-# The session tags that tell a workload from every other.
+# The session tags that identify a workload.
 IDENTIFYING = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-account")
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A statement that lets the workload in: ``principal`` with the conditions ``equals``.
+    """A statement that allows the workload: ``principal`` with the conditions ``equals``.
 
-    ``identity`` are those of ``equals`` that together name this workload and no other; it is empty when that is not
-    possible, because something of the workload is not known or its requests carry nothing that names it. ``caller`` is
-    the negated condition (operator, key, value) that leaves the caller out of a Deny. ``unsafe``: a statement without a
-    condition on sts:ExternalId would let in whoever uses the caller's role, and its value is not known.
+    ``identity`` has the conditions that together identify this workload. It is empty if a value is unknown, or its requests
+    have no identifying keys. ``caller`` is the negated condition (operator, key, value) that exempts the caller from a Deny.
+    It is ``unsafe`` if the statement needs a condition on sts:ExternalId, whose value is unknown: without the condition it
+    would allow every workload with the caller's role.
     """
 
     sid: str
@@ -54,9 +54,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """``requests`` are what is reported: sts:AssumeRole and sts:TagSession. ``needed`` are those of them without which
-    the workload cannot use the role. ``context_for`` gives the keys of the request for any subject, so that others
-    can be asked about, too."""
+    """The requests of a workload to use a role.
+
+    ``requests`` are sts:AssumeRole and sts:TagSession, which are reported, and ``needed`` the requests that the workload
+    cannot use the role without. ``context_for`` returns the keys of the request for this or another subject.
+    """
 
     subject: Subject
     requests: tuple[Request, ...]
@@ -70,7 +72,7 @@ class Inquiry:
 
 
 def pod_identity_inquiry(subject: Subject) -> Inquiry:
-    """Can EKS Pod Identity use the role for this workload?"""
+    """Build the inquiry whether EKS Pod Identity can use the role for this workload."""
     tags = identifying_tags(subject)
     account = {"aws:SourceAccount": subject.account} if subject.account else {}
     caller = Caller(service=SERVICE)
@@ -84,24 +86,24 @@ def pod_identity_inquiry(subject: Subject) -> Inquiry:
             sid=BARE_SID,
             principal={"Service": SERVICE},
             equals={**account, **tags},
-            identity=whole(tags),
+            identity=complete_identity(tags),
             caller=("StringNotEquals", "aws:PrincipalServiceName", SERVICE),
         ),
     )
 
 
 def identifying_tags(subject: Subject) -> dict[str, str]:
-    """The known session tags that identify a workload, by condition key; the cluster's name where its ARN is not known."""
+    """Return the known identifying session tags by condition key, with the name of the cluster if its ARN is unknown."""
     if not subject.session_tags:
         return {}
     tags = subject.tags()
-    cluster, *others = IDENTIFYING
-    names = (cluster if tags[cluster] else "eks-cluster-name", *others)
+    cluster, *workload = IDENTIFYING
+    names = (cluster if tags[cluster] else "eks-cluster-name", *workload)
     return {f"aws:RequestTag/{name}": value for name in names if (value := tags[name])}
 
 
-def whole(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """The tags when none of the identifying ones is missing, else nothing. Clusters of one name are in many regions."""
+def complete_identity(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the tags if they have all identifying tags, otherwise nothing."""
     return tags if {f"aws:RequestTag/{name}" for name in IDENTIFYING} <= set(tags) else {}
 
 
@@ -109,9 +111,9 @@ _STRANGER = "~another~"
 
 
 def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
-    """Findings on a role that is open to more than this workload, the widest first, whether or not it is open to this one.
+    """Return findings on a role that allows further workloads, the widest first.
 
-    A target role is another matter: it is open to whoever has the role that it names.
+    A target role has no such findings: it allows every session of the role in its trust policy.
     """
     if "Service" not in inquiry.remedy.principal:
         return ()
@@ -128,33 +130,33 @@ def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
         pod_name=None,
         pod_uid=None,
     )
-    if _lets_in(questions, stranger):
+    if _allows(questions, stranger):
         return (_wide(Code.TRUST_ACCOUNT_WIDE, "warning", "every workload of every cluster in the account"),)
     if not subject.session_tags:
         return ()
     findings = []
     namesake = replace(stranger, namespace=subject.namespace, service_account=subject.service_account)
-    if _lets_in(questions, namesake):
+    if _allows(questions, namesake):
         findings.append(
             _wide(Code.TRUST_ANY_CLUSTER, "warning", "the same workload of every cluster in the account")
         )
     neighbour = replace(stranger, cluster_arn=subject.cluster_arn, cluster=subject.cluster)
-    if _lets_in(questions, neighbour):
+    if _allows(questions, neighbour):
         findings.append(_wide(Code.TRUST_CLUSTER_WIDE, "info", "every workload of the cluster"))
-    elif _lets_in(questions, replace(neighbour, namespace=subject.namespace)):
+    elif _allows(questions, replace(neighbour, namespace=subject.namespace)):
         findings.append(_wide(Code.TRUST_NAMESPACE_WIDE, "info", "every service account of the namespace"))
     return tuple(findings)
 
 
-def _lets_in(questions: Sequence[Question], subject: Subject) -> bool:
+def _allows(questions: Sequence[Question], subject: Subject) -> bool:
     context = pod_identity_context(subject)
     return all(question.allowed(context) is True for question in questions)
 
 
-def _wide(code: Code, severity: Severity, who: str) -> Finding:
+def _wide(code: Code, severity: Severity, workloads: str) -> Finding:
     return Finding(
         code,
-        f"The policy lets {who} use the role once an association names it.",
+        f"The policy allows {workloads} to use the role once an association refers to it.",
         "Add conditions on aws:SourceAccount and, with session tags, aws:RequestTag/eks-cluster-arn,"
         " aws:RequestTag/kubernetes-namespace and aws:RequestTag/kubernetes-service-account.",
         raised_as=severity,
@@ -163,9 +165,11 @@ def _wide(code: Code, severity: Severity, who: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class TrustVerdict:
-    """``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are
-    "allowed", "denied" or "conditional". The witnesses and ``undecided`` (see ``Answer``) are there
-    only for "conditional"."""
+    """The verdict on a trust policy.
+
+    ``usable`` is "yes", "no" or "conditional", ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
+    Only "conditional" has witnesses and may be ``undecided`` (see ``Answer``).
+    """
 
     usable: str
     assume_role: str
@@ -178,7 +182,7 @@ class TrustVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """For a module's result."""
+        """Return the result of a module."""
         return {
             "usable": self.usable,
             "assume_role": self.assume_role,
@@ -194,7 +198,7 @@ class TrustVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """A trust policy, prepared once for any number of workloads."""
+    """A trust policy, compiled for the check of any number of workloads."""
 
     document: PolicyDocument
     policy: Policy
@@ -203,22 +207,22 @@ class TrustPolicy:
 
 
 def prepare_trust(document: object) -> TrustPolicy:
-    """Parse a trust policy: a dict, JSON text, URL-encoded JSON text, or a parsed ``Policy``; what is prepared stays.
+    """Compile a trust policy: a dict, JSON text, URL-encoded JSON text, or a ``Policy``. Return a ``TrustPolicy`` unchanged.
 
     :raises PolicyError: when it is not a trust policy document.
     """
     if isinstance(document, TrustPolicy):
         return document
-    given = load_document(display(document) if isinstance(document, Policy) else document)
-    policy = document if isinstance(document, Policy) else parse_policy(given, "trust")
+    content = load_document(display(document) if isinstance(document, Policy) else document)
+    policy = document if isinstance(document, Policy) else parse_policy(content, "trust")
     rules = build_rules(policy)
-    return TrustPolicy(given, policy, rules, tuple(lint(rules)))
+    return TrustPolicy(content, policy, rules, tuple(lint(rules)))
 
 
 def check_trust(document: object, subject: Subject) -> TrustVerdict:
-    """Judge a trust policy for a workload.
+    """Check a trust policy for a workload.
 
-    :arg document: what ``prepare_trust`` takes, or its result.
+    :arg document: in any form that ``prepare_trust`` accepts.
     :raises PolicyError: when it is not a trust policy document.
     """
     trust = prepare_trust(document)
@@ -240,7 +244,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
-    """Whether ``check_trust`` would say "yes", without working out why not and what would help."""
+    """Return whether ``check_trust`` would return "yes", without a diagnosis."""
     if is_foreign(subject):
         return False
     inquiry = pod_identity_inquiry(subject)
@@ -249,7 +253,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
 
 
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
-    """Judge a trust policy for sts:AssumeRole and sts:TagSession of any caller."""
+    """Check a trust policy for the requests of an inquiry."""
     rules, context = trust.rules, inquiry.context
     verdicts, answer = _judge(rules, inquiry.requests, context)
     if inquiry.needed != inquiry.requests:
@@ -279,7 +283,7 @@ def _judge(
 
 
 def is_foreign(subject: Subject) -> bool:
-    """Whether EKS refuses the role, whatever its trust policy says, because it belongs to another account."""
+    """Return whether EKS rejects the role because it belongs to another account than the cluster."""
     return _foreign_role(subject) is not None
 
 
@@ -289,13 +293,13 @@ def _foreign_role(subject: Subject) -> Finding | None:
         return None
     return Finding(
         Code.TRUST_ROLE_IN_OTHER_ACCOUNT,
-        f"The role is in account {accounts[1][0]}, the cluster in {accounts[0][0]}: EKS refuses to"
-        " pass a role of another account, whatever the trust policy says.",
-        "Use a role of the cluster's account, and name this one as the association's target role.",
+        f"The role is in account {accounts[1][0]}, the cluster in {accounts[0][0]}: EKS rejects"
+        " a role of another account, whatever its trust policy allows.",
+        "Use a role in the cluster's account, and set this role as the target role of the association.",
     )
 
 
-# By condition key in lower case, the option of iam_trust_policy_check that gives its value.
+# The options of iam_trust_policy_check for the values of condition keys, by lower-case key.
 _OPTIONS = {
     f"aws:{family}/{tag}": option
     for family in ("requesttag", "principaltag")
@@ -316,22 +320,22 @@ _EXTERNAL_ID = "sts:externalid"
 
 
 def _conditional(keys: tuple[str, ...], session_tags: bool) -> Finding:
-    given = [f"{key} (option {_OPTIONS[key.lower()]})" for key in keys if key.lower() in _OPTIONS]
+    options = [f"{key} (option {_OPTIONS[key.lower()]})" for key in keys if key.lower() in _OPTIONS]
     rest = [key for key in keys if key.lower() not in _OPTIONS]
-    remedies = [f"Give the value of {', '.join(given)} to get a definite answer."] if given else []
+    remedies = [f"Set the value of {', '.join(options)} to get a definite answer."] if options else []
     if session_tags and any(key.lower() == _EXTERNAL_ID for key in rest):
         remedies.append(
-            "EKS sends sts:ExternalId only without session tags: turn them off (session_tags: false here, and "
-            "disable_session_tags: true of the association), or remove the condition."
+            "EKS sends sts:ExternalId only without session tags: disable them (session_tags: false here, and "
+            "disable_session_tags: true on the association), or remove the condition."
         )
         rest = [key for key in rest if key.lower() != _EXTERNAL_ID]
     if rest:
         remedies.append(
-            f"No option gives {', '.join(rest)}: make sure that its condition holds for the Pods, or remove it."
+            f"There is no option for {', '.join(rest)}: ensure that its condition holds for the Pods, or remove it."
         )
     return Finding(
         Code.TRUST_CONDITIONAL,
-        f"The policy allows some requests and denies others; it turns on {', '.join(keys)}.",
+        f"The policy allows some requests and denies others, depending on {', '.join(keys)}.",
         " ".join(remedies),
     )
 
@@ -346,8 +350,8 @@ def _decision(verdict: Verdict) -> str:
 class Denial:
     """A Deny statement of a trust policy.
 
-    ``label`` has its position and Sid, ``text`` describes it in a clause, and ``statement`` is the statement as it is stored.
-    ``applies`` is None where that depends on values that are not known.
+    ``label`` has its position and Sid, ``text`` describes it in a clause, and ``statement`` is the stored statement.
+    ``applies`` is None if that depends on unknown values.
     """
 
     label: str
@@ -357,7 +361,7 @@ class Denial:
 
 
 def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
-    """Return each Deny statement, and whether it denies a request without which the workload cannot use the role."""
+    """Return the Deny statements, and whether each denies a request that the workload needs to use the role."""
     stored = trust.document["Statement"]
     statements = stored if isinstance(stored, list) else [stored]
     inquiry = pod_identity_inquiry(subject)

@@ -103,7 +103,7 @@ REPAIRS = [
         [
             (
                 [
-                    "Name the actions of Statement 1: IAM refuses NotAction in a trust policy.",
+                    "List the actions of Statement 1: IAM rejects NotAction in a trust policy.",
                     "Add sts:TagSession to the actions of Statement 1.",
                 ],
                 [],
@@ -118,7 +118,7 @@ REPAIRS = [
         [
             (
                 [
-                    "Take sts:TagSessions out of Statement 1, where IAM refuses it.",
+                    "Remove sts:TagSessions from Statement 1, because IAM rejects it.",
                     "Add sts:TagSession to the actions of Statement 1.",
                 ],
                 [],
@@ -130,7 +130,7 @@ REPAIRS = [
         "an operator without keys",
         policy({**allow(WORKLOAD), "Condition": {"StringEquals": WORKLOAD, "StringLike": {}}}),
         [allow(WORKLOAD)],
-        [(["Take StringLike, which has no condition key, out of Statement 1."], [], "yes")],
+        [(["Remove StringLike, which has no condition key, from Statement 1."], [], "yes")],
     ),
     (
         "a name is missing in a list for this cluster and namespace",
@@ -166,7 +166,7 @@ REPAIRS = [
         [
             (
                 [
-                    "Remove Statement 1, which only names pods.eks.amazonaws.com.cn: it is not the service of EKS Pod"
+                    "Remove Statement 1, which has only pods.eks.amazonaws.com.cn: it is not the service of EKS Pod"
                     " Identity.",
                     ADD,
                 ],
@@ -174,7 +174,7 @@ REPAIRS = [
                 "yes",
             ),
             (
-                ["Write pods.eks.amazonaws.com in the place of pods.eks.amazonaws.com.cn in Statement 1."],
+                ["Replace pods.eks.amazonaws.com.cn by pods.eks.amazonaws.com in Statement 1."],
                 [EVERYONE],
                 "yes",
             ),
@@ -186,7 +186,7 @@ REPAIRS = [
         [allow(WORKLOAD, Principal={"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]})],
         [
             (
-                ["Write pods.eks.amazonaws.com in the place of pod.eks.amazonaws.com in Statement 1."],
+                ["Replace pod.eks.amazonaws.com by pods.eks.amazonaws.com in Statement 1."],
                 [],
                 "yes",
             )
@@ -211,7 +211,7 @@ REPAIRS = [
         [
             (
                 [
-                    "Leave this workload out of Statement 2 (Sid 'Stop'), which becomes 3 statements, one for each of"
+                    "Exclude this workload from Statement 2 (Sid 'Stop'), which becomes 3 statements, one for each of"
                     f" {IN_CLUSTER}, {IN_NAMESPACE}, {NAMED}."
                 ],
                 [],
@@ -232,7 +232,7 @@ REPAIRS = [
         [
             (
                 [
-                    "Leave this workload out of Statement 2, which becomes 4 statements, one for each of"
+                    "Exclude this workload from Statement 2, which becomes 4 statements, one for each of"
                     f" {CALLER}, {IN_CLUSTER}, {IN_NAMESPACE}, {NAMED}."
                 ],
                 [],
@@ -255,7 +255,7 @@ REPAIRS = [
         [
             (
                 [
-                    f"Leave this workload out of Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
+                    f"Exclude this workload from Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
                     f" {IN_NAMESPACE}, {NAMED}."
                 ],
                 [],
@@ -263,7 +263,7 @@ REPAIRS = [
             ),
             (
                 [f"Add 'default' to StringNotEquals {IN_NAMESPACE} of Statement 2."],
-                ["every service account of namespace default in every cluster of the account"],
+                ["every service account of namespace default in every cluster in the account"],
                 "yes",
             ),
         ],
@@ -292,7 +292,7 @@ REPAIRS = [
         [
             (
                 [
-                    f"Leave this workload out of Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
+                    f"Exclude this workload from Statement 2, which becomes 3 statements, one for each of {IN_CLUSTER},"
                     f" {IN_NAMESPACE}, {NAMED}."
                 ],
                 [],
@@ -304,25 +304,25 @@ REPAIRS = [
         "a Deny of this workload alone",
         policy(allow(), deny({"StringEquals": WORKLOAD}, Action=BOTH)),
         [allow()],
-        [(["Remove Statement 2, which only concerns this workload."], [], "yes")],
+        [(["Remove Statement 2, which applies to this workload only."], [], "yes")],
     ),
     (
         "the Sids are not unique",
         policy(allow(WORKLOAD, Sid="A"), {**IRSA, "Sid": "A"}),
         [allow(WORKLOAD, Sid="A"), {**IRSA, "Sid": "A2"}],
-        [(["Give Statement 2 (Sid 'A') the Sid 'A2': Sids must be unique."], [], "unknown")],
+        [(["Change the Sid of Statement 2 (Sid 'A') to 'A2': Sids must be unique."], [], "unknown")],
     ),
     (
         "an action of another service",
         policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])),
         [allow(WORKLOAD, Action=BOTH)],
-        [(["Take s3:GetObject out of Statement 1, where IAM refuses it."], [], "yes")],
+        [(["Remove s3:GetObject from Statement 1, because IAM rejects it."], [], "yes")],
     ),
     (
         "only an action of another service",
         policy(allow(WORKLOAD), allow(Action="s3:GetObject")),
         [allow(WORKLOAD)],
-        [(["Remove Statement 2, which only has s3:GetObject."], [], "yes")],
+        [(["Remove Statement 2, which has only s3:GetObject."], [], "yes")],
     ),
     (
         "another service's actions are left out",
@@ -333,13 +333,13 @@ REPAIRS = [
                 "Action": ["sts:AssumeRole", "sts:SetContext", "sts:SetSourceIdentity", "sts:TagSession"],
             }
         ],
-        [(["Name the actions of Statement 1: IAM refuses NotAction in a trust policy."], [], "yes")],
+        [(["List the actions of Statement 1: IAM rejects NotAction in a trust policy."], [], "yes")],
     ),
     (
         "NotPrincipal with Allow",
         policy(allow(WORKLOAD), {"Effect": "Allow", "NotPrincipal": {"AWS": ACCOUNT}, "Action": BOTH}),
         [allow(WORKLOAD)],
-        [(["Remove Statement 2: NotPrincipal with Allow grants nothing, and IAM refuses it."], [], "yes")],
+        [(["Remove Statement 2: NotPrincipal with Allow grants nothing, and IAM rejects it."], [], "yes")],
     ),
     (
         "NotPrincipal with Deny",
@@ -369,13 +369,13 @@ REPAIRS = [
                 },
             },
         ],
-        [(["Write the NotPrincipal of Statement 2, which IAM refuses, as conditions."], [], "yes")],
+        [(["Replace the NotPrincipal of Statement 2, which IAM rejects, by conditions."], [], "yes")],
     ),
     (
         "a principal that cannot be",
         policy(allow(WORKLOAD), allow(Principal={"AWS": ["my-role", ACCOUNT]}, Action="sts:AssumeRole")),
         [allow(WORKLOAD), allow(Principal={"AWS": ACCOUNT}, Action="sts:AssumeRole")],
-        [(["Take my-role out of Statement 2: IAM refuses it."], [], "yes")],
+        [(["Remove my-role from Statement 2: IAM rejects it."], [], "yes")],
     ),
     (
         "a principal of a partition that does not exist",
@@ -383,7 +383,7 @@ REPAIRS = [
         [allow(WORKLOAD)],
         [
             (
-                [f"Remove Statement 2, which only names arn:aws-x:iam::{ACCOUNT}:root: IAM refuses it."],
+                [f"Remove Statement 2, which has only arn:aws-x:iam::{ACCOUNT}:root: IAM rejects it."],
                 [],
                 "yes",
             )
@@ -432,7 +432,7 @@ def test_what_is_null_is_taken_out():
     assert repair.trust_policy == policy(allow(WORKLOAD))
     assert repair.edits == (
         "Remove the Id, which is null.",
-        "Take the Sid, which is null, out of Statement 1.",
+        "Remove the Sid, which is null, from Statement 1.",
     )
 
 
@@ -452,7 +452,7 @@ def test_without_session_tags_nothing_tells_workloads_apart():
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT}
     }
-    assert suggestion.edits == ("Add a statement for what is known of this workload.",)
+    assert suggestion.edits == ("Add a statement for the known values of this workload.",)
     assert suggestion.also_lets_in == ("every workload of every cluster in the account",)
 
 
@@ -473,7 +473,7 @@ def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
     source = {"aws:SourceAccount": account} if account else {}
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {"StringEquals": {**source, **tags}}
     # A cluster of the same name can be in another region.
-    namesakes = "every cluster of the name my-cluster in the account"
+    namesakes = "every cluster with the name my-cluster in the account"
     assert suggestion.also_lets_in == (
         (f"service account my-service-account of namespace default in {namesakes}",)
         if account
@@ -500,15 +500,15 @@ def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
         ),
         (
             {IN_NAMESPACE: "default"},
-            ["every service account of namespace default in every cluster of the account"],
+            ["every service account of namespace default in every cluster in the account"],
         ),
         (
             {NAMED: "my-service-account"},
-            ["service account my-service-account of every namespace in every cluster of the account"],
+            ["service account my-service-account of every namespace in every cluster in the account"],
         ),
         (
             {IN_NAMESPACE: "default", NAMED: "my-service-account"},
-            ["service account my-service-account of namespace default in every cluster of the account"],
+            ["service account my-service-account of namespace default in every cluster in the account"],
         ),
         (
             {IN_CLUSTER: [CLUSTER, OTHER_CLUSTER], IN_NAMESPACE: "default", NAMED: "my-service-account"},

@@ -783,8 +783,8 @@ def test_a_role_of_another_account_is_never_usable():
     assert found.usable == "no"
     assert found.findings[0].code == "TRUST_ROLE_IN_OTHER_ACCOUNT"
     assert found.findings[0].message == (
-        "The role is in account 444455556666, the cluster in 111122223333: EKS refuses to pass a role of"
-        " another account, whatever the trust policy says."
+        "The role is in account 444455556666, the cluster in 111122223333: EKS rejects a role of"
+        " another account, whatever its trust policy allows."
     )
 
 

@@ -215,14 +215,14 @@ LINTS = [
         KNOWN,
         "TRUST_ACCOUNT_WIDE",
         "warning",
-        "The policy lets every workload of every cluster in the account use the role once an association names it.",
+        "The policy allows every workload of every cluster in the account to use the role once an association refers to it.",
     ),
     (
         policy(allow(Condition=equals(SourceAccount="111122223333"))),
         KNOWN,
         "TRUST_ACCOUNT_WIDE",
         "warning",
-        "The policy lets every workload of every cluster in the account use the role once an association names it.",
+        "The policy allows every workload of every cluster in the account to use the role once an association refers to it.",
     ),
     (
         policy(
@@ -236,21 +236,21 @@ LINTS = [
         KNOWN,
         "TRUST_ANY_CLUSTER",
         "warning",
-        "The policy lets the same workload of every cluster in the account use the role once an association names it.",
+        "The policy allows the same workload of every cluster in the account to use the role once an association refers to it.",
     ),
     (
         policy(allow(Condition=equals(RequestTag__eks_cluster_arn=CLUSTER))),
         KNOWN,
         "TRUST_CLUSTER_WIDE",
         "info",
-        "The policy lets every workload of the cluster use the role once an association names it.",
+        "The policy allows every workload of the cluster to use the role once an association refers to it.",
     ),
     (
         policy(allow(Condition=equals(RequestTag__eks_cluster_name="my-cluster"))),
         replace(KNOWN, cluster_arn=None, cluster="my-cluster"),
         "TRUST_CLUSTER_WIDE",
         "info",
-        "The policy lets every workload of the cluster use the role once an association names it.",
+        "The policy allows every workload of the cluster to use the role once an association refers to it.",
     ),
     (
         policy(
@@ -263,7 +263,7 @@ LINTS = [
         KNOWN,
         "TRUST_NAMESPACE_WIDE",
         "info",
-        "The policy lets every service account of the namespace use the role once an association names it.",
+        "The policy allows every service account of the namespace to use the role once an association refers to it.",
     ),
     (
         policy(allow(Principal="*")),
@@ -322,10 +322,10 @@ def test_a_verdict_that_turns_on_unknown_keys_is_a_warning():
     each = finding(found, "TRUST_CONDITIONAL")
     assert (found.usable, each.severity, each.statement) == ("conditional", "warning", "")
     assert each.message == (
-        "The policy allows some requests and denies others; it turns on aws:RequestTag/kubernetes-pod-name."
+        "The policy allows some requests and denies others, depending on aws:RequestTag/kubernetes-pod-name."
     )
     assert each.remedy == (
-        "Give the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
+        "Set the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
     )
 
 
@@ -335,7 +335,7 @@ def test_a_key_that_no_option_gives_is_not_asked_for():
     )
     each = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
     assert each.remedy == (
-        "No option gives aws:SourceArn: make sure that its condition holds for the Pods, or remove it."
+        "There is no option for aws:SourceArn: ensure that its condition holds for the Pods, or remove it."
     )
 
 

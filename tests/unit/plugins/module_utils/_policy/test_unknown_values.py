@@ -804,7 +804,7 @@ def test_an_action_with_a_space_is_shown_in_quotes():
         " policy may only have actions that assume a role."
     )
     assert [suggestion.edits[0] for suggestion in checked.suggestions] == [
-        "Remove Statement 1, which only has ' sts:AssumeRole'."
+        "Remove Statement 1, which has only ' sts:AssumeRole'."
     ]
 
 
