@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Pod Identity associations: definition, observed state, and a row for each converged attribute. Pure.
+"""Pod Identity associations: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
 
 Sources: eks CreatePodIdentityAssociation, UpdatePodIdentityAssociation, DescribePodIdentityAssociation.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.document import PolicyDocument, to_json
-from .attributes import Attribute, decode_document
+from .attributes import Attribute, decode_attributes, decode_document, decode_time
 from .names import is_owned
 
 
@@ -94,3 +94,41 @@ ASSOCIATION_SETTINGS = (
     ASSOCIATION_SESSION_POLICY,
 )
 ASSOCIATION_ATTRIBUTES = (ASSOCIATION_ROLE, *ASSOCIATION_SETTINGS, Attribute("tags", "tags", _eks_tags, dict))
+
+
+# The other fields of an association that are decoded.
+_ASSOCIATION_IDENTITY = (
+    "associationArn",
+    "associationId",
+    "clusterName",
+    "createdAt",
+    "externalId",
+    "modifiedAt",
+    "namespace",
+    "ownerArn",
+    "serviceAccount",
+)
+_ASSOCIATION_FIELDS = frozenset(
+    (*_ASSOCIATION_IDENTITY, *(attribute.parameter for attribute in ASSOCIATION_ATTRIBUTES))
+)
+
+
+def decode_association(response: Mapping[str, Any], cluster: str = "") -> ObservedAssociation:
+    """Decode an association. ``cluster`` is the cluster part of the workload key, if it is not the name of the cluster."""
+    return ObservedAssociation(
+        key=WorkloadKey(
+            cluster or response["clusterName"], response["namespace"], response["serviceAccount"]
+        ),
+        association_id=response["associationId"],
+        association_arn=response["associationArn"],
+        owner_arn=response.get("ownerArn") or "",
+        external_id=response.get("externalId") or "",
+        created_at=decode_time(response.get("createdAt")),
+        modified_at=decode_time(response.get("modifiedAt")),
+        unknown={
+            name: value
+            for name, value in response.items()
+            if name not in _ASSOCIATION_FIELDS and value not in (None, "", {}, [])
+        },
+        **decode_attributes(ASSOCIATION_ATTRIBUTES, response),
+    )

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..._policy.language.canonical import same_meaning
@@ -161,3 +162,7 @@ def describe_value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return to_json(value) if isinstance(value, Mapping) else str(value)
+
+
+def decode_time(raw: object) -> str:
+    return raw.isoformat() if isinstance(raw, datetime) else str(raw or "")

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Managed policies: definition, observed state, and a row for each converged attribute. Pure.
+"""Managed policies: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
 
 Sources: iam CreatePolicy, CreatePolicyVersion, GetPolicy.
 """
@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..._policy.language.document import PolicyDocument, to_json
-from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_document
+from ..._policy.language.document import PolicyDocument, load_document, to_json
+from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 from .names import is_owned
 from .roles import ObservedRole
 
@@ -84,3 +85,52 @@ DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, doc
 # GetPolicy returns them. IAM has no operation that changes the description.
 POLICY_DETAILS = (IAM_DESCRIPTION, IAM_TAGS)
 POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
+
+
+def decode_policy(response: Mapping[str, Any]) -> ObservedPolicy:
+    return ObservedPolicy(
+        arn=response["Arn"],
+        name=response["PolicyName"],
+        default_version=response["DefaultVersionId"],
+        user_count=_user_count(response),
+        changed_at=_changed_at(response),
+        **decode_attributes(POLICY_DETAILS, response),
+    )
+
+
+def _user_count(response: Mapping[str, Any]) -> int | None:
+    """Count the uses as permissions policy and as boundary."""
+    attached, bounded = response.get("AttachmentCount"), response.get("PermissionsBoundaryUsageCount")
+    return None if attached is None or bounded is None else int(attached) + int(bounded)
+
+
+def _changed_at(response: Mapping[str, Any]) -> str:
+    return decode_time(response.get("UpdateDate") or response.get("CreateDate"))
+
+
+def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
+    document = response.get("Document")
+    return PolicyVersion(
+        response["VersionId"],
+        bool(response["IsDefaultVersion"]),
+        load_document(document) if document is not None else None,
+    )
+
+
+def decode_policy_detail(response: Mapping[str, Any]) -> ObservedPolicy:
+    """Decode a policy of GetAccountAuthorizationDetails: with all versions, without its details."""
+    versions = tuple(map(decode_version, response.get("PolicyVersionList", ())))
+    default = next((version for version in versions if version.is_default), None)
+    return ObservedPolicy(
+        arn=response["Arn"],
+        name=response["PolicyName"],
+        default_version=response["DefaultVersionId"],
+        **_unread(POLICY_DETAILS),
+        document=default.document if default else None,
+        versions=versions,
+        changed_at=_changed_at(response),
+    )
+
+
+def _unread(attributes: Iterable[Attribute]) -> dict[str, Any]:
+    return {attribute.field or attribute.name: None for attribute in attributes}

@@ -4,19 +4,19 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""IAM roles: definition, observed state, and a row for each converged attribute. Pure.
+"""IAM roles: definition, observed state, a row for each converged attribute, decoding of API responses. Pure.
 
 Sources: iam CreateRole, UpdateRole, PutRolePermissionsBoundary, GetRole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from ..._policy.language.document import PolicyDocument, to_json
-from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_document
+from ..._policy.language.document import PolicyDocument, load_document, to_json
+from .attributes import IAM_DESCRIPTION, IAM_TAGS, Attribute, decode_attributes, decode_document, decode_time
 from .names import is_owned
 
 TrustScope = Literal["workload", "namespace", "cluster", "account", "none"]
@@ -99,3 +99,30 @@ TRUST_POLICY = Attribute(
     "trust_policy", "AssumeRolePolicyDocument", decode_document, to_json, field="trust", document="trust"
 )
 ROLE_ATTRIBUTES = (*ROLE_SETTINGS, TRUST_POLICY, IAM_TAGS)
+
+
+def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any]]) -> ObservedRole:
+    return ObservedRole(
+        name=response["RoleName"],
+        arn=response["Arn"],
+        path=response["Path"],
+        attached=tuple(entry["PolicyArn"] for entry in attached),
+        created_at=decode_time(response.get("CreateDate")),
+        role_id=str(response.get("RoleId") or ""),
+        **decode_attributes(ROLE_ATTRIBUTES, response),
+    )
+
+
+def decode_role_detail(response: Mapping[str, Any]) -> ObservedRole:
+    """Decode a role of GetAccountAuthorizationDetails, without its details."""
+    inline = {
+        entry["PolicyName"]: load_document(entry["PolicyDocument"])
+        for entry in response.get("RolePolicyList", ())
+    }
+    profiles = tuple(entry["InstanceProfileName"] for entry in response.get("InstanceProfileList", ()))
+    return replace(
+        decode_role(response, response.get("AttachedManagedPolicies", ())),
+        inline=tuple(inline),
+        inline_documents=inline,
+        instance_profiles=profiles,
+    )

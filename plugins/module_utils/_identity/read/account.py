@@ -24,9 +24,8 @@ from ..model.attributes import decode_attributes
 from ..model.desired import Options
 from ..model.errors import AwsError
 from ..model.observed import Document
-from ..model.policies import ObservedPolicy, PolicySpec
-from ..model.roles import ROLE_DETAILS, ObservedRole
-from .decode import decode_policy, decode_policy_detail, decode_role_detail
+from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_policy_detail
+from ..model.roles import ROLE_DETAILS, ObservedRole, decode_role_detail
 from .reader import unless_missing_twice
 
 # Below so many requests one by one, the size of the account cannot make bulk reading worth it.

@@ -16,12 +16,11 @@ from typing import Any
 from ..._aws.client import Api, answers_by_page
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
-from ..model.associations import ObservedAssociation
+from ..model.associations import ObservedAssociation, decode_association
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.observed import OutsideAssociations, Reach, ReadFailure, UnlistedAssociations
 from ..model.targets import association_target, associations_target
-from .decode import decode_association
 from .reader import Reader, unless_missing_twice
 
 

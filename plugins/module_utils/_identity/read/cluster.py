@@ -22,8 +22,7 @@ from ..._findings.codes import Code
 from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, digests_of_data
 from ..model.errors import AwsError, ErrorKind
 from .associations import list_associations
-from .decode import answered_at
-from .reader import read_whole
+from .reader import answered_at, read_whole
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")

@@ -22,7 +22,7 @@ from ..model.errors import AwsError
 from ..model.names import is_of_another, lacks_owner, parse_role_arn
 from ..model.observed import Document, Observed, Reach, ReadFailure, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
-from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec
+from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec, decode_role
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
 from ..model.targets import Target, associations_target, policy_target, role_target
 from .account import WORTHWHILE, Snapshot, read_snapshot
@@ -35,7 +35,6 @@ from .associations import (
     read_associations,
     read_outside,
 )
-from .decode import decode_role
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
 

@@ -8,10 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..._aws.client import Api
 from ..model.changes import NullProgress, Progress
@@ -110,3 +112,12 @@ class Reader:
             return ReadFailure(target, error)
         finally:
             self.progress.done(self.stage)
+
+
+def answered_at(answer: Mapping[str, Any]) -> datetime | None:
+    """Return the time of a response by the clock of AWS, because the local clock may be wrong; None without a date."""
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return parsedate_to_datetime(headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None

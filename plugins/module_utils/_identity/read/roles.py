@@ -24,9 +24,8 @@ from ..._policy.permissions.permissions import NamedPolicy
 from ..model.cluster import Account
 from ..model.errors import AwsError
 from ..model.names import parse_role_arn
-from ..model.policies import ObservedPolicy, PolicySpec
-from ..model.roles import ObservedRole, RoleSpec
-from .decode import decode_policy, decode_role, decode_version
+from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
+from ..model.roles import ObservedRole, RoleSpec, decode_role
 from .reader import read_whole
 
 # Requests that tell all that the removal of a role has to know.

@@ -40,7 +40,6 @@ from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
-from .decode import decode_agent
 from .reader import read_part, unless_missing_twice
 
 # EvalDecision in the API, and the word that we have for it.
@@ -236,7 +235,7 @@ class _Reader:
             answer = unless_missing_twice(lambda: api.call("eks", "DescribeAddon", request))
         except AwsError as error:
             return ReadFailure(Target("addon", ADDON), error)
-        return decode_agent(answer["addon"]) if answer is not None else Agent()
+        return _decode_agent(answer["addon"]) if answer is not None else Agent()
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         roles = {}
@@ -349,3 +348,13 @@ def _permissions(
     if isinstance(boundary, ReadFailure):
         return boundary
     return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
+
+
+def _decode_agent(raw: Mapping[str, Any]) -> Agent:
+    """The add-on of the agent, with its health issues in words."""
+    issues = (raw.get("health") or {}).get("issues") or ()
+    return Agent(
+        status=str(raw.get("status") or ""),
+        version=str(raw.get("addonVersion") or ""),
+        issues=tuple(f"{issue.get('code', '')}: {issue.get('message', '')}" for issue in issues),
+    )

@@ -30,22 +30,16 @@ from .failure import (
     what_failed,
 )
 from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportSummary, step_of
-from .text import WORST_FIRST, describe_change, describe_kubernetes_change, report_lines, with_unchecked
+from .text import (
+    COLUMNS,
+    WORST_FIRST,
+    describe_change,
+    describe_kubernetes_change,
+    report_lines,
+    with_unchecked,
+)
 
-# The facts of a report by the names of the checks that they sum up.
-_FACTS = {
-    "trust": "trust",
-    "attachment": "attachment",
-    "version": "contents",
-    "contents": "contents",
-    "permissions": "contents",
-    "association": "association",
-    "service account": "service_account",
-    "agent": "agent",
-    "injection": "pods",
-    "pods": "pods",
-    "proof": "pods",
-}
+_FACTS = {check: fact for check, _title, fact in COLUMNS}
 # What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 

@@ -161,22 +161,23 @@ def _plural(kind: str, number: int) -> str:
     return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
-# In the order of the table; a column without any check is left out.
+# The checks in the order of the table: name, title, and the fact of the report that includes the check. A column without any
+# check is left out.
 COLUMNS = (
-    ("trust", "TRUST"),
-    ("attachment", "ATTACHED"),
-    ("version", "VERSION"),
-    ("contents", "CONTENTS"),
-    ("permissions", "ALLOWED"),
-    ("association", "ASSOCIATED"),
-    ("service account", "ACCOUNT"),
-    ("agent", "AGENT"),
-    ("injection", "INJECTED"),
-    ("pods", "PODS"),
-    ("proof", "PROOF"),
+    ("trust", "TRUST", "trust"),
+    ("attachment", "ATTACHED", "attachment"),
+    ("version", "VERSION", "contents"),
+    ("contents", "CONTENTS", "contents"),
+    ("permissions", "ALLOWED", "contents"),
+    ("association", "ASSOCIATED", "association"),
+    ("service account", "ACCOUNT", "service_account"),
+    ("agent", "AGENT", "agent"),
+    ("injection", "INJECTED", "pods"),
+    ("pods", "PODS", "pods"),
+    ("proof", "PROOF", "pods"),
 )
 WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
-_ORDER = [name for name, _title in COLUMNS]
+_ORDER = [name for name, _title, _fact in COLUMNS]
 # The first that matches.
 _BY_START: Mapping[str, str] = {
     "AGENT_": "agent",
@@ -322,8 +323,8 @@ def table(rows: Sequence[VerifiedRow]) -> list[str]:
     they are what one searches for and copies. At last the widest cells are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
-    known = {name for name, _title in COLUMNS}
-    columns = [column for column in COLUMNS if column[0] in present]
+    known = {name for name, _title, _fact in COLUMNS}
+    columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
     columns += [(name, name.upper()) for name in sorted(present - known)]
     names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
     longest = max(map(len, names))

@@ -32,8 +32,7 @@ from ..model.observed import Observed, OutsideAssociations
 from ..model.targets import Failure, Target, association_key, request_failure
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.associations import describe_association, read_outside
-from ..read.decode import answered_at
-from ..read.reader import Reader
+from ..read.reader import Reader, answered_at
 from .consistency import UseCheck, WaitPolicy, send
 from .outcome import Done, Journal, Outcome, Refusal
 

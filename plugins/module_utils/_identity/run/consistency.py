@@ -28,10 +28,10 @@ from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import Observed, ReadFailure, age_of, is_young
 from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
+from ..model.roles import decode_role
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations
-from ..read.decode import answered_at, decode_role
-from ..read.reader import Reader
+from ..read.reader import Reader, answered_at
 from .outcome import Journal, Run
 
 # These build on something made before, which IAM may not know yet.

@@ -16,7 +16,7 @@ from dataclasses import replace
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import visible, with_remedy
-from ..model.associations import ObservedAssociation
+from ..model.associations import ObservedAssociation, decode_association
 from ..model.changes import Change
 from ..model.checks import FAIL, PASS, UNKNOWN, WARNING, Verified
 from ..model.cluster import Account, Cluster
@@ -38,7 +38,6 @@ from ..model.rows import (
     workload_text,
 )
 from ..model.targets import Failure, association_key
-from ..read.decode import decode_association
 from .outcome import Run
 
 SHOWN_FAILURES = 10

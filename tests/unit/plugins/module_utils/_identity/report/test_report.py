@@ -452,7 +452,7 @@ def test_a_column_that_a_warning_alone_has_stands_in_its_place() -> None:
 @pytest.mark.parametrize("code", list(Code))
 def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> None:
     told = {**REPLACED, "code": code.value, "severity": severity}
-    verified = result(*(check(name, "pass") for name, _title in COLUMNS))
+    verified = result(*(check(name, "pass") for name, _title, _fact in COLUMNS))
     found = report_of(changed(findings=[told], verification=verified))
     [changed_check] = [status for status in statuses(found).values() if status != "pass"]
     assert changed_check == {"warning": "warning", "error": "fail"}[severity]
@@ -929,12 +929,14 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         {
             "namespace": namespace,
             "service_account": account,
-            "checks": [check(name, status) for (name, _title), status in zip(COLUMNS, found, strict=True)],
+            "checks": [
+                check(name, status) for (name, _title, _fact), status in zip(COLUMNS, found, strict=True)
+            ],
         }
         for namespace, account, found in rows
     ]
     waiting = table(shown)
-    titles = ["WORKLOAD", *(title for _name, title in COLUMNS)]
+    titles = ["WORKLOAD", *(title for _name, title, _fact in COLUMNS)]
     expected = [titles, *([f"{space}/{account}", *found] for space, account, found in rows)]
     for cells in expected:
         line = waiting.pop(0)
@@ -952,7 +954,7 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
 
 
 def test_a_name_that_does_not_fit_stands_above_its_cells() -> None:
-    columns = [name for name, _title in COLUMNS if name != "proof"]
+    columns = [name for name, _title, _fact in COLUMNS if name != "proof"]
     names = ("api", "nightly-reconciliation-of-invoices")
     rows: Any = [
         {"namespace": "shop", "service_account": name, "checks": [check(one, "pass") for one in columns]}
@@ -1026,7 +1028,7 @@ def verified(draw: Any) -> dict[str, Any]:
     severities = {code: draw(st.sampled_from(["error", "warning", "info"])) for code in codes}
     ends = {"error": "fail", "warning": "warning", "info": "pass"}
     checks = []
-    for name, _title in COLUMNS[:8]:
+    for name, _title, _fact in COLUMNS[:8]:
         own = draw(st.sampled_from([*codes, None]))
         if own is not None:
             checks.append(check(name, ends[severities[own]], "", own))

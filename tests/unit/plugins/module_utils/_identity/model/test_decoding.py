@@ -11,21 +11,21 @@ from urllib.parse import quote
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
+    decode_association,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     ObservedPolicy,
     PolicyVersion,
+    decode_policy,
+    decode_version,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import (
+    ObservedRole,
+    decode_role,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
     association_row,
     association_summary,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.decode import (
-    decode_association,
-    decode_policy,
-    decode_role,
-    decode_version,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     TRUST_BARE,
