@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running endpoint for the tests, and clients of it."""
+"""A running endpoint and its clients."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ READ_BUCKET = json.dumps(
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One server process: where it listens, and clients for it."""
+    """The address of a server process, and its clients."""
 
     url: str
 
@@ -69,7 +69,7 @@ class Endpoint:
         key: str | None = None,
         attempts: int = 1,
     ) -> Any:
-        """A boto3 client that does not retry unless told, so that a test sees each answer."""
+        """Return a boto3 client that by default does not retry."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -82,13 +82,13 @@ class Endpoint:
 
 
 def environment() -> dict[str, str]:
-    """The environment of a server process."""
+    """Return the environment of a server process."""
     return {**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")}
 
 
 @contextmanager
 def running(*options: str) -> Iterator[Endpoint]:
-    """A server process on a free port; it has to end by itself on SIGTERM."""
+    """Run a server on a free port, and stop it with SIGTERM."""
     process = subprocess.Popen(
         [*MODULE, "--port", "0", *options],
         env=environment(),
@@ -98,9 +98,9 @@ def running(*options: str) -> Iterator[Endpoint]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, f"the server said {line!r}"
-        yield Endpoint(found.group())
+        match = re.search(r"http://127\.0\.0\.1:\d+", line)
+        assert match, f"the server printed {line!r}"
+        yield Endpoint(match.group())
     finally:
         process.terminate()
         assert process.wait(timeout=20) == 0
@@ -122,7 +122,6 @@ def endpoint(open_endpoint: Endpoint) -> Endpoint:
     control.set_latency(0)
     control.set_propagation(0)
     control.set_rate_limit(0)
-    control.set_clock_skew(0)
     control.set_kubernetes("", "")
     return open_endpoint
 
@@ -144,36 +143,36 @@ def eks(endpoint: Endpoint) -> Any:
 
 @pytest.fixture
 def cluster(eks: Any) -> str:
-    """The name of a cluster that exists."""
+    """The name of an existing cluster."""
     create_cluster(eks, "demo")
     return "demo"
 
 
 @pytest.fixture
 def role_arn(iam: Any) -> str:
-    """The ARN of a role EKS Pod Identity may assume."""
+    """The ARN of a role that trusts EKS Pod Identity."""
     return create_role(iam, "app")
 
 
-def create_cluster(eks: Any, name: str, **more: Any) -> Any:
+def create_cluster(eks: Any, name: str, **members: Any) -> Any:
     return eks.create_cluster(
         name=name,
-        **{"roleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster", "resourcesVpcConfig": VPC, **more},
+        **{"roleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster", "resourcesVpcConfig": VPC, **members},
     )["cluster"]
 
 
-def create_role(iam: Any, name: str, trust: str = POD_IDENTITY_TRUST, **more: Any) -> str:
-    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **more)["Role"]
+def create_role(iam: Any, name: str, trust: str = POD_IDENTITY_TRUST, **members: Any) -> str:
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, **members)["Role"]
     return str(role["Arn"])
 
 
-def create_policy(iam: Any, name: str, document: str = READ_BUCKET, **more: Any) -> str:
-    policy = iam.create_policy(PolicyName=name, PolicyDocument=document, **more)["Policy"]
+def create_policy(iam: Any, name: str, document: str = READ_BUCKET, **members: Any) -> str:
+    policy = iam.create_policy(PolicyName=name, PolicyDocument=document, **members)["Policy"]
     return str(policy["Arn"])
 
 
-def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
-    """The HTTP status, code and message a call is refused with."""
+def api_error(call: Callable[[], Any]) -> tuple[int, str, str]:
+    """Return the HTTP status, code and message of the error of a call."""
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError) as caught:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorization, where the endpoint was started with it."""
+"""Authorization of an endpoint with --auth."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .conftest import (
     ROOT,
     VPC,
     Endpoint,
+    api_error,
     create_cluster,
     create_policy,
     create_role,
-    refusal,
     running,
 )
 
@@ -31,25 +31,25 @@ APP = f"arn:aws:iam::{ACCOUNT}:role/apps/app"
 
 
 @pytest.fixture(scope="module")
-def guarded_endpoint() -> Iterator[Endpoint]:
+def shared_auth_endpoint() -> Iterator[Endpoint]:
     with running("--auth") as endpoint:
         yield endpoint
 
 
 @pytest.fixture
-def guarded(guarded_endpoint: Endpoint) -> Endpoint:
-    """An endpoint with a cluster, a role and a user who may do nothing."""
-    guarded_endpoint.control.reset()
-    iam = guarded_endpoint.client("iam")
+def auth_endpoint(shared_auth_endpoint: Endpoint) -> Endpoint:
+    """An endpoint with a cluster, a role and a user without permissions."""
+    shared_auth_endpoint.control.reset()
+    iam = shared_auth_endpoint.client("iam")
     create_role(iam, "cluster", CLUSTER_TRUST)
-    create_cluster(guarded_endpoint.client("eks"), "demo")
+    create_cluster(shared_auth_endpoint.client("eks"), "demo")
     create_role(iam, "app", Path="/apps/")
     iam.create_user(UserName="deployer")
-    return guarded_endpoint
+    return shared_auth_endpoint
 
 
 def allow(endpoint: Endpoint, *statements: dict[str, Any]) -> Any:
-    """Give the user these statements; returns an EKS and an IAM client of the user's."""
+    """Set the user's policy. Return the user's EKS and IAM clients."""
     iam = endpoint.client("iam")
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **s} for s in statements]}
     iam.put_user_policy(UserName="deployer", PolicyName="inline", PolicyDocument=json.dumps(document))
@@ -80,10 +80,10 @@ def passed_to(service: str) -> dict[str, Any]:
 
 
 class TestCreate:
-    def test_needs_the_action_on_the_cluster(self, guarded: Endpoint) -> None:
-        eks, _ = allow(guarded, PASS)
+    def test_requires_action_on_cluster(self, auth_endpoint: Endpoint) -> None:
+        eks, _ = allow(auth_endpoint, PASS)
         message = denied("eks:CreatePodIdentityAssociation", CLUSTER)
-        assert refusal(lambda: create(eks)) == (403, "AccessDeniedException", message)
+        assert api_error(lambda: create(eks)) == (403, "AccessDeniedException", message)
 
     @pytest.mark.parametrize(
         "statements",
@@ -93,20 +93,20 @@ class TestCreate:
             pytest.param([CREATE, {**PASS, "Resource": f"arn:aws:iam::{ACCOUNT}:role/app"}], id="wrong-path"),
         ],
     )
-    def test_needs_pass_role(self, guarded: Endpoint, statements: list[dict[str, Any]]) -> None:
-        eks, _ = allow(guarded, *statements)
+    def test_requires_pass_role(self, auth_endpoint: Endpoint, statements: list[dict[str, Any]]) -> None:
+        eks, _ = allow(auth_endpoint, *statements)
         expected = (403, "AccessDeniedException", denied("iam:PassRole", APP))
-        assert refusal(lambda: create(eks)) == expected
-        assert guarded.control.state(ACCOUNT)["associations"] == {}
+        assert api_error(lambda: create(eks)) == expected
+        assert auth_endpoint.control.state(ACCOUNT)["associations"] == {}
 
     @pytest.mark.parametrize("service", ["pods.eks.amazonaws.com", None])
-    def test_is_allowed_with_both(self, guarded: Endpoint, service: str | None) -> None:
-        eks, _ = allow(guarded, CREATE, passed_to(service) if service else PASS)
+    def test_is_allowed_with_both_permissions(self, auth_endpoint: Endpoint, service: str | None) -> None:
+        eks, _ = allow(auth_endpoint, CREATE, passed_to(service) if service else PASS)
         assert create(eks)["roleArn"] == APP
 
-    def test_explicit_deny_is_said(self, guarded: Endpoint) -> None:
-        eks, _ = allow(guarded, CREATE, PASS, {**PASS, "Effect": "Deny"})
-        assert refusal(lambda: create(eks))[2] == (
+    def test_message_names_explicit_deny(self, auth_endpoint: Endpoint) -> None:
+        eks, _ = allow(auth_endpoint, CREATE, PASS, {**PASS, "Effect": "Deny"})
+        assert api_error(lambda: create(eks))[2] == (
             f"User: {USER} is not authorized to perform: iam:PassRole on resource: {APP} with an explicit "
             "deny in an identity-based policy"
         )
@@ -114,35 +114,37 @@ class TestCreate:
 
 class TestAssociationArn:
     @pytest.fixture
-    def association(self, guarded: Endpoint) -> Any:
-        return create(guarded.client("eks"))
+    def association(self, auth_endpoint: Endpoint) -> Any:
+        return create(auth_endpoint.client("eks"))
 
     @pytest.mark.parametrize("name", ["Describe", "Delete"])
-    def test_is_the_resource(self, guarded: Endpoint, association: Any, name: str) -> None:
+    def test_is_the_resource(self, auth_endpoint: Endpoint, association: Any, name: str) -> None:
         arn = association["associationArn"]
         action = f"eks:{name}PodIdentityAssociation"
-        eks, _ = allow(guarded, {"Action": action, "Resource": CLUSTER})
+        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": CLUSTER})
         key = {"clusterName": "demo", "associationId": association["associationId"]}
-        ask = getattr(eks, f"{name.lower()}_pod_identity_association")
-        assert refusal(lambda: ask(**key)) == (403, "AccessDeniedException", denied(action, arn))
-        eks, _ = allow(guarded, {"Action": action, "Resource": arn.replace("/demo/", "/*/")})
-        ask = getattr(eks, f"{name.lower()}_pod_identity_association")
-        assert ask(**key)["association"]["associationArn"] == arn
+        operation = getattr(eks, f"{name.lower()}_pod_identity_association")
+        assert api_error(lambda: operation(**key)) == (403, "AccessDeniedException", denied(action, arn))
+        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": arn.replace("/demo/", "/*/")})
+        operation = getattr(eks, f"{name.lower()}_pod_identity_association")
+        assert operation(**key)["association"]["associationArn"] == arn
 
-    def test_update_passes_a_role_only_where_it_is_given(self, guarded: Endpoint, association: Any) -> None:
+    def test_update_requires_pass_role_only_with_role(
+        self, auth_endpoint: Endpoint, association: Any
+    ) -> None:
         action = "eks:UpdatePodIdentityAssociation"
-        eks, _ = allow(guarded, {"Action": action, "Resource": association["associationArn"]})
+        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": association["associationArn"]})
         key = {"clusterName": "demo", "associationId": association["associationId"]}
         assert eks.update_pod_identity_association(**key, disableSessionTags=True)
-        refused = refusal(lambda: eks.update_pod_identity_association(**key, roleArn=APP))
-        assert refused[2] == denied("iam:PassRole", APP)
+        error = api_error(lambda: eks.update_pod_identity_association(**key, roleArn=APP))
+        assert error[2] == denied("iam:PassRole", APP)
 
-    def test_is_the_resource_of_tagging(self, guarded: Endpoint, association: Any) -> None:
+    def test_is_resource_of_tag_resource(self, auth_endpoint: Endpoint, association: Any) -> None:
         arn = association["associationArn"]
-        eks, _ = allow(guarded, {"Action": "eks:TagResource", "Resource": CLUSTER})
-        refused = refusal(lambda: eks.tag_resource(resourceArn=arn, tags={"a": "b"}))
-        assert refused == (403, "AccessDeniedException", denied("eks:TagResource", arn))
-        eks, _ = allow(guarded, {"Action": "eks:TagResource", "Resource": arn})
+        eks, _ = allow(auth_endpoint, {"Action": "eks:TagResource", "Resource": CLUSTER})
+        error = api_error(lambda: eks.tag_resource(resourceArn=arn, tags={"a": "b"}))
+        assert error == (403, "AccessDeniedException", denied("eks:TagResource", arn))
+        eks, _ = allow(auth_endpoint, {"Action": "eks:TagResource", "Resource": arn})
         assert eks.tag_resource(resourceArn=arn, tags={"a": "b"})
 
 
@@ -175,55 +177,59 @@ class TestIam:
         ],
     )
     def test_denial_names_the_resource(
-        self, guarded: Endpoint, call: Any, action: str, resource: str
+        self, auth_endpoint: Endpoint, call: Any, action: str, resource: str
     ) -> None:
-        _, iam = allow(guarded, {"Action": "iam:ListUsers", "Resource": "*"})
-        assert refusal(lambda: call(iam)) == (403, "AccessDenied", denied(action, resource))
+        _, iam = allow(auth_endpoint, {"Action": "iam:ListUsers", "Resource": "*"})
+        assert api_error(lambda: call(iam)) == (403, "AccessDenied", denied(action, resource))
 
-    def test_the_path_is_part_of_the_resource(self, guarded: Endpoint) -> None:
-        _, iam = allow(guarded, {"Action": "iam:GetRole", "Resource": f"arn:aws:iam::{ACCOUNT}:role/apps/*"})
+    def test_path_is_part_of_resource(self, auth_endpoint: Endpoint) -> None:
+        _, iam = allow(
+            auth_endpoint, {"Action": "iam:GetRole", "Resource": f"arn:aws:iam::{ACCOUNT}:role/apps/*"}
+        )
         assert iam.get_role(RoleName="app")["Role"]["Arn"] == APP
-        assert refusal(lambda: iam.get_role(RoleName="cluster"))[1] == "AccessDenied"
+        assert api_error(lambda: iam.get_role(RoleName="cluster"))[1] == "AccessDenied"
 
 
 class TestSignatures:
-    def test_wrong_secret_is_refused(self, guarded: Endpoint) -> None:
-        key = guarded.client("iam").create_access_key(UserName="deployer")["AccessKey"]["AccessKeyId"]
-        client = guarded.client("iam", key=key, secret="not-the-secret-of-this-user-at-all")
-        assert refusal(client.list_roles)[:2] == (403, "SignatureDoesNotMatch")
+    def test_wrong_secret_is_rejected(self, auth_endpoint: Endpoint) -> None:
+        key = auth_endpoint.client("iam").create_access_key(UserName="deployer")["AccessKey"]["AccessKeyId"]
+        client = auth_endpoint.client("iam", key=key, secret="not-the-secret-of-this-user-at-all")
+        assert api_error(client.list_roles)[:2] == (403, "SignatureDoesNotMatch")
 
-    def test_unknown_key_is_refused(self, guarded: Endpoint) -> None:
-        refused = refusal(guarded.client("iam", key="AKIAUNKNOWNUNKNOWN01").list_roles)
-        assert refused[:2] == (403, "InvalidClientTokenId")
+    def test_unknown_key_is_rejected(self, auth_endpoint: Endpoint) -> None:
+        error = api_error(auth_endpoint.client("iam", key="AKIAUNKNOWNUNKNOWN01").list_roles)
+        assert error[:2] == (403, "InvalidClientTokenId")
 
-    def test_root_may_do_everything_and_its_secret_is_not_checked(self, guarded: Endpoint) -> None:
-        assert create(guarded.client("eks", secret="any-secret-will-do-for-an-account"))["roleArn"] == APP
+    def test_root_user_is_allowed_with_any_secret(self, auth_endpoint: Endpoint) -> None:
+        assert (
+            create(auth_endpoint.client("eks", secret="any-secret-will-do-for-an-account"))["roleArn"] == APP
+        )
 
 
-def test_ready_says_whether_it_enforces(guarded: Endpoint, open_endpoint: Endpoint) -> None:
-    assert (guarded.control.enforces(), open_endpoint.control.enforces()) == (True, False)
+def test_enforces_returns_auth_mode(auth_endpoint: Endpoint, open_endpoint: Endpoint) -> None:
+    assert (auth_endpoint.control.enforces(), open_endpoint.control.enforces()) == (True, False)
 
 
 class TestResourceTags:
-    """aws:ResourceTag, by which a deployer is held to what it made itself."""
+    """Conditions on aws:ResourceTag."""
 
-    def test_of_an_association(self, guarded: Endpoint) -> None:
-        root = guarded.client("eks")
+    def test_association(self, auth_endpoint: Endpoint) -> None:
+        root = auth_endpoint.client("eks")
         association = create(root)
         condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
         action = "eks:DeletePodIdentityAssociation"
-        eks, _ = allow(guarded, {"Action": action, "Resource": "*", "Condition": condition})
+        eks, _ = allow(auth_endpoint, {"Action": action, "Resource": "*", "Condition": condition})
         key = {"clusterName": "demo", "associationId": association["associationId"]}
-        refused = refusal(lambda: eks.delete_pod_identity_association(**key))
-        assert refused[2] == denied(action, association["associationArn"])
+        error = api_error(lambda: eks.delete_pod_identity_association(**key))
+        assert error[2] == denied(action, association["associationArn"])
         root.tag_resource(resourceArn=association["associationArn"], tags={"owner": "us"})
         assert eks.delete_pod_identity_association(**key)
 
-    def test_of_a_role(self, guarded: Endpoint) -> None:
-        root = guarded.client("iam")
+    def test_role(self, auth_endpoint: Endpoint) -> None:
+        root = auth_endpoint.client("iam")
         condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
-        _, iam = allow(guarded, {"Action": "iam:DeleteRole", "Resource": "*", "Condition": condition})
-        assert refusal(lambda: iam.delete_role(RoleName="app"))[2] == denied("iam:DeleteRole", "role app")
+        _, iam = allow(auth_endpoint, {"Action": "iam:DeleteRole", "Resource": "*", "Condition": condition})
+        assert api_error(lambda: iam.delete_role(RoleName="app"))[2] == denied("iam:DeleteRole", "role app")
         root.tag_role(RoleName="app", Tags=[{"Key": "owner", "Value": "us"}])
         iam.delete_role(RoleName="app")
 
@@ -233,7 +239,7 @@ NEW_ROLE = f"arn:aws:iam::{ACCOUNT}:role/apps/new"
 NEW_POLICY = f"arn:aws:iam::{ACCOUNT}:policy/apps/new"
 NEW_ASSOCIATION = CLUSTER.replace(":cluster/", ":podidentityassociation/") + "/*"
 BOUNDARY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
-EVERYTHING_ELSE = {"NotAction": ["iam:Tag*", "eks:Tag*", "iam:PutRolePermissionsBoundary"], "Resource": "*"}
+ALL_OTHER_ACTIONS = {"NotAction": ["iam:Tag*", "eks:Tag*", "iam:PutRolePermissionsBoundary"], "Resource": "*"}
 
 
 def tagged_role(_eks: Any, iam: Any) -> Any:
@@ -262,11 +268,11 @@ def tagged_cluster(eks: Any, _iam: Any) -> Any:
     return create_cluster(eks, "new", tags={"owner": "us"})
 
 
-class TestCreationNeedsMore:
-    """Whoever creates with tags tags; whoever creates with a boundary sets one."""
+class TestCreationPermissions:
+    """Additional permissions to create resources with tags or a boundary."""
 
     @pytest.mark.parametrize(
-        ("create_it", "action", "resource"),
+        ("create_resource", "action", "resource"),
         [
             (tagged_role, "iam:TagRole", NEW_ROLE),
             (tagged_policy, "iam:TagPolicy", NEW_POLICY),
@@ -277,48 +283,52 @@ class TestCreationNeedsMore:
         ],
         ids=lambda value: getattr(value, "__name__", ""),
     )
-    def test_refused_without(self, guarded: Endpoint, create_it: Any, action: str, resource: str) -> None:
-        before = guarded.control.state(ACCOUNT)
+    def test_missing_permission_denies_creation(
+        self, auth_endpoint: Endpoint, create_resource: Any, action: str, resource: str
+    ) -> None:
+        initial_state = auth_endpoint.control.state(ACCOUNT)
         code = "AccessDenied" if action.startswith("iam") else "AccessDeniedException"
-        clients = allow(guarded, EVERYTHING_ELSE)
-        assert refusal(lambda: create_it(*clients)) == (403, code, denied(action, resource))
-        assert guarded.control.state(ACCOUNT) == before
+        clients = allow(auth_endpoint, ALL_OTHER_ACTIONS)
+        assert api_error(lambda: create_resource(*clients)) == (403, code, denied(action, resource))
+        assert auth_endpoint.control.state(ACCOUNT) == initial_state
         resources = [resource, NEW_ASSOCIATION]
-        clients = allow(guarded, EVERYTHING_ELSE, {"Action": action, "Resource": resources})
-        assert create_it(*clients)
+        clients = allow(auth_endpoint, ALL_OTHER_ACTIONS, {"Action": action, "Resource": resources})
+        assert create_resource(*clients)
 
-    def test_association_is_asked_about_too(self, guarded: Endpoint) -> None:
-        clients = allow(guarded, EVERYTHING_ELSE, {"Action": "eks:TagResource", "Resource": CLUSTER})
-        refused = refusal(lambda: tagged_association(*clients))
-        assert refused[2] == denied("eks:TagResource", NEW_ASSOCIATION)
+    def test_association_requires_tag_permission(self, auth_endpoint: Endpoint) -> None:
+        clients = allow(auth_endpoint, ALL_OTHER_ACTIONS, {"Action": "eks:TagResource", "Resource": CLUSTER})
+        error = api_error(lambda: tagged_association(*clients))
+        assert error[2] == denied("eks:TagResource", NEW_ASSOCIATION)
 
     @pytest.mark.parametrize(("value", "allowed"), [("us", True), ("them", False)])
-    def test_condition_on_the_tag(self, guarded: Endpoint, value: str, allowed: bool) -> None:
+    def test_condition_on_request_tag(self, auth_endpoint: Endpoint, value: str, allowed: bool) -> None:
         condition = {"StringEquals": {"aws:RequestTag/owner": value}}
         clients = allow(
-            guarded, EVERYTHING_ELSE, {"Action": "iam:TagRole", "Resource": "*", "Condition": condition}
+            auth_endpoint,
+            ALL_OTHER_ACTIONS,
+            {"Action": "iam:TagRole", "Resource": "*", "Condition": condition},
         )
         if allowed:
             assert tagged_role(*clients)
         else:
-            assert refusal(lambda: tagged_role(*clients))[1] == "AccessDenied"
+            assert api_error(lambda: tagged_role(*clients))[1] == "AccessDenied"
 
-    def test_condition_on_the_boundary(self, guarded: Endpoint) -> None:
-        """The advice of docs/iam-permissions.md: a role without the boundary can be neither made nor filled."""
+    def test_condition_on_boundary(self, auth_endpoint: Endpoint) -> None:
+        """Test the policy of docs/iam-permissions.md: a role without the boundary cannot be created or changed."""
         condition = {"StringEquals": {"iam:PermissionsBoundary": BOUNDARY}}
         actions = ["iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePermissionsBoundary"]
-        _, iam = allow(guarded, {"Action": actions, "Resource": "*", "Condition": condition})
-        assert refusal(lambda: create_role(iam, "bare"))[2].startswith(
+        _, iam = allow(auth_endpoint, {"Action": actions, "Resource": "*", "Condition": condition})
+        assert api_error(lambda: create_role(iam, "bare"))[2].startswith(
             f"User: {USER} is not authorized to perform: iam:CreateRole"
         )
         assert (
-            refusal(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=BOUNDARY))[1] == "AccessDenied"
+            api_error(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=BOUNDARY))[1] == "AccessDenied"
         )
         bounded_role(None, iam)
         iam.attach_role_policy(RoleName="new", PolicyArn=BOUNDARY)
 
-    def test_nothing_more_without_tags(self, guarded: Endpoint) -> None:
-        eks, iam = allow(guarded, EVERYTHING_ELSE)
+    def test_creation_without_tags_needs_no_tag_permission(self, auth_endpoint: Endpoint) -> None:
+        eks, iam = allow(auth_endpoint, ALL_OTHER_ACTIONS)
         create_role(iam, "new")
         create_policy(iam, "new")
         create(eks)
@@ -333,17 +343,19 @@ class TestShippedPolicy:
         text = (
             text.replace("us-west-2", REGION).replace("my-cluster", "demo").replace("pod-identity/", "apps/")
         )
-        found: list[dict[str, Any]] = json.loads(text)["Statement"]
-        return found
+        statements: list[dict[str, Any]] = json.loads(text)["Statement"]
+        return statements
 
     CREATIONS = (tagged_role, tagged_policy, bounded_role, tagged_association)
 
-    @pytest.mark.parametrize("create_it", CREATIONS)
-    def test_suffices(self, guarded: Endpoint, statements: list[dict[str, Any]], create_it: Any) -> None:
-        assert create_it(*allow(guarded, *statements))
+    @pytest.mark.parametrize("create_resource", CREATIONS)
+    def test_is_sufficient(
+        self, auth_endpoint: Endpoint, statements: list[dict[str, Any]], create_resource: Any
+    ) -> None:
+        assert create_resource(*allow(auth_endpoint, *statements))
 
     @pytest.mark.parametrize(
-        ("create_it", "action", "sid"),
+        ("create_resource", "action", "sid"),
         [
             (tagged_role, "iam:TagRole", "MakeRoles"),
             (tagged_policy, "iam:TagPolicy", "MakePolicies"),
@@ -352,20 +364,25 @@ class TestShippedPolicy:
             (tagged_association, "eks:TagResource", "ChangeAssociations"),
         ],
     )
-    def test_needs_each(
-        self, guarded: Endpoint, statements: list[dict[str, Any]], create_it: Any, action: str, sid: str
+    def test_every_action_is_necessary(
+        self,
+        auth_endpoint: Endpoint,
+        statements: list[dict[str, Any]],
+        create_resource: Any,
+        action: str,
+        sid: str,
     ) -> None:
         rest = [
-            {**one, "Action": [name for name in one["Action"] if name != action]}
-            if one["Sid"] == sid
-            else one
-            for one in statements
+            {**statement, "Action": [name for name in statement["Action"] if name != action]}
+            if statement["Sid"] == sid
+            else statement
+            for statement in statements
         ]
-        assert action in refusal(lambda: create_it(*allow(guarded, *rest)))[2]
+        assert action in api_error(lambda: create_resource(*allow(auth_endpoint, *rest)))[2]
 
 
 class TestCluster:
-    """CreateCluster looks at its role and its subnets."""
+    """The checks of CreateCluster."""
 
     ROLE = f"arn:aws:iam::{ACCOUNT}:role/cluster"
     NOT_ASSUMED = "Role with arn: {}, could not be assumed because it does not exist or the trusted entity is not correct"
@@ -379,17 +396,21 @@ class TestCluster:
             "cluster",
         ],
     )
-    def test_role_refused(self, guarded: Endpoint, arn: str) -> None:
-        eks = guarded.client("eks")
+    def test_unusable_role_is_rejected(self, auth_endpoint: Endpoint, arn: str) -> None:
+        eks = auth_endpoint.client("eks")
         expected = (400, "InvalidParameterException", self.NOT_ASSUMED.format(arn))
-        assert refusal(lambda: create_cluster(eks, "new", roleArn=arn)) == expected
+        assert api_error(lambda: create_cluster(eks, "new", roleArn=arn)) == expected
 
-    def test_role_is_passed(self, guarded: Endpoint) -> None:
-        creates = {"Action": "eks:CreateCluster", "Resource": "*"}
-        eks, _ = allow(guarded, creates, {**passed_to("pods.eks.amazonaws.com"), "Resource": "*"})
-        refused = refusal(lambda: create_cluster(eks, "new"))
-        assert refused == (403, "AccessDeniedException", denied("iam:PassRole", self.ROLE))
-        eks, _ = allow(guarded, creates, {**passed_to("eks.amazonaws.com"), "Resource": "*"})
+    def test_role_requires_pass_role(self, auth_endpoint: Endpoint) -> None:
+        create_cluster_statement = {"Action": "eks:CreateCluster", "Resource": "*"}
+        eks, _ = allow(
+            auth_endpoint, create_cluster_statement, {**passed_to("pods.eks.amazonaws.com"), "Resource": "*"}
+        )
+        error = api_error(lambda: create_cluster(eks, "new"))
+        assert error == (403, "AccessDeniedException", denied("iam:PassRole", self.ROLE))
+        eks, _ = allow(
+            auth_endpoint, create_cluster_statement, {**passed_to("eks.amazonaws.com"), "Resource": "*"}
+        )
         assert create_cluster(eks, "new")["roleArn"] == self.ROLE
 
     @pytest.mark.parametrize(
@@ -403,9 +424,11 @@ class TestCluster:
             ),
         ],
     )
-    def test_subnets_refused(self, guarded: Endpoint, subnets: list[str], message: str) -> None:
-        eks = guarded.client("eks")
-        status, code, text = refusal(
+    def test_invalid_subnets_are_rejected(
+        self, auth_endpoint: Endpoint, subnets: list[str], message: str
+    ) -> None:
+        eks = auth_endpoint.client("eks")
+        status, code, text = api_error(
             lambda: create_cluster(eks, "new", resourcesVpcConfig={"subnetIds": subnets})
         )
         assert (status, code) == (400, "InvalidParameterException")
@@ -429,15 +452,15 @@ class TestAssumeRole:
         key = endpoint.client("iam").create_access_key(UserName="deployer")["AccessKey"]
         return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
 
-    def test_not_by_root(self, guarded: Endpoint) -> None:
-        arn = create_role(guarded.client("iam"), "target", self.TRUST_USER)
-        refused = refusal(lambda: self.assume(guarded, arn))
-        assert refused == (403, "AccessDenied", "Roles may not be assumed by root accounts.")
+    def test_root_user_is_rejected(self, auth_endpoint: Endpoint) -> None:
+        arn = create_role(auth_endpoint.client("iam"), "target", self.TRUST_USER)
+        error = api_error(lambda: self.assume(auth_endpoint, arn))
+        assert error == (403, "AccessDenied", "Roles may not be assumed by root accounts.")
 
-    def test_by_a_user_who_may(self, guarded: Endpoint) -> None:
-        arn = create_role(guarded.client("iam"), "target", self.TRUST_USER, Path="/a/")
-        found = self.assume(guarded, arn, **self.keys(guarded, self.ASSUME))
-        assert found["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/target/session"
+    def test_user_with_permission(self, auth_endpoint: Endpoint) -> None:
+        arn = create_role(auth_endpoint.client("iam"), "target", self.TRUST_USER, Path="/a/")
+        response = self.assume(auth_endpoint, arn, **self.keys(auth_endpoint, self.ASSUME))
+        assert response["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/target/session"
 
     @pytest.mark.parametrize(
         ("statement", "arn"),
@@ -449,7 +472,7 @@ class TestAssumeRole:
             pytest.param({"Action": "iam:GetRole", "Resource": "*"}, APP, id="not-allowed"),
         ],
     )
-    def test_refused(self, guarded: Endpoint, statement: dict[str, Any], arn: str) -> None:
-        keys = self.keys(guarded, statement)
+    def test_access_is_denied(self, auth_endpoint: Endpoint, statement: dict[str, Any], arn: str) -> None:
+        keys = self.keys(auth_endpoint, statement)
         message = f"User: {USER} is not authorized to perform: sts:AssumeRole on resource: {arn}"
-        assert refusal(lambda: self.assume(guarded, arn, **keys)) == (403, "AccessDenied", message)
+        assert api_error(lambda: self.assume(auth_endpoint, arn, **keys)) == (403, "AccessDenied", message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Pod's token for its role's credentials: the proof of an association, end to end."""
+"""EKS Auth: credentials of a role for the service account token of a Pod."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ACCOUNT, OTHER_ACCOUNT, POD_IDENTITY_TRUST, REGION, Endpoint, create_role, refusal
+from .conftest import ACCOUNT, OTHER_ACCOUNT, POD_IDENTITY_TRUST, REGION, Endpoint, api_error, create_role
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -24,8 +24,8 @@ NOT_ALLOWED = (
 )
 
 
-def token(**changed: Any) -> str:
-    """A projected token of the service account ``default/app``, unsigned."""
+def token(**claims_changes: Any) -> str:
+    """Return an unsigned projected token of the service account ``default/app``."""
     claims = {
         "aud": [SERVICE],
         "exp": int(time.time()) + 3600,
@@ -35,7 +35,7 @@ def token(**changed: Any) -> str:
             "serviceaccount": {"name": "app", "uid": "1"},
             "pod": {"name": "app-0", "uid": "2"},
         },
-        **changed,
+        **claims_changes,
     }
     parts = [json.dumps(part).encode() for part in ({"alg": "none"}, claims)]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts) + ".x"
@@ -47,9 +47,9 @@ def trust_with(condition: dict[str, Any]) -> str:
     return json.dumps(document)
 
 
-def associate(endpoint: Endpoint, role_arn: str, **more: Any) -> Any:
+def associate(endpoint: Endpoint, role_arn: str, **options: Any) -> Any:
     return endpoint.client("eks").create_pod_identity_association(
-        clusterName="demo", namespace="default", serviceAccount="app", roleArn=role_arn, **more
+        clusterName="demo", namespace="default", serviceAccount="app", roleArn=role_arn, **options
     )["association"]
 
 
@@ -69,22 +69,22 @@ def caller(endpoint: Endpoint, credentials: Any) -> Any:
 
 
 class TestAssociation:
-    def test_credentials_are_the_roles(self, endpoint: Endpoint, role_arn: str) -> None:
+    def test_returns_credentials_of_role(self, endpoint: Endpoint, role_arn: str) -> None:
         association = associate(endpoint, role_arn)
-        answer = assume(endpoint)
-        assert answer["subject"] == {"namespace": "default", "serviceAccount": "app"}
-        assert answer["audience"] == SERVICE
-        assert answer["podIdentityAssociation"] == {
+        response = assume(endpoint)
+        assert response["subject"] == {"namespace": "default", "serviceAccount": "app"}
+        assert response["audience"] == SERVICE
+        assert response["podIdentityAssociation"] == {
             "associationArn": association["associationArn"],
             "associationId": association["associationId"],
         }
-        arn = answer["assumedRoleUser"]["arn"]
+        arn = response["assumedRoleUser"]["arn"]
         assert re.fullmatch(rf"arn:aws:sts::{ACCOUNT}:assumed-role/app/eks-demo-app-0-[0-9a-f-]+", arn)
-        identity = caller(endpoint, answer["credentials"])
+        identity = caller(endpoint, response["credentials"])
         assert (identity["Account"], identity["Arn"]) == (ACCOUNT, arn)
 
-    def test_no_association(self, endpoint: Endpoint) -> None:
-        assert refusal(lambda: assume(endpoint)) == (
+    def test_missing_association_is_not_found(self, endpoint: Endpoint) -> None:
+        assert api_error(lambda: assume(endpoint)) == (
             404,
             "ResourceNotFoundException",
             "No pod identity association found for service account app in namespace default of cluster demo.",
@@ -113,9 +113,11 @@ class TestAssociation:
             ),
         ],
     )
-    def test_bad_token(self, endpoint: Endpoint, role_arn: str, text: str, code: str, message: str) -> None:
+    def test_invalid_token_is_rejected(
+        self, endpoint: Endpoint, role_arn: str, text: str, code: str, message: str
+    ) -> None:
         associate(endpoint, role_arn)
-        assert refusal(lambda: assume(endpoint, text)) == (400, code, message)
+        assert api_error(lambda: assume(endpoint, text)) == (400, code, message)
 
 
 class TestTrust:
@@ -134,7 +136,7 @@ class TestTrust:
         ],
         ids=["source-account", "namespace", "cluster-and-service-account", "pod"],
     )
-    def test_condition_that_holds(self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]) -> None:
+    def test_matching_condition_allows(self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]) -> None:
         associate(endpoint, create_role(iam, "app", trust_with(condition)))
         assert assume(endpoint)["credentials"]["accessKeyId"].startswith("ASIA")
 
@@ -147,39 +149,37 @@ class TestTrust:
         ],
         ids=["source-account", "namespace", "cluster"],
     )
-    def test_condition_that_does_not_hold(
-        self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]
-    ) -> None:
+    def test_other_condition_denies(self, endpoint: Endpoint, iam: Any, condition: dict[str, Any]) -> None:
         associate(endpoint, create_role(iam, "app", trust_with(condition)))
-        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+        assert api_error(lambda: assume(endpoint)) == NOT_ALLOWED
 
-    def test_tag_condition_never_holds_without_session_tags(self, endpoint: Endpoint, iam: Any) -> None:
+    def test_tag_condition_denies_without_session_tags(self, endpoint: Endpoint, iam: Any) -> None:
         trust = trust_with({"StringEquals": {"aws:RequestTag/kubernetes-namespace": "default"}})
         associate(endpoint, create_role(iam, "app", trust), disableSessionTags=True)
-        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+        assert api_error(lambda: assume(endpoint)) == NOT_ALLOWED
 
-    def test_trust_taken_away_later(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+    def test_changed_trust_policy_denies(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
         associate(endpoint, role_arn)
         iam.update_assume_role_policy(
             RoleName="app", PolicyDocument=POD_IDENTITY_TRUST.replace("pods.eks", "ec2")
         )
-        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+        assert api_error(lambda: assume(endpoint)) == NOT_ALLOWED
 
-    def test_role_deleted_later(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+    def test_deleted_role_denies(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
         associate(endpoint, role_arn)
         iam.delete_role(RoleName="app")
-        assert refusal(lambda: assume(endpoint)) == NOT_ALLOWED
+        assert api_error(lambda: assume(endpoint)) == NOT_ALLOWED
 
 
 class TestTargetRole:
-    """From the role of the association to a role of another account."""
+    """Target roles in another account."""
 
     TARGET = f"arn:aws:iam::{OTHER_ACCOUNT}:role/target"
 
     def prepare(
-        self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, **more: Any
+        self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, **options: Any
     ) -> None:
-        """The source role may do *actions* on the target, the target trusts it with *trusted*."""
+        """Allow the source role ``actions`` on the target role, whose trust statement is ``trusted``."""
         permissions = {
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": actions, "Resource": self.TARGET}],
@@ -190,17 +190,17 @@ class TestTargetRole:
             "Statement": [{"Effect": "Allow", "Principal": {"AWS": role_arn}, **trusted}],
         }
         create_role(endpoint.client("iam", account=OTHER_ACCOUNT), "target", json.dumps(trust))
-        associate(endpoint, role_arn, targetRoleArn=self.TARGET, **more)
+        associate(endpoint, role_arn, targetRoleArn=self.TARGET, **options)
 
     BOTH = ("sts:AssumeRole", "sts:TagSession")
 
-    def test_credentials_are_the_target_roles(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
+    def test_returns_credentials_of_target_role(self, endpoint: Endpoint, iam: Any, role_arn: str) -> None:
         self.prepare(endpoint, iam, role_arn, self.BOTH, {"Action": self.BOTH})
-        answer = assume(endpoint)
-        assert answer["assumedRoleUser"]["arn"].startswith(
+        response = assume(endpoint)
+        assert response["assumedRoleUser"]["arn"].startswith(
             f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/target/eks-demo-"
         )
-        assert caller(endpoint, answer["credentials"])["Account"] == OTHER_ACCOUNT
+        assert caller(endpoint, response["credentials"])["Account"] == OTHER_ACCOUNT
 
     @pytest.mark.parametrize(
         ("actions", "trusted", "missing"),
@@ -210,11 +210,11 @@ class TestTargetRole:
             pytest.param(("sts:TagSession",), BOTH, "sts:AssumeRole", id="role-may-not-assume"),
         ],
     )
-    def test_both_sides_have_to_allow(
+    def test_both_roles_must_allow(
         self, endpoint: Endpoint, iam: Any, role_arn: str, actions: Any, trusted: Any, missing: str
     ) -> None:
         self.prepare(endpoint, iam, role_arn, actions, {"Action": trusted})
-        status, code, message = refusal(lambda: assume(endpoint))
+        status, code, message = api_error(lambda: assume(endpoint))
         assert (status, code) == (400, "AccessDeniedException")
         assert re.fullmatch(
             rf"User: arn:aws:sts::{ACCOUNT}:assumed-role/app/\S+ is not authorized to perform: {missing} on "
@@ -239,4 +239,4 @@ class TestTargetRole:
         if allowed:
             assert assume(endpoint)["credentials"]
         else:
-            assert refusal(lambda: assume(endpoint))[1] == "AccessDeniedException"
+            assert api_error(lambda: assume(endpoint))[1] == "AccessDeniedException"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags by ARN on clusters, add-ons and associations."""
+"""Tags of clusters, add-ons and associations, by ARN."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ACCOUNT, REGION, refusal
+from .conftest import ACCOUNT, REGION, api_error
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -17,7 +17,7 @@ ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}"
 
 
 class Resource:
-    """Something with tags: its ARN, and how its own Describe shows them."""
+    """The ARN of a resource, and its tags as its describe operation returns them."""
 
     def __init__(self, arn: str, tags: Callable[[], Mapping[str, str]]) -> None:
         self.arn = arn
@@ -43,7 +43,7 @@ def resource(request: pytest.FixtureRequest, eks: Any, role_arn: str) -> Resourc
     )
 
 
-def test_tags_are_merged_removed_and_shown_everywhere(eks: Any, resource: Resource) -> None:
+def test_tag_and_untag_change_described_tags(eks: Any, resource: Resource) -> None:
     eks.tag_resource(resourceArn=resource.arn, tags={"a": "1", "b": "2", "c": "3"})
     eks.tag_resource(resourceArn=resource.arn, tags={"b": "two", "d/e f": "4"})
     assert resource.tags() == {"a": "1", "b": "two", "c": "3", "d/e f": "4"}
@@ -52,9 +52,9 @@ def test_tags_are_merged_removed_and_shown_everywhere(eks: Any, resource: Resour
     assert eks.list_tags_for_resource(resourceArn=resource.arn)["tags"] == resource.tags()
 
 
-def test_no_more_than_fifty(eks: Any, resource: Resource) -> None:
+def test_more_than_fifty_tags_are_rejected(eks: Any, resource: Resource) -> None:
     eks.tag_resource(resourceArn=resource.arn, tags={f"k{n}": "v" for n in range(50)})
-    assert refusal(lambda: eks.tag_resource(resourceArn=resource.arn, tags={"one": "more"})) == (
+    assert api_error(lambda: eks.tag_resource(resourceArn=resource.arn, tags={"one": "more"})) == (
         400,
         "InvalidParameterException",
         "The number of tags 51 exceeds the limit of 50.",
@@ -70,16 +70,16 @@ def test_no_more_than_fifty(eks: Any, resource: Resource) -> None:
     ],
     ids=["association", "cluster", "other-region"],
 )
-def test_unknown_resource(eks: Any, arn: str) -> None:
-    assert refusal(lambda: eks.list_tags_for_resource(resourceArn=arn)) == (
+def test_unknown_resource_is_not_found(eks: Any, arn: str) -> None:
+    assert api_error(lambda: eks.list_tags_for_resource(resourceArn=arn)) == (
         404,
         "NotFoundException",
         f"The resource with ARN {arn} was not found.",
     )
 
 
-def test_not_an_arn(eks: Any) -> None:
-    assert refusal(lambda: eks.list_tags_for_resource(resourceArn="demo")) == (
+def test_invalid_arn_is_rejected(eks: Any) -> None:
+    assert api_error(lambda: eks.list_tags_for_resource(resourceArn="demo")) == (
         400,
         "BadRequestException",
         "Invalid resource ARN: demo",

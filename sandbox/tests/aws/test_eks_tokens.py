@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose token of EKS it is: what is refused, as a cluster's authenticator refuses it, and who the others are."""
+"""Authentication of EKS bearer tokens: rejections and users."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ TRUST = json.dumps(
         ],
     }
 )
-Ask = Callable[..., dict[str, Any]]
+Review = Callable[..., dict[str, Any]]
 
 
 class Signer(SigV4QueryAuth):
-    """Signs as of a moment."""
+    """A signer with a fixed time."""
 
-    def __init__(self, credentials: Credentials, expires: int, moment: datetime) -> None:
+    def __init__(self, credentials: Credentials, expires: int, date: datetime) -> None:
         super().__init__(credentials, "sts", REGION, expires=expires)
-        self._moment = moment
+        self._date = date
 
     def add_auth(self, request: Any) -> None:
-        request.context["timestamp"] = self._moment.strftime("%Y%m%dT%H%M%SZ")
+        request.context["timestamp"] = self._date.strftime("%Y%m%dT%H%M%SZ")
         self._modify_request_before_signing(request)
         text = self.string_to_sign(request, self.canonical_request(request))
         self._inject_signature_to_request(request, self.signature(text, request))
@@ -75,15 +75,15 @@ def token(
 
 
 @pytest.fixture
-def ask(endpoint: Endpoint) -> Ask:
-    """Whose a token is, at the cluster ``blue`` that the root made."""
+def review(endpoint: Endpoint) -> Review:
+    """Review tokens for the cluster ``blue``, which the root user created."""
     eks = endpoint.client("eks")
     eks.create_cluster(
         name=CLUSTER,
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",
         resourcesVpcConfig={"subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]},
     )
-    where = {
+    query = {
         "account": ACCOUNT,
         "region": REGION,
         "cluster": CLUSTER,
@@ -92,32 +92,32 @@ def ask(endpoint: Endpoint) -> Ask:
 
     def review(text: str) -> dict[str, Any]:
         body = json.dumps({"token": text}).encode()
-        with urlopen(Request(f"{endpoint.url}/_sandbox/token-review?{urlencode(where)}", body)) as answer:
-            row: dict[str, Any] = json.load(answer)
-        return row
+        with urlopen(Request(f"{endpoint.url}/_sandbox/token-review?{urlencode(query)}", body)) as response:
+            result: dict[str, Any] = json.load(response)
+        return result
 
     return review
 
 
 def session(endpoint: Endpoint, name: str = "job-7") -> Credentials:
-    """Of the role ``deployer``, whose ARN has a path."""
+    """Return credentials of the role ``deployer``, whose ARN has a path."""
     endpoint.client("iam").create_role(Path="/ci/", RoleName="deployer", AssumeRolePolicyDocument=TRUST)
     issued = endpoint.client("sts").assume_role(RoleArn=ROLE_ARN, RoleSessionName=name)["Credentials"]
     return Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
 
 
-def test_who_made_the_cluster_is_its_administrator(endpoint: Endpoint, ask: Ask) -> None:
-    assert ask(token(endpoint)) == {"name": ROOT_ARN, "groups": ["system:masters"]}
+def test_cluster_creator_is_administrator(endpoint: Endpoint, review: Review) -> None:
+    assert review(token(endpoint)) == {"name": ROOT_ARN, "groups": ["system:masters"]}
 
 
-def test_a_session_is_known_by_the_entry_of_its_role(endpoint: Endpoint, ask: Ask) -> None:
+def test_session_uses_access_entry_of_role(endpoint: Endpoint, review: Review) -> None:
     credentials = session(endpoint)
-    assert ask(token(endpoint, credentials=credentials)) == {
+    assert review(token(endpoint, credentials=credentials)) == {
         "refused": f"{ROLE_ARN} has no access entry in cluster {CLUSTER}"
     }
     eks = endpoint.client("eks")
     eks.create_access_entry(clusterName=CLUSTER, principalArn=ROLE_ARN, kubernetesGroups=["operators"])
-    assert ask(token(endpoint, credentials=credentials)) == {
+    assert review(token(endpoint, credentials=credentials)) == {
         "name": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/job-7",
         "groups": ["operators"],
     }
@@ -126,20 +126,20 @@ def test_a_session_is_known_by_the_entry_of_its_role(endpoint: Endpoint, ask: As
     eks.associate_access_policy(
         clusterName=CLUSTER, principalArn=ROLE_ARN, policyArn=ADMIN_POLICY, accessScope={"type": "cluster"}
     )
-    assert ask(token(endpoint, credentials=credentials))["groups"] == ["operators", "system:masters"]
+    assert review(token(endpoint, credentials=credentials))["groups"] == ["operators", "system:masters"]
     eks.delete_access_entry(clusterName=CLUSTER, principalArn=ROLE_ARN)
-    assert "has no access entry" in ask(token(endpoint, credentials=credentials))["refused"]
+    assert "has no access entry" in review(token(endpoint, credentials=credentials))["refused"]
 
 
-def test_an_entry_may_name_its_user(endpoint: Endpoint, ask: Ask) -> None:
+def test_access_entry_sets_username(endpoint: Endpoint, review: Review) -> None:
     credentials = session(endpoint)
     endpoint.client("eks").create_access_entry(
         clusterName=CLUSTER, principalArn=ROLE_ARN, username="ci:{{SessionName}}"
     )
-    assert ask(token(endpoint, credentials=credentials)) == {"name": "ci:job-7", "groups": []}
+    assert review(token(endpoint, credentials=credentials)) == {"name": "ci:job-7", "groups": []}
 
 
-def test_without_the_creators_permissions_nobody_is_known(endpoint: Endpoint, ask: Ask) -> None:
+def test_creator_without_bootstrap_permission_is_rejected(endpoint: Endpoint, review: Review) -> None:
     eks = endpoint.client("eks")
     eks.delete_cluster(name=CLUSTER)
     eks.create_cluster(
@@ -148,14 +148,14 @@ def test_without_the_creators_permissions_nobody_is_known(endpoint: Endpoint, as
         resourcesVpcConfig={"subnetIds": ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]},
         accessConfig={"bootstrapClusterCreatorAdminPermissions": False},
     )
-    assert ask(token(endpoint)) == {"refused": f"{ROOT_ARN} has no access entry in cluster {CLUSTER}"}
+    assert review(token(endpoint)) == {"refused": f"{ROOT_ARN} has no access entry in cluster {CLUSTER}"}
 
 
 MISMATCH = "STS: SignatureDoesNotMatch: signed with another key, or for another cluster"
 
 
 @pytest.mark.parametrize(
-    ("how", "reason"),
+    ("options", "reason"),
     [
         pytest.param({"cluster": "green"}, MISMATCH, id="another cluster"),
         pytest.param({"credentials": Credentials(ACCOUNT, "another-secret")}, MISMATCH, id="another key"),
@@ -199,43 +199,45 @@ MISMATCH = "STS: SignatureDoesNotMatch: signed with another key, or for another 
         ),
     ],
 )
-def test_a_token_that_is_refused(endpoint: Endpoint, ask: Ask, how: dict[str, Any], reason: str) -> None:
-    assert ask(token(endpoint, **how)) == {"refused": reason}
-
-
-@pytest.mark.parametrize(("minutes", "good"), [(14, True), (16, False)])
-def test_a_token_is_good_for_15_minutes_whatever_it_says(
-    endpoint: Endpoint, ask: Ask, minutes: int, good: bool
+def test_invalid_token_is_rejected(
+    endpoint: Endpoint, review: Review, options: dict[str, Any], reason: str
 ) -> None:
-    answer = ask(token(endpoint, age=timedelta(minutes=minutes), expires=60))
-    assert ("name" in answer) is good
-    if not good:
-        assert answer["refused"].startswith("X-Amz-Date parameter is expired (15 minute expiration)")
+    assert review(token(endpoint, **options)) == {"refused": reason}
+
+
+@pytest.mark.parametrize(("minutes", "valid"), [(14, True), (16, False)])
+def test_token_expires_after_15_minutes(
+    endpoint: Endpoint, review: Review, minutes: int, valid: bool
+) -> None:
+    reviewed = review(token(endpoint, age=timedelta(minutes=minutes), expires=60))
+    assert ("name" in reviewed) is valid
+    if not valid:
+        assert reviewed["refused"].startswith("X-Amz-Date parameter is expired (15 minute expiration)")
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("eyJhbGciOi", "token is missing expected prefix k8s-aws-v1."),
-        ("k8s-aws-v1.%%%", "token is no URL in base64"),
+        ("k8s-aws-v1.%%%", "token is not a base64-encoded URL"),
         ("k8s-aws-v1." + "a" * 4096, "token is too large"),
     ],
 )
-def test_what_is_no_token(ask: Ask, text: str, reason: str) -> None:
-    assert ask(text) == {"refused": reason}
+def test_malformed_token_is_rejected(review: Review, text: str, reason: str) -> None:
+    assert review(text) == {"refused": reason}
 
 
-def test_a_session_needs_its_own_session_token(endpoint: Endpoint, ask: Ask) -> None:
+def test_session_key_without_session_token_is_rejected(endpoint: Endpoint, review: Review) -> None:
     credentials = session(endpoint)
     endpoint.client("eks").create_access_entry(clusterName=CLUSTER, principalArn=ROLE_ARN)
     bare = Credentials(credentials.access_key, credentials.secret_key)
-    assert ask(token(endpoint, credentials=bare))["refused"].startswith("STS: ")
+    assert review(token(endpoint, credentials=bare))["refused"].startswith("STS: ")
 
 
-def test_what_was_asked_about_is_known_until_a_reset(endpoint: Endpoint, ask: Ask) -> None:
-    good, bad = token(endpoint), "k8s-aws-v1.bad"
-    for text in (good, bad, good):
-        ask(text)
-    assert endpoint.control.tokens() == [good, bad]
+def test_control_lists_reviewed_tokens_until_reset(endpoint: Endpoint, review: Review) -> None:
+    valid, invalid = token(endpoint), "k8s-aws-v1.bad"
+    for text in (valid, invalid, valid):
+        review(text)
+    assert endpoint.control.tokens() == [valid, invalid]
     endpoint.control.reset()
     assert endpoint.control.tokens() == []

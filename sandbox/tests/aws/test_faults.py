@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults on demand: which request a rule picks, and what the client sees."""
+"""Injected faults: the selection of requests, and the effect on the client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 from sandbox.aws.control import AwsControl, AwsControlError
 from sandbox.aws.settings import ROOT_SECRET_ACCESS_KEY
 
-from .conftest import ACCOUNT, OTHER_ACCOUNT, REGION, Endpoint, create_cluster, create_role, refusal
+from .conftest import ACCOUNT, OTHER_ACCOUNT, REGION, Endpoint, api_error, create_cluster, create_role
 
 DENIED = (
     f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: {{0}} on resource: * because no "
@@ -26,7 +26,7 @@ DENIED = (
 
 
 def outcomes(iam: Any, times: int) -> str:
-    """One letter a call of ListRoles: . answered, x refused."""
+    """Call ListRoles and return a character for each call: "." for success, "x" for an error."""
     letters = ""
     for _ in range(times):
         try:
@@ -37,8 +37,8 @@ def outcomes(iam: Any, times: int) -> str:
     return letters
 
 
-class TestAnswers:
-    """Each kind as the service itself words it."""
+class TestErrors:
+    """The errors have the codes and messages of the service."""
 
     @pytest.mark.parametrize(
         ("kind", "expected"),
@@ -60,7 +60,7 @@ class TestAnswers:
     )
     def test_iam(self, iam: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
         control.set_faults([{"kind": kind}])
-        assert refusal(iam.list_roles) == expected
+        assert api_error(iam.list_roles) == expected
 
     @pytest.mark.parametrize(
         ("kind", "expected"),
@@ -75,41 +75,41 @@ class TestAnswers:
     )
     def test_eks(self, eks: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
         control.set_faults([{"kind": kind}])
-        assert refusal(eks.list_clusters) == expected
+        assert api_error(eks.list_clusters) == expected
 
-    def test_sts_is_throttled_as_iam_is(self, endpoint: Endpoint, control: AwsControl) -> None:
+    def test_sts_uses_error_of_query_protocol(self, endpoint: Endpoint, control: AwsControl) -> None:
         control.set_faults([{"kind": "throttle"}])
-        refused = refusal(endpoint.client("sts").get_caller_identity)
-        assert refused == (400, "Throttling", "Rate exceeded")
+        error = api_error(endpoint.client("sts").get_caller_identity)
+        assert error == (400, "Throttling", "Rate exceeded")
 
     def test_custom(self, eks: Any, control: AwsControl) -> None:
         rule = {"kind": "custom", "code": "ResourceLimitExceededException", "message": "Full.", "status": 400}
         control.set_faults([rule])
-        assert refusal(eks.list_clusters) == (400, "ResourceLimitExceededException", "Full.")
+        assert api_error(eks.list_clusters) == (400, "ResourceLimitExceededException", "Full.")
 
     @pytest.mark.parametrize(
         "kind", ["throttle", "error500", "error503", "access_denied", "not_found", "conflict"]
     )
-    def test_request_has_no_effect(self, iam: Any, control: AwsControl, kind: str) -> None:
+    def test_request_is_not_executed(self, iam: Any, control: AwsControl, kind: str) -> None:
         control.set_faults([{"kind": kind, "times": 1}])
-        refusal(lambda: create_role(iam, "app"))
+        api_error(lambda: create_role(iam, "app"))
         assert control.state(ACCOUNT)["roles"] == {}
 
 
 class TestTransport:
-    def test_reset_before_has_no_effect(self, iam: Any, control: AwsControl) -> None:
+    def test_reset_before_does_not_execute_request(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "reset_before", "times": 1}])
         with pytest.raises(ConnectionClosedError):
             create_role(iam, "app")
         assert control.state(ACCOUNT)["roles"] == {}
         create_role(iam, "app")
 
-    def test_reset_after_has_its_effect(self, iam: Any, control: AwsControl) -> None:
+    def test_reset_after_executes_request(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "reset_after", "times": 1}])
         with pytest.raises(ConnectionClosedError):
             create_role(iam, "app")
         assert list(control.state(ACCOUNT)["roles"]) == ["app"]
-        assert refusal(lambda: create_role(iam, "app"))[1] == "EntityAlreadyExists"
+        assert api_error(lambda: create_role(iam, "app"))[1] == "EntityAlreadyExists"
 
     def test_malformed_xml_cannot_be_parsed(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "malformed", "times": 1}])
@@ -117,13 +117,13 @@ class TestTransport:
             iam.list_roles()
         assert iam.list_roles()["Roles"] == []
 
-    def test_malformed_json_is_an_answer_without_its_members(self, eks: Any, control: AwsControl) -> None:
-        """botocore does not complain of broken JSON in an answer of status 200."""
+    def test_malformed_json_loses_members(self, eks: Any, control: AwsControl) -> None:
+        """Check that botocore ignores invalid JSON in a response with status 200."""
         control.set_faults([{"kind": "malformed", "times": 1}])
         assert eks.list_clusters().keys() == {"ResponseMetadata"}
         assert eks.list_clusters()["clusters"] == []
 
-    def test_malformed_has_its_effect(self, iam: Any, control: AwsControl) -> None:
+    def test_malformed_executes_request(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "malformed", "times": 1}])
         with pytest.raises(ResponseParserError):
             create_role(iam, "app")
@@ -136,42 +136,44 @@ class TestTransport:
         assert control.counters()["operations"] == {"iam:ListRoles": 3}
 
 
-class TestNotAws:
-    """Something in between answers with status 200."""
+class TestProxy:
+    """Responses of a proxy with status 200."""
 
     @pytest.mark.parametrize("kind", ["html200", "empty200"])
-    def test_request_has_no_effect(self, iam: Any, control: AwsControl, kind: str) -> None:
+    def test_request_is_not_executed(self, iam: Any, control: AwsControl, kind: str) -> None:
         control.set_faults([{"kind": kind, "times": 1}])
-        # What botocore makes of it is not the sandbox's to say: the page is XML, but not IAM's.
+        # The exception depends on botocore: the page is XML, but not a response of IAM.
         with contextlib.suppress(ResponseParserError, KeyError):
             iam.create_role(RoleName="app", AssumeRolePolicyDocument="{}")
         assert control.state(ACCOUNT)["roles"] == {}
         assert control.counters()["statuses"] == {"200": 1}
 
     @pytest.mark.parametrize("kind", ["html200", "empty200"])
-    def test_eks_answer_lacks_its_members_and_its_request_id(
+    def test_eks_response_lacks_members_and_request_id(
         self, eks: Any, control: AwsControl, kind: str
     ) -> None:
         control.set_faults([{"kind": kind, "times": 1}])
-        answer = eks.list_clusters()
-        assert answer.keys() == {"ResponseMetadata"}
-        metadata = answer["ResponseMetadata"]
+        response = eks.list_clusters()
+        assert response.keys() == {"ResponseMetadata"}
+        metadata = response["ResponseMetadata"]
         assert (metadata["HTTPStatusCode"], metadata.get("RequestId")) == (200, None)
-        shown = metadata["HTTPHeaders"].get("content-type", "")
-        assert shown == ("text/html; charset=utf-8" if kind == "html200" else "")
+        content_type = metadata["HTTPHeaders"].get("content-type", "")
+        assert content_type == ("text/html; charset=utf-8" if kind == "html200" else "")
 
 
 class TestSlow:
-    def test_stall_answers_late_and_has_its_effect(self, endpoint: Endpoint, control: AwsControl) -> None:
+    def test_stall_delays_response_and_executes_request(
+        self, endpoint: Endpoint, control: AwsControl
+    ) -> None:
         control.set_faults([{"kind": "stall", "seconds": 1, "times": 1}])
-        before = time.monotonic()
+        start = time.monotonic()
         create_role(endpoint.client("iam"), "app")
-        assert time.monotonic() - before >= 1
+        assert time.monotonic() - start >= 1
         assert list(control.state(ACCOUNT)["roles"]) == ["app"]
 
-    def test_stall_outlasts_a_client(self, control: AwsControl) -> None:
+    def test_stall_exceeds_read_timeout(self, control: AwsControl) -> None:
         control.set_faults([{"kind": "stall", "seconds": 120, "times": 1}])
-        impatient = boto3.client(
+        impatient_client = boto3.client(
             "iam",
             endpoint_url=control.endpoint,
             region_name=REGION,
@@ -180,15 +182,15 @@ class TestSlow:
             config=Config(read_timeout=0.5, retries={"total_max_attempts": 1}),
         )
         with pytest.raises(ReadTimeoutError):
-            create_role(impatient, "app")
+            create_role(impatient_client, "app")
         assert list(control.state(ACCOUNT)["roles"]) == ["app"]
 
-    def test_trickle_never_times_out_and_is_whole_in_the_end(self, iam: Any, control: AwsControl) -> None:
+    def test_trickle_sends_complete_body_slowly(self, iam: Any, control: AwsControl) -> None:
         create_role(iam, "app")
         control.set_faults([{"kind": "trickle", "seconds": 1, "times": 1}])
-        before = time.monotonic()
+        start = time.monotonic()
         assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["app"]
-        assert time.monotonic() - before >= 1
+        assert time.monotonic() - start >= 1
 
 
 class TestEndlessPages:
@@ -229,26 +231,26 @@ class TestSelection:
         control.set_faults([{"kind": "throttle", **rule}])
         assert outcomes(iam, 6) == expected
 
-    def test_an_operation_that_a_header_names(self, endpoint: Endpoint, control: AwsControl) -> None:
+    def test_rule_matches_operation_in_header(self, endpoint: Endpoint, control: AwsControl) -> None:
         organizations = endpoint.client("organizations")
         assert organizations.list_accounts()["Accounts"][0]["Id"] == ACCOUNT
         control.set_faults([{"kind": "access_denied", "operation": "organizations:ListAccounts"}])
-        status, code, _message = refusal(organizations.list_accounts)
+        status, code, _message = api_error(organizations.list_accounts)
         assert (status, code) == (403, "AccessDeniedException")
 
-    def test_nth_counts_every_operation_of_the_run(self, iam: Any, control: AwsControl) -> None:
+    def test_nth_counts_all_operations(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "throttle", "nth": 2}])
         create_role(iam, "app")
         assert outcomes(iam, 2) == "x."
 
-    def test_nth_of_an_operation_counts_that_one(self, iam: Any, control: AwsControl) -> None:
+    def test_nth_counts_only_matching_operation(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "throttle", "operation": "iam:ListRoles", "nth": 2}])
         create_role(iam, "app")
         assert outcomes(iam, 3) == ".x."
 
-    def test_first_rule_decides_and_only_it_counts_as_fired(self, iam: Any, control: AwsControl) -> None:
+    def test_first_matching_rule_fires(self, iam: Any, control: AwsControl) -> None:
         control.set_faults([{"kind": "error500", "nth": 2}, {"kind": "throttle", "times": 2}])
-        assert [refusal(iam.list_roles)[1] for _ in range(3)] == [
+        assert [api_error(iam.list_roles)[1] for _ in range(3)] == [
             "Throttling",
             "ServiceFailure",
             "Throttling",
@@ -286,7 +288,7 @@ class TestSelection:
         pytest.param({"kind": "custom"}, "a fault rule of kind custom needs a code", id="code"),
     ],
 )
-def test_rule_refused(iam: Any, control: AwsControl, rule: dict[str, Any], message: str) -> None:
+def test_invalid_rule_is_rejected(iam: Any, control: AwsControl, rule: dict[str, Any], message: str) -> None:
     with pytest.raises(AwsControlError) as caught:
         control.set_faults([rule])
     assert message in str(caught.value)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar of documents, at every operation that takes one, and the sizes IAM allows."""
+"""Validation of policy documents in all operations, and their size limits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .conftest import (
     OTHER_ACCOUNT,
     POD_IDENTITY_TRUST,
     Endpoint,
+    api_error,
     create_policy,
     create_role,
-    refusal,
 )
 
 SYNTAX = "Syntax errors in policy."
@@ -26,8 +26,8 @@ VENDOR = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, 
 
 def identity(**changed: Any) -> str:
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **changed}
-    kept = {name: value for name, value in statement.items() if value is not None}
-    return json.dumps({"Version": "2012-10-17", "Statement": [kept]})
+    members = {name: value for name, value in statement.items() if value is not None}
+    return json.dumps({"Version": "2012-10-17", "Statement": [members]})
 
 
 def trust(**changed: Any) -> str:
@@ -37,8 +37,8 @@ def trust(**changed: Any) -> str:
         "Action": ["sts:AssumeRole", "sts:TagSession"],
         **changed,
     }
-    kept = {name: value for name, value in statement.items() if value is not None}
-    return json.dumps({"Version": "2012-10-17", "Statement": [kept]})
+    members = {name: value for name, value in statement.items() if value is not None}
+    return json.dumps({"Version": "2012-10-17", "Statement": [members]})
 
 
 @pytest.fixture(params=["create_policy", "create_policy_version", "put_role_policy"])
@@ -157,8 +157,10 @@ def store_trust(request: pytest.FixtureRequest, iam: Any) -> Callable[[str], Any
         ),
     ],
 )
-def test_identity_policy_refused(store_identity: Callable[[str], Any], document: str, message: str) -> None:
-    assert refusal(lambda: store_identity(document)) == (400, "MalformedPolicyDocument", message)
+def test_invalid_identity_policy_is_rejected(
+    store_identity: Callable[[str], Any], document: str, message: str
+) -> None:
+    assert api_error(lambda: store_identity(document)) == (400, "MalformedPolicyDocument", message)
 
 
 @pytest.mark.parametrize(
@@ -183,13 +185,13 @@ def test_identity_policy_refused(store_identity: Callable[[str], Any], document:
         ),
     ],
 )
-def test_identity_policy_stored(store_identity: Callable[[str], Any], document: str) -> None:
+def test_valid_identity_policy_is_stored(store_identity: Callable[[str], Any], document: str) -> None:
     assert store_identity(document)["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_managed_policy_has_to_name_the_current_version(iam: Any) -> None:
+def test_managed_policy_requires_current_version(iam: Any) -> None:
     document = identity().replace('"Version": "2012-10-17", ', "")
-    assert refusal(lambda: create_policy(iam, "p", document)) == (
+    assert api_error(lambda: create_policy(iam, "p", document)) == (
         400,
         "MalformedPolicyDocument",
         "Policy document must be version 2012-10-17 or greater.",
@@ -238,8 +240,10 @@ def test_managed_policy_has_to_name_the_current_version(iam: Any) -> None:
         ),
     ],
 )
-def test_trust_policy_refused(store_trust: Callable[[str], Any], document: str, message: str) -> None:
-    assert refusal(lambda: store_trust(document)) == (400, "MalformedPolicyDocument", message)
+def test_invalid_trust_policy_is_rejected(
+    store_trust: Callable[[str], Any], document: str, message: str
+) -> None:
+    assert api_error(lambda: store_trust(document)) == (400, "MalformedPolicyDocument", message)
 
 
 @pytest.mark.parametrize(
@@ -255,26 +259,26 @@ def test_trust_policy_refused(store_trust: Callable[[str], Any], document: str, 
         pytest.param(trust().replace('"Version": "2012-10-17", ', ""), id="no-version"),
     ],
 )
-def test_trust_policy_stored(store_trust: Callable[[str], Any], document: str) -> None:
+def test_valid_trust_policy_is_stored(store_trust: Callable[[str], Any], document: str) -> None:
     assert store_trust(document)["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_trust_may_name_a_role_of_another_account_that_exists(endpoint: Endpoint, iam: Any) -> None:
+def test_trust_policy_may_name_existing_role_of_other_account(endpoint: Endpoint, iam: Any) -> None:
     other = create_role(endpoint.client("iam", account=OTHER_ACCOUNT), "source")
     assert create_role(iam, "target", trust(Principal={"AWS": other}))
 
 
 class TestSizes:
-    """White space does not count."""
+    """The size limits, which do not count white space."""
 
     def filled(self, size: int, make: Callable[..., str], element: str) -> str:
-        """A document of exactly *size* characters that count."""
+        """Return a document with ``size`` counted characters."""
         document = json.dumps(json.loads(make(**{element: ""})), separators=(",", ":"))
         return make(**{element: "x" * (size - len(document))})
 
     def test_managed_policy(self, iam: Any) -> None:
         create_policy(iam, "fits", self.filled(6144, identity, "Sid"))
-        assert refusal(lambda: create_policy(iam, "p", self.filled(6145, identity, "Sid"))) == (
+        assert api_error(lambda: create_policy(iam, "p", self.filled(6145, identity, "Sid"))) == (
             409,
             "LimitExceeded",
             "Cannot exceed quota for PolicySize: 6144",
@@ -283,18 +287,18 @@ class TestSizes:
     def test_trust_policy(self, iam: Any) -> None:
         create_role(iam, "fits", self.filled(2048, trust, "Sid"))
         expected = (409, "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")
-        assert refusal(lambda: create_role(iam, "r", self.filled(2049, trust, "Sid"))) == expected
+        assert api_error(lambda: create_role(iam, "r", self.filled(2049, trust, "Sid"))) == expected
         document = self.filled(2049, trust, "Sid")
-        refused = refusal(lambda: iam.update_assume_role_policy(RoleName="fits", PolicyDocument=document))
-        assert refused == expected
+        error = api_error(lambda: iam.update_assume_role_policy(RoleName="fits", PolicyDocument=document))
+        assert error == expected
 
-    def test_inline_policies_together(self, iam: Any) -> None:
+    def test_sum_of_inline_policies(self, iam: Any) -> None:
         create_role(iam, "r", POD_IDENTITY_TRUST)
         half = self.filled(5120, identity, "Sid")
         for name in ("one", "two"):
             iam.put_role_policy(RoleName="r", PolicyName=name, PolicyDocument=half)
-        refused = refusal(
+        error = api_error(
             lambda: iam.put_role_policy(RoleName="r", PolicyName="three", PolicyDocument=identity())
         )
         message = "Maximum policy size of 10240 bytes exceeded for role r"
-        assert refused == (409, "LimitExceeded", message)
+        assert error == (409, "LimitExceeded", message)

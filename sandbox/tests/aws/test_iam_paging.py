@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of IAM lists, and GetAccountAuthorizationDetails, which bulk reads are made of."""
+"""Pagination of IAM lists and GetAccountAuthorizationDetails."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .conftest import (
     POD_IDENTITY_TRUST,
     READ_BUCKET,
     Endpoint,
+    api_error,
     create_policy,
     create_role,
-    refusal,
 )
 
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 def fill(iam: Any) -> None:
-    """Seven roles, policies and versions, and one role with seven of everything."""
+    """Create seven roles and policies; one role has seven attachments, inline policies and tags."""
     for n in range(7):
         create_role(iam, f"role-{n}")
         create_policy(iam, f"policy-{n}")
@@ -35,7 +35,7 @@ def fill(iam: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "parameters", "result", "member", "found"),
+    ("operation", "parameters", "result", "member", "pattern"),
     [
         pytest.param("list_roles", {}, "Roles", "RoleName", "role-{}", id="roles"),
         pytest.param(
@@ -52,7 +52,6 @@ def fill(iam: Any) -> None:
         pytest.param(
             "list_role_policies", {"RoleName": "role-0"}, "PolicyNames", None, "inline-{}", id="inline"
         ),
-        pytest.param("list_role_tags", {"RoleName": "role-0"}, "Tags", "Key", "key-{}", id="tags"),
         pytest.param(
             "list_entities_for_policy",
             {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/policy-0"},
@@ -63,8 +62,8 @@ def fill(iam: Any) -> None:
         ),
     ],
 )
-def test_three_pages_hold_seven(
-    iam: Any, operation: str, parameters: dict[str, str], result: str, member: str | None, found: str
+def test_three_pages_contain_seven_items(
+    iam: Any, operation: str, parameters: dict[str, str], result: str, member: str | None, pattern: str
 ) -> None:
     fill(iam)
     first = getattr(iam, operation)(**parameters, MaxItems=3)
@@ -73,7 +72,7 @@ def test_three_pages_hold_seven(
     assert len(pages) == 3
     items = [item for page in pages for item in page[result]]
     names = [item[member] if member else item for item in items]
-    assert names == [found.format(n) for n in range(7)]
+    assert names == [pattern.format(n) for n in range(7)]
 
 
 def test_versions_are_listed_newest_first(iam: Any) -> None:
@@ -94,7 +93,7 @@ def test_versions_are_listed_newest_first(iam: Any) -> None:
     assert list(pages.search("Versions[].VersionId")) == ["v10", "v9", "v8", "v7", "v1"]
 
 
-def test_default_page_is_a_hundred(iam: Any) -> None:
+def test_default_page_size_is_100(iam: Any) -> None:
     for n in range(101):
         create_role(iam, f"role-{n:03d}")
     first = iam.list_roles()
@@ -102,7 +101,7 @@ def test_default_page_is_a_hundred(iam: Any) -> None:
     assert len(iam.list_roles(MaxItems=1000)["Roles"]) == 101
 
 
-def test_a_deletion_between_pages_hides_nothing(iam: Any) -> None:
+def test_deletion_between_pages_skips_no_role(iam: Any) -> None:
     for n in range(4):
         create_role(iam, f"role-{n}")
     first = iam.list_roles(MaxItems=2)
@@ -126,9 +125,11 @@ def test_a_deletion_between_pages_hides_nothing(iam: Any) -> None:
     ids=["page-too-large", "unknown-marker"],
 )
 @pytest.mark.parametrize("operation", ["list_roles", "get_account_authorization_details"])
-def test_bad_paging(iam: Any, operation: str, parameters: dict[str, Any], message: str) -> None:
-    refused = refusal(lambda: getattr(iam, operation)(**parameters))
-    assert refused == (400, "ValidationError", message)
+def test_invalid_pagination_is_rejected(
+    iam: Any, operation: str, parameters: dict[str, Any], message: str
+) -> None:
+    error = api_error(lambda: getattr(iam, operation)(**parameters))
+    assert error == (400, "ValidationError", message)
 
 
 class TestAccountDetails:
@@ -152,10 +153,10 @@ class TestAccountDetails:
         read = iam.get_role(RoleName="app")["Role"]
         (profile,) = role.pop("InstanceProfileList")
         assert profile["InstanceProfileName"] == "profile"
-        assert [inside["RoleName"] for inside in profile["Roles"]] == ["app"]
-        shown = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
+        assert [profile_role["RoleName"] for profile_role in profile["Roles"]] == ["app"]
+        members = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
         assert role == {
-            **{name: read[name] for name in (*shown, "PermissionsBoundary", "Tags", "RoleLastUsed")},
+            **{name: read[name] for name in (*members, "PermissionsBoundary", "Tags", "RoleLastUsed")},
             "RolePolicyList": [{"PolicyName": "inline", "PolicyDocument": json.loads(READ_BUCKET)}],
             "AttachedManagedPolicies": [
                 {"PolicyName": "p", "PolicyArn": policy},
@@ -164,19 +165,19 @@ class TestAccountDetails:
         }
         assert role["AssumeRolePolicyDocument"] == json.loads(POD_IDENTITY_TRUST)
 
-    def test_policy_with_its_versions(self, iam: Any) -> None:
+    def test_policy_includes_versions(self, iam: Any) -> None:
         arn = create_policy(iam, "p", Description="what", Tags=[{"Key": "k", "Value": "v"}])
         other = READ_BUCKET.replace("GetObject", "PutObject")
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=other, SetAsDefault=True)
         (policy,) = iam.get_account_authorization_details(Filter=["LocalManagedPolicy"])["Policies"]
         read = iam.get_policy(PolicyArn=arn)["Policy"]
-        listed = {version.pop("VersionId"): version for version in policy.pop("PolicyVersionList")}
+        versions = {version.pop("VersionId"): version for version in policy.pop("PolicyVersionList")}
         assert policy == {name: value for name, value in read.items() if name != "Tags"}
-        assert {name: version["Document"] for name, version in listed.items()} == {
+        assert {name: version["Document"] for name, version in versions.items()} == {
             "v1": json.loads(READ_BUCKET),
             "v2": json.loads(other),
         }
-        assert {name: version["IsDefaultVersion"] for name, version in listed.items()} == {
+        assert {name: version["IsDefaultVersion"] for name, version in versions.items()} == {
             "v1": False,
             "v2": True,
         }
@@ -197,14 +198,14 @@ class TestAccountDetails:
         ]
         assert details["RoleDetailList"] == []
 
-    def test_awss_own_policies_only_where_attached(self, iam: Any) -> None:
+    def test_aws_managed_policies_only_if_attached(self, iam: Any) -> None:
         create_role(iam, "app")
         iam.attach_role_policy(RoleName="app", PolicyArn=READ_ONLY)
         policies = iam.get_account_authorization_details(Filter=["AWSManagedPolicy"])["Policies"]
         assert [policy["Arn"] for policy in policies] == [READ_ONLY]
         assert policies[0]["AttachmentCount"] == 1
 
-    def test_pages_hold_everything_once(self, iam: Any) -> None:
+    def test_pages_contain_every_item_once(self, iam: Any) -> None:
         fill(iam)
         pages = list(
             iam.get_paginator("get_account_authorization_details").paginate(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ACCOUNT, READ_BUCKET, create_policy, create_role, refusal
+from .conftest import ACCOUNT, READ_BUCKET, api_error, create_policy, create_role
 
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 WORKER_NODE = "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"
@@ -28,12 +28,12 @@ def new_version(iam: Any, arn: str, action: str, *, default: bool = False) -> st
 
 
 def versions(iam: Any, arn: str) -> dict[str, bool]:
-    listed = iam.list_policy_versions(PolicyArn=arn)["Versions"]
-    return {version["VersionId"]: version["IsDefaultVersion"] for version in listed}
+    items = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+    return {version["VersionId"]: version["IsDefaultVersion"] for version in items}
 
 
 class TestPolicies:
-    def test_everything_given_is_read_back(self, iam: Any) -> None:
+    def test_created_members_are_returned(self, iam: Any) -> None:
         tags = [{"Key": "team", "Value": "a"}]
         created = iam.create_policy(
             PolicyName="p", Path="/team/", PolicyDocument=READ_BUCKET, Description="what & why", Tags=tags
@@ -49,26 +49,26 @@ class TestPolicies:
         assert version["IsDefaultVersion"] is True
 
     @pytest.mark.parametrize("name", ["p", "P"])
-    def test_names_are_unique_without_case_and_path(self, iam: Any, name: str) -> None:
+    def test_names_are_case_insensitive_and_independent_of_path(self, iam: Any, name: str) -> None:
         create_policy(iam, "p")
         message = f"A policy called {name} already exists. Duplicate names are not allowed."
-        refused = refusal(lambda: create_policy(iam, name, Path="/elsewhere/"))
-        assert refused == (409, "EntityAlreadyExists", message)
+        error = api_error(lambda: create_policy(iam, name, Path="/elsewhere/"))
+        assert error == (409, "EntityAlreadyExists", message)
 
     def test_unknown(self, iam: Any) -> None:
         expected = (404, "NoSuchEntity", f"Policy {ARN} was not found.")
-        assert refusal(lambda: iam.get_policy(PolicyArn=ARN)) == expected
-        assert refusal(lambda: iam.delete_policy(PolicyArn=ARN)) == expected
-        assert refusal(lambda: new_version(iam, ARN, "s3:*")) == expected
+        assert api_error(lambda: iam.get_policy(PolicyArn=ARN)) == expected
+        assert api_error(lambda: iam.delete_policy(PolicyArn=ARN)) == expected
+        assert api_error(lambda: new_version(iam, ARN, "s3:*")) == expected
 
     def test_tags(self, iam: Any) -> None:
         arn = create_policy(iam, "p", Tags=[{"Key": "a", "Value": "1"}])
         iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "b", "Value": "2"}])
         iam.untag_policy(PolicyArn=arn, TagKeys=["a"])
-        assert iam.list_policy_tags(PolicyArn=arn)["Tags"] == [{"Key": "b", "Value": "2"}]
+        assert iam.get_policy(PolicyArn=arn)["Policy"]["Tags"] == [{"Key": "b", "Value": "2"}]
 
     @pytest.mark.parametrize(
-        ("filters", "found"),
+        ("filters", "expected"),
         [
             pytest.param({"Scope": "Local"}, ["attached", "bounding", "p"], id="local"),
             pytest.param({"Scope": "Local", "PathPrefix": "/team/"}, ["p"], id="path"),
@@ -76,37 +76,37 @@ class TestPolicies:
             pytest.param({"PolicyUsageFilter": "PermissionsBoundary"}, ["bounding"], id="boundary"),
         ],
     )
-    def test_list_filters(self, iam: Any, filters: dict[str, Any], found: list[str]) -> None:
+    def test_list_filters(self, iam: Any, filters: dict[str, Any], expected: list[str]) -> None:
         create_policy(iam, "p", Path="/team/")
         attached = create_policy(iam, "attached")
         create_role(iam, "app", PermissionsBoundary=create_policy(iam, "bounding"))
         iam.attach_role_policy(RoleName="app", PolicyArn=attached)
         names = [policy["PolicyName"] for policy in iam.list_policies(**filters)["Policies"]]
-        assert sorted(names) == found
+        assert sorted(names) == expected
 
 
 class TestDeletePolicy:
-    def test_attached(self, iam: Any) -> None:
+    def test_attached_policy_is_not_deleted(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         create_role(iam, "app")
         iam.attach_role_policy(RoleName="app", PolicyArn=arn)
         message = "Cannot delete a policy attached to entities."
-        assert refusal(lambda: iam.delete_policy(PolicyArn=arn)) == (409, "DeleteConflict", message)
+        assert api_error(lambda: iam.delete_policy(PolicyArn=arn)) == (409, "DeleteConflict", message)
         iam.detach_role_policy(RoleName="app", PolicyArn=arn)
         iam.delete_policy(PolicyArn=arn)
         create_policy(iam, "p")
 
-    def test_used_as_a_boundary(self, iam: Any) -> None:
+    def test_boundary_policy_is_not_deleted(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         create_role(iam, "app", PermissionsBoundary=arn)
-        assert refusal(lambda: iam.delete_policy(PolicyArn=arn))[1] == "DeleteConflict"
+        assert api_error(lambda: iam.delete_policy(PolicyArn=arn))[1] == "DeleteConflict"
         iam.delete_role(RoleName="app")
         iam.delete_policy(PolicyArn=arn)
 
-    def test_several_versions(self, iam: Any) -> None:
+    def test_policy_with_several_versions_is_not_deleted(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         new_version(iam, arn, "s3:*")
-        assert refusal(lambda: iam.delete_policy(PolicyArn=arn)) == (
+        assert api_error(lambda: iam.delete_policy(PolicyArn=arn)) == (
             409,
             "DeleteConflict",
             "This policy has more than one version. Before you delete a policy, you must delete the "
@@ -115,7 +115,7 @@ class TestDeletePolicy:
 
 
 class TestVersions:
-    def test_new_version_is_the_default_only_where_asked(self, iam: Any) -> None:
+    def test_new_version_is_default_only_on_request(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         assert new_version(iam, arn, "s3:Put*") == "v2"
         assert versions(iam, arn) == {"v2": False, "v1": True}
@@ -123,25 +123,25 @@ class TestVersions:
         assert versions(iam, arn) == {"v3": True, "v2": False, "v1": False}
         assert iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] == "v3"
 
-    def test_default_can_be_set_back(self, iam: Any) -> None:
+    def test_earlier_version_can_become_default(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         new_version(iam, arn, "s3:*", default=True)
         iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
         assert versions(iam, arn) == {"v2": False, "v1": True}
         assert iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] == "v1"
 
-    def test_numbers_are_never_used_again(self, iam: Any) -> None:
+    def test_version_numbers_are_not_reused(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         new_version(iam, arn, "s3:Put*")
         iam.delete_policy_version(PolicyArn=arn, VersionId="v2")
         assert new_version(iam, arn, "s3:List*") == "v3"
         assert versions(iam, arn) == {"v3": False, "v1": True}
 
-    def test_no_more_than_five(self, iam: Any) -> None:
+    def test_sixth_version_is_rejected(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         for _ in range(4):
             new_version(iam, arn, "s3:*")
-        assert refusal(lambda: new_version(iam, arn, "s3:*")) == (
+        assert api_error(lambda: new_version(iam, arn, "s3:*")) == (
             409,
             "LimitExceeded",
             "A managed policy can have up to 5 versions. Before you create a new version, you must delete an "
@@ -152,18 +152,18 @@ class TestVersions:
 
     def test_default_cannot_be_deleted(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
-        refused = refusal(lambda: iam.delete_policy_version(PolicyArn=arn, VersionId="v1"))
-        assert refused == (409, "DeleteConflict", "Cannot delete the default version of a policy.")
+        error = api_error(lambda: iam.delete_policy_version(PolicyArn=arn, VersionId="v1"))
+        assert error == (409, "DeleteConflict", "Cannot delete the default version of a policy.")
 
     @pytest.mark.parametrize("operation", ["get_policy_version", "set_default_policy_version"])
     def test_unknown(self, iam: Any, operation: str) -> None:
         arn = create_policy(iam, "p")
-        refused = refusal(lambda: getattr(iam, operation)(PolicyArn=arn, VersionId="v9"))
+        error = api_error(lambda: getattr(iam, operation)(PolicyArn=arn, VersionId="v9"))
         message = f"Policy {arn} version v9 does not exist or is not attachable."
-        assert refused == (404, "NoSuchEntity", message)
+        assert error == (404, "NoSuchEntity", message)
 
 
-class TestAwsOwn:
+class TestAwsManagedPolicies:
     def test_can_be_read_and_attached(self, iam: Any) -> None:
         policy = iam.get_policy(PolicyArn=WORKER_NODE)["Policy"]
         version = iam.get_policy_version(PolicyArn=WORKER_NODE, VersionId=policy["DefaultVersionId"])
@@ -191,7 +191,7 @@ class TestAwsOwn:
 
     def test_unknown(self, iam: Any) -> None:
         arn = "arn:aws:iam::aws:policy/AdminstratorAccess"
-        assert refusal(lambda: iam.get_policy(PolicyArn=arn))[:2] == (404, "NoSuchEntity")
+        assert api_error(lambda: iam.get_policy(PolicyArn=arn))[:2] == (404, "NoSuchEntity")
 
     @pytest.mark.parametrize(
         ("operation", "parameters"),
@@ -203,10 +203,10 @@ class TestAwsOwn:
             ("tag_policy", {"Tags": [{"Key": "k", "Value": "v"}]}),
         ],
     )
-    def test_cannot_be_changed(self, iam: Any, operation: str, parameters: dict[str, Any]) -> None:
-        refused = refusal(lambda: getattr(iam, operation)(PolicyArn=READ_ONLY, **parameters))
+    def test_changes_are_denied(self, iam: Any, operation: str, parameters: dict[str, Any]) -> None:
+        error = api_error(lambda: getattr(iam, operation)(PolicyArn=READ_ONLY, **parameters))
         action = "".join(word.capitalize() for word in operation.split("_"))
-        assert refused == (
+        assert error == (
             403,
             "AccessDenied",
             f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: iam:{action} on resource: "
@@ -227,23 +227,23 @@ class TestAttachments:
     def test_unknown_policy(self, iam: Any) -> None:
         create_role(iam, "app")
         message = f"Policy {ARN} does not exist or is not attachable."
-        refused = refusal(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=ARN))
-        assert refused == (404, "NoSuchEntity", message)
+        error = api_error(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=ARN))
+        assert error == (404, "NoSuchEntity", message)
 
-    def test_no_more_than_ten(self, iam: Any) -> None:
+    def test_eleventh_attachment_is_rejected(self, iam: Any) -> None:
         create_role(iam, "app")
         arns = [create_policy(iam, f"p{n}") for n in range(11)]
         for arn in arns[:10]:
             iam.attach_role_policy(RoleName="app", PolicyArn=arn)
-        refused = refusal(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=arns[10]))
-        assert refused == (409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10")
+        error = api_error(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=arns[10]))
+        assert error == (409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10")
         iam.attach_role_policy(RoleName="app", PolicyArn=arns[0])
 
-    def test_detach_what_is_not_attached(self, iam: Any) -> None:
+    def test_detach_of_unattached_policy_fails(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         create_role(iam, "app")
-        refused = refusal(lambda: iam.detach_role_policy(RoleName="app", PolicyArn=arn))
-        assert refused == (404, "NoSuchEntity", f"Policy {arn} was not found.")
+        error = api_error(lambda: iam.detach_role_policy(RoleName="app", PolicyArn=arn))
+        assert error == (404, "NoSuchEntity", f"Policy {arn} was not found.")
 
     def test_list_by_path(self, iam: Any) -> None:
         create_role(iam, "app")
@@ -252,7 +252,7 @@ class TestAttachments:
         attached = iam.list_attached_role_policies(RoleName="app", PathPrefix="/a/")["AttachedPolicies"]
         assert [policy["PolicyName"] for policy in attached] == ["one"]
 
-    def test_who_uses_a_policy(self, iam: Any) -> None:
+    def test_list_entities_for_policy(self, iam: Any) -> None:
         arn = create_policy(iam, "p")
         create_role(iam, "attached")
         create_role(iam, "bounded", PermissionsBoundary=arn)
@@ -263,16 +263,16 @@ class TestAttachments:
         iam.create_group(GroupName="some")
         iam.attach_group_policy(GroupName="some", PolicyArn=arn)
 
-        def users(**filters: str) -> list[str]:
-            answer = iam.list_entities_for_policy(PolicyArn=arn, **filters)
-            groups = [group["GroupName"] for group in answer["PolicyGroups"]]
-            roles = [role["RoleName"] for role in answer["PolicyRoles"]]
-            return groups + roles + [user["UserName"] for user in answer["PolicyUsers"]]
+        def entities(**filters: str) -> list[str]:
+            response = iam.list_entities_for_policy(PolicyArn=arn, **filters)
+            groups = [group["GroupName"] for group in response["PolicyGroups"]]
+            roles = [role["RoleName"] for role in response["PolicyRoles"]]
+            return groups + roles + [entity["UserName"] for entity in response["PolicyUsers"]]
 
-        assert users() == ["some", "attached", "bounded", "someone"]
-        assert users(EntityFilter="Role") == ["attached", "bounded"]
-        assert users(PolicyUsageFilter="PermissionsPolicy") == ["some", "attached", "someone"]
-        assert users(PolicyUsageFilter="PermissionsBoundary") == ["bounded"]
+        assert entities() == ["some", "attached", "bounded", "someone"]
+        assert entities(EntityFilter="Role") == ["attached", "bounded"]
+        assert entities(PolicyUsageFilter="PermissionsPolicy") == ["some", "attached", "someone"]
+        assert entities(PolicyUsageFilter="PermissionsBoundary") == ["bounded"]
 
 
 class TestInline:
@@ -290,6 +290,6 @@ class TestInline:
     @pytest.mark.parametrize("operation", ["get_role_policy", "delete_role_policy"])
     def test_unknown(self, iam: Any, operation: str) -> None:
         create_role(iam, "app")
-        refused = refusal(lambda: getattr(iam, operation)(RoleName="app", PolicyName="x"))
+        error = api_error(lambda: getattr(iam, operation)(RoleName="app", PolicyName="x"))
         message = "The role policy with name x cannot be found."
-        assert refused == (404, "NoSuchEntity", message)
+        assert error == (404, "NoSuchEntity", message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles: names, paths, description, duration, boundary, tags, and what keeps one from deletion."""
+"""Roles: names, paths, description, duration, boundary, tags, and conflicts of deletion."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .conftest import (
     OTHER_ACCOUNT,
     POD_IDENTITY_TRUST,
     Endpoint,
+    api_error,
     create_policy,
     create_role,
-    refusal,
 )
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -27,7 +27,7 @@ def get(iam: Any, name: str = "app") -> Any:
 
 
 class TestCreateAndRead:
-    def test_everything_given_is_read_back(self, iam: Any) -> None:
+    def test_created_members_are_returned(self, iam: Any) -> None:
         boundary = create_policy(iam, "boundary")
         created = iam.create_role(
             RoleName="app",
@@ -50,8 +50,7 @@ class TestCreateAndRead:
             "PermissionsBoundaryArn": boundary,
         }
         assert role["CreateDate"].utcoffset().total_seconds() == 0
-        shown_on_creation = {"AssumeRolePolicyDocument", "PermissionsBoundary", "Tags"}
-        assert shown_on_creation <= created.keys()
+        assert {"AssumeRolePolicyDocument", "PermissionsBoundary", "Tags"} <= created.keys()
         assert not {"Description", "MaxSessionDuration"} & created.keys()
         assert created == {name: role[name] for name in created}
 
@@ -61,13 +60,13 @@ class TestCreateAndRead:
         assert (role["Path"], role["MaxSessionDuration"]) == ("/", 3600)
         assert not {"Description", "PermissionsBoundary", "Tags"} & role.keys()
 
-    def test_accounts_are_apart(self, endpoint: Endpoint, iam: Any) -> None:
+    def test_accounts_are_separate(self, endpoint: Endpoint, iam: Any) -> None:
         create_role(iam, "app")
         other = endpoint.client("iam", account=OTHER_ACCOUNT)
         assert other.list_roles()["Roles"] == []
         assert create_role(other, "app") == f"arn:aws:iam::{OTHER_ACCOUNT}:role/app"
 
-    def test_lists_show_neither_tags_nor_boundary(self, iam: Any) -> None:
+    def test_list_omits_tags_and_boundary(self, iam: Any) -> None:
         boundary = create_policy(iam, "boundary")
         create_role(iam, "app", PermissionsBoundary=boundary, Tags=[{"Key": "k", "Value": "v"}])
         (role,) = iam.list_roles()["Roles"]
@@ -85,27 +84,26 @@ class TestCreateAndRead:
         [
             "get_role",
             "delete_role",
-            "list_role_tags",
             "list_attached_role_policies",
             "list_role_policies",
             "list_instance_profiles_for_role",
         ],
     )
-    def test_unknown(self, iam: Any, operation: str) -> None:
-        refused = refusal(lambda: getattr(iam, operation)(RoleName="nobody"))
-        assert refused == (404, "NoSuchEntity", "The role with name nobody cannot be found.")
+    def test_unknown_role_is_not_found(self, iam: Any, operation: str) -> None:
+        error = api_error(lambda: getattr(iam, operation)(RoleName="nobody"))
+        assert error == (404, "NoSuchEntity", "The role with name nobody cannot be found.")
 
     @pytest.mark.parametrize("name", ["app", "APP", "App"])
-    def test_names_are_unique_without_case(self, iam: Any, name: str) -> None:
+    def test_names_are_unique_case_insensitively(self, iam: Any, name: str) -> None:
         create_role(iam, "App")
-        refused = refusal(lambda: create_role(iam, name, Path="/elsewhere/"))
-        assert refused == (409, "EntityAlreadyExists", f"Role with name {name} already exists.")
+        error = api_error(lambda: create_role(iam, name, Path="/elsewhere/"))
+        assert error == (409, "EntityAlreadyExists", f"Role with name {name} already exists.")
 
-    def test_names_are_found_without_case(self, iam: Any) -> None:
+    def test_names_are_case_insensitive(self, iam: Any) -> None:
         create_role(iam, "App")
         iam.tag_role(RoleName="APP", Tags=[{"Key": "team", "Value": "a"}])
-        found = get(iam, "app")
-        assert (found["RoleName"], found["Tags"]) == ("App", [{"Key": "team", "Value": "a"}])
+        role = get(iam, "app")
+        assert (role["RoleName"], role["Tags"]) == ("App", [{"Key": "team", "Value": "a"}])
         iam.delete_role(RoleName="aPP")
         assert iam.list_roles()["Roles"] == []
 
@@ -168,19 +166,21 @@ class TestCreateAndRead:
             ),
         ],
     )
-    def test_refused(self, iam: Any, parameters: dict[str, Any], code: str, message: str) -> None:
+    def test_invalid_parameters_are_rejected(
+        self, iam: Any, parameters: dict[str, Any], code: str, message: str
+    ) -> None:
         request = {"RoleName": "app", "AssumeRolePolicyDocument": POD_IDENTITY_TRUST, **parameters}
-        assert refusal(lambda: iam.create_role(**request))[1:] == (code, message)
+        assert api_error(lambda: iam.create_role(**request))[1:] == (code, message)
         assert iam.list_roles()["Roles"] == []
 
-    def test_description_with_characters_iam_does_not_take(self, iam: Any) -> None:
-        status, code, message = refusal(lambda: create_role(iam, "app", Description="an em dash —"))
+    def test_description_with_invalid_character_is_rejected(self, iam: Any) -> None:
+        status, code, message = api_error(lambda: create_role(iam, "app", Description="an em dash —"))
         assert (status, code) == (400, "ValidationError")
         assert "at 'description' failed to satisfy constraint" in message
 
 
 class TestUpdate:
-    def test_description_and_duration_apart(self, iam: Any) -> None:
+    def test_update_changes_only_given_members(self, iam: Any) -> None:
         create_role(iam, "app", Description="one")
         iam.update_role(RoleName="app", MaxSessionDuration=7200)
         assert (get(iam)["Description"], get(iam)["MaxSessionDuration"]) == ("one", 7200)
@@ -192,14 +192,14 @@ class TestUpdate:
         iam.update_role(RoleName="app", Description="")
         assert get(iam)["Description"] == ""
 
-    def test_description_alone_answers_the_role(self, iam: Any) -> None:
+    def test_update_role_description_returns_role(self, iam: Any) -> None:
         create_role(iam, "app")
         assert iam.update_role_description(RoleName="app", Description="x")["Role"]["Description"] == "x"
 
-    def test_nothing_changes_where_one_value_is_bad(self, iam: Any) -> None:
+    def test_invalid_value_prevents_update(self, iam: Any) -> None:
         create_role(iam, "app", Description="one")
         request = {"RoleName": "app", "Description": "two", "MaxSessionDuration": 50000}
-        assert refusal(lambda: iam.update_role(**request))[1] == "ValidationError"
+        assert api_error(lambda: iam.update_role(**request))[1] == "ValidationError"
         assert get(iam)["Description"] == "one"
 
     def test_trust_policy(self, iam: Any) -> None:
@@ -214,76 +214,55 @@ class TestUpdate:
         assert get(iam)["PermissionsBoundary"]["PermissionsBoundaryArn"] == ADMINISTRATOR
         iam.delete_role_permissions_boundary(RoleName="app")
         assert "PermissionsBoundary" not in get(iam)
-        status, code, _ = refusal(lambda: iam.delete_role_permissions_boundary(RoleName="app"))
+        status, code, _ = api_error(lambda: iam.delete_role_permissions_boundary(RoleName="app"))
         assert (status, code) == (404, "NoSuchEntity")
 
-    def test_tags_keep_the_newest_spelling(self, iam: Any) -> None:
+    def test_tag_keys_keep_latest_case(self, iam: Any) -> None:
         create_role(iam, "app", Tags=[{"Key": "Team", "Value": "a"}, {"Key": "b", "Value": "1"}])
         iam.tag_role(RoleName="app", Tags=[{"Key": "team", "Value": "c"}, {"Key": "empty", "Value": ""}])
         iam.untag_role(RoleName="app", TagKeys=["B", "absent"])
         expected = [{"Key": "empty", "Value": ""}, {"Key": "team", "Value": "c"}]
-        assert iam.list_role_tags(RoleName="app")["Tags"] == expected
+        assert sorted(get(iam)["Tags"], key=lambda tag: tag["Key"]) == expected
 
-    def test_no_more_than_fifty_tags(self, iam: Any) -> None:
+    def test_more_than_fifty_tags_are_rejected(self, iam: Any) -> None:
         create_role(iam, "app", Tags=[{"Key": f"k{n}", "Value": "v"} for n in range(50)])
-        refused = refusal(lambda: iam.tag_role(RoleName="app", Tags=[{"Key": "one", "Value": "more"}]))
-        assert refused == (409, "LimitExceeded", "Cannot exceed quota for TagsPerRole: 50")
+        error = api_error(lambda: iam.tag_role(RoleName="app", Tags=[{"Key": "one", "Value": "more"}]))
+        assert error == (409, "LimitExceeded", "Cannot exceed quota for TagsPerRole: 50")
 
 
 class TestDelete:
-    def test_attached_policy_is_in_the_way(self, iam: Any) -> None:
+    def test_attached_policy_prevents_deletion(self, iam: Any) -> None:
         create_role(iam, "app")
         iam.attach_role_policy(RoleName="app", PolicyArn=ADMINISTRATOR)
         message = "Cannot delete entity, must detach all policies first."
-        assert refusal(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
+        assert api_error(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
         iam.detach_role_policy(RoleName="app", PolicyArn=ADMINISTRATOR)
         iam.delete_role(RoleName="app")
         assert iam.list_roles()["Roles"] == []
 
-    def test_inline_policy_is_in_the_way(self, iam: Any) -> None:
+    def test_inline_policy_prevents_deletion(self, iam: Any) -> None:
         create_role(iam, "app")
         document = json.dumps(
             {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
         )
         iam.put_role_policy(RoleName="app", PolicyName="inline", PolicyDocument=document)
         message = "Cannot delete entity, must delete policies first."
-        assert refusal(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
+        assert api_error(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
         iam.delete_role_policy(RoleName="app", PolicyName="inline")
         iam.delete_role(RoleName="app")
 
-    def test_instance_profile_is_in_the_way(self, iam: Any) -> None:
+    def test_instance_profile_prevents_deletion(self, iam: Any) -> None:
         create_role(iam, "app")
         iam.create_instance_profile(InstanceProfileName="profile")
         iam.add_role_to_instance_profile(InstanceProfileName="profile", RoleName="app")
         profiles = iam.list_instance_profiles_for_role(RoleName="app")["InstanceProfiles"]
         assert [profile["InstanceProfileName"] for profile in profiles] == ["profile"]
         message = "Cannot delete entity, must remove roles from instance profile first."
-        assert refusal(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
+        assert api_error(lambda: iam.delete_role(RoleName="app")) == (409, "DeleteConflict", message)
         iam.remove_role_from_instance_profile(InstanceProfileName="profile", RoleName="app")
         iam.delete_role(RoleName="app")
 
-    def test_name_is_free_again_in_any_case(self, iam: Any) -> None:
+    def test_deleted_name_can_be_reused_in_any_case(self, iam: Any) -> None:
         create_role(iam, "App")
         iam.delete_role(RoleName="App")
         create_role(iam, "aPP")
-
-
-class TestServiceLinkedRole:
-    NAME = "AWSServiceRoleForAmazonEKS"
-
-    def test_is_the_services_own(self, iam: Any) -> None:
-        iam.create_service_linked_role(AWSServiceName="eks.amazonaws.com")
-        assert get(iam, self.NAME)["Path"] == "/aws-service-role/eks.amazonaws.com/"
-        assert refusal(lambda: iam.attach_role_policy(RoleName=self.NAME, PolicyArn=ADMINISTRATOR)) == (
-            400,
-            "UnmodifiableEntity",
-            f"Cannot perform the operation on the protected role '{self.NAME}' - this role is only "
-            "modifiable by AWS",
-        )
-        assert refusal(lambda: create_role(iam, self.NAME.lower()))[1] == "EntityAlreadyExists"
-
-    def test_can_be_deleted_on_request(self, iam: Any) -> None:
-        iam.create_service_linked_role(AWSServiceName="eks.amazonaws.com")
-        task = iam.delete_service_linked_role(RoleName=self.NAME)["DeletionTaskId"]
-        status = iam.get_service_linked_role_deletion_status(DeletionTaskId=task)["Status"]
-        assert (status, iam.list_roles()["Roles"]) == ("SUCCEEDED", [])

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guide's sequence from an empty account to an association, and back to an empty account."""
+"""The sequence of the EKS guide: create all resources, then delete them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.aws.control import AwsControl
 from .conftest import ACCOUNT, POD_IDENTITY_TRUST, READ_BUCKET, REGION, create_cluster
 
 
-def test_the_whole_chain_is_made_counted_and_taken_down(iam: Any, eks: Any, control: AwsControl) -> None:
+def test_create_count_and_delete_all_resources(iam: Any, eks: Any, control: AwsControl) -> None:
     empty = control.state(ACCOUNT)
     create_cluster(eks, "demo")
     policy = iam.create_policy(PolicyName="my-policy", PolicyDocument=READ_BUCKET)["Policy"]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What EKS asks of a role before it accepts it: existence, account, trust, and propagation."""
+"""The checks of EKS for the role of an association: existence, account, trust policy, propagation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sandbox.aws.control import AwsControl
 
-from .conftest import ACCOUNT, OTHER_ACCOUNT, POD_IDENTITY_TRUST, create_role, refusal
+from .conftest import ACCOUNT, OTHER_ACCOUNT, POD_IDENTITY_TRUST, api_error, create_role
 
 pytestmark = pytest.mark.usefixtures("cluster")
 
@@ -42,8 +42,8 @@ def create(eks: Any, role_arn: str) -> Any:
 
 
 @pytest.fixture(params=["create", "update"])
-def hand_over(request: pytest.FixtureRequest, iam: Any, eks: Any) -> Callable[[str], Any]:
-    """Give EKS a role, in a new association or in one that has a good role."""
+def associate(request: pytest.FixtureRequest, iam: Any, eks: Any) -> Callable[[str], Any]:
+    """Create or update an association with a role."""
     if request.param == "create":
         return lambda arn: create(eks, arn)
     association = create(eks, create_role(iam, "good"))
@@ -57,22 +57,22 @@ def hand_over(request: pytest.FixtureRequest, iam: Any, eks: Any) -> Callable[[s
     ("arn", "expected"),
     [
         pytest.param(f"arn:aws:iam::{ACCOUNT}:role/nobody", MISSING, id="missing"),
-        pytest.param(f"arn:aws:iam::{ACCOUNT}:role/wrong/path/there", MISSING, id="wrong-path"),
-        pytest.param(f"arn:aws:iam::{OTHER_ACCOUNT}:role/there", CROSS_ACCOUNT, id="other-account"),
+        pytest.param(f"arn:aws:iam::{ACCOUNT}:role/wrong/path/app", MISSING, id="wrong-path"),
+        pytest.param(f"arn:aws:iam::{OTHER_ACCOUNT}:role/app", CROSS_ACCOUNT, id="other-account"),
         pytest.param("", CROSS_ACCOUNT, id="empty"),
     ],
 )
-def test_role_refused(
-    iam: Any, hand_over: Callable[[str], Any], arn: str, expected: tuple[int, str, str]
+def test_unusable_role_is_rejected(
+    iam: Any, associate: Callable[[str], Any], arn: str, expected: tuple[int, str, str]
 ) -> None:
-    create_role(iam, "there", Path="/right/path/")
-    assert refusal(lambda: hand_over(arn)) == expected
+    create_role(iam, "app", Path="/right/path/")
+    assert api_error(lambda: associate(arn)) == expected
 
 
-def test_role_with_a_path_is_accepted(iam: Any, hand_over: Callable[[str], Any]) -> None:
+def test_role_with_a_path_is_accepted(iam: Any, associate: Callable[[str], Any]) -> None:
     arn = create_role(iam, "app", Path="/team/a/")
     assert arn == f"arn:aws:iam::{ACCOUNT}:role/team/a/app"
-    assert hand_over(arn)["roleArn"] == arn
+    assert associate(arn)["roleArn"] == arn
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_role_with_a_path_is_accepted(iam: Any, hand_over: Callable[[str], Any])
         pytest.param(trust(statement(), statement(Effect="Deny")), id="denied-elsewhere"),
     ],
 )
-def test_trust_accepted(iam: Any, hand_over: Callable[[str], Any], document: str) -> None:
+def test_valid_trust_policy_is_accepted(iam: Any, associate: Callable[[str], Any], document: str) -> None:
     arn = create_role(iam, "app", document)
-    assert hand_over(arn)["roleArn"] == arn
+    assert associate(arn)["roleArn"] == arn
 
 
 @pytest.mark.parametrize(
@@ -123,13 +123,13 @@ def test_trust_accepted(iam: Any, hand_over: Callable[[str], Any], document: str
         ),
     ],
 )
-def test_trust_refused(iam: Any, hand_over: Callable[[str], Any], document: str) -> None:
+def test_invalid_trust_policy_is_rejected(iam: Any, associate: Callable[[str], Any], document: str) -> None:
     arn = create_role(iam, "app", document)
-    assert refusal(lambda: hand_over(arn)) == BAD_TRUST
+    assert api_error(lambda: associate(arn)) == BAD_TRUST
 
 
-def created_in_the_end(eks: Any, role_arn: str) -> Any:
-    """The association, once EKS sees the role as it is."""
+def create_eventually(eks: Any, role_arn: str) -> Any:
+    """Retry until EKS accepts the role."""
     for _ in range(100):
         try:
             return create(eks, role_arn)
@@ -139,31 +139,33 @@ def created_in_the_end(eks: Any, role_arn: str) -> Any:
 
 
 class TestPropagation:
-    """A change is seen by EKS only after the delay; IAM itself sees it at once."""
+    """EKS sees a change of IAM only after the delay."""
 
-    def test_new_role_does_not_exist_yet(self, iam: Any, eks: Any, control: AwsControl) -> None:
+    def test_new_role_is_invisible_before_delay(self, iam: Any, eks: Any, control: AwsControl) -> None:
         control.set_propagation(60_000)
         arn = create_role(iam, "app")
         assert iam.get_role(RoleName="app")["Role"]["Arn"] == arn
-        assert refusal(lambda: create(eks, arn)) == MISSING
+        assert api_error(lambda: create(eks, arn)) == MISSING
         control.set_propagation(0)
         assert create(eks, arn)["roleArn"] == arn
 
-    def test_new_role_exists_after_the_delay(self, iam: Any, eks: Any, control: AwsControl) -> None:
+    def test_new_role_is_visible_after_delay(self, iam: Any, eks: Any, control: AwsControl) -> None:
         control.set_propagation(200)
         arn = create_role(iam, "app")
-        assert created_in_the_end(eks, arn)["roleArn"] == arn
+        assert create_eventually(eks, arn)["roleArn"] == arn
 
-    def test_changed_trust_is_the_old_one_until_then(self, iam: Any, eks: Any, control: AwsControl) -> None:
+    def test_changed_trust_policy_is_visible_after_delay(
+        self, iam: Any, eks: Any, control: AwsControl
+    ) -> None:
         arn = create_role(iam, "app", trust(statement(Action="sts:AssumeRole")))
         time.sleep(1.5)
         control.set_propagation(1400)
         iam.update_assume_role_policy(RoleName="app", PolicyDocument=POD_IDENTITY_TRUST)
-        assert refusal(lambda: create(eks, arn)) == BAD_TRUST
-        assert created_in_the_end(eks, arn)["roleArn"] == arn
+        assert api_error(lambda: create(eks, arn)) == BAD_TRUST
+        assert create_eventually(eks, arn)["roleArn"] == arn
 
-    def test_recreated_role_is_a_new_one(self, iam: Any, eks: Any, control: AwsControl) -> None:
+    def test_recreated_role_is_invisible_before_delay(self, iam: Any, eks: Any, control: AwsControl) -> None:
         create_role(iam, "app")
         control.set_propagation(60_000)
         iam.delete_role(RoleName="app")
-        assert refusal(lambda: create(eks, create_role(iam, "app"))) == MISSING
+        assert api_error(lambda: create(eks, create_role(iam, "app"))) == MISSING

@@ -10,27 +10,19 @@ import errno
 import sys
 
 from sandbox.aws.gateway import Gateway
+from sandbox.aws.ministack import Ministack
 from sandbox.aws.overlay import Overlay
 from sandbox.aws.server import HOST, serve
-from sandbox.aws.stock import Stock
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.aws", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--port", type=int, required=True, help="port; 0 means a free one")
     parser.add_argument("--auth", action="store_true", help="check signatures and enforce IAM policies")
-    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="delay of every API answer")
-    parser.add_argument(
-        "--propagation-ms",
-        type=float,
-        default=0,
-        metavar="N",
-        help="time until EKS sees a new role or a changed trust policy",
-    )
+    parser.add_argument("--latency-ms", type=float, default=0, metavar="N", help="delay of each API response")
     options = parser.parse_args()
-    overlay = Overlay(Stock(auth=options.auth))
+    overlay = Overlay(Ministack(auth=options.auth))
     overlay.install()
-    overlay.propagation.delay_ms = options.propagation_ms
     try:
         asyncio.run(serve(Gateway(overlay, latency_ms=options.latency_ms), options.port))
     except OSError as error:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets what accounts hold be older or younger than it is, so that nothing has to wait for that."""
+"""Changes to the dates of records, so that tests need not wait until records are old."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from typing import Any
 
 from sandbox.aws.eks_state import EksState
 from sandbox.aws.iam_state import IamState
-from sandbox.aws.stock import Stock
+from sandbox.aws.ministack import Ministack
 
 _DATES = frozenset(("CreateDate", "UpdateDate", "createdAt", "modifiedAt"))
 _IAM_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def grow_older(stock: Stock, eks_state: EksState, account: str, seconds: float) -> None:
-    """Sets the dates of an account's roles, policies and associations back; ValueError for less than nothing."""
+def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds: float) -> None:
+    """Make an account's roles, policies and associations older. Raise ValueError for negative seconds."""
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"s must be a number of at least 0: {seconds!r}")
-    for table in (stock.roles, stock.policies):
+    for table in (ministack.roles, ministack.policies):
         for _, record in table.items(account):
-            _set_back(record, seconds)
-    for (owner, _region, _cluster), known in eks_state.all_associations():
+            _make_older(record, seconds)
+    for (owner, _region, _cluster), associations in eks_state.all_associations():
         if owner == account:
-            for record in known.by_id.values():
-                _set_back(record, seconds)
+            for record in associations.by_id.values():
+                _make_older(record, seconds)
 
 
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
-    """The same the other way, for all accounts; EKS sees roles so much later."""
-    for table in (iam_state.stock.roles, iam_state.stock.policies):
+    """Make the records of all accounts younger; the propagation of trust policies starts later, too."""
+    for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():
-            _set_back(record, -seconds)
-    for _, known in eks_state.all_associations():
-        for record in known.by_id.values():
-            _set_back(record, -seconds)
+            _make_older(record, -seconds)
+    for _, associations in eks_state.all_associations():
+        for record in associations.by_id.values():
+            _make_older(record, -seconds)
     for history in iam_state.trust.values():
         history.changes = [(moment + seconds, document) for moment, document in history.changes]
 
 
-def _set_back(value: Any, seconds: float) -> None:
-    """In records and what they hold: versions of policies have dates, too."""
+def _make_older(value: Any, seconds: float) -> None:
+    """Subtract seconds from all dates of a record, including nested dates such as in policy versions."""
     if isinstance(value, list):
         for item in value:
-            _set_back(item, seconds)
+            _make_older(item, seconds)
     elif isinstance(value, dict):
         for name, member in value.items():
             if name in _DATES:
-                value[name] = _earlier(member, seconds)
+                value[name] = _subtract(member, seconds)
             else:
-                _set_back(member, seconds)
+                _make_older(member, seconds)
 
 
-def _earlier(date: Any, seconds: float) -> Any:
-    """IAM's dates are text, EKS's seconds since the epoch."""
+def _subtract(date: Any, seconds: float) -> Any:
+    """Subtract seconds from a date: a string in IAM, seconds since the epoch in EKS."""
     if isinstance(date, str):
         moment = datetime.strptime(date, _IAM_FORMAT) - timedelta(seconds=seconds)
         return moment.strftime(_IAM_FORMAT)

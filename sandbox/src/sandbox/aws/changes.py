@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which records a request may have changed, without comparing all there are."""
+"""The records that a request may have changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASSOCIATION = "association"
 
 
 class Key(NamedTuple):
-    """Where a record is kept. ``region`` and ``cluster`` are empty for IAM's."""
+    """The identity of a record. ``region`` and ``cluster`` are empty for IAM records."""
 
     kind: str
     account: str
@@ -29,32 +29,33 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record as a request left it; None where it is gone. Nobody writes to it any more."""
+    """An immutable copy of a record after a request; None if it was deleted."""
 
     key: Key
     record: Record | None
 
     @classmethod
-    def of(cls, key: Key, record: Record | None) -> Change:
+    def copy(cls, key: Key, record: Record | None) -> Change:
+        """Copy the record."""
         return cls(key, copy.deepcopy(record))
 
 
-class Touched:
-    """The records that were looked up since the last :meth:`take`.
+class AccessedKeys:
+    """The keys of the records that were read since the last :meth:`take`.
 
-    A request changes nothing that it has not looked up, so its changes are among these.
+    A request reads a record before it changes it, so this includes all changed records.
     """
 
     def __init__(self) -> None:
-        self.noting = False
+        self.enabled = False
         self._keys: dict[Key, None] = {}
 
-    def note(self, key: Key) -> None:
-        if self.noting:
+    def add(self, key: Key) -> None:
+        if self.enabled:
             self._keys[key] = None
 
     def take(self) -> list[Key]:
-        """The keys so far, which are forgotten."""
-        taken = list(self._keys)
+        """Return the keys and clear them."""
+        keys = list(self._keys)
         self._keys.clear()
-        return taken
+        return keys

@@ -14,12 +14,13 @@ from urllib.parse import parse_qs
 
 from sandbox.aws.ageing import grow_older
 from sandbox.aws.checkpoint import Checkpoints
-from sandbox.aws.eks_tokens import Place, RefusedToken
+from sandbox.aws.clock import eks_time
+from sandbox.aws.eks_tokens import RejectedToken, Target
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
 from sandbox.aws.overlay import Overlay
-from sandbox.aws.read_lag import LagRule
+from sandbox.aws.read_lag import LagRule, LagRuleError
 from sandbox.aws.responses import json_response
 from sandbox.aws.settings import CONTROL_PREFIX
 from sandbox.aws.snapshot import snapshot
@@ -28,7 +29,7 @@ Arguments = Mapping[str, str]
 
 
 class ControlError(Exception):
-    """A control request that cannot be done, with the HTTP status to say so."""
+    """An error of a control request, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +37,7 @@ class ControlError(Exception):
 
 
 class ControlHandler:
-    """One method a control request; each returns JSON data."""
+    """The control requests, one method each, which return JSON data."""
 
     def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
         self._overlay = overlay
@@ -48,7 +49,6 @@ class ControlHandler:
             ("DELETE", "counters"): self._clear_counters,
             ("PUT", "latency"): self._latency,
             ("PUT", "propagation"): self._propagation,
-            ("PUT", "clock-skew"): self._clock_skew,
             ("PUT", "rate-limit"): self._rate_limit,
             ("PUT", "session-lifetime"): self._session_lifetime,
             ("GET", "read-lag"): self._show_read_lag,
@@ -70,7 +70,7 @@ class ControlHandler:
             ("POST", "reset"): self._reset,
         }
 
-    def answer(self, method: str, path: str, query: str, body: bytes) -> Response:
+    def handle(self, method: str, path: str, query: str, body: bytes) -> Response:
         handler = self._routes.get((method, path.removeprefix(CONTROL_PREFIX)))
         if handler is None:
             return json_response({"error": f"no control request {method} {path}"}, 404)
@@ -83,7 +83,7 @@ class ControlHandler:
             return json_response({"error": f"{method} {path}: {error}"}, 400)
 
     def _ready(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"ready": True, "auth": self._overlay.stock.auth}
+        return {"ready": True, "auth": self._overlay.ministack.auth}
 
     def _counters(self, _arguments: Arguments, _data: Any) -> Any:
         return self._instruments.counters.snapshot()
@@ -100,10 +100,6 @@ class ControlHandler:
         self._overlay.propagation.delay_ms = _milliseconds(data)
         return {"ms": self._overlay.propagation.delay_ms}
 
-    def _clock_skew(self, _arguments: Arguments, data: Any) -> Any:
-        self._overlay.clock.set(float(data["s"]))
-        return {"s": self._overlay.clock.skew}
-
     def _rate_limit(self, _arguments: Arguments, data: Any) -> Any:
         self._instruments.rate_limit.set(float(data["per_second"]))
         return {"per_second": self._instruments.rate_limit.per_second}
@@ -119,10 +115,10 @@ class ControlHandler:
         return {"rules": self._overlay.read_lag.snapshot()}
 
     def _set_read_lag(self, _arguments: Arguments, data: Any) -> Any:
-        """One rule, or a list of them."""
-        rules = data if isinstance(data, list) else [data]
-        self._overlay.read_lag.set([LagRule.parse(rule) for rule in rules])
-        return {"rules": len(rules)}
+        if not isinstance(data, list):
+            raise LagRuleError("read lags are a list of rules")
+        self._overlay.read_lag.set([LagRule.parse(rule) for rule in data])
+        return {"rules": len(data)}
 
     def _show_faults(self, _arguments: Arguments, _data: Any) -> Any:
         return {"rules": self._instruments.faults.snapshot()}
@@ -167,31 +163,31 @@ class ControlHandler:
         return {}
 
     def _associations(self, arguments: Arguments, _data: Any) -> Any:
-        """Those of one cluster, with their age: what EKS's webhook in the cluster learns."""
+        """Return the associations of a cluster with their age, for the Pod Identity webhook."""
         account, region, cluster = _names(arguments, "account", "region", "cluster")
-        now = self._overlay.clock.eks()
-        known = self._overlay.eks_state.associations(account, region, cluster)
+        now = eks_time()
+        associations = self._overlay.eks_state.associations(account, region, cluster)
         return [
             {
                 "namespace": record["namespace"],
                 "service_account": record["serviceAccount"],
                 "age_s": now - record["createdAt"],
             }
-            for record in known.by_id.values()
+            for record in associations.by_id.values()
         ]
 
     def _token_review(self, arguments: Arguments, data: Any) -> Any:
-        """Who a bearer token of a cluster stands for: what EKS's authenticator in the cluster finds out."""
-        place = Place(*_names(arguments, "account", "region", "cluster", "sts_host"))
+        """Return the user of a bearer token, for the authenticator of the cluster."""
+        target = Target(*_names(arguments, "account", "region", "cluster", "sts_host"))
         try:
-            user = self._overlay.token_review.user(str(data["token"]), place)
-        except RefusedToken as error:
+            user = self._overlay.token_review.user(str(data["token"]), target)
+        except RejectedToken as error:
             return {"refused": str(error)}
         return {"name": user.name, "groups": list(user.groups)}
 
     def _age(self, arguments: Arguments, data: Any) -> Any:
         (account,) = _names(arguments, "account")
-        grow_older(self._overlay.stock, self._overlay.eks_state, account, float(data["s"]))
+        grow_older(self._overlay.ministack, self._overlay.eks_state, account, float(data["s"]))
         return {}
 
     def _state(self, arguments: Arguments, _data: Any) -> Any:
@@ -206,12 +202,12 @@ class ControlHandler:
                     "session_token": session["SessionToken"],
                     "arn": session["Arn"],
                 }
-                for key, session in self._overlay.stock.sessions().items()
+                for key, session in self._overlay.ministack.sessions().items()
             ]
         }
 
     def _tokens(self, _arguments: Arguments, _data: Any) -> Any:
-        return {"tokens": self._overlay.token_review.shown}
+        return {"tokens": self._overlay.token_review.tokens}
 
     def _keep(self, _arguments: Arguments, data: Any) -> Any:
         self._checkpoints.keep(str(data["name"]))

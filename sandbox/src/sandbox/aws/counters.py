@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts of API requests, so that tests and benchmarks can say what a run asked of AWS."""
+"""Counts of API requests, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 READ_PREFIXES = ("Get", "List", "Describe", "Simulate")
-# These change nothing in the account, though their names do not say so.
+# Reads without a read prefix.
 READ_OPERATIONS = frozenset(
     {
         "sts:AssumeRole",
@@ -20,16 +20,13 @@ READ_OPERATIONS = frozenset(
 
 
 def is_read(operation: str) -> bool:
-    """True where an operation such as ``iam:GetRole`` changes nothing in the account."""
+    """Return whether an operation such as ``iam:GetRole`` only reads."""
     name = operation.partition(":")[2]
     return name.startswith(READ_PREFIXES) or operation in READ_OPERATIONS
 
 
 class Counters:
-    """Requests by operation, by account and operation, and by the status they were answered with.
-
-    A request that a fault rule answered counts like any other and is counted in ``faults`` too.
-    """
+    """Counts of requests by operation, by account and by status, including those with injected faults."""
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str]] = Counter()
@@ -40,7 +37,7 @@ class Counters:
     def request(self, account: str, operation: str) -> None:
         self._requests[(account, operation)] += 1
 
-    def answer(self, status: int) -> None:
+    def response(self, status: int) -> None:
         self._statuses[status] += 1
 
     def fault(self, kind: str) -> None:
@@ -56,7 +53,7 @@ class Counters:
         self._connections = 0
 
     def snapshot(self) -> dict[str, Any]:
-        """The counts as JSON data: total, reads, writes, operations, accounts, statuses, …"""
+        """Return the counts as JSON data: total, reads, writes, operations, accounts, statuses, …"""
         operations: Counter[str] = Counter()
         accounts: dict[str, dict[str, int]] = {}
         for (account, operation), count in sorted(self._requests.items()):

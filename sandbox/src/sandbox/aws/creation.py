@@ -1,12 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a caller has to be allowed beside the creation itself: to tag, and to set a boundary.
+"""Additional permissions of create requests: for tags and for a permissions boundary.
 
-Whoever creates something with tags tags it: iam:TagRole, iam:TagPolicy, eks:TagResource (IAM user
-guide, EKS user guide). A role's boundary at its creation is taken to need
-iam:PutRolePermissionsBoundary. On which resource eks:TagResource is asked for an association that
-has no ARN yet is not documented: it is asked on the cluster and on the association, so that a
-policy that suffices here suffices there. Add-ons are asked as the add-on.
+Tags need iam:TagRole, iam:TagPolicy or eks:TagResource (IAM User Guide, EKS User Guide); a boundary is
+assumed to need iam:PutRolePermissionsBoundary. The resource of eks:TagResource for a new association is not
+documented, so it is checked for the cluster and the association: a policy that passes here passes in AWS.
 """
 
 from __future__ import annotations
@@ -20,21 +18,23 @@ from sandbox.aws.iam_form import Form
 from sandbox.aws.model import Call
 
 
-class Needed(NamedTuple):
+class Permission(NamedTuple):
+    """An action on a resource, with the context of the request."""
+
     action: str
     resource: str
     context: Mapping[str, str | list[str]]
 
 
 def check_creation(authorizer: Authorizer, call: Call) -> None:
-    """Raise the refusal of the first thing the caller may not do."""
+    """Raise an access denied error for the first missing permission."""
     if not call.operation.startswith("Create"):
         return
-    for needed in _iam(call) if call.service == "iam" else _eks(call):
-        authorizer.check(call, needed.action, needed.resource, needed.context)
+    for permission in _iam(call) if call.service == "iam" else _eks(call):
+        authorizer.check(call, permission.action, permission.resource, permission.context)
 
 
-def _iam(call: Call) -> list[Needed]:
+def _iam(call: Call) -> list[Permission]:
     form = Form(call.account, call.body)
     kind, name, action = {
         "CreateRole": ("role", form.text("RoleName"), "iam:TagRole"),
@@ -43,16 +43,16 @@ def _iam(call: Call) -> list[Needed]:
     if not kind:
         return []
     arn = f"arn:aws:iam::{call.account}:{kind}{form.get('Path') or '/'}{name}"
-    needed = []
+    permissions = []
     if tags := form.tags():
-        needed.append(Needed(action, arn, _requested({tag["Key"]: tag["Value"] for tag in tags})))
+        permissions.append(Permission(action, arn, _tag_context({tag["Key"]: tag["Value"] for tag in tags})))
     if kind == "role" and (boundary := form.get("PermissionsBoundary")):
         context = {"iam:PermissionsBoundary": boundary}
-        needed.append(Needed("iam:PutRolePermissionsBoundary", arn, context))
-    return needed
+        permissions.append(Permission("iam:PutRolePermissionsBoundary", arn, context))
+    return permissions
 
 
-def _eks(call: Call) -> list[Needed]:
+def _eks(call: Call) -> list[Permission]:
     request = call.data()
     tags = request.get("tags")
     if not tags:
@@ -65,8 +65,8 @@ def _eks(call: Call) -> list[Needed]:
         "CreatePodIdentityAssociation": [cluster, association_arn(call.account, call.region, name, "*")],
         "CreateAddon": [addon],
     }.get(call.operation, [])
-    return [Needed("eks:TagResource", resource, _requested(tags)) for resource in resources]
+    return [Permission("eks:TagResource", resource, _tag_context(tags)) for resource in resources]
 
 
-def _requested(tags: Mapping[str, str]) -> Mapping[str, str | list[str]]:
+def _tag_context(tags: Mapping[str, str]) -> Mapping[str, str | list[str]]:
     return {"aws:TagKeys": list(tags), **{f"aws:RequestTag/{key}": value for key, value in tags.items()}}

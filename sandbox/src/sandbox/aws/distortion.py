@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers that arrive otherwise than the service sent them: cut, late, slow, with pages for ever."""
+"""Faults of the transport: truncated, late and slow responses, and lists that never end."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
-PROXY_ANSWER = Response(200, {"Content-Type": HTML_TYPE}, PROXY_PAGE)
-EMPTY_ANSWER = Response(200, {}, b"")
+PROXY_RESPONSE = Response(200, {"Content-Type": HTML_TYPE}, PROXY_PAGE)
+EMPTY_RESPONSE = Response(200, {}, b"")
 _TRUNCATED = re.compile(rb"<IsTruncated>(?:true|false)</IsTruncated>(?:<Marker>[^<]*</Marker>)?")
 
 
-def halved(send: Send) -> Send:
-    """The first half of the body under a matching length: whole HTTP, broken document."""
+def truncate(send: Send) -> Send:
+    """Send the first half of the body, with a matching length."""
     return _with_body(send, lambda body: body[: len(body) // 2])
 
 
-def endless(send: Send, service: str, operation: str) -> Send:
-    """A next page for ever; what has no pages stays as it is.
+def repeat_pages(send: Send, service: str, operation: str) -> Send:
+    """Add a token of a next page to every list.
 
-    Each token differs, and sorts before everything, so the next page is the first one again.
+    The tokens are unique and sort before all items, so the next page is the first page again.
     """
 
-    def more(body: bytes) -> bytes:
+    def add_token(body: bytes) -> bytes:
         token = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().hex.encode())
         if service in QUERY_SERVICES:
             page = b"<IsTruncated>true</IsTruncated><Marker>" + token + b"</Marker>"
@@ -44,38 +44,38 @@ def endless(send: Send, service: str, operation: str) -> Send:
             return body
         return json.dumps({**json.loads(body), "nextToken": token.decode()}).encode()
 
-    return _with_body(send, more)
+    return _with_body(send, add_token)
 
 
-def late(send: Send, seconds: float) -> Send:
-    """Nothing for so long, then the answer."""
+def delay(send: Send, seconds: float) -> Send:
+    """Delay the response."""
 
-    async def waiting(message: Message) -> None:
+    async def delayed(message: Message) -> None:
         if message["type"] == "http.response.start":
             await asyncio.sleep(seconds)
         await send(message)
 
-    return waiting
+    return delayed
 
 
-def trickling(send: Send, seconds: float) -> Send:
-    """The body byte by byte, over so long."""
+def trickle(send: Send, seconds: float) -> Send:
+    """Send the body byte by byte, over ``seconds``."""
 
-    async def slowly(message: Message) -> None:
+    async def trickled(message: Message) -> None:
         body = message.get("body", b"")
-        for place in range(len(body)):
+        for index in range(len(body)):
             await asyncio.sleep(seconds / len(body))
-            await send({"type": message["type"], "body": body[place : place + 1], "more_body": True})
+            await send({"type": message["type"], "body": body[index : index + 1], "more_body": True})
         await send({**message, "body": b""} if body else message)
 
-    return slowly
+    return trickled
 
 
 def _with_body(send: Send, change: Callable[[bytes], bytes]) -> Send:
-    """Another body, with the length that it has. Every answer here has its body in one piece."""
+    """Replace the body and its length. Every response here has its body in one message."""
     start: list[Message] = []
 
-    async def changed(message: Message) -> None:
+    async def replaced(message: Message) -> None:
         if message["type"] == "http.response.start":
             start.append(message)
             return
@@ -85,4 +85,4 @@ def _with_body(send: Send, change: Callable[[bytes], bytes]) -> Send:
         await send({**start[0], "headers": headers})
         await send({**message, "body": body})
 
-    return changed
+    return replaced

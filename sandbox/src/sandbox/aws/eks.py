@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS's edge: which operations the overlay answers, and in what envelope.
+"""The EKS operations of the overlay.
 
-Node groups, access entries and identity providers are ministack's to answer.
+ministack serves node groups, access entries and identity providers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from sandbox.aws.eks_associations import Associations
 from sandbox.aws.eks_clusters import Clusters
 from sandbox.aws.eks_state import EksState
 from sandbox.aws.eks_tags import Tags
-from sandbox.aws.eks_versions import describe_addon_versions, describe_cluster_versions
 from sandbox.aws.model import Call, Response
 from sandbox.aws.passing import RolePassing
 from sandbox.aws.responses import json_response
@@ -26,20 +25,19 @@ Inner = Callable[[], Awaitable[Response]]
 
 
 class Eks:
-    """Answers EKS's operations."""
+    """The EKS service."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self.state = state
         self._clusters = Clusters(state, passing)
-        # ministack makes clusters in threads, and two of them may look for the same name at once.
-        self._making_clusters = asyncio.Lock()
+        # ministack creates clusters in threads, and two threads may check for the same name at once.
+        self._cluster_lock = asyncio.Lock()
         associations = Associations(state, passing)
         addons = Addons(state, associations, passing)
         tags = Tags(state)
         self._operations: Mapping[str, Operation] = {
             "DescribeCluster": self._clusters.describe,
             "ListClusters": self._clusters.list,
-            "UpdateClusterConfig": self._clusters.update_config,
             "CreatePodIdentityAssociation": associations.create,
             "DescribePodIdentityAssociation": associations.describe,
             "ListPodIdentityAssociations": associations.list,
@@ -47,18 +45,14 @@ class Eks:
             "DeletePodIdentityAssociation": associations.delete,
             "CreateAddon": addons.create,
             "DescribeAddon": addons.describe,
-            "ListAddons": addons.list,
-            "UpdateAddon": addons.update,
             "DeleteAddon": addons.delete,
             "TagResource": tags.tag,
             "UntagResource": tags.untag,
             "ListTagsForResource": tags.list,
-            "DescribeClusterVersions": describe_cluster_versions,
-            "DescribeAddonVersions": describe_addon_versions,
         }
 
-    async def answer(self, call: Call, inner: Inner) -> Response:
-        """The overlay's answer, or ministack's where the overlay has none. Raises ApiError."""
+    async def handle(self, call: Call, inner: Inner) -> Response:
+        """Return the response of the overlay, or of ministack for other operations. Raise ApiError."""
         if call.operation == "CreateCluster":
             return await self._create_cluster(call, inner)
         if call.operation == "DeleteCluster":
@@ -69,7 +63,7 @@ class Eks:
 
     async def _create_cluster(self, call: Call, inner: Inner) -> Response:
         self._clusters.check_create(call)
-        async with self._making_clusters:
+        async with self._cluster_lock:
             response = await inner()
             payload = self._clusters.complete(call, response)
         return response if payload is None else json_response(payload)

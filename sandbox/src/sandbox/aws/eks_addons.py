@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add-ons, and the associations an add-on owns."""
+"""Add-ons and the associations that they own."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.aws.clock import eks_time
 from sandbox.aws.eks_associations import Associations, invalid
-from sandbox.aws.eks_paging import page
 from sandbox.aws.eks_state import EksState
 from sandbox.aws.eks_tags import check_tags
-from sandbox.aws.eks_versions import addon_offer
+from sandbox.aws.eks_versions import find_addon
 from sandbox.aws.model import ApiError, Call, Record
 from sandbox.aws.passing import RolePassing
 
@@ -20,6 +20,8 @@ Payload = Mapping[str, Any]
 
 
 class Addons:
+    """The add-on operations, one method each."""
+
     def __init__(self, state: EksState, associations: Associations, passing: RolePassing) -> None:
         self._state = state
         self._associations = associations
@@ -30,24 +32,24 @@ class Addons:
         self._state.cluster(call, cluster)
         request = call.data()
         name = request.get("addonName", "")
-        offer = addon_offer(name)
-        if offer is None:
+        release = find_addon(name)
+        if release is None:
             raise invalid(f"Addon {name} specified is not supported")
         if self._state.addon(call.account, call.region, cluster, name):
             raise ApiError(409, "ResourceInUseException", "Addon already exists.")
         check_tags(request.get("tags", {}))
         arn = f"arn:aws:eks:{call.region}:{call.account}:addon/{cluster}/{name}/{uuid.uuid4()}"
         owned = [
-            self._own(call, cluster, arn, offer.namespace, wanted)
-            for wanted in request.get("podIdentityAssociations", ())
+            self._create_association(call, cluster, arn, release.namespace, association)
+            for association in request.get("podIdentityAssociations", ())
         ]
-        moment = self._state.clock.eks()
+        moment = eks_time()
         addon: Record = {
             "addonName": name,
             "clusterName": cluster,
             "status": "ACTIVE",
             "health": {"issues": []},
-            "addonVersion": request.get("addonVersion") or offer.version,
+            "addonVersion": request.get("addonVersion") or release.version,
             "addonArn": arn,
             "createdAt": moment,
             "modifiedAt": moment,
@@ -60,51 +62,29 @@ class Addons:
         for member in ("serviceAccountRoleArn", "configurationValues"):
             if request.get(member):
                 addon[member] = request[member]
-        self._state.stock.addons.put(call.account, call.region, f"{cluster}/{name}", addon)
+        self._state.ministack.addons.put(call.account, call.region, f"{cluster}/{name}", addon)
         return {"addon": addon}
 
     def describe(self, call: Call) -> Payload:
         return {"addon": self._find(call)}
 
-    def list(self, call: Call) -> Payload:
-        cluster = call.path_parts[0]
-        self._state.cluster(call, cluster)
-        stored = self._state.stock.addons.items(call.account, call.region)
-        names = sorted(a["addonName"] for _, a in stored if a["clusterName"] == cluster)
-        return page(call, "addons", names, str, str)
-
     def delete(self, call: Call) -> Payload:
         addon = self._find(call)
         cluster, name = call.path_parts
-        known = self._state.associations(call.account, call.region, cluster)
-        for record in list(known.by_id.values()):
+        associations = self._state.associations(call.account, call.region, cluster)
+        for record in list(associations.by_id.values()):
             if record.get("ownerArn") == addon["addonArn"]:
                 self._state.drop_association(call.account, call.region, record)
-        self._state.stock.addons.drop(call.account, call.region, f"{cluster}/{name}")
+        self._state.ministack.addons.drop(call.account, call.region, f"{cluster}/{name}")
         return {"addon": {**addon, "status": "DELETING"}}
 
-    def update(self, call: Call) -> Payload:
-        addon = self._find(call)
-        request = call.data()
-        for member in ("addonVersion", "serviceAccountRoleArn", "configurationValues"):
-            if member in request:
-                addon[member] = request[member]
-        addon["modifiedAt"] = self._state.clock.eks()
-        update = {
-            "id": str(uuid.uuid4()),
-            "status": "Successful",
-            "type": "AddonUpdate",
-            "params": [],
-            "createdAt": self._state.clock.eks(),
-            "errors": [],
-        }
-        return {"update": update}
-
-    def _own(self, call: Call, cluster: str, owner: str, namespace: str, wanted: Payload) -> str:
-        """Make the association an add-on asks for; returns its ARN."""
-        request = {**wanted, "namespace": namespace}
-        known = self._state.associations(call.account, call.region, cluster)
-        existing = known.by_identity.get((namespace, request["serviceAccount"]))
+    def _create_association(
+        self, call: Call, cluster: str, owner: str, namespace: str, association: Payload
+    ) -> str:
+        """Create an association of the add-on and return its ARN."""
+        request = {**association, "namespace": namespace}
+        associations = self._state.associations(call.account, call.region, cluster)
+        existing = associations.by_identity.get((namespace, request["serviceAccount"]))
         if existing is not None:
             raise ApiError(409, "ResourceInUseException", f"Association already exists: {existing}")
         self._passing.check(call, request["roleArn"])

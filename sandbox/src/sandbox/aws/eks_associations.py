@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pod identity associations. Shapes and rules: the EKS API reference."""
+"""Pod Identity associations, as in the EKS API reference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.aws.clock import eks_time
 from sandbox.aws.eks_paging import page
 from sandbox.aws.eks_state import (
     ClusterAssociations,
@@ -36,7 +37,7 @@ Payload = Mapping[str, Any]
 
 
 class Associations:
-    """The association operations, one method each, named as the operation."""
+    """The association operations, one method each."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
@@ -47,25 +48,25 @@ class Associations:
         self._state.cluster(call, cluster)
         request = call.data()
         token = request.pop("clientRequestToken", None)
-        known = self._state.associations(call.account, call.region, cluster)
-        if token is not None and (replayed := _replay(known, token, request)) is not None:
-            return _answer(replayed)
+        associations = self._state.associations(call.account, call.region, cluster)
+        if token is not None and (replayed := _replay(associations, token, request)) is not None:
+            return _response(replayed)
         for name in ("namespace", "serviceAccount"):
             if not request.get(name):
                 raise invalid(f"{name} is required.")
         check_tags(request.get("tags", {}))
         identity = (request["namespace"], request["serviceAccount"])
-        if (existing := known.by_identity.get(identity)) is not None:
+        if (existing := associations.by_identity.get(identity)) is not None:
             raise ApiError(409, "ResourceInUseException", f"Association already exists: {existing}")
         self._passing.check(call, request.get("roleArn", ""))
         record = self.add(call, cluster, request)
         if token is not None:
-            known.tokens[token] = (request, record["associationId"])
-        return _answer(record)
+            associations.tokens[token] = (request, record["associationId"])
+        return _response(record)
 
     def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
-        """Store a new association; the caller has checked role and uniqueness."""
-        moment = self._state.clock.eks()
+        """Store a new association, after the checks of role and uniqueness."""
+        moment = eks_time()
         association_id = new_association_id()
         record: Record = {
             "clusterName": cluster,
@@ -87,18 +88,18 @@ class Associations:
         return record
 
     def describe(self, call: Call) -> Payload:
-        return _answer(self._find(call))
+        return _response(self._find(call))
 
     def list(self, call: Call) -> Payload:
         cluster = call.path_parts[0]
         self._state.cluster(call, cluster)
-        known = self._state.associations(call.account, call.region, cluster)
+        associations = self._state.associations(call.account, call.region, cluster)
         namespace = call.query_value("namespace")
         service_account = call.query_value("serviceAccount")
-        records = list(known.by_id.values())
+        records = list(associations.by_id.values())
         if namespace is not None and service_account is not None:
-            found = known.by_identity.get((namespace, service_account))
-            records = [known.by_id[found]] if found is not None else []
+            identifier = associations.by_identity.get((namespace, service_account))
+            records = [associations.by_id[identifier]] if identifier is not None else []
         elif namespace is not None or service_account is not None:
             records = [
                 record
@@ -117,15 +118,15 @@ class Associations:
         changed.update((name, request[name]) for name in ("roleArn", "disableSessionTags") if name in request)
         _set_policy(changed, request)
         _set_target(changed, request, call)
-        changed["modifiedAt"] = self._state.clock.eks()
+        changed["modifiedAt"] = eks_time()
         record.clear()
         record.update(changed)
-        return _answer(record)
+        return _response(record)
 
     def delete(self, call: Call) -> Payload:
         record = self._find(call)
         self._state.drop_association(call.account, call.region, record)
-        return _answer(record)
+        return _response(record)
 
     def _find(self, call: Call) -> Record:
         cluster, association_id = call.path_parts
@@ -144,10 +145,10 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, "InvalidParameterException", message)
 
 
-def _replay(known: ClusterAssociations, token: str, request: Payload) -> Record | None:
-    """The association an earlier request with the same token made, while it still exists."""
-    earlier = known.tokens.get(token)
-    record = known.by_id.get(earlier[1]) if earlier is not None else None
+def _replay(associations: ClusterAssociations, token: str, request: Payload) -> Record | None:
+    """Return the association that an earlier request with the same token created, if it exists."""
+    earlier = associations.tokens.get(token)
+    record = associations.by_id.get(earlier[1]) if earlier is not None else None
     if earlier is not None and record is not None and earlier[0] != request:
         raise invalid("clientRequestToken was already used with different parameters.")
     return record
@@ -192,5 +193,5 @@ def _summary(record: Record) -> Payload:
     return {name: record[name] for name in SUMMARY if name in record}
 
 
-def _answer(record: Record) -> Payload:
+def _response(record: Record) -> Payload:
     return {"association": public(record)}

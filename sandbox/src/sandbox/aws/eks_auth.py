@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS Auth: a service account's token for its role's credentials.
+"""EKS Auth: credentials of a role in exchange for a service account token.
 
-The signature of the token is not checked: it is a cluster's own, and the embedded Kubernetes
-vouches for its tokens to nobody. Everything else is: audience, expiry, association, the trust
-policy with the session tags EKS adds, and the way on to a target role.
+The signature of the token is not checked. Audience, expiry, association, trust policy with the session tags
+of EKS, and the target role are.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ SESSION_SECONDS = 6 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One assumed role, before it has credentials."""
+    """A session of a role, before credentials are issued."""
 
     role: Record
     account: str
@@ -43,7 +42,7 @@ class Session:
 
 
 class PodIdentity:
-    """Answers AssumeRoleForPodIdentity."""
+    """The EKS Auth service."""
 
     def __init__(self, iam: IamState, eks: EksState, authorizer: Authorizer) -> None:
         self._iam = iam
@@ -51,21 +50,21 @@ class PodIdentity:
         self._authorizer = authorizer
 
     def assume(self, call: Call) -> Mapping[str, Any]:
-        """Credentials for the Pod whose token the request carries. Raises ApiError."""
+        """Return credentials for the Pod of the token. Raise ApiError."""
         name = call.path_parts[0]
         cluster = self._eks.cluster(call, name)
         self._authorizer.check(call, "eks-auth:AssumeRoleForPodIdentity", cluster["arn"])
         pod = read_token(call.data().get("token", ""))
-        known = self._eks.associations(call.account, call.region, name)
-        found = known.by_identity.get((pod.namespace, pod.service_account))
-        if found is None:
+        associations = self._eks.associations(call.account, call.region, name)
+        identifier = associations.by_identity.get((pod.namespace, pod.service_account))
+        if identifier is None:
             raise ApiError(
                 404,
                 "ResourceNotFoundException",
                 f"No pod identity association found for service account {pod.service_account} "
                 f"in namespace {pod.namespace} of cluster {name}.",
             )
-        association = known.by_id[found]
+        association = associations.by_id[identifier]
         session = self._assume_role(call, cluster, association, pod)
         if "targetRoleArn" in association:
             session = self._chain(call, association, session)
@@ -88,8 +87,8 @@ class PodIdentity:
         tags = {} if association["disableSessionTags"] else _session_tags(cluster, pod)
         trust = _for_service(role["AssumeRolePolicyDocument"]) if role is not None else None
         context = {"aws:sourceaccount": call.account, "aws:sourcearn": cluster["arn"]}
-        needed = ("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",)
-        for action in needed:
+        actions = ("sts:AssumeRole", "sts:TagSession") if tags else ("sts:AssumeRole",)
+        for action in actions:
             allowed = trust is not None and self._trusts(
                 trust, f"arn:aws:iam::{call.account}:root", action, call.region, tags, context
             )
@@ -104,12 +103,12 @@ class PodIdentity:
         return Session(role, call.account, session_name, tags)
 
     def _chain(self, call: Call, association: Record, source: Session) -> Session:
-        """From the association's role to its target role: both sides have to allow it."""
+        """Assume the target role with the association's role; both policies must allow it."""
         arn = association["targetRoleArn"]
         target = self._role(arn)
-        needed = ("sts:AssumeRole", "sts:TagSession") if source.tags else ("sts:AssumeRole",)
+        actions = ("sts:AssumeRole", "sts:TagSession") if source.tags else ("sts:AssumeRole",)
         context = {} if source.tags else {"sts:externalid": association["externalId"]}
-        for action in needed:
+        for action in actions:
             allowed = (
                 target is not None
                 and self._permits(source, action, arn, call.region)
@@ -144,7 +143,7 @@ class PodIdentity:
         tags: Mapping[str, str],
         context: Mapping[str, str],
     ) -> bool:
-        evaluator = self._iam.stock.evaluator
+        evaluator = self._iam.ministack.evaluator
         account = principal.split(":")[4]
         kind = "AssumedRole" if ":assumed-role/" in principal else "Root"
         request = evaluator.EvalContext(
@@ -161,7 +160,7 @@ class PodIdentity:
         return bool(evaluator.evaluate_trust_policy(trust, principal, request))
 
     def _permits(self, session: Session, action: str, resource: str, region: str) -> bool:
-        evaluator = self._iam.stock.evaluator
+        evaluator = self._iam.ministack.evaluator
         request = evaluator.EvalContext(
             principal_arn=session.arn,
             principal_type="AssumedRole",
@@ -177,7 +176,7 @@ class PodIdentity:
         return bool(evaluator.evaluate(request, policies).decision == "Allow")
 
     def _credentials(self, session: Session, policy: str) -> Mapping[str, Any]:
-        """Credentials that STS and every other service here know from now on."""
+        """Issue credentials, which all services of the sandbox accept."""
         expires = round(time.time()) + SESSION_SECONDS
         key = new_unique_id("ASIA")[:20]
         secret = secrets.token_urlsafe(30)
@@ -193,7 +192,7 @@ class PodIdentity:
             "SessionTags": [{"Key": k, "Value": v} for k, v in session.tags.items()],
             "SessionPolicies": {"Policy": policy, "PolicyArns": []} if policy else None,
         }
-        self._iam.stock.sts.register_session(key, record)
+        self._iam.ministack.sts.register_session(key, record)
         return {
             "accessKeyId": key,
             "secretAccessKey": secret,
@@ -203,7 +202,7 @@ class PodIdentity:
 
 
 def _session_tags(cluster: Record, pod: Pod) -> Mapping[str, str]:
-    """The six tags EKS adds."""
+    """Return the six session tags of EKS."""
     return {
         "eks-cluster-arn": cluster["arn"],
         "eks-cluster-name": cluster["name"],
@@ -215,9 +214,9 @@ def _session_tags(cluster: Record, pod: Pod) -> Mapping[str, str]:
 
 
 def _for_service(document: str) -> Any:
-    """The statements of a trust policy that speak of EKS Pod Identity, open to whoever asks.
+    """Return the statements of a trust policy for EKS Pod Identity, with the principal "*".
 
-    ministack's evaluator takes any service principal for its own, so they are picked here.
+    They are selected here because ministack's evaluator accepts any service principal.
     """
     statements = [
         {**statement, "Principal": "*"}

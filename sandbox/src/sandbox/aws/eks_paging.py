@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS's pages: maxResults and nextToken in, nextToken out."""
+"""Pagination of EKS: maxResults and nextToken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sandbox.aws.model import ApiError, Call
 
-MOST_RESULTS = 100
+MAX_RESULTS = 100
 
 T = TypeVar("T")
 
@@ -24,10 +24,10 @@ def page(
     order: Callable[[T], str],
     show: Callable[[T], Any],
 ) -> Mapping[str, Any]:
-    """One page of *items*, which are sorted by *order*, as ``{name: […], nextToken}``."""
+    """Return a page of ``items``, which are sorted by ``order``, as ``{name: […], nextToken}``."""
     limit = _limit(call)
-    after = _after(call)
-    start = 0 if after is None else bisect_right(items, after, key=order)
+    last = _last_key(call)
+    start = 0 if last is None else bisect_right(items, last, key=order)
     chosen = items[start : start + limit]
     result: dict[str, Any] = {name: [show(item) for item in chosen]}
     if start + limit < len(items):
@@ -38,17 +38,17 @@ def page(
 def _limit(call: Call) -> int:
     value = call.query_value("maxResults")
     if value is None:
-        return MOST_RESULTS
-    if not value.isdigit() or not 1 <= int(value) <= MOST_RESULTS:
+        return MAX_RESULTS
+    if not value.isdigit() or not 1 <= int(value) <= MAX_RESULTS:
         raise ApiError(
             400,
             "InvalidParameterException",
-            f"maxResults must be between 1 and {MOST_RESULTS}, but was {value}.",
+            f"maxResults must be between 1 and {MAX_RESULTS}, but was {value}.",
         )
     return int(value)
 
 
-def _after(call: Call) -> str | None:
+def _last_key(call: Call) -> str | None:
     token = call.query_value("nextToken")
     if not token:
         return None

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS's associations with their indexes, and how the cluster answers for Kubernetes."""
+"""The associations of EKS with their indexes, and the API server of the clusters."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.aws.changes import ADDON, ASSOCIATION, CLUSTER, Key, Touched
-from sandbox.aws.clock import Clock
+from sandbox.aws.changes import ADDON, ASSOCIATION, CLUSTER, AccessedKeys, Key
+from sandbox.aws.ministack import Ministack
 from sandbox.aws.model import ApiError, Call, Record
-from sandbox.aws.stock import Stock
 
 ID_LENGTH = 17
 _ID_ALPHABET = string.ascii_lowercase + string.digits
@@ -24,16 +23,16 @@ Scope = tuple[str, str, str]
 
 @dataclass(slots=True)
 class ClusterAssociations:
-    """One cluster's associations, by ID in the order they were made, and by whom they are for."""
+    """The associations of a cluster by ID, in creation order, and by service account."""
 
     by_id: dict[str, Record] = field(default_factory=dict)
     by_identity: dict[tuple[str, str], str] = field(default_factory=dict)
     tokens: dict[str, tuple[Mapping[str, Any], str]] = field(default_factory=dict)
-    made: int = 0
+    created: int = 0
 
     def add(self, record: Record) -> None:
-        self.made += 1
-        record["_number"] = self.made
+        self.created += 1
+        record["_number"] = self.created
         self.by_id[record["associationId"]] = record
         self.by_identity[(record["namespace"], record["serviceAccount"])] = record["associationId"]
 
@@ -44,19 +43,18 @@ class ClusterAssociations:
 
 @dataclass(slots=True)
 class KubernetesEndpoint:
-    """What DescribeCluster says of a cluster's API server. Empty leaves ministack's own answer."""
+    """The API server in DescribeCluster; empty means as in ministack."""
 
     endpoint: str = ""
     certificate_authority_data: str = ""
 
 
 class EksState:
-    """Associations of all clusters; clusters and add-ons stay in ministack's stores."""
+    """The associations of all clusters. Clusters and add-ons are in ministack's stores."""
 
-    def __init__(self, stock: Stock, clock: Clock) -> None:
-        self.stock = stock
-        self.clock = clock
-        self.touched = Touched()
+    def __init__(self, ministack: Ministack) -> None:
+        self.ministack = ministack
+        self.accessed = AccessedKeys()
         self.kubernetes = KubernetesEndpoint()
         self._associations: dict[Scope, ClusterAssociations] = {}
 
@@ -64,44 +62,44 @@ class EksState:
         return [self._associations]
 
     def clear(self) -> None:
-        """Forget the associations; where the API server is stays known."""
+        """Delete the associations, but keep the API server."""
         self._associations.clear()
 
     def cluster(self, call: Call, name: str) -> Record:
-        """The cluster, or ``ResourceNotFoundException``."""
+        """Return the cluster or raise ``ResourceNotFoundException``."""
         cluster = self.find_cluster(call.account, call.region, name)
         if cluster is None:
             raise ApiError(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
         return cluster
 
     def find_cluster(self, account: str, region: str, name: str) -> Record | None:
-        self.touched.note(Key(CLUSTER, account, name, region))
-        return self.stock.clusters.get(account, region, name)
+        self.accessed.add(Key(CLUSTER, account, name, region))
+        return self.ministack.clusters.get(account, region, name)
 
     def addon(self, account: str, region: str, cluster: str, name: str) -> Record | None:
-        self.touched.note(Key(ADDON, account, name, region, cluster))
-        return self.stock.addons.get(account, region, f"{cluster}/{name}")
+        self.accessed.add(Key(ADDON, account, name, region, cluster))
+        return self.ministack.addons.get(account, region, f"{cluster}/{name}")
 
     def association(self, account: str, region: str, cluster: str, identifier: str) -> Record | None:
-        self.touched.note(Key(ASSOCIATION, account, identifier, region, cluster))
+        self.accessed.add(Key(ASSOCIATION, account, identifier, region, cluster))
         return self.associations(account, region, cluster).by_id.get(identifier)
 
     def add_association(self, account: str, region: str, record: Record) -> None:
         cluster = record["clusterName"]
-        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.accessed.add(Key(ASSOCIATION, account, record["associationId"], region, cluster))
         self.associations(account, region, cluster).add(record)
 
     def drop_association(self, account: str, region: str, record: Record) -> None:
         cluster = record["clusterName"]
-        self.touched.note(Key(ASSOCIATION, account, record["associationId"], region, cluster))
+        self.accessed.add(Key(ASSOCIATION, account, record["associationId"], region, cluster))
         self.associations(account, region, cluster).drop(record)
 
     def associations(self, account: str, region: str, cluster: str) -> ClusterAssociations:
         return self._associations.setdefault((account, region, cluster), ClusterAssociations())
 
     def drop_cluster(self, account: str, region: str, cluster: str) -> None:
-        """Forget the associations of a cluster that ministack has deleted."""
-        self.touched.note(Key(CLUSTER, account, cluster, region))
+        """Delete the associations of a cluster that ministack has deleted."""
+        self.accessed.add(Key(CLUSTER, account, cluster, region))
         self._associations.pop((account, region, cluster), None)
 
     def all_associations(self) -> list[tuple[Scope, ClusterAssociations]]:
@@ -117,5 +115,5 @@ def association_arn(account: str, region: str, cluster: str, association_id: str
 
 
 def public(record: Record) -> Record:
-    """A record without the members kept for the overlay's or ministack's own use."""
+    """Return a record without its internal members."""
     return {key: value for key, value in record.items() if not key.startswith("_")}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags on clusters, add-ons and associations, by ARN."""
+"""Tags of clusters, add-ons and associations, by ARN."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from sandbox.aws.eks_state import EksState
 from sandbox.aws.model import ApiError, Call, Record
 
-MOST_TAGS = 50
+MAX_TAGS = 50
 _ARN = re.compile(r"arn:aws:eks:([a-z0-9-]+):(\d{12}):([a-z]+)/(.+)")
 
 
 class Tags:
-    """The three tag operations. ``answer`` is None for kinds that ministack keeps."""
+    """The tag operations, one method each. They return None for resources of ministack."""
 
     def __init__(self, state: EksState) -> None:
         self._state = state
@@ -34,8 +34,8 @@ class Tags:
         record = self._resource(call)
         if record is None:
             return None
-        gone = set(call.query.get("tagKeys", ()))
-        record["tags"] = {key: value for key, value in record["tags"].items() if key not in gone}
+        keys = set(call.query.get("tagKeys", ()))
+        record["tags"] = {key: value for key, value in record["tags"].items() if key not in keys}
         return {}
 
     def list(self, call: Call) -> Mapping[str, Any] | None:
@@ -49,27 +49,27 @@ class Tags:
             raise ApiError(400, "BadRequestException", f"Invalid resource ARN: {arn}")
         region, account, kind, path = match.groups()
         parts = path.split("/")
-        found: Record | None
+        record: Record | None
         if (region, account) != (call.region, call.account):
-            found = None
+            record = None
         elif kind == "podidentityassociation" and len(parts) == 2:
-            found = self._state.association(account, region, parts[0], parts[1])
+            record = self._state.association(account, region, parts[0], parts[1])
         elif kind == "cluster":
-            found = self._state.find_cluster(account, region, path)
+            record = self._state.find_cluster(account, region, path)
         elif kind == "addon" and len(parts) == 3:
-            found = self._state.addon(account, region, parts[0], parts[1])
+            record = self._state.addon(account, region, parts[0], parts[1])
         else:
             return None
-        if found is None:
+        if record is None:
             raise ApiError(404, "NotFoundException", f"The resource with ARN {arn} was not found.")
-        return found
+        return record
 
 
-def check_tags(added: Mapping[str, str], after: Mapping[str, str] | None = None) -> None:
-    """Refuse tags EKS refuses; *after* is what the resource would have."""
-    total = len(added if after is None else after)
-    if total > MOST_TAGS:
-        raise _invalid(f"The number of tags {total} exceeds the limit of {MOST_TAGS}.")
+def check_tags(added: Mapping[str, str], merged: Mapping[str, str] | None = None) -> None:
+    """Raise EKS's errors for invalid tags; ``merged`` includes the present tags of the resource."""
+    total = len(added if merged is None else merged)
+    if total > MAX_TAGS:
+        raise _invalid(f"The number of tags {total} exceeds the limit of {MAX_TAGS}.")
     for key, value in added.items():
         if not key or len(key) > 128 or len(value) > 256:
             raise _invalid(f"Invalid tag: {key}")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults on demand: which request fails, and how the failure looks on the wire."""
+"""Injected faults: the rules that select requests, and the errors that they return."""
 
 from __future__ import annotations
 
@@ -22,37 +22,36 @@ TRICKLE = "trickle"
 HTML200 = "html200"
 EMPTY200 = "empty200"
 ENDLESS_PAGES = "endless_pages"
-_ANSWERS = (THROTTLE, "error500", "error503", "access_denied", "not_found", "conflict", "custom")
-_NOT_AWS = (HTML200, EMPTY200)
+_ERRORS = (THROTTLE, "error500", "error503", "access_denied", "not_found", "conflict", "custom")
+_PROXY = (HTML200, EMPTY200)
 _SLOW = (STALL, TRICKLE)
-KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, MALFORMED, *_SLOW, *_NOT_AWS, ENDLESS_PAGES)
-LONGEST_SECONDS = 120
+KINDS = (*_ERRORS, RESET_BEFORE, RESET_AFTER, MALFORMED, *_SLOW, *_PROXY, ENDLESS_PAGES)
+MAX_SECONDS = 120
 _SELECTORS = ("operation", "account", "region", "nth", "every", "times", "duration_ms")
 _MEMBERS = frozenset(("kind", "code", "message", "status", "seconds", *_SELECTORS))
 
 
 class FaultRuleError(ValueError):
-    """A rule that says something this endpoint does not understand."""
+    """An invalid fault rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """Fail some of the requests that match.
+    """A rule that makes some of the matching requests fail.
 
     Attributes:
-        operation: shell pattern on names such as ``iam:CreateRole``.
-        account: shell pattern on the caller's account ID.
-        region: shell pattern on the region that the request is signed for.
-        kind: one of KINDS. Done are the requests of ``reset_after`` (answered with a reset),
-            ``malformed`` (half of the body), ``stall`` (answered late), ``trickle`` (answered byte
-            by byte) and ``endless_pages`` (a list that names a next page for ever); not done are
-            all others, ``html200`` (a proxy's page) and ``empty200`` among them.
-        nth: fail the n-th matching request only, counted from 1 since the rules were set.
-        every: fail every k-th matching request.
-        times: fail at most so many; 1 where nth is given, else without bound.
-        duration_ms: the rule ends so long after it was set.
-        code, message, status: the answer of kind ``custom``.
-        seconds: how late the answer of ``stall`` begins, how long the body of ``trickle`` takes.
+        operation: shell pattern for names such as ``iam:CreateRole``.
+        account: shell pattern for the account ID of the caller.
+        region: shell pattern for the region of the signature.
+        kind: one of KINDS. The request is executed for ``reset_after`` (the connection is reset), ``malformed``
+            (half of the body), ``stall`` (a late response), ``trickle`` (a slow body) and ``endless_pages`` (a
+            list without end), and not for the other kinds.
+        nth: fail only the n-th matching request, counted from 1.
+        every: fail every n-th matching request.
+        times: the maximum number of failures.
+        duration_ms: how long the rule is active.
+        code, message, status: the error of kind ``custom``.
+        seconds: the delay of ``stall``, the duration of ``trickle``.
     """
 
     kind: str
@@ -78,8 +77,8 @@ class FaultRule:
         if data["kind"] == "custom" and not data.get("code"):
             raise FaultRuleError("a fault rule of kind custom needs a code")
         seconds = data.get("seconds", 1)
-        if not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_SECONDS:
-            raise FaultRuleError(f"seconds must be a number above 0 and up to {LONGEST_SECONDS}: {seconds!r}")
+        if not isinstance(seconds, (int, float)) or not 0 < seconds <= MAX_SECONDS:
+            raise FaultRuleError(f"seconds must be a number above 0 and up to {MAX_SECONDS}: {seconds!r}")
         for name in ("nth", "every", "times"):
             value = data.get(name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -87,8 +86,8 @@ class FaultRule:
         return cls(**data)
 
 
-class _Armed:
-    """A rule with its counts."""
+class _ActiveRule:
+    """An active rule with its counts."""
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
@@ -97,10 +96,10 @@ class _Armed:
         self.fired = 0
 
     def selects(self, account: str, region: str, operation: str) -> bool:
-        """Count the request where it matches; True where it is one the rule fails."""
+        """Count a matching request. Return whether it fails."""
         rule = self.rule
-        wanted = ((operation, rule.operation), (account, rule.account), (region, rule.region))
-        if not all(fnmatchcase(value, pattern) for value, pattern in wanted):
+        selectors = ((operation, rule.operation), (account, rule.account), (region, rule.region))
+        if not all(fnmatchcase(value, pattern) for value, pattern in selectors):
             return False
         if rule.duration_ms is not None:
             age_ms = (time.monotonic() - self.since) * 1000
@@ -115,22 +114,22 @@ class _Armed:
 
 
 class Faults:
-    """The rules in force. The first that fires decides; every matching rule counts the request."""
+    """The active rules. The first rule that fires applies; every matching rule counts the request."""
 
     def __init__(self) -> None:
-        self._armed: list[_Armed] = []
+        self._active: list[_ActiveRule] = []
 
     def set(self, rules: Iterable[FaultRule]) -> None:
-        self._armed = [_Armed(rule) for rule in rules]
+        self._active = [_ActiveRule(rule) for rule in rules]
 
     def clear(self) -> None:
-        self._armed = []
+        self._active = []
 
     def pick(self, account: str, region: str, operation: str) -> FaultRule | None:
-        chosen: _Armed | None = None
-        for armed in self._armed:
-            if armed.selects(account, region, operation) and chosen is None:
-                chosen = armed
+        chosen: _ActiveRule | None = None
+        for active in self._active:
+            if active.selects(account, region, operation) and chosen is None:
+                chosen = active
         if chosen is None:
             return None
         chosen.fired += 1
@@ -139,17 +138,17 @@ class Faults:
     def snapshot(self) -> list[dict[str, Any]]:
         return [
             {
-                "operation": armed.rule.operation,
-                "kind": armed.rule.kind,
-                "seen": armed.seen,
-                "fired": armed.fired,
+                "operation": active.rule.operation,
+                "kind": active.rule.kind,
+                "seen": active.seen,
+                "fired": active.fired,
             }
-            for armed in self._armed
+            for active in self._active
         ]
 
 
-def answer(rule: FaultRule, service: str, account: str, operation: str) -> ApiError | None:
-    """The error a rule answers with, as the service words it; None for faults of the transport."""
+def api_error(rule: FaultRule, service: str, account: str, operation: str) -> ApiError | None:
+    """Return the service's error for a rule; None for faults of the transport."""
     query = service in QUERY_SERVICES
     if rule.kind == THROTTLE:
         if query:

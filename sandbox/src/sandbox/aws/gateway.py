@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application: control requests to the control handler, API requests to ministack.
+"""The ASGI application: it routes control requests to the control handler and API requests to ministack.
 
-API requests are counted, delayed and made to fail here, before ministack sees them, as a network
-and a service's front end would.
+It counts API requests, delays them and injects faults, as a network and the front end of a service do.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sandbox.aws.control_handler import ControlHandler
-from sandbox.aws.distortion import EMPTY_ANSWER, PROXY_ANSWER, endless, halved, late, trickling
+from sandbox.aws.distortion import EMPTY_RESPONSE, PROXY_RESPONSE, delay, repeat_pages, trickle, truncate
 from sandbox.aws.faults import (
     EMPTY200,
     ENDLESS_PAGES,
@@ -26,7 +25,7 @@ from sandbox.aws.faults import (
     THROTTLE,
     TRICKLE,
     FaultRule,
-    answer,
+    api_error,
 )
 from sandbox.aws.instruments import Instruments
 from sandbox.aws.model import Response
@@ -39,14 +38,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# ministack's own controls know nothing of the overlay's state.
+# ministack's control requests do not include the state of the overlay.
 _STOCK_PREFIX = "/_ministack/"
-_LINGER_NOT = struct.pack("ii", 1, 0)
-NOT_AWS = {HTML200: PROXY_ANSWER, EMPTY200: EMPTY_ANSWER}
+_NO_LINGER = struct.pack("ii", 1, 0)
+PROXY_RESPONSES = {HTML200: PROXY_RESPONSE, EMPTY200: EMPTY_RESPONSE}
 
 
 class Gateway:
-    """Serves one sandbox's requests; one instance a process."""
+    """The application of a sandbox; one instance per process."""
 
     def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
         self.instruments = Instruments(latency_ms)
@@ -54,7 +53,7 @@ class Gateway:
         self._control = ControlHandler(overlay, self.instruments)
 
     async def serve(self, scope: Message, receive: Receive, send: Send, writer: asyncio.StreamWriter) -> None:
-        """Answer one request of the connection behind *writer*."""
+        """Serve a request of the connection of ``writer``."""
         if scope["type"] != "http":
             return
         body = await _read(receive)
@@ -65,7 +64,7 @@ class Gateway:
             return
         if scope["path"].startswith(CONTROL_PREFIX):
             query = scope["query_string"].decode()
-            await _send(send, self._control.answer(scope["method"], scope["path"], query, body))
+            await _send(send, self._control.handle(scope["method"], scope["path"], query, body))
             return
         await self._serve_api(scope, body, send, writer)
 
@@ -73,17 +72,19 @@ class Gateway:
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"]
         signed = signed_scope(headers, query.decode("latin-1"))
-        # Web identity requests are not signed; only STS takes them.
+        # Only STS accepts unsigned requests: those with a web identity.
         service = signed.service or "sts"
         name = target(headers) or route(service, scope["method"], scope["path"], body or query).operation
         operation = f"{service}:{name}"
-        account = self._overlay.account_of(signed.access_key_id)
+        account = self._overlay.caller_account(signed.access_key_id)
         self.instruments.counters.request(account, operation)
-        within = self.instruments.rate_limit.take()
+        accepted = self.instruments.rate_limit.take()
         if self.instruments.latency_ms:
             await asyncio.sleep(self.instruments.latency_ms / 1000)
         rule = (
-            self.instruments.faults.pick(account, signed.region, operation) if within else FaultRule(THROTTLE)
+            self.instruments.faults.pick(account, signed.region, operation)
+            if accepted
+            else FaultRule(THROTTLE)
         )
         if rule is None:
             await self._forward(scope, body, self._counting(send))
@@ -102,13 +103,13 @@ class Gateway:
         send: Send,
         writer: asyncio.StreamWriter,
     ) -> None:
-        error = answer(rule, service, account, operation)
+        error = api_error(rule, service, account, operation)
         if error is not None:
-            self.instruments.counters.answer(error.status)
+            self.instruments.counters.response(error.status)
             await _send(send, error_response(service, error))
-        elif rule.kind in NOT_AWS:
-            self.instruments.counters.answer(200)
-            await _send(send, NOT_AWS[rule.kind])
+        elif rule.kind in PROXY_RESPONSES:
+            self.instruments.counters.response(200)
+            await _send(send, PROXY_RESPONSES[rule.kind])
         elif rule.kind == RESET_BEFORE:
             _reset(writer)
         elif rule.kind == RESET_AFTER:
@@ -122,19 +123,19 @@ class Gateway:
         async def receive() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self._overlay.stock.app.app(scope, receive, send)
+        await self._overlay.ministack.app.app(scope, receive, send)
 
     def _counting(self, send: Send) -> Send:
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.instruments.counters.answer(message["status"])
+                self.instruments.counters.response(message["status"])
             await send(message)
 
         return counted
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None where the client has gone."""
+    """Return the whole body, or None if the client has disconnected."""
     chunks: list[bytes] = []
     while True:
         message = await receive()
@@ -159,20 +160,20 @@ async def _send(send: Send, response: Response) -> None:
 
 def _distorted(rule: FaultRule, send: Send, service: str, operation: str) -> Send:
     if rule.kind == STALL:
-        return late(send, rule.seconds)
+        return delay(send, rule.seconds)
     if rule.kind == TRICKLE:
-        return trickling(send, rule.seconds)
+        return trickle(send, rule.seconds)
     if rule.kind == ENDLESS_PAGES:
-        return endless(send, service, operation)
-    return halved(send)
+        return repeat_pages(send, service, operation)
+    return truncate(send)
 
 
 async def _discard(message: Message) -> None:
-    """Where answers go that the client is not to see."""
+    """Discard a message."""
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Drop the connection with a TCP reset, as a dying proxy does."""
+    """Close the connection with a TCP reset."""
     connection = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     writer.transport.abort()

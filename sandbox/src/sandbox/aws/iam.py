@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's edge: which operations the overlay answers itself, in IAM's envelope.
+"""The IAM operations of the overlay.
 
-What is not in the table (users, groups, access keys, instance profiles, identity providers,
-simulation) is ministack's to answer.
+ministack serves users, groups, access keys, instance profiles, identity providers and simulation.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from sandbox.aws.iam_details import AccountDetails
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_policies import Policies
 from sandbox.aws.iam_roles import Roles
-from sandbox.aws.iam_service_roles import ServiceLinkedRoles
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.iam_versions import Versions
 from sandbox.aws.model import Call, Response
@@ -25,15 +23,15 @@ Operation = Callable[[Form], Node | None]
 
 
 class Iam:
-    """Answers IAM's role and policy operations."""
+    """The IAM service for roles and policies."""
 
     def __init__(self, state: IamState) -> None:
         self.state = state
-        parts = (Roles, ServiceLinkedRoles, Policies, Versions, Attachments, AccountDetails)
+        parts = (Roles, Policies, Versions, Attachments, AccountDetails)
         self._operations = _operations(*(part(state) for part in parts))
 
-    def answer(self, call: Call) -> Response | None:
-        """The overlay's answer, or None where ministack is to give one. Raises ApiError."""
+    def handle(self, call: Call) -> Response | None:
+        """Return the response of the overlay, or None for operations of ministack. Raise ApiError."""
         operation = self._operations.get(call.operation)
         if operation is None:
             return None
@@ -42,7 +40,7 @@ class Iam:
 
 
 def _operations(*parts: object) -> Mapping[str, Operation]:
-    """Every public method of the parts under its operation's name: create_role is CreateRole."""
+    """Return the public methods of the parts by operation name: create_role is CreateRole."""
     table: dict[str, Operation] = {}
     for part in parts:
         for name in dir(type(part)):

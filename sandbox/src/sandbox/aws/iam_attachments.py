@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What roles are given: policies attached and put, instance profiles; and who uses a policy."""
+"""Attached and inline policies of roles, instance profiles, and the entities of a policy."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sandbox.aws.iam_documents import check_identity_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import encode, marker, max_items, page
 from sandbox.aws.iam_policies import find_policy
-from sandbox.aws.iam_roles import find_role, modifiable_role
+from sandbox.aws.iam_roles import find_role
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
 
 class Attachments:
-    """The operations on a role's policies, one method each."""
+    """The operations for policies of roles, one method each."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
 
     def attach_role_policy(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         arn = form.required("PolicyArn")
         policy = self._state.policy(form.account, arn)
         if policy is None:
@@ -36,7 +36,7 @@ class Attachments:
         self._state.attach(form.account, role, policy)
 
     def detach_role_policy(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         arn = form.required("PolicyArn")
         policy = self._state.policy(form.account, arn)
         if policy is None or arn not in role["AttachedPolicies"]:
@@ -54,14 +54,14 @@ class Attachments:
         return page(form, "AttachedPolicies", arns, iam_nodes.attached)
 
     def put_role_policy(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         name = form.required("PolicyName")
         iam_limits.check_name(name, "policyName", 128)
         document = form.required("PolicyDocument")
         check_identity_policy(document, managed=False)
-        after = {**role["InlinePolicies"], name: document}
-        iam_limits.check_inline_size(role, after.values())
-        role["InlinePolicies"] = after
+        documents = {**role["InlinePolicies"], name: document}
+        iam_limits.check_inline_size(role, documents.values())
+        role["InlinePolicies"] = documents
 
     def get_role_policy(self, form: Form) -> Node:
         role = find_role(self._state, form)
@@ -74,7 +74,7 @@ class Attachments:
         }
 
     def delete_role_policy(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         name = form.required("PolicyName")
         _inline(role, name)
         del role["InlinePolicies"][name]
@@ -86,7 +86,7 @@ class Attachments:
 
     def list_instance_profiles_for_role(self, form: Form) -> Node:
         role = find_role(self._state, form)
-        profiles = self._state.stock.instance_profiles.items(form.account)
+        profiles = self._state.ministack.instance_profiles.items(form.account)
         holders = ((name, profile) for name, profile in profiles if role["RoleName"] in profile["Roles"])
         return page(
             form,
@@ -96,24 +96,24 @@ class Attachments:
         )
 
     def list_entities_for_policy(self, form: Form) -> Node:
-        """Groups, roles and users together make the pages, in that order."""
+        """Return a page of groups, roles and users, in that order."""
         arn = find_policy(self._state, form)["Arn"]
         limit = max_items(form)
-        after = marker(form)
-        users = sorted(self._users_of(form, arn), key=lambda user: user[:2])
-        rest = [user for user in users if after is None or f"{user[0]} {user[1]}" > after]
-        shown: dict[str, list[Node]] = {"PolicyGroups": [], "PolicyRoles": [], "PolicyUsers": []}
+        last = marker(form)
+        entities = sorted(self._policy_entities(form, arn), key=lambda entity: entity[:2])
+        rest = [entity for entity in entities if last is None or f"{entity[0]} {entity[1]}" > last]
+        lists: dict[str, list[Node]] = {"PolicyGroups": [], "PolicyRoles": [], "PolicyUsers": []}
         for kind, name, unique_id in rest[:limit]:
-            shown[f"Policy{kind}s"].append({f"{kind}Name": name, f"{kind}Id": unique_id})
+            lists[f"Policy{kind}s"].append({f"{kind}Name": name, f"{kind}Id": unique_id})
         truncated = len(rest) > limit
-        result: dict[str, Any] = {**shown, "IsTruncated": truncated}
+        result: dict[str, Any] = {**lists, "IsTruncated": truncated}
         if truncated:
             kind, name, _ = rest[limit - 1]
             result["Marker"] = encode(f"{kind} {name}")
         return result
 
-    def _users_of(self, form: Form, arn: str) -> Iterator[tuple[str, str, str]]:
-        stock = self._state.stock
+    def _policy_entities(self, form: Form, arn: str) -> Iterator[tuple[str, str, str]]:
+        ministack = self._state.ministack
         prefix = form.get("PathPrefix") or "/"
         usage = form.get("PolicyUsageFilter")
         kinds = {"": ("Group", "Role", "User")}.get(form.text("EntityFilter"), (form.text("EntityFilter"),))
@@ -123,11 +123,11 @@ class Attachments:
             names.update(self._state.attached_roles.get(key, {}))
         if usage != "PermissionsPolicy":
             names.update(self._state.bounded_roles.get(key, {}))
-        roles = [(name, stock.roles.get(form.account, name)) for name in names]
+        roles = [(name, ministack.roles.get(form.account, name)) for name in names]
         for kind, records in (
-            ("Group", stock.groups.items(form.account)),
+            ("Group", ministack.groups.items(form.account)),
             ("Role", [(name, role) for name, role in roles if role is not None]),
-            ("User", stock.users.items(form.account)),
+            ("User", ministack.users.items(form.account)),
         ):
             if kind not in kinds:
                 continue

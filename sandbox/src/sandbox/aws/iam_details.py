@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GetAccountAuthorizationDetails: everything IAM holds for an account, in pages.
+"""GetAccountAuthorizationDetails: all entities and policies of an account, in pages.
 
-The shapes are those of the API model, so a role's description and session duration and a policy's
-tags are not in it.
+As in the API model, roles have no description and session duration, and policies have no tags.
 """
 
 from __future__ import annotations
@@ -23,66 +22,72 @@ _LISTS = {"1": "UserDetailList", "2": "GroupDetailList", "3": "RoleDetailList", 
 
 
 class AccountDetails:
-    """The one operation; users, groups, roles and policies together make its pages."""
+    """The operation GetAccountAuthorizationDetails."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
 
     def get_account_authorization_details(self, form: Form) -> Node:
         limit = max_items(form)
-        after = marker(form) or ""
+        last = marker(form) or ""
         chosen: list[tuple[str, Record]] = []
         for kind, table in self._tables(form):
-            # A page that starts in a later list need not look at this one.
-            if kind < after[:1] or len(chosen) > limit:
+            # Skip the lists before the marker.
+            if kind < last[:1] or len(chosen) > limit:
                 continue
-            rest = ((kind + key, record) for key, record in table if kind + key > after)
+            rest = ((kind + key, record) for key, record in table if kind + key > last)
             chosen += nsmallest(limit + 1 - len(chosen), rest, key=lambda entry: entry[0])
-        shown: dict[str, list[Node]] = {name: [] for name in _LISTS.values()}
+        lists: dict[str, list[Node]] = {name: [] for name in _LISTS.values()}
         show = self._renderers(form.account)
         for key, record in chosen[:limit]:
-            shown[_LISTS[key[0]]].append(show[key[0]](record))
+            lists[_LISTS[key[0]]].append(show[key[0]](record))
         truncated = len(chosen) > limit
-        result: dict[str, Any] = {**shown, "IsTruncated": truncated}
+        result: dict[str, Any] = {**lists, "IsTruncated": truncated}
         if truncated:
             result["Marker"] = encode(chosen[limit - 1][0])
         return result
 
     def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
-        """What is asked for, in the order of the pages: a digit for the list, and its records by name."""
-        stock = self._state.stock
+        """Return the requested records in page order: a digit for the list, and its records by name."""
+        ministack = self._state.ministack
         account = form.account
-        wanted = set(form.members("Filter"))
+        kinds = set(form.members("Filter"))
         policies: list[tuple[str, Record]] = []
-        if not wanted or "LocalManagedPolicy" in wanted:
-            policies += stock.policies.items(account)
-        if not wanted or "AWSManagedPolicy" in wanted:
-            counts = stock.aws_managed_attachments.items()
+        if not kinds or "LocalManagedPolicy" in kinds:
+            policies += ministack.policies.items(account)
+        if not kinds or "AWSManagedPolicy" in kinds:
+            counts = ministack.aws_managed_attachments.items()
             used = [arn for (owner, arn), count in counts if owner == account and count]
-            policies += [(arn, stock.aws_managed_policies[arn]) for arn in used]
-        entities = (("1", "User", stock.users), ("2", "Group", stock.groups), ("3", "Role", stock.roles))
+            policies += [(arn, ministack.aws_managed_policies[arn]) for arn in used]
+        entities = (
+            ("1", "User", ministack.users),
+            ("2", "Group", ministack.groups),
+            ("3", "Role", ministack.roles),
+        )
         tables = [
-            (kind, table.items(account)) for kind, name, table in entities if not wanted or name in wanted
+            (kind, table.items(account)) for kind, name, table in entities if not kinds or name in kinds
         ]
         return [*tables, ("4", policies)]
 
     def _renderers(self, account: str) -> Mapping[str, Callable[[Record], Node]]:
-        stock = self._state.stock
+        ministack = self._state.ministack
         profiles: dict[str, list[Record]] = {}
-        for _, profile in stock.instance_profiles.items(account):
+        for _, profile in ministack.instance_profiles.items(account):
             for name in profile["Roles"]:
                 profiles.setdefault(name, []).append(profile)
         return {
             "1": lambda user: {
-                **_entity("User", user, stock.user_inline_policies.get(account, user["UserName"])),
+                **_entity("User", user, ministack.user_inline_policies.get(account, user["UserName"])),
                 "GroupList": [
-                    name for name, group in stock.groups.items(account) if user["UserName"] in group["Users"]
+                    name
+                    for name, group in ministack.groups.items(account)
+                    if user["UserName"] in group["Users"]
                 ],
                 "PermissionsBoundary": iam_nodes.boundary(user.get("PermissionsBoundary")),
                 "Tags": user["Tags"],
             },
             "2": lambda group: _entity(
-                "Group", group, stock.group_inline_policies.get(account, group["GroupName"])
+                "Group", group, ministack.group_inline_policies.get(account, group["GroupName"])
             ),
             "3": lambda role: {
                 **_entity("Role", role, role["InlinePolicies"]),

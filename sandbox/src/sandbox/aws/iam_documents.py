@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The grammar IAM applies to a policy document before it stores one, with IAM's texts.
+"""The validation of policy documents, with IAM's messages.
 
-Raises :class:`ApiError` ``MalformedPolicyDocument``. Sources: the IAM user guide's pages on policy
-elements and on the grammar, and messages seen from the service.
+Errors are :class:`ApiError` ``MalformedPolicyDocument``. Sources: the pages of the IAM User Guide on policy
+elements and grammar, and observed messages.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ _UNIQUE_ID = re.compile(r"(?:AROA|AIDA)[A-Z0-9]{12,}")
 _SESSION = re.compile(r"arn:aws:sts::\d{12}:(?:assumed-role|federated-user)/.+")
 
 EntityExists = Callable[[str], bool]
-"""Whether a role or user with this ARN exists; a trust policy cannot name one that does not."""
+"""A check that the role or user in a trust policy exists."""
 
 
 def check_identity_policy(text: str, *, managed: bool) -> None:
-    """A permissions policy; a *managed* one also has to name the current version."""
+    """Validate a permissions policy. A managed policy must have the current version."""
     document = _parse(text)
     if "Id" in document:
-        # Only policies of resources have one.
+        # Only resource-based policies have an Id.
         raise malformed(SYNTAX)
     for statement in _statements(document):
         if "Principal" in statement or "NotPrincipal" in statement:
@@ -89,7 +89,7 @@ def check_identity_policy(text: str, *, managed: bool) -> None:
 
 
 def check_session_policy(text: str) -> None:
-    """A session policy: IAM completes ARNs in identity-based policies only."""
+    """Validate a session policy. IAM accepts incomplete ARNs only in identity-based policies."""
     check_identity_policy(text, managed=False)
     for statement in _statements(_parse(text)):
         for resource in _one_of(statement, "Resource", "NotResource"):
@@ -98,7 +98,7 @@ def check_session_policy(text: str) -> None:
 
 
 def check_trust_policy(text: str, exists: EntityExists) -> None:
-    """A role's trust policy."""
+    """Validate a trust policy."""
     document = _parse(text)
     for statement in _statements(document):
         for name in ("Resource", "NotResource"):
@@ -128,7 +128,7 @@ def malformed(message: str) -> ApiError:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A policy element that may be one value or a list of them, as a list."""
+    """Return a policy element, a value or a list of values, as a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -149,7 +149,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, in which IAM takes no key twice."""
+    """Build a JSON object; reject duplicate keys."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise malformed(SYNTAX)
@@ -175,7 +175,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
-    """The values of an element or of its negated twin; both at once is a syntax error."""
+    """Return the values of an element or of its negated form; both at once are a syntax error."""
     if name in statement and negated in statement:
         raise malformed(SYNTAX)
     values = as_list(statement.get(name, statement.get(negated, [])))

@@ -10,9 +10,9 @@ from sandbox.aws.model import ApiError
 
 
 class Form:
-    """One request's parameters and the account that asks.
+    """The account and parameters of a request.
 
-    A parameter sent empty differs from one not sent: an empty role description clears it.
+    An empty parameter is not the same as a missing one: an empty role description clears the description.
     """
 
     def __init__(self, account: str, body: bytes) -> None:
@@ -23,7 +23,7 @@ class Form:
         return self._values.get(name)
 
     def text(self, name: str) -> str:
-        """The value, or an empty string where it was not sent."""
+        """Return the value, or an empty string if it is missing."""
         return self._values.get(name, "")
 
     def required(self, name: str) -> str:
@@ -42,16 +42,16 @@ class Form:
         return self._values.get(name, "").lower() == "true"
 
     def members(self, name: str) -> list[str]:
-        """The values of a list parameter, ``<name>.member.<n>``."""
-        found: list[str] = []
-        while (value := self._values.get(f"{name}.member.{len(found) + 1}")) is not None:
-            found.append(value)
-        return found
+        """Return the values of a list parameter, ``<name>.member.<n>``."""
+        values: list[str] = []
+        while (value := self._values.get(f"{name}.member.{len(values) + 1}")) is not None:
+            values.append(value)
+        return values
 
     def tags(self) -> list[dict[str, str]]:
-        """The parameter ``Tags`` as ministack stores tags."""
-        found: list[dict[str, str]] = []
-        while (key := self._values.get(f"Tags.member.{len(found) + 1}.Key")) is not None:
-            value = self._values.get(f"Tags.member.{len(found) + 1}.Value", "")
-            found.append({"Key": key, "Value": value})
-        return found
+        """Return the parameter ``Tags`` in ministack's format."""
+        values: list[dict[str, str]] = []
+        while (key := self._values.get(f"Tags.member.{len(values) + 1}.Key")) is not None:
+            value = self._values.get(f"Tags.member.{len(values) + 1}.Value", "")
+            values.append({"Key": key, "Value": value})
+        return values

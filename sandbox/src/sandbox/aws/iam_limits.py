@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's quotas and the shapes of names, paths, durations and tags, with IAM's texts.
+"""IAM's quotas and the validation of names, paths, durations and tags, with IAM's messages.
 
-Source: the IAM user guide's page on IAM and STS quotas, and the API reference.
+Sources: the page on IAM and STS quotas of the IAM User Guide, and the API reference.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def invalid(value: str, member: str, constraint: str) -> ApiError:
     )
 
 
-def check_name(value: str, member: str, longest: int) -> None:
-    if len(value) > longest:
-        raise invalid(value, member, f"Member must have length less than or equal to {longest}")
+def check_name(value: str, member: str, limit: int) -> None:
+    if len(value) > limit:
+        raise invalid(value, member, f"Member must have length less than or equal to {limit}")
     if not _NAME.fullmatch(value):
         raise invalid(value, member, r"Member must satisfy regular expression pattern: [\w+=,.@-]+")
 
@@ -70,18 +70,20 @@ def check_description(description: str | None) -> None:
 
 
 def session_duration(value: str) -> int:
-    """Seconds a session may last."""
-    least, most = SESSION_SECONDS
+    """Parse and check a maximum session duration in seconds."""
+    minimum, maximum = SESSION_SECONDS
     seconds = int(value) if value.isdigit() else 0
-    if seconds < least:
-        raise invalid(value, "maxSessionDuration", f"Member must have value greater than or equal to {least}")
-    if seconds > most:
-        raise invalid(value, "maxSessionDuration", f"Member must have value less than or equal to {most}")
+    if seconds < minimum:
+        raise invalid(
+            value, "maxSessionDuration", f"Member must have value greater than or equal to {minimum}"
+        )
+    if seconds > maximum:
+        raise invalid(value, "maxSessionDuration", f"Member must have value less than or equal to {maximum}")
     return seconds
 
 
 def document_size(document: str) -> int:
-    """Characters that count against a quota: white space does not."""
+    """Return the number of characters that count toward a quota: all except white space."""
     return len(document) - sum(document.count(blank) for blank in " \t\r\n")
 
 
@@ -107,7 +109,7 @@ def check_inline_size(role: Record, documents: Iterable[str]) -> None:
 def merge_tags(
     present: list[dict[str, str]], added: list[dict[str, str]], quota: str
 ) -> list[dict[str, str]]:
-    """The tags after TagRole or TagPolicy. Keys are compared without case, kept with it."""
+    """Return the tags after TagRole or TagPolicy. Keys are case-insensitive and case-preserving."""
     keys = [tag["Key"].lower() for tag in added]
     if len(set(keys)) != len(keys):
         raise ApiError(
@@ -138,5 +140,5 @@ def merge_tags(
 
 
 def remove_tags(present: list[dict[str, str]], keys: Iterable[str]) -> list[dict[str, str]]:
-    gone = {key.lower() for key in keys}
-    return [tag for tag in present if tag["Key"].lower() not in gone]
+    removed = {key.lower() for key in keys}
+    return [tag for tag in present if tag["Key"].lower() not in removed]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's pages: MaxItems and Marker in, IsTruncated and Marker out."""
+"""Pagination of IAM: MaxItems, Marker and IsTruncated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.aws.iam_form import Form
 from sandbox.aws.model import ApiError
 
 DEFAULT_ITEMS = 100
-MOST_ITEMS = 1000
+MAX_ITEMS = 1000
 
 T = TypeVar("T")
 
@@ -22,14 +22,14 @@ T = TypeVar("T")
 def page(
     form: Form, name: str, items: Iterable[tuple[str, T]], show: Callable[[T], Any]
 ) -> Mapping[str, Any]:
-    """One page of *items*, a key each, as ``{name: […], IsTruncated, Marker}``.
+    """Return a page of ``items``, pairs of key and item, as ``{name: […], IsTruncated, Marker}``.
 
-    The marker holds the key of the page's last item, so that items made or deleted between two
-    pages neither repeat nor hide others.
+    The marker has the key of the last item, so that creating or deleting items between two pages does not
+    repeat or skip other items.
     """
     limit = max_items(form)
-    after = marker(form)
-    rest = items if after is None else ((key, item) for key, item in items if key > after)
+    last = marker(form)
+    rest = items if last is None else ((key, item) for key, item in items if key > last)
     chosen = nsmallest(limit + 1, rest, key=lambda pair: pair[0])
     result: dict[str, Any] = {name: [show(item) for _, item in chosen[:limit]]}
     result["IsTruncated"] = len(chosen) > limit
@@ -42,11 +42,11 @@ def max_items(form: Form) -> int:
     value = form.get("MaxItems")
     if value is None:
         return DEFAULT_ITEMS
-    if value.isdigit() and 1 <= int(value) <= MOST_ITEMS:
+    if value.isdigit() and 1 <= int(value) <= MAX_ITEMS:
         return int(value)
     bound = (
-        f"less than or equal to {MOST_ITEMS}"
-        if value.isdigit() and int(value) > MOST_ITEMS
+        f"less than or equal to {MAX_ITEMS}"
+        if value.isdigit() and int(value) > MAX_ITEMS
         else "greater than or equal to 1"
     )
     raise ApiError(
@@ -62,7 +62,7 @@ def encode(key: str) -> str:
 
 
 def marker(form: Form) -> str | None:
-    """The key after which the page starts; None for the first page."""
+    """Return the key of the last item of the previous page; None for the first page."""
     value = form.get("Marker")
     if value is None:
         return None

@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Managed policies: their life and tags. Their versions are in ``iam_versions``."""
+"""Managed policies and their tags. ``iam_versions`` has their versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sandbox.aws import iam_limits, iam_nodes
+from sandbox.aws.clock import iam_time
 from sandbox.aws.iam_documents import check_identity_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
@@ -38,7 +39,7 @@ class Policies:
                 "EntityAlreadyExists",
                 f"A policy called {name} already exists. Duplicate names are not allowed.",
             )
-        created = self._state.clock.iam()
+        created = iam_time()
         policy: Record = {
             "PolicyName": name,
             "Arn": f"arn:aws:iam::{form.account}:policy{path}{name}",
@@ -72,12 +73,12 @@ class Policies:
         return page(
             form,
             "Policies",
-            self._listed(form),
+            self._filter(form),
             lambda policy: iam_nodes.policy_summary(self._state, form.account, policy),
         )
 
     def delete_policy(self, form: Form) -> None:
-        policy = own_policy(self._state, form, "iam:DeletePolicy")
+        policy = find_customer_policy(self._state, form, "iam:DeletePolicy")
         arn = policy["Arn"]
         if policy["AttachmentCount"] or self._state.boundary_count(form.account, arn):
             raise ApiError(409, "DeleteConflict", "Cannot delete a policy attached to entities.")
@@ -91,26 +92,22 @@ class Policies:
         self._state.drop_policy(form.account, policy)
 
     def tag_policy(self, form: Form) -> None:
-        policy = own_policy(self._state, form, "iam:TagPolicy")
+        policy = find_customer_policy(self._state, form, "iam:TagPolicy")
         policy["Tags"] = iam_limits.merge_tags(policy["Tags"], form.tags(), "TagsPerPolicy")
 
     def untag_policy(self, form: Form) -> None:
-        policy = own_policy(self._state, form, "iam:UntagPolicy")
+        policy = find_customer_policy(self._state, form, "iam:UntagPolicy")
         policy["Tags"] = iam_limits.remove_tags(policy["Tags"], form.members("TagKeys"))
 
-    def list_policy_tags(self, form: Form) -> Node:
-        policy = find_policy(self._state, form)
-        return page(form, "Tags", ((tag["Key"], tag) for tag in policy["Tags"]), dict)
-
-    def _listed(self, form: Form) -> Iterator[tuple[str, Record]]:
+    def _filter(self, form: Form) -> Iterator[tuple[str, Record]]:
         scope = form.get("Scope") or "All"
         prefix = form.get("PathPrefix") or "/"
         usage = form.get("PolicyUsageFilter")
         policies: list[tuple[str, Record]] = []
         if scope != "AWS":
-            policies += self._state.stock.policies.items(form.account)
+            policies += self._state.ministack.policies.items(form.account)
         if scope != "Local":
-            policies += self._state.stock.aws_managed_policies.items()
+            policies += self._state.ministack.aws_managed_policies.items()
         for arn, policy in policies:
             if not policy["Path"].startswith(prefix):
                 continue
@@ -125,7 +122,7 @@ class Policies:
 
 
 def find_policy(state: IamState, form: Form) -> Record:
-    """The policy a request names; raises ``NoSuchEntity``."""
+    """Return the policy of a request or raise ``NoSuchEntity``."""
     arn = form.required("PolicyArn")
     policy = state.policy(form.account, arn)
     if policy is None:
@@ -133,8 +130,8 @@ def find_policy(state: IamState, form: Form) -> Record:
     return policy
 
 
-def own_policy(state: IamState, form: Form, action: str) -> Record:
-    """The policy a request wants to change; nobody may change one of AWS's own."""
+def find_customer_policy(state: IamState, form: Form, action: str) -> Record:
+    """Return the policy that a request changes. AWS managed policies are read-only."""
     arn = form.required("PolicyArn")
     if arn.startswith(AWS_MANAGED_PREFIX):
         raise ApiError(

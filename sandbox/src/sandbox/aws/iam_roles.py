@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles: their life, trust policy, boundary and tags."""
+"""Roles with trust policy, permissions boundary and tags."""
 
 from __future__ import annotations
 
 from sandbox.aws import iam_limits, iam_nodes
+from sandbox.aws.clock import iam_time
 from sandbox.aws.iam_documents import check_trust_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
@@ -12,11 +13,9 @@ from sandbox.aws.iam_state import IamState, new_unique_id
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
 
-SERVICE_LINKED_PATH = "/aws-service-role/"
-
 
 class Roles:
-    """The role operations, one method each; a method returns the operation's result element."""
+    """The role operations, one method each, which return the result element."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -40,7 +39,7 @@ class Roles:
             "RoleName": name,
             "Arn": f"arn:aws:iam::{form.account}:role{path}{name}",
             "RoleId": new_unique_id("AROA"),
-            "CreateDate": self._state.clock.iam(),
+            "CreateDate": iam_time(),
             "Path": path,
             "AssumeRolePolicyDocument": trust,
             "Description": description,
@@ -58,12 +57,12 @@ class Roles:
 
     def list_roles(self, form: Form) -> Node:
         prefix = form.get("PathPrefix") or "/"
-        roles = self._state.stock.roles.items(form.account)
+        roles = self._state.ministack.roles.items(form.account)
         chosen = ((name, role) for name, role in roles if role["Path"].startswith(prefix))
         return page(form, "Roles", chosen, iam_nodes.role_summary)
 
     def update_role(self, form: Form) -> Node:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         description = form.get("Description")
         iam_limits.check_description(description)
         duration = form.get("MaxSessionDuration")
@@ -75,21 +74,21 @@ class Roles:
         return {}
 
     def update_role_description(self, form: Form) -> Node:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         description = form.required("Description")
         iam_limits.check_description(description)
         role["Description"] = description
         return {"Role": iam_nodes.role_full(role)}
 
     def update_assume_role_policy(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         trust = form.required("PolicyDocument")
         self._check_trust(trust)
         self._state.set_trust(form.account, role, trust)
 
     def delete_role(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
-        profiles = self._state.stock.instance_profiles.items(form.account)
+        role = find_role(self._state, form)
+        profiles = self._state.ministack.instance_profiles.items(form.account)
         if any(role["RoleName"] in profile["Roles"] for _, profile in profiles):
             raise _conflict("must remove roles from instance profile first.")
         if role["AttachedPolicies"]:
@@ -99,13 +98,13 @@ class Roles:
         self._state.drop_role(form.account, role)
 
     def put_role_permissions_boundary(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         boundary = form.required("PermissionsBoundary")
         self._check_boundary(form.account, boundary)
         self._state.set_boundary(form.account, role, boundary)
 
     def delete_role_permissions_boundary(self, form: Form) -> None:
-        role = modifiable_role(self._state, form)
+        role = find_role(self._state, form)
         if not role["PermissionsBoundary"]:
             raise ApiError(
                 404, "NoSuchEntity", f"Principal {role['RoleId']} does not have a permissions boundary."
@@ -132,7 +131,7 @@ class Roles:
         _, _, _, _, account, resource = arn.split(":", 5)
         kind, _, path_and_name = resource.partition("/")
         name = path_and_name.rpartition("/")[2]
-        table = self._state.stock.roles if kind == "role" else self._state.stock.users
+        table = self._state.ministack.roles if kind == "role" else self._state.ministack.users
         found = table.get(account, name)
         return found is not None and found["Arn"] == arn
 
@@ -142,24 +141,11 @@ class Roles:
 
 
 def find_role(state: IamState, form: Form) -> Record:
-    """The role a request names; raises ``NoSuchEntity``."""
+    """Return the role of a request or raise ``NoSuchEntity``."""
     name = form.required("RoleName")
     role = state.role(form.account, name)
     if role is None:
         raise ApiError(404, "NoSuchEntity", f"The role with name {name} cannot be found.")
-    return role
-
-
-def modifiable_role(state: IamState, form: Form) -> Record:
-    """The role a request wants to change; service-linked roles belong to their service."""
-    role = find_role(state, form)
-    if role["Path"].startswith(SERVICE_LINKED_PATH):
-        raise ApiError(
-            400,
-            "UnmodifiableEntity",
-            "Cannot perform the operation on the protected role "
-            f"'{role['RoleName']}' - this role is only modifiable by AWS",
-        )
     return role
 
 

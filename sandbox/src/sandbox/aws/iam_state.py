@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's records and the indexes over them that keep every lookup independent of the total."""
+"""IAM's records with their indexes, so that the cost of a lookup does not grow with their number."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.aws.changes import POLICY, ROLE, Touched
+from sandbox.aws.changes import POLICY, ROLE, AccessedKeys
 from sandbox.aws.changes import Key as ChangeKey
-from sandbox.aws.clock import Clock
+from sandbox.aws.ministack import Ministack
 from sandbox.aws.model import Record
-from sandbox.aws.stock import Stock
 
 AWS_MANAGED_PREFIX = "arn:aws:iam::aws:policy/"
 _ID_ALPHABET = string.ascii_uppercase + string.digits
@@ -23,16 +22,13 @@ Key = tuple[str, str]
 
 
 def new_unique_id(prefix: str) -> str:
-    """An IAM unique ID: four letters for the kind, 17 characters."""
+    """Return a new unique ID: a prefix of four letters and 17 characters."""
     return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(17))
 
 
 @dataclass(slots=True)
 class TrustHistory:
-    """A role's trust policies with the time each was set, oldest first, for the propagation delay.
-
-    Times are seconds of the monotonic clock.
-    """
+    """The trust policies of a role with their times in monotonic seconds, oldest first."""
 
     changes: list[tuple[float, str]] = field(default_factory=list)
 
@@ -40,26 +36,22 @@ class TrustHistory:
         self.changes.append((time.monotonic(), document))
 
     def visible(self, delay_ms: float) -> str | None:
-        """The newest document at least *delay_ms* old; None where the role is younger than that."""
+        """Return the newest document that is at least ``delay_ms`` old; None if the role is younger."""
         horizon = time.monotonic() - delay_ms / 1000
-        found: str | None = None
+        visible: str | None = None
         for moment, document in self.changes:
             if moment > horizon:
                 break
-            found = document
-        return found
+            visible = document
+        return visible
 
 
 class IamState:
-    """Roles, policies and attachments of all accounts.
+    """The roles, policies and attachments of all accounts, in the records of ministack."""
 
-    The records are ministack's own, so that its policy evaluation and STS see what is done here.
-    """
-
-    def __init__(self, stock: Stock, clock: Clock) -> None:
-        self.stock = stock
-        self.clock = clock
-        self.touched = Touched()
+    def __init__(self, ministack: Ministack) -> None:
+        self.ministack = ministack
+        self.accessed = AccessedKeys()
         self.role_names: dict[Key, str] = {}
         self.policy_names: dict[Key, str] = {}
         self.attached_roles: dict[Key, dict[str, None]] = {}
@@ -72,27 +64,27 @@ class IamState:
         return [*names, self.bounded_roles, self.last_versions, self.trust]
 
     def clear(self) -> None:
-        """Forget the indexes; the records go with :meth:`Stock.wipe`."""
+        """Clear the indexes; :meth:`Ministack.wipe` deletes the records."""
         for index in self.indexes():
             index.clear()
 
     def role(self, account: str, name: str) -> Record | None:
-        """The role of that name, whatever the letter case."""
+        """Return the role with a name, which is case-insensitive."""
         name = self.role_names.get((account, name.lower()), name)
-        self.touched.note(ChangeKey(ROLE, account, name))
-        return self.stock.roles.get(account, name)
+        self.accessed.add(ChangeKey(ROLE, account, name))
+        return self.ministack.roles.get(account, name)
 
     def policy(self, account: str, arn: str) -> Record | None:
-        """A policy the account can use: one of its own, or one of AWS's."""
+        """Return a customer managed policy of the account or an AWS managed policy."""
         if arn.startswith(AWS_MANAGED_PREFIX):
-            return self.stock.aws_managed_policies.get(arn)
-        self.touched.note(ChangeKey(POLICY, account, arn))
-        return self.stock.policies.get(account, arn)
+            return self.ministack.aws_managed_policies.get(arn)
+        self.accessed.add(ChangeKey(POLICY, account, arn))
+        return self.ministack.policies.get(account, arn)
 
     def add_role(self, account: str, role: Record) -> None:
         name = role["RoleName"]
-        self.touched.note(ChangeKey(ROLE, account, name))
-        self.stock.roles.put(account, name, role)
+        self.accessed.add(ChangeKey(ROLE, account, name))
+        self.ministack.roles.put(account, name, role)
         self.role_names[(account, name.lower())] = name
         self.set_trust(account, role, role["AssumeRolePolicyDocument"])
         self.set_boundary(account, role, role["PermissionsBoundary"])
@@ -100,7 +92,7 @@ class IamState:
     def drop_role(self, account: str, role: Record) -> None:
         name = role["RoleName"]
         self.set_boundary(account, role, None)
-        self.stock.roles.drop(account, name)
+        self.ministack.roles.drop(account, name)
         self.role_names.pop((account, name.lower()), None)
         self.trust.pop((account, name), None)
 
@@ -110,20 +102,20 @@ class IamState:
 
     def set_boundary(self, account: str, role: Record, arn: str | None) -> None:
         name = role["RoleName"]
-        if before := role.get("PermissionsBoundary"):
-            self.bounded_roles.get((account, before), {}).pop(name, None)
+        if previous := role.get("PermissionsBoundary"):
+            self.bounded_roles.get((account, previous), {}).pop(name, None)
         role["PermissionsBoundary"] = arn
         if arn:
             self.bounded_roles.setdefault((account, arn), {})[name] = None
 
     def add_policy(self, account: str, policy: Record) -> None:
-        self.touched.note(ChangeKey(POLICY, account, policy["Arn"]))
-        self.stock.policies.put(account, policy["Arn"], policy)
+        self.accessed.add(ChangeKey(POLICY, account, policy["Arn"]))
+        self.ministack.policies.put(account, policy["Arn"], policy)
         self.policy_names[(account, policy["PolicyName"].lower())] = policy["Arn"]
         self.last_versions[(account, policy["Arn"])] = 1
 
     def drop_policy(self, account: str, policy: Record) -> None:
-        self.stock.policies.drop(account, policy["Arn"])
+        self.ministack.policies.drop(account, policy["Arn"])
         self.policy_names.pop((account, policy["PolicyName"].lower()), None)
         self.last_versions.pop((account, policy["Arn"]), None)
 
@@ -142,21 +134,21 @@ class IamState:
         self._count(account, policy, -1)
 
     def attachment_count(self, account: str, policy: Record) -> int:
-        """How many of the account's roles, users and groups the policy is attached to."""
+        """Return the number of roles, users and groups of the account with the policy attached."""
         if policy["Arn"].startswith(AWS_MANAGED_PREFIX):
-            return self.stock.aws_managed_attachments.get((account, policy["Arn"]), 0)
+            return self.ministack.aws_managed_attachments.get((account, policy["Arn"]), 0)
         return int(policy["AttachmentCount"])
 
     def boundary_count(self, account: str, arn: str) -> int:
-        """How many of the account's roles and users the policy bounds."""
-        users = self.stock.users.items(account)
+        """Return the number of roles and users of the account with the policy as boundary."""
+        users = self.ministack.users.items(account)
         bounded = [name for name, user in users if user.get("PermissionsBoundary") == arn]
         return len(self.bounded_roles.get((account, arn), ())) + len(bounded)
 
     def _count(self, account: str, policy: Record, change: int) -> None:
         arn = policy["Arn"]
         if arn.startswith(AWS_MANAGED_PREFIX):
-            counts = self.stock.aws_managed_attachments
+            counts = self.ministack.aws_managed_attachments
             counts[(account, arn)] = counts.get((account, arn), 0) + change
         else:
             policy["AttachmentCount"] += change

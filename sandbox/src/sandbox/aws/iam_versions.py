@@ -1,14 +1,15 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of managed policies: at most five, numbers never reused, one the default."""
+"""Versions of managed policies."""
 
 from __future__ import annotations
 
 from sandbox.aws import iam_limits, iam_nodes
+from sandbox.aws.clock import iam_time
 from sandbox.aws.iam_documents import check_identity_policy
 from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_paging import page
-from sandbox.aws.iam_policies import find_policy, own_policy
+from sandbox.aws.iam_policies import find_customer_policy, find_policy
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Record
 from sandbox.aws.responses import Node
@@ -21,7 +22,7 @@ class Versions:
         self._state = state
 
     def create_policy_version(self, form: Form) -> Node:
-        policy = own_policy(self._state, form, "iam:CreatePolicyVersion")
+        policy = find_customer_policy(self._state, form, "iam:CreatePolicyVersion")
         document = form.required("PolicyDocument")
         check_identity_policy(document, managed=True)
         iam_limits.check_policy_size(document)
@@ -40,11 +41,11 @@ class Versions:
             "Document": document,
             "VersionId": version_id,
             "IsDefaultVersion": False,
-            "CreateDate": self._state.clock.iam(),
+            "CreateDate": iam_time(),
         }
         if form.flag("SetAsDefault"):
             _make_default(policy, version_id)
-        policy["UpdateDate"] = self._state.clock.iam()
+        policy["UpdateDate"] = iam_time()
         return {"PolicyVersion": iam_nodes.version(policy["Versions"][version_id], document=False)}
 
     def get_policy_version(self, form: Form) -> Node:
@@ -53,7 +54,7 @@ class Versions:
 
     def list_policy_versions(self, form: Form) -> Node:
         policy = find_policy(self._state, form)
-        # Newest first, as IAM lists them; the page key has to sort the same way.
+        # IAM lists the newest version first, so the page key must sort the same way.
         versions = (
             (f"{10**9 - int(version_id[1:]):09d}", version)
             for version_id, version in policy["Versions"].items()
@@ -61,13 +62,13 @@ class Versions:
         return page(form, "Versions", versions, lambda version: iam_nodes.version(version, document=False))
 
     def set_default_policy_version(self, form: Form) -> None:
-        policy = own_policy(self._state, form, "iam:SetDefaultPolicyVersion")
+        policy = find_customer_policy(self._state, form, "iam:SetDefaultPolicyVersion")
         version = _find_version(policy, form)
         _make_default(policy, version["VersionId"])
-        policy["UpdateDate"] = self._state.clock.iam()
+        policy["UpdateDate"] = iam_time()
 
     def delete_policy_version(self, form: Form) -> None:
-        policy = own_policy(self._state, form, "iam:DeletePolicyVersion")
+        policy = find_customer_policy(self._state, form, "iam:DeletePolicyVersion")
         version = _find_version(policy, form)
         if version["IsDefaultVersion"]:
             raise ApiError(409, "DeleteConflict", "Cannot delete the default version of a policy.")

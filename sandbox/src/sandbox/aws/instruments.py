@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands before the services: requests are counted, delayed, throttled and made to fail."""
+"""Counters, latency, faults and rate limit of the endpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.aws.rate_limit import RateLimit
 
 @dataclass(slots=True)
 class Instruments:
-    """The gateway applies them; the control requests read and set them."""
+    """The instruments that the gateway applies and control requests set."""
 
     latency_ms: float = 0
     counters: Counters = field(default_factory=Counters)
@@ -21,6 +21,6 @@ class Instruments:
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
     def clear(self) -> None:
-        """Forget counts and fault rules. Latency and rate limit stay."""
+        """Clear counts and fault rules, but keep latency and rate limit."""
         self.counters.clear()
         self.faults.clear()

@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWS's own policies that workloads on EKS use and ministack does not have.
-
-The documents say what each policy is for; they are not AWS's full texts.
-"""
+"""AWS managed policies that ministack lacks, with shortened documents."""
 
 from __future__ import annotations
 
@@ -11,12 +8,14 @@ import json
 from typing import NamedTuple
 
 from sandbox.aws.iam_state import AWS_MANAGED_PREFIX, new_unique_id
-from sandbox.aws.stock import Stock
+from sandbox.aws.ministack import Ministack
 
 CREATED = "2015-02-06T18:40:00Z"
 
 
 class ManagedPolicy(NamedTuple):
+    """An AWS managed policy; ``name`` includes its path."""
+
     name: str
     actions: tuple[str, ...]
 
@@ -49,10 +48,10 @@ POLICIES = (
 )
 
 
-def install(stock: Stock) -> None:
-    """Add the policies to ministack's, which a wipe brings back to its own set, as old as it is."""
-    for known in stock.aws_managed_policies.values():
-        known.update(CreateDate=CREATED, UpdateDate=CREATED)
+def install(ministack: Ministack) -> None:
+    """Add the policies to ministack and set the dates of all AWS managed policies. A wipe removes them."""
+    for record in ministack.aws_managed_policies.values():
+        record.update(CreateDate=CREATED, UpdateDate=CREATED)
     for policy in POLICIES:
         arn = AWS_MANAGED_PREFIX + policy.name
         path, _, name = policy.name.rpartition("/")
@@ -64,7 +63,7 @@ def install(stock: Stock) -> None:
             "IsDefaultVersion": True,
             "CreateDate": CREATED,
         }
-        stock.aws_managed_policies.setdefault(
+        ministack.aws_managed_policies.setdefault(
             arn,
             {
                 "PolicyName": name,

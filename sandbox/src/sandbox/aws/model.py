@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the overlay's parts hand to each other: one call, its answer, and its refusal."""
+"""The request, response and error of an API call."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Record = dict[str, Any]
-"""One stored resource, in the shape ministack stores it."""
+"""A stored resource in ministack's format."""
 
 Query = Mapping[str, list[str]]
 
 
 class Response(NamedTuple):
-    """What a service handler returns: HTTP status, headers, body."""
+    """The HTTP status, headers and body that a service returns."""
 
     status: int
     headers: dict[str, str]
@@ -25,10 +25,10 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One API request, with the caller already resolved.
+    """An API request of an account.
 
     Attributes:
-        operation: the API operation's name without its service (``CreateRole``).
+        operation: the name of the API operation without its service (``CreateRole``).
         path_parts: the variable parts of a REST path, in order.
     """
 
@@ -44,12 +44,12 @@ class Call:
     body: bytes
 
     def query_value(self, name: str) -> str | None:
-        """The first value of a query parameter, or None where it is absent."""
+        """Return the first value of a query parameter, or None if it is missing."""
         values = self.query.get(name)
         return values[0] if values else None
 
     def data(self) -> dict[str, Any]:
-        """The JSON object of the body; an empty body is an empty object."""
+        """Parse the body as a JSON object; an empty body is an empty object."""
         try:
             data = json.loads(self.body or b"{}")
         except ValueError:
@@ -60,7 +60,7 @@ class Call:
 
 
 class ApiError(Exception):
-    """A refusal in AWS's words; the service's edge puts it in the service's own envelope."""
+    """An error of an AWS API."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an HTTP request to the name of the API operation, as the service models route it."""
+"""The API operation of an HTTP request, as in the service models."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _ROUTES = {
 
 
 class Scope(NamedTuple):
-    """What a request's signature names: whose request, for which region and service."""
+    """The credential scope of a signature: access key, region and service."""
 
     access_key_id: str
     region: str
@@ -66,27 +66,27 @@ class Scope(NamedTuple):
 
 
 class Route(NamedTuple):
-    """An operation's name without its service, and the variable parts of its path."""
+    """The name of an operation without its service, and the variable parts of its path."""
 
     operation: str
     path_parts: tuple[str, ...] = ()
 
 
 def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
-    """The credential scope of a signature, in the header or in a presigned query; empty without one."""
+    """Return the credential scope in the header or in a presigned query; empty without a signature."""
     match = _CREDENTIAL.search(headers.get("authorization", "")) or _PRESIGNED.search(query)
     return Scope(*match.groups()) if match else Scope("", "", "")
 
 
 def target(headers: Mapping[str, str]) -> str:
-    """The operation that a request of the JSON protocol names in a header; empty for other protocols."""
+    """Return the operation in the header of the JSON protocol; empty for other protocols."""
     return headers.get("x-amz-target", "").rpartition(".")[2]
 
 
 def route(service: str, method: str, path: str, parameters: bytes) -> Route:
-    """The operation a request asks for; ``Unknown`` where this endpoint knows no such route.
+    """Return the operation of a request; ``Unknown`` if there is no such route.
 
-    *parameters* are those of the Query protocol: the body, or the query of a presigned request.
+    ``parameters`` are for the Query protocol: the body, or the query of a presigned request.
     """
     routes = _ROUTES.get(service)
     if routes is None:

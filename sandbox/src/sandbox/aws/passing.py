@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether EKS accepts a role that a caller hands it: account, existence, trust, iam:PassRole."""
+"""The checks of EKS for the role in a request: account, existence, trust policy, iam:PassRole."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=
 
 @dataclass(slots=True)
 class Propagation:
-    """How long IAM's changes take to reach EKS, in milliseconds."""
+    """The time until IAM changes reach EKS, in milliseconds."""
 
     delay_ms: float = 0
 
 
 class RolePassing:
-    """The checks of create and update, in the order the service makes them."""
+    """The checks of create and update requests, in the order of the service."""
 
     def __init__(self, iam: IamState, authorizer: Authorizer, propagation: Propagation) -> None:
         self._iam = iam
@@ -31,11 +31,11 @@ class RolePassing:
         self._propagation = propagation
 
     def check(self, call: Call, role_arn: str) -> None:
-        """Raise what EKS answers where the role cannot be used; return where it can."""
+        """Raise EKS's error unless the role can be used for an association."""
         match = _ROLE_ARN.fullmatch(role_arn)
         if role_arn and not match:
             raise ApiError(400, "InvalidParameterException", f"Invalid role ARN: {role_arn}")
-        # An empty ARN has no account, so it is not this one.
+        # An empty ARN counts as a role of another account.
         if match is None or match.group(1) != call.account:
             raise ApiError(403, "AccessDeniedException", "Cross-account pass role is not allowed")
         self._authorizer.check_pass_role(call, role_arn, POD_IDENTITY_SERVICE)
@@ -55,11 +55,11 @@ class RolePassing:
             )
 
     def check_cluster_role(self, call: Call, role_arn: str) -> None:
-        """The same for the role of a cluster: passed to EKS, there, and trusting it."""
+        """Raise EKS's error unless the role can be used for a cluster."""
         self._authorizer.check_pass_role(call, role_arn, CLUSTER_SERVICE)
         match = _ROLE_ARN.fullmatch(role_arn)
-        found = match is not None and match.group(1) == call.account
-        trust = self._visible_trust(call.account, match.group(2), role_arn) if match and found else None
+        in_account = match is not None and match.group(1) == call.account
+        trust = self._visible_trust(call.account, match.group(2), role_arn) if match and in_account else None
         if trust is None or not trusts(trust, CLUSTER_SERVICE, ("sts:assumerole",)):
             raise ApiError(
                 400,
@@ -69,7 +69,7 @@ class RolePassing:
             )
 
     def _visible_trust(self, account: str, name: str, arn: str) -> str | None:
-        """The trust policy as EKS sees it by now; None where it sees no such role."""
+        """Return the trust policy that has reached EKS; None if EKS does not see the role."""
         role = self._iam.role(account, name)
         history = self._iam.trust.get((account, name))
         if role is None or history is None or role["Arn"] != arn:

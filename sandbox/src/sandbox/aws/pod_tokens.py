@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Projected service account tokens, as far as EKS Auth reads them."""
+"""Projected service account tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUDIENCE = POD_IDENTITY_SERVICE
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """Whom a token is for."""
+    """The Pod of a token."""
 
     namespace: str
     service_account: str
@@ -28,7 +28,7 @@ class Pod:
 
 
 def read_token(token: str) -> Pod:
-    """The Pod a projected service account token names."""
+    """Return the Pod of a projected service account token."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many requests a second the endpoint takes; the others it throttles."""
+"""The rate limit of the endpoint."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """A token bucket for all services and accounts together. It is full at first and holds what one
-    second brings; a request that is throttled takes nothing from it.
+    """A token bucket for all services and accounts. It starts full and holds the tokens of one second.
 
-    ``per_second`` is in requests; 0 is no limit. ``now`` gives seconds.
+    ``per_second`` is the number of requests; 0 means no limit. ``now`` returns seconds.
     """
 
     def __init__(self, per_second: float = 0, now: Callable[[], float] = time.monotonic) -> None:
@@ -21,7 +20,7 @@ class RateLimit:
         self.set(per_second)
 
     def set(self, per_second: float) -> None:
-        """Start over with another limit. ValueError where it is none."""
+        """Reset the bucket with another limit. Raise ValueError if it is invalid."""
         if not 0 <= per_second < math.inf:
             raise ValueError(f"per_second must be a number of at least 0: {per_second!r}")
         self.per_second = per_second
@@ -30,7 +29,7 @@ class RateLimit:
         self._filled = self._now()
 
     def take(self) -> bool:
-        """Whether this request is within the limit."""
+        """Take a token. Return whether there was one."""
         if not self.per_second:
             return True
         now = self._now()

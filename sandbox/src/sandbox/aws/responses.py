@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two envelopes: the Query protocol's XML (IAM, STS) and REST JSON (EKS, EKS Auth)."""
+"""Responses in the Query protocol (XML: IAM, STS) and in REST JSON (EKS, EKS Auth)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMESPACES = {
 QUERY_SERVICES = frozenset(_NAMESPACES)
 
 Node = Mapping[str, Any]
-"""An XML element's children: text, numbers, booleans, Nodes, lists of these, or None (left out)."""
+"""The children of an XML element: text, numbers, booleans, Nodes, lists of these, or None (omitted)."""
 
 
 def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
@@ -31,12 +31,12 @@ def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def _request_id() -> dict[str, str]:
-    """By it a client knows an answer of AWS."""
+    """Return the header by which a client recognizes a response of AWS."""
     return {"x-amzn-requestid": str(uuid.uuid4())}
 
 
 def xml_response(operation: str, result: Node | None, service: str = "iam") -> Response:
-    """A Query protocol answer; *result* None is an operation that returns nothing."""
+    """Return a response of the Query protocol; ``result`` is None for operations without result."""
     inner = "" if result is None else _element(f"{operation}Result", result)
     body = (
         f'<{operation}Response xmlns="{_NAMESPACES[service]}">{inner}'
@@ -47,7 +47,7 @@ def xml_response(operation: str, result: Node | None, service: str = "iam") -> R
 
 
 def error_response(service: str, error: ApiError) -> Response:
-    """The error in the envelope that the service's SDK clients parse."""
+    """Return an error in the protocol of the service."""
     if service in QUERY_SERVICES:
         fault = "Sender" if error.status < 500 else "Receiver"
         body = (

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP server: hypercorn's protocol on a loopback socket, until SIGTERM or SIGINT.
 
-hypercorn's own ``serve`` hides the connection from the application, and a fault that resets the
-connection needs it, so the accept loop is here.
+The accept loop is here because hypercorn's ``serve`` hides the connection, which the reset faults need.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ BACKLOG = 1024
 
 
 async def serve(gateway: Gateway, port: int) -> None:
-    """Serve until told to stop; prints one line once connections are accepted."""
+    """Serve until a signal. Print one line when the server accepts connections."""
     loop = asyncio.get_running_loop()
     config = Config()
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an account holds, as JSON data that two moments can be compared by."""
+"""The records of an account as JSON data."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from sandbox.aws.overlay import Overlay
 
 
 def snapshot(overlay: Overlay, account: str) -> Mapping[str, Any]:
-    """Roles, policies, instance profiles, clusters, add-ons and associations of one account.
+    """Return the roles, policies, instance profiles, clusters, add-ons and associations of an account.
 
-    Regional resources are keyed ``<region>/<cluster>[/…]``. Attachments are in the roles.
+    The keys of regional resources are ``<region>/<cluster>[/…]``. Roles include their attachments.
     """
-    stock = overlay.stock
+    ministack = overlay.ministack
     return {
-        "roles": dict(sorted(stock.roles.items(account))),
-        "policies": dict(sorted(stock.policies.items(account))),
-        "instance_profiles": dict(sorted(stock.instance_profiles.items(account))),
+        "roles": dict(sorted(ministack.roles.items(account))),
+        "policies": dict(sorted(ministack.policies.items(account))),
+        "instance_profiles": dict(sorted(ministack.instance_profiles.items(account))),
         "clusters": {
             f"{region}/{name}": public(record)
-            for (owner, region, name), record in sorted(stock.clusters.everything())
+            for (owner, region, name), record in sorted(ministack.clusters.everything())
             if owner == account
         },
         "addons": {
             f"{region}/{name}": public(record)
-            for (owner, region, name), record in sorted(stock.addons.everything())
+            for (owner, region, name), record in sorted(ministack.addons.everything())
             if owner == account
         },
         "associations": {
             f"{region}/{cluster}/{record['namespace']}/{record['serviceAccount']}": public(record)
-            for (owner, region, cluster), known in sorted(overlay.eks_state.all_associations())
+            for (owner, region, cluster), associations in sorted(overlay.eks_state.all_associations())
             if owner == account
-            for record in sorted(known.by_id.values(), key=lambda r: (r["namespace"], r["serviceAccount"]))
+            for record in sorted(
+                associations.by_id.values(), key=lambda r: (r["namespace"], r["serviceAccount"])
+            )
         },
     }

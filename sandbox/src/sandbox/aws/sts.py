@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What AssumeRole refuses, within an account and across accounts.
+"""The checks of AssumeRole, within an account and across accounts.
 
-The role's trust policy, its MaxSessionDuration and the rules of the parameters hold always. With
---auth ministack has asked the caller's own policies before, and an account's root assumes nothing.
+The trust policy, MaxSessionDuration and the parameters are always checked. With --auth ministack also checks
+the policies of the caller, and root users cannot assume roles.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from sandbox.aws.iam_form import Form
 from sandbox.aws.iam_state import IamState
 from sandbox.aws.model import ApiError, Call, Record, Response
 
-LEAST_SECONDS = 900
-MOST_SECONDS = 43200
+MIN_SECONDS = 900
+MAX_SECONDS = 43200
 DEFAULT_SECONDS = 3600
 CHAINED_SECONDS = 3600
 OK = 200
@@ -33,9 +33,11 @@ _EXPIRATION = re.compile(rb"<Expiration>[^<]*</Expiration>")
 
 @dataclass(frozen=True, slots=True)
 class _TextRule:
+    """The length limits and pattern of a parameter."""
+
     parameter: str
-    least: int
-    most: int
+    minimum: int
+    maximum: int
     pattern: str
 
 
@@ -47,29 +49,29 @@ _TEXT_RULES = (
 
 
 class AssumeRole:
-    """``lifetime_s`` is how many seconds each session lasts, whatever was asked for; 0 is as asked."""
+    """The AssumeRole operation. ``lifetime_s`` overrides the requested duration of all sessions, unless 0."""
 
     def __init__(self, iam: IamState) -> None:
         self._iam = iam
         self.lifetime_s = 0.0
 
     def check(self, call: Call) -> None:
-        """Raise what AWS answers where the role cannot be assumed so."""
+        """Raise AWS's error if the role cannot be assumed."""
         form = Form(call.account, call.body)
         seconds = _check_parameters(form)
         arn = form.text("RoleArn")
         match = _ROLE_ARN.fullmatch(arn)
         if match is None:
             raise _invalid("Request ARN is invalid")
-        stock = self._iam.stock
-        caller = stock.caller(call.headers, call.query)
-        if stock.auth and caller["userArn"].endswith(":root"):
+        ministack = self._iam.ministack
+        caller = ministack.caller(call.headers, call.query)
+        if ministack.auth and caller["userArn"].endswith(":root"):
             raise ApiError(403, "AccessDenied", "Roles may not be assumed by root accounts.")
         role = self._iam.role(match.group(1), match.group(2))
         if role is None or role["Arn"] != arn or not self._trusts(role, call, caller, form):
-            # AWS does not tell whether there is such a role.
-            who = caller["userArn"]
-            message = f"User: {who} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            # AWS does not reveal whether the role exists.
+            user = caller["userArn"]
+            message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise ApiError(403, "AccessDenied", message)
         if ":assumed-role/" in caller["userArn"] and seconds > CHAINED_SECONDS:
             raise _invalid(
@@ -79,22 +81,22 @@ class AssumeRole:
         if seconds > int(role["MaxSessionDuration"]):
             raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 
-    def shortened(self, response: Response) -> Response:
-        """The answer with the lifetime that every session is to have, where one is set."""
+    def shorten_session(self, response: Response) -> Response:
+        """Apply ``lifetime_s`` to the issued credentials and return the changed response."""
         if not self.lifetime_s or response.status != OK:
             return response
         key = _ACCESS_KEY_ID.search(response.body)
         if key is None:
             return response
-        self._iam.stock.end_session(key.group(1).decode(), self.lifetime_s)
+        self._iam.ministack.end_session(key.group(1).decode(), self.lifetime_s)
         ends = datetime.now(timezone.utc) + timedelta(seconds=self.lifetime_s)
         text = f"<Expiration>{ends:%Y-%m-%dT%H:%M:%SZ}</Expiration>"
         return response._replace(body=_EXPIRATION.sub(text.encode(), response.body))
 
     def _trusts(self, role: Record, call: Call, caller: Record, form: Form) -> bool:
-        stock = self._iam.stock
+        ministack = self._iam.ministack
         tags = {tag["Key"]: tag["Value"] for tag in form.tags()}
-        context = stock.evaluator.EvalContext(
+        context = ministack.evaluator.EvalContext(
             principal_arn=caller["userArn"],
             principal_type=caller["principalType"],
             principal_account=caller["accountId"],
@@ -110,34 +112,34 @@ class AssumeRole:
             tag_keys=list(tags),
         )
         trust = _for_principals(role["AssumeRolePolicyDocument"])
-        return bool(stock.evaluator.evaluate_trust_policy(trust, caller["userArn"], context))
+        return bool(ministack.evaluator.evaluate_trust_policy(trust, caller["userArn"], context))
 
 
 def _check_parameters(form: Form) -> int:
-    """The duration in seconds. Raises ``ValidationError`` as the service's front end does."""
+    """Validate the parameters and return the duration in seconds."""
     for rule in _TEXT_RULES:
         value = form.get(rule.parameter) if rule.parameter == "ExternalId" else form.required(rule.parameter)
         if value is not None:
             _check_text(rule, value)
-    given = form.get("DurationSeconds")
-    if given is None:
+    duration = form.get("DurationSeconds")
+    if duration is None:
         return DEFAULT_SECONDS
-    seconds = int(given)
+    seconds = int(duration)
     for holds, bound in (
-        (seconds >= LEAST_SECONDS, f"greater than or equal to {LEAST_SECONDS}"),
-        (seconds <= MOST_SECONDS, f"less than or equal to {MOST_SECONDS}"),
+        (seconds >= MIN_SECONDS, f"greater than or equal to {MIN_SECONDS}"),
+        (seconds <= MAX_SECONDS, f"less than or equal to {MAX_SECONDS}"),
     ):
         if not holds:
-            raise _violated(given, "durationSeconds", f"Member must have value {bound}")
+            raise _violated(duration, "durationSeconds", f"Member must have value {bound}")
     return seconds
 
 
 def _check_text(rule: _TextRule, value: str) -> None:
     member = rule.parameter[0].lower() + rule.parameter[1:]
-    if len(value) < rule.least:
-        raise _violated(value, member, f"Member must have length greater than or equal to {rule.least}")
-    if len(value) > rule.most:
-        raise _violated(value, member, f"Member must have length less than or equal to {rule.most}")
+    if len(value) < rule.minimum:
+        raise _violated(value, member, f"Member must have length greater than or equal to {rule.minimum}")
+    if len(value) > rule.maximum:
+        raise _violated(value, member, f"Member must have length less than or equal to {rule.maximum}")
     if not re.fullmatch(rule.pattern, value, re.ASCII):
         raise _violated(value, member, f"Member must satisfy regular expression pattern: {rule.pattern}")
 
@@ -154,7 +156,7 @@ def _invalid(message: str) -> ApiError:
 
 
 def _for_principals(document: str) -> Mapping[str, Any]:
-    """The statements without the services they name: ministack's evaluator takes every root for a service."""
+    """Remove service principals, because ministack's evaluator treats every root user as a service."""
     return {"Statement": [_without_services(s) for s in as_list(json.loads(document)["Statement"])]}
 
 
@@ -162,4 +164,4 @@ def _without_services(statement: Mapping[str, Any]) -> Mapping[str, Any]:
     principal = statement.get("Principal")
     if not isinstance(principal, dict):
         return statement
-    return {**statement, "Principal": {kind: who for kind, who in principal.items() if kind != "Service"}}
+    return {**statement, "Principal": {kind: arns for kind, arns in principal.items() if kind != "Service"}}

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only door to ministack: its stores and the few functions the overlay builds on.
+"""The interface to ministack: its stores and the functions that the overlay uses.
 
-ministack keeps one dict a resource type, keyed by (account, key) or (account, region, key). The
-overlay reads and writes those dicts directly: the scoped views that ministack itself uses walk
-every account's records for each call.
+ministack has a dict for each resource type, keyed by (account, key) or (account, region, key). The overlay
+uses these dicts directly, because ministack's scoped views iterate over the records of all accounts.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from typing import Any, NamedTuple, cast
 
 from sandbox.aws.model import Record
 
-# The last two as ministack has them: for lists of regions, and of the accounts of an organization.
+# EC2 lists regions, Organizations lists accounts; both are ministack's.
 SERVICES = ("eks", "iam", "sts", "ec2", "organizations")
 
 
 def _module(name: str) -> Any:
-    """A module of ministack, which has no types."""
+    """Import a module of ministack, which has no types."""
     return import_module(name)
 
 
 class AccountTable:
-    """Records of one type, one set an account."""
+    """The records of a resource type by account."""
 
     def __init__(self, data: dict[tuple[str, str], Record]) -> None:
         self._data = data
@@ -51,7 +50,7 @@ class AccountTable:
 
 
 class RegionTable:
-    """Records of one type, one set an account and region."""
+    """The records of a resource type by account and region."""
 
     def __init__(self, data: dict[tuple[str, str, str], Record]) -> None:
         self._data = data
@@ -70,29 +69,26 @@ class RegionTable:
         return [(key[2], value) for key, value in self.everything() if key[:2] == scope]
 
     def everything(self) -> list[tuple[tuple[str, str, str], Record]]:
-        """All records, copied in one step: ministack writes EKS's from threads of its own."""
+        """Return a copy of all records, because ministack changes EKS records in threads."""
         return list(self._data.items())
 
 
 class Signer(NamedTuple):
-    """Whose access key a request was signed with."""
+    """The principal of an access key."""
 
     arn: str
     secret_access_key: str
     is_root: bool
 
 
-class Stock:
-    """ministack, imported with the environment it needs.
-
-    ministack reads its environment at import, so only one Stock a process makes sense.
-    """
+class Ministack:
+    """ministack, which reads its environment at import: create one instance per process."""
 
     def __init__(self, *, auth: bool) -> None:
         os.environ["AUTH"] = "true" if auth else "false"
         os.environ["SERVICES"] = ",".join(SERVICES)
         os.environ["LOG_LEVEL"] = "WARNING"
-        # The caller's own credentials must not become somebody's here.
+        # ministack must not use the credentials of the user.
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "PERSIST_STATE"):
             os.environ.pop(name, None)
         self.auth = auth
@@ -106,7 +102,7 @@ class Stock:
         self._sigv4 = _module("ministack.core.sigv4")
         self._responses = _module("ministack.core.responses")
         self._router = _module("ministack.core.router")
-        # The sandbox has its own Kubernetes; a container engine must never be asked for one.
+        # ministack must not start a Kubernetes cluster in a container engine.
         self.eks._docker_available = False
 
         self.users = AccountTable(self.iam._users._data)
@@ -118,13 +114,13 @@ class Stock:
         self.group_inline_policies = AccountTable(self.iam._group_inline_policies._data)
         self.clusters = RegionTable(self.eks._clusters._data)
         self.addons = RegionTable(self.eks._addons._data)
-        # How many identities of an account have one of AWS's own policies attached.
+        # The number of attachments of AWS managed policies by account and ARN.
         self.aws_managed_attachments: dict[tuple[str, str], int] = (
             self.iam._aws_managed_attachment_counts._data
         )
 
-    def without_records(self) -> Stock:
-        """The same ministack, with tables of its own for what the overlay keeps; they are empty."""
+    def without_records(self) -> Ministack:
+        """Return a copy with empty tables of roles, policies, clusters and add-ons."""
         other = copy.copy(self)
         other.roles = AccountTable({})
         other.policies = AccountTable({})
@@ -135,38 +131,35 @@ class Stock:
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
-        """AWS's own policies by ARN, the same for every account."""
+        """The AWS managed policies by ARN, which all accounts share."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
 
     def account(self) -> str:
-        """The account of the request being served."""
+        """Return the account of the current request."""
         return cast(str, self._responses.get_account_id())
 
     def region(self) -> str:
-        """The region of the request being served."""
+        """Return the region of the current request."""
         return cast(str, self._responses.get_region())
 
     def access_key_id(self, headers: Any, query: Any) -> str:
-        """The access key the request was signed with, or an empty string."""
+        """Return the access key ID of a request, or an empty string."""
         return cast(str, self._router.extract_access_key_id(headers, query) or "")
 
     def caller(self, headers: Any, query: Any) -> Record:
-        """Who signed a request: userArn, accountId, principalType, and with --auth principalKeys.
-
-        With --auth ministack has refused requests of nobody before.
-        """
+        """Return the caller of a request: userArn, accountId, principalType, and with --auth principalKeys."""
         return cast(Record, self.sts._caller_identity(headers, query))
 
     def sessions(self) -> dict[str, Record]:
-        """Temporary credentials by their access key ID; those that have expired go when more are made."""
+        """Return the temporary credentials by access key ID. ministack deletes expired ones when it adds others."""
         return dict(self.sts._sessions)
 
     def end_session(self, access_key_id: str, seconds: float) -> None:
-        """Let a temporary access key expire so many seconds from now."""
+        """Set the remaining lifetime of a temporary access key."""
         self.sts._sessions[access_key_id]["Expiration"] = time.time() + seconds
 
-    def account_of_session(self, access_key_id: str) -> str | None:
-        """The account of a temporary or user's access key; None where nobody has that key."""
+    def key_account(self, access_key_id: str) -> str | None:
+        """Return the account of an access key of a session or user; None if it does not exist."""
         session = self.sts._sessions.get(access_key_id)
         if session is not None:
             return str(session["AccountId"])
@@ -174,12 +167,14 @@ class Stock:
         return next((account for account, key in keys if key == access_key_id), None)
 
     def signer(self, access_key_id: str, session_token: str) -> Signer | str:
-        """Whose key it is, or in STS's words why it is nobody's (any more)."""
-        account = access_key_id if access_key_id.isdecimal() else self.account_of_session(access_key_id)
-        found = self.evaluator.resolve_credential(access_key_id, account or "", session_token or None)
-        if isinstance(found, self.evaluator.CredentialResolutionError):
-            return f"{found.code}: {found.message}"
-        return Signer(str(found.principal_arn), str(found.secret_access_key), found.principal_type == "Root")
+        """Return the principal of an access key, or STS's error for an invalid key."""
+        account = access_key_id if access_key_id.isdecimal() else self.key_account(access_key_id)
+        result = self.evaluator.resolve_credential(access_key_id, account or "", session_token or None)
+        if isinstance(result, self.evaluator.CredentialResolutionError):
+            return f"{result.code}: {result.message}"
+        return Signer(
+            str(result.principal_arn), str(result.secret_access_key), result.principal_type == "Root"
+        )
 
     def signature(
         self,
@@ -190,7 +185,7 @@ class Stock:
         date: str,
         region: str,
     ) -> str:
-        """That of a presigned GET of STS with these signed headers, by Signature Version 4."""
+        """Return the Signature Version 4 of a presigned GET request to STS."""
         request = self._sigv4.build_canonical_request(
             "GET", "/", headers, query, signed_headers, payload_hash=hashlib.sha256(b"").hexdigest()
         )
@@ -204,20 +199,20 @@ class Stock:
         )
 
     def access_policies(self, account: str, region: str, cluster: str, principal: str) -> set[str]:
-        """The ARNs of the access policies that a principal has for the whole cluster."""
-        associated = self.eks._access_policy_associations(cluster, account, region)
+        """Return the ARNs of a principal's access policies for the whole cluster."""
+        associations = self.eks._access_policy_associations(cluster, account, region)
         return {
             str(policy)
-            for owner, policy, association in associated
+            for owner, policy, association in associations
             if owner == principal and association["accessScope"]["type"] == "cluster"
         }
 
     def stores(self) -> list[dict[Any, Any]]:
-        """ministack's own dicts of every account's resources, and its sessions. AWS's own policies never change."""
+        """Return ministack's dicts of resources and sessions; AWS managed policies do not change."""
         kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
         members = [*vars(self.iam).values(), *vars(self.eks).values()]
         return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]
 
     def wipe(self) -> None:
-        """Forget everything; AWS's own policies are seeded anew."""
+        """Delete all records and recreate the AWS managed policies."""
         self.app._reset_all_state()
