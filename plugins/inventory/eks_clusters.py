@@ -10,10 +10,11 @@ version_added: 0.1.0
 short_description: EKS clusters of several accounts and regions as hosts
 description:
   - Lists the Amazon EKS clusters of the given regions and accounts. Each cluster is a host.
-  - The variables of a host say what the cluster is, and give the role P(workload_identity.aws.pod_identity#role) all that it
-    needs to work on it, so that a playbook of this collection runs on the whole fleet or on any group of it.
-  - The file of a source has a name that ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
-  - Only reads. The permissions that it needs are in C(docs/iam-permissions.md).
+  - The variables of a host describe the cluster and include all variables that the role
+    P(workload_identity.aws.pod_identity#role) needs for it, so a playbook of this collection runs on the whole fleet
+    or on any group.
+  - The name of a source file ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
+  - Only reads. C(docs/iam-permissions.md) has the required permissions.
 author:
   - The workload_identity.aws authors (@workload-identity)
 extends_documentation_fragment:
@@ -24,39 +25,39 @@ extends_documentation_fragment:
   - amazon.aws.boto3
 options:
   plugin:
-    description: Says that the file is for this plugin.
+    description: The name of this plugin.
     type: str
     required: true
     choices:
       - workload_identity.aws.eks_clusters
   regions:
     description:
-      - The regions to look in.
-      - V(all) alone stands for all regions that are enabled for the account. That takes C(ec2:DescribeRegions).
-      - By default O(region), or the region that the profile or the environment gives.
+      - The regions to read.
+      - V(all) alone means all enabled regions of the account. It needs C(ec2:DescribeRegions).
+      - Defaults to O(region), or the region of the profile or the environment.
     type: list
     elements: str
     env:
       - name: EKS_CLUSTERS_REGIONS
   accounts:
     description:
-      - The accounts to look in, each with the role that is assumed there.
-      - By default the account of the credentials, with the credentials as they are.
+      - The accounts to read, each with the role to assume.
+      - Defaults to the account of the credentials.
     type: list
     elements: dict
     suboptions:
       assume_role_arn:
-        description: ARN of the role to assume. It says which account is read.
+        description: ARN of the role to assume, which also selects the account.
         type: str
         required: true
       assume_role_external_id:
-        description: The external ID that the role's trust policy asks for.
+        description: The external ID that the role's trust policy requires.
         type: str
       assume_role_session_name:
-        description: Name of the session, which CloudTrail shows. By default C(workload-identity).
+        description: Session name in CloudTrail. Defaults to C(workload-identity).
         type: str
       assume_role_duration:
-        description: How long the session lasts, in seconds, from 900 to 43200.
+        description: Duration of the session in seconds, from 900 to 43200.
         type: int
       regions:
         description: The regions of this account, instead of O(regions).
@@ -64,10 +65,9 @@ options:
         elements: str
   organization:
     description:
-      - Look in all active accounts of the organization of the credentials. That takes C(organizations:ListAccounts), which the
-        management account and delegated administrators can be allowed.
-      - The account of the credentials itself is read with the credentials as they are. An account of O(accounts) is read through
-        the role given there.
+      - Read all active accounts of the organization of the credentials. This needs C(organizations:ListAccounts), in
+        the management account or as a delegated administrator.
+      - The account of the credentials is read without a role. An account of O(accounts) is read through its role.
     type: dict
     suboptions:
       role_name:
@@ -75,68 +75,69 @@ options:
         type: str
         required: true
       assume_role_external_id:
-        description: The external ID that the trust policies of the roles ask for.
+        description: The external ID that the trust policies of the roles require.
         type: str
       assume_role_session_name:
         description: Name of the sessions.
         type: str
       assume_role_duration:
-        description: How long the sessions last, in seconds.
+        description: Duration of the sessions in seconds.
         type: int
       include_accounts:
-        description: IDs of the only accounts to look in.
+        description: IDs of the accounts to read.
         type: list
         elements: str
       exclude_accounts:
-        description: IDs of accounts to leave out.
+        description: IDs of accounts to exclude.
         type: list
         elements: str
   own_account:
     description:
-      - Whether to look in the account of the credentials, with the credentials as they are.
-      - By default only when neither O(accounts), O(organization) nor O(assume_role_arn) is given.
+      - Whether to read the account of the credentials, without a role.
+      - Defaults to true without O(accounts), O(organization) and O(assume_role_arn).
     type: bool
   assume_role_arn:
     description:
-      - ARN of one role to assume, whose account is read. For several accounts use O(accounts).
+      - ARN of one role to assume, to read its account. For several accounts use O(accounts).
     type: str
   assume_role_external_id:
-    description: The external ID that the trust policy of O(assume_role_arn) asks for.
+    description: The external ID that the trust policy of O(assume_role_arn) requires.
     type: str
   assume_role_session_name:
-    description: Name of the session of O(assume_role_arn). By default C(workload-identity).
+    description: Session name of O(assume_role_arn). Defaults to C(workload-identity).
     type: str
   assume_role_duration:
-    description: How long the session of O(assume_role_arn) lasts, in seconds, from 900 to 43200.
+    description: Duration of the session of O(assume_role_arn) in seconds, from 900 to 43200.
     type: int
   include_filters:
     description:
-      - Only clusters to which one of these filters fits become hosts.
-      - A filter is a mapping of C(name), C(status), C(version), C(region), C(account) and C(tag:KEY) to a pattern or a list of
-        patterns. All criteria of a filter must fit, each with one of its patterns. Patterns are those of a shell, with C(*) and
-        C(?), and the case of letters counts.
+      - Only clusters that match one of these filters become hosts.
+      - A filter is a mapping of C(name), C(status), C(version), C(region), C(account) and C(tag:KEY) to a pattern or
+        a list of patterns. All criteria of a filter must match, each with one of its patterns. Patterns are
+        case-sensitive shell patterns with C(*) and C(?).
     type: list
     elements: dict
   exclude_filters:
-    description: Clusters to which one of these filters fits become no hosts, whatever O(include_filters) says.
+    description: Clusters that match one of these filters are excluded. They override O(include_filters).
     type: list
     elements: dict
   hostnames:
     description:
-      - How hosts are named. The first form for which a cluster has a value counts.
+      - Forms of host names. The first one with a value is used.
       - A form is C(name), C(region) and C(account) with dots between them, or C(arn), or C(tag:KEY).
-      - Two clusters with the same name are an error that names both. No cluster takes another name because a second one is made.
+      - Two clusters with the same name are an error that names both. A new cluster never changes the name of another.
     type: list
     elements: str
     default:
       - name.region.account
   default_groups:
     description:
-      - Which groups are made beside C(eks_clusters), which has all hosts.
-      - C(eks_region_REGION), C(eks_account_ID), C(eks_version_VERSION), C(eks_status_STATUS) with the status in lower case, and
-        C(eks_tag_KEY_VALUE), or C(eks_tag_KEY) for a tag without value. Tags whose key begins with C(aws:) make none.
-      - All that is neither a letter of ASCII nor a digit becomes C(_) in a group's name, as in C(eks_region_eu_central_1). Tags
-        that differ only in such characters share a group.
+      - Groups to create in addition to C(eks_clusters), which contains all hosts.
+      - C(eks_region_REGION), C(eks_account_ID), C(eks_version_VERSION), C(eks_status_STATUS) with the status in lower
+        case, and C(eks_tag_KEY_VALUE), or C(eks_tag_KEY) for a tag without value. Tags whose key starts with C(aws:)
+        create no groups.
+      - Characters other than ASCII letters and digits become C(_) in a group's name, as in
+        C(eks_region_eu_central_1). Tags that differ only in such characters share a group.
     type: list
     elements: str
     choices:
@@ -153,36 +154,36 @@ options:
       - tag
   require_all:
     description:
-      - Whether it is an error when an account, a region or a cluster cannot be read. By default that is a warning, which names it
-        with cause and remedy, and the other clusters become hosts.
-      - When nothing at all can be read, it is an error in any case.
+      - Whether an account, a region or a cluster that cannot be read is an error. By default it is a warning with
+        cause and remedy, and the other clusters become hosts.
+      - If nothing can be read, it is always an error.
     type: bool
     default: false
     env:
       - name: EKS_CLUSTERS_REQUIRE_ALL
   concurrency:
-    description: How many requests are under way at once, from 1 to 64.
+    description: Maximum number of concurrent requests, from 1 to 64.
     type: int
     default: 16
 notes:
-  - The variables of a host are C(eks_account), C(eks_agent_addon) (with C(present), C(status) and C(version) of the add-on
-    C(eks-pod-identity-agent); C(present) is null when it could not be read), C(eks_arn), C(eks_auto_mode),
-    C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region), C(eks_status),
-    C(eks_tags) and C(eks_version).
-  - For the role there are C(pod_identity_cluster_name), C(pod_identity_account_id), C(pod_identity_region), where a role is
-    assumed C(pod_identity_assume_role_arn) with its external ID, session name and duration where they are not the defaults, and
-    C(pod_identity_profile) and C(pod_identity_endpoint_url) when the file of the source gives O(profile) and
-    O(endpoint_url). C(ansible_connection) is V(local), since a cluster cannot be logged in to.
-  - Access keys are never among the variables. Plays take theirs from the environment or a profile.
-  - Text that comes from AWS, such as the value of a tag, is never taken for a template.
-  - With O(cache=true) all that was read is one entry of the cache, certificate authorities and endpoints too, so none of it gets
-    older than O(cache_timeout). Filters, names and groups of a source are worked out anew each time; when another option that
-    decides what is read changes, or the access key, the entry is not used. What was read with a failure is not cached, so the
-    next run asks again. C(--flush-cache) and C(meta=refresh_inventory) ask again.
-  - Ansible takes an inventory source that ends in an error for a warning, and goes on without it, unless
-    C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set it wherever a missing cluster must not go unnoticed.
+  - The variables of a host are C(eks_account), C(eks_agent_addon) (with C(present), C(status) and C(version) of the
+    add-on C(eks-pod-identity-agent); C(present) is null if it could not be read), C(eks_arn), C(eks_auto_mode),
+    C(eks_certificate_authority_data), C(eks_endpoint), C(eks_name), C(eks_platform_version), C(eks_region),
+    C(eks_status), C(eks_tags) and C(eks_version).
+  - The variables for the role are C(pod_identity_cluster_name), C(pod_identity_account_id), C(pod_identity_region),
+    with an assumed role C(pod_identity_assume_role_arn) with its non-default external ID, session name and duration,
+    and C(pod_identity_profile) and C(pod_identity_endpoint_url) if the source file sets O(profile) and
+    O(endpoint_url). C(ansible_connection) is V(local), because you cannot log in to a cluster.
+  - Access keys are never variables. Plays use the environment or a profile.
+  - Text from AWS, such as the value of a tag, is never evaluated as a template.
+  - With O(cache=true) all results are one entry of the cache, including certificate authorities and endpoints, which
+    expires after O(cache_timeout). Filters, names and groups of a source are computed in each run. If another option
+    of the selection or the access key changes, the entry is not used. Results with a read error are not cached.
+    C(--flush-cache) and C(meta=refresh_inventory) read again.
+  - Ansible prints a warning for an inventory source that fails, and continues without it, unless
+    C(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) is true. Set it if a missing cluster must not go unnoticed.
   - Values in the file may be templates, for instance with the lookup P(ansible.builtin.env#lookup).
-  - An option that the plugin does not have is an error.
+  - An unknown option is an error.
 """
 
 EXAMPLES = r"""
@@ -209,7 +210,7 @@ keyed_groups:
     prefix: stage
 
 ---
-# All accounts of the organization; a failure anywhere ends the job
+# All accounts of the organization; a read error ends the job
 plugin: workload_identity.aws.eks_clusters
 regions: [eu-central-1]
 organization:
@@ -218,7 +219,7 @@ organization:
 require_all: true
 
 ---
-# Production clusters by their short names, which must differ; the answer is kept for five minutes
+# Production clusters by their short names, which must differ; cached for five minutes
 plugin: workload_identity.aws.eks_clusters
 regions: [eu-central-1]
 include_filters:

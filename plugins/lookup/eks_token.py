@@ -9,14 +9,14 @@ name: eks_token
 version_added: 0.1.0
 short_description: A bearer token for the Kubernetes API of an EKS cluster
 description:
-  - Returns the token that C(aws eks get-token) would print, for the modules of kubernetes.core and for whatever else takes a
-    bearer token. Neither the AWS CLI nor a kubeconfig is needed.
-  - The token is a presigned request for C(sts:GetCallerIdentity) at the STS of the region. It is made without a request,
-    unless a role is assumed, so a cluster that does not exist, or that does not know the caller, only refuses it later.
-  - The cluster accepts it for 15 minutes, and no longer than the credentials are valid. Each evaluation makes a new one, so use
-    the lookup where the token is used, rather than a fact or variable that keeps it.
+  - Returns the token of C(aws eks get-token), for the modules of kubernetes.core and other clients with a bearer
+    token. It needs no AWS CLI and no kubeconfig.
+  - The token is a presigned request for C(sts:GetCallerIdentity) at the STS of the region. Creating it takes no
+    request, except to assume a role, so a missing cluster or missing access is an error only when you use the token.
+  - The cluster accepts it for 15 minutes, and no longer than the credentials are valid. Each evaluation creates a new
+    token, so use the lookup in the task itself, not in a fact.
   - The caller needs an access entry in the cluster, or a line in its ConfigMap C(aws-auth).
-  - The role P(workload_identity.aws.pod_identity#role) makes its own tokens and needs no lookup.
+  - The role P(workload_identity.aws.pod_identity#role) creates its own tokens.
 author:
   - The workload_identity.aws authors (@workload-identity)
 extends_documentation_fragment:
@@ -33,15 +33,15 @@ options:
   want:
     description:
       - V(token) returns the token alone.
-      - V(credential) returns a mapping of C(token) and C(expires_at), the time until which to use it, a minute before the cluster
-        refuses it.
+      - V(credential) returns a mapping of C(token) and C(expires_at), the last time to use it, a minute before it
+        expires.
     type: str
     choices:
       - token
       - credential
     default: token
 notes:
-  - With O(assume_role_arn) the token is that of the role, which is the one that needs the access entry.
+  - With O(assume_role_arn) the token belongs to the role, which needs the access entry.
   - The token is a secret. Options of modules that take one, such as O(kubernetes.core.k8s#module:api_key), are never shown or
     logged; in anything else use C(no_log=true).
   - Ansible writes the arguments of a module into a temporary file, which only its user can read and which is deleted with the
@@ -49,7 +49,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Write the certificate authority of the cluster, as the inventory eks_clusters has it, to a file
+- name: Write the certificate authority of the cluster to a file
   ansible.builtin.copy:
     content: "{{ eks_certificate_authority_data | ansible.builtin.b64decode }}"
     dest: /tmp/my-cluster.crt
@@ -62,7 +62,7 @@ EXAMPLES = r"""
     ca_cert: /tmp/my-cluster.crt
     api_key: "{{ lookup('workload_identity.aws.eks_token', 'my-cluster', region=eks_region) }}"
 
-- name: Show until when a token would be used
+- name: Show the expiry of a token
   ansible.builtin.debug:
     msg: "{{ (lookup('workload_identity.aws.eks_token', 'my-cluster', want='credential', region=eks_region)).expires_at }}"
 """

