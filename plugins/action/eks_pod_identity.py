@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module eks_pod_identity: its input parsed on the controller."""
+"""The module eks_pod_identity: its input checked on the controller."""
 
 from __future__ import annotations
 

@@ -49,9 +49,8 @@ from typing import Any
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import read_sources
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import read_files
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information
@@ -59,8 +58,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
         self.set_options(var_options=variables, direct=kwargs)
         try:
             # query() hands a list over as one term.
-            paths = locate_files(self._flatten(terms), variables)
-            workloads: list[Any] = read_sources(paths).workloads
+            workloads: list[Any] = read_files(self._flatten(terms), variables).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(map(visible, error.problems))) from None
         fields = self.get_option("fields")

@@ -12,8 +12,8 @@ module: eks_pod_identity
 version_added: 0.1.0
 short_description: Give Kubernetes service accounts an IAM role with EKS Pod Identity
 description:
-  - Brings the AWS side of EKS Pod Identity into the wanted state for a list of workloads of one cluster, namely
-    permissions policies, IAM roles with their trust policies, attachments, and pod identity associations.
+  - Brings the AWS side of EKS Pod Identity into the wanted state for a list of workloads of one cluster, or with O(clusters)
+    of several, namely permissions policies, IAM roles with their trust policies, attachments, and pod identity associations.
   - Everything is read first and a plan is made of it. Check mode and diff show that plan; otherwise it is applied in
     stages, concurrently within each stage. One workload's failure does not stop the others.
   - What the module makes carries the tag C(workload-identity/managed-by). O(state=absent) removes only that, and only
@@ -23,34 +23,11 @@ description:
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
-  cluster_name:
-    description:
-      - Name of the EKS cluster.
-    type: str
-    required: true
-    aliases:
-      - cluster
-  account_id:
-    description:
-      - ID of the AWS account in which the cluster is expected, in quotation marks.
-      - Credentials of another account are refused before EKS and IAM are asked for anything, with the error code
-        V(ACCOUNT_DIFFERS). Without it, the account is that of the credentials, where a cluster may have the same name.
-    type: str
-  workloads_from:
-    description:
-      - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
-        this spares Ansible the handling of the list.
-      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
-        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
-      - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
-        have it, that is an error.
-      - The files are read on the controller, also when the module runs on another host.
-    type: list
-    elements: path
   purge:
     description:
       - Whether to remove, once all wanted workloads are done, what was made by this collection for workloads of the cluster
-        that are not listed (any more), namely their associations, and roles and policies that nothing else uses.
+        that are not listed (any more), namely their associations, and roles and policies that nothing else uses. It
+        compares AWS with the list of one cluster, so it excludes O(clusters).
       - A policy goes, too, when it was made for this cluster, no workload lists it any more, and nothing has it attached.
       - A role that a wanted workload has just moved away from stays until the next purge, since running Pods may still hold
         its credentials.
@@ -89,8 +66,9 @@ options:
     type: str
   continue_on_error:
     description:
-      - Whether the module ends well when single workloads failed, so that the caller can go on with the others. RV(failures)
-        says which failed and RV(msg) tells it in words. Input or a cluster that cannot be used fails in any case.
+      - Whether the module ends well when single workloads or clusters of O(clusters) failed, so that the caller can go on with
+        the others. RV(failures) or RV(clusters) has the failures, and RV(msg) describes them. Invalid input, or a single cluster
+        that cannot be used, fails in any case.
     type: bool
     default: false
   verify:
@@ -106,20 +84,6 @@ options:
         end, and RV(failures) holds what was not done, with the code V(DEADLINE).
       - Without it, only each request is bounded.
     type: int
-  parsed_input:
-    description:
-      - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
-        the controller. It is not meant for plays.
-    type: dict
-    suboptions:
-      path:
-        description: A file that the action plugin has written.
-        type: path
-        required: true
-      sha256:
-        description: The SHA-256 of its content. The module refuses any other content.
-        type: str
-        required: true
 attributes:
   check_mode:
     support: full
@@ -142,6 +106,7 @@ extends_documentation_fragment:
   - workload_identity.aws.assume_role
   - workload_identity.aws.run
   - workload_identity.aws.workloads
+  - workload_identity.aws.clusters
   - workload_identity.aws.attributes
 """
 
@@ -193,6 +158,17 @@ EXAMPLES = r"""
                   Resource: arn:aws:iam::444455556666:role/lake-reader
         target_role_arn: arn:aws:iam::444455556666:role/lake-reader
 
+- name: Give the service accounts of clusters of one account their roles
+  workload_identity.aws.eks_pod_identity:
+    clusters:
+      - cluster_name: my-cluster
+        region: us-west-2
+        workloads:
+          - namespace: default
+            service_account: exporter
+            role:
+              name: exporter
+
 - name: Remove all that was made for a workload
   workload_identity.aws.eks_pod_identity:
     cluster_name: my-cluster
@@ -215,12 +191,12 @@ EXAMPLES = r"""
 RETURN = r"""
 state:
   description: The state that was asked for.
-  returned: always
+  returned: with O(cluster_name)
   type: str
   sample: present
 changes:
   description: The changes that were made, or in check mode would be made, in order.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -255,7 +231,7 @@ changes:
       type: dict
 workloads:
   description: What there is for each workload, in the order given.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -313,7 +289,7 @@ workloads:
       sample: changed
 findings:
   description: What the user should know, though nothing failed.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -337,7 +313,7 @@ findings:
       type: str
 failures:
   description: What could not be done, a row for each workload that misses it.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -367,11 +343,61 @@ failures:
     remedy:
       description: What to do about it.
       type: str
+clusters:
+  description:
+    - The result of each cluster, in the order of O(clusters), with the values that are returned with O(cluster_name) and these.
+      A resource that clusters share is in the rows of each.
+  returned: with O(clusters)
+  type: list
+  elements: dict
+  contains:
+    cluster_name:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    region:
+      description: Region of the cluster.
+      type: str
+      sample: us-west-2
+    failed:
+      description: Whether the cluster could not be used, or workloads of it failed.
+      type: bool
+      sample: false
+    left_out:
+      description: Whether the cluster could not be used. RV(failures) then has the changes that wait for it.
+      returned: when it could not be used
+      type: bool
+      sample: true
+    names:
+      description: The workloads of a cluster that could not be used, as namespace/service-account.
+      returned: when it could not be used
+      type: list
+      elements: str
+      sample:
+        - default/reports
+    error_code:
+      description: Why it could not be used, by the error code of AWS or a code of this collection.
+      returned: when it could not be used
+      type: str
+      sample: ResourceNotFoundException
+    remedy:
+      description: What to do about it.
+      returned: when it could not be used
+      type: str
+    msg:
+      description: The failures, with their workloads, cause and remedy.
+      returned: when something failed
+      type: str
 summary:
-  description: Counts.
+  description: Counts, with O(clusters) of all of them together.
   returned: always
   type: dict
   contains:
+    clusters:
+      description: How many clusters were listed.
+      returned: with O(clusters)
+      type: int
+      sample: 2
     workloads:
       description: How many workloads were asked for.
       type: int
@@ -385,11 +411,11 @@ summary:
       type: int
       sample: 0
     failed:
-      description: How many of them failed.
+      description: How many of them failed, including the workloads of clusters that could not be used.
       type: int
       sample: 0
     changes:
-      description: How many changes were made.
+      description: How many changes were made. A change that clusters share counts once.
       type: int
       sample: 4
     findings:
@@ -398,14 +424,14 @@ summary:
       sample: 0
 msg:
   description: What failed, on which workloads, why, and what to do.
-  returned: when a workload failed
+  returned: when a workload or a cluster failed
   type: str
 verification:
   description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
-  returned: with O(verify=true) and O(state=present)
+  returned: with O(verify=true), O(state=present) and O(cluster_name)
   type: dict
 account_id:
-  description: The AWS account of the cluster.
+  description: The AWS account of the cluster or clusters.
   returned: always
   type: str
   sample: "111122223333"
@@ -416,27 +442,35 @@ caller_arn:
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 cluster_arn:
   description: ARN of the cluster.
-  returned: always
+  returned: with O(cluster_name)
   type: str
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    read_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    clusters_spec,
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
-    parsed_input_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
-    parsed_argument,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    ModuleResult,
     change_cluster,
     end_module,
     job_of,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
+    change_clusters,
 )
 
 
@@ -452,15 +486,18 @@ def main() -> None:
             "purge_namespaces": {"type": "list", "elements": "str", "default": []},
             "purge_limit": {"type": "str", "default": "10"},
             "owner": {"type": "str"},
-            "parsed_input": parsed_input_spec(),
+            "clusters": clusters_spec(),
         },
         supports_check_mode=True,
     )
     job = job_of(module)
-    end_module(
-        module,
-        job.guarded(lambda: change_cluster(job, parsed_argument(module.params["parsed_input"]))),
-    )
+
+    def change() -> ModuleResult:
+        if module.params["clusters"] is None:
+            return change_cluster(job, read_input(module.params, refuse_files))
+        return change_clusters(job, read_clusters(module.params, refuse_files))
+
+    end_module(module, job.guarded(change))
 
 
 if __name__ == "__main__":

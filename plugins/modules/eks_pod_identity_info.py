@@ -17,39 +17,19 @@ description:
   - The checks are the five confirmations of the EKS User Guide, and further the agent add-on or EKS Auto Mode, the
     cluster's platform version, C(required_permissions), the way to a target role on both sides, and whether a trust
     policy is wider than asked. For each workload RV(workloads[].checks) says which
-    passed, and RV(findings) what is wrong, why, and what to do.
+    passed, and RV(findings) what is wrong, why, and what to do. O(clusters) does it for several clusters of one account.
   - The module itself fails only when it cannot read; whether a finding is a failure is for the caller to say, as the
     role P(workload_identity.aws.pod_identity#role) does.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
-  cluster_name:
-    description:
-      - Name of the EKS cluster.
-    type: str
-    required: true
-    aliases:
-      - cluster
-  account_id:
-    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
-    type: str
   workloads:
     description:
       - The workloads as they are wanted, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
-      - When not given, every association of the cluster is verified, with the role that it names.
+      - When not given, every association of the cluster is verified, with the role that it names. The entries of O(clusters)
+        each need a list.
     type: list
     elements: dict
-  workloads_from:
-    description:
-      - Files with workloads, or folders of such files, one team a file, instead of O(workloads). With thousands of workloads
-        this spares Ansible the handling of the list.
-      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
-        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
-      - A relative path is looked for beside the playbook, then in the directory in which Ansible was started; when both
-        have it, that is an error.
-      - The files are read on the controller, also when the module runs on another host.
-    type: list
-    elements: path
   check_caller:
     description:
       - Whether to ask IAM's policy simulator if the caller is allowed to perform what
@@ -78,20 +58,6 @@ options:
       - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
         SIGTERM end it alike. Without it there is no such limit.
     type: int
-  parsed_input:
-    description:
-      - What the action plugin of this module hands to it in the place of O(workloads) and O(workloads_from), which it parses on
-        the controller. It is not meant for plays.
-    type: dict
-    suboptions:
-      path:
-        description: A file that the action plugin has written.
-        type: path
-        required: true
-      sha256:
-        description: The SHA-256 of its content. The module refuses any other content.
-        type: str
-        required: true
 attributes:
   check_mode:
     support: full
@@ -109,6 +75,7 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.assume_role
   - workload_identity.aws.workloads
+  - workload_identity.aws.clusters
   - workload_identity.aws.attributes
   - workload_identity.aws.attributes.info
 """
@@ -141,12 +108,23 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: verified.summary.failed + verified.summary.unknown == 0
     fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
+
+- name: Verify workloads of clusters of one account
+  workload_identity.aws.eks_pod_identity_info:
+    clusters:
+      - cluster_name: my-cluster
+        region: us-west-2
+        workloads:
+          - namespace: default
+            service_account: my-service-account
+            role:
+              name: my-role
 """
 
 RETURN = r"""
 workloads:
   description: What there is for each workload, in the order given.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -221,7 +199,7 @@ workloads:
           detail: v1
 findings:
   description: What is wrong or noteworthy.
-  returned: always
+  returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
@@ -243,11 +221,65 @@ findings:
     remedy:
       description: What to do about it.
       type: str
+clusters:
+  description:
+    - The result of each cluster, in the order of O(clusters), with the values that are returned with O(cluster_name) and these.
+      A resource that clusters share is in the rows of each.
+  returned: with O(clusters)
+  type: list
+  elements: dict
+  contains:
+    cluster_name:
+      description: Name of the cluster.
+      type: str
+      sample: my-cluster
+    region:
+      description: Region of the cluster.
+      type: str
+      sample: us-west-2
+    failed:
+      description: Whether the cluster could not be read.
+      type: bool
+      sample: false
+    left_out:
+      description: Whether the cluster could not be read. It then has no other values of a cluster.
+      returned: when it could not be read
+      type: bool
+      sample: true
+    names:
+      description: The workloads of a cluster that could not be read, as namespace/service-account.
+      returned: when it could not be read
+      type: list
+      elements: str
+      sample:
+        - default/reports
+    error_code:
+      description: Why it could not be read, by the error code of AWS or a code of this collection.
+      returned: when it could not be read
+      type: str
+      sample: ResourceNotFoundException
+    remedy:
+      description: What to do about it.
+      returned: when it could not be read
+      type: str
+    msg:
+      description: The failures, with their workloads, cause and remedy.
+      returned: when something failed
+      type: str
+msg:
+  description: The failures by cluster.
+  returned: when a cluster of O(clusters) could not be read
+  type: str
 summary:
-  description: How many workloads there are by outcome.
+  description: How many workloads there are by outcome, with O(clusters) of all of them together.
   returned: always
   type: dict
   contains:
+    clusters:
+      description: How many clusters were listed.
+      returned: with O(clusters)
+      type: int
+      sample: 2
     workloads:
       description: How many workloads were verified.
       type: int
@@ -257,7 +289,7 @@ summary:
       type: int
       sample: 1
     failed:
-      description: How many of them have a failed check.
+      description: How many of them have a failed check, or belong to a cluster that could not be read.
       type: int
       sample: 0
     warnings:
@@ -273,7 +305,7 @@ summary:
       type: int
       sample: 0
 account_id:
-  description: The AWS account of the cluster.
+  description: The AWS account of the cluster or clusters.
   returned: always
   type: str
   sample: "111122223333"
@@ -284,28 +316,35 @@ caller_arn:
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
 cluster_arn:
   description: ARN of the cluster.
-  returned: always
+  returned: with O(cluster_name)
   type: str
   sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
 """
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    read_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    clusters_spec,
     workloads_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    parsed_input_spec,
     verify_spec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
-    parsed_argument,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
     ModuleResult,
     end_module,
     job_of,
     verify_cluster,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
+    verify_clusters,
 )
 
 
@@ -316,16 +355,18 @@ def main() -> None:
             **verify_spec(),
             "workloads": workloads_spec(),
             "workloads_from": {"type": "list", "elements": "path"},
-            "parsed_input": parsed_input_spec(),
+            "clusters": clusters_spec(),
         },
         supports_check_mode=True,
     )
     job = job_of(module)
 
     def verify() -> ModuleResult:
-        ways = ("parsed_input", "workloads", "workloads_from")
-        listed = any(module.params[way] is not None for way in ways)
-        return verify_cluster(job, parsed_argument(module.params["parsed_input"]) if listed else None)
+        params = module.params
+        if params["clusters"] is not None:
+            return verify_clusters(job, read_clusters(params, refuse_files))
+        listed = any(params[way] is not None for way in ("workloads", "workloads_from"))
+        return verify_cluster(job, read_input(params, refuse_files) if listed else None)
 
     end_module(module, job.guarded(verify))
 

@@ -4,14 +4,12 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Files on the controller: paths of files with workloads, private files, files that hosts of a play hand to each other."""
+"""Files on the controller: those with workloads, and private ones."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
 import stat
 import tempfile
@@ -19,9 +17,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import locate
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
+    FileSource,
+    locate,
+    read_sources,
+)
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
@@ -31,7 +31,12 @@ def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> l
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
 
 
-def write_private(path: str, text: str) -> None:
+def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> FileSource:
+    """Return the workloads of files and folders, with their places. Raises InputError."""
+    return read_sources(locate_files(paths, variables))
+
+
+def write_private(path: str, content: str | bytes) -> None:
     """Put a file in place as a whole, for this user alone; OSError when that cannot be done.
 
     A link to a file or to nothing gives way to the file: what it leads to is not touched. Anything else, such as a device,
@@ -41,8 +46,8 @@ def write_private(path: str, text: str) -> None:
         raise OSError(errno.EEXIST, reason, path)
     handle, scratch = _scratch(path)
     try:
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.replace(scratch, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -80,24 +85,3 @@ def _why_not_replaceable(path: str) -> str:
 def _scratch(path: str) -> tuple[int, str]:
     """A new file beside it, of mode 0600."""
     return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")
-
-
-def keep_json(name: str, content: Any) -> dict[str, str]:
-    """Write JSON for this user alone: where it is, and its SHA-256."""
-    text = json.dumps(content, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    path = Path(constants.DEFAULT_LOCAL_TMP) / f"pod-identity-{name}-{digest}.json"
-    write_private(str(path), text)
-    return {"path": str(path), "sha256": digest}
-
-
-def read_json(kept: dict[str, str]) -> Any:
-    """Return the content that ``keep_json`` wrote. Raises InputError when the file has changed."""
-    try:
-        text = Path(kept["path"]).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError([f"{kept['path']} cannot be read: {error.strerror}. Run again."]) from error
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    if digest != kept["sha256"]:
-        raise InputError([f"{kept['path']} was modified since it was written (SHA-256 {digest}). Run again."])
-    return json.loads(text)

@@ -8,9 +8,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import pickle
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
@@ -24,35 +29,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     account_id_of,
-    fleet_spec,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
-    read_parsed,
+    change_spec,
+    verify_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
-    parse_preflight,
-    preflight_row,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
-    deadline_row,
-    parse_deadline,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    api_server_row,
-    eks_target_row,
-    parse_api_server,
-    parse_eks_target,
-)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
     listed,
     sentence,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.rows import (
-    finding_row,
-    parse_finding,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.fleet import (
     NOT_A_REPORT,
@@ -60,23 +45,27 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     fleet_lines,
     parse_reported,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import run_clusters
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
+    change_clusters,
+    verify_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import keep_json, read_json
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+    AWS_SPEC,
     EksAccess,
     access_for,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import keep
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import WORKLOADS
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import read_fact
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+    CHANGE,
+    VERIFY,
     Prepared,
     connection_options,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import Steps, show_last
 
-MODULE = "workload_identity.aws.eks_pod_identity_fleet"
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
 # The variables that determine the account of a host.
@@ -94,38 +83,53 @@ APART = (
 )
 
 
-def prepared_row(prepared: Prepared) -> Result:
-    """Return a prepared host as it is handed to the later steps; ``restore`` reads it back.
+def hand_over(name: str, content: Any) -> dict[str, str]:
+    """Write an object for later tasks of this run, and return the path of the file and its SHA-256.
 
-    What is long, and annotations, which may hold anything, are in files: Ansible looks at every value of a result, and every
-    host has the variables of all.
+    The file is for this user alone and lives as long as this run of Ansible, whose processes exchange pickled objects
+    themselves. Variables have the path alone: Ansible looks at every value of a result, and every host has the variables of all.
     """
-    access, preflight = prepared.access, prepared.preflight
-    file = keep(prepared.parsed)
-    # The tags are in the parsed input.
-    left_out = (*WORKLOADS, "tags")
+    data = pickle.dumps(content)
+    digest = hashlib.sha256(data).hexdigest()
+    path = str(Path(constants.DEFAULT_LOCAL_TMP) / f"pod-identity-{name}-{digest}.pickle")
+    write_private(path, data)
+    return {"path": path, "sha256": digest}
+
+
+def take_over(file: Mapping[str, str]) -> Any:
+    """Return the object that ``hand_over`` wrote. Raises InputError where the file has changed, of which nothing is loaded."""
+    path = str(file["path"])
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError([f"{path} cannot be read: {error.strerror}. Run again."]) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != file["sha256"]:
+        raise InputError([f"{path} was modified since it was written (SHA-256 {digest}). Run again."])
+    return pickle.loads(data)
+
+
+def prepared_row(prepared: Prepared) -> Result:
+    """Return a prepared host as it is handed to the later steps; ``restore`` reads it back."""
+    access, deadline = prepared.access, prepared.deadline
+    target = access.target if isinstance(access, EksAccess) else None
     return {
-        "options": {name: value for name, value in prepared.values.items() if name not in left_out},
-        "parsed_input": {"path": file.path, "sha256": file.sha256},
-        "kubernetes": keep_json("kubernetes", preflight_row(preflight)),
-        "deadline": deadline_row(prepared.deadline),
-        "eks_target": eks_target_row(access.target) if isinstance(access, EksAccess) else None,
-        "kubernetes_api": api_server_row(preflight.server),
-        "breakage": [*map(finding_row, (*preflight.plan.refused, *preflight.breakage))],
+        # The parsed input has the tags.
+        "options": {
+            name: value for name, value in prepared.values.items() if name not in (*WORKLOADS, "tags")
+        },
+        "prepared": hand_over("prepared", (prepared.parsed, prepared.preflight, deadline, target)),
+        # For the run of the account: a second at least, for none would be no limit.
+        "seconds_left": max(1, math.ceil(deadline.remaining)) if deadline else None,
     }
 
 
 def restore(caller: ActionBase, row: Mapping[str, Any]) -> Prepared:
-    """Return the host that ``prepared_row`` was given. Raises InputError when a file is not what was written."""
+    """Return the host that ``prepared_row`` was given. Raises InputError."""
     values = dict(row["options"])
-    parsed = read_parsed(**row["parsed_input"])
-    target = row["eks_target"]
+    parsed, preflight, deadline, target = take_over(row["prepared"])
     return Prepared(
-        values,
-        parsed,
-        access_for(caller, parse_eks_target(target) if target else None, connection_options(values)),
-        parse_preflight(read_json(row["kubernetes"]), parsed.cluster_name),
-        parse_deadline(row["deadline"]),
+        values, parsed, access_for(caller, target, connection_options(values)), preflight, deadline
     )
 
 
@@ -157,7 +161,7 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
         content = [
             {"hosts": group.hosts, "arguments": group.arguments, "stopped": group.stopped} for group in groups
         ]
-        files[leader] = keep_json("account", content)
+        files[leader] = hand_over("account", content)
         leaders.update({name: leader for group in groups for name in (*group.hosts, *group.stopped)})
     return {"changed": False, "files": files, "leaders": leaders}
 
@@ -197,22 +201,16 @@ def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
 def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
     """Return a host that is prepared, or None for one that stopped before."""
     prepared = variables.get(PREPARED) or {}
-    if "parsed_input" not in prepared:
+    if "prepared" not in prepared:
         return None
     options = dict(prepared["options"])
-    row = {
-        "cluster_name": options["cluster_name"],
-        "parsed_input": dict(prepared["parsed_input"]),
-        "kubernetes_api": dict(prepared["kubernetes_api"]),
-        "breakage": [dict(finding) for finding in prepared["breakage"]],
-    }
+    row = {"cluster_name": options["cluster_name"], "prepared": dict(prepared["prepared"])}
     if options.get("region"):
         row["region"] = options["region"]
     account = str(options.get("account_id") or "")
     if account:
         row["account_id"] = account
-    left = (prepared.get("deadline") or {}).get("left")
-    return Host(name, account, options, row, left)
+    return Host(name, account, options, row, prepared["seconds_left"])
 
 
 def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> Result:
@@ -221,7 +219,7 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> 
     Nothing here fails once it has begun: what went wrong is in the parts, and each host says it for itself.
     """
     try:
-        content = read_json(dict(groups))
+        content = take_over(groups)
     except InputError as error:
         return {"failed": True, "not_begun": True, "changed": False, "msg": input_message(error)}
     parts: dict[str, dict[str, str]] = {}
@@ -234,30 +232,31 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> 
             kept.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
         for host, row in zip(group["hosts"], rows, strict=True):
-            parts[host] = keep_json("part", row)
+            parts[host] = hand_over("part", row)
     for host, names in kept.items():
-        parts[host] = keep_json("part", {"changed": False, "kept": list(dict.fromkeys(names))})
+        parts[host] = hand_over("part", {"changed": False, "kept": list(dict.fromkeys(names))})
     # Changes and their diff belong to the hosts of the clusters, which take their parts.
     return {"changed": False, "parts": parts}
 
 
 def _run_group(caller: ActionBase, group: Mapping[str, Any], steps: Steps) -> Result:
-    arguments = {name: value for name, value in group.items() if name not in ("clusters", "stopped")}
-    arguments |= {"continue_on_error": True, "verify": not arguments.get("verify_only")}
-    job = job_of_task(caller, MODULE, fleet_spec(), arguments, bool(caller._task.check_mode), steps)
+    check_mode = bool(caller._task.check_mode)
+    verifies = group.get("verify_only") is True
+    spec = verify_spec() if verifies else change_spec()
+    arguments = {name: value for name, value in group.items() if name in spec or name in AWS_SPEC}
+    if verifies:
+        job = job_of_task(caller, VERIFY, spec, arguments, check_mode, steps)
+        return job.guarded(lambda: verify_clusters(job, [*map(_asked, group["clusters"])]))
+    arguments |= {"continue_on_error": True, "verify": True}
+    job = job_of_task(caller, CHANGE, spec, arguments, check_mode, steps)
     stopped = [Stopped(row["cluster_name"], row.get("region", "")) for row in group.get("stopped", ())]
-    return job.guarded(lambda: run_clusters(job, [*map(_asked, group["clusters"])], stopped))
+    return job.guarded(lambda: change_clusters(job, [*map(_asked, group["clusters"])], stopped))
 
 
 def _asked(row: Mapping[str, Any]) -> ClusterInput:
-    parsed = read_parsed(**row["parsed_input"])
-    return ClusterInput(
-        parsed,
-        row.get("region", ""),
-        parse_api_server(row["kubernetes_api"]),
-        tuple(parse_finding(finding, parsed.cluster_name) for finding in row["breakage"]),
-        account_id_of(row),
-    )
+    parsed, preflight, _deadline, _target = take_over(row["prepared"])
+    breakage = (*preflight.plan.refused, *preflight.breakage)
+    return ClusterInput(parsed, row.get("region", ""), preflight.server, breakage, account_id_of(row))
 
 
 def _failed_row(result: Result) -> Result:
@@ -278,7 +277,7 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
         reason = sentence(str(account.get("msg") or "it ended without a result"))
         message = NOT_BEGUN if account.get("not_begun") else BROKE_OFF
         return {"failed": True, "left_out": True, "changed": False, "msg": message.format(reason=reason)}
-    row: Result = read_json(dict(part))
+    row: Result = take_over(part)
     return {**row, "changed": bool(row.get("changed"))}
 
 

@@ -4,74 +4,89 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The input of the modules for many workloads, parsed on the controller."""
+"""The input of the modules for many workloads: checked on the controller, where its files are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
+from datetime import date
+from functools import cache
 from typing import Any, cast
 
-from ansible import constants
 from ansible.plugins.action.normal import ActionModule as Normal
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible_values
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
-    ParsedFile,
-    write_parsed,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
+    cluster_rows,
+    read_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    WAYS,
+    ReadFiles,
     read_input,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
-    ParsedInput,
+    read_way,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import locate_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import read_files
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
-    runs_here,
-)
 
-PARSED = "parsed_input"
-WORKLOADS = ("workloads", "workloads_from")
 ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 
 
-def keep(parsed: ParsedInput) -> ParsedFile:
-    """A file that lives as long as this run of Ansible, on the controller."""
-    return write_parsed(parsed, constants.DEFAULT_LOCAL_TMP)
-
-
-def parse_arguments(
+def plain_arguments(
     arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
 ) -> dict[str, Any]:
-    """A module's arguments with a file of parsed input in the place of the workloads, or InputError.
+    """Return a module's arguments with workloads as lists, in the place of files and text.
 
-    The arguments are left as they are where they have such a file already, and where workloads are neither
-    given nor required.
+    :raises InputError: with all that is wrong with the workloads, by file and line.
     """
-    has_workloads = any(arguments.get(name) is not None for name in WORKLOADS)
-    if arguments.get(PARSED) is not None or not (has_workloads or workloads_required):
-        return dict(arguments)
+
+    @cache
+    def read(paths: tuple[str, ...]) -> FileSource:
+        return read_files(paths, variables)
+
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
-    file = keep(read_input(options, partial(locate_files, variables=variables)))
-    rest = {name: value for name, value in arguments.items() if name not in WORKLOADS}
-    return {**rest, PARSED: {"path": file.path, "sha256": file.sha256}}
+    if options.get("clusters") is not None:
+        read_clusters(options, read)
+        return {
+            **arguments,
+            "clusters": [with_list(row, read) for row in cluster_rows(options["clusters"])],
+        }
+    if workloads_required or any(options.get(way) is not None for way in WAYS):
+        read_input(options, read)
+    return with_list(arguments, read)
+
+
+def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
+    """Return arguments with the list of workloads that they name in one of two ways, if any."""
+    plain = {str(name): value for name, value in arguments.items() if name not in WAYS}
+    ways = [way for way in WAYS if arguments.get(way) not in (None, "")]
+    if ways:
+        plain["workloads"] = _plain(read_way(ways[0], arguments[ways[0]], ways[0], read).workloads)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of YAML in the types of JSON, as the parser of workloads takes it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return value.isoformat() if isinstance(value, date) else value
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
-    """Runs the module of the same name on input that is parsed here."""
+    """Runs the module of the same name on input that is checked here."""
 
     workloads_required = True
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         arguments = dict(self._task.args)
         try:
-            self._task.args = self._with_readable_input(self._parse(arguments, task_vars))
+            self._task.args = plain_arguments(arguments, task_vars, self.workloads_required)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
@@ -79,27 +94,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
-            # The copy ends with the module; a retry of the task makes a new one.
+            # A retry of the task reads the files again.
             self._task.args = arguments
         # A module that ended in order has a printable result, which may be long.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result
-
-    def _parse(self, arguments: dict[str, Any], variables: dict[str, Any] | None) -> dict[str, Any]:
-        """Return the arguments with parsed input in the place of workloads. Raises InputError."""
-        return parse_arguments(arguments, variables, self.workloads_required)
-
-    def _with_readable_input(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Arguments with parsed input where the module can read it: copied, unless that is here as this user.
-
-        What is written here lives as long as this run of Ansible, which a module in the background may outlive.
-        """
-        parsed = arguments.get(PARSED)
-        if parsed is None or (runs_here(self) and not self._task.async_val):
-            return dict(arguments)
-        shell = self._connection._shell
-        if shell.tmpdir is None:
-            self._make_tmp_path()
-        path = shell.join_path(shell.tmpdir, Path(parsed["path"]).name)
-        self._transfer_file(parsed["path"], path)
-        self._fixup_perms2((shell.tmpdir, path))
-        return {**arguments, PARSED: {**parsed, "path": path}}

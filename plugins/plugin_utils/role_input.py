@@ -37,7 +37,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     INPUT_OPTIONS,
     ROLE,
-    Locate,
+    ReadFiles,
     read_input,
     read_layers,
 )
@@ -49,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     listed,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
-    locate_files,
+    read_files,
     why_not_writable,
 )
 
@@ -234,10 +234,10 @@ def parse_role_input(
     :raises InputError: with all that is wrong, an unwritable file of the report included.
     """
     _check_files(values)
-    locate = partial(locate_files, variables=variables)
-    layers, unknown = _layers_of(values, variables, locate)
+    read = partial(read_files, variables=variables)
+    layers, unknown = _layers_of(values, variables, read)
     options = {name: value for name, value in values.items() if name in INPUT_OPTIONS}
-    return read_input({**options, "verify_only": entry_point == "verify"}, locate, ROLE, layers), unknown
+    return read_input({**options, "verify_only": entry_point == "verify"}, read, ROLE, layers), unknown
 
 
 def _untemplated(caller: ActionBase, raw: Mapping[str, Any]) -> Iterator[str]:
@@ -271,7 +271,7 @@ def _name_of(row: object) -> str:
 
 
 def _layers_of(
-    values: Mapping[str, Any], variables: Mapping[str, Any], locate: Locate
+    values: Mapping[str, Any], variables: Mapping[str, Any], read: ReadFiles
 ) -> tuple[list[FileSource] | None, list[str]]:
     """Return the workloads by pattern that are meant for this host, None where there are no patterns; and a sentence for
     each name in a pattern that nobody in the inventory has."""
@@ -285,7 +285,7 @@ def _layers_of(
         patterns.append(hosts)
         return matches(hosts, names)
 
-    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", is_meant, locate)
+    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", is_meant, read)
     if not layers and not any(values.get(name) is not None for name in WORKLOADS[:2]):
         raise InputError([NOTHING_FOR_HOST.format(host=host)])
     groups: Mapping[str, Sequence[str]] = variables["groups"]

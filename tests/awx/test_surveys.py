@@ -20,6 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     INPUT_OPTIONS,
     ROLE,
     read_input,
+    refuse_files,
 )
 from emulator import QUESTIONS, Controller
 from target import ROOT
@@ -138,5 +139,7 @@ def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> N
         }
         point: Any = entry_point(survey)
         values = read_variables(given, point)
-        parsed = read_input({name: values[name] for name in INPUT_OPTIONS if name in values}, list, ROLE)
+        parsed = read_input(
+            {name: values[name] for name in INPUT_OPTIONS if name in values}, refuse_files, ROLE
+        )
         assert [workload.key.service_account for workload in parsed.workloads] == ["api"]

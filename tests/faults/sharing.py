@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -122,7 +123,7 @@ class List:
         """Run the role as site.yml or teardown.yml does."""
         owner = {"owner": self.owner} if self.owner else {}
         variables = {"cluster_name": self.cluster, "workloads": list(self.workloads), "state": state, **owner}
-        parsed = read_input(variables, str)
+        parsed = read_input(variables, refuse_files)
         desired = Desired(parsed.workloads, Options(owner=self.owner))
         asked = Asked(desired, state, purge, cluster=self.cluster)
         kube = playground.select(self.cluster)

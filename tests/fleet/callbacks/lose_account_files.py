@@ -23,6 +23,6 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task: Any, **_rest: Any) -> None:
         if READER in task.get_name():
-            for path in Path(constants.DEFAULT_LOCAL_TMP).glob("pod-identity-account-*.json"):
+            for path in Path(constants.DEFAULT_LOCAL_TMP).glob("pod-identity-account-*.pickle"):
                 path.unlink()
                 self._display.display(f"lost: {path}")

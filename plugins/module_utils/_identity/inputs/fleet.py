@@ -15,17 +15,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ..._findings.finding import Finding
 from ..model.cluster import ApiServer
 from ..model.desired import ParsedInput, Workload
-from ..model.errors import Problems
+from ..model.errors import InputError, Problems
 from ..model.names import parse_role_arn
+from .fields import Fields, read_boolean, shown_value
+from .options import read_account_id
+from .run_input import ReadFiles, read_input, validate_bounds
+from .yaml_file import read_yaml_value
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterInput:
-    """What was asked for one cluster. ``region`` is "" for that of the credentials.
+    """The input of one cluster. ``region`` is "" for that of the credentials.
 
     ``server`` is where the Kubernetes half goes, None when nobody said. ``breakage`` are workloads whose running Pods would
     lose their credentials. ``account_id`` is the account that the credentials must belong to; "" permits any.
@@ -38,9 +43,71 @@ class ClusterInput:
     account_id: str = ""
 
 
+# The keys of an entry of the option ``clusters``, and the options of a module that hold for all of them.
+CLUSTER_KEYS = ("cluster_name", "account_id", "region", "workloads", "workloads_from")
+_COMMON = ("state", "tags", "owner")
+# Options of one cluster, which an entry has, or which have no meaning for several.
+_OF_ONE_CLUSTER = ("cluster_name", "account_id", "workloads", "workloads_from")
+_PURGE_IS_FOR_ONE = (
+    "purge is true, and clusters is given: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
+    "each cluster alone afterwards."
+)
+
+
+def read_clusters(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
+    """Return the clusters of a module's option ``clusters``. Raises InputError with all that is wrong."""
+    problems = Problems()
+    rows = cluster_rows(options["clusters"])
+    validate_bounds({"clusters": rows}, "")
+    excluded = [name for name in _OF_ONE_CLUSTER if options.get(name) is not None]
+    if excluded:
+        problems.add(
+            "",
+            f"clusters and {', '.join(excluded)} are both given; write {'it' if len(excluded) == 1 else 'them'} in the entries "
+            "of clusters, or leave clusters out.",
+        )
+    if read_boolean(options.get("purge")):
+        problems.add("", _PURGE_IS_FOR_ONE)
+    common = {name: options[name] for name in _COMMON if options.get(name) is not None}
+    clusters = [
+        problems.attempt(partial(_read_cluster, row, f"clusters[{index}]", common, read_files))
+        for index, row in enumerate(rows)
+    ]
+    problems.raise_if_any()
+    return [cluster for cluster in clusters if cluster is not None]
+
+
+def cluster_rows(raw: object) -> list[Mapping[str, object]]:
+    """Return the entries of the option ``clusters``, which may be written as text. Raises InputError."""
+    if isinstance(raw, str):
+        raw = read_yaml_value("clusters", raw)
+    if not isinstance(raw, Sequence) or not all(isinstance(row, Mapping) for row in raw):
+        raise InputError(["clusters must be a list of mappings, each with cluster_name and workloads."])
+    return list(raw)
+
+
+def _read_cluster(
+    row: Mapping[str, object], place: str, common: Mapping[str, object], read_files: ReadFiles
+) -> ClusterInput:
+    if row.get("cluster_name"):
+        place = f"{place} ({shown_value(row['cluster_name'])})"
+    problems = Problems()
+    fields = Fields(dict(row.items()), place, problems)
+    fields.known(CLUSTER_KEYS)
+    region, account_id = fields.text("region") or "", read_account_id(fields)
+    values = {name: value for name, value in row.items() if value is not None}
+    try:
+        parsed = read_input({**common, **values}, read_files)
+    except InputError as error:
+        for problem in error.problems:
+            problems.add(place, problem)
+    problems.raise_if_any()
+    return ClusterInput(parsed, region, account_id=account_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster that was to be in the run, and of whose workloads nothing is known. ``region`` is as in ``Asked``."""
+    """A cluster that was to be in the run, and of whose workloads nothing is known. ``region`` is as in ``ClusterInput``."""
 
     name: str
     region: str = ""
@@ -59,23 +126,23 @@ class Member:
     account_id: str = ""
 
 
-def members_of(asked: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
-    """The clusters of a run, in the order in which they were asked for. ``region`` is that of the credentials. Where there is
+def members_of(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
+    """Return the clusters of a run, in their order. ``region`` is that of the credentials. Where there is
     more than one, those that stopped included, it is part of the keys.
 
     InputError when a cluster is there twice, and when they differ in what holds for the whole run.
     """
     problems = Problems()
-    several_regions = _several_regions(asked, stopped, region)
+    several_regions = _several_regions(inputs, stopped, region)
     members: dict[str, Member] = {}
-    for cluster in asked:
+    for cluster in inputs:
         member = _member(cluster, cluster.region or region, several_regions)
         if member.key in members:
             problems.add("", f"cluster {member.name} (region {member.region}) is listed twice; list it once.")
         members[member.key] = member
     for name, values in (
-        ("state", {cluster.parsed.state for cluster in asked}),
-        ("owner", {cluster.parsed.owner or "(none)" for cluster in asked}),
+        ("state", {cluster.parsed.state for cluster in inputs}),
+        ("owner", {cluster.parsed.owner or "(none)" for cluster in inputs}),
     ):
         if len(values) > 1:
             problems.add(
@@ -83,29 +150,22 @@ def members_of(asked: Sequence[ClusterInput], region: str, stopped: Sequence[Sto
                 f"{name} is one for all clusters of a run, and here it is {' and '.join(sorted(values))}; make a run for "
                 "each.",
             )
-    purging = [
-        cluster.parsed.cluster_name
-        for cluster in asked
-        if cluster.parsed.purge and cluster.parsed.state == "present"
-    ]
-    if purging and len(asked) > 1:
-        problems.add("", _purge_is_for_one(purging))
     problems.raise_if_any()
     return list(members.values())
 
 
-def stopped_keys(asked: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
+def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
     """What keys of workloads would call the clusters that stopped. One that is in the run as well did not."""
-    several_regions = _several_regions(asked, stopped, region)
+    several_regions = _several_regions(inputs, stopped, region)
     running = {
-        _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in asked
+        _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
     }
     keys = (_key(cluster.name, cluster.region or region, several_regions) for cluster in stopped)
     return [key for key in dict.fromkeys(keys) if key not in running]
 
 
-def _several_regions(asked: Sequence[ClusterInput], stopped: Sequence[Stopped], region: str) -> bool:
-    regions = {cluster.region or region for cluster in asked} | {
+def _several_regions(inputs: Sequence[ClusterInput], stopped: Sequence[Stopped], region: str) -> bool:
+    regions = {cluster.region or region for cluster in inputs} | {
         cluster.region or region for cluster in stopped
     }
     return len(regions) > 1
@@ -115,22 +175,15 @@ def _key(name: str, region: str, several_regions: bool) -> str:
     return f"{region}/{name}" if several_regions else name
 
 
-def _purge_is_for_one(names: Sequence[str]) -> str:
-    return (
-        f"purge is asked for cluster {', '.join(names)}: what a purge may remove, and how much, is a question to the list of "
-        "one cluster, so it is done cluster by cluster. Leave purge out here, and purge each cluster alone afterwards."
-    )
-
-
-def _member(asked: ClusterInput, region: str, several_regions: bool) -> Member:
-    name = asked.parsed.cluster_name
+def _member(cluster: ClusterInput, region: str, several_regions: bool) -> Member:
+    name = cluster.parsed.cluster_name
     key = _key(name, region, several_regions)
-    workloads = asked.parsed.workloads
-    breakage = asked.breakage
+    workloads = cluster.parsed.workloads
+    breakage = cluster.breakage
     if key != name:
         workloads = tuple(replace(workload, key=replace(workload.key, cluster=key)) for workload in workloads)
         breakage = tuple(_moved(breakage, key))
-    return Member(key, name, region, workloads, asked.server, breakage, asked.account_id)
+    return Member(key, name, region, workloads, cluster.server, breakage, cluster.account_id)
 
 
 def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:

@@ -25,6 +25,21 @@ def workloads_spec() -> dict[str, Any]:
     return {"type": "list", "elements": "dict", "options": workload_spec()}
 
 
+def clusters_spec() -> dict[str, Any]:
+    """The option ``clusters`` of a module."""
+    return {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "cluster_name": {"type": "str", "required": True},
+            "account_id": {"type": "str"},
+            "region": {"type": "str"},
+            "workloads": {"type": "list", "elements": "dict"},
+            "workloads_from": {"type": "list", "elements": "path"},
+        },
+    }
+
+
 def workload_spec() -> Spec:
     return {
         "namespace": {"type": "str", "required": True},

@@ -40,9 +40,9 @@ def run_spec() -> dict[str, dict[str, Any]]:
 
 
 def change_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of a change of one cluster, without its workloads, as an argument spec of Ansible."""
+    """Return the options of a change, without its workloads, as an argument spec of Ansible."""
     return {
-        "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+        "cluster_name": {"type": "str", "aliases": ["cluster"]},
         "account_id": {"type": "str"},
         **run_spec(),
         "continue_on_error": {"type": "bool", "default": False},
@@ -53,40 +53,15 @@ def change_spec() -> dict[str, dict[str, Any]]:
 
 
 def verify_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of a verification of one cluster, without its workloads, as an argument spec of Ansible."""
+    """Return the options of a verification, without its workloads, as an argument spec of Ansible."""
     return {
-        "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+        "cluster_name": {"type": "str", "aliases": ["cluster"]},
         "account_id": {"type": "str"},
         "check_caller": {"type": "bool", "default": False},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
         "concurrency": {"type": "int", "default": 16},
         "deadline": {"type": "int"},
         **assume_role_spec(),
-    }
-
-
-def fleet_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of a run for clusters of one account, without these, as an argument spec of Ansible."""
-    return {
-        **run_spec(),
-        "verify_only": {"type": "bool", "default": False},
-        "owner": {"type": "str"},
-        "continue_on_error": {"type": "bool", "default": False},
-        "verify": {"type": "bool", "default": False},
-        "check_caller": {"type": "bool", "default": False},
-        "deadline": {"type": "int"},
-        **assume_role_spec(),
-    }
-
-
-def parsed_input_spec() -> dict[str, Any]:
-    """The file of parsed input that a module is handed."""
-    return {
-        "type": "dict",
-        "options": {
-            "path": {"type": "path", "required": True},
-            "sha256": {"type": "str", "required": True},
-        },
     }
 
 

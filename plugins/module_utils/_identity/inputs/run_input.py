@@ -21,20 +21,20 @@ from ..model.desired import STATES, ParsedInput, State, Workload
 from ..model.errors import InputError, Problems
 from ..model.names import OWNER_TAG
 from .fields import Fields, find_excess_of_values, read_boolean, shown_value
-from .files import FileSource, read_sources
+from .files import FileSource
 from .options import read_owner, read_purge_limit, validate_numbers
 from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
 
 # Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
 Matches = Callable[[str], bool]
-# Makes paths of files and folders absolute, or raises InputError.
-Locate = Callable[[Sequence[str]], list[str]]
+# Reads files and folders, or raises InputError.
+ReadFiles = Callable[[tuple[str, ...]], FileSource]
 LAYER_KEYS = ("hosts", "workloads", "workloads_from")
 WAYS = LAYER_KEYS[1:]
 
 
-def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> list[FileSource]:
+def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
     """The layers that are meant for a host, in their order. ``raw`` is a list of mappings with ``hosts``, and either
     ``workloads`` or ``workloads_from``. InputError with all that is wrong, also in layers for other hosts."""
     if isinstance(raw, str):
@@ -50,14 +50,16 @@ def read_layers(raw: object, name: str, matches: Matches, locate: Locate) -> lis
         if not isinstance(entry, Mapping):
             problems.add(place, f"must be a mapping with hosts and workloads, got {describe_type(entry)}.")
             continue
-        layer = problems.attempt(partial(_layer, entry, place, matches, locate))
+        layer = problems.attempt(partial(_layer, entry, place, matches, read_files))
         if layer is not None:
             layers.append(layer)
     problems.raise_if_any()
     return layers
 
 
-def _layer(entry: Mapping[object, object], place: str, matches: Matches, locate: Locate) -> FileSource | None:
+def _layer(
+    entry: Mapping[object, object], place: str, matches: Matches, read_files: ReadFiles
+) -> FileSource | None:
     """None for a layer that is for others."""
     problems = Problems()
     fields = Fields(entry, place, problems)
@@ -71,13 +73,13 @@ def _layer(entry: Mapping[object, object], place: str, matches: Matches, locate:
     problems.raise_if_any()
     if not matches(str(hosts)):
         return None
-    return read_way(ways[0], fields.raw[ways[0]], f"{place}.{ways[0]}", locate)
+    return read_way(ways[0], fields.raw[ways[0]], f"{place}.{ways[0]}", read_files)
 
 
-def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
+def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
     """Workloads as they are written in one of the two ways, with their places; InputError for what is no list."""
     if way == "workloads_from":
-        return read_sources(locate(_paths_of(raw, name)))
+        return read_files(_paths_of(raw, name))
     if isinstance(raw, str):
         # What a survey's text area has.
         rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
@@ -89,7 +91,7 @@ def read_way(way: str, raw: object, name: str, locate: Locate) -> FileSource:
     raise InputError([f"{name} must be a list of mappings, got {describe_type(raw)}."])
 
 
-def _paths_of(value: object, name: str) -> list[str]:
+def _paths_of(value: object, name: str) -> tuple[str, ...]:
     """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):
@@ -101,7 +103,17 @@ def _paths_of(value: object, name: str) -> list[str]:
         raise InputError(
             [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
         )
-    return [str(path) for path in paths]
+    return tuple(map(str, paths))
+
+
+def refuse_files(_paths: tuple[str, ...]) -> FileSource:
+    """Raise InputError: files are on the controller, and a module may run on another host."""
+    raise InputError(
+        [
+            "workloads_from: the module was started without its action plugin, which reads the files on the controller. Call "
+            "it from a play by its full name."
+        ]
+    )
 
 
 def merge_layers(layers: Iterable[FileSource]) -> FileSource:
@@ -148,7 +160,7 @@ INPUT_OPTIONS = (
 
 def read_input(
     options: Mapping[str, object],
-    locate: Locate,
+    read_files: ReadFiles,
     prefix: str = "",
     layers: Sequence[FileSource] | None = None,
 ) -> ParsedInput:
@@ -180,7 +192,7 @@ def read_input(
     purge = fields.flag("purge") is True
     namespaces = _namespaces(fields, purge)
     workloads = problems.attempt(
-        lambda: _workloads(fields, locate, str(cluster_name), state, defaults, layers)
+        lambda: _workloads(fields, read_files, str(cluster_name), state, defaults, layers)
     )
     purges = purge and state == "present" and not read_boolean(options.get("verify_only"))
     if purges and workloads == () and fields.flag("purge_all") is not True:
@@ -253,7 +265,7 @@ def _tags(fields: Fields, owner: str | None) -> Mapping[str, str]:
 
 def _workloads(
     fields: Fields,
-    locate: Locate,
+    read_files: ReadFiles,
     cluster_name: str,
     state: State,
     defaults: Defaults,
@@ -267,7 +279,7 @@ def _workloads(
         raise InputError([_missing(fields, listed, files)])
     layers = list(layers or ())
     if ways:
-        layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", locate))
+        layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", read_files))
     source = merge_layers(layers) if len(layers) > 1 else layers[0]
     return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
 

@@ -16,10 +16,9 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypedDict
 from urllib.parse import urlsplit
 
 from ..._findings.codes import Code
@@ -130,15 +129,6 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE
 _PORTS = {"http": 80, "https": 443}
 
 
-class ApiServerRow(TypedDict):
-    """An ApiServer as one task hands it to another."""
-
-    url: str
-    authorities: list[str]
-    checks_certificate: bool
-    required: bool
-
-
 @dataclass(frozen=True, slots=True)
 class ApiServer:
     """Where the Kubernetes half goes. ``url`` is "" when that is not known.
@@ -191,25 +181,6 @@ def as_left_open(finding: Finding) -> Finding:
     """For a verification: what comes of it."""
     return replace(
         finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
-    )
-
-
-def api_server_row(server: ApiServer) -> ApiServerRow:
-    return {
-        "url": server.url,
-        "authorities": sorted(server.authorities),
-        "checks_certificate": server.checks_certificate,
-        "required": server.required,
-    }
-
-
-def parse_api_server(row: Mapping[str, object]) -> ApiServer:
-    authorities = row.get("authorities")
-    return ApiServer(
-        str(row.get("url") or ""),
-        frozenset(map(str, authorities)) if isinstance(authorities, Sequence) else frozenset(),
-        row.get("checks_certificate") is not False,
-        row.get("required") is not False,
     )
 
 
@@ -293,16 +264,6 @@ def _place(cluster: Cluster) -> str:
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 
-class EksTargetRow(TypedDict):
-    """An EksTarget as one task hands it to another."""
-
-    name: str
-    arn: str
-    endpoint: str
-    authority: str
-    authentication_mode: str
-
-
 @dataclass(frozen=True, slots=True)
 class EksTarget:
     """``authority`` is the certificate authority in PEM, in base64, as EKS gives it. ``authentication_mode`` is API,
@@ -339,18 +300,3 @@ class CallerAccess:
     unknown: str = ""
     clock_ahead: float | None = None
     sts_host: str = ""
-
-
-def eks_target_row(target: EksTarget) -> EksTargetRow:
-    return {
-        "name": target.name,
-        "arn": target.arn,
-        "endpoint": target.endpoint,
-        "authority": target.authority,
-        "authentication_mode": target.authentication_mode,
-    }
-
-
-def parse_eks_target(row: Mapping[str, object]) -> EksTarget:
-    names = ("name", "arn", "endpoint", "authority", "authentication_mode")
-    return EksTarget(*(str(row[name]) for name in names))

@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import TypedDict
+from typing import cast
 
 from ..._aws.client import Api
 from ..._aws.interrupt import pause
@@ -28,7 +29,7 @@ from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal
 from ..model.desired import Desired, Options, State
 from ..model.errors import SHOWN_UNLISTED, AwsError, ErrorKind, InputError, listed, sentence
 from ..model.observed import Observed
-from ..model.rows import describe_key, finding_row
+from ..model.rows import Summary, VerificationSummary, describe_key, finding_row
 from ..model.targets import Failure
 from ..plan.purge import find_left_behind
 from ..plan.unlisted import find_empty_list, find_unlisted
@@ -185,17 +186,6 @@ def part_of(desired: Desired, cluster: str) -> Desired:
 Row = dict[str, object]
 
 
-class FleetSummary(TypedDict):
-    """How many clusters there are, how many of them could not be used or have workloads that failed, and how many
-    changes were made: those of what clusters share count once."""
-
-    clusters: int
-    failed: int
-    changed: int
-    workloads: int
-    changes: int
-
-
 def changed_rows(
     fleet: Fleet,
     members: Sequence[Member],
@@ -299,14 +289,15 @@ def _kept_for_nobody(run: Run) -> list[Failure]:
     ]
 
 
-def summary_of(rows: Sequence[Row], members: Sequence[Member], changes: int) -> FleetSummary:
-    return {
-        "clusters": len(rows),
-        "failed": sum(bool(row["failed"]) for row in rows),
-        "changed": sum(bool(row["changed"]) for row in rows),
-        "workloads": sum(len(member.workloads) for member in members),
-        "changes": changes,
-    }
+def _summary(rows: Sequence[Row], counts: Iterable[str]) -> dict[str, int]:
+    """Return the counts of all clusters together. The workloads of a cluster that was left out failed."""
+    total = Counter(dict.fromkeys(counts, 0))
+    for row in rows:
+        names = row.get("names")
+        left_out = len(names) if isinstance(names, list) else 0
+        summary = row.get("summary", {"workloads": left_out, "failed": left_out})
+        total.update(cast("dict[str, int]", summary))
+    return {"clusters": len(rows), **total}
 
 
 def fleet_message(rows: Sequence[Row]) -> str:
@@ -325,32 +316,22 @@ def _place(member: Member) -> Row:
     return {"cluster_name": member.name, "region": member.region}
 
 
-def run_clusters(job: AwsJob, asked: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()) -> ModuleResult:
-    """Change clusters of one account, or with ``verify_only`` verify them, and return the result of the module
-    eks_pod_identity_fleet.
+def change_clusters(
+    job: AwsJob, inputs: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()
+) -> ModuleResult:
+    """Bring the workloads of clusters of one account to their state, and return the result of the module eks_pod_identity.
 
     :arg stopped: clusters that stopped before, of whose workloads nothing is known.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
-    api = job.open()
-    members = members_of(asked, job.region, stopped)
-    if job.params["verify_only"]:
-        result = _verify(job, api, members)
-    else:
-        result = _change(job, api, members, stopped_keys(asked, job.region, stopped))
-    if "clusters" in result:
-        result["clusters"] = [named_result(row, job.prefix) for row in result["clusters"]]
-    if "msg" in result and not job.params["continue_on_error"]:
-        result["failed"] = True
-    return result
-
-
-def _change(job: AwsJob, api: Api, members: Sequence[Member], stopped: Sequence[str]) -> ModuleResult:
     params = job.params
+    api = job.open()
+    members = members_of(inputs, job.region, stopped)
+    left = stopped_keys(inputs, job.region, stopped)
     state, width = params["state"], params["concurrency"]
-    options = run_options(params, params["owner"])
-    fleet = assemble(api, members, options, state, width, stopped=stopped)
+    options = run_options(params, _owner(inputs))
+    fleet = assemble(api, members, options, state, width, stopped=left)
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
     engine = Engine(api, fleet.clusters, width, policy, job.progress, unread=fleet.left_out)
     order = Order(state, job.check_mode, params["verify"], None, params["deadline"] or None)
@@ -371,21 +352,29 @@ def _change(job: AwsJob, api: Api, members: Sequence[Member], stopped: Sequence[
         for member in members
     }
     rows = changed_rows(fleet, members, performed, job.check_mode, further)
-    result = _result(fleet, members, rows, len(changes))
+    result = _result(job, fleet, rows, Summary.__annotations__)
+    # A change that clusters share counts once.
+    result["summary"]["changes"] = len(changes)
     result["diff"] = [diff_of(change, fleet.account.account_id) for change in changes]
     if stopped:
         result["kept"] = kept_for_stopped(performed.run)
     if performed.guard.trace and job.traces:
         result["exception"] = performed.guard.trace
+    if "msg" in result and not params["continue_on_error"]:
+        result["failed"] = True
     return result
 
 
-def _verify(job: AwsJob, api: Api, members: Sequence[Member]) -> ModuleResult:
+def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult:
+    """Verify workloads of clusters of one account, and return the result of the module eks_pod_identity_info. Raises InputError
+    and AwsError."""
     params = job.params
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:
+        api = job.open()
+        members = members_of(inputs, job.region)
         # A removal is not verified; and to verify, the Kubernetes API need not be the cluster's.
-        options = Options(trust_scope=params["trust_scope"], owner=params["owner"])
+        options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)
         observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)
         observed = observer.observe(fleet.desired, planning=False, unlisted=True)
@@ -412,15 +401,23 @@ def _verify(job: AwsJob, api: Api, members: Sequence[Member]) -> ModuleResult:
         for member in members
     }
     rows = verified_rows(fleet, members, verified, observed, further)
-    return _result(fleet, members, rows, 0)
+    result = _result(job, fleet, rows, VerificationSummary.__annotations__)
+    if "msg" in result:
+        result["failed"] = True
+    return result
 
 
-def _result(fleet: Fleet, members: Sequence[Member], rows: Sequence[Row], changes: int) -> ModuleResult:
+def _owner(inputs: Sequence[ClusterInput]) -> str | None:
+    """Return the owner, which is one for all clusters of a run."""
+    return inputs[0].parsed.owner if inputs else None
+
+
+def _result(job: AwsJob, fleet: Fleet, rows: Sequence[Row], counts: Iterable[str]) -> ModuleResult:
     message = fleet_message(rows)
     return {
         "changed": any(bool(row["changed"]) for row in rows),
-        "clusters": list(rows),
-        "summary": summary_of(rows, members, changes),
+        "clusters": [named_result(row, job.prefix) for row in rows],
+        "summary": _summary(rows, counts),
         "account_id": fleet.account.account_id,
         "caller_arn": fleet.account.caller_arn,
         **({"msg": message} if message else {}),

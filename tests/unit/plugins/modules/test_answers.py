@@ -20,10 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
-    eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import parse_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     FakeAws,
@@ -40,17 +38,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_e
 __all__ = ["aws", "run"]
 
 
-def one_cluster() -> dict[str, Any]:
-    asked = {"cluster_name": CLUSTER, "workloads": [workload()]}
-    return {"clusters": [parse_arguments(asked, {}, True)]}
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
         (eks_pod_identity, lambda: {"cluster_name": CLUSTER, "workloads": [workload()]}),
-        (eks_pod_identity_fleet, one_cluster),
+        (eks_pod_identity, lambda: {"clusters": [{"cluster_name": CLUSTER, "workloads": [workload()]}]}),
         (eks_pod_identity_association, lambda: {**ONE, "role_arn": role_arn("r")}),
         (eks_pod_identity_association_info, lambda: {"cluster_name": CLUSTER}),
         (eks_pod_identity_info, lambda: {"cluster_name": CLUSTER}),

@@ -10,13 +10,11 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
-from ansible import constants
 from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
@@ -26,10 +24,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     read_input,
+    refuse_files,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
-    parse_api_server,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
@@ -42,10 +39,9 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
-    eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import parse_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import plain_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,
@@ -71,10 +67,9 @@ MODULES = (
     eks_pod_identity,
     eks_pod_identity_association,
     eks_pod_identity_association_info,
-    eks_pod_identity_fleet,
     eks_pod_identity_info,
 )
-# The modules whose action plugin parses their input, and whether they need workloads.
+# The modules whose action plugin checks their input, and whether they need workloads.
 REQUIRED = {eks_pod_identity: True, eks_pod_identity_info: False}
 ONE = {"cluster_name": CLUSTER, "namespace": "default", "service_account": "app"}
 
@@ -103,12 +98,9 @@ def aws() -> FakeAws:
 
 
 @pytest.fixture
-def run(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
+def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a module on what its action plugin would hand to it."""
     monkeypatch.setenv("AWS_REGION", REGION)
-    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     for module in (*MODULES, cluster_run):
         if hasattr(module, "api_for"):
             monkeypatch.setattr(module, "api_for", lambda *_: aws)
@@ -118,7 +110,7 @@ def run(
             return run_as_the_role_does(module, aws, check, arguments)
         if module in REQUIRED:
             try:
-                arguments = parse_arguments(arguments, {}, REQUIRED[module])
+                arguments = plain_arguments(arguments, {}, REQUIRED[module])
             except InputError as error:
                 return {"failed": True, "msg": input_message(error)}
         with module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
@@ -136,9 +128,9 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     params = ArgumentSpecValidator(spec).validate(options).validated_parameters
     prefix = arguments.get("option_prefix", "")
     job = cluster_run.AwsJob(params, lambda *_: aws, REGION, check, prefix=prefix)
-    parsed = read_input(arguments, lambda paths: list(paths))
+    parsed = read_input(arguments, refuse_files)
     api = arguments.get("kubernetes_api")
-    server = parse_api_server({"checks_certificate": True, "required": True, **api}) if api else None
+    server = ApiServer(**{**api, "authorities": frozenset(api["authorities"])}) if api else None
     if module is eks_pod_identity_info:
         return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server))
     breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
@@ -191,11 +183,11 @@ def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> Non
 def test_a_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     rows = [
-        parse_arguments({"cluster_name": name, "workloads": listed}, {}, True)
+        {"cluster_name": name, "workloads": listed}
         for name, listed in ((CLUSTER, [workload()]), (OTHER_CLUSTER, []))
     ]
-    for options in ({}, {"verify_only": True}):
-        result = run(eks_pod_identity_fleet, clusters=rows, **options)
+    for module in (eks_pod_identity, eks_pod_identity_info):
+        result = run(module, clusters=rows)
         assert [("NOTHING_VERIFIED", "info") in codes(row) for row in result["clusters"]] == [False, True]
 
 
@@ -213,8 +205,8 @@ def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAw
         run(eks_pod_identity, **one),
         run(eks_pod_identity, True, **one),
         run(eks_pod_identity_info, **one),
-        *run(eks_pod_identity_fleet, clusters=[parse_arguments(one, {}, True)])["clusters"],
-        *run(eks_pod_identity_fleet, clusters=[parse_arguments(one, {}, True)], verify_only=True)["clusters"],
+        *run(eks_pod_identity, clusters=[one])["clusters"],
+        *run(eks_pod_identity_info, clusters=[one])["clusters"],
     ):
         assert codes(result) == found
         assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
@@ -561,39 +553,168 @@ def test_arguments_are_checked(run: Run, arguments: dict[str, Any], message: str
     assert (result["failed"], result["msg"]) == (True, message)
 
 
-@pytest.mark.parametrize(
-    ("module", "arguments"),
-    [
-        (eks_pod_identity, {}),
-        (eks_pod_identity, {"workloads": []}),
-        (eks_pod_identity_info, {"workloads": []}),
-        (eks_pod_identity_info, {"workloads_from": ["a.yml"]}),
-    ],
-)
+@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
 @pytest.mark.usefixtures("run")
-def test_a_module_without_its_action_plugin_says_so(
-    aws: FakeAws,
-    capsys: pytest.CaptureFixture[str],
-    module: ModuleType,
-    arguments: dict[str, Any],
+def test_a_module_without_its_action_plugin_reads_no_files(
+    aws: FakeAws, capsys: pytest.CaptureFixture[str], module: ModuleType
 ) -> None:
-    with module_args({"cluster_name": CLUSTER, **arguments}), pytest.raises(SystemExit):
+    with (
+        module_args({"cluster_name": CLUSTER, "workloads_from": ["a.yml"]}),
+        pytest.raises(SystemExit),
+    ):
         module.main()
     assert json.loads(capsys.readouterr().out)["msg"] == (
-        "the module was started without its action plugin, which parses its input on the controller. Call it from a play "
-        "by its full name. Nothing was changed."
+        "workloads_from: the module was started without its action plugin, which reads the files on the controller. Call it "
+        "from a play by its full name. Nothing was changed."
     )
     assert aws.requests == []
 
 
-def test_input_that_was_modified_is_refused(run: Run, aws: FakeAws, tmp_path: Path) -> None:
-    arguments = parse_arguments({"cluster_name": CLUSTER, "workloads": [workload()]}, {}, True)
-    path = Path(arguments["parsed_input"]["path"])
-    path.write_bytes(path.read_bytes() + b" ")
-    result = run(eks_pod_identity, **arguments)
-    assert result["failed"] is True
-    assert result["msg"].startswith(f"{path}: the parsed input was modified after it was checked (SHA-256 ")
-    assert (path.parent, aws.requests) == (tmp_path, [])
+def both_clusters(**options: Any) -> list[dict[str, Any]]:
+    return [{"cluster_name": name, "workloads": [workload(**options)]} for name in (CLUSTER, OTHER_CLUSTER)]
+
+
+def test_clusters_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> None:
+    planned = run(eks_pod_identity, True, clusters=both_clusters())
+    assert (planned["changed"], aws.writes) == (True, [])
+    made = run(eks_pod_identity, clusters=both_clusters())
+    assert (made["changed"], made["diff"]) == (True, planned["diff"])
+    assert [row["changes"] for row in made["clusters"]] == [row["changes"] for row in planned["clusters"]]
+    assert made["summary"] == {
+        "clusters": 2,
+        "workloads": 2,
+        "changes": 5,
+        "failed": 0,
+        "findings": 0,
+        "changed": 2,
+        "unchanged": 0,
+    }
+    assert (made["account_id"], "workloads" in made) == (ACCOUNT, False)
+    again = run(eks_pod_identity, clusters=both_clusters())
+    assert (again["changed"], again["diff"], again["summary"]["changes"]) == (False, [], 0)
+    gone = run(eks_pod_identity, clusters=both_clusters(), state="absent")
+    assert [row["workloads"][0]["status"] for row in gone["clusters"]] == ["changed", "changed"]
+
+
+def test_clusters_and_options_may_be_text(run: Run, aws: FakeAws) -> None:
+    has_agent(aws)
+    made = run(
+        eks_pod_identity,
+        clusters=json.dumps(both_clusters()),
+        state="present",
+        verify="yes",
+        concurrency="1",
+        continue_on_error="no",
+        owner="team-a",
+    )
+    assert [row["verification"]["summary"]["workloads"] for row in made["clusters"]] == [1, 1]
+    listed = [{**row, "workloads": yaml.safe_dump(row["workloads"])} for row in both_clusters()]
+    assert run(eks_pod_identity, clusters=listed, owner="team-a")["changed"] is False
+
+
+@pytest.mark.parametrize("go_on", [False, True])
+def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> None:
+    has_agent(aws)
+    rows = [*both_clusters(), {"cluster_name": "gone", "workloads": [workload()]}]
+    made = run(eks_pod_identity, clusters=rows, continue_on_error=go_on)
+    assert (made.get("failed", False), made["changed"]) == (not go_on, True)
+    assert [row["failed"] for row in made["clusters"]] == [False, False, True]
+    assert (made["clusters"][2]["error_code"], made["clusters"][2]["names"]) == (
+        "ResourceNotFoundException",
+        ["default/app"],
+    )
+    assert made["msg"].startswith("1 of 3 clusters failed:\n- cluster gone (")
+    assert (made["summary"]["workloads"], made["summary"]["failed"]) == (3, 1)
+    verified = run(eks_pod_identity_info, clusters=rows)
+    assert (verified["summary"]["clusters"], verified["summary"]["failed"]) == (3, 1)
+    assert (verified["failed"], [row["failed"] for row in verified["clusters"]]) == (
+        True,
+        [False, False, True],
+    )
+
+
+@pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        pytest.param(
+            {"cluster_name": CLUSTER, "clusters": both_clusters()},
+            [
+                "clusters and cluster_name are both given; write it in the entries of clusters, or leave clusters out. "
+                "Nothing was changed."
+            ],
+            id="a cluster beside clusters",
+        ),
+        pytest.param(
+            {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
+            [
+                "clusters and account_id, workloads are both given; write them in the entries of clusters, or leave clusters "
+                "out. Nothing was changed."
+            ],
+            id="an account and workloads beside clusters",
+        ),
+        pytest.param(
+            {"clusters": {"cluster_name": CLUSTER}},
+            [
+                "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
+            ],
+            id="no list",
+        ),
+        pytest.param(
+            {"clusters": "blue"},
+            [
+                "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
+            ],
+            id="text that is no list",
+        ),
+        pytest.param(
+            {
+                "clusters": [
+                    {"clustername": CLUSTER, "workloads": [workload()]},
+                    {"cluster_name": "blue", "account_id": "1", "workloads": [{"namespace": "a"}]},
+                ]
+            },
+            [
+                "5 problems in the input; nothing was changed:",
+                "- clusters[0]: unknown key 'clustername'; did you mean 'cluster_name'?",
+                "- clusters[0]: cluster_name: is missing; give the name of the EKS cluster.",
+                "- clusters[1] (blue): account_id must be an AWS account ID, which is 12 digits in quotation marks, got '1'.",
+                "- clusters[1] (blue): workloads[0] (a/?): service_account is missing.",
+                "- clusters[1] (blue): workloads[0] (a/?): role is missing; give role: {name: …} to make one or role: {arn: "
+                "…} to use one.",
+            ],
+            id="entries",
+        ),
+        pytest.param(
+            {"clusters": [{"cluster_name": CLUSTER}]},
+            [
+                f"clusters[0] ({CLUSTER}): Give the workloads in workloads, or files with them in workloads_from. Nothing was "
+                "changed."
+            ],
+            id="no workloads",
+        ),
+        pytest.param(
+            {"clusters": [*both_clusters(), *both_clusters()[:1]]},
+            [f"cluster {CLUSTER} (region {REGION}) is listed twice; list it once. Nothing was changed."],
+            id="twice",
+        ),
+    ],
+)
+def test_contradictory_clusters_are_refused(
+    run: Run, aws: FakeAws, module: ModuleType, arguments: dict[str, Any], problems: list[str]
+) -> None:
+    result = run(module, **arguments)
+    assert (result["failed"], result["msg"].splitlines()) == (True, problems)
+    assert aws.requests == []
+
+
+def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
+    result = run(eks_pod_identity, clusters=both_clusters(), purge="yes")
+    assert (result["failed"], aws.requests) == (True, [])
+    assert result["msg"] == (
+        "purge is true, and clusters is given: a purge compares AWS with the list of one cluster. Leave purge out here, and "
+        "purge each cluster alone afterwards. Nothing was changed."
+    )
 
 
 @pytest.mark.parametrize(
@@ -631,7 +752,7 @@ def test_all_that_is_told_of_a_workload_is_documented(run: Run, aws: FakeAws, mo
     result = run(module, cluster_name=CLUSTER, workloads=[workload()])
     documented = yaml.safe_load(module.RETURN)
     assert set(result["workloads"][0]) == set(documented["workloads"]["contains"])
-    assert set(result["summary"]) == set(documented["summary"]["contains"])
+    assert {*result["summary"], "clusters"} == set(documented["summary"]["contains"])
 
 
 # eks_pod_identity_info

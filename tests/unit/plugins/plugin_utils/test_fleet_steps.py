@@ -5,16 +5,44 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
+import re
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
+    parse_workloads,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.accounts.account_plan import (
+    Preflight,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
+    Deadline,
+    start_deadline,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import keep_json, read_json
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import (
     group_hosts,
+    hand_over,
+    prepared_row,
     require_step,
+    take_over,
     take_part,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import Prepared
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    CLUSTER,
+    workload,
 )
 
 END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
@@ -23,7 +51,7 @@ BROKE_OFF = "The AWS part of its account broke off:"
 
 def test_a_host_takes_its_own_part() -> None:
     rows = {"blue": {"changed": True, "diff": [1], "msg": "blue"}, "red": {"changed": False, "msg": "red"}}
-    account = {"parts": {host: keep_json("part", row) for host, row in rows.items()}}
+    account = {"parts": {host: hand_over("part", row) for host, row in rows.items()}}
     assert take_part(account, "blue") == {"changed": True, "diff": [1], "msg": "blue"}
     assert take_part(account, "red") == {"changed": False, "msg": "red"}
 
@@ -45,6 +73,51 @@ def test_an_account_that_broke_off_leaves_its_hosts_with_the_reason(
         "changed": False,
         "msg": f"{BROKE_OFF} {reason} {END}",
     }
+
+
+def test_an_object_is_handed_over_for_this_user_alone() -> None:
+    parsed = ParsedInput(CLUSTER, "present", parse_workloads([workload()], CLUSTER))
+    preflight = Preflight({}, ["default"], breakage=[Finding(Code.ROLE_STILL_USED, "m", "r")])
+    deadline = start_deadline(60)
+    file = hand_over("prepared", (parsed, preflight, deadline))
+    assert take_over(file) == (parsed, preflight, deadline)
+    assert Path(file["path"]).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("ends", "left"), [(None, None), (3600, 3600), (-1, 1)])
+def test_a_prepared_host_has_its_options_and_at_least_a_second(ends: int | None, left: int | None) -> None:
+    deadline = None if ends is None else Deadline(3600, time.monotonic() + ends)
+    parsed = ParsedInput(CLUSTER, "present", ())
+    values = {"cluster_name": CLUSTER, "workloads": [], "tags": {"a": "b"}, "force": True}
+    row = prepared_row(Prepared(values, parsed, GivenAccess({}), Preflight({}, None), deadline))
+    assert row["options"] == {"cluster_name": CLUSTER, "force": True}
+    assert row["seconds_left"] == (left and pytest.approx(left, abs=30 if left > 30 else 0))
+    assert take_over(row["prepared"])[0] == parsed
+
+
+class Loaded:
+    """An object that fails the test when it is loaded."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return pytest.fail, ("loaded",)
+
+
+def test_a_modified_file_is_refused() -> None:
+    file = hand_over("part", {"changed": True})
+    path = Path(file["path"])
+    path.write_bytes(pickle.dumps(Loaded()))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    message = f"{path} was modified since it was written (SHA-256 {digest}). Run again."
+    with pytest.raises(InputError, match=re.escape(message)):
+        take_over(file)
+
+
+def test_a_missing_file_is_named() -> None:
+    file = hand_over("part", {"changed": False})
+    Path(file["path"]).unlink()
+    message = f"{file['path']} cannot be read: No such file or directory. Run again."
+    with pytest.raises(InputError, match=re.escape(message)):
+        take_over(file)
 
 
 HERE = "111122223333"
@@ -70,9 +143,8 @@ def ready(name: str, **options: Any) -> dict[str, Any]:
     """The variables of a host that is prepared."""
     prepared = {
         "options": {"cluster_name": name, "account_id": HERE, "state": "present", **options},
-        "parsed_input": {"path": "/none", "sha256": ""},
-        "kubernetes_api": {},
-        "breakage": [],
+        "prepared": {"path": "/none", "sha256": ""},
+        "seconds_left": None,
     }
     return {"pod_identity_prepared": prepared}
 
@@ -83,7 +155,7 @@ def test_the_run_of_an_account_is_told_in_which_one_each_cluster_is_expected() -
     rows = [
         row
         for file in grouped["files"].values()
-        for group in read_json(file)
+        for group in take_over(file)
         for row in group["arguments"]["clusters"]
     ]
     assert [(row["cluster_name"], row.get("account_id")) for row in rows] == [("blue", HERE), ("red", None)]
@@ -94,7 +166,7 @@ def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, An
     variables = {"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}
     grouped = group_hosts(variables, batch)
     [file] = grouped["files"].values()
-    [group] = read_json(file)
+    [group] = take_over(file)
     assert set(grouped["leaders"].values()) == {batch[0]}
     return list(group["arguments"].get("stopped", ()))
 
@@ -141,7 +213,7 @@ def test_force_in_a_teardown_vouches_for_no_batch_that_is_not_done(
 
 
 def test_what_is_kept_is_told_to_the_host_that_stopped() -> None:
-    account = {"parts": {"red": keep_json("part", {"changed": False, "kept": ["role shared"]})}}
+    account = {"parts": {"red": hand_over("part", {"changed": False, "kept": ["role shared"]})}}
     assert take_part(account, "red") == {"changed": False, "kept": ["role shared"]}
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypedDict
+from typing import Literal
 
 from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
-from ...model.cluster import ApiServer, ApiServerRow, api_server_row, parse_api_server
+from ...model.cluster import ApiServer
 from ...model.desired import Workload, allowed_purge
 from ...model.errors import SHOWN_UNLISTED, listed, sentence
 from ..api.api_errors import FORBIDDEN, ApiError
@@ -25,17 +25,14 @@ from ..model.objects import (
     OWNER_LABEL,
     Object,
     ServiceAccount,
-    account_row,
     is_going,
     is_managed,
-    mapping_of,
     member,
     name_of,
     objects_of,
     other_owner,
     parse_service_account,
     text_of,
-    texts_of,
 )
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
@@ -413,21 +410,6 @@ class Preflight:
     breakage: Sequence[Finding] = ()
 
 
-class PreflightRow(TypedDict):
-    """A Preflight as one task hands it to another."""
-
-    service_accounts: list[Object]
-    namespaces: list[str] | None
-    going: dict[str, str]
-    wanted: list[Object]
-    manifests: list[Object]
-    waiting: list[Object]
-    unlisted: list[Object]
-    server: ApiServerRow
-    owner: str
-    adopt: bool
-
-
 def read_accounts(
     reader: ClusterReader,
     workloads: Sequence[Workload],
@@ -508,49 +490,3 @@ def _describe_deletion(namespace: Object) -> str:
     ]
     waits = f" It waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
     return f"is being deleted (since {text_of(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"
-
-
-def preflight_row(preflight: Preflight) -> PreflightRow:
-    return {
-        "service_accounts": [account_row(account) for account in preflight.accounts.values()],
-        "namespaces": None if preflight.namespaces is None else sorted(preflight.namespaces),
-        "going": dict(preflight.going),
-        # Most ask for nothing of the kind.
-        "wanted": [
-            account_row(account)
-            for account in preflight.wanted.values()
-            if account.labels or account.annotations
-        ],
-        "manifests": list(preflight.plan.manifests),
-        "waiting": list(preflight.plan.waiting),
-        "unlisted": list(preflight.plan.unlisted),
-        "server": api_server_row(preflight.server),
-        "owner": preflight.owner or "",
-        "adopt": preflight.adopt,
-    }
-
-
-def parse_preflight(row: Object, cluster: str) -> Preflight:
-    return Preflight(
-        _accounts(row.get("service_accounts"), cluster),
-        _names(row.get("namespaces")) if row.get("namespaces") is not None else None,
-        texts_of(row.get("going")),
-        _accounts(row.get("wanted"), cluster),
-        AccountPlan(
-            [mapping_of(item) for item in objects_of(row.get("manifests"))],
-            [mapping_of(item) for item in objects_of(row.get("waiting"))],
-            [mapping_of(item) for item in objects_of(row.get("unlisted"))],
-        ),
-        parse_api_server(mapping_of(row.get("server"))),
-        text_of(row.get("owner")) or None,
-        row.get("adopt") is True,
-    )
-
-
-def _accounts(rows: object, cluster: str) -> Accounts:
-    accounts = [parse_service_account(item, cluster) for item in objects_of(rows)]
-    return {account.key: account for account in accounts}
-
-
-def _names(rows: object) -> list[str]:
-    return [text_of(name) for name in rows] if isinstance(rows, Sequence) else []

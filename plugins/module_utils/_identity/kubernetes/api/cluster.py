@@ -11,7 +11,6 @@ Implementations decide how the API is reached. After the deadline no request is 
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -234,19 +233,6 @@ class Deadline:
 def start_deadline(seconds: int | None) -> Deadline | None:
     """Return a deadline that starts now; None without a limit."""
     return Deadline(seconds, time.monotonic() + seconds) if seconds else None
-
-
-def deadline_row(deadline: Deadline | None) -> dict[str, float] | None:
-    """For the tasks that follow. ``remaining`` is for a module, which counts from its own beginning: a second at least, for
-    none would be no limit."""
-    if deadline is None:
-        return None
-    remaining = max(1, math.ceil(deadline.remaining))
-    return {"seconds": deadline.seconds, "ends": deadline.ends, "left": remaining}
-
-
-def parse_deadline(row: Mapping[str, float] | None) -> Deadline | None:
-    return Deadline(float(row["seconds"]), float(row["ends"])) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,19 +91,6 @@ def is_going(item: Object) -> bool:
     return bool(member(item, "metadata").get("deletionTimestamp"))
 
 
-def account_row(account: ServiceAccount) -> Object:
-    """What ``parse_service_account`` turns into the same."""
-    metadata: dict[str, object] = {
-        "namespace": account.key.namespace,
-        "name": account.key.service_account,
-        "labels": dict(account.labels),
-        "annotations": dict(account.annotations),
-    }
-    if account.is_going:
-        metadata["deletionTimestamp"] = "set"
-    return {"metadata": metadata}
-
-
 # The field manager of this collection. Under another name its own fields would belong to someone else.
 FIELD_MANAGER = "workload-identity"
 # Parts of a cluster that write to service accounts by themselves, such as the controller of token secrets.

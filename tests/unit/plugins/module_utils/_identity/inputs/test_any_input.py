@@ -13,15 +13,22 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import read_json
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.parsed_input import (
-    dump,
-    load,
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
+    FileSource,
+    read_json,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
+    workloads_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
+    change_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     INPUT_OPTIONS,
     ROLE,
     read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     PERMISSION_KEYS,
@@ -32,10 +39,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.yaml_file import (
     read_yaml,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    ParsedInput,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     input_message,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import plain_arguments
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -98,13 +109,23 @@ def attempt(read: Callable[[], T]) -> T | InputError:
 
 
 def check(options: Mapping[str, object], prefix: str = ROLE) -> None:
-    parsed = attempt(lambda: read_input(options, list, prefix))
+    parsed = attempt(lambda: read_input(options, refuse_files, prefix))
     if isinstance(parsed, InputError):
         assert parsed.problems
         assert all(line.isprintable() for line in input_message(parsed).split("\n"))
         return
-    # What was accepted can be handed on.
-    assert repr(load(dump(parsed))) == repr(parsed)
+    if not prefix:
+        assert repr(read_in_module(options)) == repr(parsed)
+
+
+def read_in_module(options: Mapping[str, object]) -> ParsedInput:
+    """Return what a module reads of arguments that its action plugin accepted and Ansible sent as JSON."""
+    sent = json.loads(json.dumps(plain_arguments(options, {}, True)))
+    spec = {**change_spec(), "workloads": workloads_spec(), "purge_namespaces": {"type": "list"}}
+    spec |= {name: {"type": "raw"} for name in INPUT_OPTIONS if name not in spec}
+    checked = ArgumentSpecValidator(spec).validate(sent)
+    assert not checked.error_messages
+    return read_input(checked.validated_parameters, refuse_files)
 
 
 @SETTINGS
@@ -129,7 +150,7 @@ def test_any_options(options: dict[str, object]) -> None:
 @SETTINGS
 @given(TREES)
 def test_any_list_of_files(tree: object) -> None:
-    def refuse(paths: object) -> list[str]:
+    def refuse(paths: object) -> FileSource:
         raise InputError([f"{paths}"])
 
     with pytest.raises(InputError):

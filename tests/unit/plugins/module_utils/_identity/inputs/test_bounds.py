@@ -19,6 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
     read_input,
+    refuse_files,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     parse_workloads,
@@ -187,7 +188,7 @@ def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
         "tags": cycle,
     }
     with pytest.raises(InputError) as caught:
-        read_input(options, list, ROLE)
+        read_input(options, refuse_files, ROLE)
     assert list(caught.value.problems) == [
         "pod_identity_workloads holds more than 500,000 values, with each alias as what it stands for; write "
         "less, or write it plainly.",

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
+    FileSource,
+    read_sources,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
     merge_layers,
@@ -25,8 +28,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 NAME = "pod_identity_fleet_workloads"
 
 
-def as_given(paths: Sequence[str]) -> list[str]:
-    return list(paths)
+def as_given(paths: Sequence[str]) -> FileSource:
+    return read_sources(paths)
 
 
 def read(raw: object, *groups: str) -> list[FileSource]:

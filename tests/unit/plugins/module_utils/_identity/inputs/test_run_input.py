@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import (
+    FileSource,
+    read_sources,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     ROLE,
     read_input,
@@ -29,12 +33,12 @@ ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 TWO = {"namespace": "batch", "service_account": "two", "role": {"name": "s"}, "create_namespace": True}
 
 
-def locate(paths: Sequence[str]) -> list[str]:
-    return [str(Path("/srv") / path) for path in paths]
+def read_files(paths: Sequence[str]) -> FileSource:
+    return read_sources([str(Path("/srv") / path) for path in paths])
 
 
 def read(prefix: str = ROLE, **options: Any) -> ParsedInput:
-    return read_input({"cluster_name": "c", **options}, locate, prefix)
+    return read_input({"cluster_name": "c", **options}, read_files, prefix)
 
 
 def problems_of(prefix: str = ROLE, **options: Any) -> list[str]:

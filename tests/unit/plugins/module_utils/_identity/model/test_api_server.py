@@ -13,13 +13,11 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     Cluster,
-    api_server_row,
     as_left_open,
     as_refusal,
     digests_of,
     digests_of_data,
     judge_api_server,
-    parse_api_server,
 )
 
 ENDPOINT = "https://ABC.gr7.us-west-2.eks.amazonaws.com"
@@ -181,9 +179,3 @@ def test_digests_are_those_of_each_certificate() -> None:
 @pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])
 def test_what_is_no_certificate_has_no_digest(data: str) -> None:
     assert digests_of_data(data) == frozenset()
-
-
-def test_a_row_gives_the_server_again() -> None:
-    server = ApiServer(TUNNEL, NEXT, False, False)
-    assert parse_api_server(dict(api_server_row(server))) == server
-    assert parse_api_server({}) == ApiServer()

@@ -410,12 +410,6 @@ def test_the_quota_of_the_account_is_asked_for_once() -> None:
             "owner is one for all clusters of a run, and here it is (none) and one; make a run for each.",
             id="two owners",
         ),
-        pytest.param(
-            [ParsedInput("blue", "present", (), purge=True), ParsedInput("green", "present", ())],
-            "purge is asked for cluster blue: what a purge may remove, and how much, is a question to the list of one cluster, "
-            "so it is done cluster by cluster. Leave purge out here, and purge each cluster alone afterwards.",
-            id="purge",
-        ),
     ],
 )
 def test_what_one_run_cannot_be_about(asked: list[ParsedInput], problem: str) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,11 +22,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     describe_plan,
     drop_failed_workloads,
     needs_namespaces,
-    parse_preflight,
     plan_apply,
     plan_purge,
     plan_removal,
-    preflight_row,
     read_accounts,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
@@ -653,7 +650,7 @@ def test_terminating_namespace_lists_its_finalizers(
     for state in ("present", "verify"):
         preflight, _log = read_preflight([API, LATE], state, None, Namespace=Listing([namespace]))
         assert isinstance(preflight, Preflight)
-        assert parse_preflight(preflight_row(preflight), build.CLUSTER).going == {"batch": text}
+        assert preflight.going == {"batch": text}
         refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
         assert refused == ([("NAMESPACE_GOING", f"namespace batch {text}")] if state == "present" else [])
 
@@ -662,14 +659,3 @@ def test_removal_ignores_terminating_namespaces() -> None:
     preflight, log = read_preflight([API, LATE], "absent", None)
     assert isinstance(preflight, Preflight)
     assert (list(preflight.plan.refused), log) == ([], ["list ServiceAccount"])
-
-
-def test_one_task_hands_it_to_another() -> None:
-    preflight, _log = read_preflight([API, LATE], "present", AccountPurgeScope())
-    assert isinstance(preflight, Preflight)
-    row = json.loads(json.dumps(preflight_row(preflight)))
-    parsed = parse_preflight(row, build.CLUSTER)
-    assert parsed.accounts == preflight.accounts
-    assert set(parsed.namespaces) == set(preflight.namespaces)
-    assert describe_plan(parsed.plan, removes=False) == describe_plan(preflight.plan, removes=False)
-    assert (parsed.plan.manifests, parsed.plan.waiting) == (preflight.plan.manifests, preflight.plan.waiting)

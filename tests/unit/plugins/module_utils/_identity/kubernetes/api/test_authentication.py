@@ -16,8 +16,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     CallerAccess,
     EksTarget,
-    eks_target_row,
-    parse_eks_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
@@ -175,7 +173,3 @@ def test_unauthorized_message_for_invalid_aws_credentials() -> None:
         "does not accept the AWS credentials either (sts:GetCallerIdentity).\nRenew them, or check which profile is in "
         "use. Nothing was changed."
     )
-
-
-def test_a_target_passes_from_task_to_task() -> None:
-    assert parse_eks_target(dict(eks_target_row(TARGET))) == TARGET

@@ -24,8 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Query,
     RetryingCluster,
     WriteResult,
-    deadline_row,
-    parse_deadline,
     start_deadline,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
@@ -262,16 +260,3 @@ def test_requests_before_deadline_are_unchanged() -> None:
 @pytest.mark.parametrize("seconds", [None, 0])
 def test_no_deadline_without_limit(seconds: int | None) -> None:
     assert start_deadline(seconds) is None
-    assert deadline_row(None) is None
-    assert parse_deadline(None) is None
-
-
-def test_one_task_hands_it_to_another() -> None:
-    deadline = start_deadline(60)
-    row = deadline_row(deadline)
-    assert row is not None
-    assert (row["left"], parse_deadline(row)) == (60, deadline)
-    # A module would take 0 for no limit.
-    late = deadline_row(Deadline(60, 0, lambda: 1))
-    assert late is not None
-    assert late["left"] == 1

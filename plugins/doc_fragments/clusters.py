@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options for one cluster with its files, or several clusters of one account."""
+
+    DOCUMENTATION = r"""
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster. Needed unless O(clusters) is given.
+    type: str
+    aliases:
+      - cluster
+  account_id:
+    description:
+      - ID of the AWS account in which the cluster is expected, in quotation marks.
+      - Credentials of another account fail with the error code V(ACCOUNT_DIFFERS), before any request to EKS and IAM. By
+        default the account of the credentials is used, where a cluster may have the same name.
+    type: str
+  workloads_from:
+    description:
+      - Files with workloads, or folders of such files, one team a file, instead of O(workloads).
+      - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
+        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
+      - A relative path is searched in the folder of the playbook, then in the working directory; a path that exists in both
+        is an error.
+      - The files are read on the controller, also when the module runs on another host.
+    type: list
+    elements: path
+  clusters:
+    description:
+      - Several clusters, instead of O(cluster_name) and O(workloads). All of them belong to the account of the credentials, and
+        the other options hold for each.
+      - IAM is read once for all clusters, and a role that clusters share is handled once. Requests to EKS go to the region of
+        each cluster.
+      - A cluster that cannot be used (missing, not active, out of reach, or of another account) fails alone; the result names
+        its workloads. The module completes the other clusters.
+    type: list
+    elements: dict
+    suboptions:
+      cluster_name:
+        description: Name of the EKS cluster.
+        type: str
+        required: true
+      account_id:
+        description: ID of the AWS account in which the cluster is expected, as O(account_id).
+        type: str
+      region:
+        description: Region of the cluster. Defaults to O(region).
+        type: str
+      workloads:
+        description:
+          - The workloads of the cluster, as in O(workloads). A role or policy that workloads share must have one definition, also
+            across clusters.
+        type: list
+        elements: dict
+      workloads_from:
+        description: Files with workloads, as in O(workloads_from).
+        type: list
+        elements: path
+"""
