@@ -121,14 +121,14 @@ BROKEN = (
         "agent deleted, which EKS has not noticed",
         kube.delete_agent,
         "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in namespace "
-        "kube-system), so no Pod gets credentials. EKS has the add-on, so the kubeconfig may be that of "
+        "kube-system), so no Pod gets credentials. EKS has the add-on, so the kubeconfig may belong to "
         "another cluster, or the DaemonSet was deleted. Compare the endpoints:",
     ),
     Broken(
         "proxy in the Pod",
         kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
         "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
-        "for the agent, so its SDK may ask the proxy for credentials. Add 169.254.170.23 and [fd00:ec2::23] "
+        "for the agent, so its SDK may request credentials from the proxy. Add 169.254.170.23 and [fd00:ec2::23] "
         "to NO_PROXY and no_proxy in the Pod template. Nothing owns it, so create it anew from its "
         "manifest. Before that:",
     ),

@@ -262,7 +262,9 @@ def test_a_resource_left_out_is_named(new_world: NewWorld, resource: str) -> Non
     notes = [one for one in world.report()["findings"] if one["code"] == "KUBERNETES_NOT_READABLE"]
     (note,) = notes
     assert note["severity"] == ("error" if resource == "pods" else "warning")
-    assert note["message"].startswith(f"{words} could not be read, so what depends on them is unknown: ")
+    assert note["message"].startswith(
+        f"{words} could not be read, so the checks that need them are unknown: "
+    )
     assert f'cannot list resource "{resource}" in API group' in note["message"]
     assert note["remedy"] == (
         f"Allow the caller of the Kubernetes API to list {words}; pod_identity_verify_pods: false leaves Pods out of the "

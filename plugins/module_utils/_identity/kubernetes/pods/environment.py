@@ -4,15 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the source of credentials of the SDKs in a container by its manifest. Pure.
+"""Find the credential provider that the SDKs in a container use, from the container's manifest. Pure.
 
 Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to
 access AWS services with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential
-providers". Every SDK takes keys and a web identity before the credentials of a container. Their order differs
-otherwise: of AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI botocore takes the first, Go and JavaScript the
-second; of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE botocore takes the second, JavaScript the first; with
-AWS_PROFILE JavaScript passes over keys. EKS injects nothing into a container that has one of its two variables
-(amazon-eks-pod-identity-webhook).
+providers". Every SDK prefers keys and a web identity to the container provider. Otherwise their order differs: of
+AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI botocore prefers the first, Go and JavaScript the second; of
+AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE botocore prefers the second, JavaScript the first; with AWS_PROFILE
+JavaScript ignores keys. The webhook of EKS (amazon-eks-pod-identity-webhook) skips a container that has one of its two
+variables already.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
-# Each takes other credentials in some SDKs, and stops others.
+# Each selects other credentials in some SDKs, and is an error in others.
 _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
-# Variables of an envFrom that would decide. A role without token file is not used.
+# Variables that change the provider if an envFrom sets them. A role without a token file is ignored.
 _DECISIVE = (RELATIVE_URI, TOKEN, *_PROFILES, *_FILES, *_PARTS)
 
 Env: TypeAlias = Mapping[str, "str | None"]
@@ -53,21 +53,21 @@ Env: TypeAlias = Mapping[str, "str | None"]
 class CredentialSource:
     """The source of credentials that the SDKs in a container use.
 
-    ``kind`` is "agent" for the role of the association, "none" where nothing of it was injected, "irsa" where the webhook
-    of EKS injected IRSA instead. ``what`` continues "container app with"; ``removal`` continues "remove". Both name
-    variables, never their values.
+    ``kind``: "agent" for the role of the association, "none" without any injected variable, "irsa" if the webhook of EKS
+    injected IRSA instead. ``description`` continues "container app with"; ``removal`` continues "remove". Both contain
+    names of variables, never their values.
     """
 
     kind: Literal["agent", "none", "irsa", "other", "unknown"]
-    what: str = ""
+    description: str = ""
     removal: str = ""
     names: tuple[str, ...] = ()
 
 
 def find_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials of a container. ``volumes`` are those of its Pod."""
+    """Return the source of credentials of a container in a Pod with these volumes."""
     env = container.env
-    names = earlier_provider(env)
+    names = preferred_provider(env)
     profiles = _set_names(env, _PROFILES)
     if names and not profiles and container.optional.isdisjoint(names):
         return _earlier_source(names, env)
@@ -82,13 +82,15 @@ def _earlier_source(names: tuple[str, ...], env: Env) -> CredentialSource:
     if names != _WEB_IDENTITY:
         return CredentialSource("other", f"{text}, which SDKs prefer", text, names)
     role, token = env["AWS_ROLE_ARN"], env["AWS_WEB_IDENTITY_TOKEN_FILE"] or ""
-    shown = f" ({role})" if role else ""
+    role_text = f" ({role})" if role else ""
     injected = token.startswith(_IRSA_DIRECTORY) and CREDENTIALS_URI not in env and TOKEN_FILE not in env
-    return CredentialSource("irsa" if injected else "other", f"{text}{shown}, which SDKs prefer", text, names)
+    return CredentialSource(
+        "irsa" if injected else "other", f"{text}{role_text}, which SDKs prefer", text, names
+    )
 
 
 def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source of credentials by the variables of a container's credentials alone."""
+    """Return the source from the variables of the container provider alone."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
@@ -98,20 +100,20 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
     for name in (CREDENTIALS_URI, TOKEN_FILE):
         value = env.get(name, "")
         if value is None or "$(" in value:
-            return CredentialSource("unknown", f"{name} from elsewhere", name, names)
+            return CredentialSource("unknown", f"{name} from another source", name, names)
     if not uri or not agent_address(env):
         return CredentialSource(
-            "other", f"{text} of its own, which does not lead to the EKS Pod Identity Agent", text, names
+            "other", f"its own {text}, which does not point to the EKS Pod Identity Agent", text, names
         )
     if not path:
-        return CredentialSource("other", f"{text} of its own, without {TOKEN_FILE}", text, names)
+        return CredentialSource("other", f"its own {text}, without {TOKEN_FILE}", text, names)
     return _token_source(container.mounts, path, volumes, names)
 
 
 def _token_source(
     mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
 ) -> CredentialSource:
-    """Return the source by the token that a container sends to the agent."""
+    """Return the source from the token that the container sends to the agent."""
     text = " and ".join(names)
     above = [mount for mount in mounts if path == mount.path or path.startswith(f"{mount.path}/")]
     if not above:
@@ -127,14 +129,14 @@ def _token_source(
         return CredentialSource("other", f"no token at the path of {TOKEN_FILE}", removal, names)
     if audience == AUDIENCE:
         return CredentialSource("agent")
-    shown = audience or "the API server"
+    recipient = audience or "the API server"
     return CredentialSource(
-        "other", f"a token for {shown} in volume {mount.volume}, not for {AUDIENCE}", removal, names
+        "other", f"a token for {recipient} in volume {mount.volume}, not for {AUDIENCE}", removal, names
     )
 
 
 def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
-    """Return the source that some SDKs may prefer to the agent, or None. The first reason suffices."""
+    """Return the first source that some SDKs may prefer to the agent, or None."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
     if names:
@@ -163,13 +165,13 @@ def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSo
     return None
 
 
-def _doubt(names: tuple[str, ...], why: str) -> CredentialSource:
+def _doubt(names: tuple[str, ...], reason: str) -> CredentialSource:
     text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    return CredentialSource("unknown", f"{text}, {why}", text, names)
+    return CredentialSource("unknown", f"{text}, {reason}", text, names)
 
 
 def _may_decide(prefix: str, env: Env) -> bool:
-    """Return whether an envFrom can set a decisive variable: ``env`` overrides it, and its prefix begins each name."""
+    """Return whether an envFrom can set a variable that changes the provider; ``env`` overrides an envFrom."""
     return any(name.startswith(prefix) and name not in env for name in _DECISIVE)
 
 
@@ -178,12 +180,12 @@ def _set_names(env: Env, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_injected(env: Env) -> bool:
-    """Whether the credentials of EKS Pod Identity are within reach of the container's SDK."""
+    """Return whether the container has the variables that the webhook of EKS injects."""
     return agent_address(env) != "" and env.get(TOKEN_FILE, "") != ""
 
 
 def agent_address(env: Env) -> str:
-    """The agent's address in the environment; "" when it is another address, or none."""
+    """Return the agent's address in the environment; "" for another address or without one."""
     try:
         url = urlsplit(env.get(CREDENTIALS_URI) or "")
         host, port = url.hostname or "", url.port or 80
@@ -192,8 +194,8 @@ def agent_address(env: Env) -> str:
     return host if host in AGENT_ADDRESSES and port == 80 and url.scheme == "http" else ""
 
 
-def earlier_provider(env: Env) -> tuple[str, ...]:
-    """The variables of credentials that SDKs prefer to those of a container."""
+def preferred_provider(env: Env) -> tuple[str, ...]:
+    """Return the variables that SDKs prefer to the container provider."""
     for names in (_KEYS, _WEB_IDENTITY):
         if _set_names(env, names) == names:
             return names
@@ -201,11 +203,11 @@ def earlier_provider(env: Env) -> tuple[str, ...]:
 
 
 def proxies_to_agent(env: Env) -> tuple[str, ...]:
-    """The proxy variables that would send requests for credentials to the proxy.
+    """Return the proxy variables that would send requests for credentials to the proxy.
 
-    A NO_PROXY whose value comes from elsewhere (valueFrom) is taken to cover the agent: nothing is known.
+    A NO_PROXY with an unknown value (valueFrom) is assumed to cover the agent.
     """
-    names = tuple(name for wanted in _PROXIES for name in (wanted, wanted.lower()) if env.get(name, "") != "")
+    names = tuple(name for proxy in _PROXIES for name in (proxy, proxy.lower()) if env.get(name, "") != "")
     if not names:
         return ()
     exceptions = [env[name] for name in ("NO_PROXY", "no_proxy") if name in env]
@@ -216,17 +218,17 @@ def proxies_to_agent(env: Env) -> tuple[str, ...]:
 
 
 def covers(no_proxy: str, address: str) -> bool:
-    """Whether a NO_PROXY names an address: itself, in brackets, with port 80, in a network, or by "*"."""
-    wanted = ip_address(address)
-    return any(_covers_entry(entry.strip(), wanted) for entry in no_proxy.split(","))
+    """Return whether a NO_PROXY matches an address: itself, in brackets, with port 80, as part of a network, or "*"."""
+    target = ip_address(address)
+    return any(_covers_entry(entry.strip(), target) for entry in no_proxy.split(","))
 
 
-def _covers_entry(entry: str, wanted: IPv4Address | IPv6Address) -> bool:
+def _covers_entry(entry: str, address: IPv4Address | IPv6Address) -> bool:
     if entry == "*":
         return True
-    bare = entry.removesuffix(":80") if wanted.version == 4 or entry.startswith("[") else entry
+    bare = entry.removesuffix(":80") if address.version == 4 or entry.startswith("[") else entry
     bare = bare.removeprefix("[").removesuffix("]")
     try:
-        return wanted in ip_network(bare, strict=False)
+        return address in ip_network(bare, strict=False)
     except ValueError:
         return False

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks and findings of the Pods of each workload and of the EKS Pod Identity Agent. Pure.
+"""Check the Pods of each workload and the EKS Pod Identity Agent. Pure.
 
-Linear in Pods and workloads. Sources: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent"; with Auto Mode the
+Linear in Pods and workloads. Source: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent"; with Auto Mode the
 agent is part of the nodes.
 """
 
@@ -22,7 +22,7 @@ from ...model.errors import listed
 from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..model.aws_result import VerifiedWorkload
 from ..model.objects import age
-from .pod_faults import SHOW_AGENTS, Association, Fault, faults_of, may_be_repaired, needs_admission
+from .pod_faults import SHOW_AGENTS, Association, Fault, is_repairable, judge_pod, needs_admission
 from .pods import (
     AGENT,
     AGENT_NAMESPACE,
@@ -32,17 +32,17 @@ from .pods import (
     Owner,
     Pod,
     can_restart,
-    recreate,
-    why_held,
+    describe_hold,
+    describe_recreation,
 )
 
 _NAME = "agent"
 
 
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
-    """The check of the whole cluster; None when nothing was read that could tell.
+    """Return the check of the agent for the whole cluster; None if nothing relevant was read.
 
-    ``has_addon`` says that EKS knows the add-on and finds it well.
+    ``has_addon``: EKS reports the add-on as active.
     """
     if state.agents is None:
         return Check(_NAME, UNKNOWN) if "agents" in state.errors else None
@@ -87,7 +87,7 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
     remedy = f"Install the add-on: aws eks create-addon --cluster-name {cluster_name} --addon-name {AGENT}"
     if has_addon:
         remedy = (
-            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was "
             "deleted. Compare "
             f"the endpoints: aws eks describe-cluster --name {cluster_name} --query cluster.endpoint"
         )
@@ -95,14 +95,13 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
 
 
 def _no_pods(state: KubeState) -> Check:
-    """The DaemonSet has no Pods: it selects no node yet, or its Pods cannot be made."""
     desired = sum(state.daemon_sets or ())
     if desired:
-        message = f"DaemonSet {AGENT} wants {desired} Pods and has none; no Pod gets credentials."
-        remedy = f"See why: kubectl -n {AGENT_NAMESPACE} describe daemonset {AGENT}"
+        message = f"DaemonSet {AGENT} has 0 of {desired} desired Pods; no Pod gets credentials."
+        remedy = f"See its events: kubectl -n {AGENT_NAMESPACE} describe daemonset {AGENT}"
         return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, remedy),))
     message = f"DaemonSet {AGENT} has no Pods, as it selects no node of the cluster."
-    remedy = "Nothing to do while there are no nodes; else see the DaemonSet's node selector and affinity."
+    remedy = "If the cluster has nodes, check the DaemonSet's node selector and affinity."
     finding = Finding(Code.AGENT_NOT_READY, message, remedy, raised_as="warning")
     return Check(_NAME, WARNING, findings=(finding,))
 
@@ -119,7 +118,7 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 @dataclass(frozen=True, slots=True)
 class FaultyPod:
-    """A Pod with what is wrong with it, and what would recreate it."""
+    """A Pod with one of its faults, and the owner that would recreate it."""
 
     pod: Pod
     fault: Fault
@@ -128,9 +127,9 @@ class FaultyPod:
 
 @dataclass(slots=True)
 class PodVerdict:
-    """``checks`` by workload; ``findings`` of workloads in their order, then those of the cluster.
+    """The checks by workload; the findings of the workloads in their order, then of the cluster.
 
-    ``judges_agent`` says that the cluster itself showed whether there is an agent.
+    ``judges_agent``: the state of the agent was read from the cluster.
     """
 
     checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
@@ -153,7 +152,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
         verdict.checks[workload.key] = [check for check in checks if check is not None]
         verdict.findings += [finding for group in findings.values() for finding in group]
         verdict.judges_agent |= checks[0] is not None
-    checked = [check for each in verdict.checks.values() for check in each]
+    checked = [check for checks in verdict.checks.values() for check in checks]
     if agent and (not checked or any(check is agent for check in checked)):
         verdict.findings += agent.findings
     verdict.findings += unreadable.values()
@@ -161,36 +160,35 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
 
 
 def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
-    """The faults of a workload's Pods."""
-    association = _association_of(workload)
+    association = _expected_association(workload)
     pods = (state.pods or {}).get(workload.key, ())
     return [
-        FaultyPod(pod, fault, state.owner_of(pod))
+        FaultyPod(pod, fault, state.find_owner(pod))
         for pod in pods
-        for fault in faults_of(pod, state, association)
+        for fault in judge_pod(pod, state, association)
     ]
 
 
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
 ) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
-    """The stale Pods by owners that can be restarted, and those without such an owner, or whose owner is deleted."""
+    """Return the stale Pods by restartable owner, and the stale Pods without one."""
     owners: dict[Owner, list[Pod]] = {}
-    others = []
+    remaining = []
     for workload in workloads:
-        association = _association_of(workload)
+        association = _expected_association(workload)
         for faulty in find_faults(workload, state):
-            if not may_be_repaired(faulty.pod, faulty.fault, association):
+            if not is_repairable(faulty.pod, faulty.fault, association):
                 continue
             if can_restart(faulty.owner) and state.may_exist(faulty.owner):
                 owners.setdefault(faulty.owner, []).append(faulty.pod)
             else:
-                others.append(faulty)
-    return owners, others
+                remaining.append(faulty)
+    return owners, remaining
 
 
-def _association_of(workload: VerifiedWorkload) -> Association:
-    """Without its changes where it is not right: the finding of AWS says what Pods should have."""
+def _expected_association(workload: VerifiedWorkload) -> Association:
+    # If the association is wrong, its finding already covers changes that Pods do not have yet.
     association = Association(workload.association_id, workload.association_created)
     if any(check.name == "association" and check.status == FAIL for check in workload.checks):
         return association
@@ -198,7 +196,7 @@ def _association_of(workload: VerifiedWorkload) -> Association:
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
-    """What EKS says of the add-on; the same is said with each workload."""
+    """Return whether EKS reports the add-on as active; every workload has the same check."""
     return any(
         check.name == "agent" and check.status == PASS
         for workload in workloads[:1]
@@ -244,15 +242,14 @@ def _status(fault: Fault) -> Status:
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
-    """By the check that fails, one for all Pods of an owner with the same cause and remedy: a Deployment of a thousand
-    Pods is one line."""
+    """Return findings by check, one for all Pods of an owner with the same cause and remedy."""
     groups: dict[tuple[str, str, Owner, Hold], list[FaultyPod]] = {}
     for entry in faulty:
         owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
-        hold = state.hold_of(entry.pod) if needs_admission(entry.fault) else ""
-        groups.setdefault((entry.fault.code, entry.fault.what, owner, hold), []).append(entry)
+        hold = state.find_hold(entry.pod) if needs_admission(entry.fault) else ""
+        groups.setdefault((entry.fault.code, entry.fault.description, owner, hold), []).append(entry)
     findings: dict[str, list[Finding]] = {"agent": [], "pods": []}
-    for (_code, _what, _owner, hold), group in groups.items():
+    for (_code, _description, _owner, hold), group in groups.items():
         fault = group[0].fault
         findings[fault.check].append(
             Finding(fault.code, _message(group, state), _remedy(group, hold, state), key)
@@ -263,51 +260,51 @@ def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -
 def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
     first = group[0]
     if first.fault.template:
-        return _change_of_template(first)
+        return _template_remedy(first)
     if not first.fault.recreates:
         return first.fault.remedy
-    rollout = state.rollout_of(first.owner)
+    rollout = state.find_rollout(first.owner)
     names = sorted(entry.pod.name for entry in group)
-    held = why_held(hold, first.owner, names, rollout) if hold and rollout else ""
+    hold_text = describe_hold(hold, first.owner, names, rollout) if hold and rollout else ""
     stale = first.fault.code == Code.POD_BEFORE_ASSOCIATION
-    return f"{first.fault.remedy} {recreate(first.owner, first.pod, held, stale)}".lstrip()
+    return f"{first.fault.remedy} {describe_recreation(first.owner, first.pod, hold_text, stale)}".lstrip()
 
 
-def _change_of_template(faulty: FaultyPod) -> str:
-    """A new template of a Deployment, DaemonSet or StatefulSet replaces its Pods; other owners make no new Pods for it."""
+def _template_remedy(faulty: FaultyPod) -> str:
+    # A new template of a Deployment, DaemonSet or StatefulSet replaces its Pods; other owners keep them.
     owner, fault = faulty.owner, faulty.fault
     place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {faulty.pod.name}"
-    text = f"In {place}, or in what adds to it, {fault.template}. {fault.remedy}"
-    return text if can_restart(owner) else f"{text} {recreate(owner, faulty.pod)}"
+    text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
+    return text if can_restart(owner) else f"{text} {describe_recreation(owner, faulty.pod)}"
 
 
 def _message(group: Sequence[FaultyPod], state: KubeState) -> str:
     pods = sorted({entry.pod.name for entry in group})
     details = sorted({entry.fault.detail for entry in group if entry.fault.detail})
     owner = group[0].owner
-    of = f" of {owner}" if owner.kind else ""
-    where = f" ({listed(details)})" if details else ""
-    subject = f"Pod{'' if len(pods) == 1 else 's'} {listed(pods)}{of}{_ages(group, state)}"
-    return f"{subject}: {group[0].fault.what}{where}."
+    owner_text = f" of {owner}" if owner.kind else ""
+    detail_text = f" ({listed(details)})" if details else ""
+    subject = f"Pod{'' if len(pods) == 1 else 's'} {listed(pods)}{owner_text}{_ages(group, state)}"
+    return f"{subject}: {group[0].fault.description}{detail_text}."
 
 
 def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
-    known = [entry.pod.created for entry in group if entry.pod.created]
-    if not known:
+    created = [entry.pod.created for entry in group if entry.pod.created]
+    if not created:
         return ""
-    oldest = f"{age(min(known), state.now)} old"
+    oldest = f"{age(min(created), state.now)} old"
     return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
 
 
 def _unreadable(name: str, error: ApiError) -> Finding:
-    """Without Pods nothing is known of them; of the agent AWS has a word as well, and the rest says more of what is amiss."""
     allow = (
         f"Allow the caller of the Kubernetes API to list {RESOURCES[name]}; pod_identity_verify_pods: false leaves Pods out of "
         "the verification."
     )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"{RESOURCES[name]} could not be read, so what depends on them is unknown: {error.text}",
+        f"{RESOURCES[name]} could not be read, so the checks that need them are unknown: {error.text}",
         allow if error.status == FORBIDDEN else remedy_for(error),
+        # AWS reports the agent too, and the other resources only add detail.
         raised_as=None if name == "pods" else "warning",
     )

@@ -6,9 +6,9 @@
 
 """Faults that keep a Pod from its role: one small predicate each. Pure.
 
-A predicate returns the fault of one Pod, or None. ``POD_CAUSES`` lists them, causes before symptoms: where a Pod cannot
-work at all, its other faults do not matter. Each container is judged separately, except containers that the annotation
-skip-containers excludes.
+A predicate returns the fault of one Pod, or None. They are ordered, causes before symptoms: if a Pod cannot work at all
+(``POD_CAUSES``), its other faults do not matter. Each container is judged separately, except for containers that the
+annotation skip-containers excludes.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from .environment import (
     IPV4_ADDRESS,
     IPV6_ADDRESS,
     CredentialSource,
-    earlier_provider,
     find_source,
     is_injected,
+    preferred_provider,
     proxies_to_agent,
 )
 from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
-# EKS calls associations eventually consistent; a Pod admitted within this time may just have been too early.
+# Associations are eventually consistent; a Pod that was admitted within this time may only have been too early.
 SETTLED_AFTER = timedelta(seconds=60)
-# The agent renews credentials after three hours, and hands out what is left of them until then; they last six hours.
+# The agent renews credentials after three hours and serves cached ones until then; they are valid for six hours.
 LONGEST_SESSION = timedelta(hours=6)
 AGENT_PORT = 80
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
@@ -44,7 +44,7 @@ SHOW_AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """The association that Pods are compared with. An unknown moment is None; one that a plan makes has no ID yet."""
+    """The association that Pods are compared with. An unknown time is None; a planned association has no ID yet."""
 
     association_id: str
     created: datetime | None
@@ -54,15 +54,15 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a Pod.
+    """A reason why a Pod does not get its role.
 
-    ``what`` is the rest of a sentence about it, the same for all Pods with the same cause; ``detail``
-    (a node) may differ between them. ``check`` is the check that it fails. With ``recreates`` the remedy takes a new
-    Pod, which depends on the owner. ``template`` is a change of the Pod template, which the remedy begins with.
+    ``description`` is a predicate, equal for all Pods with one cause; ``detail`` (a node) may differ between
+    them. ``check`` is the check that fails. ``recreates``: the remedy needs a new Pod, which depends on the owner.
+    ``template``: the change of the Pod template with which the remedy begins.
     """
 
     code: Code
-    what: str
+    description: str
     remedy: str
     detail: str = ""
     check: str = "pods"
@@ -71,7 +71,7 @@ class Fault:
 
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """EKS User Guide, "EKS Pod Identity restrictions": not on Fargate."""
+    """Find a Pod on Fargate (EKS User Guide, "EKS Pod Identity restrictions")."""
     label = state.nodes.get(pod.node, {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
     by_name = not label and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
     if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
@@ -86,7 +86,7 @@ def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """EKS User Guide, "EKS Pod Identity restrictions": not on Windows."""
+    """Find a Pod on Windows (EKS User Guide, "EKS Pod Identity restrictions")."""
     if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
         return None
     return Fault(
@@ -98,7 +98,7 @@ def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """A node of a virtual kubelet has no place for the agent."""
+    """Find a Pod on a virtual kubelet, which cannot run the agent."""
     labels = state.nodes.get(pod.node)
     by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
     kind = (pod.selected if labels is None else labels).get("type")
@@ -113,82 +113,82 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
 
 
 def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """EKS's webhook leaves Pods with its label alone, however often they are recreated."""
-    if SKIP_WEBHOOK not in pod.labels or is_served(pod):
+    """Find a Pod with the label that makes the webhook of EKS skip it."""
+    if SKIP_WEBHOOK not in pod.labels or has_injection(pod):
         return None
     return Fault(
         Code.POD_SKIPS_WEBHOOK,
-        f"with the label {SKIP_WEBHOOK}, so nothing is injected{_instead(pod)}",
+        f"with the label {SKIP_WEBHOOK}, so the webhook skips it{_irsa_suffix(pod)}",
         "If it needs the role, remove the label from the Pod template.",
         recreates=True,
     )
 
 
 def admitted_before_association(pod: Pod, _state: KubeState, association: Association) -> Fault | None:
-    """The webhook injects at admission only; Pods that were there before have to be recreated."""
+    """Find a Pod that is older than its association: the webhook injects at admission only."""
     created = association.created
-    if is_served(pod) or created is None or pod.created is None or pod.created > created:
+    if has_injection(pod) or created is None or pod.created is None or pod.created > created:
         return None
-    made = f"association {association.association_id} was made ({shown_time(created)})"
+    event = f"association {association.association_id} was created ({shown_time(created)})"
     if not association.association_id:
-        made = "the association that this plan makes"
+        event = "the association that this plan creates"
     return Fault(
         Code.POD_BEFORE_ASSOCIATION,
-        f"admitted before {made}, so EKS Pod Identity was not injected{_instead(pod)}",
+        f"admitted before {event}, so EKS Pod Identity was not injected{_irsa_suffix(pod)}",
         "",
         recreates=True,
     )
 
 
 def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Admitted after the association, and yet nothing was injected into any container."""
-    if is_served(pod) or admitted_before_association(pod, state, association):
+    """Find a Pod that was admitted after the association, but without any injected variable."""
+    if has_injection(pod) or admitted_before_association(pod, state, association):
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
         "without the environment and token of EKS Pod Identity, although admitted after the association"
-        f"{_instead(pod)}",
-        "Look at the cluster's mutating webhooks only if new Pods are no better.",
+        f"{_irsa_suffix(pod)}",
+        "Check the cluster's mutating webhooks if new Pods have the same fault.",
         recreates=True,
     )
 
 
 def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """The annotation eks.amazonaws.com/skip-containers names containers that are not to get credentials."""
-    left_out = [
+    """Find containers that the annotation eks.amazonaws.com/skip-containers excludes."""
+    skipped = [
         container.name
         for container in pod.containers
         if container.name in pod.skipped and not is_injected(container.env)
     ]
-    if not left_out:
+    if not skipped:
         return None
     return Fault(
         Code.POD_CONTAINERS_SKIPPED,
-        f"container {listed(left_out)} left out by the annotation {SKIP_CONTAINERS}",
+        f"container {listed(skipped)} left out by the annotation {SKIP_CONTAINERS}",
         "If it needs the role, remove the annotation from the Pod template.",
         recreates=True,
     )
 
 
 def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """The agent answers on a link-local address, so it has to be on the Pod's own node."""
+    """Find a Pod on a node without a ready agent, which listens on a link-local address of the node."""
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return None
     if not any(state.agents.values()) and not (state.has_auto_nodes and pod.node in state.nodes):
         return None
-    how = "is not ready" if pod.node in state.agents else "does not run"
+    status = "is not ready" if pod.node in state.agents else "does not run"
     return Fault(
         Code.AGENT_NOT_ON_NODE,
-        f"on a node where the EKS Pod Identity Agent {how}",
-        "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp [fd00:ec2::23]:80: "
-        f"bind: cannot assign requested address'. To see where it runs: {SHOW_AGENTS}",
+        f"on a node where the EKS Pod Identity Agent {status}",
+        "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+        f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {SHOW_AGENTS}",
         _node(pod),
         "agent",
     )
 
 
 def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """EKS User Guide: with a proxy, the agent's addresses belong into no_proxy."""
+    """Find a container with a proxy but without the agent's addresses in no_proxy (EKS User Guide)."""
     for container in pod.containers:
         if container.name in pod.skipped:
             continue
@@ -197,7 +197,7 @@ def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | N
             return Fault(
                 Code.POD_PROXY,
                 f"container {container.name} has {' and '.join(names)} without a NO_PROXY for the agent, so "
-                "its SDK may ask the proxy for credentials",
+                "its SDK may request credentials from the proxy",
                 f"Add {IPV4_ADDRESS} and [{IPV6_ADDRESS}] to NO_PROXY and no_proxy in the Pod template.",
                 recreates=True,
             )
@@ -205,12 +205,12 @@ def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | N
 
 
 def takes_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """The agent listens on port 80 of its link-local address, in the network of the node."""
+    """Find a container that uses port 80 of its node, on which the agent listens."""
     for container in pod.containers:
         if AGENT_PORT in container.host_ports:
             return Fault(
                 Code.POD_HOST_PORT,
-                f"container {container.name} takes port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
+                f"container {container.name} uses port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
                 "listens, so one of them may not start, or the agent may not be reached",
                 "Give it another hostPort.",
                 _node(pod),
@@ -220,15 +220,18 @@ def takes_agent_port(pod: Pod, _state: KubeState, _association: Association) -> 
 
 
 def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Security groups for Pods: in strict mode all traffic of a Pod goes by its own interface, and the agent's address is
-    one of its node. The mode is a setting of the DaemonSet aws-node, which would be one more request."""
+    """Find a Pod with security groups for Pods.
+
+    In strict mode all traffic of the Pod uses its own interface, and cannot reach the agent's address on the node. The mode
+    is a setting of the DaemonSet aws-node, which is not read to save a request.
+    """
     if not pod.has_own_interface:
         return None
     return Fault(
         Code.POD_OWN_INTERFACE,
-        "it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in "
-        "strict mode, which is not known here",
-        "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it recreated. "
+        "it has its own security groups, and cannot reach the EKS Pod Identity Agent if the VPC CNI enforces them in strict "
+        "mode, which was not checked",
+        "If the mode is strict, set it to standard, or exclude the Pod from its SecurityGroupPolicy; then recreate the Pod. "
         "To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
         "POD_SECURITY_GROUP_ENFORCING_MODE",
     )
@@ -238,48 +241,49 @@ Sources = Sequence[tuple[str, CredentialSource]]
 
 
 def other_credentials(sources: Sources) -> Fault | None:
-    """SDKs in a container use credentials of its own, so another Pod from the same template is no better."""
-    own = [(name, source) for name, source in sources if source.kind == "other"]
-    if not own:
+    """Find containers whose SDKs use other credentials; another Pod from the same template has the same fault."""
+    foreign = [(name, source) for name, source in sources if source.kind == "other"]
+    if not foreign:
         return None
     return Fault(
         Code.POD_OTHER_CREDENTIALS,
-        _in_words(own),
+        _describe_sources(foreign),
         f"To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
-        template=_removals(own),
+        template=_removals(foreign),
     )
 
 
 def partly_injected(sources: Sources) -> Fault | None:
-    """The webhook of EKS injects into all containers; another one ran after it."""
+    """Find containers without the injected variables that other containers of the Pod have."""
     names = [name for name, source in sources if source.kind in ("none", "irsa")]
     if not names:
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
         f"container {listed(names)} without the environment of EKS Pod Identity, which other containers have",
-        f"If it needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. Else find the webhook that "
-        "adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+        f"If it needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. Otherwise find the webhook "
+        "that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
     )
 
 
 def unknown_credentials(sources: Sources) -> Fault | None:
-    """The manifest does not show which credentials SDKs in a container use."""
+    """Find containers whose manifest leaves the credentials of their SDKs open."""
     unknown = [(name, source) for name, source in sources if source.kind == "unknown"]
     if not unknown:
         return None
     return Fault(
         Code.POD_CREDENTIALS_UNKNOWN,
-        f"{_in_words(unknown)}: it is not known whether SDKs use the role of the association",
-        f"If the role of the association is used all the same, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts "
-        f"it. To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
+        f"{_describe_sources(unknown)}: it is not known whether SDKs use the role of the association",
+        f"If they do use the role of the association, pod_identity_ignore: [{Code.POD_CREDENTIALS_UNKNOWN}] accepts the "
+        f"finding. To leave a container out on purpose, name it in the annotation {SKIP_CONTAINERS} of the Pod template.",
         template=_removals(unknown),
     )
 
 
-def _in_words(sources: Sources) -> str:
+def _describe_sources(sources: Sources) -> str:
     return "; ".join(
-        f"container {listed(names)} with {source.what}" for source, names in _by_source(sources).items()
+        f"container {listed(names)} with {source.description}"
+        for source, names in _by_source(sources).items()
     )
 
 
@@ -298,12 +302,15 @@ def _by_source(sources: Sources) -> dict[CredentialSource, list[str]]:
 
 
 def admitted_before_change(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Credentials that were handed out stay in use: a new association, role or target role reaches a Pod with its next
-    ones. A new policy of the role takes effect at once."""
+    """Find a Pod that is older than the last change of its association or role.
+
+    SDKs use their credentials until they expire, so a new association, role or target role reaches a Pod only with the
+    next ones. A new policy of the role takes effect at once.
+    """
     moments = [moment for moment in (association.modified, association.role_created) if moment is not None]
-    if not moments or pod.created is None or not is_served(pod):
+    if not moments or pod.created is None or not has_injection(pod):
         return None
-    # Kubernetes writes whole seconds.
+    # Times of Kubernetes have whole seconds.
     changed = max(moments).replace(microsecond=0)
     end = changed + LONGEST_SESSION
     if pod.created >= changed or state.now >= end:
@@ -313,21 +320,21 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
         former = "the former role or settings"
     else:
         change = f"its role was created ({shown_time(changed)})"
-        former = "credentials of the deleted role, which AWS refuses,"
+        former = "credentials of the deleted role, which AWS rejects,"
     return Fault(
         Code.POD_BEFORE_CHANGE,
         f"admitted before {change}. Its SDKs may use {former} until {shown_time(end)}",
-        "Wait until then, or have the new ones at once.",
+        "Wait until then, or recreate the Pods to apply the change at once.",
         recreates=True,
     )
 
 
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
-# The first of these that holds is the cause, and hides the rest.
+# The first fault of these hides all others.
 POD_CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
-# A new Pod is needed, and may have none of the other faults.
+# These need a new Pod, which may not have the other faults.
 ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
-# Each of these stands for itself.
+# These are independent of each other.
 FLAWS: tuple[Predicate, ...] = (
     no_agent_on_node,
     proxied,
@@ -338,10 +345,10 @@ FLAWS: tuple[Predicate, ...] = (
 )
 
 
-def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
+def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
     if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
-    sources = sources_of(pod) if association.association_id or association.created else ()
+    sources = credential_sources(pod) if association.association_id or association.created else ()
     faults = [other_credentials(sources)]
     if any(source.kind in ("none", "irsa") for _name, source in sources):
         if fault := _first(ADMISSION, pod, state, association):
@@ -352,8 +359,8 @@ def faults_of(pod: Pod, state: KubeState, association: Association) -> list[Faul
     return [fault for fault in faults if fault is not None]
 
 
-def sources_of(pod: Pod) -> Sources:
-    """Return the source of credentials of each container that is not left out, by name."""
+def credential_sources(pod: Pod) -> Sources:
+    """Return the name and source of credentials of each container that is not skipped."""
     return [
         (container.name, find_source(container, pod.volumes))
         for container in pod.containers
@@ -368,18 +375,18 @@ def _first(
     return next((fault for fault in faults if fault is not None), None)
 
 
-def is_served(pod: Pod) -> bool:
-    """Whether the webhook's environment and token are in the Pod, in one container at least."""
+def has_injection(pod: Pod) -> bool:
+    """Return whether the Pod has the injected token volume, and a container the injected variables."""
     return pod.has_token and any(is_injected(container.env) for container in pod.containers)
 
 
 def needs_admission(fault: Fault) -> bool:
-    """Whether a new Pod from the same template is all that is needed."""
+    """Return whether a new Pod from the same template resolves the fault."""
     return fault.recreates and fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
-def may_be_repaired(pod: Pod, fault: Fault, association: Association) -> bool:
-    """Whether recreating the Pod can be expected to help, so that doing it again and again is no danger."""
+def is_repairable(pod: Pod, fault: Fault, association: Association) -> bool:
+    """Return whether a new Pod would not have the fault again, so that a restart is not repeated for ever."""
     if fault.code == Code.POD_BEFORE_ASSOCIATION:
         return True
     if not needs_admission(fault) or pod.created is None or association.created is None:
@@ -391,9 +398,9 @@ def _node(pod: Pod) -> str:
     return f"node {pod.node}" if pod.node else ""
 
 
-def _instead(pod: Pod) -> str:
-    """What the Pod uses for want of it, when its environment says so."""
+def _irsa_suffix(pod: Pod) -> str:
+    """Return the end of a sentence about the IRSA role that the Pod uses instead, or ""."""
     for container in pod.containers:
-        if earlier_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
+        if preferred_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
             return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"
     return ""

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Pods, their owners and rollouts as far as EKS Pod Identity depends on them, indexed by workload and node. Pure."""
+"""Parse Pods, their owners and rollouts, and index them by workload and node. Pure."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from ..model.objects import (
     texts_of,
 )
 
-# Written by the VPC resource controller for a Pod with security groups of its own.
+# Set by the VPC resource controller on a Pod with its own security groups.
 OWN_INTERFACE = "vpc.amazonaws.com/pod-eni"
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
-# The webhook leaves Pods with this label alone.
+# The webhook skips Pods with this label.
 SKIP_WEBHOOK = "eks.amazonaws.com/skip-pod-identity-webhook"
 TOKEN_VOLUME = "eks-pod-identity-token"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What makes a Pod anew. ``kind`` and ``name`` are "" for a Pod that nothing owns."""
+    """The object that recreates a Pod; ``kind`` and ``name`` are "" for a Pod without an owner."""
 
     api_version: str = ""
     kind: str = ""
@@ -63,7 +63,7 @@ class EnvFrom:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A volume in a container. ``sub_path`` is None where it depends on a variable."""
+    """A volume mount; ``sub_path`` is None if it depends on a variable."""
 
     volume: str
     path: str
@@ -83,10 +83,11 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """``env`` holds what the manifest says; None is a value that comes from elsewhere (valueFrom).
+    """A container of a Pod or Pod template.
 
-    ``host_ports`` are the ports of the node that it takes; with hostNetwork Kubernetes writes them as well. ``optional``
-    are variables that are not set if their Secret or ConfigMap does not exist.
+    ``env`` has the variables of the manifest, with None for a value from another source (valueFrom). ``host_ports`` are
+    the ports of the node that it uses, also with hostNetwork. ``optional`` are variables that are unset if their Secret
+    or ConfigMap does not exist.
     """
 
     name: str
@@ -99,10 +100,10 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A Pod that runs or will run. ``node`` is "" before it is scheduled; ``created`` is in UTC.
+    """A pending or running Pod. ``node`` is "" before it is scheduled; ``created`` is in UTC.
 
-    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI gave it
-    a network interface of its own, for security groups for Pods. ``selected`` holds the labels that its node must have.
+    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI created a
+    network interface for it, for security groups for Pods. ``selected`` has the required labels of its node.
     """
 
     workload: WorkloadKey
@@ -134,7 +135,7 @@ def has_ended(item: Object) -> bool:
 
 
 def is_live(item: Object) -> bool:
-    """Neither finished nor about to go: its containers still need credentials."""
+    """Return whether a Pod still needs credentials: it is not finished and not terminating."""
     return not has_ended(item) and not member(item, "metadata").get("deletionTimestamp")
 
 
@@ -143,20 +144,20 @@ def is_ready(item: Object) -> bool:
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
-def service_account_of(item: Object, cluster: str) -> WorkloadKey:
-    """Whose identity a v1 Pod has; without a name it is "default"."""
+def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
+    """Return the workload key of a v1 Pod; the default service account is "default"."""
     account = text_of(member(item, "spec").get("serviceAccountName")) or "default"
     return WorkloadKey(cluster, name_of(item).namespace, account)
 
 
 def parse_pod(item: Object, cluster: str) -> Pod:
-    """A v1 Pod as the API gives it. Ephemeral containers are left out: nothing is injected into them."""
+    """Parse a v1 Pod, without ephemeral containers, into which the webhook does not inject."""
     metadata, spec = member(item, "metadata"), member(item, "spec")
     skip = text_of(member(metadata, "annotations").get(SKIP_CONTAINERS))
     containers = [*objects_of(spec.get("initContainers")), *objects_of(spec.get("containers"))]
     selected = _selected_labels(spec)
     return Pod(
-        workload=service_account_of(item, cluster),
+        workload=pod_service_account(item, cluster),
         name=name_of(item).name,
         node=text_of(spec.get("nodeName")),
         created=parse_time(metadata.get("creationTimestamp")),
@@ -173,7 +174,7 @@ def parse_pod(item: Object, cluster: str) -> Pod:
 
 
 def controller(metadata: Object) -> Owner:
-    """The owner that manages the object, from its ownerReferences."""
+    """Return the controller among an object's ownerReferences."""
     for owner in objects_of(metadata.get("ownerReferences")):
         if owner.get("controller"):
             return Owner(
@@ -186,9 +187,9 @@ def controller(metadata: Object) -> Owner:
 
 
 def _selected_labels(spec: Object) -> dict[str, str]:
-    """Return the labels of its node selector, and those of a required affinity that leaves one value.
+    """Return the node labels that a Pod requires by its node selector, or by a node affinity with one value.
 
-    Node selector terms are alternatives, so several of them require nothing in particular.
+    Node selector terms are alternatives, so with several terms no single label is required.
     """
     affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     terms = objects_of(affinity.get("nodeSelectorTerms"))
@@ -252,29 +253,31 @@ def can_restart(owner: Owner) -> bool:
     return owner.kind in _RESTARTABLE and owner.api_version.partition("/")[0] == "apps"
 
 
-def recreate(owner: Owner, pod: Pod, held: str = "", stale: bool = False) -> str:
-    """Return the sentence on how to get new Pods.
+def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool = False) -> str:
+    """Return the sentence on how to recreate a Pod.
 
-    :arg held: the reason why the owner would not replace this Pod.
+    :arg hold_text: the predicate of ``describe_hold`` if the owner would not replace this Pod.
     :arg stale: the Pod is older than its association, so that a run of the role can restart the owner.
     """
     namespace = f"-n {pod.namespace}"
-    if held:
-        return f"{owner} {held}"
+    if hold_text:
+        return f"{owner} {hold_text}"
     if can_restart(owner):
-        by_run = ", or let a run do it (pod_identity_restart_stale: true)" if stale else ""
+        by_run = ", or let a run restart them (pod_identity_restart_stale: true)" if stale else ""
         return f"Recreate its Pods{by_run}: kubectl rollout restart {owner.kind.lower()}/{owner.name} {namespace}"
     if owner.kind == "Job":
-        return f"Delete its Job and create it anew, as a CronJob does: kubectl delete job {owner.name} {namespace}"
+        return f"Delete its Job and create it again, as a CronJob does: kubectl delete job {owner.name} {namespace}"
     if owner.kind == "ReplicaSet":
-        return f"Delete the Pods, so that {owner} makes new ones: kubectl delete pod {pod.name} {namespace}"
+        return f"Delete the Pods, so that {owner} creates new ones: kubectl delete pod {pod.name} {namespace}"
     if owner.kind:
-        return f"Let {owner} make new Pods, by its own means or so: kubectl delete pod {pod.name} {namespace}"
-    return f"Nothing owns it, so create it anew from its manifest. Before that: kubectl delete pod {pod.name} {namespace}"
+        return f"Let {owner} recreate its Pods, by its own means or with: kubectl delete pod {pod.name} {namespace}"
+    return (
+        f"It has no owner, so recreate it from its manifest. First: kubectl delete pod {pod.name} {namespace}"
+    )
 
 
-def restart(owner: Owner, moment: str) -> Object:
-    """The patch that `kubectl rollout restart` makes."""
+def restart_patch(owner: Owner, moment: str) -> Object:
+    """Return the patch that `kubectl rollout restart` sends."""
     annotations = {"annotations": {RESTARTED_AT: moment}}
     return {
         "apiVersion": owner.api_version,
@@ -284,21 +287,21 @@ def restart(owner: Owner, moment: str) -> Object:
     }
 
 
-# Why a rollout does not replace a Pod; "" when it does.
+# The reason why a rollout does not replace a Pod; "" if it does.
 Hold = Literal["", "paused", "on delete", "partition", "rolling"]
 
 _REVISION = "deployment.kubernetes.io/revision"
 _GENERATION = "deprecated.daemonset.template.generation"
-# The hashes of the templates of Deployments, by name and revision.
+# The pod-template-hash of each Deployment's name and revision.
 Hashes = Mapping[tuple[ObjectName, str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """The update strategy of an owner, and how far its last rollout is.
+    """The update strategy of an owner, and the state of its last rollout.
 
-    A StatefulSet replaces Pods from the ordinal ``first`` on. ``current`` is the label that Pods of the present template
-    have; empty when it is not known.
+    A StatefulSet replaces Pods from the ordinal ``first`` on. ``current`` is the label of Pods of the current template,
+    empty if unknown.
     """
 
     paused: bool = False
@@ -311,21 +314,21 @@ class Rollout:
     def selects(self, pod: Pod) -> bool:
         return self.selector.items() <= pod.labels.items()
 
-    def hold_of(self, pod: Pod) -> Hold:
+    def find_hold(self, pod: Pod) -> Hold:
         if self.paused:
             return "paused"
         if self.on_delete:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # A Pod of an earlier template is being replaced already; another change of the template only begins anew.
+        # A Pod of an earlier template is being replaced already; another change of the template would start over.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
 
 
 def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
-    """``hashes`` are those of the ReplicaSets, which a Deployment's own manifest does not name."""
+    """Parse a Deployment, DaemonSet or StatefulSet; ``hashes`` are the result of ``template_hashes``."""
     spec = member(item, "spec")
     strategy = member(spec, "updateStrategy")
     partition = number_of(member(strategy, "rollingUpdate").get("partition"))
@@ -333,14 +336,15 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
         paused=kind == "Deployment" and spec.get("paused") is True,
         on_delete=strategy.get("type") == "OnDelete",
         partition=partition,
-        # StatefulSets count the partition from the first ordinal.
+        # The partition of a StatefulSet counts from its first ordinal.
         first=number_of(member(spec, "ordinals").get("start")) + partition,
         selector=texts_of(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
     )
 
 
-def hashes_of(replica_sets: Iterable[Object]) -> Hashes:
+def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
+    """Return the template hashes of Deployments from their ReplicaSets, as a Deployment itself does not have them."""
     hashes = {}
     for item in replica_sets:
         metadata = member(item, "metadata")
@@ -350,8 +354,8 @@ def hashes_of(replica_sets: Iterable[Object]) -> Hashes:
     return hashes
 
 
-def why_held(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """The rest of a sentence about an owner, and what to do with its ``pods``."""
+def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
+    """Return a predicate about an owner that does not replace ``pods``, with the remedy."""
     place = f"-n {owner.namespace}"
     delete = f"Delete {listed(pods)} one by one: kubectl delete pod {pods[0]} {place}"
     if hold == "paused":
@@ -365,15 +369,15 @@ def why_held(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) ->
             f"replaces no Pod with an ordinal below {rollout.first} (partition {rollout.partition}). {delete}"
         )
     return (
-        "is already rolling out a newer template, which replaces these Pods. To see what it waits for: kubectl rollout "
-        f"status {owner.kind.lower()}/{owner.name} {place}"
+        "is already rolling out a newer template, which replaces these Pods. To see its progress: kubectl rollout status "
+        f"{owner.kind.lower()}/{owner.name} {place}"
     )
 
 
 def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
     metadata, status = member(item, "metadata"), member(item, "status")
     if number_of(status.get("observedGeneration")) < number_of(metadata.get("generation")):
-        # Its controller has not seen the present template.
+        # The controller has not processed the current template.
         return {}
     annotations = member(metadata, "annotations")
     if kind == "Deployment":
@@ -393,9 +397,9 @@ def _ordinal(pod: Pod) -> int:
 APPS = "apps/v1"
 AGENT = "eks-pod-identity-agent"
 AGENT_NAMESPACE = "kube-system"
-# What the add-on labels its Pods with (app.kubernetes.io/name): on EC2, on hybrid nodes, and on those with Bottlerocket.
+# The labels app.kubernetes.io/name of the add-on's Pods: on EC2, on hybrid nodes, and on hybrid nodes with Bottlerocket.
 AGENTS = (AGENT, f"{AGENT}-hybrid", f"{AGENT}-hybrid-bottlerocket")
-# By the names of what is read: what a caller must be allowed to list.
+# The permissions that each list needs, in words.
 RESOURCES = {
     "pods": "pods",
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
@@ -406,7 +410,7 @@ RESOURCES = {
     "owning_daemon_sets": "daemonsets.apps",
     "stateful_sets": "statefulsets.apps",
 }
-# Those of RESOURCES that hold owners of Pods. What cannot be read is not restarted.
+# The kinds of owners among RESOURCES. Owners that cannot be read are not restarted.
 OWNER_KINDS = {
     "deployments": "Deployment",
     "owning_daemon_sets": "DaemonSet",
@@ -416,12 +420,15 @@ OWNER_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class KubeState:
-    """The cluster, as far as it was read.
+    """The part of the cluster that was read.
 
-    ``pods`` holds live Pods by workload, ``nodes`` the labels by node name, ``agents`` by node whether a
-    ready agent runs there, ``daemon_sets`` how many Pods each of the agent's is to have (None: not read),
-    ``owners`` what owns a ReplicaSet. ``errors`` says why something could not be read, by the names of RESOURCES.
-    ``rollouts`` holds the owners of Pods that were read, ``owner_errors`` by kind why others were not (None: read).
+    ``pods``: live Pods by workload; None if not read.
+    ``nodes``: labels by node name.
+    ``agents``: True for each node with a ready agent, False with an agent that is not ready; None if not read.
+    ``daemon_sets``: the desired number of Pods of each DaemonSet of the agent; None if not read.
+    ``owners``: controllers of ReplicaSets.
+    ``errors``: errors of lists by the names of RESOURCES.
+    ``rollouts``: the owners of Pods that were read. ``owner_errors``: by kind, the error of their list, or None.
     """
 
     now: datetime
@@ -440,16 +447,16 @@ class KubeState:
         return self.auto_mode or any(map(self.is_auto, self.nodes))
 
     def has_agent(self, node: str) -> bool:
-        """Return whether a ready agent serves the Pods of a node; in Auto Mode the node includes it."""
+        """Return whether a node has a ready agent; in Auto Mode the node includes it."""
         return bool(self.agents and self.agents.get(node)) or self.is_auto(node)
 
     def is_auto(self, node: str) -> bool:
         return self.nodes.get(node, {}).get("eks.amazonaws.com/compute-type") == "auto"
 
-    def owner_of(self, pod: Pod) -> Owner:
-        """What recreates a Pod: for one of a ReplicaSet, the Deployment above that.
+    def find_owner(self, pod: Pod) -> Owner:
+        """Return the object that recreates a Pod: for a ReplicaSet of a Deployment, the Deployment.
 
-        Without the ReplicaSet, its Deployment is told from the label pod-template-hash, which the
+        If the ReplicaSet was not read, the Deployment's name is derived from the label pod-template-hash, which the
         Deployment controller appends to the ReplicaSet's name.
         """
         owner = pod.owner
@@ -463,22 +470,22 @@ class KubeState:
             above = Owner(APPS, "Deployment", pod.namespace, owner.name.removesuffix(suffix))
         return above if above.kind and self._may_own(above, pod) else owner
 
-    def hold_of(self, pod: Pod) -> Hold:
-        """Why a rollout of its owner would not replace a Pod; "" also where the owner was not read."""
-        rollout = self.rollout_of(self.owner_of(pod))
-        return rollout.hold_of(pod) if rollout else ""
+    def find_hold(self, pod: Pod) -> Hold:
+        """Return the reason why a rollout of its owner would not replace a Pod; "" also if the owner was not read."""
+        rollout = self.find_rollout(self.find_owner(pod))
+        return rollout.find_hold(pod) if rollout else ""
 
-    def rollout_of(self, owner: Owner) -> Rollout | None:
-        """None where the owner was not read, or does not exist."""
+    def find_rollout(self, owner: Owner) -> Rollout | None:
+        """Return the rollout of an owner; None if it was not read or does not exist."""
         return self.rollouts.get(replace(owner, api_version=APPS))
 
     def may_exist(self, owner: Owner) -> bool:
         """Return whether an owner was read, or its read failed."""
-        return self.rollout_of(owner) is not None or self.owner_errors.get(owner.kind) is not None
+        return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
     def _may_own(self, owner: Owner, pod: Pod) -> bool:
-        """False for a Deployment that is deleted, or was created anew under the name with another selector."""
-        rollout = self.rollout_of(owner)
+        """Return False for a deleted Deployment, or one that was recreated with another selector."""
+        rollout = self.find_rollout(owner)
         if rollout is None:
             return owner.kind not in self.owner_errors or self.may_exist(owner)
         return rollout.selects(pod)
@@ -487,29 +494,29 @@ class KubeState:
 def read_state(
     reads: Reads, workloads: Iterable[WorkloadKey], cluster: str, now: datetime, auto_mode: bool = False
 ) -> KubeState:
-    """The lists by the names of RESOURCES, for the workloads that matter."""
-    answered = {name: listing.items for name, listing in reads.items() if listing.error is None}
+    """Parse and index lists, which are keyed by the names of RESOURCES, for these workloads."""
+    items = {name: listing.items for name, listing in reads.items() if listing.error is None}
     return KubeState(
         now=now,
-        pods=_by_workload(answered["pods"], frozenset(workloads), cluster) if "pods" in answered else None,
+        pods=_by_workload(items["pods"], frozenset(workloads), cluster) if "pods" in items else None,
         nodes={
             name_of(item).name: texts_of(member(item, "metadata").get("labels"))
-            for item in answered.get("nodes", ())
+            for item in items.get("nodes", ())
         },
-        agents=_agents(answered["agents"]) if "agents" in answered else None,
-        daemon_sets=_desired_agents(answered["daemon_sets"]) if "daemon_sets" in answered else None,
+        agents=_agents(items["agents"]) if "agents" in items else None,
+        daemon_sets=_desired_agents(items["daemon_sets"]) if "daemon_sets" in items else None,
         owners={
-            name_of(item): controller(member(item, "metadata")) for item in answered.get("replica_sets", ())
+            name_of(item): controller(member(item, "metadata")) for item in items.get("replica_sets", ())
         },
         errors=_errors(reads),
         auto_mode=auto_mode,
-        rollouts=_rollouts(reads, answered.get("replica_sets", ())),
+        rollouts=_rollouts(reads, items.get("replica_sets", ())),
         owner_errors={OWNER_KINDS[name]: reads[name].error for name in OWNER_KINDS if name in reads},
     )
 
 
 def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollout]:
-    hashes = hashes_of(replica_sets)
+    hashes = template_hashes(replica_sets)
     return {
         Owner(APPS, kind, *name_of(item)): parse_rollout(kind, item, hashes)
         for name, kind in OWNER_KINDS.items()
@@ -518,7 +525,7 @@ def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollo
 
 
 def _errors(reads: Reads) -> dict[str, ApiError]:
-    """In the order of RESOURCES, whatever was read first."""
+    # In the order of RESOURCES, independent of the order of the reads.
     listings = {name: reads.get(name, Listing()) for name in RESOURCES}
     return {name: listing.error for name, listing in listings.items() if listing.error is not None}
 
@@ -533,18 +540,18 @@ def _agents(items: Iterable[Object]) -> dict[str, bool]:
 
 
 def _by_workload(
-    items: Iterable[Object], wanted: frozenset[WorkloadKey], cluster: str
+    items: Iterable[Object], keys: frozenset[WorkloadKey], cluster: str
 ) -> Mapping[WorkloadKey, Sequence[Pod]]:
     pods: dict[WorkloadKey, list[Pod]] = {}
     for item in items:
-        key = service_account_of(item, cluster)
-        if key in wanted and is_live(item):
+        key = pod_service_account(item, cluster)
+        if key in keys and is_live(item):
             pods.setdefault(key, []).append(parse_pod(item, cluster))
     return pods
 
 
 def _desired_agents(items: Iterable[Object]) -> list[int]:
-    """Of the add-on's own DaemonSet, and of the one for hybrid nodes that its chart can make."""
+    # The add-on's DaemonSet, and the DaemonSet for hybrid nodes that its chart can create.
     return [
         number_of(member(item, "status").get("desiredNumberScheduled"))
         for item in items

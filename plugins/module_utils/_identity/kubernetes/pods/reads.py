@@ -35,11 +35,11 @@ from .pods import (
     can_restart,
     controller,
     parse_pod,
+    pod_service_account,
     read_state,
-    service_account_of,
 )
 
-# API version and kind by resource, as RBAC and its refusals spell it.
+# API version and kind by resource, with the resource names of RBAC.
 TEMPLATE_KINDS = {
     "deployments.apps": ("apps/v1", "Deployment"),
     "statefulsets.apps": ("apps/v1", "StatefulSet"),
@@ -62,7 +62,7 @@ class Template:
 class Templates:
     """The Pod templates by workload, without ReplicaSets of Deployments and finished Jobs.
 
-    ``parents`` holds the controllers of ReplicaSets and Jobs. ``errors`` holds the refusals by resource.
+    ``parents`` has the controllers of ReplicaSets and Jobs, ``errors`` the errors of lists by resource.
     """
 
     by_workload: Mapping[WorkloadKey, Sequence[Template]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Templates:
 
 
 def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster: str) -> Templates:
-    """Send one request for each kind, for the one namespace of the workloads or for all."""
+    """List each kind of template once, in the common namespace of the workloads or in all namespaces."""
     by_workload: dict[WorkloadKey, list[Template]] = {}
     parents: dict[Owner, Owner] = {}
     errors: dict[str, ApiError] = {}
@@ -88,7 +88,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
             parent = controller(member(item, "metadata"))
             if parent.kind and kind in ("ReplicaSet", "Job"):
                 parents[owner] = parent
-            for pod in _pods_of(kind, item, parent, keys, cluster):
+            for pod in _template_pods(kind, item, parent, keys, cluster):
                 by_workload.setdefault(pod.workload, []).append(Template(owner, pod))
     return Templates(by_workload, parents, errors)
 
@@ -99,10 +99,10 @@ def _common_namespace(keys: Collection[WorkloadKey]) -> str:
     return next(iter(namespaces)) if len(namespaces) == 1 else ""
 
 
-def _pods_of(
+def _template_pods(
     kind: str, item: Object, parent: Owner, keys: Collection[WorkloadKey], cluster: str
 ) -> Iterator[Pod]:
-    """Yield the Pod that a template describes, where it uses one of the service accounts."""
+    """Yield the Pod that a template describes, if it uses one of the service accounts."""
     if kind == "ReplicaSet" and parent.kind == "Deployment":
         return
     if kind == "Job" and (_has_finished(item) or is_proof(item)):
@@ -114,7 +114,7 @@ def _pods_of(
         "metadata": {**member(template, "metadata"), "namespace": namespace, "name": name},
         "spec": member(template, "spec"),
     }
-    if service_account_of(pod, cluster) in keys:
+    if pod_service_account(pod, cluster) in keys:
         yield parse_pod(pod, cluster)
 
 
@@ -137,24 +137,27 @@ LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 def read_pod_state(
     reader: ClusterReader, verification: Verification, now: datetime, *, ended: bool = False
 ) -> dict[str, Listing]:
-    """The Pods of the workloads, then step by step what else matters. By the names of RESOURCES.
+    """Read the Pods of the workloads, then the resources needed to judge them; keyed by the names of RESOURCES.
 
-    Without workloads that is the agent, where EKS does not know its add-on. With ``ended`` the list of Pods also has those
-    that have ended.
+    Without workloads only the agent is read, and only if EKS does not know its add-on. With ``ended`` the list of Pods
+    includes finished ones.
     """
     query = pods_query(verification)
     if query is not None and ended:
-        query = replace(query, field_selectors=tuple(one for one in query.field_selectors if one not in LIVE))
+        query = replace(
+            query,
+            field_selectors=tuple(selector for selector in query.field_selectors if selector not in LIVE),
+        )
     reads = {"pods": reader.list_objects(query)} if query is not None else {}
-    while missing := [name for name in still_to_read(verification, reads, now) if name not in reads]:
+    while missing := [name for name in next_reads(verification, reads, now) if name not in reads]:
         reads |= {name: reader.list_objects(_query_for(name, query)) for name in missing}
-    # Last, as what was read before decides which owners have Pods to replace.
-    queries = owner_queries(verification, state_of(verification, reads, now))
+    # The owners to read depend on the other reads.
+    queries = owner_queries(verification, build_state(verification, reads, now))
     return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
 
 def _is_auto_mode(verification: Verification) -> bool:
-    """Whether AWS says that the cluster runs EKS Auto Mode; the same is said with each workload."""
+    """Return whether AWS reports EKS Auto Mode; every workload has the same check."""
     return any(
         check.detail == "auto mode"
         or any(finding.code == Code.AGENT_ADDON_WITH_AUTO_MODE for finding in check.findings)
@@ -163,25 +166,25 @@ def _is_auto_mode(verification: Verification) -> bool:
     )
 
 
-def state_of(verification: Verification, reads: Reads, now: datetime) -> KubeState:
+def build_state(verification: Verification, reads: Reads, now: datetime) -> KubeState:
     keys = [workload.key for workload in verification.workloads]
     return read_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
 
 
 def pods_query(verification: Verification) -> Query | None:
-    """The narrowest single list that holds the Pods of all workloads; None when there are no workloads."""
+    """Return the narrowest query for the Pods of all workloads; None without workloads."""
     keys = [workload.key for workload in verification.workloads]
     return live_pods_query(keys) if keys else None
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
-    """Return the narrowest single list that holds the Pods of these workloads that have not ended."""
+    """Return the narrowest query for the unfinished Pods of these workloads."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
     return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 
 
 def _query_for(name: str, pods: Query | None) -> Query:
-    """The list of the objects of RESOURCES, given the one of the Pods."""
+    """Return the query for one of RESOURCES; ``pods`` is the query for the Pods."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":
@@ -191,16 +194,16 @@ def _query_for(name: str, pods: Query | None) -> Query:
     return Query("apps/v1", "ReplicaSet", pods.namespace if pods is not None else "")
 
 
-def still_to_read(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """The names of what else matters, given what was read so far.
+def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
+    """Return the names of RESOURCES that are still needed after ``reads``.
 
-    The agent matters when Pods run, or when EKS knows no add-on. A ready agent shows that its node is one
-    of Linux on EC2, so nodes are read only where there is none; and the DaemonSet only to tell why.
+    The agent is needed if Pods run, or if EKS does not know its add-on. A ready agent proves that its node runs Linux on
+    EC2, so nodes are read only for Pods on other nodes, and the DaemonSet only to explain a missing agent.
     """
     addon_missing = any(finding.code == Code.AGENT_ADDON_MISSING for finding in verification.findings)
     if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:
         return []
-    state = state_of(verification, reads, now)
+    state = build_state(verification, reads, now)
     nodes = {pod.node for pods in (state.pods or {}).values() for pod in pods if pod.node}
     names = []
     if state.agents is None and "agents" not in state.errors:
@@ -221,7 +224,7 @@ def still_to_read(verification: Verification, reads: Reads, now: datetime) -> li
 
 
 def owner_queries(verification: Verification, state: KubeState) -> dict[str, Query]:
-    """The lists of the owners of Pods that need another admission, by the names of OWNER_KINDS."""
+    """Return the queries for the owners of Pods that must be recreated, by the names of OWNER_KINDS."""
     owners = {
         faulty.owner
         for workload in verification.workloads
@@ -236,7 +239,6 @@ def owner_queries(verification: Verification, state: KubeState) -> dict[str, Que
 
 
 def _owners_query(kind: str, owners: Sequence[Owner]) -> Query:
-    """The narrowest single list that holds them."""
     namespaces = {owner.namespace for owner in owners}
     names = (f"metadata.name={owners[0].name}",) if len(owners) == 1 else ()
     return Query(APPS, kind, owners[0].namespace if len(namespaces) == 1 else "", field_selectors=names)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Restart the owners of stale Pods, and wait until these Pods are gone. Pure: cluster and clock are arguments."""
+"""Restart the owners of stale Pods, and wait until these Pods are replaced. Pure: cluster and clock are arguments."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ from ..api.cluster import Clock, KubernetesCluster, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, ObjectName, name_of, shown_time
 from .pod_checks import find_stale
-from .pods import Hold, KubeState, Owner, Pod, restart, why_held
-from .reads import pods_query, read_pod_state, state_of
+from .pods import Hold, KubeState, Owner, Pod, describe_hold, restart_patch
+from .reads import build_state, pods_query, read_pod_state
 
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """``manifests`` are patches of the owners, ``names`` theirs; ``unmanaged`` are Pods that no restart reaches.
+    """The planned restarts.
 
-    ``rolling`` are owners that replace their stale Pods already, without another restart. ``replaced`` are the Pods of
-    both. ``held`` has a sentence for stale Pods that a restart of their owner would not replace. ``withheld`` are owners
-    whose new Pods would not get the role either, ``workloads`` are those of the owners to restart.
-    ``wait`` is how many seconds pass until the youngest association is old enough: the webhook learns of it with a
-    delay, and a Pod admitted earlier would be stale again.
+    ``manifests`` and ``names``: patches and names of the owners to restart. ``workloads``: the workloads of their Pods.
+    ``unmanaged``: stale Pods without a restartable owner. ``rolling``: owners with a rollout that already replaces their
+    stale Pods. ``replaced``: the Pods that the restarts and rollouts replace. ``blocked``: a sentence for each group of
+    stale Pods that a restart would not replace. ``withheld``: owners whose new Pods would not get the role either.
+    ``wait``: seconds until the youngest association is old enough: it reaches the webhook with a delay, and a Pod that is
+    admitted earlier would be stale again.
     """
 
     manifests: Sequence[Object] = ()
@@ -43,7 +44,7 @@ class Restarts:
     unmanaged: Sequence[str] = ()
     rolling: Sequence[str] = ()
     replaced: Sequence[Pod] = ()
-    held: Sequence[str] = ()
+    blocked: Sequence[str] = ()
     withheld: Sequence[str] = ()
     workloads: Sequence[WorkloadKey] = ()
     wait: int = 0
@@ -51,8 +52,10 @@ class Restarts:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """What the injection probe says of new Pods: ``proven`` get the role, ``failing`` do not. Of others nothing is
-    known, and time has to do: their association is to be ``settle`` seconds old."""
+    """The result of the injection probe: new Pods of ``proven`` workloads get the role, of ``failing`` ones do not.
+
+    For the rest, wait until the association is ``settle`` seconds old.
+    """
 
     proven: Collection[WorkloadKey] = ()
     failing: Collection[WorkloadKey] = ()
@@ -62,18 +65,18 @@ class Injection:
 def plan_restarts(
     verification: Verification, reads: Reads, now: datetime, injection: Injection | None = None
 ) -> Restarts:
-    """Restart owners with stale Pods that their rollout would replace.
+    """Plan to restart owners with stale Pods that their rollout would replace.
 
-    A workload that is not right in AWS is left alone, and so is one whose new Pods would not get the role either.
+    Skips workloads that fail a check of AWS, and workloads whose new Pods would not get the role.
     """
     injection = injection or Injection()
-    state = state_of(verification, reads, now)
-    right = [workload for workload in verification.workloads if _has_association(workload)]
-    workloads = [workload for workload in right if workload.key not in injection.failing]
-    failing = [workload for workload in right if workload.key in injection.failing]
+    state = build_state(verification, reads, now)
+    passed = [workload for workload in verification.workloads if _has_association(workload)]
+    workloads = [workload for workload in passed if workload.key not in injection.failing]
+    failing = [workload for workload in passed if workload.key in injection.failing]
     stale, unmanaged = find_stale(workloads, state)
     groups = {owner: _by_hold(pods, state) for owner, pods in stale.items()}
-    owners = [owner for owner, holds in groups.items() if "" in holds and state.rollout_of(owner)]
+    owners = [owner for owner, holds in groups.items() if "" in holds and state.find_rollout(owner)]
     keys = {pod.workload for owner in owners for pod in groups[owner][""]}
     restarted = [workload for workload in workloads if workload.key in keys]
     created = [
@@ -84,33 +87,33 @@ def plan_restarts(
     wait = injection.settle - (now - max(created)).total_seconds() if created else 0
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
-        [restart(owner, shown_time(now)) for owner in owners],
+        [restart_patch(owner, shown_time(now)) for owner in owners],
         _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
         _names(rolling),
         [pod for owner in (*owners, *rolling) for hold in _REPLACING for pod in groups[owner].get(hold, ())],
-        [sentence for owner, holds in groups.items() for sentence in _held(owner, holds, state)],
+        [sentence for owner, holds in groups.items() for sentence in _describe_holds(owner, holds, state)],
         _names(find_stale(failing, state)[0]),
         [workload.key for workload in restarted],
         int(min(max(wait, 0), injection.settle)),
     )
 
 
-# A restart replaces Pods without a hold, and a rollout those of an earlier template.
+# A restart replaces Pods without a hold, and a running rollout replaces Pods of an earlier template.
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
 def _by_hold(pods: Sequence[Pod], state: KubeState) -> dict[Hold, list[Pod]]:
     groups: dict[Hold, list[Pod]] = {}
     for pod in pods:
-        groups.setdefault(state.hold_of(pod), []).append(pod)
+        groups.setdefault(state.find_hold(pod), []).append(pod)
     return groups
 
 
-def _held(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
-    """A sentence for each reason why Pods of an owner are not replaced."""
+def _describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -> Iterator[str]:
+    """Yield a sentence for each reason why Pods of an owner are not replaced."""
     [name] = _names([owner])
-    rollout, error = state.rollout_of(owner), state.owner_errors.get(owner.kind)
+    rollout, error = state.find_rollout(owner), state.owner_errors.get(owner.kind)
     if rollout is None:
         if error is not None:
             allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
@@ -121,18 +124,18 @@ def _held(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: KubeState) -
             )
         return
     for hold, pods in holds.items():
-        # A rollout that is under way is waited for.
+        # The run waits for a running rollout.
         if hold not in _REPLACING:
             names = sorted(pod.name for pod in pods)
-            pods_of = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
-            yield f"{pods_of}{name} not restarted: it {why_held(hold, owner, names, rollout)}"
+            subject = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
+            yield f"{subject}{name} not restarted: it {describe_hold(hold, owner, names, rollout)}"
 
 
 def _names(owners: Iterable[Owner]) -> list[str]:
     return [f"{owner.kind} {owner.namespace}/{owner.name}" for owner in owners]
 
 
-def right_in_aws(verification: Verification) -> list[VerifiedWorkload]:
+def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
     return [
         workload
         for workload in verification.workloads
@@ -147,20 +150,22 @@ def _has_association(workload: VerifiedWorkload) -> bool:
 
 
 def _blocks(check: Check) -> bool:
-    """An agent that is no add-on of EKS is judged by what is seen in the cluster."""
+    # An agent that is not installed as an add-on is checked in the cluster instead.
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
         Code.AGENT_ADDON_MISSING
     ]
 
 
-# Seconds between two looks at the cluster.
+# Seconds between two reads of the Pods.
 RESTART_PAUSE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """In seconds: how long to wait for the new Pods, and how old an association must be before, unless it is proven
-    that new Pods get the role."""
+    """Seconds to wait for the new Pods, and the age of an association before a restart.
+
+    ``settle`` does not apply to workloads whose new Pods are proven to get the role.
+    """
 
     timeout: int = 300
     settle: int = 15
@@ -168,7 +173,7 @@ class RestartSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestartRun:
-    """``reads`` are those after the restart. Pods that stay are findings of the report; ``failures`` what was refused."""
+    """The result of the restarts; ``reads`` is the state after them, ``failures`` has the rejected patches."""
 
     reads: Reads
     restarts: Restarts = field(default_factory=Restarts)
@@ -185,7 +190,7 @@ def restart_stale(
     clock: Clock,
     injection: Injection | None = None,
 ) -> RestartRun:
-    """``injection`` is what the probe of it says; its time to settle is that of the settings."""
+    """Restart owners, and wait for their new Pods; ``settings.settle`` replaces the value in ``injection``."""
     injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     warnings = _warnings(restarts)
@@ -201,62 +206,62 @@ def restart_stale(
         manifest_failure(restarts.manifests[index], "restart", reason, remedy=ALLOW)
         for index, reason in refused.items()
     ]
-    restarts = _without(restarts, refused)
+    restarts = _without_refused(restarts, refused)
     replacing = [*restarts.names, *restarts.rolling]
-    left = _wait_until_gone(cluster, verification, reads, settings.timeout, clock, replacing)
+    remaining = _wait_for_rollouts(cluster, verification, reads, settings.timeout, clock, replacing)
     warnings += [
-        f"{sentence}, but stale Pods are still there after {settings.timeout} seconds. kubectl rollout status and kubectl "
-        "get events say why."
-        for sentence in _sentences(restarts, left)
+        f"{sentence}, but stale Pods still exist after {settings.timeout} seconds. Check kubectl rollout status and kubectl "
+        "get events."
+        for sentence in _sentences(restarts, remaining)
     ]
-    after = read_pod_state(cluster, verification, clock.now()) if replacing else reads
-    return RestartRun(after, restarts, written.changed, warnings, failures)
+    current = read_pod_state(cluster, verification, clock.now()) if replacing else reads
+    return RestartRun(current, restarts, written.changed, warnings, failures)
 
 
 def predict_restart(
     verification: Verification, reads: Reads, clock: Clock, injection: Injection | None = None
 ) -> RestartRun:
-    """Return what a restart would do, for check mode; ``reads`` is without the Pods that it would replace."""
+    """Predict the restarts for check mode; the resulting ``reads`` are without the Pods that they would replace."""
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
-    after = dict(reads)
+    current = dict(reads)
     if pods := reads.get("pods"):
-        after["pods"] = replace(pods, items=[item for item in pods.items if name_of(item) not in replaced])
-    return RestartRun(after, restarts, bool(restarts.manifests), _warnings(restarts))
+        current["pods"] = replace(pods, items=[item for item in pods.items if name_of(item) not in replaced])
+    return RestartRun(current, restarts, bool(restarts.manifests), _warnings(restarts))
 
 
 def _warnings(restarts: Restarts) -> list[str]:
-    warnings = list(restarts.held)
+    warnings = list(restarts.blocked)
     if restarts.withheld:
         warnings.append(
-            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, as the findings say."
+            f"{', '.join(restarts.withheld)} not restarted: new Pods would not get the role either, see the findings."
         )
     return warnings
 
 
-def _sentences(restarts: Restarts, left: Collection[str]) -> Iterator[str]:
+def _sentences(restarts: Restarts, remaining: Collection[str]) -> Iterator[str]:
     """Name only the owners whose Pods are not replaced."""
-    if names := [name for name in restarts.names if name in left]:
+    if names := [name for name in restarts.names if name in remaining]:
         yield f"Restarted {', '.join(names)}"
-    if names := [name for name in restarts.rolling if name in left]:
+    if names := [name for name in restarts.rolling if name in remaining]:
         yield f"{', '.join(names)} not restarted: a rollout that replaces the stale Pods is under way"
 
 
-def _without(restarts: Restarts, places: Collection[int]) -> Restarts:
-    kept = [index for index in range(len(restarts.manifests)) if index not in places]
+def _without_refused(restarts: Restarts, refused: Collection[int]) -> Restarts:
+    indexes = [index for index in range(len(restarts.manifests)) if index not in refused]
     return replace(
         restarts,
-        manifests=[restarts.manifests[index] for index in kept],
-        names=[restarts.names[index] for index in kept],
+        manifests=[restarts.manifests[index] for index in indexes],
+        names=[restarts.names[index] for index in indexes],
     )
 
 
-def attempts_within(timeout: float) -> int:
-    """How often to look, with a pause after each; once at least."""
+def poll_attempts(timeout: float) -> int:
+    """Return the number of reads with a pause between them, at least 1."""
     return max(1, math.ceil(timeout / RESTART_PAUSE))
 
 
-def _wait_until_gone(
+def _wait_for_rollouts(
     cluster: KubernetesCluster,
     verification: Verification,
     reads: Reads,
@@ -266,14 +271,14 @@ def _wait_until_gone(
 ) -> Collection[str]:
     """Return the owners that still have stale Pods to replace; all of them while Pods cannot be read."""
     query = pods_query(verification)
-    left: Collection[str] = names
-    for attempt in range(attempts_within(timeout)):
-        if query is None or not left:
+    remaining: Collection[str] = names
+    for attempt in range(poll_attempts(timeout)):
+        if query is None or not remaining:
             return ()
         if attempt:
             clock.sleep(RESTART_PAUSE)
         listing = cluster.list_objects(query)
         if listing.error is None:
             plan = plan_restarts(verification, {**reads, "pods": listing}, clock.now())
-            left = {*names} & {*plan.names, *plan.rolling}
-    return left
+            remaining = {*names} & {*plan.names, *plan.rolling}
+    return remaining

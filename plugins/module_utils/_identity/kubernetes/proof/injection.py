@@ -43,12 +43,12 @@ class ProbeSettings:
 class Seen:
     """What one probe showed. ``code`` is None when the role's credentials came back with the Pod.
 
-    ``what`` is the rest of a sentence about the Pod. ``retry``: another dry run may help at once; ``unanswered``: the API
+    ``description`` is the rest of a sentence about the Pod. ``retry``: another dry run may help at once; ``unanswered``: the API
     server did not refuse it, but failed; ``busy``: it answered 429.
     """
 
     code: Code | None = None
-    what: str = ""
+    description: str = ""
     remedy: str = ""
     retry: bool = False
     retry_after: int = 0
@@ -160,7 +160,7 @@ def _other_credentials(probe: _Probe) -> Seen | None:
     unknown = probe.source.kind == "unknown"
     return Seen(
         Code.INJECTION_UNKNOWN if unknown else Code.INJECTION_OTHER_IDENTITY,
-        f"comes back with {probe.source.what}",
+        f"comes back with {probe.source.description}",
         f"Find the admission webhook or policy that adds {probe.source.removal}, and except the namespace from it.",
     )
 
@@ -176,11 +176,11 @@ _LOOKS: tuple[Callable[[_Probe], Seen | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A refusal by its text; ``what`` and ``remedy`` refer to groups of the pattern. The texts are those of Kubernetes
+    """A refusal by its text; ``description`` and ``remedy`` refer to groups of the pattern. The texts are those of Kubernetes
     1.36, Kyverno and Gatekeeper."""
 
     pattern: str
-    what: str
+    description: str
     remedy: str
 
 
@@ -287,15 +287,15 @@ def judge_refusal(error: ApiError) -> Seen:
     """Nothing is known of the injection then."""
     matches = ((each, re.search(each.pattern, error.text)) for each in _REFUSALS)
     refusal, match = next(((each, match) for each, match in matches if match), (_by_status(error), None))
-    reason = match.expand(refusal.what) if match else refusal.what
+    reason = match.expand(refusal.description) if match else refusal.description
     status = f" ({error.status})" if error.status else ""
-    what = f"could not be tried, as {reason}{status}: {sentence(error.text)}"
+    description = f"could not be tried, as {reason}{status}: {sentence(error.text)}"
     unanswered = not error.status or is_transient(error)
     # A dry run makes nothing, so it may be asked for again.
     retry = unanswered and refusal is not _NO_TIME
     return Seen(
         Code.INJECTION_UNKNOWN,
-        what.removesuffix("."),
+        description.removesuffix("."),
         refusal.remedy,
         retry,
         error.retry_after,

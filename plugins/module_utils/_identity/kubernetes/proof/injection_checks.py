@@ -24,7 +24,7 @@ from ..api.cluster import Clock, KubernetesCluster, Query
 from ..model.aws_result import AwsResult, VerifiedWorkload
 from ..model.objects import Object, member, name_of, objects_of, text_of, texts_of
 from ..pods.pod_faults import SETTLED_AFTER
-from ..pods.restarts import right_in_aws
+from ..pods.restarts import passed_aws_checks
 from .injection import ProbeSettings, Seen, judge_trial, probe_pod
 
 WEBHOOK = "pod-identity-webhook"
@@ -172,7 +172,7 @@ def choose_workloads(
 ) -> list[VerifiedWorkload]:
     """Those that are right in AWS and have a service account; of more than ``sample`` first ``first`` and those that
     this run associated, then others from the whole list at equal distances."""
-    able = [workload for workload in right_in_aws(aws.verification) if workload.key in accounts]
+    able = [workload for workload in passed_aws_checks(aws.verification) if workload.key in accounts]
     if not sample or len(able) <= sample:
         return able
     new = _associated_now(aws)
@@ -310,11 +310,11 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
     if fault.code != Code.INJECTION_MISSING:
         code = fault.code or Code.INJECTION_UNKNOWN
         severity: Severity | None = "error" if fault.unanswered else None
-        return Finding(code, f"{subject} {fault.what}.", fault.remedy, key, raised_as=severity)
+        return Finding(code, f"{subject} {fault.description}.", fault.remedy, key, raised_as=severity)
     if webhook.is_missing:
         return Finding(
             Code.INJECTION_NO_WEBHOOK,
-            f"{subject} {fault.what}: the cluster has no mutating webhook {WEBHOOK}.",
+            f"{subject} {fault.description}: the cluster has no mutating webhook {WEBHOOK}.",
             "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there: "
             "kubectl get mutatingwebhookconfigurations",
             key,
@@ -322,7 +322,7 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
     if webhook.excludes(key.namespace):
         return Finding(
             Code.INJECTION_NAMESPACE_EXCLUDED,
-            f"{subject} {fault.what}: the namespaceSelector of webhook {WEBHOOK} leaves out namespace {key.namespace}.",
+            f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} leaves out namespace {key.namespace}.",
             f"Change the labels of the namespace. Show the selector: kubectl get mutatingwebhookconfiguration {WEBHOOK} "
             "-o yaml",
             key,
@@ -331,14 +331,14 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
     if series.is_young:
         return Finding(
             Code.INJECTION_NOT_YET,
-            f"{subject} {fault.what} ({count}): not every API server of the cluster knows the young association yet.",
+            f"{subject} {fault.description} ({count}): not every API server of the cluster knows the young association yet.",
             "Start no Pods before it does: verify again in a minute. pod_identity_injection_timeout lets a "
             "run wait longer.",
             key,
         )
     return Finding(
         Code.INJECTION_MISSING,
-        f"{subject} {fault.what} ({count}), although the association is not young: EKS's webhook fails, or another "
+        f"{subject} {fault.description} ({count}), although the association is not young: EKS's webhook fails, or another "
         "one undoes its work.",
         "Look at the mutating webhooks: kubectl get mutatingwebhookconfigurations",
         key,

@@ -28,7 +28,7 @@ from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
 from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, member, name_of, objects_of, text_of
-from ..pods.restarts import RESTART_PAUSE, attempts_within, right_in_aws
+from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
 CONTAINER = "proof"
 ANSWER = "/dev/termination-log"
@@ -159,7 +159,7 @@ def plan_proofs(
     verification: Verification, accounts: Collection[WorkloadKey], settings: ProofSettings
 ) -> Mapping[WorkloadKey, Object]:
     """The Jobs of the runtime proof, for workloads that are right in AWS and have their service account."""
-    keys: Sequence[WorkloadKey] = [workload.key for workload in right_in_aws(verification)]
+    keys: Sequence[WorkloadKey] = [workload.key for workload in passed_aws_checks(verification)]
     return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}
 
 
@@ -168,11 +168,11 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 
 @dataclass(frozen=True, slots=True)
 class ProofCause:
-    """``pattern`` is looked for in the text; ``what`` is the rest of a sentence about the Pod."""
+    """``pattern`` is looked for in the text; ``description`` is the rest of a sentence about the Pod."""
 
     code: Code
     pattern: str
-    what: str
+    description: str
     remedy: str
 
 
@@ -333,7 +333,7 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
         message = f"the runtime proof failed with exit code {ended.get('exitCode')}: {_shown(text)}"
         remedy = "The text is all that is known; see docs/troubleshooting.md."
         return (Finding(Code.PROOF_FAILED, message, remedy, key),)
-    message = f"the runtime proof failed, as {cause.what}: {_shown(text)}"
+    message = f"the runtime proof failed, as {cause.description}: {_shown(text)}"
     return (Finding(cause.code, message, cause.remedy, key),)
 
 
@@ -516,7 +516,7 @@ def _wait_for_answers(
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
     pods: dict[str, Sequence[Object]] = {}
     refused: dict[str, ApiError] = {}
-    for attempt in range(attempts_within(settings.timeout)):
+    for attempt in range(poll_attempts(settings.timeout)):
         if not jobs:
             break
         if attempt:

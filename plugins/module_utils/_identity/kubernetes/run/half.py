@@ -33,7 +33,7 @@ from ..api.cluster import Clock, KubernetesCluster, Reads
 from ..model.aws_result import AwsResult, Verification, is_pending
 from ..model.objects import Object
 from ..pods.pod_checks import PodVerdict, verify_pods
-from ..pods.reads import read_pod_state, state_of
+from ..pods.reads import build_state, read_pod_state
 from ..pods.restarts import (
     Injection,
     RestartRun,
@@ -303,7 +303,7 @@ def _look(
             cluster, verification, accounts, settings.proof, clock, settings.why_no_proof, ending
         )
     pods = verify_pods(
-        verification.workloads, state_of(verification, restarted.reads, clock.now()), aws.cluster
+        verification.workloads, build_state(verification, restarted.reads, clock.now()), aws.cluster
     )
     if settings.check_mode:
         _leave_out_new_pods(pods, restarted.restarts)

@@ -34,8 +34,8 @@ from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules
 from ..api.cluster import ClusterReader, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
 from ..model.objects import Object, member, name_of, other_managers, release_of
-from ..pods.environment import earlier_provider
-from ..pods.pod_faults import Association, is_served, on_fargate, on_virtual_node, on_windows
+from ..pods.environment import preferred_provider
+from ..pods.pod_faults import Association, has_injection, on_fargate, on_virtual_node, on_windows
 from ..pods.pods import (
     SKIP_WEBHOOK,
     KubeState,
@@ -44,16 +44,16 @@ from ..pods.pods import (
     controller,
     has_ended,
     parse_pod,
-    service_account_of,
+    pod_service_account,
 )
 from ..pods.reads import (
     Template,
     Templates,
+    build_state,
     is_proof,
     live_pods_query,
     read_pod_state,
     read_templates,
-    state_of,
 )
 
 _BEFORE = Association("", None)
@@ -107,7 +107,7 @@ def find_breakage(
     workloads = tuple(VerifiedWorkload(key, (), "", "", "", None, {}) for key in annotated)
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, ended=True)
-    look = _Look(state_of(verification, reads, now), ended=_ended_pods(reads, cluster))
+    look = _Look(build_state(verification, reads, now), ended=_ended_pods(reads, cluster))
     # Without an association the webhook would not have injected EKS Pod Identity into the newest Pod.
     unserved = [key for key in annotated if not _is_served(look.users_of(key))]
     if unserved:
@@ -132,26 +132,26 @@ def _why_unreachable(pod: Pod, state: KubeState) -> str:
 
 
 def _uses_irsa(pod: Pod) -> bool:
-    return any("AWS_ROLE_ARN" in earlier_provider(container.env) for container in pod.containers)
+    return any("AWS_ROLE_ARN" in preferred_provider(container.env) for container in pod.containers)
 
 
 def _why_never(pod: Pod, state: KubeState) -> str:
     """Return the reason why no agent can run where a Pod runs; "" without any."""
     faults = (predicate(pod, state, _BEFORE) for predicate in (on_fargate, on_windows, on_virtual_node))
-    return next((fault.what for fault in faults if fault is not None), "")
+    return next((fault.description for fault in faults if fault is not None), "")
 
 
 def _ended_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
     pods: dict[WorkloadKey, list[Pod]] = {}
     for item in reads["pods"].items:
         if has_ended(item):
-            pods.setdefault(service_account_of(item, cluster), []).append(parse_pod(item, cluster))
+            pods.setdefault(pod_service_account(item, cluster), []).append(parse_pod(item, cluster))
     return pods
 
 
 def _is_served(users: _Users) -> bool:
     newest = _newest([*users.live, *users.ended])
-    return newest is not None and is_served(newest)
+    return newest is not None and has_injection(newest)
 
 
 def _newest(pods: Iterable[Pod]) -> Pod | None:
@@ -161,7 +161,9 @@ def _newest(pods: Iterable[Pod]) -> Pod | None:
 
 def _is_exempt(pod: Pod) -> bool:
     """Return whether the webhook leaves the Pods of a template alone, or each container sets its own credentials."""
-    return SKIP_WEBHOOK in pod.labels or all(earlier_provider(container.env) for container in pod.containers)
+    return SKIP_WEBHOOK in pod.labels or all(
+        preferred_provider(container.env) for container in pod.containers
+    )
 
 
 def _would_break(key: WorkloadKey, look: _Look, allowed: bool) -> Finding | None:
@@ -296,7 +298,7 @@ def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str
     pods: dict[WorkloadKey, list[Object]] = {}
     for item in listing.items:
         if not has_ended(item) and not is_proof(item):
-            pods.setdefault(service_account_of(item, cluster), []).append(item)
+            pods.setdefault(pod_service_account(item, cluster), []).append(item)
     errors = {"pods": listing.error} if listing.error is not None else {}
     return Users(
         {key: _names(key, pods.get(key, ()), templates) for key in keys}, {**errors, **templates.errors}

@@ -228,7 +228,7 @@ def test_wait_for_pods_ends_at_deadline() -> None:
     assert len(patched) == 1
     assert len(cluster.log) < 20
     assert any("could not be read" in finding.message for finding in half.outcome.findings)
-    assert any("stale Pods are still there" in warning for warning in half.warnings)
+    assert any("stale Pods still exist" in warning for warning in half.warnings)
 
 
 def test_own_jobs_are_deleted_after_deadline() -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The source of credentials of a container, and what is in the way of the agent."""
+"""The source of credentials of a container, and obstacles to the agent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     IPV6_ADDRESS,
     agent_address,
     covers,
-    earlier_provider,
     find_source,
     is_injected,
+    preferred_provider,
     proxies_to_agent,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
@@ -56,18 +56,18 @@ PROXY = {"HTTP_PROXY": "http://proxy:3128"}
         ("169.254.170.23/99", False, False),
     ],
 )
-def test_what_a_no_proxy_covers(no_proxy: str, ipv4: bool, ipv6: bool) -> None:
+def test_no_proxy_coverage(no_proxy: str, ipv4: bool, ipv6: bool) -> None:
     assert (covers(no_proxy, IPV4_ADDRESS), covers(no_proxy, IPV6_ADDRESS)) == (ipv4, ipv6)
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_a_no_proxy(text: str) -> None:
+def test_no_proxy_accepts_any_text(text: str) -> None:
     assert covers(text, IPV4_ADDRESS) in (True, False)
     assert covers(f"{text},{IPV4_ADDRESS}", IPV4_ADDRESS)
 
 
 @given(st.integers(0, 32))
-def test_each_network_around_the_agent_covers_it(length: int) -> None:
+def test_every_network_with_the_agent_covers_it(length: int) -> None:
     network = IPv4Network((IPV4_ADDRESS, length), strict=False)
     assert covers(str(network), IPV4_ADDRESS)
 
@@ -90,7 +90,7 @@ def test_each_network_around_the_agent_covers_it(length: int) -> None:
         ({**PROXY, "NO_PROXY": IPV6_ADDRESS, "AWS_CONTAINER_CREDENTIALS_FULL_URI": IPV6_URI}, ()),
     ],
 )
-def test_proxies_on_the_way_to_the_agent(env: dict[str, str | None], names: tuple[str, ...]) -> None:
+def test_proxy_variables_for_agent_requests(env: dict[str, str | None], names: tuple[str, ...]) -> None:
     assert proxies_to_agent(env) == names
 
 
@@ -108,13 +108,13 @@ def test_proxies_on_the_way_to_the_agent(env: dict[str, str | None], names: tupl
         (None, ""),
     ],
 )
-def test_address_of_the_agent(uri: str | None, address: str) -> None:
+def test_agent_address(uri: str | None, address: str) -> None:
     env = {**build.INJECTED, "AWS_CONTAINER_CREDENTIALS_FULL_URI": uri}
     assert agent_address(env) == address
     assert is_injected(env) == (address != "")
 
 
-def test_a_token_file_is_needed_too() -> None:
+def test_injection_needs_a_token_file() -> None:
     assert not is_injected({"AWS_CONTAINER_CREDENTIALS_FULL_URI": build.URI})
 
 
@@ -133,8 +133,8 @@ def test_a_token_file_is_needed_too() -> None:
         ),
     ],
 )
-def test_providers_that_come_first(env: dict[str, str | None], names: tuple[str, ...]) -> None:
-    assert earlier_provider(env) == names
+def test_preferred_providers(env: dict[str, str | None], names: tuple[str, ...]) -> None:
+    assert preferred_provider(env) == names
 
 
 URI, FILE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
@@ -143,7 +143,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 BOTH_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 WEB_IDENTITY = {"AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/own", "AWS_WEB_IDENTITY_TOKEN_FILE": "/own"}
 IRSA_FILE = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
-ELSEWHERE = "which does not lead to the EKS Pod Identity Agent"
+NOT_THE_AGENT = "which does not point to the EKS Pod Identity Agent"
 FILE_DECIDES = "so that the contents of the file decide"
 SOME = "which some SDKs prefer"
 PART = "which some SDKs prefer, or fail without the rest"
@@ -157,13 +157,13 @@ def secret_key(*names: str, optional: bool = False) -> list[dict[str, Any]]:
     return [{"name": name, "valueFrom": {"secretKeyRef": reference}} for name in names]
 
 
-def beside(*entries: dict[str, Any], **env: str) -> dict[str, Any]:
-    """A container with the injected variables, and others."""
-    made = build.container(env={**build.INJECTED, **env})
-    return {**made, "env": [*made["env"], *entries]}
+def injected_container(*entries: dict[str, Any], **env: str) -> dict[str, Any]:
+    """Build a container with the injected variables and ``entries``."""
+    container = build.container(env={**build.INJECTED, **env})
+    return {**container, "env": [*container["env"], *entries]}
 
 
-def alone(**env: str) -> dict[str, Any]:
+def plain_container(**env: str) -> dict[str, Any]:
     return build.container(env=env)
 
 
@@ -172,51 +172,55 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("container", "kind", "what"),
+    ("container", "kind", "description"),
     [
-        (beside(), "agent", ""),
-        (beside(AWS_ROLE_ARN="r"), "agent", ""),
-        (beside(AWS_SECRET_ACCESS_KEY="b", AWS_PROFILE=""), "agent", ""),
-        (alone(), "none", ""),
-        (alone(AWS_REGION="eu-west-1"), "none", ""),
-        # Keys, from a value or from elsewhere.
-        (beside(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        (beside(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        (alone(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        (beside(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {PART}"),
-        (beside(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {PART}"),
+        (injected_container(), "agent", ""),
+        (injected_container(AWS_ROLE_ARN="r"), "agent", ""),
+        (injected_container(AWS_SECRET_ACCESS_KEY="b", AWS_PROFILE=""), "agent", ""),
+        (plain_container(), "none", ""),
+        (plain_container(AWS_REGION="eu-west-1"), "none", ""),
+        # Keys, with a value or from another source.
+        (injected_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (injected_container(*secret_key(*KEYS)), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (plain_container(**KEYS), "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        (injected_container(*secret_key(*KEYS, optional=True)), "unknown", f"{BOTH_KEYS}, {PART}"),
+        (injected_container(AWS_ACCESS_KEY_ID="a"), "unknown", f"AWS_ACCESS_KEY_ID, {PART}"),
         (
-            beside(AWS_ACCESS_KEY="a", AWS_SECRET_KEY="b"),
+            injected_container(AWS_ACCESS_KEY="a", AWS_SECRET_KEY="b"),
             "unknown",
             f"AWS_ACCESS_KEY and AWS_SECRET_KEY, {PART}",
         ),
         # A web identity.
         (
-            beside(**WEB_IDENTITY),
+            injected_container(**WEB_IDENTITY),
             "other",
             "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (arn:aws:iam::111122223333:role/own), which SDKs prefer",
         ),
         (
-            alone(**{**WEB_IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE": IRSA_FILE}),
+            plain_container(**{**WEB_IDENTITY, "AWS_WEB_IDENTITY_TOKEN_FILE": IRSA_FILE}),
             "irsa",
             "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE (arn:aws:iam::111122223333:role/own), which SDKs prefer",
         ),
         (
-            beside(*secret_key("AWS_ROLE_ARN"), AWS_WEB_IDENTITY_TOKEN_FILE=IRSA_FILE),
+            injected_container(*secret_key("AWS_ROLE_ARN"), AWS_WEB_IDENTITY_TOKEN_FILE=IRSA_FILE),
             "other",
             "AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE, which SDKs prefer",
         ),
-        (beside(AWS_WEB_IDENTITY_TOKEN_FILE="/own"), "unknown", f"AWS_WEB_IDENTITY_TOKEN_FILE, {PART}"),
-        # Profiles and files.
-        (beside(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {FILE_DECIDES}"),
         (
-            beside(AWS_PROFILE="p", AWS_SHARED_CREDENTIALS_FILE="/f"),
+            injected_container(AWS_WEB_IDENTITY_TOKEN_FILE="/own"),
+            "unknown",
+            f"AWS_WEB_IDENTITY_TOKEN_FILE, {PART}",
+        ),
+        # Profiles and files.
+        (injected_container(AWS_PROFILE="p"), "unknown", f"AWS_PROFILE, {FILE_DECIDES}"),
+        (
+            injected_container(AWS_PROFILE="p", AWS_SHARED_CREDENTIALS_FILE="/f"),
             "unknown",
             f"AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE, {FILE_DECIDES}",
         ),
-        (beside(AWS_CONFIG_FILE="/f"), "unknown", f"AWS_CONFIG_FILE, {FILE_DECIDES}"),
+        (injected_container(AWS_CONFIG_FILE="/f"), "unknown", f"AWS_CONFIG_FILE, {FILE_DECIDES}"),
         (
-            beside(AWS_PROFILE="p", **KEYS),
+            injected_container(AWS_PROFILE="p", **KEYS),
             "unknown",
             f"AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, {FILE_DECIDES}",
         ),
@@ -226,21 +230,25 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "a volume at /home/app/.aws, whose contents decide",
         ),
         (build.container(volumeMounts=[build.MOUNT, {"name": "a", "mountPath": "/x/.awsome"}]), "agent", ""),
-        # Credentials of a container, of its own.
-        (alone(**{URI: "http://127.0.0.1:9911/"}), "other", f"{URI} of its own, {ELSEWHERE}"),
-        (alone(**{URI: ""}), "other", f"{URI} of its own, {ELSEWHERE}"),
-        (alone(**{FILE: build.TOKEN}), "other", f"{FILE} of its own, {ELSEWHERE}"),
-        (alone(**{URI: build.URI}), "other", f"{URI} of its own, without {FILE}"),
-        (alone(**{RELATIVE: "/v2/x"}), "other", f"{RELATIVE} of its own, {ELSEWHERE}"),
-        (beside(**{RELATIVE: "/v2/x"}), "unknown", f"{RELATIVE}, {SOME}"),
-        (beside(**{RELATIVE: ""}), "unknown", f"{RELATIVE}, {SOME}"),
+        # A container provider of the container itself.
+        (plain_container(**{URI: "http://127.0.0.1:9911/"}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
+        (plain_container(**{URI: ""}), "other", f"its own {URI}, {NOT_THE_AGENT}"),
+        (plain_container(**{FILE: build.TOKEN}), "other", f"its own {FILE}, {NOT_THE_AGENT}"),
+        (plain_container(**{URI: build.URI}), "other", f"its own {URI}, without {FILE}"),
+        (plain_container(**{RELATIVE: "/v2/x"}), "other", f"its own {RELATIVE}, {NOT_THE_AGENT}"),
+        (injected_container(**{RELATIVE: "/v2/x"}), "unknown", f"{RELATIVE}, {SOME}"),
+        (injected_container(**{RELATIVE: ""}), "unknown", f"{RELATIVE}, {SOME}"),
         (
-            beside(AWS_CONTAINER_AUTHORIZATION_TOKEN="t"),
+            injected_container(AWS_CONTAINER_AUTHORIZATION_TOKEN="t"),
             "unknown",
             f"AWS_CONTAINER_AUTHORIZATION_TOKEN, {SOME}",
         ),
-        (beside(**{URI: "http://$(HOST)/v1/credentials"}), "unknown", f"{URI} from elsewhere"),
-        (beside(*secret_key(FILE)), "unknown", f"{FILE} from elsewhere"),
+        (
+            injected_container(**{URI: "http://$(HOST)/v1/credentials"}),
+            "unknown",
+            f"{URI} from another source",
+        ),
+        (injected_container(*secret_key(FILE)), "unknown", f"{FILE} from another source"),
         # The token.
         (
             build.container(volumeMounts=[]),
@@ -280,7 +288,7 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "unknown",
             "a token from volume sts",
         ),
-        # Variables that come from elsewhere.
+        # Variables of an envFrom.
         (build.container(envFrom=[FROM_SECRET]), "unknown", f"envFrom Secret keys, {MAY_SET}"),
         (
             build.container(envFrom=[FROM_SECRET, FROM_MAP, {**FROM_MAP, "prefix": "AWS_"}]),
@@ -293,14 +301,14 @@ def token_at(path: str, mount: dict[str, Any]) -> dict[str, Any]:
             "unknown",
             f"envFrom ConfigMap app, {MAY_SET}",
         ),
-        ({**beside(**KEYS), "envFrom": [FROM_MAP]}, "other", f"{BOTH_KEYS}, which SDKs prefer"),
-        ({**alone(), "envFrom": [FROM_MAP]}, "none", ""),
+        ({**injected_container(**KEYS), "envFrom": [FROM_MAP]}, "other", f"{BOTH_KEYS}, which SDKs prefer"),
+        ({**plain_container(), "envFrom": [FROM_MAP]}, "none", ""),
     ],
 )
-def test_source_of_credentials(container: dict[str, Any], kind: str, what: str) -> None:
+def test_source_of_credentials(container: dict[str, Any], kind: str, description: str) -> None:
     volumes = [build.token_volume(), {**build.token_volume("sts.amazonaws.com"), "name": "sts"}]
     volumes[1]["projected"]["sources"][0]["serviceAccountToken"]["path"] = "token"
     item = build.pod(containers=[container], volumes=[*volumes, {"name": "files", "emptyDir": {}}])
     pod = parse_pod(item, build.CLUSTER)
     source = find_source(pod.containers[0], pod.volumes)
-    assert (source.kind, source.what) == (kind, what)
+    assert (source.kind, source.description) == (kind, description)

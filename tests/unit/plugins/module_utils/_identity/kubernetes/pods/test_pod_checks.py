@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One table: what is there in the cluster, and the one finding that it gives."""
+"""States of the cluster, and the finding that each has."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ REPLICA_SET = build.replica_set()
 
 @dataclass(frozen=True)
 class Case:
-    """``checks`` are "status detail" of agent and pods; ``finding`` is code, severity, message, remedy."""
+    """A state of the cluster.
+
+    ``checks`` has "status detail" of agent and pods; ``finding`` has code, severity, message and remedy.
+    """
 
     name: str
     pods: list[dict[str, Any]]
@@ -62,21 +65,22 @@ def proxied(names: str) -> tuple[str, str, str, str]:
         "POD_PROXY",
         "error",
         f"{ONE} (2 hours old): container app has {names} without a NO_PROXY for the agent, so its SDK may "
-        "ask the "
-        "proxy for credentials.",
+        "request "
+        "credentials from the proxy.",
         f"Add 169.254.170.23 and [fd00:ec2::23] to NO_PROXY and no_proxy in the Pod template. {RESTART}",
     )
 
 
-def before(subject: str, remedy: str, instead: str = "") -> tuple[str, str, str, str]:
+def before_association(subject: str, remedy: str, instead: str = "") -> tuple[str, str, str, str]:
     return (
         "POD_BEFORE_ASSOCIATION",
         "error",
-        f"{subject}: admitted before association a-1 was made (2026-03-10T09:00:00Z), so EKS Pod Identity "
+        f"{subject}: admitted before association a-1 was created (2026-03-10T09:00:00Z), so EKS Pod Identity "
         "was not "
         f"injected{instead}.",
         remedy.replace(
-            "Recreate its Pods:", "Recreate its Pods, or let a run do it (pod_identity_restart_stale: true):"
+            "Recreate its Pods:",
+            "Recreate its Pods, or let a run restart them (pod_identity_restart_stale: true):",
         ),
     )
 
@@ -86,7 +90,7 @@ def former(change: str, age: str) -> tuple[str, str, str, str]:
         "POD_BEFORE_CHANGE",
         "warning",
         f"{ONE} ({age} old): admitted before {change}.",
-        f"Wait until then, or have the new ones at once. {RESTART}",
+        f"Wait until then, or recreate the Pods to apply the change at once. {RESTART}",
     )
 
 
@@ -97,19 +101,19 @@ def stale(owner: tuple[str, str] | None, **more: Any) -> dict[str, Any]:
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 BOTH_KEYS = "container app with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer"
 OWN_URI = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}
-OWN = "container app with AWS_CONTAINER_CREDENTIALS_FULL_URI of its own, which does not lead to the EKS Pod Identity Agent"
+OWN = "container app with its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity Agent"
 ON_PURPOSE = (
     "To leave a container out on purpose, name it in the annotation eks.amazonaws.com/skip-containers of the Pod "
     "template."
 )
 
 
-def other_credentials(what: str, change: str, age: str = "2 hours") -> tuple[str, str, str, str]:
+def other_credentials(description: str, change: str, age: str = "2 hours") -> tuple[str, str, str, str]:
     return (
         "POD_OTHER_CREDENTIALS",
         "error",
-        f"{ONE} ({age} old): {what}.",
-        f"In the Pod template of Deployment web, or in what adds to it, {change}. {ON_PURPOSE}",
+        f"{ONE} ({age} old): {description}.",
+        f"In the Pod template of Deployment web, or in the webhook that changes it, {change}. {ON_PURPOSE}",
     )
 
 
@@ -146,7 +150,7 @@ CASES = [
         ("pass", "warning 1/1"),
         former(
             "its role was created (2026-03-10T11:30:00Z). Its SDKs may use credentials of the deleted role, which AWS "
-            "refuses, until 2026-03-10T17:30:00Z",
+            "rejects, until 2026-03-10T17:30:00Z",
             "2 hours",
         ),
         row={
@@ -191,14 +195,14 @@ CASES = [
         "admitted before the association",
         [build.pod(created=build.BEFORE, injected=False)],
         ("pass", "fail 1/1"),
-        before(f"{ONE} (3 days old)", RESTART),
+        before_association(f"{ONE} (3 days old)", RESTART),
     ),
     Case(
         "many Pods of a Deployment are one finding",
         [build.pod(f"web-6d5f7c9b8-{n}", created=build.BEFORE, injected=False) for n in "edcba"]
         + [build.pod()],
         ("pass", "fail 5/6"),
-        before(
+        before_association(
             "Pods web-6d5f7c9b8-a, web-6d5f7c9b8-b, web-6d5f7c9b8-c and 2 more of Deployment web (up to 3 "
             "days old)",
             RESTART,
@@ -208,7 +212,7 @@ CASES = [
         "before the association, still with IRSA",
         [build.pod(created=build.BEFORE, injected=False, containers=[build.container(env=STALE_AND_IRSA)])],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             f"{ONE} (3 days old)", RESTART, "; it still uses role arn:aws:iam::111122223333:role/old by IRSA"
         ),
     ),
@@ -219,7 +223,7 @@ CASES = [
         (
             "POD_SKIPS_WEBHOOK",
             "warning",
-            f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so nothing is injected.",
+            f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it.",
             f"If it needs the role, remove the label from the Pod template. {RESTART}",
         ),
     ),
@@ -230,7 +234,7 @@ CASES = [
         (
             "POD_HOST_PORT",
             "warning",
-            f"{ONE} (2 hours old): container app takes port 80 of its node, where the EKS Pod Identity Agent listens, so "
+            f"{ONE} (2 hours old): container app uses port 80 of its node, where the EKS Pod Identity Agent listens, so "
             f"one of them may not start, or the agent may not be reached (node {build.NODE}).",
             f"Give it another hostPort. {RESTART}",
         ),
@@ -242,10 +246,10 @@ CASES = [
         (
             "POD_OWN_INTERFACE",
             "warning",
-            f"{ONE} (2 hours old): it has security groups of its own, and cannot reach the EKS Pod Identity Agent if the "
-            "VPC CNI enforces them in strict mode, which is not known here.",
-            "If the mode is strict, set it to standard, or take the Pod out of its SecurityGroupPolicy; then have it "
-            "recreated. To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
+            f"{ONE} (2 hours old): it has its own security groups, and cannot reach the EKS Pod Identity Agent if the VPC "
+            "CNI enforces them in strict mode, which was not checked.",
+            "If the mode is strict, set it to standard, or exclude the Pod from its SecurityGroupPolicy; then recreate "
+            "the Pod. To see the mode: kubectl -n kube-system set env daemonset/aws-node --list | grep "
             "POD_SECURITY_GROUP_ENFORCING_MODE",
         ),
     ),
@@ -259,7 +263,7 @@ CASES = [
         "of a DaemonSet",
         [stale(("DaemonSet", "logs"))],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x of DaemonSet logs (3 days old)",
             "Recreate its Pods: kubectl rollout restart daemonset/logs -n shop",
         ),
@@ -268,7 +272,7 @@ CASES = [
         "of a StatefulSet",
         [stale(("StatefulSet", "db"))],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x of StatefulSet db (3 days old)",
             "Recreate its Pods: kubectl rollout restart statefulset/db -n shop",
         ),
@@ -277,27 +281,27 @@ CASES = [
         "of a Job",
         [stale(("Job", "import"))],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x of Job import (3 days old)",
-            "Delete its Job and create it anew, as a CronJob does: kubectl delete job import -n shop",
+            "Delete its Job and create it again, as a CronJob does: kubectl delete job import -n shop",
         ),
     ),
     Case(
         "of a ReplicaSet alone",
         [stale(("ReplicaSet", "web"), labels={})],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x of ReplicaSet web (3 days old)",
-            "Delete the Pods, so that ReplicaSet web makes new ones: kubectl delete pod x -n shop",
+            "Delete the Pods, so that ReplicaSet web creates new ones: kubectl delete pod x -n shop",
         ),
     ),
     Case(
         "of something else",
         [stale(("ReplicaSet", "web-6d5f7c9b8"))],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x of Rollout web (3 days old)",
-            "Let Rollout web make new Pods, by its own means or so: kubectl delete pod x -n shop",
+            "Let Rollout web recreate its Pods, by its own means or with: kubectl delete pod x -n shop",
         ),
         reads={"replica_sets": build.read([build.replica_set(owner=("Rollout", "web"))])},
     ),
@@ -305,16 +309,16 @@ CASES = [
         "of nothing",
         [stale(None)],
         ("pass", "fail 1/1"),
-        before(
+        before_association(
             "Pod x (3 days old)",
-            "Nothing owns it, so create it anew from its manifest. Before that: kubectl delete pod x -n shop",
+            "It has no owner, so recreate it from its manifest. First: kubectl delete pod x -n shop",
         ),
     ),
     Case(
         "owner by the ReplicaSet's ownerReferences",
         [build.pod(created=build.BEFORE, injected=False, labels={})],
         ("pass", "fail 1/1"),
-        before(f"{ONE} (3 days old)", RESTART),
+        before_association(f"{ONE} (3 days old)", RESTART),
         reads={"replica_sets": build.read([REPLICA_SET])},
     ),
     Case(
@@ -327,7 +331,7 @@ CASES = [
             f"{ONE} (2 hours old): without the environment and token of EKS Pod Identity, although admitted "
             "after the "
             "association.",
-            f"Look at the cluster's mutating webhooks only if new Pods are no better. {RESTART}",
+            f"Check the cluster's mutating webhooks if new Pods have the same fault. {RESTART}",
         ),
     ),
     Case(
@@ -438,7 +442,7 @@ CASES = [
             "error",
             "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
             "namespace kube-system), so no Pod gets credentials.",
-            "EKS has the add-on, so the kubeconfig may be that of another cluster, or the DaemonSet was "
+            "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was "
             "deleted. Compare the endpoints: aws eks describe-cluster --name my-cluster --query "
             "cluster.endpoint",
         ),
@@ -452,8 +456,8 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "error",
-            "DaemonSet eks-pod-identity-agent wants 2 Pods and has none; no Pod gets credentials.",
-            "See why: kubectl -n kube-system describe daemonset eks-pod-identity-agent",
+            "DaemonSet eks-pod-identity-agent has 0 of 2 desired Pods; no Pod gets credentials.",
+            "See its events: kubectl -n kube-system describe daemonset eks-pod-identity-agent",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([build.daemon_set(2)])},
     ),
@@ -465,7 +469,7 @@ CASES = [
             "AGENT_NOT_READY",
             "warning",
             "DaemonSet eks-pod-identity-agent has no Pods, as it selects no node of the cluster.",
-            "Nothing to do while there are no nodes; else see the DaemonSet's node selector and affinity.",
+            "If the cluster has nodes, check the DaemonSet's node selector and affinity.",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([build.daemon_set()])},
     ),
@@ -505,8 +509,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
             f"{build.NODE}).",
-            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False), build.agent("other")])},
     ),
@@ -519,8 +523,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
         ),
         reads={"agents": build.read([build.agent("other")])},
     ),
@@ -552,8 +556,8 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
-            "Taints and node selectors keep it away; with IPv6 off on the node its log says 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see where it runs: {LOOK}",
+            "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
         ),
         reads={**NO_AGENTS, "nodes": build.read([build.node()])},
         auto_mode=True,
@@ -684,8 +688,8 @@ CASES = [
             "POD_OTHER_CREDENTIALS",
             "error",
             f"Pod x (2 hours old): {BOTH_KEYS}.",
-            "In the manifest of Pod x, or in what adds to it, remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from "
-            f"container app. {ON_PURPOSE} Nothing owns it, so create it anew from its manifest. Before that: kubectl delete "
+            "In the manifest of Pod x, or in the webhook that changes it, remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+            f"from container app. {ON_PURPOSE} It has no owner, so recreate it from its manifest. First: kubectl delete "
             "pod x -n shop",
         ),
     ),
@@ -713,12 +717,12 @@ CASES = [
             "POD_NOT_INJECTED",
             "error",
             f"{ONE} (2 hours old): container late without the environment of EKS Pod Identity, which other containers have.",
-            "If it needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the Pod template. Else find "
-            "the webhook that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+            "If it needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the Pod template. Otherwise "
+            "find the webhook that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
         ),
     ),
     Case(
-        "variables that come from elsewhere",
+        "variables from another source",
         [build.pod(containers=[build.container(envFrom=[{"secretRef": {"name": "app-env"}}])])],
         ("pass", "unknown 1/1"),
         (
@@ -726,9 +730,9 @@ CASES = [
             "warning",
             f"{ONE} (2 hours old): container app with envFrom Secret app-env, which may set variables that SDKs prefer: it is "
             "not known whether SDKs use the role of the association.",
-            "In the Pod template of Deployment web, or in what adds to it, remove variables of credentials, such as "
-            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If the role of the "
-            "association is used all the same, pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN] accepts it. "
+            "In the Pod template of Deployment web, or in the webhook that changes it, remove variables of credentials, such as "
+            "AWS_ACCESS_KEY_ID and AWS_PROFILE, that Secret app-env may have, from container app. If they do use the "
+            "role of the association, pod_identity_ignore: [POD_CREDENTIALS_UNKNOWN] accepts the finding. "
             f"{ON_PURPOSE}",
         ),
     ),
@@ -746,7 +750,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            'pods could not be read, so what depends on them is unknown: pods is forbidden: User "reader" '
+            'pods could not be read, so the checks that need them are unknown: pods is forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods; pod_identity_verify_pods: false leaves Pods out of the "
@@ -761,7 +765,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "warning",
-            "pods in namespace kube-system could not be read, so what depends on them is unknown: pods is "
+            "pods in namespace kube-system could not be read, so the checks that need them are unknown: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods in namespace kube-system; pod_identity_verify_pods: "
@@ -776,7 +780,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so what depends on them is unknown: the deadline of 60 s has passed",
+            "pods could not be read, so the checks that need them are unknown: the deadline of 60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         reads={"pods": Listing(error=ApiError(0, "the deadline of 60 s has passed"))},
@@ -788,7 +792,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so what depends on them is unknown: etcdserver: request timed out",
+            "pods could not be read, so the checks that need them are unknown: etcdserver: request timed out",
             "Run again when the API server is available.",
         ),
         reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},
@@ -800,7 +804,7 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so what depends on them is unknown: Read timed out.",
+            "pods could not be read, so the checks that need them are unknown: Read timed out.",
             "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint "
             "only from its VPC or a network that is connected to it. Then look at firewalls and security groups.",
         ),
@@ -810,7 +814,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_finding_and_only_it(case: Case) -> None:
+def test_case_has_exactly_its_finding(case: Case) -> None:
     reads = {**AGENTS, "pods": build.read(case.pods), **case.reads}
     state = read_state(reads, [build.KEY], build.CLUSTER, build.NOW, case.auto_mode)
     verdict = verify_pods([build.verified(**case.row)], state, build.CLUSTER)
@@ -829,13 +833,13 @@ def test_finding_and_only_it(case: Case) -> None:
     assert verdict.judges_agent
 
 
-def test_nothing_read_gives_no_check() -> None:
+def test_no_checks_without_reads() -> None:
     state = read_state({}, [build.KEY], build.CLUSTER, build.NOW)
     verdict = verify_pods([build.verified()], state, build.CLUSTER)
     assert (verdict.checks, verdict.findings, verdict.judges_agent) == ({build.KEY: []}, [], False)
 
 
-def test_a_missing_agent_is_one_finding_for_all_workloads() -> None:
+def test_missing_agent_is_one_finding_for_all_workloads() -> None:
     workloads = build.verification(build.row("api"), build.row("web")).workloads
     keys = [workload.key for workload in workloads]
     reads = {**NO_AGENTS, "pods": build.read([]), "daemon_sets": build.read([])}
@@ -845,7 +849,7 @@ def test_a_missing_agent_is_one_finding_for_all_workloads() -> None:
     assert [[check.status for check in verdict.checks[key]] for key in keys] == [["fail", "pass"]] * 2
 
 
-def test_a_stale_container_and_one_with_other_credentials_are_two_findings() -> None:
+def test_stale_container_and_other_credentials_are_two_findings() -> None:
     containers = [build.container(env=OWN_URI), build.container("web", {})]
     pods = [build.pod(created=build.BEFORE, injected=False, containers=containers)]
     state = read_state({**AGENTS, "pods": build.read(pods)}, [build.KEY], build.CLUSTER, build.NOW)
@@ -854,7 +858,7 @@ def test_a_stale_container_and_one_with_other_credentials_are_two_findings() -> 
     assert codes == ["POD_OTHER_CREDENTIALS", "POD_BEFORE_ASSOCIATION"]
 
 
-def test_no_value_of_a_variable_is_shown() -> None:
+def test_findings_contain_no_values_of_variables() -> None:
     env = dict.fromkeys((*KEYS, *OWN_URI, "AWS_PROFILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN"), "s3cr3t")
     pods = [
         build.pod("x", containers=[build.container(env={name: value})], injected=False)
@@ -866,7 +870,7 @@ def test_no_value_of_a_variable_is_shown() -> None:
     assert "s3cr3t" not in str(verdict.findings)
 
 
-def test_each_agent_check_has_its_finding() -> None:
+def test_agent_check_depends_on_node_of_pod() -> None:
     """The agent is not ready on one of two nodes, and a Pod of one workload runs there."""
     workloads = build.verification(build.row("api"), build.row("web")).workloads
     keys = [workload.key for workload in workloads]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is read step by step, and what is restarted."""
+"""Reads step by step, and planned restarts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     parse_aws_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    next_reads,
     pods_query,
-    still_to_read,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     Injection,
@@ -66,7 +66,7 @@ def check(name: str, status: str, *codes: str) -> dict[str, Any]:
     ],
     ids=["one", "one namespace", "several namespaces", "none"],
 )
-def test_the_narrowest_list_of_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
+def test_narrowest_query_for_pods(rows: list[dict[str, Any]], query: Query | None) -> None:
     assert pods_query(build.verification(*rows)) == query
 
 
@@ -78,62 +78,62 @@ def test_the_narrowest_list_of_pods(rows: list[dict[str, Any]], query: Query | N
     ],
     ids=["not verified", "after a converge"],
 )
-def test_only_verified_workloads_are_looked_at(result: dict[str, Any], keys: list[WorkloadKey]) -> None:
+def test_workloads_come_from_the_verification(result: dict[str, Any], keys: list[WorkloadKey]) -> None:
     workloads = parse_aws_result(result, build.CLUSTER).verification.workloads
     assert [workload.key for workload in workloads] == keys
 
 
-RIGHT = build.verification(build.row())
+PASSING = build.verification(build.row())
 ADDON_MISSING = build.verification(
     build.row(), findings=[{"code": "AGENT_ADDON_MISSING", "severity": "error", "workload": ""}]
 )
 AUTO = build.verification(
     build.row(checks=[{"name": "agent", "status": "pass", "detail": "auto mode", "codes": []}])
 )
-OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
+ROLLOUT_POD = build.pod(created=build.BEFORE, injected=False, labels={})
 
 
 @pytest.mark.parametrize(
     ("verification", "reads", "names"),
     [
-        (RIGHT, {"pods": build.read([])}, []),
-        (RIGHT, {"pods": build.read([build.pod()])}, ["agents"]),
-        (RIGHT, {"pods": build.read([build.pod(node="")])}, []),
+        (PASSING, {"pods": build.read([])}, []),
+        (PASSING, {"pods": build.read([build.pod()])}, ["agents"]),
+        (PASSING, {"pods": build.read([build.pod(node="")])}, []),
         (ADDON_MISSING, {"pods": build.read([])}, ["agents"]),
-        (RIGHT, {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
-        (RIGHT, {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
+        (PASSING, {"pods": build.read([STALE])}, ["agents", "replica_sets"]),
+        (PASSING, {"pods": build.read([build.pod()]), "agents": AGENTS}, []),
         (
-            RIGHT,
+            PASSING,
             {"pods": build.read([build.pod(node="other")]), "agents": AGENTS},
             ["nodes", "replica_sets"],
         ),
         (
-            RIGHT,
+            PASSING,
             {"pods": build.read([build.pod()]), "agents": build.read([])},
             ["daemon_sets", "nodes"],
         ),
         (AUTO, {"pods": build.read([build.pod()]), "agents": build.read([])}, ["nodes"]),
         (
-            RIGHT,
+            PASSING,
             {"pods": build.read([build.pod()]), "agents": build.refused("pods")},
             ["nodes"],
         ),
-        (RIGHT, {"pods": build.read([OF_A_ROLLOUT]), "agents": AGENTS}, ["replica_sets"]),
-        (RIGHT, {"pods": build.refused("pods")}, []),
-        (RIGHT, {}, []),
+        (PASSING, {"pods": build.read([ROLLOUT_POD]), "agents": AGENTS}, ["replica_sets"]),
+        (PASSING, {"pods": build.refused("pods")}, []),
+        (PASSING, {}, []),
     ],
     ids=[
         "no Pods",
         "Pods on nodes",
         "Pods without a node",
-        "EKS knows no add-on",
+        "EKS does not have the add-on",
         "stale Pods",
-        "all is right",
+        "all checks pass",
         "a node without agent",
         "no agent",
         "no agent in Auto Mode",
         "agents not readable",
-        "an owner that has to be looked up",
+        "an owner to look up",
         "Pods not readable",
         "nothing read",
     ],
@@ -141,7 +141,7 @@ OF_A_ROLLOUT = build.pod(created=build.BEFORE, injected=False, labels={})
 def test_reads_only_needed_resources(
     verification: Verification, reads: dict[str, Listing], names: list[str]
 ) -> None:
-    assert still_to_read(verification, reads, build.NOW) == names
+    assert next_reads(verification, reads, build.NOW) == names
 
 
 def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: int = 15) -> Restarts:
@@ -154,7 +154,7 @@ def restarted(*pods: dict[str, Any], row: dict[str, Any] | None = None, settle: 
     return plan_restarts(build.verification(row or build.row()), reads, build.NOW, injection)
 
 
-def test_owners_of_stale_pods_are_restarted_once() -> None:
+def test_owner_of_stale_pods_is_restarted_once() -> None:
     restarts = restarted(
         STALE, build.pod("web-2", created=build.BEFORE, injected=False), LONE, build.pod("new")
     )
@@ -164,7 +164,7 @@ def test_owners_of_stale_pods_are_restarted_once() -> None:
         ["Deployment shop/web"],
         ["shop/lone"],
         rolling=[],
-        held=[],
+        blocked=[],
         withheld=[],
         workloads=[build.KEY],
     )
@@ -177,13 +177,13 @@ def test_owners_of_stale_pods_are_restarted_once() -> None:
         build.row(**check("association", "unknown", "NOT_READABLE")),
         build.row(association_id="", association_created_at=""),
     ],
-    ids=["not right in AWS", "not known", "no association"],
+    ids=["failed in AWS", "unknown in AWS", "no association"],
 )
-def test_nothing_is_restarted_that_would_be_no_better(row: dict[str, Any]) -> None:
+def test_no_restart_after_failed_aws_checks(row: dict[str, Any]) -> None:
     assert restarted(STALE, row=row).manifests == []
 
 
-def test_an_agent_that_is_no_addon_stands_in_nobodys_way() -> None:
+def test_missing_addon_does_not_prevent_restart() -> None:
     row = build.row(**check("agent", "fail", "AGENT_ADDON_MISSING"))
     assert restarted(STALE, row=row).manifests == [RESTART]
 
@@ -193,7 +193,7 @@ def test_an_agent_that_is_no_addon_stands_in_nobodys_way() -> None:
     [("2026-03-10T09:00:59Z", 1), ("2026-03-10T09:01:00Z", 0)],
     ids=["within a minute", "later"],
 )
-def test_pods_that_came_too_early_are_restarted_others_not(created: str, count: int) -> None:
+def test_only_pods_admitted_early_are_restarted(created: str, count: int) -> None:
     assert len(restarted(build.pod(created=created, injected=False)).manifests) == count
 
 
@@ -201,18 +201,18 @@ def test_pods_that_came_too_early_are_restarted_others_not(created: str, count: 
     ("age", "settle", "wait"),
     [(0, 15, 15), (10, 15, 5), (15, 15, 0), (99, 15, 0), (-30, 15, 15), (0, 0, 0)],
 )
-def test_a_young_association_is_given_time(age: int, settle: int, wait: int) -> None:
+def test_restart_waits_for_young_association(age: int, settle: int, wait: int) -> None:
     created = (build.NOW - timedelta(seconds=age)).isoformat()
     row = build.row(association_created_at=created)
     assert restarted(STALE, row=row, settle=settle).wait == wait
 
 
-def test_nobody_waits_when_there_is_nothing_to_restart() -> None:
+def test_no_wait_without_restart() -> None:
     row = build.row(association_created_at=build.NOW.isoformat())
     assert restarted(build.pod(), row=row).wait == 0
 
 
-def test_proof_runs_for_workloads_that_are_right_and_have_their_service_account() -> None:
+def test_proof_needs_passed_checks_and_service_account() -> None:
     verification = build.verification(
         build.row("api"),
         build.row("gone"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Pods a Deployment, DaemonSet or StatefulSet replaces, and when it is restarted for them."""
+"""Rollouts of Deployments, DaemonSets and StatefulSets: Pods that they replace, and restarts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Query,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pods import (
-    hashes_of,
     parse_pod,
     parse_rollout,
+    template_hashes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
+    build_state,
     owner_queries,
-    state_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     Restarts,
@@ -67,11 +67,9 @@ def partition(number: int, start: int = 0) -> dict[str, Any]:
         ("DaemonSet", build.owner(annotations=GENERATION), "logs-x", LABELLED, ""),
     ],
 )
-def test_why_a_pod_is_not_replaced(
-    kind: str, item: dict[str, Any], name: str, labels: dict[str, str], hold: str
-) -> None:
+def test_hold_of_a_pod(kind: str, item: dict[str, Any], name: str, labels: dict[str, str], hold: str) -> None:
     pod = parse_pod(build.pod(name, labels=labels), build.CLUSTER)
-    assert parse_rollout(kind, item, hashes_of(SETS)).hold_of(pod) == hold
+    assert parse_rollout(kind, item, template_hashes(SETS)).find_hold(pod) == hold
 
 
 def restarts(pods: Sequence[dict[str, Any]], **reads: Sequence[dict[str, Any]]) -> Restarts:
@@ -86,24 +84,24 @@ STALE = build.pod(created=build.BEFORE, injected=False)
 @pytest.mark.parametrize(
     "deployments",
     [[], [build.owner(selector={"matchLabels": {"app": "another"}})]],
-    ids=["deleted, and its Pods kept", "created anew for other Pods"],
+    ids=["deleted without its Pods", "recreated with another selector"],
 )
-def test_a_deployment_is_not_restarted_for_pods_that_are_not_its_own(
+def test_deployment_is_not_restarted_for_unselected_pods(
     deployments: list[dict[str, Any]],
 ) -> None:
-    """Without the ReplicaSet only the names of its Pods lead to it."""
+    """Without the ReplicaSet, the owner is derived from the names of its Pods."""
     plan = restarts([STALE], replica_sets=[], deployments=deployments)
     assert (plan.names, plan.unmanaged) == ([], ["shop/web-6d5f7c9b8-x2x4z"])
 
 
-def test_a_deployment_is_restarted_for_pods_that_it_selects() -> None:
+def test_deployment_is_restarted_for_selected_pods() -> None:
     selector = {"matchLabels": {"pod-template-hash": "6d5f7c9b8"}}
     plan = restarts([STALE], replica_sets=[], deployments=[build.owner(selector=selector)])
     assert plan.names == ["Deployment shop/web"]
 
 
-def test_pods_of_the_present_template_are_restarted_although_a_rollout_is_under_way() -> None:
-    """It began before the association was known."""
+def test_stale_pods_of_current_template_are_restarted_during_rollout() -> None:
+    """The rollout began before the association."""
     pods = [
         build.pod(
             "web-new-a",
@@ -117,7 +115,7 @@ def test_pods_of_the_present_template_are_restarted_although_a_rollout_is_under_
         ),
     ]
     plan = restarts(pods, replica_sets=SETS, deployments=[build.owner(annotations=DEPLOYED)])
-    assert (plan.names, plan.rolling, plan.held) == (["Deployment shop/web"], [], [])
+    assert (plan.names, plan.rolling, plan.blocked) == (["Deployment shop/web"], [], [])
 
 
 def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str, Any]:
@@ -152,7 +150,7 @@ def stale(name: str, kind: str, owner: str, namespace: str = "shop") -> dict[str
     ],
     ids=["right", "wrong template", "of a Job", "one owner", "several", "several namespaces"],
 )
-def test_only_owners_of_stale_pods_are_read(pods: list[dict[str, Any]], queries: dict[str, Query]) -> None:
+def test_queries_for_owners_of_stale_pods(pods: list[dict[str, Any]], queries: dict[str, Query]) -> None:
     verification = build.verification(build.row(), build.row(namespace="batch"))
-    state = state_of(verification, {"pods": build.read(pods)}, build.NOW)
+    state = build_state(verification, {"pods": build.read(pods)}, build.NOW)
     assert owner_queries(verification, state) == queries

@@ -122,7 +122,7 @@ def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trial", "code", "what"),
+    ("trial", "code", "description"),
     [
         (INJECTED, None, ""),
         (
@@ -162,7 +162,7 @@ def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
         (
             answer(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}, audience=None),
             "INJECTION_OTHER_IDENTITY",
-            "comes back with AWS_CONTAINER_CREDENTIALS_FULL_URI of its own, which does not lead to the EKS Pod Identity "
+            "comes back with its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity "
             "Agent",
         ),
         (
@@ -199,9 +199,9 @@ def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
         ),
     ],
 )
-def test_what_came_back_means(trial: DryRun, code: str | None, what: str) -> None:
+def test_what_came_back_means(trial: DryRun, code: str | None, description: str) -> None:
     seen = judge_trial(trial, build.KEY)
-    assert (seen.code and seen.code.value, seen.what) == (code, what)
+    assert (seen.code and seen.code.value, seen.description) == (code, description)
     assert seen.is_injected is (code is None)
 
 
@@ -328,7 +328,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(
-    ("error", "what", "remedy"),
+    ("error", "description", "remedy"),
     [
         (
             ApiError(403, FORBIDDEN),
@@ -360,9 +360,9 @@ REFUSALS = [
         ),
     ],
 )
-def test_a_refusal_is_no_verdict(error: ApiError, what: str, remedy: str) -> None:
+def test_a_refusal_is_no_verdict(error: ApiError, description: str, remedy: str) -> None:
     seen = judge_trial(DryRun(error=error), build.KEY)
-    assert (seen.code, seen.what, seen.remedy) == (Code.INJECTION_UNKNOWN, what, remedy)
+    assert (seen.code, seen.description, seen.remedy) == (Code.INJECTION_UNKNOWN, description, remedy)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -698,7 +698,7 @@ def test_what_would_not_be_injected_is_not_restarted() -> None:
     run, cluster, _clock = restarting(MISSING)
     assert not any(line.startswith("patch") for line in cluster.log)
     assert run.warnings == [
-        "Deployment shop/web not restarted: new Pods would not get the role either, as the findings say."
+        "Deployment shop/web not restarted: new Pods would not get the role either, see the findings."
     ]
     assert "INJECTION_NOT_YET" in codes(run)
 

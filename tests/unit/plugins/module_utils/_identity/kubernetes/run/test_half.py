@@ -657,8 +657,8 @@ def test_pods_that_stay_are_findings_and_a_warning() -> None:
     clock = FakeClock()
     half = run(Restarting(looks=99), clock=clock, **RESTART)
     assert half.warnings == [
-        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds. kubectl rollout "
-        "status and kubectl get events say why."
+        "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds. Check kubectl "
+        "rollout status and kubectl get events."
     ]
     assert sum(clock.slept) == 8
     assert [finding.code for finding in half.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]
@@ -792,8 +792,8 @@ def test_only_owners_whose_pods_stay_are_named_after_a_restart() -> None:
     }
     half = run(Stuck(lists), **RESTART)
     assert half.warnings == [
-        "Restarted StatefulSet shop/db, but stale Pods are still there after 10 seconds. kubectl rollout status and "
-        "kubectl get events say why."
+        "Restarted StatefulSet shop/db, but stale Pods still exist after 10 seconds. Check kubectl rollout status "
+        "and kubectl get events."
     ]
 
 
@@ -812,12 +812,12 @@ def test_a_rollout_that_is_stuck_is_not_begun_anew() -> None:
     half = run(cluster, clock=clock, **RESTART)
     assert (half.changed, "patch web" in cluster.log, sum(clock.slept)) == (False, False, 8)
     assert half.warnings == [
-        "Deployment shop/web not restarted: a rollout that replaces the stale Pods is under way, but stale Pods are still "
-        "there after 10 seconds. kubectl rollout status and kubectl get events say why."
+        "Deployment shop/web not restarted: a rollout that replaces the stale Pods is under way, but stale Pods still exist "
+        "after 10 seconds. Check kubectl rollout status and kubectl get events."
     ]
     assert [finding.remedy for finding in half.outcome.findings] == [
-        "Deployment web is already rolling out a newer template, which replaces these Pods. To see what it waits for: "
-        "kubectl rollout status deployment/web -n shop"
+        "Deployment web is already rolling out a newer template, which replaces these Pods. To see its progress: kubectl "
+        "rollout status deployment/web -n shop"
     ]
 
 
@@ -830,7 +830,7 @@ def test_pods_that_cannot_be_listed_are_not_taken_to_be_gone() -> None:
 
     half = run(Blind(looks=0), **RESTART)
     assert half.warnings[0].startswith(
-        "Restarted Deployment shop/web, but stale Pods are still there after 10 seconds"
+        "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds"
     )
 
 
