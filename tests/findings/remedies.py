@@ -104,7 +104,7 @@ def _make_account(world: World) -> None:
 APPLY = Repair("pply the workload")
 COMMAND = Repair("", runs=True)
 ALLOW_READS = Repair("Allow the caller this action", by_hand=_permit)
-NEW_POD = Repair("Nothing owns it, so create it anew", by_hand=_recreate)
+NEW_POD = Repair("It has no owner, so recreate it", by_hand=_recreate)
 # By the name of the scenario.
 REPAIRS: Mapping[str, Repair] = {
     "role deleted": APPLY,
