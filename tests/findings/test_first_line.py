@@ -129,15 +129,15 @@ BROKEN = (
         kube.new_pod(env=kube.environment(HTTPS_PROXY="http://proxy:3128")),
         "default/my-service-account: Pod my-pod (N old): container app has HTTPS_PROXY without a NO_PROXY "
         "for the agent, so its SDK may request credentials from the proxy. Add 169.254.170.23 and [fd00:ec2::23] "
-        "to NO_PROXY and no_proxy in the Pod template. Nothing owns it, so create it anew from its "
-        "manifest. Before that:",
+        "to NO_PROXY and no_proxy in the Pod template. It has no owner, so recreate it from its "
+        "manifest. First:",
     ),
     Broken(
         "Pod older than the association",
         kube.pod_before_association,
-        "default/my-service-account: Pod my-pod (N old): admitted before association {association} was made "
-        "(TIME), so EKS Pod Identity was not injected. Nothing owns it, so create it anew from its "
-        "manifest. Before that:",
+        "default/my-service-account: Pod my-pod (N old): admitted before association {association} was created "
+        "(TIME), so EKS Pod Identity was not injected. It has no owner, so recreate it from its "
+        "manifest. First:",
     ),
 )
 BY_NAME = {one.name: one for one in BROKEN}

@@ -219,7 +219,7 @@ def test_jobs_that_an_interrupted_proof_cannot_remove_are_named(
         jobs = batch.list_job_for_all_namespaces().items
         label = f"workload-identity/proof={jobs[0].metadata.labels['workload-identity/proof']}"
         assert (
-            "my-cluster: the run was interrupted, and 2 Jobs of the runtime proof may be left ("
+            "my-cluster: the run was interrupted, and 2 Jobs of the runtime proof may still exist ("
             in done.stderr
         )
         assert all(f"default/{job.metadata.name}" in done.stderr for job in jobs)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Injection probe of one workload: create a Pod with a dry run, and judge the response. Pure.
+"""Injection probe of one workload: create a Pod with a dry run, and evaluate the response. Pure.
 
 A dry run passes the mutating webhooks, as EKS's webhook declares no side effects (amazon-eks-pod-identity-webhook), and
 returns the Pod with the injected fields. No Pod is created.
@@ -30,7 +30,7 @@ from .proof import CONTAINER, ProofContainer, pod_template
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """The Pod that is tried. It never runs, so that its image is never pulled; an admission policy may look at it."""
+    """The Pod of a probe. It never runs, but admission policies may inspect its image and other fields."""
 
     image: str
     resources: Object
@@ -40,11 +40,11 @@ class ProbeSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What one probe showed. ``code`` is None when the role's credentials came back with the Pod.
+class ProbeResult:
+    """The result of one probe. ``code`` is None if the returned Pod has the role's credentials.
 
-    ``description`` is the rest of a sentence about the Pod. ``retry``: another dry run may help at once; ``unanswered``: the API
-    server did not refuse it, but failed; ``busy``: it answered 429.
+    ``description`` is a predicate about the Pod. ``retry``: another dry run may succeed; ``unanswered``: no response, or a
+    server error; ``busy``: the API server returned 429.
     """
 
     code: Code | None = None
@@ -65,7 +65,7 @@ class Seen:
 
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
-    """The Pod of the runtime proof, with nothing to do."""
+    """Return the Pod of the runtime proof, with the command "true"."""
     container = ProofContainer(
         settings.image, "true", settings.resources, settings.pod_spec, settings.labels, settings.annotations
     )
@@ -79,15 +79,15 @@ def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-def judge_trial(trial: DryRun, key: WorkloadKey) -> Seen:
-    """The first reason that holds. Without one, SDKs in the Pod find the role's credentials."""
-    if trial.error is not None:
-        return judge_refusal(trial.error)
-    pod = parse_pod(trial.pod, key.cluster)
-    container = next((each for each in pod.containers if each.name == CONTAINER), Container("", {}))
+def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
+    """Return the first fault of the returned Pod; without a fault, SDKs in the Pod use the role's credentials."""
+    if dry_run.error is not None:
+        return explain_rejection(dry_run.error)
+    pod = parse_pod(dry_run.pod, key.cluster)
+    container = next((result for result in pod.containers if result.name == CONTAINER), Container("", {}))
     probe = _Probe(key, pod, container, find_source(container, pod.volumes))
-    seen = (look(probe) for look in _LOOKS)
-    return next((each for each in seen if each is not None), Seen())
+    results = (find_fault(probe) for find_fault in _FAULTS)
+    return next((result for result in results if result is not None), ProbeResult())
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,34 +100,34 @@ class _Probe:
     source: CredentialSource
 
 
-def _other_account(probe: _Probe) -> Seen | None:
-    """An admission policy may set another service account, whose association then counts."""
+def _other_account(probe: _Probe) -> ProbeResult | None:
+    # An admission policy may set another service account, whose association then applies.
     if probe.pod.workload == probe.key:
         return None
-    return Seen(
+    return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
-        f"comes back under service account {probe.pod.workload.service_account}, whose association it would get",
-        "Find the admission webhook or policy that sets serviceAccountName, and except the namespace from it.",
+        f"gets service account {probe.pod.workload.service_account}, and would get its association",
+        "Find the admission webhook or policy that sets serviceAccountName, and exclude the namespace from it.",
     )
 
 
-def _irsa(probe: _Probe) -> Seen | None:
-    """EKS's webhook injects one of both; beside EKS Pod Identity, SDKs prefer the web identity."""
+def _irsa(probe: _Probe) -> ProbeResult | None:
+    # The webhook of EKS injects IRSA or EKS Pod Identity. If a Pod has both, SDKs prefer IRSA, the web identity.
     if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
         return None
     env = probe.container.env
     role = env.get("AWS_ROLE_ARN") or "another role"
-    also = " as well, which SDKs prefer" if is_injected(env) else " instead of EKS Pod Identity"
-    return Seen(
+    suffix = " as well, which SDKs prefer" if is_injected(env) else " instead of EKS Pod Identity"
+    return ProbeResult(
         Code.INJECTION_IRSA,
-        f"gets {role} by IRSA{also}",
-        "If it stays so, remove the annotation eks.amazonaws.com/role-arn of the service account, and the webhook of "
+        f"gets {role} by IRSA{suffix}",
+        "If later Pods get it too, remove the annotation eks.amazonaws.com/role-arn of the service account, and the webhook of "
         "IRSA if you installed one.",
     )
 
 
-def _skipped(probe: _Probe) -> Seen | None:
-    """The probe has neither of them: another webhook or policy, or pod_identity_proof_pod_spec, gave it."""
+def _skipped(probe: _Probe) -> ProbeResult | None:
+    # The probe itself has neither: another webhook or policy, or pod_identity_proof_pod_spec, adds it.
     if probe.source.kind != "none":
         return None
     if SKIP_WEBHOOK in probe.pod.labels:
@@ -136,36 +136,35 @@ def _skipped(probe: _Probe) -> Seen | None:
         mark = f"the annotation {SKIP_CONTAINERS}"
     else:
         return None
-    return Seen(
+    return ProbeResult(
         Code.INJECTION_SKIPPED,
-        f"comes back with {mark}, so nothing is injected",
-        "Find the admission webhook or policy that adds it to new Pods, and except the namespace from it.",
+        f"gets {mark}, so the webhook skips it",
+        "Find the admission webhook or policy that adds it to new Pods, and exclude the namespace from it.",
     )
 
 
-def _missing(probe: _Probe) -> Seen | None:
+def _missing(probe: _Probe) -> ProbeResult | None:
     injected = is_injected(probe.container.env)
     if probe.source.kind != "none" and (probe.pod.has_token or not injected):
         return None
-    part = " whole" if probe.pod.has_token or injected else ""
-    return Seen(
-        Code.INJECTION_MISSING, f"comes back without the{part} environment and token of EKS Pod Identity"
+    part = "complete " if probe.pod.has_token or injected else ""
+    return ProbeResult(
+        Code.INJECTION_MISSING, f"does not get the {part}environment and token of EKS Pod Identity"
     )
 
 
-def _other_credentials(probe: _Probe) -> Seen | None:
-    """Something adds them to new Pods, also where it is only not known which of them an SDK takes."""
+def _other_credentials(probe: _Probe) -> ProbeResult | None:
     if probe.source.kind == "agent":
         return None
     unknown = probe.source.kind == "unknown"
-    return Seen(
+    return ProbeResult(
         Code.INJECTION_UNKNOWN if unknown else Code.INJECTION_OTHER_IDENTITY,
-        f"comes back with {probe.source.description}",
-        f"Find the admission webhook or policy that adds {probe.source.removal}, and except the namespace from it.",
+        f"gets {probe.source.description}",
+        f"Find the admission webhook or policy that adds {probe.source.removal}, and exclude the namespace from it.",
     )
 
 
-_LOOKS: tuple[Callable[[_Probe], Seen | None], ...] = (
+_FAULTS: tuple[Callable[[_Probe], ProbeResult | None], ...] = (
     _other_account,
     _irsa,
     _skipped,
@@ -176,8 +175,10 @@ _LOOKS: tuple[Callable[[_Probe], Seen | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A refusal by its text; ``description`` and ``remedy`` refer to groups of the pattern. The texts are those of Kubernetes
-    1.36, Kyverno and Gatekeeper."""
+    """A cause of a rejected dry run, recognised by its text; ``description`` may refer to groups of the pattern.
+
+    The texts are from Kubernetes 1.36, Kyverno and Gatekeeper.
+    """
 
     pattern: str
     description: str
@@ -186,7 +187,7 @@ class _Refusal:
 
 _ADMISSION = (
     "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to "
-    "what it allows."
+    "values that it allows."
 )
 _CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
 _NO_TIME = _Refusal(
@@ -197,23 +198,23 @@ _NO_TIME = _Refusal(
 _REFUSALS = (
     _Refusal(
         r'cannot create resource "pods"',
-        "the caller is not allowed to try it",
+        "the caller is not allowed to create it",
         "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
     ),
     _Refusal(
         r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)",
-        r"quota \g<name> of the namespace refuses it",
-        "Raise the quota, or set pod_identity_proof_resources to what is left of it.",
+        r"quota \g<name> of the namespace rejects it",
+        "Raise the quota, or set pod_identity_proof_resources to the rest of it.",
     ),
     _Refusal(
         r'violates PodSecurity "(?P<name>[^"]+)"',
-        r"Pod Security Standard \g<name> of the namespace refuses it",
-        "Set pod_identity_proof_pod_spec to what the namespace allows.",
+        r"Pod Security Standard \g<name> of the namespace rejects it",
+        "Set pod_identity_proof_pod_spec to values that the namespace allows.",
     ),
     _Refusal(
         r"(minimum|maximum) \S+ usage per|limit to request ratio|LimitRange",
-        "a LimitRange of the namespace refuses it",
-        "Set pod_identity_proof_resources to what the namespace allows.",
+        "a LimitRange of the namespace rejects it",
+        "Set pod_identity_proof_resources to values that the namespace allows.",
     ),
     _Refusal(
         r"no PriorityClass with name (?P<name>\S+) was found",
@@ -224,7 +225,7 @@ _REFUSALS = (
     _Refusal(
         r"because it is being terminated",
         "the namespace is being deleted",
-        "Remove the workload, or create the namespace anew once it is gone.",
+        "Remove the workload, or recreate the namespace after its deletion.",
     ),
     _Refusal(
         r'admission webhook "(?P<name>[^"]+)" does not support dry run',
@@ -234,33 +235,33 @@ _REFUSALS = (
     _Refusal(
         r'failed calling webhook "(?P<name>[^"]+)"',
         r"admission webhook \g<name> fails",
-        "Repair that webhook: with failurePolicy Fail it keeps all new Pods from being created. To see what it calls: kubectl "
-        "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml",
+        "Repair that webhook: with failurePolicy Fail it prevents all new Pods. To see its service: kubectl get "
+        "mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml",
     ),
     _Refusal(
         r"ValidatingAdmissionPolicy '(?P<name>[^']+)' with binding '(?P<binding>[^']+)' denied",
-        r"ValidatingAdmissionPolicy \g<name> (binding \g<binding>) refuses it",
+        r"ValidatingAdmissionPolicy \g<name> (binding \g<binding>) rejects it",
         _ADMISSION,
     ),
     _Refusal(
         r'admission webhook "(?P<name>[^"]+)" denied the request: (?:\[|.*following policies:? )(?P<policy>[\w.-]+)[\]:]',
-        r"policy \g<policy> of admission webhook \g<name> refuses it",
+        r"policy \g<policy> of admission webhook \g<name> rejects it",
         _ADMISSION,
     ),
     _Refusal(
         r'admission webhook "(?P<name>[^"]+)" denied the request',
-        r"admission webhook \g<name> refuses it",
+        r"admission webhook \g<name> rejects it",
         _ADMISSION,
     ),
     _Refusal(
         r"ValidatingAdmissionPolicy|denied the request",
-        "an admission webhook or policy refuses it",
+        "an admission webhook or policy rejects it",
         _ADMISSION,
     ),
     _Refusal(
         r'error looking up service account|namespaces? "[^"]*" not found',
-        "it has no service account to run under",
-        "Create the service account, or apply the workload, which does.",
+        "its service account does not exist",
+        "Create the service account, or apply the workload, which creates it.",
     ),
     _Refusal(
         r'^Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
@@ -269,31 +270,31 @@ _REFUSALS = (
     ),
     _NO_TIME,
 )
-_SILENT = _Refusal("", "it was not answered", "Verify again, which tries it again.")
+_SILENT = _Refusal("", "the API server did not respond", "Verify again, which repeats the dry run.")
 _BUSY = _Refusal(
     "",
-    "the API server was too busy for it",
+    "the API server was too busy",
     "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
 )
 _FAILED = _Refusal("", "the API server failed", "Verify again when the API server is available.")
 _OTHER = _Refusal(
     "",
-    "the API server refuses it",
-    "Resolve the reason that it gives, or set pod_identity_verify_injection: none.",
+    "the API server rejects it",
+    "Resolve that reason, or set pod_identity_verify_injection: none.",
 )
 
 
-def judge_refusal(error: ApiError) -> Seen:
-    """Nothing is known of the injection then."""
-    matches = ((each, re.search(each.pattern, error.text)) for each in _REFUSALS)
-    refusal, match = next(((each, match) for each, match in matches if match), (_by_status(error), None))
+def explain_rejection(error: ApiError) -> ProbeResult:
+    """Return the cause of a rejected dry run, which leaves the injection unknown."""
+    matches = ((result, re.search(result.pattern, error.text)) for result in _REFUSALS)
+    refusal, match = next(((result, match) for result, match in matches if match), (_by_status(error), None))
     reason = match.expand(refusal.description) if match else refusal.description
     status = f" ({error.status})" if error.status else ""
-    description = f"could not be tried, as {reason}{status}: {sentence(error.text)}"
+    description = f"could not be created with a dry run, as {reason}{status}: {sentence(error.text)}"
     unanswered = not error.status or is_transient(error)
-    # A dry run makes nothing, so it may be asked for again.
+    # A dry run creates nothing, so a retry is safe.
     retry = unanswered and refusal is not _NO_TIME
-    return Seen(
+    return ProbeResult(
         Code.INJECTION_UNKNOWN,
         description.removesuffix("."),
         refusal.remedy,

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Injection of credentials into new Pods: probe the workloads in rounds, read EKS's webhook, and judge both. Pure.
+"""Check the injection of credentials into new Pods: probe the workloads in rounds, and read EKS's webhook. Pure.
 
-A cluster has several API servers, each with a webhook that learns of an association by itself. The caller cannot choose
+A cluster has several API servers, each with its own copy of the associations for the webhook. The caller cannot choose
 the server, so a young association must be injected several times in a row. Sources: amazon-eks-pod-identity-webhook,
 and the configuration ``pod-identity-webhook`` that EKS creates.
 """
@@ -25,15 +25,14 @@ from ..model.aws_result import AwsResult, VerifiedWorkload
 from ..model.objects import Object, member, name_of, objects_of, text_of, texts_of
 from ..pods.pod_faults import SETTLED_AFTER
 from ..pods.restarts import passed_aws_checks
-from .injection import ProbeSettings, Seen, judge_trial, probe_pod
+from .injection import ProbeResult, ProbeSettings, evaluate_dry_run, probe_pod
 
 WEBHOOK = "pod-identity-webhook"
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """``configurations`` are the mutating webhooks of the cluster, None when they could not be read; ``namespaces``
-    are the labels of those that matter, without those that could not be read."""
+    """The mutating webhooks of the cluster, None if not readable, and the labels of the namespaces of the workloads."""
 
     configurations: Sequence[Object] | None = None
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -43,7 +42,7 @@ class WebhookState:
         return self.configurations is not None and not self._webhooks()
 
     def excludes(self, namespace: str) -> bool:
-        """Whether the webhook is there, and is not asked for new Pods of the namespace."""
+        """Return whether the webhook exists and its namespaceSelector excludes the namespace."""
         webhooks, labels = self._webhooks(), self.namespaces.get(namespace)
         if not webhooks or labels is None:
             return False
@@ -55,40 +54,41 @@ class WebhookState:
 
 
 def has_webhook(version: Object) -> bool:
-    """Whether an API server is one of EKS's, which has the webhook. ``version`` is the answer of GET /version; without
-    an answer nothing speaks against it."""
+    """Return whether the API server belongs to EKS, which has the webhook, or its version is unknown.
+
+    :arg version: the response of GET /version.
+    """
     git_version = text_of(version.get("gitVersion"))
     return not git_version or "-eks-" in git_version
 
 
 def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> WebhookState:
-    """Two requests, for workloads without injection only."""
     registered = cluster.list_objects(
         Query("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     )
     if registered.error is not None:
         return WebhookState()
     listing = cluster.list_objects(Query("v1", "Namespace"))
-    wanted = set(namespaces)
+    required = set(namespaces)
     labels = {
         name_of(item).name: texts_of(member(item, "metadata").get("labels"))
         for item in listing.items
-        if name_of(item).name in wanted
+        if name_of(item).name in required
     }
     return WebhookState(registered.items, labels)
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """A label selector as Kubernetes evaluates it; an empty one selects all. An operator that is not known selects."""
-    wanted = texts_of(selector.get("matchLabels"))
-    if any(labels.get(name) != value for name, value in wanted.items()):
+    """Evaluate a label selector as Kubernetes does; an empty selector and an unknown operator match."""
+    required = texts_of(selector.get("matchLabels"))
+    if any(labels.get(name) != value for name, value in required.items()):
         return False
     return all(_meets(requirement, labels) for requirement in objects_of(selector.get("matchExpressions")))
 
 
 def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
-    name, given = text_of(expression.get("key")), expression.get("values")
-    values = [text_of(value) for value in given] if isinstance(given, Sequence) else []
+    name, raw_values = text_of(expression.get("key")), expression.get("values")
+    values = [text_of(value) for value in raw_values] if isinstance(raw_values, Sequence) else []
     operator = expression.get("operator")
     if operator == "In":
         return name in labels and labels[name] in values
@@ -99,20 +99,20 @@ def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
     return name not in labels if operator == "DoesNotExist" else True
 
 
-# Of more workloads than that, a sample of so many is probed unless all are asked for.
+# The number of workloads to probe by default.
 SAMPLE = 50
 PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
-# A client has no more dry runs under way at once.
+# The maximum number of concurrent dry runs of a client.
 AT_ONCE = 8
-IN_A_ROW = 3
-# Of an association that is old enough to be known everywhere, so many probes without injection are no accident.
+REQUIRED_SUCCESSES = 3
+# Probes without injection that fail a workload whose association is old enough to be known to all API servers.
 MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionSettings:
-    """``timeout`` is in seconds; of more than ``sample`` workloads only so many are probed, with 0 all."""
+    """``timeout`` is in seconds; ``sample`` is the maximum number of workloads to probe, 0 for all."""
 
     probe: ProbeSettings
     timeout: int = 60
@@ -120,48 +120,52 @@ class InjectionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
-    """The probes of one workload: how many, how many in a row with injection, how many without, and what the last of
-    those showed. ``pause`` is how many seconds an API server is to be left alone, after ``failures`` in a row.
-    ``is_young`` says that the cluster may not know its association yet."""
+class ProbeSeries:
+    """The probes of one workload.
+
+    ``probes``: the total; ``successes``: consecutive probes with injection up to the last; ``misses``: probes without
+    injection, with the last result in ``fault``.
+    ``pause``: seconds until the next probe, after ``failures`` server errors in a row. ``is_young``: some
+    API servers may not know the association yet.
+    """
 
     is_young: bool
     probes: int = 0
-    in_a_row: int = 0
+    successes: int = 0
     misses: int = 0
-    fault: Seen = field(default_factory=Seen)
+    fault: ProbeResult = field(default_factory=ProbeResult)
     pause: int = PROBE_PAUSE
     failures: int = 0
 
-    def after(self, seen: Seen) -> Series:
+    def add(self, result: ProbeResult) -> ProbeSeries:
         tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE, failures=0)
-        if seen.is_injected:
-            return replace(tried, in_a_row=self.in_a_row + 1)
-        if seen.retry:
-            pause = max(seen.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
+        if result.is_injected:
+            return replace(tried, successes=self.successes + 1)
+        if result.retry:
+            pause = max(result.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
             tried = replace(tried, pause=pause, failures=self.failures + 1)
-        if seen.busy:
-            # It shows nothing, so what was seen before still counts.
-            is_seen = not (self.fault.is_injected or self.fault.is_unknown)
-            return replace(tried, fault=self.fault if is_seen else seen)
-        return replace(tried, in_a_row=0, misses=self.misses + 1, fault=seen)
+        if result.busy:
+            # It shows nothing, so an earlier fault still counts.
+            has_fault = not (self.fault.is_injected or self.fault.is_unknown)
+            return replace(tried, fault=self.fault if has_fault else result)
+        return replace(tried, successes=0, misses=self.misses + 1, fault=result)
 
     @property
     def is_proven(self) -> bool:
-        return self.in_a_row >= (IN_A_ROW if self.is_young or self.misses else 1)
+        return self.successes >= (REQUIRED_SUCCESSES if self.is_young or self.misses else 1)
 
     @property
     def is_decided(self) -> bool:
         if self.is_proven:
             return True
-        if self.in_a_row or self.fault.is_injected:
+        if self.successes or self.fault.is_injected:
             return False
         if self.fault.is_unknown:
             return not self.fault.retry or (self.misses >= MISSES and not self.fault.busy)
         return not self.is_young and self.misses >= MISSES
 
 
-InjectionRun: TypeAlias = Mapping[WorkloadKey, Series]
+InjectionRun: TypeAlias = Mapping[WorkloadKey, ProbeSeries]
 
 
 def choose_workloads(
@@ -170,18 +174,20 @@ def choose_workloads(
     sample: int,
     first: Collection[WorkloadKey] = (),
 ) -> list[VerifiedWorkload]:
-    """Those that are right in AWS and have a service account; of more than ``sample`` first ``first`` and those that
-    this run associated, then others from the whole list at equal distances."""
-    able = [workload for workload in passed_aws_checks(aws.verification) if workload.key in accounts]
-    if not sample or len(able) <= sample:
-        return able
+    """Choose at most ``sample`` workloads among those that pass the checks of AWS and have a service account.
+
+    The workloads in ``first`` and those that this run associated have priority; the rest is spread evenly over the list.
+    """
+    eligible = [workload for workload in passed_aws_checks(aws.verification) if workload.key in accounts]
+    if not sample or len(eligible) <= sample:
+        return eligible
     new = _associated_now(aws)
-    urgent = [workload for workload in able if workload.key in first or str(workload.key) in new][:sample]
-    others = [workload for workload in able if workload not in urgent]
-    room = sample - len(urgent)
-    spread = [others[index * len(others) // room] for index in range(room)]
+    urgent = [workload for workload in eligible if workload.key in first or str(workload.key) in new][:sample]
+    rest = [workload for workload in eligible if workload not in urgent]
+    remaining = sample - len(urgent)
+    spread = [rest[index * len(rest) // remaining] for index in range(remaining)]
     chosen = {workload.key for workload in (*urgent, *spread)}
-    return [workload for workload in able if workload.key in chosen]
+    return [workload for workload in eligible if workload.key in chosen]
 
 
 def run_probes(
@@ -194,7 +200,7 @@ def run_probes(
     began = clock.now()
     new = _associated_now(aws)
     series = {
-        workload.key: Series(
+        workload.key: ProbeSeries(
             str(workload.key) in new
             or (
                 workload.association_created is not None
@@ -224,18 +230,18 @@ def _run_round(
     cluster: KubernetesCluster,
     keys: Sequence[WorkloadKey],
     manifests: Mapping[WorkloadKey, Object],
-    series: dict[WorkloadKey, Series],
+    series: dict[WorkloadKey, ProbeSeries],
     width: int,
     is_late: Callable[[], bool],
 ) -> int:
-    """Try ``width`` Pods at once, until the API server is too busy. Return the width of the next round."""
+    """Probe ``width`` workloads concurrently until the API server is too busy; return the width of the next round."""
     start = 0
     while start < len(keys) and not (start and is_late()):
         part = keys[start : start + width]
-        trials = cluster.dry_run_pods([manifests[key] for key in part])
-        seen = [judge_trial(trial, key) for key, trial in zip(part, trials, strict=True)]
-        series.update({key: series[key].after(each) for key, each in zip(part, seen, strict=True)})
-        if any(each.busy for each in seen):
+        dry_runs = cluster.dry_run_pods([manifests[key] for key in part])
+        results = [evaluate_dry_run(dry_run, key) for key, dry_run in zip(part, dry_runs, strict=True)]
+        series.update({key: series[key].add(result) for key, result in zip(part, results, strict=True)})
+        if any(result.busy for result in results):
             return max(1, min(width, AT_ONCE) // 2)
         start += width
         width += 1
@@ -243,7 +249,7 @@ def _run_round(
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
-    """By the change, not by the clock: AWS's may differ from the one here."""
+    # By the changes of the run, as the clock of AWS may differ from the local one.
     return {
         change.get("workload")
         for change in aws.changes
@@ -251,12 +257,12 @@ def _associated_now(aws: AwsResult) -> set[object]:
     }
 
 
-def unproven_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Those whose new Pods would not get the role."""
+def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
+    """Return the workloads whose new Pods would not get the role."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
-def proven(run: InjectionRun) -> list[WorkloadKey]:
+def proven_workloads(run: InjectionRun) -> list[WorkloadKey]:
     return [key for key, probed in run.items() if probed.is_proven]
 
 
@@ -276,8 +282,8 @@ def judge_injection(run: InjectionRun, webhook: WebhookState) -> InjectionVerdic
     return InjectionVerdict({key: _check(key, series, webhook) for key, series in run.items()})
 
 
-def missing_in(run: InjectionRun) -> list[str]:
-    """The namespaces in which nothing was injected, and nothing in the Pod says why."""
+def namespaces_without_injection(run: InjectionRun) -> list[str]:
+    """Return the namespaces of Pods without injection for which the Pod itself has no cause."""
     return sorted(
         {
             key.namespace
@@ -287,23 +293,23 @@ def missing_in(run: InjectionRun) -> list[str]:
     )
 
 
-def _check(key: WorkloadKey, series: Series, webhook: WebhookState) -> Check:
+def _check(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Check:
     if series.is_proven:
-        return Check(_NAME, PASS, f"{series.in_a_row}x" if series.in_a_row > 1 else "")
+        return Check(_NAME, PASS, f"{series.successes}x" if series.successes > 1 else "")
     finding = _finding(key, series, webhook)
     if finding.code == Code.INJECTION_UNKNOWN:
         return Check(_NAME, UNKNOWN, findings=(finding,))
     return conclude(_NAME, finding)
 
 
-def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding:
+def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Finding:
     fault = series.fault
     subject = f"a Pod that starts now under service account {key.service_account}"
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} came back with EKS Pod Identity {series.in_a_row} of the {IN_A_ROW} times in a row that show that all "
-            "API servers of the cluster know the young association.",
+            f"{subject} got EKS Pod Identity {series.successes} of the {REQUIRED_SUCCESSES} times in a row that prove that "
+            "all API servers of the cluster know the young association.",
             "Verify again, or with a greater pod_identity_injection_timeout.",
             key,
         )
@@ -315,14 +321,14 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
         return Finding(
             Code.INJECTION_NO_WEBHOOK,
             f"{subject} {fault.description}: the cluster has no mutating webhook {WEBHOOK}.",
-            "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there: "
-            "kubectl get mutatingwebhookconfigurations",
+            "EKS creates it. Find out who deleted it, and have AWS Support restore it. To see the existing webhooks: kubectl "
+            "get mutatingwebhookconfigurations",
             key,
         )
     if webhook.excludes(key.namespace):
         return Finding(
             Code.INJECTION_NAMESPACE_EXCLUDED,
-            f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} leaves out namespace {key.namespace}.",
+            f"{subject} {fault.description}: the namespaceSelector of webhook {WEBHOOK} excludes namespace {key.namespace}.",
             f"Change the labels of the namespace. Show the selector: kubectl get mutatingwebhookconfiguration {WEBHOOK} "
             "-o yaml",
             key,
@@ -332,14 +338,14 @@ def _finding(key: WorkloadKey, series: Series, webhook: WebhookState) -> Finding
         return Finding(
             Code.INJECTION_NOT_YET,
             f"{subject} {fault.description} ({count}): not every API server of the cluster knows the young association yet.",
-            "Start no Pods before it does: verify again in a minute. pod_identity_injection_timeout lets a "
-            "run wait longer.",
+            "Do not start Pods before that: verify again in a minute. A greater pod_identity_injection_timeout lets a run "
+            "wait longer.",
             key,
         )
     return Finding(
         Code.INJECTION_MISSING,
         f"{subject} {fault.description} ({count}), although the association is not young: EKS's webhook fails, or another "
-        "one undoes its work.",
-        "Look at the mutating webhooks: kubectl get mutatingwebhookconfigurations",
+        "one reverts it.",
+        "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations",
         key,
     )

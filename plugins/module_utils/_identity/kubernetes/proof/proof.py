@@ -8,7 +8,7 @@
 
 The result is the container's termination message, so that one list of Pods returns all results, and no permission to
 read logs is needed. Causes of failed requests are recognised by the texts of the AWS SDKs and of EKS, which
-docs/troubleshooting.md lists for people. Every Job is removed again.
+docs/troubleshooting.md lists as well. Every Job is deleted at the end.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, member, name
 from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
 CONTAINER = "proof"
-ANSWER = "/dev/termination-log"
-# The image has no user of its own.
+RESULT_PATH = "/dev/termination-log"
+# The image does not set a user.
 USER = 65532
 CONTAINER_RESOURCES: Object = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
@@ -42,8 +42,11 @@ CONTAINER_RESOURCES: Object = {
 
 @dataclass(frozen=True, slots=True)
 class ProofContainer:
-    """The container of a probe or proof. Empty ``resources`` are small ones, ``pod_spec`` adds or replaces fields. ``labels`` and
-    ``annotations`` are for admission policies."""
+    """The container of a probe or proof.
+
+    Empty ``resources`` mean CONTAINER_RESOURCES; ``pod_spec`` adds or replaces fields. ``labels`` and ``annotations`` are
+    for admission policies.
+    """
 
     image: str
     command: str
@@ -56,7 +59,7 @@ class ProofContainer:
 def pod_template(
     key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
 ) -> Object:
-    """The metadata and the spec of the Pod."""
+    """Return the Pod template, as restricted as the Pod Security Standard "restricted" requires."""
     environment = [{"name": "HOME", "value": "/tmp"}]
     if region:
         environment.append({"name": "AWS_REGION", "value": region})
@@ -79,7 +82,7 @@ def pod_template(
                 "command": ["/bin/sh", "-c", container.command],
                 "env": environment,
                 "resources": dict(container.resources or CONTAINER_RESOURCES),
-                "terminationMessagePath": ANSWER,
+                "terminationMessagePath": RESULT_PATH,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
                 "securityContext": {
@@ -92,23 +95,25 @@ def pod_template(
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         **container.pod_spec,
     }
-    # A mesh's proxy would not end with the Pod.
+    # A sidecar would keep the Pod running.
     added = {"sidecar.istio.io/inject": "false", **container.labels}
     metadata = {"labels": {**added, **labels}, "annotations": dict(container.annotations)}
     return {"metadata": metadata, "spec": spec}
 
 
-# Seconds. A Job that ends at its deadline takes its Pod along, and with it the reason why no node took it; so the
-# deadline is later than the last look. Whatever happens to the run, Kubernetes removes the Job that long after its end.
-MARGIN = 60
+# Seconds from the last read to the Job's deadline, at which Kubernetes deletes its Pod with the scheduling error.
+DEADLINE_MARGIN = 60
+# Seconds after its end until Kubernetes deletes a Job that the run did not delete.
 TTL = 300
-COMMAND = f"aws sts get-caller-identity --query Arn --output text > {ANSWER}"
+COMMAND = f"aws sts get-caller-identity --query Arn --output text > {RESULT_PATH}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """``run`` tells the Jobs of one run from others; ``timeout`` is in seconds; ``pod_spec`` adds fields; ``labels`` and
-    ``annotations`` are for Job and Pod."""
+    """The settings of the Jobs: ``run`` identifies the Jobs of one run, ``timeout`` is in seconds.
+
+    ``pod_spec`` adds fields; ``labels`` and ``annotations`` are for Job and Pod.
+    """
 
     run: str
     image: str
@@ -120,7 +125,7 @@ class ProofSettings:
 
 
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
-    """The Job for a workload, as restricted as the Pod Security Standard "restricted" asks."""
+    """Return the Job for a workload."""
     labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
     container = ProofContainer(
         settings.image,
@@ -142,7 +147,7 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
         },
         "spec": {
             "backoffLimit": 0,
-            "activeDeadlineSeconds": settings.timeout + MARGIN,
+            "activeDeadlineSeconds": settings.timeout + DEADLINE_MARGIN,
             "ttlSecondsAfterFinished": TTL,
             "template": template,
         },
@@ -150,7 +155,7 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 
 
 def job_name(key: WorkloadKey, run: str) -> str:
-    """Short enough for a label, whatever the service account is called."""
+    """Return a name that is short enough for a label, independent of the service account's name."""
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
 
@@ -158,7 +163,7 @@ def job_name(key: WorkloadKey, run: str) -> str:
 def plan_proofs(
     verification: Verification, accounts: Collection[WorkloadKey], settings: ProofSettings
 ) -> Mapping[WorkloadKey, Object]:
-    """The Jobs of the runtime proof, for workloads that are right in AWS and have their service account."""
+    """Return the Jobs for the workloads that pass the checks of AWS and have a service account."""
     keys: Sequence[WorkloadKey] = [workload.key for workload in passed_aws_checks(verification)]
     return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}
 
@@ -168,7 +173,7 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 
 @dataclass(frozen=True, slots=True)
 class ProofCause:
-    """``pattern`` is looked for in the text; ``description`` is the rest of a sentence about the Pod."""
+    """A cause of a failed request, recognised by ``pattern`` in its text; ``description`` is a clause about the Pod."""
 
     code: Code
     pattern: str
@@ -176,36 +181,34 @@ class ProofCause:
     remedy: str
 
 
-# The first that matches is taken: what names a cause before what only names a symptom.
+# The first match wins: causes before symptoms.
 PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_IRSA,
         r"No OpenIDConnect provider found|AssumeRoleWithWebIdentity",
         "it tried IAM roles for service accounts instead of EKS Pod Identity",
-        "Remove what is left of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if "
-        "the "
-        "Pod template sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
+        "Remove the rest of IRSA: the service account's annotation eks.amazonaws.com/role-arn and, if the Pod template "
+        "sets them, AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE.",
     ),
     ProofCause(
         Code.PROOF_SDK_TOO_OLD,
         r"only loopback hosts are allowed|Host should resolve to a loopback address"
         r"|is not a valid container metadata service hostname|Unsupported host '169\.254\.170\.23'",
         "its SDK is too old to know the agent's address",
-        "Use a newer one: docs/troubleshooting.md has the oldest versions that know EKS Pod Identity.",
+        "Use a newer one: docs/troubleshooting.md has the oldest versions that support EKS Pod Identity.",
     ),
     ProofCause(
         Code.PROOF_TOKEN_MALFORMED,
         r"Service account token cannot be parsed|token is malformed",
         "the agent could not read the token that it sent",
-        'Send the token alone, without "Bearer" before it; an SDK that does so needs an update.',
+        'Send the token alone, without the prefix "Bearer"; an SDK that adds it needs an update.',
     ),
     ProofCause(
         Code.PROOF_TAG_SESSION,
         r"not authorized to perform: sts:TagSession",
-        "it may not tag the session",
-        "Allow sts:TagSession beside sts:AssumeRole, in the trust policy and, for a target role, in the "
-        "role's "
-        "own policy, too.",
+        "it is not allowed to tag the session",
+        "Allow sts:TagSession in addition to sts:AssumeRole, in the trust policy and, for a target role, in a policy of the "
+        "role as well.",
     ),
     ProofCause(
         Code.PROOF_TAGS_TOO_LARGE,
@@ -217,22 +220,22 @@ PROOF_CAUSES = (
         Code.PROOF_AGENT_UNREACHABLE,
         rf"(?i)(timeout|timed out|could not connect|connection refused|failed to connect).{{0,200}}{_ADDRESS}"
         rf"|{_ADDRESS}.{{0,200}}(timeout|timed out|connection refused|unreachable)",
-        "the EKS Pod Identity Agent did not answer on its node",
-        "Look at the agent there: kubectl -n kube-system get pods -l "
+        "the EKS Pod Identity Agent did not respond on its node",
+        "Check the agent there: kubectl -n kube-system get pods -l "
         "app.kubernetes.io/name=eks-pod-identity-agent -o wide",
     ),
     ProofCause(
         Code.PROOF_REFUSED,
         r"AccessDenied|not authorized to perform|Received non 200 response",
-        "the agent or AWS refused it the role's credentials",
-        "See the agent's log on that node, and the role's trust policy (iam_trust_policy_check).",
+        "the agent or AWS denied it the role's credentials",
+        "Check the agent's log on that node, and the role's trust policy (iam_trust_policy_check).",
     ),
     ProofCause(
         Code.PROOF_NO_CREDENTIALS,
         r"Unable to locate credentials|NoCredentialsError|no EC2 IMDS role found|NoCredentialProviders",
         "it found no credentials, so nothing was injected into it",
-        "An association needs some seconds until the cluster knows it: run again. If it stays, look at the "
-        "mutating webhooks.",
+        "A new association reaches the cluster after some seconds: run again. If the error persists, check the mutating "
+        "webhooks.",
     ),
     ProofCause(
         Code.PROOF_NO_NETWORK,
@@ -244,8 +247,8 @@ PROOF_CAUSES = (
 )
 
 
-def cause_of(text: str) -> ProofCause | None:
-    """None when the text names no known cause."""
+def find_cause(text: str) -> ProofCause | None:
+    """Return the first cause that matches a termination message, or None."""
     flat = " ".join(text.split())
     return next((cause for cause in PROOF_CAUSES if re.search(cause.pattern, flat)), None)
 
@@ -255,10 +258,11 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 
 @dataclass(frozen=True, slots=True)
 class ProofRun:
-    """What a run of the proof gave. ``jobs`` are the workloads that got one, ``pods`` those of the Jobs.
+    """The result of the runtime proof.
 
-    ``skipped`` says why nothing was run; of the workloads in ``unknown`` the Job or its Pods were refused, as
-    ``failures`` says, which has what could not be removed as well. ``timeout`` is in seconds.
+    ``jobs``: the workloads with a Job; ``pods``: the Pods of the Jobs; ``skipped``: the reason why no Job ran, or "".
+    ``unknown``: workloads whose Job or Pods were rejected. ``failures`` also lists Jobs that could not be deleted.
+    ``timeout`` is in seconds.
     """
 
     run: str = ""
@@ -277,15 +281,17 @@ class ProofVerdict:
 
 
 def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
-    """Whether every Job has an answer, or never will. ``jobs`` are their names."""
-    ended = {
-        _job_of(pod) for pod in pods if _terminated(pod) or _waiting(pod).get("reason") in _IMAGE_REASONS
+    """Return whether every Job, given by name, has a result or cannot get one."""
+    finished = {
+        _pod_job_name(pod)
+        for pod in pods
+        if _terminated(pod) or _waiting(pod).get("reason") in _IMAGE_REASONS
     }
-    return ended.issuperset(jobs)
+    return finished.issuperset(jobs)
 
 
-def why_no_pod_runs(version: Object) -> str:
-    """Why Pods cannot run in a cluster; "" when they can. ``version`` is the answer of GET /version."""
+def emulator_reason(version: Object) -> str:
+    """Return why Pods cannot run in a cluster, or ""; ``version`` is the response of GET /version."""
     git_version = text_of(version.get("gitVersion"))
     if "emulat" in text_of(version.get("platform")) or "+sandbox" in git_version:
         return f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs"
@@ -299,7 +305,7 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> Proo
         check = Check("proof", SKIPPED, findings=(finding,))
         return ProofVerdict({workload.key: check for workload in workloads}, [finding])
     verdict = ProofVerdict()
-    pods: Mapping[str, Object] = {_job_of(pod): pod for pod in proof.pods}
+    pods: Mapping[str, Object] = {_pod_job_name(pod): pod for pod in proof.pods}
     for workload in workloads:
         if workload.key not in proof.jobs:
             continue
@@ -313,53 +319,52 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> Proo
 
 
 def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> tuple[Finding, ...]:
-    """At most one finding."""
+    """Return the finding about a workload's Job, if any."""
     key = workload.key
     if pod is None:
-        reason = f"its Job made no Pod within {proof.timeout} seconds"
+        reason = f"its Job did not create a Pod within {proof.timeout} seconds"
         remedy = (
-            "See the events of the namespace (quota, admission): kubectl get events -n "
+            "Check the events of the namespace (quota, admission): kubectl get events -n "
             f"{key.namespace} --field-selector involvedObject.kind=Job"
         )
         return (Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {reason}.", remedy, key),)
-    ended = _terminated(pod)
-    if not ended:
+    terminated = _terminated(pod)
+    if not terminated:
         return (_judge_unfinished(key, pod, proof),)
-    text = text_of(ended.get("message")).strip()
-    if ended.get("exitCode") == 0:
-        return _judge_answer(key, text, expected_role(workload))
-    cause = cause_of(text)
+    text = text_of(terminated.get("message")).strip()
+    if terminated.get("exitCode") == 0:
+        return _judge_identity(key, text, expected_role_arn(workload))
+    cause = find_cause(text)
     if cause is None:
-        message = f"the runtime proof failed with exit code {ended.get('exitCode')}: {_shown(text)}"
-        remedy = "The text is all that is known; see docs/troubleshooting.md."
+        message = f"the runtime proof failed with exit code {terminated.get('exitCode')}: {_excerpt(text)}"
+        remedy = "Resolve the error in the text; see docs/troubleshooting.md."
         return (Finding(Code.PROOF_FAILED, message, remedy, key),)
-    message = f"the runtime proof failed, as {cause.description}: {_shown(text)}"
+    message = f"the runtime proof failed, as {cause.description}: {_excerpt(text)}"
     return (Finding(cause.code, message, cause.remedy, key),)
 
 
-def expected_role(workload: VerifiedWorkload) -> str:
-    """The ARN of the role that the Pod must have: the last of the chain."""
+def expected_role_arn(workload: VerifiedWorkload) -> str:
+    """Return the ARN of the role that the Pod must have: the last one of the chain."""
     return workload.target_role_arn or workload.role_arn
 
 
-def is_session_of(answer: str, role_arn: str) -> bool:
-    """Whether an assumed-role ARN is a session of a role; it holds the role's name without its path."""
-    got, want = answer.split(":"), role_arn.split(":")
-    if len(got) != 6 or len(want) != 6 or got[1] != want[1] or got[4] != want[4]:
+def is_role_session(identity: str, role_arn: str) -> bool:
+    """Return whether an assumed-role ARN is a session of a role; it has the role's name without the path."""
+    session, role = identity.split(":"), role_arn.split(":")
+    if len(session) != 6 or len(role) != 6 or session[1] != role[1] or session[4] != role[4]:
         return False
-    kind, _slash, rest = got[5].partition("/")
-    return kind == "assumed-role" and rest.partition("/")[0] == want[5].rpartition("/")[2]
+    kind, _slash, rest = session[5].partition("/")
+    return kind == "assumed-role" and rest.partition("/")[0] == role[5].rpartition("/")[2]
 
 
-def _judge_answer(key: WorkloadKey, answer: str, role_arn: str) -> tuple[Finding, ...]:
-    if is_session_of(answer, role_arn):
+def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Finding, ...]:
+    if is_role_session(identity, role_arn):
         return ()
     finding = Finding(
         Code.PROOF_OTHER_ROLE,
-        f"the runtime proof ran as {answer or '(no answer)'}, not as role {role_arn}.",
-        "If it is the node's role, nothing was injected: an association needs some seconds until the cluster "
-        "knows it, so run again. If it is the workload's former role, the agent sees the change after up to "
-        "six hours.",
+        f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
+        "If it is the node's role, nothing was injected: a new association reaches the cluster after some seconds, so run "
+        "again. If it is the workload's former role, the change takes effect after up to six hours.",
         key,
     )
     return (finding,)
@@ -369,24 +374,21 @@ def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding
     status, waiting = member(pod, "status"), _waiting(pod)
     reason = text_of(waiting.get("reason"))
     if reason in _IMAGE_REASONS:
-        message = f"the runtime proof did not run: {reason}: {_shown(text_of(waiting.get('message')))}"
+        message = f"the runtime proof did not run: {reason}: {_excerpt(text_of(waiting.get('message')))}"
         remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
         return Finding(Code.PROOF_IMAGE, message, remedy, key)
     conditions = objects_of(status.get("conditions"))
     unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
     if unscheduled is not None:
-        cause = text_of(unscheduled.get("message")) or "no node takes it"
+        cause = text_of(unscheduled.get("message")) or "no node accepts it"
     else:
         phase = reason or text_of(status.get("phase")) or "no status"
         cause = f"Pod {name_of(pod).name} had no result after {proof.timeout} seconds ({phase})"
-    remedy = (
-        "pod_identity_proof_pod_spec takes tolerations and a node selector, pod_identity_proof_timeout more "
-        "time."
-    )
+    remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
     return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {cause}.", remedy, key)
 
 
-def _job_of(pod: Object) -> str:
+def _pod_job_name(pod: Object) -> str:
     labels = member(pod, "metadata", "labels")
     return text_of(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name"))
 
@@ -397,33 +399,33 @@ def _states(pod: Object) -> Sequence[Object]:
 
 
 def _terminated(pod: Object) -> Object:
-    """How the container ended; empty when it did not."""
-    return next((ended for state in _states(pod) if (ended := member(state, "terminated"))), {})
+    """Return the terminated state of the container, or an empty mapping."""
+    return next((terminated for state in _states(pod) if (terminated := member(state, "terminated"))), {})
 
 
 def _waiting(pod: Object) -> Object:
     return next((waiting for state in _states(pod) if (waiting := member(state, "waiting"))), {})
 
 
-def _shown(text: str) -> str:
+def _excerpt(text: str) -> str:
     flat = " ".join(text.split()) or "no text"
     return flat if len(flat) <= 400 else f"…{flat[-400:]}"
 
 
 _REMOVE = (
-    f"Kubernetes removes it itself, {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
+    f"Kubernetes deletes it {TTL} seconds after its end. For a 403, allow the caller to delete Jobs: "
     "docs/iam-permissions.md has the manifests."
 )
 
 
 class Ending(Protocol):
-    """The end of a run that is interrupted."""
+    """The cleanup of an interrupted run."""
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
-        """Remove objects within some seconds; never raises."""
+        """Delete objects within some seconds; never raises."""
 
     def tell(self, text: str) -> None:
-        """Write to the user, who sees no result of the run."""
+        """Print a warning, as an interrupted run has no result."""
 
 
 def run_proof(
@@ -432,25 +434,26 @@ def run_proof(
     accounts: Collection[WorkloadKey],
     settings: ProofSettings,
     clock: Clock,
-    why_skipped: str | None = None,
+    skip_reason: str | None = None,
     ending: Ending | None = None,
 ) -> ProofRun:
-    """``why_skipped`` replaces the cluster's own word on whether Pods can run; "" says that they can.
+    """Run the Jobs, wait for their results, and delete them, also if the run is interrupted.
 
-    The Jobs are removed whatever happens: by ``ending``, if there is one, where the run is interrupted.
+    :arg skip_reason: the reason to skip the proof, or ""; None derives it from the cluster's version.
+    :arg ending: deletes the Jobs of an interrupted run; None deletes them by ``cluster``.
     """
-    if why_skipped is None:
-        why_skipped = why_no_pod_runs(cluster.read_version())
+    if skip_reason is None:
+        skip_reason = emulator_reason(cluster.read_version())
     jobs = plan_proofs(verification, accounts, settings)
-    if why_skipped or not jobs:
-        return ProofRun(settings.run, settings.timeout, tuple(jobs), skipped=why_skipped)
+    if skip_reason or not jobs:
+        return ProofRun(settings.run, settings.timeout, tuple(jobs), skipped=skip_reason)
     keys, manifests = list(jobs), list(jobs.values())
     removed: WriteResult | None = None
     try:
         written = cluster.apply(manifests)
         refused = _refusals(written, len(keys))
         running = [key for index, key in enumerate(keys) if index not in refused]
-        answers = _wait_for_answers(cluster, running, settings, clock)
+        results = _wait_for_results(cluster, running, settings, clock)
         removed = cluster.remove(manifests)
     finally:
         if removed is None:
@@ -461,7 +464,7 @@ def run_proof(
     ]
     failures += [
         object_failure("Pods of namespace", namespace, "list", reason, remedy=ALLOW)
-        for namespace, reason in answers.refused.items()
+        for namespace, reason in results.refused.items()
     ]
     failures += [
         manifest_failure(manifests[index], "remove", reason, remedy=_REMOVE)
@@ -469,12 +472,12 @@ def run_proof(
         if index not in refused
     ]
     unknown = {keys[index] for index in refused}
-    unknown |= {key for key in keys if key.namespace in answers.refused}
-    return ProofRun(settings.run, settings.timeout, tuple(jobs), answers.pods, "", unknown, failures)
+    unknown |= {key for key in keys if key.namespace in results.refused}
+    return ProofRun(settings.run, settings.timeout, tuple(jobs), results.pods, "", unknown, failures)
 
 
 def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Count every object as refused where the work ended before its result."""
+    """Return the rejected objects: all of them if the writes ended without a result."""
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
 
@@ -484,33 +487,33 @@ def _end_early(
     if ending is None:
         cluster.remove(manifests)
         return
-    left = _refusals(ending.remove(manifests), len(manifests))
-    if not left:
+    remaining = _refusals(ending.remove(manifests), len(manifests))
+    if not remaining:
         return
-    jobs = [name_of(manifests[index]) for index in left]
+    jobs = [name_of(manifests[index]) for index in remaining]
     namespaces = {job.namespace for job in jobs}
-    where = f"-n {jobs[0].namespace}" if len(namespaces) == 1 else "--all-namespaces"
+    scope = f"-n {jobs[0].namespace}" if len(namespaces) == 1 else "--all-namespaces"
     number = f"{len(jobs)} Job{'' if len(jobs) == 1 else 's'}"
-    reason = sentence(next(iter(left.values())).text)
+    reason = sentence(next(iter(remaining.values())).text)
     ending.tell(
-        f"{name}: the run was interrupted, and {number} of the runtime proof may be left ({listed(map(str, jobs))}): {reason} "
-        f"Kubernetes removes a Job {TTL} seconds after its end. To remove what is left now: kubectl delete jobs {where} -l "
-        f"{PROOF_LABEL}={run}"
+        f"{name}: the run was interrupted, and {number} of the runtime proof may still exist ({listed(map(str, jobs))}): "
+        f"{reason} Kubernetes deletes a Job {TTL} seconds after its end. To delete them now: kubectl delete jobs {scope} "
+        f"-l {PROOF_LABEL}={run}"
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """The Pods of the Jobs, and by namespace why they could not be listed."""
+class ProofPods:
+    """The Pods of the Jobs, and the errors of their lists by namespace."""
 
     pods: Sequence[Object] = ()
     refused: Mapping[str, ApiError] = field(default_factory=dict)
 
 
-def _wait_for_answers(
+def _wait_for_results(
     cluster: KubernetesCluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
-) -> Answers:
-    """In the namespaces of the Jobs only, until each Job has an answer or never will, or until the time is up."""
+) -> ProofPods:
+    """Poll the namespaces of the Jobs until every Job has a final state or the timeout expires."""
     jobs: dict[str, set[str]] = {}
     for key in keys:
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
@@ -531,7 +534,7 @@ def _wait_for_answers(
                 pods[namespace] = listing.items
             if is_finished(names, pods.get(namespace, ())) or _is_final(listing.error):
                 del jobs[namespace]
-    return Answers([pod for items in pods.values() for pod in items], refused)
+    return ProofPods([pod for items in pods.values() for pod in items], refused)
 
 
 def _is_final(error: ApiError | None) -> bool:

@@ -49,13 +49,13 @@ from ..proof.injection_checks import (
     InjectionVerdict,
     WebhookState,
     choose_workloads,
+    failing_workloads,
     has_webhook,
     judge_injection,
-    missing_in,
-    proven,
+    namespaces_without_injection,
+    proven_workloads,
     read_webhook,
     run_probes,
-    unproven_workloads,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
 from .usage import keep_used
@@ -371,7 +371,7 @@ def _restart(
 ) -> RestartRun:
     if not (settings.restart and settings.verify_pods and aws.verification.workloads):
         return RestartRun(reads)
-    injection = Injection(proven(probes), unproven_workloads(probes))
+    injection = Injection(proven_workloads(probes), failing_workloads(probes))
     if settings.check_mode:
         return predict_restart(aws.verification, reads, clock, injection)
     on_step("restarting what has stale Pods")
@@ -401,5 +401,5 @@ def _probe(
 
 
 def _judge_probes(cluster: KubernetesCluster, probes: InjectionRun) -> InjectionVerdict:
-    missing = missing_in(probes)
+    missing = namespaces_without_injection(probes)
     return judge_injection(probes, read_webhook(cluster, missing) if missing else WebhookState())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The injection probe: what each answer means, how often is asked, and what follows from it."""
+"""Injection probe: evaluation of dry runs, number of probes, and consequences."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection import (
     ProbeSettings,
-    judge_trial,
+    evaluate_dry_run,
     probe_pod,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.injection_checks import (
@@ -65,14 +65,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 Json = dict[str, Any]
 
 
-def answer(
+def dry_run(
     env: Mapping[str, str] = build.INJECTED,
     audience: str | None = "pods.eks.amazonaws.com",
     account: str = "api",
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> DryRun:
-    """The probe as it comes back."""
+    """Return the probe as an API server returns it."""
     pod: Any = copy.deepcopy(probe_pod(build.KEY, PROBE, "us-west-2"))
     pod["spec"]["serviceAccountName"] = account
     pod["spec"]["containers"][0]["env"] += [{"name": name, "value": value} for name, value in env.items()]
@@ -88,11 +88,11 @@ def refusal(status: int, text: str) -> DryRun:
     return DryRun(error=ApiError(status, text))
 
 
-INJECTED = answer()
-MISSING = answer(env={}, audience=None)
+INJECTED = dry_run()
+MISSING = dry_run(env={}, audience=None)
 
 
-def test_the_probe_meets_the_restricted_standard_and_runs_as_the_workload() -> None:
+def test_probe_meets_restricted_standard_and_uses_service_account() -> None:
     pod: Any = probe_pod(
         build.KEY, ProbeSettings("image", {"limits": {"cpu": "1"}}, {"tolerations": []}), "eu"
     )
@@ -108,7 +108,7 @@ def test_the_probe_meets_the_restricted_standard_and_runs_as_the_workload() -> N
     assert spec["tolerations"] == []
 
 
-def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
+def test_configured_labels_do_not_replace_managed_by() -> None:
     labels, annotations = {"team": "pay", "app.kubernetes.io/managed-by": "me"}, {"cost-center": "5"}
     metadata: Any = probe_pod(build.KEY, ProbeSettings("image", {}, {}, labels, annotations), "eu")[
         "metadata"
@@ -126,81 +126,81 @@ def test_labels_and_annotations_are_added_and_replace_no_mark() -> None:
     [
         (INJECTED, None, ""),
         (
-            answer(
+            dry_run(
                 env=build.INJECTED
                 | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}
             ),
             None,
             "",
         ),
-        (MISSING, "INJECTION_MISSING", "comes back without the environment and token of EKS Pod Identity"),
+        (MISSING, "INJECTION_MISSING", "does not get the environment and token of EKS Pod Identity"),
         (
-            answer(audience=None),
+            dry_run(audience=None),
             "INJECTION_MISSING",
-            "comes back without the whole environment and token of EKS Pod Identity",
+            "does not get the complete environment and token of EKS Pod Identity",
         ),
         (
-            answer(env={}),
+            dry_run(env={}),
             "INJECTION_MISSING",
-            "comes back without the whole environment and token of EKS Pod Identity",
+            "does not get the complete environment and token of EKS Pod Identity",
         ),
         (
-            answer(env=IRSA, audience=None),
+            dry_run(env=IRSA, audience=None),
             "INJECTION_IRSA",
             "gets arn:aws:iam::111122223333:role/old by IRSA instead of EKS Pod Identity",
         ),
         (
-            answer(env={**build.INJECTED, **IRSA}),
+            dry_run(env={**build.INJECTED, **IRSA}),
             "INJECTION_IRSA",
             "gets arn:aws:iam::111122223333:role/old by IRSA as well, which SDKs prefer",
         ),
         (
-            answer(env={**build.INJECTED, **KEYS}),
+            dry_run(env={**build.INJECTED, **KEYS}),
             "INJECTION_OTHER_IDENTITY",
-            "comes back with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer",
+            "gets AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, which SDKs prefer",
         ),
         (
-            answer(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}, audience=None),
+            dry_run(env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9911/"}, audience=None),
             "INJECTION_OTHER_IDENTITY",
-            "comes back with its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity "
+            "gets its own AWS_CONTAINER_CREDENTIALS_FULL_URI, which does not point to the EKS Pod Identity "
             "Agent",
         ),
         (
-            answer(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
+            dry_run(env={**build.INJECTED, "AWS_PROFILE": "shared"}),
             "INJECTION_UNKNOWN",
-            "comes back with AWS_PROFILE, so that the contents of the file decide",
+            "gets AWS_PROFILE, so that the contents of the file decide",
         ),
         (
-            answer(account="other"),
+            dry_run(account="other"),
             "INJECTION_OTHER_IDENTITY",
-            "comes back under service account other, whose association it would get",
+            "gets service account other, and would get its association",
         ),
         (
-            answer(audience="sts.amazonaws.com"),
+            dry_run(audience="sts.amazonaws.com"),
             "INJECTION_OTHER_IDENTITY",
-            "comes back with a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
+            "gets a token for sts.amazonaws.com in volume eks-pod-identity-token, not for "
             "pods.eks.amazonaws.com",
         ),
         (
-            answer(audience=""),
+            dry_run(audience=""),
             "INJECTION_OTHER_IDENTITY",
-            "comes back with a token for the API server in volume eks-pod-identity-token, not for "
+            "gets a token for the API server in volume eks-pod-identity-token, not for "
             "pods.eks.amazonaws.com",
         ),
         (
-            answer(env={}, audience=None, labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}),
+            dry_run(env={}, audience=None, labels={"eks.amazonaws.com/skip-pod-identity-webhook": "true"}),
             "INJECTION_SKIPPED",
-            "comes back with the label eks.amazonaws.com/skip-pod-identity-webhook, so nothing is injected",
+            "gets the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it",
         ),
         (
-            answer(env={}, audience=None, annotations={"eks.amazonaws.com/skip-containers": "proof"}),
+            dry_run(env={}, audience=None, annotations={"eks.amazonaws.com/skip-containers": "proof"}),
             "INJECTION_SKIPPED",
-            "comes back with the annotation eks.amazonaws.com/skip-containers, so nothing is injected",
+            "gets the annotation eks.amazonaws.com/skip-containers, so the webhook skips it",
         ),
     ],
 )
-def test_what_came_back_means(trial: DryRun, code: str | None, description: str) -> None:
-    seen = judge_trial(trial, build.KEY)
+def test_evaluation_of_a_dry_run(trial: DryRun, code: str | None, description: str) -> None:
+    seen = evaluate_dry_run(trial, build.KEY)
     assert (seen.code and seen.code.value, seen.description) == (code, description)
     assert seen.is_injected is (code is None)
 
@@ -210,37 +210,37 @@ FORBIDDEN = (
 )
 
 
-QUOTA = "Raise the quota, or set pod_identity_proof_resources to what is left of it."
-LIMITS = "Set pod_identity_proof_resources to what the namespace allows."
+QUOTA = "Raise the quota, or set pod_identity_proof_resources to the rest of it."
+LIMITS = "Set pod_identity_proof_resources to values that the namespace allows."
 ADMISSION = (
-    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to what "
-    "it allows."
+    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to values "
+    "that it allows."
 )
 CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
-# Status, text, the reason that is named, the remedy.
+# Status, text, reason in the message, remedy.
 REFUSALS = [
     (
         403,
         'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=4, limited: pods=4',
-        "quota q of the namespace refuses it",
+        "quota q of the namespace rejects it",
         QUOTA,
     ),
     (
         403,
         'pods "p" is forbidden: failed quota: mem-cpu.1: must specify limits.cpu for: proof',
-        "quota mem-cpu.1 of the namespace refuses it",
+        "quota mem-cpu.1 of the namespace rejects it",
         QUOTA,
     ),
     (
         403,
         'pods "p" is forbidden: violates PodSecurity "restricted:latest": hostPort',
-        "Pod Security Standard restricted:latest of the namespace refuses it",
-        "Set pod_identity_proof_pod_spec to what the namespace allows.",
+        "Pod Security Standard restricted:latest of the namespace rejects it",
+        "Set pod_identity_proof_pod_spec to values that the namespace allows.",
     ),
     (
         403,
         'pods "p" is forbidden: minimum cpu usage per Container is 1, but request is 50m',
-        "a LimitRange of the namespace refuses it",
+        "a LimitRange of the namespace rejects it",
         LIMITS,
     ),
     (
@@ -259,7 +259,7 @@ REFUSALS = [
         403,
         'pods "p" is forbidden: unable to create new content in namespace shop because it is being terminated',
         "the namespace is being deleted",
-        "Remove the workload, or create the namespace anew once it is gone.",
+        "Remove the workload, or recreate the namespace after its deletion.",
     ),
     (
         400,
@@ -272,32 +272,32 @@ REFUSALS = [
         'Internal error occurred: failed calling webhook "validate.kyverno.svc": failed to call webhook: Post '
         '"https://kyverno-svc.kyverno.svc:443/validate/fail?timeout=10s": context deadline exceeded',
         "admission webhook validate.kyverno.svc fails",
-        "Repair that webhook: with failurePolicy Fail it keeps all new Pods from being created. To see what it calls: kubectl "
+        "Repair that webhook: with failurePolicy Fail it prevents all new Pods. To see its service: kubectl "
         "get mutatingwebhookconfigurations,validatingwebhookconfigurations -o yaml",
     ),
     (
         422,
         "pods \"p\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'team-all' denied request: no label team",
-        "ValidatingAdmissionPolicy team (binding team-all) refuses it",
+        "ValidatingAdmissionPolicy team (binding team-all) rejects it",
         ADMISSION,
     ),
     (
         400,
         'admission webhook "validate.kyverno.svc-fail" denied the request: resource Pod/shop/p was blocked due to the '
         "following policies require-labels: check-team: validation error: label team is required",
-        "policy require-labels of admission webhook validate.kyverno.svc-fail refuses it",
+        "policy require-labels of admission webhook validate.kyverno.svc-fail rejects it",
         ADMISSION,
     ),
     (
         403,
         'admission webhook "validation.gatekeeper.sh" denied the request: [must-have-team] you must provide labels: team',
-        "policy must-have-team of admission webhook validation.gatekeeper.sh refuses it",
+        "policy must-have-team of admission webhook validation.gatekeeper.sh rejects it",
         ADMISSION,
     ),
     (
         403,
         'admission webhook "images" denied the request: no label team',
-        "admission webhook images refuses it",
+        "admission webhook images rejects it",
         ADMISSION,
     ),
     (
@@ -309,8 +309,8 @@ REFUSALS = [
     (
         403,
         'pods "p" is forbidden: a reason of a plugin of its own',
-        "the API server refuses it",
-        "Resolve the reason that it gives, or set pod_identity_verify_injection: none.",
+        "the API server rejects it",
+        "Resolve that reason, or set pod_identity_verify_injection: none.",
     ),
     (
         500,
@@ -321,7 +321,7 @@ REFUSALS = [
     (
         429,
         "Too many requests, please try again later.",
-        "the API server was too busy for it",
+        "the API server was too busy",
         "Verify again when it is less busy, or with a greater pod_identity_injection_timeout.",
     ),
 ]
@@ -332,43 +332,43 @@ REFUSALS = [
     [
         (
             ApiError(403, FORBIDDEN),
-            f"could not be tried, as the caller is not allowed to try it (403): {FORBIDDEN}",
+            f"could not be created with a dry run, as the caller is not allowed to create it (403): {FORBIDDEN}",
             "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
         ),
         *(
             (
                 ApiError(status, text),
-                f"could not be tried, as {reason} ({status}): {text.rstrip('.')}",
+                f"could not be created with a dry run, as {reason} ({status}): {text.rstrip('.')}",
                 remedy,
             )
             for status, text, reason, remedy in REFUSALS
         ),
         (
             ApiError(404, 'namespaces "shop" not found'),
-            'could not be tried, as it has no service account to run under (404): namespaces "shop" not found',
-            "Create the service account, or apply the workload, which does.",
+            'could not be created with a dry run, as its service account does not exist (404): namespaces "shop" not found',
+            "Create the service account, or apply the workload, which creates it.",
         ),
         (
             ApiError(0, "the deadline of 60 s has passed"),
-            "could not be tried, as there was no time left for it: the deadline of 60 s has passed",
+            "could not be created with a dry run, as there was no time left for it: the deadline of 60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         (
             ApiError(0, "connection refused"),
-            "could not be tried, as it was not answered: connection refused",
-            "Verify again, which tries it again.",
+            "could not be created with a dry run, as the API server did not respond: connection refused",
+            "Verify again, which repeats the dry run.",
         ),
     ],
 )
-def test_a_refusal_is_no_verdict(error: ApiError, description: str, remedy: str) -> None:
-    seen = judge_trial(DryRun(error=error), build.KEY)
+def test_rejected_dry_run_is_unknown(error: ApiError, description: str, remedy: str) -> None:
+    seen = evaluate_dry_run(DryRun(error=error), build.KEY)
     assert (seen.code, seen.description, seen.remedy) == (Code.INJECTION_UNKNOWN, description, remedy)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_only_a_busy_server_is_asked_again(status: int) -> None:
-    assert judge_trial(refusal(status, "busy"), build.KEY).retry
-    assert not judge_trial(refusal(403, "no"), build.KEY).retry
+def test_only_transient_errors_are_retried(status: int) -> None:
+    assert evaluate_dry_run(refusal(status, "busy"), build.KEY).retry
+    assert not evaluate_dry_run(refusal(403, "no"), build.KEY).retry
 
 
 # The rounds
@@ -399,10 +399,10 @@ def half(
         trials={"api": list(trials)},
     )
     clock = clock or FakeClock()
-    given = build.result(row or build.row()) if result is None else result
+    aws_result = build.result(row or build.row()) if result is None else result
     run = run_half(
         cluster,
-        parse_aws_result(given, build.CLUSTER),
+        parse_aws_result(aws_result, build.CLUSTER),
         Preflight({build.KEY: ACCOUNT}, {"shop"}),
         HalfSettings(injection=InjectionSettings(PROBE, timeout), **{"verify_pods": False, **settings}),
         clock,
@@ -410,7 +410,7 @@ def half(
     return run, cluster, clock
 
 
-def shown(run: HalfRun) -> list[tuple[str, str]]:
+def injection_checks(run: HalfRun) -> list[tuple[str, str]]:
     return [
         (check.status, check.detail) for check in run.outcome.checks[build.KEY] if check.name == "injection"
     ]
@@ -420,24 +420,24 @@ def codes(run: HalfRun) -> list[str]:
     return [finding.code.value for finding in run.outcome.findings]
 
 
-def test_an_old_association_takes_one_probe() -> None:
+def test_old_association_needs_one_probe() -> None:
     run, cluster, clock = half([INJECTED])
-    assert (shown(run), codes(run)) == ([("pass", "")], [])
+    assert (injection_checks(run), codes(run)) == ([("pass", "")], [])
     assert cluster.log == ["version", "try api"]
     assert clock.slept == []
 
 
-def test_a_young_association_has_to_be_known_three_times_in_a_row() -> None:
-    """A cluster has several API servers, and not all of them know it at once."""
+def test_young_association_needs_three_successes_in_a_row() -> None:
+    """A cluster has several API servers, which learn of an association at different times."""
     run, cluster, clock = half(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
-    assert (shown(run), codes(run)) == ([("pass", "3x")], [])
+    assert (injection_checks(run), codes(run)) == ([("pass", "3x")], [])
     assert cluster.log.count("try api") == 7
     assert clock.slept == [1] * 6
 
 
-def test_what_this_run_associated_is_young_whatever_the_clocks_say() -> None:
+def test_association_of_this_run_is_young() -> None:
     row = build.row(association_created_at="2026-03-10T07:00:00+00:00")
     result = {
         "changes": [{"workload": "shop/api", "resource": "association", "action": "create"}],
@@ -446,38 +446,38 @@ def test_what_this_run_associated_is_young_whatever_the_clocks_say() -> None:
         "verification": build.result(row),
     }
     run, cluster, _clock = half([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
-    assert shown(run) == [("pass", "3x")]
+    assert injection_checks(run) == [("pass", "3x")]
     assert cluster.log.count("try api") == 7
 
 
-def test_the_wait_for_a_young_association_is_bounded() -> None:
+def test_wait_for_young_association_is_bounded() -> None:
     run, _cluster, clock = half([MISSING], build.row(association_created_at=YOUNG), timeout=4)
-    assert (shown(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
+    assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
     assert sum(clock.slept) == 4
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api comes back without the environment and token of EKS Pod "
+        "a Pod that starts now under service account api does not get the environment and token of EKS Pod "
         "Identity (5 of 5 times): not every API server of the cluster knows the young association yet."
     )
 
 
-def test_too_few_probes_of_a_young_association_show_nothing() -> None:
+def test_too_few_successes_are_unknown() -> None:
     run, _cluster, _clock = half([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
-    assert shown(run) == [("unknown", "")]
+    assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api came back with EKS Pod Identity 2 of the 3 times in a row that show "
+        "a Pod that starts now under service account api got EKS Pod Identity 2 of the 3 times in a row that prove "
         "that all API servers of the cluster know the young association."
     )
 
 
-def test_an_old_association_without_injection_is_not_waited_for() -> None:
+def test_old_association_fails_after_three_misses() -> None:
     run, cluster, _clock = half([MISSING])
-    assert (shown(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
+    assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
     assert cluster.log.count("try api") == 3
 
 
-def test_a_webhook_that_fails_now_and_then_is_no_pass_by_chance() -> None:
+def test_flaky_webhook_does_not_pass() -> None:
     run, _cluster, _clock = half([MISSING, INJECTED, MISSING, INJECTED, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
     assert "(3 of 5 times)" in run.outcome.findings[0].message
@@ -498,16 +498,16 @@ NAMESPACE = build.read([{"metadata": {"name": "shop", "labels": {"injection": "o
         (build.refused("mutatingwebhookconfigurations"), "INJECTION_MISSING"),
     ],
 )
-def test_why_nothing_is_injected_is_told_from_the_webhook(registered: Listing, code: str) -> None:
+def test_cause_of_missing_injection_from_webhook(registered: Listing, code: str) -> None:
     lists = {"MutatingWebhookConfiguration": registered, "Namespace": NAMESPACE}
     run, _cluster, _clock = half([MISSING], lists=lists)
     assert codes(run) == [code]
 
 
-def test_a_webhook_that_is_gone_is_looked_for_with_a_command_to_copy() -> None:
+def test_missing_webhook_remedy_ends_with_command() -> None:
     run, _cluster, _clock = half([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
     assert split_commands(run.outcome.findings[0].remedy) == (
-        "EKS makes it. Find out who removed it, and ask AWS Support to bring it back. The webhooks that are there:",
+        "EKS creates it. Find out who deleted it, and have AWS Support restore it. To see the existing webhooks:",
         ["kubectl get mutatingwebhookconfigurations"],
     )
 
@@ -527,23 +527,21 @@ def test_a_webhook_that_is_gone_is_looked_for_with_a_command_to_copy() -> None:
         ({"matchExpressions": [{"key": "a", "operator": "New"}]}, {}, True),
     ],
 )
-def test_a_selector_selects_as_kubernetes_does(
-    selector: Json, labels: Mapping[str, str], expected: bool
-) -> None:
+def test_label_selector(selector: Json, labels: Mapping[str, str], expected: bool) -> None:
     assert selects(selector, labels) is expected
 
 
 @pytest.mark.parametrize(
-    ("answer", "severity"),
+    ("dry_run", "severity"),
     [
-        # Whoever leaves the permission out knows of it.
+        # A warning only: the permission is optional.
         pytest.param(refusal(403, FORBIDDEN), "warning", id="a refusal"),
-        pytest.param(DryRun(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no answer"),
+        pytest.param(DryRun(error=ApiError(0, "the deadline of 60 s has passed")), "error", id="no response"),
     ],
 )
-def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: DryRun, severity: str) -> None:
-    run, cluster, _clock = half([answer])
-    assert (shown(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
+def test_permanent_rejection_is_unknown_without_retry(dry_run: DryRun, severity: str) -> None:
+    run, cluster, _clock = half([dry_run])
+    assert (injection_checks(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
     assert [finding.severity for finding in run.outcome.findings] == [severity]
     assert cluster.log.count("try api") == 1
 
@@ -551,34 +549,34 @@ def test_what_could_not_be_tried_is_unknown_and_asked_once(answer: DryRun, sever
 BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 
-def test_a_busy_server_is_asked_again_as_late_as_it_wants() -> None:
+def test_retry_after_of_a_busy_server_is_respected() -> None:
     run, _cluster, clock = half([BUSY, BUSY, INJECTED])
-    assert shown(run) == [("pass", "")]
+    assert injection_checks(run) == [("pass", "")]
     assert clock.slept == [5, 5]
 
 
-def test_a_busy_server_is_asked_for_all_the_time_that_is_given() -> None:
+def test_busy_server_is_retried_until_timeout() -> None:
     run, _cluster, clock = half([BUSY])
-    assert (shown(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
+    assert (injection_checks(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
     (finding,) = run.outcome.findings
     assert (finding.severity, finding.message) == (
         "error",
-        "a Pod that starts now under service account api could not be tried, as the API server was too busy for it (429): "
-        "too many requests.",
+        "a Pod that starts now under service account api could not be created with a dry run, as the API server was too busy "
+        "(429): too many requests.",
     )
 
 
-def test_a_busy_server_without_a_word_is_asked_more_and_more_seldom() -> None:
+def test_busy_server_without_retry_after_gets_backoff() -> None:
     run, _cluster, clock = half([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
-    assert (shown(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
+    assert (injection_checks(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
 
 
-def test_a_pause_that_ends_too_late_is_not_begun() -> None:
+def test_no_pause_beyond_timeout() -> None:
     run, cluster, clock = half([DryRun(error=ApiError(429, "busy", 90))])
-    assert (shown(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
+    assert (injection_checks(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
 
 
-def test_what_a_busy_server_did_not_show_does_not_hide_a_miss() -> None:
+def test_busy_response_does_not_hide_a_miss() -> None:
     run, _cluster, _clock = half([MISSING, BUSY, MISSING, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
 
@@ -588,18 +586,20 @@ def widths(cluster: FakeCluster) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("refusals", "of", "expected"),
+    ("refusals", "busy_count", "expected"),
     [
         pytest.param(0, 20, [20], id="not busy"),
         pytest.param(1, 12, [20, 4, 5, 3], id="busy once"),
         pytest.param(2, 2, [20, 2, 2], id="busy twice"),
     ],
 )
-def test_a_busy_server_gets_fewer_dry_runs_at_once(refusals: int, of: int, expected: list[int]) -> None:
+def test_busy_server_gets_fewer_concurrent_dry_runs(
+    refusals: int, busy_count: int, expected: list[int]
+) -> None:
     aws = many(20)
-    names = [one.key.service_account for one in aws.verification.workloads]
-    trials = {name: [answer(account=name)] for name in names}
-    trials |= {name: [*[BUSY] * refusals, *trials[name]] for name in names[:of]}
+    names = [workload.key.service_account for workload in aws.verification.workloads]
+    trials = {name: [dry_run(account=name)] for name in names}
+    trials |= {name: [*[BUSY] * refusals, *trials[name]] for name in names[:busy_count]}
     cluster = FakeCluster(trials=trials)
     series = run_probes(cluster, aws, aws.verification.workloads, InjectionSettings(PROBE), FakeClock())
     assert all(probed.is_proven for probed in series.values())
@@ -615,24 +615,24 @@ def test_a_busy_server_gets_fewer_dry_runs_at_once(refusals: int, of: int, expec
         ({}, False, True),
     ],
 )
-def test_only_a_server_of_eks_has_the_webhook(version: Json, injects: bool, probed: bool) -> None:
+def test_only_eks_api_servers_are_probed(version: Json, injects: bool, probed: bool) -> None:
     run, _cluster, _clock = half([INJECTED], version=version, injects=injects)
-    assert shown(run) == ([("pass", "")] if probed else [])
+    assert injection_checks(run) == ([("pass", "")] if probed else [])
     assert has_webhook(version) or injects or not probed
 
 
 @pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
-def test_what_is_not_right_in_aws_is_not_probed(row: Json) -> None:
+def test_failed_aws_checks_prevent_probe(row: Json) -> None:
     run, cluster, _clock = half([INJECTED], row)
-    assert (shown(run), cluster.log) == ([], [])
+    assert (injection_checks(run), cluster.log) == ([], [])
 
 
-def test_a_dry_run_is_made_in_check_mode_too() -> None:
+def test_probe_runs_in_check_mode() -> None:
     run, _cluster, _clock = half([INJECTED], check_mode=True)
-    assert shown(run) == [("pass", "")]
+    assert injection_checks(run) == [("pass", "")]
 
 
-# Which workloads
+# Choice of workloads
 
 
 def many(count: int, new: Sequence[int] = ()) -> Any:
@@ -646,12 +646,12 @@ def many(count: int, new: Sequence[int] = ()) -> Any:
 
 
 def chosen(aws: Any, sample: int, first: Sequence[int] = ()) -> list[str]:
-    keys = [one.key for one in aws.verification.workloads]
+    keys = [workload.key for workload in aws.verification.workloads]
     workloads = choose_workloads(aws, keys, sample, [keys[number] for number in first])
-    return [one.key.service_account for one in workloads]
+    return [workload.key.service_account for workload in workloads]
 
 
-def test_of_many_workloads_a_sample_is_probed_new_ones_first() -> None:
+def test_sample_starts_with_new_associations() -> None:
     assert chosen(many(5), 5) == ["w0", "w1", "w2", "w3", "w4"]
     assert chosen(many(5), 0) == ["w0", "w1", "w2", "w3", "w4"]
     assert chosen(many(10), 2) == ["w0", "w5"]
@@ -659,14 +659,14 @@ def test_of_many_workloads_a_sample_is_probed_new_ones_first() -> None:
     assert chosen(many(10, new=[7, 8, 9]), 2, first=[0]) == ["w0", "w7"]
 
 
-def test_without_service_account_there_is_nothing_to_probe() -> None:
+def test_missing_service_account_is_not_probed() -> None:
     assert (
         choose_workloads(many(2), [WorkloadKey(build.CLUSTER, "shop", "w1")], 0)[0].key.service_account
         == "w1"
     )
 
 
-# Instead of time to settle
+# Injection and restarts
 
 STALE = build.pod(created="2026-03-10T11:59:50Z", injected=False)
 PODS = {
@@ -687,14 +687,14 @@ def restarting(*trials: DryRun) -> tuple[HalfRun, FakeCluster, FakeClock]:
     )
 
 
-def test_what_is_proven_to_be_injected_is_restarted_at_once() -> None:
+def test_proven_injection_restarts_without_wait() -> None:
     run, cluster, clock = restarting(INJECTED)
     assert "patch web" in cluster.log
     assert clock.slept == [1, 1]
     assert run.restarts.names == ["Deployment shop/web"]
 
 
-def test_what_would_not_be_injected_is_not_restarted() -> None:
+def test_failing_injection_prevents_restart() -> None:
     run, cluster, _clock = restarting(MISSING)
     assert not any(line.startswith("patch") for line in cluster.log)
     assert run.warnings == [
@@ -703,7 +703,7 @@ def test_what_would_not_be_injected_is_not_restarted() -> None:
     assert "INJECTION_NOT_YET" in codes(run)
 
 
-def test_where_nothing_is_known_time_has_to_do() -> None:
+def test_unknown_injection_waits_for_settle_time() -> None:
     _run, cluster, clock = restarting(refusal(403, FORBIDDEN))
     assert "patch web" in cluster.log
     assert clock.slept[0] == 10

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runtime proof: the Job, and what its answers mean."""
+"""Runtime proof: the Job, and the evaluation of its result."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     PROOF_CAUSES,
     ProofRun,
     ProofSettings,
-    cause_of,
+    emulator_reason,
+    find_cause,
     is_finished,
-    is_session_of,
+    is_role_session,
     job_name,
     judge_proofs,
     proof_job,
-    why_no_pod_runs,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -63,25 +63,25 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("text", "code"), TEXTS.items(), ids=[f"{code} {text[:30]}" for text, code in TEXTS.items()]
 )
-def test_texts_and_their_causes(text: str, code: str) -> None:
-    cause = cause_of(text.replace(" ", "\n", 1))
+def test_cause_of_a_text(text: str, code: str) -> None:
+    cause = find_cause(text.replace(" ", "\n", 1))
     assert cause is not None
     assert cause.code == code
 
 
-def test_each_cause_has_a_text() -> None:
+def test_every_cause_has_a_text() -> None:
     assert {cause.code for cause in PROOF_CAUSES} == set(TEXTS.values())
 
 
-def test_an_unknown_text_has_no_cause() -> None:
-    assert cause_of("segmentation fault") is None
-    assert cause_of("") is None
+def test_unknown_text_has_no_cause() -> None:
+    assert find_cause("segmentation fault") is None
+    assert find_cause("") is None
 
 
 @pytest.mark.parametrize(
     "quote", [text for text in TEXTS if TEXTS[text] in ("PROOF_SDK_TOO_OLD", "PROOF_TOKEN_MALFORMED")]
 )
-def test_the_page_has_what_the_log_says(quote: str) -> None:
+def test_troubleshooting_page_quotes_the_texts(quote: str) -> None:
     rows = (PAGES / "troubleshooting.md").read_text(encoding="utf-8").split("`")
     assert [row for row in rows if len(row) > 30 and row in quote]
 
@@ -99,11 +99,9 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 UNSCHEDULED = {"type": "PodScheduled", "reason": "Unschedulable", "message": "0/2 nodes are available"}
-MORE = (
-    "pod_identity_proof_pod_spec takes tolerations and a node selector, pod_identity_proof_timeout more time."
-)
+MORE = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
 EVENTS = (
-    "See the events of the namespace (quota, admission): kubectl get events -n shop --field-selector "
+    "Check the events of the namespace (quota, admission): kubectl get events -n shop --field-selector "
     "involvedObject.kind=Job"
 )
 JUDGED = {
@@ -115,10 +113,10 @@ JUDGED = {
             "PROOF_OTHER_ROLE",
             "the runtime proof ran as arn:aws:sts::111122223333:assumed-role/node/i-1, not as role "
             "arn:aws:iam::111122223333:role/team/api.",
-            "If it is the node's role, nothing was injected: an association needs some seconds until the "
-            "cluster knows "
-            "it, so run again. If it is the workload's former role, the agent sees the change after up to "
-            "six hours.",
+            "If it is the node's role, nothing was injected: a new association reaches the cluster after "
+            "some seconds, "
+            "so run again. If it is the workload's former role, the change takes effect after up to six "
+            "hours.",
         ),
     ),
     "a known failure": (
@@ -128,8 +126,8 @@ JUDGED = {
             "the runtime proof failed, as it found no credentials, so nothing was injected into it: Unable "
             "to locate "
             "credentials.",
-            "An association needs some seconds until the cluster knows it: run again. If it stays, look at "
-            "the mutating "
+            "A new association reaches the cluster after some seconds: run again. If the error persists, "
+            "check the mutating "
             "webhooks.",
         ),
     ),
@@ -138,7 +136,7 @@ JUDGED = {
         (
             "PROOF_FAILED",
             "the runtime proof failed with exit code 127: sh: aws: not found",
-            "The text is all that is known; see docs/troubleshooting.md.",
+            "Resolve the error in the text; see docs/troubleshooting.md.",
         ),
     ),
     "an image that cannot be pulled": (
@@ -165,7 +163,7 @@ JUDGED = {
         [],
         (
             "PROOF_NOT_STARTED",
-            "the runtime proof did not run: its Job made no Pod within 60 seconds.",
+            "the runtime proof did not run: its Job did not create a Pod within 60 seconds.",
             EVENTS,
         ),
     ),
@@ -173,7 +171,7 @@ JUDGED = {
 
 
 @pytest.mark.parametrize(("pods", "expected"), JUDGED.values(), ids=JUDGED)
-def test_what_an_answer_means(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
+def test_finding_of_a_proof_pod(pods: list[dict[str, Any]], expected: tuple[str, str, str] | None) -> None:
     verdict = judge_proofs([WORKLOAD], replace(PROOF, pods=pods))
     assert [(finding.code, finding.message, finding.remedy) for finding in verdict.findings] == (
         [expected] if expected else []
@@ -182,7 +180,7 @@ def test_what_an_answer_means(pods: list[dict[str, Any]], expected: tuple[str, s
     assert [check.status for check in verdict.checks.values()] == ["fail" if expected else "pass"]
 
 
-def test_what_was_refused_is_unknown() -> None:
+def test_rejected_job_is_unknown() -> None:
     verdict = judge_proofs([WORKLOAD], replace(PROOF, unknown={build.KEY}))
     assert (verdict.checks[build.KEY].status, verdict.findings) == ("unknown", [])
 
@@ -191,18 +189,18 @@ def test_what_was_refused_is_unknown() -> None:
     ("session", "codes"),
     [("arn:aws:sts::444455556666:assumed-role/lake/x", []), (SESSION, ["PROOF_OTHER_ROLE"])],
 )
-def test_a_target_role_is_what_the_pod_must_be(session: str, codes: list[str]) -> None:
+def test_proof_expects_target_role(session: str, codes: list[str]) -> None:
     workload = build.verified(role_arn=ROLE, target_role_arn="arn:aws:iam::444455556666:role/lake")
     verdict = judge_proofs([workload], replace(PROOF, pods=[answer(session)]))
     assert [finding.code for finding in verdict.findings] == codes
 
 
-def test_workloads_without_a_job_have_no_check() -> None:
+def test_workload_without_job_has_no_check() -> None:
     assert judge_proofs([build.verified(account="other")], PROOF).checks == {}
 
 
-def test_skipped_with_its_reason() -> None:
-    reason = why_no_pod_runs({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
+def test_skipped_proof_has_its_reason() -> None:
+    reason = emulator_reason({"gitVersion": "v1.36.2+sandbox", "platform": "sandbox/emulator"})
     verdict = judge_proofs([WORKLOAD], ProofRun(skipped=reason))
     assert verdict.checks[build.KEY].status == "skipped"
     assert [(finding.code, finding.severity, finding.message) for finding in verdict.findings] == [
@@ -215,9 +213,9 @@ def test_skipped_with_its_reason() -> None:
     ]
 
 
-def test_a_cluster_of_eks_runs_pods() -> None:
-    assert why_no_pod_runs({"gitVersion": "v1.33.1-eks-1a2b3c4", "platform": "linux/amd64"}) == ""
-    assert why_no_pod_runs({}) == ""
+def test_eks_cluster_runs_pods() -> None:
+    assert emulator_reason({"gitVersion": "v1.33.1-eks-1a2b3c4", "platform": "linux/amd64"}) == ""
+    assert emulator_reason({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -231,18 +229,18 @@ def test_a_cluster_of_eks_runs_pods() -> None:
         ("", False),
     ],
 )
-def test_sessions_of_a_role(got: str, same: bool) -> None:
-    assert is_session_of(got, ROLE) == same
+def test_session_belongs_to_role(got: str, same: bool) -> None:
+    assert is_role_session(got, ROLE) == same
 
 
-def test_waiting_ends_when_every_job_has_an_answer_or_never_will() -> None:
+def test_proof_is_finished_when_every_job_is_final() -> None:
     assert is_finished([NAME], [answer()])
     assert is_finished([NAME], [waiting("ErrImagePull")])
     assert not is_finished([NAME], [waiting("ContainerCreating")])
     assert not is_finished([NAME], [])
 
 
-def test_the_job_is_restricted_bounded_and_ours() -> None:
+def test_proof_job_is_restricted_bounded_and_managed() -> None:
     spec = JOB["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -273,11 +271,11 @@ def test_the_job_is_restricted_bounded_and_ours() -> None:
     }
 
 
-def test_names_of_jobs_fit_into_labels() -> None:
+def test_job_names_fit_into_labels() -> None:
     assert len(job_name(WorkloadKey(build.CLUSTER, "shop", "a" * 253), "abcdefgh")) <= 63
 
 
-def test_fields_of_the_pod_can_be_added() -> None:
+def test_pod_spec_adds_fields() -> None:
     more = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"pool": "x"}}
     job: Any = proof_job(build.KEY, ProofSettings("r", "image", 60, pod_spec=more), "")
     spec = job["spec"]["template"]["spec"]

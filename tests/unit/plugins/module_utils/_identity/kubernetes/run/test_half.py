@@ -960,8 +960,8 @@ class Ending:
 
 
 LEFT = (
-    "my-cluster: the run was interrupted, and 1 Job of the runtime proof may be left (shop/{name}): {reason}. Kubernetes "
-    "removes a Job 300 seconds after its end. To remove what is left now: kubectl delete jobs -n shop -l "
+    "my-cluster: the run was interrupted, and 1 Job of the runtime proof may still exist (shop/{name}): {reason}. Kubernetes "
+    "deletes a Job 300 seconds after its end. To delete them now: kubectl delete jobs -n shop -l "
     "workload-identity/proof=r1"
 )
 
