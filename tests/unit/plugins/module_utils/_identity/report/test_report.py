@@ -23,7 +23,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     verify_pods,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
-    state_of,
+    build_state,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
@@ -90,7 +90,7 @@ def changed(**more: Any) -> dict[str, Any]:
 def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **settings: Any) -> Report:
     aws = build.parse_aws_result(given, build.CLUSTER)
     there = [parse_service_account(item, build.CLUSTER) for item in accounts]
-    state = state_of(aws.verification, reads or {}, build.NOW)
+    state = build_state(aws.verification, reads or {}, build.NOW)
     kubernetes = judge_cluster(
         aws.verification,
         AccountState({account.key: account for account in there}),
