@@ -58,7 +58,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
     show_last,
     shown,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import task_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 AWS_STEPS: Mapping[EntryPoint, str] = {
     "main": "working on policies, roles and associations",
@@ -70,7 +70,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     """Gives the service accounts their roles; the assertions of the role follow in a task of their own."""
 
     TRANSFERS_FILES = False
-    _requires_connection = False
 
     @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -81,10 +80,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         )
         entry_point: EntryPoint = options["entry_point"]
         result["changed"] = False
-        forget_report(self, result)
-        run = _Run(self, variables, entry_point, result)
+        task = ActionTask(self)
+        forget_report(task, result)
+        run = _Run(task, variables, entry_point, result)
         try:
-            validate_extra_variables(self._loader)
+            validate_extra_variables(task.loader)
         except InputError as error:
             # An extra variable may hide the result of this task from the assertions.
             run.leave_stopped_report(message := input_message(error))
@@ -116,11 +116,11 @@ class _Run:
     """One use of the role. ``result`` is that of the task, and grows with each step."""
 
     def __init__(
-        self, caller: ActionBase, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
+        self, task: ActionTask, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
     ) -> None:
-        self._caller, self._variables, self._entry_point = caller, variables, entry_point
+        self.task, self._variables, self._entry_point = task, variables, entry_point
         self._result = result
-        self._hidden = bool(caller._task.no_log)
+        self._hidden = bool(task.keywords.no_log)
         self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=not self._hidden)
         self._aws: dict[str, Any] = {}
 
@@ -130,27 +130,27 @@ class _Run:
         :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
         :raises SystemExit: where a signal ends the run.
         """
-        caller, variables, result, steps = self._caller, self._variables, self._result, self._steps
-        self._entry_point = entry_point = read_entry_point(caller, variables, self._entry_point)
-        values = read_role_variables(caller, variables, entry_point)
+        task, variables, result, steps = self.task, self._variables, self._result, self._steps
+        self._entry_point = entry_point = read_entry_point(task, variables, self._entry_point)
+        values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
-        screen = shown(steps.line) if is_watched(caller) else contextlib.nullcontext()
+        screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
         # A process that creates the Jobs of a proof must end before they are removed.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
-        with task_environment(caller), group, screen:
+        with task.in_environment(), group, screen:
             steps.begin("reading the service accounts")
-            prepared = prepare(caller, values, variables, entry_point)
+            prepared = prepare(task, values, variables, entry_point)
             result["warnings"] = list(prepared.warnings)
             steps.begin(AWS_STEPS[entry_point])
-            self._aws = run_aws(caller, prepared, entry_point, bool(caller._task.check_mode), steps)
+            self._aws = run_aws(task, prepared, entry_point, task.check_mode, steps)
             _raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
-            half = run_kubernetes(caller, prepared, aws, variables, steps.begin, tell)
+            half = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
         result["changed"] = bool(self._aws.get("changed")) or half.changed
         result["diff"] = [*self._aws.get("diff", ()), *half.diffs]
         result["warnings"] += [*half.warnings]
         host = str(variables["inventory_hostname"])
-        report = leave_report(caller, result, aws, half.outcome, values, host)
+        report = leave_report(task, result, aws, half.outcome, values, host)
         result["verification"] = dict(report["verification"])
         result["restarted"], result["not_restarted"] = (
             list(half.restarts.names),
@@ -178,9 +178,7 @@ class _Run:
         return f"{self._steps.title}: {cause} while {step}. Run again: what is done stays done."
 
     def leave_stopped_report(self, message: str) -> None:
-        leave_stopped_report(
-            self._caller, self._result, message, self._variables, self._entry_point, self._aws
-        )
+        leave_stopped_report(self.task, self._result, message, self._variables, self._entry_point, self._aws)
 
 
 def _raise_if_ended(aws: Mapping[str, Any]) -> None:

@@ -64,7 +64,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
     printable,
     shown,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import task_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 KEPT = "Until then nothing is taken away from what it may use: {names}."
 
@@ -75,7 +75,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     """A step that fails for one cluster stops that cluster alone, and is reported at the end with all others."""
 
     TRANSFERS_FILES = False
-    _requires_connection = False
 
     @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -93,47 +92,49 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             },
             required_if=[("step", "apply", ["groups"])],
         )
-        step = options["step"]
+        task, step = ActionTask(self), options["step"]
         result["changed"] = False
         try:
             if step == "prepare":
-                forget_report(self, result)
-                validate_extra_variables(self._loader)
-                require_step(self._task.play.strategy, variables["ansible_play_hosts_all"])
-                return {**result, **self._prepare(variables)}
+                forget_report(task, result)
+                validate_extra_variables(task.loader)
+                require_step(task.keywords.play.strategy, variables["ansible_play_hosts_all"])
+                return {**result, **self._prepare(task, variables)}
             if step == "group":
                 return {**result, **group_hosts(variables, variables["ansible_play_batch"])}
             if step == "apply":
-                return {**result, **self._apply(options["groups"])}
+                return {**result, **self._apply(task, options["groups"])}
             if step == "finish":
-                self._finish(result, variables, options["leader"] or "")
+                self._finish(task, result, variables, options["leader"] or "")
                 return result
-            return {**result, **show_fleet(variables, hidden=bool(self._task.no_log))}
+            return {**result, **show_fleet(variables, hidden=bool(task.keywords.no_log))}
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
 
-    def _prepare(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
         """Return the host as it is handed to the later steps, or why it stopped."""
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
         with failing_into(failure):
-            entry_point = read_entry_point(self, variables, "main", fleet=True)
-            values = read_role_variables(self, variables, entry_point, fleet=True)
-            with task_environment(self), interruptible():
-                prepared = prepare(self, values, variables, entry_point)
+            entry_point = read_entry_point(task, variables, "main", fleet=True)
+            values = read_role_variables(task, variables, entry_point, fleet=True)
+            with task.in_environment(), interruptible():
+                prepared = prepare(task, values, variables, entry_point)
                 row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
         return {"stopped": str(failure["msg"])} if failure else row
 
-    def _apply(self, groups: dict[str, str]) -> dict[str, Any]:
+    def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
         """Return by each host of an account the file with its result, or why there is none."""
         failure: dict[str, Any] = {}
         steps = Steps("")
-        screen = shown(steps.line) if is_watched(self) else contextlib.nullcontext()
-        with failing_into(failure), task_environment(self), interruptible(), screen:
-            return run_account(self, groups, steps)
+        screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
+        with failing_into(failure), task.in_environment(), interruptible(), screen:
+            return run_account(task, groups, steps)
         return failure
 
-    def _finish(self, result: dict[str, Any], variables: dict[str, Any], leader: str) -> None:
+    def _finish(
+        self, task: ActionTask, result: dict[str, Any], variables: dict[str, Any], leader: str
+    ) -> None:
         """Do the cluster's own part, and add its report, or why it stopped, to the result of the task."""
         host = str(variables["inventory_hostname"])
         prepared = variables.get(PREPARED) or {}
@@ -148,38 +149,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         with interruptible():
             try:
                 with failing_into(failure):
-                    entry_point = read_entry_point(self, variables, "main", fleet=True)
+                    entry_point = read_entry_point(task, variables, "main", fleet=True)
                     if stopped:
                         names = listed(part.get("kept") or ())
                         raise RoleError(f"{stopped}\n{KEPT.format(names=names)}" if names else stopped)
                     result |= {"changed": part["changed"], "diff": list(part.get("diff", ()))}
                     if part.get("left_out"):
                         raise RoleError(part["msg"])
-                    self._finish_cluster(result, variables, part)
+                    self._finish_cluster(task, result, variables, part)
             except BaseException:
                 # A signal, or the timeout of the task.
-                leave_stopped_report(self, result, INTERRUPTED, variables, entry_point, part)
+                leave_stopped_report(task, result, INTERRUPTED, variables, entry_point, part)
                 raise
         if failure:
             message = str(failure["msg"])
-            leave_stopped_report(self, result, message, variables, entry_point, part)
+            leave_stopped_report(task, result, message, variables, entry_point, part)
             result |= {"stopped": message, "failure": message, "verification": dict(NO_FACTS)}
 
     def _finish_cluster(
-        self, result: dict[str, Any], variables: dict[str, Any], part: dict[str, Any]
+        self, task: ActionTask, result: dict[str, Any], variables: dict[str, Any], part: dict[str, Any]
     ) -> None:
-        with task_environment(self):
-            prepared = restore(self, variables[PREPARED])
+        with task.in_environment():
+            prepared = restore(task, variables[PREPARED])
             values = prepared.values
             steps = Steps(prepared.cluster_name, displays=False)
-            screen = shown(steps.line) if is_watched(self) else contextlib.nullcontext()
+            screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
             aws = parse_aws_result(part, prepared.cluster_name)
             with group, screen, parent_stderr() as tell:
-                half = run_kubernetes(self, prepared, aws, variables, steps.begin, tell)
+                half = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
         result["changed"] = result["changed"] or half.changed
         result["diff"] += half.diffs
         result["warnings"] = [*half.warnings]
-        report = leave_report(self, result, aws, half.outcome, values, str(variables["inventory_hostname"]))
+        report = leave_report(task, result, aws, half.outcome, values, str(variables["inventory_hostname"]))
         result["verification"] = dict(report["verification"])
         result["failure"] = report["headline"]

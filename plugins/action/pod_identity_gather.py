@@ -27,11 +27,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input i
     validate_extra_variables,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
     TRANSFERS_FILES = False
-    _requires_connection = False
 
     @printable
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -43,9 +43,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 "max_age": {"type": "raw"},
             }
         )
+        task = ActionTask(self)
         result["changed"] = False
         try:
-            validate_extra_variables(self._loader)
+            validate_extra_variables(task.loader)
             find_variables(task_vars or {})
             given = read_report_variables(
                 {
@@ -59,7 +60,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {**result, "failed": True, "msg": "\n".join(error.problems)}
         expected = _list(given, "expected")
         age = given.get("report_max_age")
-        now, plans = datetime.now(timezone.utc), bool(self._task.check_mode)
+        now, plans = datetime.now(timezone.utc), task.check_mode
         gathered = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
         return {**result, **show_last(gathered.lines, gathered.failure, gathered.failure)}
 

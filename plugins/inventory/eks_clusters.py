@@ -238,9 +238,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
     check_sdk_version_supported,
 )
@@ -326,12 +326,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def _read_file(self, path: str) -> Mapping[str, Any]:
         """The file of the source with its templates evaluated, which are the options from now on."""
         config = self._read_config_data(path)
-        definitions = constants.config.get_configuration_definitions("inventory", self._load_name)
+        definitions = self.option_definitions
         aliases = [alias for definition in definitions.values() for alias in definition.get("aliases", ())]
         validate_names(config, [*(name for name in definitions if not name.startswith("_")), *aliases])
-        self.templar.available_variables = self._vars or {}
+        variables = load_extra_vars(self.loader)
+        self.templar.available_variables = variables
         evaluated = {name: self._evaluated(name, value) for name, value in config.items()}
-        self.set_options(direct=evaluated, var_options=self._vars)
+        self.set_options(direct=evaluated, var_options=variables)
         return evaluated
 
     def _evaluated(self, name: str, value: Any) -> Any:
@@ -375,16 +376,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return self._read(request, sessions)[0]
         self.load_cache_plugin()
         key = f"{self.get_cache_key(path)}_{_digest(options)}"
+        entries = self._cache
         if cache:
             try:
-                known = from_cache(self._cache[key])
+                known = from_cache(entries[key])
             except KeyError:
                 known = None
             if known is not None:
                 return known
         clusters, complete = self._read(request, sessions)
         if complete:
-            self._cache[key] = to_cache(clusters)
+            entries[key] = to_cache(clusters)
         return clusters
 
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:

@@ -83,6 +83,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
+from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import EksToken
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
@@ -110,7 +111,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         options = check_options(self.get_options())
-        names = self._flatten(terms)
+        names = flatten(terms, skip_nulls=False)
         wrong = [str(name) for name in names if not CLUSTER_NAME.fullmatch(str(name))]
         if wrong or not names:
             raise AnsibleLookupError(

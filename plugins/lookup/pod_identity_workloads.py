@@ -47,6 +47,7 @@ _raw:
 from typing import Any
 
 from ansible.errors import AnsibleLookupError
+from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
@@ -57,8 +58,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
     def run(self, terms: list[str], variables: Any = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
-            # query() hands a list over as one term.
-            workloads: list[Any] = read_files(self._flatten(terms), variables).workloads
+            workloads: list[Any] = read_files(flatten(terms, skip_nulls=False), variables).workloads
         except InputError as error:
             raise AnsibleLookupError("\n".join(map(visible, error.problems))) from None
         fields = self.get_option("fields")

@@ -338,7 +338,7 @@ def main() -> None:
             error_code=error.failure.error_code,
             remedy=with_option_names(error.failure.remedy, ""),
             changed=error.changed,
-            **({"exception": guard.trace} if guard.trace and module._verbosity >= 3 else {}),
+            **({"exception": guard.trace} if guard.trace and module.traces else {}),
         )
     for warning in result.warnings:
         module.warn(visible(warning))

@@ -12,16 +12,15 @@ import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.amazon.aws.plugins.module_utils.botocore import (
-    _aws_connection_info,
-    _boto3_conn,
+    boto3_inventory_conn,
     check_sdk_version_supported,
+    get_aws_connection_info,
 )
 from ansible_collections.amazon.aws.plugins.module_utils.exceptions import AnsibleBotocoreError
 from ansible_collections.amazon.aws.plugins.module_utils.modules import aws_argument_spec
@@ -50,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import with_defaults
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 # check_options says when it is missing.
 with contextlib.suppress(ImportError):
@@ -75,12 +74,12 @@ class AwsClients:
 
     def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
         self._options = options
-        self._session = session_with(self._own, self._connection, role, LASTING) if role else None
+        self._session = session_with(self._own, self._new_connection, role, LASTING) if role else None
 
     @property
     def region(self) -> str:
         """The region that is given; "" when botocore has to find one."""
-        return self._connection().region or ""
+        return self._new_connection().region or ""
 
     @property
     def api(self) -> BotoApi:
@@ -94,8 +93,8 @@ class AwsClients:
         """
         if has_two_credentials(self._options):
             raise InputError([TWO_CREDENTIALS])
-        validate_profile(self._connection().profile)
-        return api_with(self._own, self._connection, width, role, self.region)
+        validate_profile(self._new_connection().profile)
+        return api_with(self._own, self._new_connection, width, role, self.region)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """A boto3 client. Raises AwsError."""
@@ -118,23 +117,39 @@ class AwsClients:
     def _own(self, service: str, **extra: Any) -> Any:
         """A client with the job's own credentials. Raises AwsError."""
         try:
-            region, endpoint, given = _aws_connection_info(dict(self._options))
-            wanted = {"region": region, "endpoint": endpoint, **given, **extra}
-            return _boto3_conn(conn_type="client", resource=service, **wanted)
+            region, endpoint, credentials = _connection_info(self._options)
+            options = {"region": region, "endpoint": endpoint, **credentials, **extra}
+            return boto3_inventory_conn(conn_type="client", resource=service, **options)
         except BotoCoreError as error:
             raise as_aws_error(error, service, "client") from error
 
-    def _connection(self) -> Connection:
-        region, endpoint, given = _aws_connection_info(dict(self._options))
-        return Connection(region, endpoint, given.get("profile_name"), given.get("verify"))
+    def _new_connection(self) -> Connection:
+        region, endpoint, credentials = _connection_info(self._options)
+        return Connection(region, endpoint, credentials.get("profile_name"), credentials.get("verify"))
 
 
-def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
+class _Options:
+    """Options in the place of a module of amazon.aws."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.params = dict(options)
+
+    def fail_json(self, *, msg: str, **_details: Any) -> NoReturn:
+        raise AnsibleBotocoreError(message=msg)
+
+
+def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
+    """Return region, endpoint and credentials of options and environment. Raises AnsibleBotocoreError."""
+    region, endpoint, credentials = get_aws_connection_info(_Options(options))
+    return region, endpoint, credentials
+
+
+def clients_of_task(task: ActionTask, given: Mapping[str, Any]) -> AwsClients:
     """With the options that are given and the module_defaults of MODULE, as that module would have them, within the
     environment of the task. Raises AnsibleError, and InputError for a role that cannot be meant and for a profile beside
     access keys."""
     own = {name: value for name, value in given.items() if value is not None}
-    arguments = with_defaults(caller, MODULE, own)
+    arguments = task.with_defaults(MODULE, own)
     options = validated_options(arguments)
     if has_two_credentials(options):
         raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
@@ -142,7 +157,7 @@ def clients_of_task(caller: ActionBase, given: Mapping[str, Any]) -> AwsClients:
 
 
 def job_of_task(
-    caller: ActionBase,
+    task: ActionTask,
     module: str,
     spec: Mapping[str, Any],
     arguments: Mapping[str, Any],
@@ -152,7 +167,7 @@ def job_of_task(
     """Return the job that a module of this collection would have as a task in the place of the caller's, with its
     module_defaults. Entered within the environment of the task. Raises AnsibleError."""
     names = {**aws_argument_spec(), **spec}
-    checked = ArgumentSpecValidator(names).validate(with_defaults(caller, module, arguments))
+    checked = ArgumentSpecValidator(names).validate(task.with_defaults(module, arguments))
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
     params = dict(checked.validated_parameters)
@@ -192,7 +207,7 @@ def check_options(options: dict[str, Any]) -> dict[str, Any]:
         raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
     _require_sdk()
     try:
-        _aws_connection_info(options)
+        _connection_info(options)
     except AnsibleBotocoreError as error:
         raise AnsibleError(str(error)) from error
     return options

@@ -17,7 +17,6 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import strategy_loader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     CREDENTIALS,
@@ -65,6 +64,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     connection_options,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import Steps, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
@@ -124,13 +124,11 @@ def prepared_row(prepared: Prepared) -> Result:
     }
 
 
-def restore(caller: ActionBase, row: Mapping[str, Any]) -> Prepared:
+def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
     """Return the host that ``prepared_row`` was given. Raises InputError."""
     values = dict(row["options"])
     parsed, preflight, deadline, target = take_over(row["prepared"])
-    return Prepared(
-        values, parsed, access_for(caller, target, connection_options(values)), preflight, deadline
-    )
+    return Prepared(values, parsed, access_for(task, target, connection_options(values)), preflight, deadline)
 
 
 def require_step(strategy: str, hosts: Collection[str]) -> None:
@@ -213,7 +211,7 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
     return Host(name, account, options, row, prepared["seconds_left"])
 
 
-def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> Result:
+def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Result:
     """Run the AWS part for an account's groups, one after the other, and return by each host the file with its result.
 
     Nothing here fails once it has begun: what went wrong is in the parts, and each host says it for itself.
@@ -227,7 +225,7 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> 
     for group in content:
         steps.title = listed(group["hosts"])
         steps.begin("working on policies, roles and associations")
-        result = _run_group(caller, group["arguments"], steps)
+        result = _run_group(task, group["arguments"], steps)
         for host in group["stopped"]:
             kept.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
@@ -239,16 +237,15 @@ def run_account(caller: ActionBase, groups: Mapping[str, str], steps: Steps) -> 
     return {"changed": False, "parts": parts}
 
 
-def _run_group(caller: ActionBase, group: Mapping[str, Any], steps: Steps) -> Result:
-    check_mode = bool(caller._task.check_mode)
+def _run_group(task: ActionTask, group: Mapping[str, Any], steps: Steps) -> Result:
     verifies = group.get("verify_only") is True
     spec = verify_spec() if verifies else change_spec()
     arguments = {name: value for name, value in group.items() if name in spec or name in AWS_SPEC}
     if verifies:
-        job = job_of_task(caller, VERIFY, spec, arguments, check_mode, steps)
+        job = job_of_task(task, VERIFY, spec, arguments, task.check_mode, steps)
         return job.guarded(lambda: verify_clusters(job, [*map(_asked, group["clusters"])]))
     arguments |= {"continue_on_error": True, "verify": True}
-    job = job_of_task(caller, CHANGE, spec, arguments, check_mode, steps)
+    job = job_of_task(task, CHANGE, spec, arguments, task.check_mode, steps)
     stopped = [Stopped(row["cluster_name"], row.get("region", "")) for row in group.get("stopped", ())]
     return job.guarded(lambda: change_clusters(job, [*map(_asked, group["clusters"])], stopped))
 

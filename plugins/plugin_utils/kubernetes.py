@@ -26,7 +26,6 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     visible,
     visible_sentence,
@@ -82,7 +81,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes im
     each_within,
     within,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import with_defaults
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 MISSING = ""
 try:
@@ -336,7 +335,7 @@ def clock_of(deadline: Deadline | None) -> Clock:
 
 
 def connect(
-    caller: ActionBase,
+    task: ActionTask,
     access: Access,
     _variables: Mapping[str, Any],
     force: bool = False,
@@ -345,12 +344,12 @@ def connect(
     """Raises AnsibleError for a kubeconfig or a package that cannot be found, and InputError."""
     if MISSING:
         raise AnsibleError(MISSING)
-    require_local(caller)
-    reads = _client_options(caller, LIST, access)
-    writes = _client_options(caller, APPLY, access)
+    require_local(task)
+    reads = _client_options(task, LIST, access)
+    writes = _client_options(task, APPLY, access)
     reading = Connection(reads, access)
-    defaults = read_write_options(with_defaults(caller, APPLY, access.arguments))
-    options = WriteOptions(defaults, force, bool(caller._task.check_mode), bool(caller._task.diff))
+    defaults = read_write_options(task.with_defaults(APPLY, access.arguments))
+    options = WriteOptions(defaults, force, task.check_mode, bool(task.keywords.diff))
     writing = reading if writes == reads else Connection(writes, access)
     cluster: KubernetesCluster = ClientCluster(reading, writing, options)
     if deadline:
@@ -429,26 +428,25 @@ def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
 
 
-def _client_options(caller: ActionBase, module: str, access: Access) -> dict[str, Any]:
-    options = read_client_options(with_defaults(caller, module, access.arguments))
+def _client_options(task: ActionTask, module: str, access: Access) -> dict[str, Any]:
+    options = read_client_options(task.with_defaults(module, access.arguments))
     if isinstance(options.get("kubeconfig"), str):
-        options["kubeconfig"] = _decrypted(caller, options["kubeconfig"])
+        options["kubeconfig"] = _decrypted(task, options["kubeconfig"])
     return options
 
 
-def _decrypted(caller: ActionBase, kubeconfig: str) -> str:
+def _decrypted(task: ActionTask, kubeconfig: str) -> str:
     """As kubernetes.core finds it: beside the playbook or the role, and from a vault."""
-    paths = [_find_file(caller, path) for path in kubeconfig.split(os.pathsep)]
-    return os.pathsep.join(caller._loader.get_real_file(path, decrypt=True) for path in paths)
+    paths = [_find_file(task, path) for path in kubeconfig.split(os.pathsep)]
+    return os.pathsep.join(task.loader.get_real_file(path, decrypt=True) for path in paths)
 
 
-def _find_file(caller: ActionBase, path: str) -> str:
+def _find_file(task: ActionTask, path: str) -> str:
     try:
-        needle: str = caller._find_needle("files", path)
+        return task.find_file(path)
     except AnsibleError as error:
         # Before ansible-core 2.19 it does not name the file.
         raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
-    return needle
 
 
 def _validated(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ansible import constants
-from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.eks_token import (
     EksToken,
     TokenSource,
@@ -53,11 +52,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
     clients_of_task,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
-    environment_of,
-    runs_here,
-    with_defaults,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 # The module of kubernetes.core whose module_defaults say how the API is reached.
 LIST = "kubernetes.core.k8s_info"
@@ -122,39 +117,39 @@ class EksAccess:
 
 
 def find_access(
-    caller: ActionBase, wanted: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
+    task: ActionTask, wanted: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
 ) -> Access:
     """By a token for the EKS cluster where one is to be used, else by the task's ``options``.
 
     The token is made with credentials of ``account_id``, where one is given. Raises InputError, AnsibleError, and AwsError
     where EKS does not tell where the API of the cluster is.
     """
-    require_local(caller)
-    given = with_defaults(caller, LIST, _connection(options))
+    require_local(task)
+    given = task.with_defaults(LIST, _connection(options))
     names = [name for name, value in given.items() if value]
-    if not uses_eks_token(wanted, names, environment_of(caller), os.environ):
+    if not uses_eks_token(wanted, names, task.environment, os.environ):
         return GivenAccess(_connection(options))
-    clients = clients_of_task(caller, _of_aws(options))
+    clients = clients_of_task(task, _of_aws(options))
     if account_id:
         require_account(read_caller(clients.api), account_id, cluster, clients.region)
     return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
 
 
-def access_for(caller: ActionBase, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
+def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
     """By a token for a target that was found before, or where there is none by the task's options.
 
     Raises InputError and AnsibleError.
     """
     if target is None:
         return GivenAccess(_connection(options))
-    return EksAccess(target, clients_of_task(caller, _of_aws(options)))
+    return EksAccess(target, clients_of_task(task, _of_aws(options)))
 
 
-def require_local(caller: ActionBase) -> None:
+def require_local(task: ActionTask) -> None:
     """Raise InputError where modules would run on another machine, or as another user."""
-    if runs_here(caller):
+    if task.runs_here:
         return
-    transport = str(caller._connection.transport)
+    transport = str(task.connection.transport)
     how = "become: true" if transport == "local" else f"connection: {transport}"
     raise InputError([ELSEWHERE.format(how=how)])
 

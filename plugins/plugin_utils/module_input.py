@@ -32,6 +32,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import read_files
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 
@@ -84,9 +85,10 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
     workloads_required = True
 
     def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        arguments = dict(self._task.args)
+        task = ActionTask(self).keywords
+        arguments = dict(task.args)
         try:
-            self._task.args = plain_arguments(arguments, task_vars, self.workloads_required)
+            task.args = plain_arguments(arguments, task_vars, self.workloads_required)
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
@@ -95,6 +97,6 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
             # A retry of the task reads the files again.
-            self._task.args = arguments
+            task.args = arguments
         # A module that ended in order has a printable result, which may be long.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

@@ -20,7 +20,6 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import PATTERN_WITH_SUBSCRIPT, order_patterns, split_host_pattern
 from ansible.parsing.splitter import parse_kv
-from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fields import (
@@ -52,6 +51,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
     read_files,
     why_not_writable,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 # Prefixes of a file, and of a mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")
@@ -180,10 +180,10 @@ class MissingInput(InputError):
 
 
 def read_entry_point(
-    caller: ActionBase, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
+    task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> EntryPoint:
     """Return the entry point of the role, which in a fleet a variable turns into a verification. Raises InputError."""
-    value = caller._templar.template(variables.get(VERIFY_ONLY))
+    value = task.template(variables.get(VERIFY_ONLY))
     if is_unanswered(value):
         return entry_point
     verify_only = read_boolean(value)
@@ -195,15 +195,15 @@ def read_entry_point(
 
 
 def read_role_variables(
-    caller: ActionBase, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
+    task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> dict[str, Any]:
     """Return the variables of the role that have a value, by name without prefix, with their types. Raises InputError."""
     # Within a mapping, ansible-core since 2.19 leaves out what is set to omit; before that it is a placeholder.
     raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
     try:
-        values = caller._templar.template(raw)
+        values = task.template(raw)
     except AnsibleError as error:
-        raise InputError(list(_untemplated(caller, raw)) or [str(error)]) from error
+        raise InputError(list(_untemplated(task, raw)) or [str(error)]) from error
     omitted = variables.get("omit")
     values = {name: value for name, value in values.items() if omitted is None or value != omitted}
     has_workloads = any(name in values for name in WORKLOADS)
@@ -240,24 +240,24 @@ def parse_role_input(
     return read_input({**options, "verify_only": entry_point == "verify"}, read, ROLE, layers), unknown
 
 
-def _untemplated(caller: ActionBase, raw: Mapping[str, Any]) -> Iterator[str]:
+def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
     """Yield the error of each variable that cannot be templated, of workloads by workload."""
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
-        errors = [_template_error(caller, row) for row in rows]
+        errors = [_template_error(task, row) for row in rows]
         if any(errors):
             yield from (
                 f"{ROLE}{name}[{number}]{_name_of(row)}: {error}"
                 for number, (row, error) in enumerate(zip(rows, errors, strict=True))
                 if error
             )
-        elif error := _template_error(caller, value):
+        elif error := _template_error(task, value):
             yield f"{ROLE}{name}: {error}"
 
 
-def _template_error(caller: ActionBase, value: Any) -> str:
+def _template_error(task: ActionTask, value: Any) -> str:
     try:
-        caller._templar.template({"value": value})
+        task.template({"value": value})
     except AnsibleError as error:
         return str(error).splitlines()[0]
     return ""

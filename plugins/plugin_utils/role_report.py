@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
@@ -49,7 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     step_of,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 try:
     from ansible.plugins.action import VariableLayer
@@ -57,12 +56,12 @@ except ImportError:  # ansible-core before 2.21
     VariableLayer = None
 
 
-def set_fact(caller: ActionBase, result: dict[str, Any], name: str, value: Any) -> None:
+def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) -> None:
     """Set a fact of the host, by the interface of set_fact where ansible-core has one (2.21), else by the result of the task."""
     if VariableLayer is None:
         result["ansible_facts"] = {**result.get("ansible_facts", {}), name: value}
         return
-    caller.register_host_variables({name: value}, VariableLayer.EPHEMERAL_FACT)
+    task.action.register_host_variables({name: value}, VariableLayer.EPHEMERAL_FACT)
 
 
 def read_fact(variables: Mapping[str, Any], name: str) -> Any:
@@ -106,13 +105,13 @@ def write_report(report: Report, path: str, junit_path: str, fail_on: str, **mor
 FACT = "pod_identity_report"
 
 
-def forget_report(caller: ActionBase, result: dict[str, Any]) -> None:
+def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
     """Empty the fact of an earlier use of the role, which else would pass for that of this one."""
-    set_fact(caller, result, FACT, {})
+    set_fact(task, result, FACT, {})
 
 
 def leave_report(
-    caller: ActionBase,
+    task: ActionTask,
     result: dict[str, Any],
     aws: AwsResult,
     outcome: KubernetesOutcome,
@@ -127,7 +126,7 @@ def leave_report(
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
     fail_on = values.get("fail_on", "error")
     settings = ReportSettings(
-        bool(caller._task.check_mode),
+        task.check_mode,
         values.get("ignore", []),
         fail_on,
         _now(),
@@ -140,13 +139,13 @@ def leave_report(
     if unwritten:
         raise AnsibleError(f"{unwritten} What was done stays done.")
     # Facts hold lists and text of JSON, as later tasks compare them.
-    set_fact(caller, result, FACT, json.loads(json.dumps(report)))
+    set_fact(task, result, FACT, json.loads(json.dumps(report)))
     result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))
     return report
 
 
 def leave_stopped_report(
-    caller: ActionBase,
+    task: ActionTask,
     result: dict[str, Any],
     message: str,
     variables: Mapping[str, Any],
@@ -158,9 +157,9 @@ def leave_stopped_report(
 
     :arg known: members of the result of the AWS part, as far as there is one.
     """
-    check_mode = bool(caller._task.check_mode)
+    check_mode = task.check_mode
     report = stopped_report(
-        _place(caller, variables, known),
+        _place(task, variables, known),
         message,
         _now(),
         read_version(),
@@ -172,43 +171,43 @@ def leave_stopped_report(
     report["summary"]["changes"] = len(changes)
     host = str(variables["inventory_hostname"])
     files = [
-        os.path.expanduser(os.path.expandvars(_variable(caller, variables, name)))
+        os.path.expanduser(os.path.expandvars(_variable(task, variables, name)))
         for name in ("report_file", "junit_file")
     ]
     unwritten = write_report(report, files[0], files[1], "error", host=host, stopped=True)
     if unwritten:
         result["warnings"] = [*result.get("warnings", ()), unwritten]
-    asked = _variable(caller, variables, "artifact")
+    asked = _variable(task, variables, "artifact")
     form = asked if asked in FORMS else "auto"
     result |= job_artifacts(make_artifacts(report, host, form, stopped=True))
 
 
-def _place(caller: ActionBase, variables: Mapping[str, Any], known: Mapping[str, Any]) -> Place:
+def _place(task: ActionTask, variables: Mapping[str, Any], known: Mapping[str, Any]) -> Place:
     """Return the place of a run from what is known so early, with "" for the rest."""
-    role = parse_role_arn(_variable(caller, variables, "assume_role_arn"))
+    role = parse_role_arn(_variable(task, variables, "assume_role_arn"))
     cluster_arn = str(known.get("cluster_arn") or "")
     return {
-        "cluster_name": _variable(caller, variables, "cluster_name"),
+        "cluster_name": _variable(task, variables, "cluster_name"),
         "cluster_arn": cluster_arn,
         "account_id": str(known.get("account_id") or "") or (role.account_id if role else ""),
-        "region": region_of(cluster_arn) or _region(caller, variables),
+        "region": region_of(cluster_arn) or _region(task, variables),
         "caller_arn": str(known.get("caller_arn") or ""),
     }
 
 
-def _region(caller: ActionBase, variables: Mapping[str, Any]) -> str:
-    region = _variable(caller, variables, "region")
+def _region(task: ActionTask, variables: Mapping[str, Any]) -> str:
+    region = _variable(task, variables, "region")
     try:
-        return region_of_task(caller, region)
+        return task.region(region)
     except AnsibleError:
         # The environment of the task cannot be templated, which may be why the role stopped.
         return region
 
 
-def _variable(caller: ActionBase, variables: Mapping[str, Any], name: str) -> str:
+def _variable(task: ActionTask, variables: Mapping[str, Any], name: str) -> str:
     """Return a variable of the role as text, or "": what cannot be templated may be why the role stopped."""
     try:
-        value = caller._templar.template(variables.get(f"{ROLE}{name}"))
+        value = task.template(variables.get(f"{ROLE}{name}"))
     except AnsibleError:
         return ""
     return str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""

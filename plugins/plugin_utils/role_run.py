@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
@@ -105,7 +104,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input i
     MissingInput,
     parse_role_input,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import region_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
@@ -192,7 +191,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prepare(
-    caller: ActionBase, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
+    task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
     """Parse the input, read the service accounts and plan the Kubernetes half; nothing is changed.
 
@@ -205,9 +204,9 @@ def prepare(
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
     deadline = start_deadline(values.get("deadline"))
     options = connection_options(values)
-    access = _find_access(caller, parsed, values, options)
-    region = region_of_task(caller, options["region"]) or "as configured"
-    preflight = _read_accounts(caller, parsed, state, values, variables, deadline, access)
+    access = _find_access(task, parsed, values, options)
+    region = task.region(options["region"]) or "as configured"
+    preflight = _read_accounts(task, parsed, state, values, variables, deadline, access)
     if isinstance(preflight, ApiError):
         raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
     server = replace(preflight.server, required=values.get("verify_cluster", True))
@@ -225,7 +224,7 @@ def prepare(
 
 
 def run_aws(
-    caller: ActionBase, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
+    task: ActionTask, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> ModuleResult:
     """Change or verify what the workloads need in AWS, and return the result of the module of that name."""
     values, deadline = prepared.values, prepared.deadline
@@ -237,16 +236,16 @@ def run_aws(
         arguments["deadline"] = max(1, round(deadline.remaining + 0.5))
     preflight = prepared.preflight
     if not changes:
-        job = job_of_task(caller, VERIFY, verify_spec(), arguments, check_mode, progress)
+        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode, progress)
         return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server))
     arguments |= {"verify": True, "continue_on_error": True}
-    job = job_of_task(caller, CHANGE, change_spec(), arguments, check_mode, progress)
+    job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode, progress)
     breakage = (*preflight.plan.refused, *preflight.breakage)
     return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage))
 
 
 def run_kubernetes(
-    caller: ActionBase,
+    task: ActionTask,
     prepared: Prepared,
     aws: AwsResult,
     variables: Mapping[str, Any],
@@ -258,12 +257,12 @@ def run_kubernetes(
     :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
-    connection = connect(caller, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
+    connection = connect(task, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
     return run_half(
         connection,
         aws,
         prepared.preflight,
-        _settings(values, bool(caller._task.check_mode)),
+        _settings(values, task.check_mode),
         clock_of(deadline),
         on_step,
         BoundedEnding(connection, tell),
@@ -276,11 +275,11 @@ def has_proof(values: Mapping[str, Any]) -> bool:
 
 
 def _find_access(
-    caller: ActionBase, parsed: ParsedInput, values: Mapping[str, Any], options: Mapping[str, Any]
+    task: ActionTask, parsed: ParsedInput, values: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Access:
     try:
         account_id = account_id_of(values)
-        return find_access(caller, values.get("kube_auth", "auto"), parsed.cluster_name, options, account_id)
+        return find_access(task, values.get("kube_auth", "auto"), parsed.cluster_name, options, account_id)
     except AwsError as error:
         if not error.missing or parsed.state != "absent":
             raise
@@ -288,7 +287,7 @@ def _find_access(
 
 
 def _read_accounts(
-    caller: ActionBase,
+    task: ActionTask,
     parsed: ParsedInput,
     state: TaskState,
     values: Mapping[str, Any],
@@ -300,7 +299,7 @@ def _read_accounts(
     if parsed.purge and state == "present":
         purge = AccountPurgeScope(parsed.purge_namespaces, parsed.purge_limit, parsed.purge_percent)
     try:
-        reader = connect(caller, access, variables, deadline=deadline)
+        reader = connect(task, access, variables, deadline=deadline)
         preflight = read_accounts(
             reader,
             parsed.workloads,

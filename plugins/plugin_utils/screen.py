@@ -18,13 +18,13 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import (
     visible,
     visible_lines,
     visible_values,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 _PAGED = ("awx_display", "tower_display")
 
@@ -214,6 +214,6 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
     return visible(f"{title}: {stages}") if stages else ""
 
 
-def is_watched(caller: ActionBase) -> bool:
+def is_watched(task: ActionTask) -> bool:
     """Return whether the screen may be read while a task runs."""
-    return not caller._task.no_log and not caller._task.async_val and is_for_people()
+    return not task.keywords.no_log and not task.keywords.async_val and is_for_people()

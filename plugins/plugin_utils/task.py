@@ -4,8 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-
-"""A task beside its arguments: defaults, environment, region, connection."""
+"""The task of an action plugin: keywords, templates, defaults, environment, region, connection."""
 
 from __future__ import annotations
 
@@ -19,45 +18,76 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import variables
 
 
-def runs_here(action: ActionBase) -> bool:
-    """Return whether modules of the action run on this machine as this user."""
-    return action._connection.transport == "local" and not action._play_context.become
+class ActionTask:
+    """The task of an action plugin. Ansible has only private names for the parts of an action; they are used here alone."""
 
+    def __init__(self, action: ActionBase) -> None:
+        self.action = action
 
-def with_defaults(caller: ActionBase, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with the module_defaults of the calling task, as the task of its own would have them."""
-    if hasattr(module_common, "_apply_action_arg_defaults"):
-        return dict(
-            module_common._apply_action_arg_defaults(name, caller._task, dict(arguments), caller._templar)
+    @property
+    def keywords(self) -> Any:
+        """The task as written in the play, with its keywords as attributes: ``args``, ``no_log``, ``async_val``, ``play``."""
+        return self.action._task
+
+    @property
+    def connection(self) -> Any:
+        return self.action._connection
+
+    @property
+    def loader(self) -> Any:
+        return self.action._loader
+
+    @property
+    def templar(self) -> Any:
+        return self.action._templar
+
+    @property
+    def check_mode(self) -> bool:
+        return bool(self.keywords.check_mode)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether modules of the task run on this machine, as this user."""
+        return self.connection.transport == "local" and not self.connection.become
+
+    def template(self, value: Any) -> Any:
+        """Return a value with its templates evaluated. Raises AnsibleError."""
+        return self.templar.template(value)
+
+    def find_file(self, path: str) -> str:
+        """Return the absolute path of a file of the play or the role. Raises AnsibleError."""
+        return str(self.loader.path_dwim_relative_stack(self.keywords.get_search_path(), "files", path))
+
+    def with_defaults(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments with the module_defaults of the task for a module."""
+        if hasattr(module_common, "_apply_action_arg_defaults"):
+            apply = module_common._apply_action_arg_defaults
+            return dict(apply(module, self.keywords, dict(arguments), self.templar))
+        # ansible-core before 2.19
+        defaults = module_common.get_action_args_with_defaults(
+            module,
+            dict(arguments),
+            self.keywords.module_defaults,
+            self.templar,
+            action_groups=self.keywords.play._action_groups,
         )
-    # ansible-core before 2.19
-    defaults = module_common.get_action_args_with_defaults(
-        name,
-        dict(arguments),
-        caller._task.module_defaults,
-        caller._templar,
-        action_groups=caller._task._parent._play._action_groups,
-    )
-    return dict(defaults)
+        return dict(defaults)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of the task, which Ansible sets for modules only. Raises AnsibleError."""
+        values: dict[str, str] = {}
+        for environment in self.keywords.environment or ():
+            templated = self.template(environment) or {}
+            values |= {str(name): str(value) for name, value in templated.items()}
+        return values
 
-def environment_of(caller: ActionBase) -> dict[str, str]:
-    """The task's environment, which only modules get from Ansible itself."""
-    values: dict[str, str] = {}
-    for environment in caller._task.environment or ():
-        values |= {
-            str(name): str(value) for name, value in (caller._templar.template(environment) or {}).items()
-        }
-    return values
+    def in_environment(self) -> contextlib.AbstractContextManager[None]:
+        """Set the environment of the task in this process, for clients that look for credentials in it. Entered once, by the
+        main thread, around all that the task does."""
+        return variables(self.environment)
 
-
-def task_environment(caller: ActionBase) -> contextlib.AbstractContextManager[None]:
-    """Give this process the environment of the task, for clients that look for credentials in it. Entered once, by the main
-    thread, around all that the task does."""
-    return variables(environment_of(caller))
-
-
-def region_of_task(caller: ActionBase, given: object) -> str:
-    """Return the region that an option or the environment of the task names, or ""."""
-    environment = {**os.environ, **environment_of(caller)}
-    return str(given or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")
+    def region(self, option: object) -> str:
+        """Return the region of an option or of the environment of the task, or ""."""
+        environment = {**os.environ, **self.environment}
+        return str(option or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")

@@ -48,6 +48,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     prepare,
     run_kubernetes,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
 from urllib3.util.retry import Retry
@@ -128,10 +129,10 @@ class Role:
             "kubeconfig": str(self._own),
             **({"owner": asked.owner} if asked.owner else {}),
         }
-        action = self._action()
+        task = ActionTask(self._action())
         failure: Json = {}
         with failing_into(failure):
-            prepared = prepare(action, values, {}, "main")
+            prepared = prepare(task, values, {}, "main")
         if failure:
             return RoleRun(failure["msg"])
         played = self.account.play(asked)
@@ -145,7 +146,7 @@ class Role:
             **({"verification": played.verification} if played.verification else {}),
         }
         aws = parse_aws_result(row, asked.cluster)
-        half = run_kubernetes(action, prepared, aws, {}, ignore_step, ignore_step)
+        half = run_kubernetes(task, prepared, aws, {}, ignore_step, ignore_step)
         return RoleRun(report=make_report(aws, half.outcome, ReportSettings()))
 
     def _action(self) -> Any:
@@ -153,7 +154,7 @@ class Role:
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
         return pod_identity.ActionModule(
             Task(block=Block(play=play)),
-            SimpleNamespace(transport="local", _shell=SimpleNamespace(tmpdir="")),
+            SimpleNamespace(transport="local", become=None),
             PlayContext(play=play),
             loader,
             Templar(loader, variables={}),

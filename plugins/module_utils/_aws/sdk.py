@@ -29,6 +29,11 @@ ESCAPED = (
 class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
     """A module whose result has no character that a terminal obeys or hides, since Ansible prints results as they are."""
 
+    @property
+    def traces(self) -> bool:
+        """Whether results show the trace of an error: with -vvv."""
+        return bool(self._verbosity >= 3)
+
     def exit_json(self, **result: Any) -> None:
         visible = self._visible(result)
         if any(visible[name] != value for name, value in result.items()):

@@ -86,7 +86,7 @@ class Module(ClientModule, Protocol):
     """The parts of AnsibleAWSModule that a run needs."""
 
     check_mode: bool
-    _verbosity: int
+    traces: bool
 
     def exit_json(self, **result: Any) -> None:
         """End the module."""
@@ -102,7 +102,7 @@ def job_of(module: Module) -> AwsJob:
         partial(api_for, module),
         module.region or "",
         module.check_mode,
-        traces=module._verbosity >= 3,
+        traces=module.traces,
     )
 
 

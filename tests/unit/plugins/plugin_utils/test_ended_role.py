@@ -24,7 +24,7 @@ class Timeout(BaseException):
 def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[str]]:
     left: list[str] = []
 
-    def leave(_caller: Any, _result: Any, message: str, *_rest: Any) -> None:
+    def leave(_task: Any, _result: Any, message: str, *_rest: Any) -> None:
         # Ansible does not wait long: its next signal must not come before the report.
         os.kill(os.getpid(), signal.SIGTERM)
         left.append(message)

@@ -29,29 +29,29 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
     GivenAccess,
     write_authority,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 JOB = {"kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
 
 
-def caller_of(transport: str = "local", become: bool = False, **task: Any) -> Any:
-    return SimpleNamespace(
-        _connection=SimpleNamespace(transport=transport),
-        _play_context=SimpleNamespace(become=become),
-        _task=SimpleNamespace(**{"check_mode": False, "diff": False, "environment": None, **task}),
-    )
+def task_of(transport: str = "local", become: bool = False, **keywords: Any) -> ActionTask:
+    found = {"check_mode": False, "diff": False, "environment": None, **keywords}
+    connection = SimpleNamespace(transport=transport, become=become)
+    action: Any = SimpleNamespace(_connection=connection, _task=SimpleNamespace(**found))
+    return ActionTask(action)
 
 
 def set_defaults(monkeypatch: pytest.MonkeyPatch, defaults: Mapping[str, Mapping[str, Any]]) -> None:
     """Let the task have module_defaults, by the names of modules without their collection."""
     monkeypatch.setattr(
-        kubernetes,
+        ActionTask,
         "with_defaults",
-        lambda _caller, name, arguments: {**defaults.get(name.rpartition(".")[2], {}), **arguments},
+        lambda _task, name, arguments: {**defaults.get(name.rpartition(".")[2], {}), **arguments},
     )
 
 
-def connected(caller: Any, force: bool = False, **arguments: Any) -> Any:
-    return kubernetes.connect(caller, GivenAccess(arguments), {}, force).cluster
+def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
+    return kubernetes.connect(task, GivenAccess(arguments), {}, force).cluster
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def connected(caller: Any, force: bool = False, **arguments: Any) -> Any:
 def test_a_play_on_another_machine_or_as_another_user_is_refused(
     transport: str, become: bool, how: str
 ) -> None:
-    caller = caller_of(transport, become)
+    task = task_of(transport, become)
     for call in (
-        lambda: kubernetes_access.find_access(caller, "auto", "blue", {}),
-        lambda: connected(caller),
+        lambda: kubernetes_access.find_access(task, "auto", "blue", {}),
+        lambda: connected(task),
     ):
         with pytest.raises(InputError) as error:
             call()
@@ -82,13 +82,13 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
 def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "MISSING", "the package is missing")
     with pytest.raises(AnsibleError, match=r"^the package is missing$"):
-        connected(caller_of())
+        connected(task_of())
 
 
 def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     of_group = {"context": "green", "ca_cert": "/ca"}
     set_defaults(monkeypatch, {"k8s": {**of_group, "wait": True}, "k8s_info": {**of_group, "wait": False}})
-    cluster = connected(caller_of(check_mode=True, diff=True), force=True, context="blue")
+    cluster = connected(task_of(check_mode=True, diff=True), force=True, context="blue")
     assert cluster._writes is cluster._reads
     assert cluster._reads._options == {"context": "blue", "ca_cert": "/ca"}
     options = cluster._options
@@ -97,21 +97,23 @@ def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_writes_have_the_module_defaults_of_the_module_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {"k8s": {"impersonate_user": "deployer"}})
-    cluster = connected(caller_of(), context="blue")
+    cluster = connected(task_of(), context="blue")
     assert cluster._reads._options == {"context": "blue"}
     assert cluster._writes._options == {"context": "blue", "impersonate_user": "deployer"}
 
 
 def test_a_kubeconfig_is_found_beside_the_play_and_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
-    caller = caller_of()
-    caller._find_needle = lambda folder, path: f"/play/{folder}/{path}"
-    caller._loader = SimpleNamespace(get_real_file=lambda path, decrypt: f"{path}.plain" if decrypt else path)
-    cluster = connected(caller, kubeconfig=os.pathsep.join(["a", "b"]))
+    task = task_of(get_search_path=lambda: ["/play"])
+    task.action._loader = SimpleNamespace(
+        path_dwim_relative_stack=lambda folders, kind, path: f"{folders[0]}/{kind}/{path}",
+        get_real_file=lambda path, decrypt: f"{path}.plain" if decrypt else path,
+    )
+    cluster = connected(task, kubeconfig=os.pathsep.join(["a", "b"]))
     assert cluster._reads._options == {"kubeconfig": "/play/files/a.plain:/play/files/b.plain"}
     assert cluster._writes is cluster._reads
     content = {"clusters": []}
-    assert connected(caller, kubeconfig=content)._reads._options == {"kubeconfig": content}
+    assert connected(task, kubeconfig=content)._reads._options == {"kubeconfig": content}
 
 
 def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import role_report
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import leave_stopped_report
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
 
@@ -26,13 +26,13 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         known: dict[str, Any] | None = None,
         **environment: str,
     ) -> dict[str, Any]:
-        caller: Any = SimpleNamespace(
+        action: Any = SimpleNamespace(
             _task=SimpleNamespace(check_mode=False, environment=[environment]),
             _templar=SimpleNamespace(template=lambda value: value),
         )
         result: dict[str, Any] = {}
         everything = {"inventory_hostname": "host", **variables}
-        leave_stopped_report(caller, result, message, everything, "main", known or {})
+        leave_stopped_report(ActionTask(action), result, message, everything, "main", known or {})
         return result
 
     monkeypatch.delenv("AWS_REGION", raising=False)
@@ -120,5 +120,5 @@ def test_an_environment_that_cannot_be_read_leaves_an_artifact(
     def fail(*_arguments: Any) -> str:
         raise AnsibleError("'nobody' is undefined")
 
-    monkeypatch.setattr(role_report, "region_of_task", fail)
+    monkeypatch.setattr(ActionTask, "region", fail)
     assert "pod_identity_artifact_apply_green_eu_central_1" in run(GREEN)["ansible_stats"]["data"]

@@ -13,10 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import variables
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import (
-    region_of_task,
-    task_environment,
-)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 
 @pytest.mark.parametrize(
@@ -35,21 +32,21 @@ def test_the_region_of_a_task_is_that_of_its_modules(
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
-    caller: Any = SimpleNamespace(
+    action: Any = SimpleNamespace(
         _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
     )
-    assert region_of_task(caller, given) == region
+    assert ActionTask(action).region(given) == region
 
 
 def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST", "of the shell")
     monkeypatch.delenv("SECOND", raising=False)
     play, task = {"FIRST": "of the play", "SECOND": "of the play"}, {"SECOND": "of the task"}
-    caller: Any = SimpleNamespace(
+    action: Any = SimpleNamespace(
         _task=SimpleNamespace(environment=[play, task]),
         _templar=SimpleNamespace(template=lambda value: value),
     )
-    with task_environment(caller):
+    with ActionTask(action).in_environment():
         assert (os.environ["FIRST"], os.environ["SECOND"]) == ("of the play", "of the task")
     assert (os.environ["FIRST"], os.environ.get("SECOND")) == ("of the shell", None)
 

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private names of Ansible are used in few places, each of which CONTRIBUTING.md lists with its reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[4]
+# Attributes of every action plugin, which no class beside one defines.
+OF_ACTIONS = {"_connection", "_loader", "_play_context", "_shared_loader_obj", "_task", "_templar"}
+# Of the Python client of Kubernetes.
+OF_KUBERNETES = {"_current_context", "_load_from_exec_plugin", "_user"}
+PRIVATE = re.compile(r"_[a-z]\w*")
+MOST = 15
+
+
+def own_names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a file defines."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def private_names(path: Path) -> Iterator[str]:
+    """Yield the private names of other packages in a file, once for each use."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own = set(own_names(tree))
+    if "module_utils" not in path.parts:
+        own -= OF_ACTIONS
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and PRIVATE.fullmatch(node.attr) and node.attr not in own:
+            yield node.attr
+        elif (
+            isinstance(node, ast.ImportFrom)
+            and "workload_identity" not in str(node.module)
+            and not node.level
+        ):
+            yield from (alias.name for alias in node.names if PRIVATE.fullmatch(alias.name))
+
+
+def test_each_place_is_listed_with_its_reason() -> None:
+    found = Counter(
+        (name, str(path.relative_to(ROOT / "plugins")))
+        for path in sorted((ROOT / "plugins").rglob("*.py"))
+        for name in private_names(path)
+        if name not in OF_KUBERNETES
+    )
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Private names of Ansible\n")[1]
+    rows = re.findall(r"^\| `(_\w+)` \| `([\w/.]+)` \| (.+) \|$", text.split("\n## ")[0], re.MULTILINE)
+    assert found == Counter((name, file) for name, file, _reason in rows)
+    assert sum(found.values()) <= MOST
