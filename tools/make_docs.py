@@ -63,8 +63,8 @@ class Table:
 
 SEVERITY = Column("severity", lambda code: ", ".join(code.severities))
 CAUSE = Column("cause", lambda code: DESCRIPTIONS[code].cause)
-ANSWER = Column("the answer", CAUSE.cell)
-EVIDENCE = Column("how it is found out", lambda code: DESCRIPTIONS[code].evidence)
+ANSWER = Column("result", CAUSE.cell)
+EVIDENCE = Column("evidence", lambda code: DESCRIPTIONS[code].evidence)
 REMEDY = Column("remedy", lambda code: DESCRIPTIONS[code].remedy)
 ORDINARY = (SEVERITY, CAUSE, REMEDY)
 STOPPING = (code for code, description in DESCRIPTIONS.items() if description.failure)
