@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: the guide's example planned, made, verified, made again and taken down, on the sandbox.
+"""The demo on the sandbox: plan, apply, verify, apply again and tear down the example of the EKS User Guide.
 
-Runs inside `sandbox run --`, which has set the environment.
+Runs inside `sandbox run --`, which sets the environment.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import kubernetes
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# A webhook of EKS in a cluster of yours does not know the associations of the emulated AWS.
+# The webhook of EKS in a real cluster does not use the associations of the emulated AWS.
 OWN_CLUSTER = ("-e", "pod_identity_verify_injection=none")
 EXAMPLE = ROOT / "examples" / "guide.yml"
 
 
 class DemoError(Exception):
-    """A step that did not do what the demo promises."""
+    """A failed step of the demo."""
 
 
 def title(text: str) -> None:
@@ -34,13 +34,13 @@ def title(text: str) -> None:
 
 
 def playbook(name: str, *options: str) -> str:
-    """Run a playbook, show what it prints, and return that."""
+    """Run a playbook, print its output, and return it."""
     command = ["ansible-playbook", f"playbooks/{name}.yml", "-e", f"@{EXAMPLE.relative_to(ROOT)}"]
     if uses_own_cluster():
         options = (*options, *OWN_CLUSTER)
     command += ["-e", f"pod_identity_cluster_name={os.environ['SANDBOX_CLUSTER']}", *options]
-    shown = " ".join([*command[:4], *options])
-    print(f"$ {shown}", flush=True)
+    command_line = " ".join([*command[:4], *options])
+    print(f"$ {command_line}", flush=True)
     process = subprocess.Popen(
         [str(Path(sys.executable).parent / command[0]), *command[1:]],
         cwd=ROOT,
@@ -59,12 +59,12 @@ def playbook(name: str, *options: str) -> str:
         if line.strip():
             print(line, end="", flush=True)
     if process.wait():
-        raise DemoError(f"`{shown}` ended with {process.returncode}.")
+        raise DemoError(f"`{command_line}` ended with {process.returncode}.")
     return "".join(lines)
 
 
 def uses_own_cluster() -> bool:
-    """Return whether Kubernetes is a cluster of the user's, while AWS is emulated."""
+    """Return whether the demo uses a real Kubernetes cluster with emulated AWS."""
     return os.environ["SANDBOX_KUBERNETES"] != "embedded" and os.environ["SANDBOX_AWS"] == "embedded"
 
 
@@ -75,8 +75,8 @@ def changed_count(output: str) -> int:
     return int(found.group(1))
 
 
-def own() -> Mapping[str, list[str]]:
-    """The names of what is there of the demo's own. In a cluster and an account of yours, others go on working."""
+def demo_resources() -> Mapping[str, list[str]]:
+    """Return the names of the demo's resources by kind. Other resources of the cluster and the account are ignored."""
     (workload,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["pod_identity_workloads"]
     namespace, account = workload["namespace"], workload["service_account"]
     names = {policy["name"] for policy in workload["policies"] if "name" in policy}
@@ -96,55 +96,60 @@ def own() -> Mapping[str, list[str]]:
             if role["RoleName"] == workload["role"]["name"]
         ],
         "IAM policies": sorted(
-            one["PolicyName"] for page in policies for one in page["Policies"] if one["PolicyName"] in names
+            policy["PolicyName"]
+            for page in policies
+            for policy in page["Policies"]
+            if policy["PolicyName"] in names
         ),
         "pod identity associations": [
-            one["associationId"] for page in associations for one in page["associations"]
+            association["associationId"] for page in associations for association in page["associations"]
         ],
         "service accounts": [
-            f"{namespace}/{account}" for one in accounts if one.metadata and one.metadata.name == account
+            f"{namespace}/{account}" for item in accounts if item.metadata and item.metadata.name == account
         ],
     }
 
 
 def demo() -> None:
     sandbox = ROOT / ".venv-sandbox" / "bin" / "sandbox"
-    title("Who answers in this demo")
+    title("Endpoints of this demo")
     print(subprocess.run([sandbox, "status"], check=True, text=True, capture_output=True).stdout)
     if uses_own_cluster():
         print(
-            "Left out: whether a Pod that starts now would get the role. The webhook of your cluster does not know emulated AWS."
+            "Skipped: the check that a new Pod would get the role. The webhook of your cluster does not use emulated AWS."
         )
-    before = own()
+    existing = demo_resources()
     try:
-        show_steps(before)
+        show_steps(existing)
     except DemoError:
-        if own() != before:
+        if demo_resources() != existing:
             title("Teardown after the failure")
             playbook("teardown")
         raise
 
 
-def show_steps(before: Mapping[str, list[str]]) -> None:
+def show_steps(existing: Mapping[str, list[str]]) -> None:
     started = time.monotonic()
-    title("1. The plan: check mode with diff. Nothing is changed.")
+    title("1. Plan: check mode with diff, without changes.")
     playbook("site", "--check", "--diff")
-    if own() != before:
-        raise DemoError("check mode changed something.")
-    title("2. The same for real, then the proof: the verification table.")
+    if demo_resources() != existing:
+        raise DemoError("check mode changed resources.")
+    title("2. Apply and verify: the changes, and the verification table.")
     playbook("site")
-    title("3. Once more: nothing left to do.")
+    title("3. Run again: no changes.")
     if changed_count(playbook("site")) != 0:
-        raise DemoError("the second run changed something.")
-    title("4. Teardown: what was made is removed, in reverse.")
+        raise DemoError("the second run changed resources.")
+    title("4. Teardown: the created resources are deleted, in reverse order.")
     playbook("teardown")
-    after = own()
-    title("What is there of the demo's own, before and after")
-    for kind, names in after.items():
-        print(f"{kind}: {len(before[kind])} before, {len(names)} after")
-    if after != before:
-        raise DemoError("the teardown left something behind, or took too much away.")
-    print(f"\nDemo done in {time.monotonic() - started:.0f} s: planned, made, verified, unchanged, removed.")
+    remaining = demo_resources()
+    title("Resources of the demo before and after")
+    for kind, names in remaining.items():
+        print(f"{kind}: {len(existing[kind])} before, {len(names)} after")
+    if remaining != existing:
+        raise DemoError("the resources after the teardown differ from those before the demo.")
+    print(
+        f"\nDemo completed in {time.monotonic() - started:.0f} s: planned, applied, verified, unchanged, torn down."
+    )
 
 
 def main() -> int:

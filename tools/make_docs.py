@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of codes into the pages of docs/, from docs/codes.yml and the severities that the collection uses.
+"""Write the tables of codes into the pages of docs/, from docs/codes.yml and the severities in the collection.
 
 A page has a table between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``.
 
@@ -26,7 +26,7 @@ _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The texts of a code; ``evidence`` is how a fault is seen. ``failure`` marks a finding that also stops a change."""
+    """The texts of a code. ``evidence`` is the way to detect a fault, ``failure`` marks a finding that also stops a change."""
 
     title: str
     cause: str
@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a page: a row for each code."""
+    """A table of a page with a row for each code."""
 
     page: str
     codes: Sequence[Code]
@@ -92,7 +92,7 @@ def draw(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def index_lines() -> list[str]:
-    """Every code, with the pages that describe it."""
+    """Return a table of all codes with links to the pages that describe them."""
     rows = []
     for code in sorted(DESCRIPTIONS):
         described_in = dict.fromkeys(table.page for table in TABLES.values() if code in table.codes)
@@ -102,7 +102,7 @@ def index_lines() -> list[str]:
 
 
 def filled(page: str, text: str) -> str:
-    """The text of a page with its tables as they must be."""
+    """Return the text of a page with its tables generated."""
 
     def fill(marked: re.Match[str]) -> str:
         name = marked.group(2)
@@ -121,9 +121,9 @@ def marked_tables(text: str) -> list[str]:
 def main() -> int:
     for path in sorted(DOCS.glob("*.md")):
         text = path.read_text(encoding="utf-8")
-        made = filled(path.name, text)
-        if made != text:
-            path.write_text(made, encoding="utf-8")
+        updated = filled(path.name, text)
+        if updated != text:
+            path.write_text(updated, encoding="utf-8")
             print(f"wrote {path.relative_to(DOCS.parent)}")
     return 0
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the integration targets against a sandbox of their own: python tools/run_integration.py [TARGET ...]
+"""Run the integration targets on a sandbox: python tools/run_integration.py [TARGET ...]
 
-Without a target all of them, in two lots at once. Each lot has a sandbox: the role's targets look at whole clusters. In
-one lot, each target has an AWS account of its own.
+Without arguments it runs all targets, in two concurrent lots. Each lot has its own sandbox, because the targets of the role
+read whole clusters, and each target of a lot has its own AWS account.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 INSIDE = "--inside-sandbox"
 TARGETS = ROOT / "tests" / "integration" / "targets"
 LOTS = 2
-# What the targets know of the sandbox, and the variable of its environment that says it.
+# The settings of the targets, and the environment variable of the sandbox for each.
 SETTINGS = {
     "sandbox_endpoint": "AWS_ENDPOINT_URL",
     "sandbox_region": "AWS_REGION",
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
         return run(prepared_copy(name), targets)
     lots = [arguments] if arguments else split(all_targets())
     with ThreadPoolExecutor(len(lots)) as pool:
-        # A copy each: ansible-test empties the output folder of its collection before every target.
+        # Each lot needs a copy: ansible-test empties the output folder of its collection before every target.
         codes = list(pool.map(in_sandbox, (f"integration-{index}" for index in range(len(lots))), lots))
     return max(codes)
 
@@ -58,7 +58,7 @@ def prepared_copy(name: str) -> Path:
 
 
 def all_targets() -> list[str]:
-    """The targets that have tests of their own, those with the most to do first."""
+    """Return the targets except set-up targets, the largest first."""
     sizes = {
         path.name: sum(file.stat().st_size for file in path.glob("tasks/*.yml"))
         for path in TARGETS.iterdir()
@@ -72,7 +72,7 @@ def split(targets: list[str]) -> list[list[str]]:
 
 
 def run(copy: Path, targets: list[str]) -> int:
-    """Run targets in one ansible-test, and show what it printed when it is done."""
+    """Run targets in one ansible-test, and print its output if it fails."""
     command = ["ansible-test", "integration", "--local", "--python", python_version(VENV), "--color", "no"]
     done = subprocess.run(
         [VENV / "bin" / command[0], *command[1:], *targets],

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every linter, each of them even when another has found something."""
+"""Run every linter, even after another one has failed."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def main() -> int:
     }
     failed = []
     for command in COMMANDS:
-        shown = " ".join(command)
+        command_line = " ".join(command)
         done = subprocess.run(
             [BIN / command[0], *command[1:]], cwd=ROOT, env=env, check=False, capture_output=True, text=True
         )
-        print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {shown}", flush=True)
+        print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {command_line}", flush=True)
         if done.returncode:
             print(done.stdout + done.stderr)
-            failed.append(shown)
+            failed.append(command_line)
     return 1 if failed else 0
 
 

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is the ansible-core to use, such as 2.17; without it, every one that is set up here, as many at a time as there are
-processors. The newest has all tests, the oldest all but linters that judge the same lines by the same rules, those between
-the two what depends on the core. With SANITY=all in the environment each has all.
+CORE is a version of ansible-core, such as 2.17. The default is all installed versions, as many at a time as there are
+processors. The newest version runs all tests, the oldest skips linters that do not depend on ansible-core, and the versions
+between them also skip the import test. With SANITY=all in the environment every version runs all tests.
 """
 
 from __future__ import annotations
@@ -18,54 +18,54 @@ from pathlib import Path
 
 from run_support import ROOT, ansible_test_environment, collection_copy, python_version
 
-# What is not in the built collection is not for ansible-test to judge, its own targets and settings apart.
-LEFT_OUT = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
+# Files that are not in the built collection. Of tests/, ansible-test needs its targets and settings.
+EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# They know nothing of the core.
+# Tests that do not depend on ansible-core.
 LINTERS = ("pylint", "pep8", "yamllint", "changelog", "pslint", "shellcheck")
-# What the oldest and the newest can import, those between them can.
-AT_THE_ENDS = ("import",)
+# Tests for the oldest and the newest version only. The versions between them import the same modules.
+OLDEST_AND_NEWEST = ("import",)
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
 
 def main(arguments: Sequence[str]) -> int:
     cores, options = _split(arguments)
-    known = available()
-    unknown = [core for core in cores if core not in known]
-    if unknown:
+    installed = available()
+    missing = [core for core in cores if core not in installed]
+    if missing:
         print(
-            f"ansible-core {', '.join(unknown)} is not set up here; there is {', '.join(known)}. "
-            "`make setup-matrix` sets up the others, as far as a Python for them is found.",
+            f"ansible-core {', '.join(missing)} is not installed; {', '.join(installed)} are. "
+            "`make setup-matrix` installs the other versions, if a suitable Python exists.",
             file=sys.stderr,
         )
         return 2
-    newest, oldest = next(iter(known)), next(reversed(known))
-    whole = os.environ.get("SANITY") == "all"
+    newest, oldest = next(iter(installed)), next(reversed(installed))
+    every_test = os.environ.get("SANITY") == "all"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [
             pool.submit(
-                run, core, *known[core], options or ([] if whole else _left_out_of(core, newest, oldest))
+                run, core, *installed[core], options or ([] if every_test else _skips(core, newest, oldest))
             )
-            for core in cores or known
+            for core in cores or installed
         ]
-        return max([_show(*each.result()) for each in runs])
+        return max([_show(*future.result()) for future in runs])
 
 
-def _left_out_of(core: str, newest: str, oldest: str) -> list[str]:
-    """The options that leave out what another core's run tells as well."""
+def _skips(core: str, newest: str, oldest: str) -> list[str]:
+    """Return the options that skip tests with the same result in another version."""
     if core == newest:
         return []
-    skipped = LINTERS if core == oldest else (*LINTERS, *AT_THE_ENDS)
+    skipped = LINTERS if core == oldest else (*LINTERS, *OLDEST_AND_NEWEST)
     return [part for name in skipped for part in ("--skip-test", name)]
 
 
-def left_out() -> list[str]:
+def excluded_files() -> list[str]:
     tests = [f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if path.name not in OWN_TESTS]
-    return [*LEFT_OUT, *tests]
+    return [*EXCLUDED, *tests]
 
 
 def available() -> dict[str, tuple[Path, Path]]:
-    """ansible-core -> its environment and its collections root, the newest first."""
+    """Return the environment and the collections root of each installed ansible-core, the newest first."""
     main_venv = ROOT / ".venv"
     found = {_core(main_venv): (main_venv, ROOT / ".collections")}
     for venv in sorted(ROOT.glob(".venv-2.*"), reverse=True):
@@ -76,8 +76,8 @@ def available() -> dict[str, tuple[Path, Path]]:
 
 
 def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> tuple[str, int, str]:
-    """What ran, its exit code, and what it printed."""
-    copy = collection_copy(f"sanity-{core}", collections, left_out())
+    """Run the tests with a version, and return its description, the exit code and the output."""
+    copy = collection_copy(f"sanity-{core}", collections, excluded_files())
     python = python_version(venv)
     command = ["sanity", "--local", "--python", python, "--color", "no", *options]
     done = subprocess.run(
@@ -92,11 +92,11 @@ def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> tup
     return f"ansible-core {core}, Python {python}", done.returncode, done.stdout
 
 
-def _show(what: str, code: int, output: str) -> int:
-    # What counts is what was found; a list of the tests that ran would hide it.
-    shown = output if code else "\n".join(_warnings(output))
+def _show(description: str, code: int, output: str) -> int:
+    # The list of passed tests would hide the warnings.
+    text = output if code else "\n".join(_warnings(output))
     verdict = "ok" if code == 0 else "FAILED"
-    print("\n".join(line for line in (what, shown.strip(), verdict) if line), flush=True)
+    print("\n".join(line for line in (description, text.strip(), verdict) if line), flush=True)
     return code
 
 
@@ -110,9 +110,9 @@ def _core(venv: Path) -> str:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    given = list(arguments)
-    place = given.index("--") if "--" in given else len(given)
-    return given[:place], given[place + 1 :]
+    words = list(arguments)
+    index = words.index("--") if "--" in words else len(words)
+    return words[:index], words[index + 1 :]
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the runners of ansible-test share: a copy of the collection where it wants one, and its home.
+"""A copy of the collection and a home directory for ansible-test.
 
-ansible-test runs only inside ``…/ansible_collections/<namespace>/<name>`` with the dependencies
-beside it, and passes hardly any environment variable on.
+ansible-test runs only inside ``…/ansible_collections/<namespace>/<name>`` with the dependencies in the same root, and
+passes only few environment variables on.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 HOME = ROOT / ".cache" / "ansible-test"
 DEPENDENCIES = ("amazon", "kubernetes")
-# What a user's pip may read for its settings.
+# The settings of pip in a home directory.
 PIP_SETTINGS = (".config", ".pip", ".netrc", ".cache")
 GET_PIP_HOST = "ci-files.testing.ansible.com"
 CONNECT_SECONDS = 3
 GET_PIP = """\
-# Stands in for get-pip.py, which cannot be fetched here: installs the pip that Python brings.
+# A replacement for get-pip.py, which cannot be downloaded. It installs the pip that Python includes.
 import ensurepip
 
 ensurepip.bootstrap(default_pip=True)
@@ -33,33 +33,34 @@ ensurepip.bootstrap(default_pip=True)
 
 
 def project_files() -> list[str]:
-    """Paths of all files that belong to the project, in git or about to be."""
-    listed = subprocess.run(
+    """Return the paths of all files of the project, tracked by git or not yet."""
+    listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    return sorted(name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file())
+    return sorted(name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file())
 
 
-def collection_copy(name: str, dependencies: Path, left_out: Iterable[str] = ()) -> Path:
-    """A fresh copy under ``build/<name>`` with the dependencies of a collections root beside it.
+def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ()) -> Path:
+    """Create a new copy of the collection under ``build/<name>``.
 
-    ``left_out`` names folders and files that are not copied.
+    :arg dependencies: the collections root with its dependencies.
+    :arg excluded: folders and files to skip.
     """
     root = BUILD / name / "ansible_collections"
     shutil.rmtree(root, ignore_errors=True)
     copy = root / "workload_identity" / "aws"
-    skipped = frozenset(left_out)
+    skipped = frozenset(excluded)
     for file in project_files():
         if not skipped.isdisjoint((file, *map(str, Path(file).parents))):
             continue
         target = copy / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, target)
-    # ansible-test asks git for the files; without this it would ask the project's, which ignores build/.
+    # ansible-test lists the files with git, and the repository of the project ignores build/.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
     for namespace in DEPENDENCIES:
         (root / namespace).symlink_to(dependencies / "ansible_collections" / namespace)
@@ -67,9 +68,9 @@ def collection_copy(name: str, dependencies: Path, left_out: Iterable[str] = ())
 
 
 def ansible_test_environment(venv: Path, lane: str) -> Mapping[str, str]:
-    """Variables under which the ansible-test of an environment finds itself, and a home of its own.
+    """Return the environment variables for ansible-test, with a separate home directory.
 
-    Runs at the same time need a ``lane`` each: a new home gets a key pair, which two would write at once.
+    Concurrent runs need different lanes, because ansible-test writes a key pair into a new home directory.
     """
     home = HOME / lane
     home.mkdir(parents=True, exist_ok=True)
@@ -86,14 +87,14 @@ def ansible_test_environment(venv: Path, lane: str) -> Mapping[str, str]:
 
 
 def python_version(venv: Path) -> str:
-    """Like "3.13"."""
+    """Return the version of Python in a virtual environment, such as "3.13"."""
     probe = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
     done = subprocess.run([venv / "bin" / "python", "-c", probe], check=True, capture_output=True, text=True)
     return done.stdout.strip()
 
 
 def _provide_get_pip(venv: Path, home: Path) -> None:
-    """Put a stand-in where ansible-test keeps get-pip.py, unless it can fetch the real one."""
+    """Write a replacement for get-pip.py into the cache of ansible-test, if the original cannot be downloaded."""
     cache = home / ".ansible" / "test" / "cache"
     source = next(venv.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
     versions = set(re.findall(r"\bpip=['\"]([\d.]+)['\"]", source.read_text(encoding="utf-8")))

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the checks, each whole, some at a time, and sum up: python tools/run_tests.py [--at-once N] CHECK ...
+"""Run several checks concurrently, and print a summary: python tools/run_tests.py [--at-once N] CHECK ...
 
-They begin in the order given. What a check prints is shown when it has ended, in one piece.
+They start in the order of the arguments. The output of a check is printed when it ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How a check ended. ``cpu`` is what it and all its processes used, in seconds."""
+    """The result of a check. ``seconds`` is wall-clock time, ``cpu`` the CPU seconds of all its processes."""
 
     name: str
     code: int
@@ -39,14 +39,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    # Checks wait for servers and for each other's ends, so one more than there are processors.
+    # Checks often wait for servers, so run one more than there are processors.
     parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("checks", nargs="+")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     started = time.monotonic()
-    shown = threading.Lock()
-    with ThreadPoolExecutor(asked.at_once) as pool:
-        results = list(pool.map(lambda name: _run(name, shown), asked.checks))
+    output_lock = threading.Lock()
+    with ThreadPoolExecutor(options.at_once) as pool:
+        results = list(pool.map(lambda name: _run(name, output_lock), options.checks))
     print("\n=== summary")
     for check in results:
         print(check)
@@ -59,18 +59,18 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _run(name: str, shown: threading.Lock) -> Check:
-    with shown:
-        print(f"... {name} begins", flush=True)
+def _run(name: str, output_lock: threading.Lock) -> Check:
+    with output_lock:
+        print(f"... {name} started", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        # One process a check: several checks keep the processors busy, and none waits for another's last test.
+        # Each check has one worker, because several checks already use all processors.
         command = ["make", "--no-print-directory", name, "WORKERS=1"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         check = Check(name, process.returncode, time.monotonic() - started, used.ru_utime + used.ru_stime)
-        with shown:
+        with output_lock:
             _show(check, output)
     return check
 

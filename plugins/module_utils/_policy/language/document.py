@@ -87,7 +87,7 @@ def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
     """Parse a non-empty text, or a list of them."""
     items = value if isinstance(value, list | tuple) else (value,)
     if not items:
-        raise PolicyError(f"{place}: {element} is an empty list; give at least one value")
+        raise PolicyError(f"{place}: {element} is an empty list; it needs at least one value")
     for item in items:
         if not isinstance(item, str):
             raise PolicyError(f"{place}: {element} must be text or a list of text, got {describe_type(item)}")
@@ -137,7 +137,7 @@ def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
             identity = (condition.operator, key.lower())
             if identity in seen:
                 raise PolicyError(
-                    f"{place}: the key is given twice for this operator (letter case does not count)"
+                    f"{place}: duplicate key for this operator (condition keys are case-insensitive)"
                 )
             seen.add(identity)
             conditions.append(condition)
@@ -155,7 +155,7 @@ def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
         raise PolicyError(f"{place}: Condition has no operator {operator[:64]!r}" + _hint(rest, OPERATORS))
     if base == "Null" and (if_exists or quantifier):
         raise PolicyError(
-            f"{place}: Condition operator {operator[:64]!r}: Null takes no IfExists and no"
+            f"{place}: Condition operator {operator[:64]!r}: Null does not support IfExists,"
             " ForAllValues or ForAnyValue"
         )
     return quantifier, base, if_exists
@@ -283,7 +283,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if key in content:
             sid = next((v for k, v in pairs if k == "Sid" and isinstance(v, str)), None)
             place = f" in the statement with Sid {sid[:64]!r}" if sid else ""
-            raise PolicyError(f"the key {key[:64]!r} is given twice in one object{place}")
+            raise PolicyError(f"duplicate key {key[:64]!r} in an object{place}")
         content[key] = value
     return content
 
@@ -329,7 +329,7 @@ def _jsonable(value: object) -> str:
 
 def _too_large(size: int | None) -> str:
     count = "too many" if size is None else f"{size:,}"
-    return f"the document has {count} characters; at most {MAX_CHARACTERS:,} are read"
+    return f"the document has {count} characters; the maximum is {MAX_CHARACTERS:,}"
 
 
 DOCUMENT_KINDS = ("identity", "trust", "session", "boundary")
@@ -481,7 +481,7 @@ def _principals(
     if kind != "trust":
         for element in ("Principal", "NotPrincipal"):
             if element in item:
-                raise PolicyError(f"{place}: {element} is not allowed here; only a trust policy has one")
+                raise PolicyError(f"{place}: {element} is allowed in a trust policy only")
         return None, False
     element = _single_element(item, "Principal", "NotPrincipal", place)
     return _parse_principals(item[element], place, element), element == "NotPrincipal"
@@ -499,7 +499,7 @@ def _check_action(value: str, place: str, element: str) -> None:
 
 def _single_element(item: Mapping[object, object], name: str, alternative: str, place: str) -> str:
     if name in item and alternative in item:
-        raise PolicyError(f"{place}: has both {name} and {alternative}; give exactly one")
+        raise PolicyError(f"{place}: has both {name} and {alternative}; use exactly one")
     if name in item:
         return name
     if alternative in item:

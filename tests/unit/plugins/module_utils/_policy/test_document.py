@@ -91,10 +91,10 @@ MISTAKES = [
     (policy({**ALLOW, "Effect": None}), "Statement 1: Effect is missing; it must be Allow or Deny"),
     (policy({**ALLOW, "Effect": ["Allow"]}), "Statement 1: Effect must be Allow or Deny, got a list"),
     (policy({**ALLOW, "Actions": "x"}), "Statement 1: unknown element 'Actions'; did you mean Action?"),
-    (policy({**ALLOW, "NotAction": "x:y"}), "Statement 1: has both Action and NotAction; give exactly one"),
+    (policy({**ALLOW, "NotAction": "x:y"}), "Statement 1: has both Action and NotAction; use exactly one"),
     (policy({"Effect": "Allow", "Resource": "*"}), "Statement 1: Action (or NotAction) is missing"),
     (policy({"Effect": "Allow", "Action": "s3:*"}), "Statement 1: Resource (or NotResource) is missing"),
-    (policy({**ALLOW, "Action": []}), "Statement 1: Action is an empty list; give at least one value"),
+    (policy({**ALLOW, "Action": []}), "Statement 1: Action is an empty list; it needs at least one value"),
     (policy({**ALLOW, "Action": ""}), "Statement 1: Action has an empty value"),
     (
         policy({**ALLOW, "Action": ["s3:Get", 1]}),
@@ -111,7 +111,7 @@ MISTAKES = [
     (policy({**ALLOW, "Resource": "my-bucket"}), "Statement 1: Resource 'my-bucket' must be an ARN or '*'"),
     (
         policy({**ALLOW, "Principal": "*"}),
-        "Statement 1: Principal is not allowed here; only a trust policy has one",
+        "Statement 1: Principal is allowed in a trust policy only",
     ),
     (policy({**ALLOW, "Condition": []}), "Statement 1: Condition must be an object, got a list"),
     (
@@ -124,7 +124,7 @@ MISTAKES = [
     ),
     (
         policy({**ALLOW, "Condition": {"NullIfExists": {"a": "true"}}}),
-        "Statement 1: Condition operator 'NullIfExists': Null takes no IfExists and no ForAllValues or ForAnyValue",
+        "Statement 1: Condition operator 'NullIfExists': Null does not support IfExists, ForAllValues or ForAnyValue",
     ),
     (
         policy({**ALLOW, "Condition": {"StringEquals": "x"}}),
@@ -140,11 +140,11 @@ MISTAKES = [
     ),
     (
         policy({**ALLOW, "Condition": {"StringEquals": {"aws:a": "x", "AWS:A": "y"}}}),
-        "Statement 1: Condition.StringEquals.AWS:A: the key is given twice for this operator (letter case does not count)",
+        "Statement 1: Condition.StringEquals.AWS:A: duplicate key for this operator (condition keys are case-insensitive)",
     ),
     (
         '{"Statement": [{"Sid": "A", "Effect": "Allow", "Effect": "Deny"}]}',
-        "the key 'Effect' is given twice in one object in the statement with Sid 'A'",
+        "duplicate key 'Effect' in an object in the statement with Sid 'A'",
     ),
 ]
 
@@ -166,7 +166,7 @@ TRUST_MISTAKES = [
         "Statement 1: NotResource is not allowed in a trust policy (IAM: Has prohibited field NotResource); remove it",
     ),
     ({"Effect": "Allow", "Action": "sts:AssumeRole"}, "Statement 1: Principal (or NotPrincipal) is missing"),
-    ({**TRUST, "NotPrincipal": "*"}, "Statement 1: has both Principal and NotPrincipal; give exactly one"),
+    ({**TRUST, "NotPrincipal": "*"}, "Statement 1: has both Principal and NotPrincipal; use exactly one"),
     (
         {**TRUST, "Principal": "pods.eks.amazonaws.com"},
         'Statement 1: Principal \'pods.eks.amazonaws.com\' must be an object such as {"Service": "pods.eks.amazonaws.com"}, or "*"',
@@ -179,7 +179,7 @@ TRUST_MISTAKES = [
     ),
     (
         {**TRUST, "Principal": {"Service": []}},
-        "Statement 1: Principal.Service is an empty list; give at least one value",
+        "Statement 1: Principal.Service is an empty list; it needs at least one value",
     ),
     (
         {**TRUST, "Principal": {"AWS": 111122223333}},

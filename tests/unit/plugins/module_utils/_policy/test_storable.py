@@ -94,7 +94,7 @@ REASONS = [
     ("session", of_length(2049, ALLOW), True, "", "the document has 2,049 characters without white space; a session policy may have 2,048", "Shorten it."),
     ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the default quota for trust policies is 2,048", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
     ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
-    ("managed", '{"Statement": [], "Statement": []}', True, "", "the key 'Statement' is given twice in one object", ""),
+    ("managed", '{"Statement": [], "Statement": []}', True, "", "duplicate key 'Statement' in an object", ""),
 ]  # fmt: skip
 
 
