@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The floor: the guide's requests for N workloads by boto3 and threads, nothing else.
+"""The lower bound: the requests of the EKS User Guide for N workloads, with boto3 and threads.
 
     boto3_threads.py WORKLOADS.json CLUSTER THREADS
 
-It creates without looking first, and reads each workload's five confirmations.
+It creates resources without reading them first, and then sends five read requests for each workload.
 """
 
 from __future__ import annotations

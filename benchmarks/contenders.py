@@ -28,7 +28,7 @@ CLI = "guide's aws CLI sequence"
 
 Command = list[str | Path]
 
-# In this order each leaves what the next one needs.
+# Each phase needs the result of the previous one.
 PHASES: Mapping[str, tuple[str, ...]] = {
     "plan": ("site", "--check"),
     "first run": ("site",),

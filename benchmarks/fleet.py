@@ -52,8 +52,8 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
                 verify = _command(fleet, "fleet", "fleet", forks, slices, pod_identity_verify_only=True)
                 name = f"fleet.yml, {slices} x {forks} forks"
                 phases = {"first run": command, "no change": command, "verify": verify}
-                for phase, asked in phases.items():
-                    yield _row(fleet, f"{name}, {phase}", count, options.latency, asked)
+                for phase, phase_command in phases.items():
+                    yield _row(fleet, f"{name}, {phase}", count, options.latency, phase_command)
                 _empty(fleet, options.latency)
         places = fleet.places[: options.site_runs]
         for phase in ("first run", "no change") if places else ():
@@ -73,29 +73,29 @@ def _places(count: int) -> list[Place]:
 def _command(fleet: Scene, playbook: str, hosts: str, forks: int, slices: int, **variables: Any) -> Command:
     extra = json.dumps({"pod_identity_hosts": hosts, **variables})
     inventory = str(fleet.inventory())
-    one = [str(PLAYBOOK), f"workload_identity.aws.{playbook}", "-i", inventory, "-f", str(forks), "-e", extra]
+    run = [str(PLAYBOOK), f"workload_identity.aws.{playbook}", "-i", inventory, "-f", str(forks), "-e", extra]
     if slices == 1:
-        return [*one]
+        return [*run]
     limits = shlex.join(",".join(part) for part in parts(fleet, slices))
     return [
         "bash",
         "-c",
-        f"printf '%s\\n' {limits} | xargs -P {slices} -I LIMIT {shlex.join(one)} --limit LIMIT",
+        f"printf '%s\\n' {limits} | xargs -P {slices} -I LIMIT {shlex.join(run)} --limit LIMIT",
     ]
 
 
-def _row(fleet: Scene, what: str, count: str, latency: int, command: Command) -> Row:
+def _row(fleet: Scene, name: str, count: str, latency: int, command: Command) -> Row:
     fleet.control.reset_counters()
-    one = measure(command, fleet.folder, fleet.environment())
-    return Row(what, count, latency, one.wall, one.cpu, one.memory, sum(fleet.operations().values()))
+    run = measure(command, fleet.folder, fleet.environment())
+    return Row(name, count, latency, run.wall, run.cpu, run.memory, sum(fleet.operations().values()))
 
 
-def _total(rows: Sequence[Row], what: str, clusters: int) -> Row:
-    """Return the sum over all clusters, extrapolated from those that were measured."""
+def _total(rows: Sequence[Row], name: str, clusters: int) -> Row:
+    """Return the sum over all clusters, extrapolated from the measured ones."""
     times = clusters / len(rows)
     return replace(
         rows[0],
-        what=what,
+        name=name,
         count=rows[0].count + ("" if times == 1 else "*"),
         wall=sum(row.wall or 0 for row in rows) * times,
         cpu=sum(row.cpu or 0 for row in rows) * times,

@@ -84,8 +84,8 @@ def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
         "variables that meet variables",
         document(
             *(
-                deny({"StringNotEquals": {tag(one): f"${{{tag(other)}}}"}})
-                for one, other in itertools.permutations(
+                deny({"StringNotEquals": {tag(first): f"${{{tag(second)}}}"}})
+                for first, second in itertools.permutations(
                     ["kubernetes-namespace", "kubernetes-pod-name", "kubernetes-pod-uid", "eks-cluster-name"],
                     2,
                 )
@@ -143,7 +143,7 @@ def trust_documents() -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def permission_documents() -> Iterator[tuple[str, dict[str, object]]]:
-    """Name and document, to be asked for s3:GetObject."""
+    """Yield names and documents to evaluate for s3:GetObject."""
 
     def get(resource: object, condition: Condition | None = None, effect: str = "Allow") -> dict[str, object]:
         more = {"Condition": condition} if condition else {}
@@ -157,7 +157,7 @@ def permission_documents() -> Iterator[tuple[str, dict[str, object]]]:
     )
     yield "many Resources with stars", document(get([f"{prefix}*{n}*a*" for n in range(200)]))
     yield (
-        "many variables beside each other",
+        "many adjacent variables",
         document(get(prefix + "${aws:PrincipalTag/a}${aws:PrincipalTag/b}" * 60)),
     )
     yield "one variable often", document(get([prefix + "${aws:PrincipalTag/a}*" * n for n in range(1, 20)]))

@@ -29,9 +29,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table. ``count`` is the number of workloads, as text; a member that was not measured is None."""
+    """A line of the table. ``count`` is the number of workloads as text. A field that was not measured is None."""
 
-    what: str
+    name: str
     count: str
     latency: int | None
     wall: float | None = None
@@ -41,16 +41,16 @@ class Row:
     kubernetes: int | None = None
 
     def cells(self) -> list[str]:
-        """Return the cells as text, seconds with three significant digits at least."""
-        seconds = ("" if one is None else _seconds(one) for one in (self.wall, self.cpu))
+        """Return the cells as text, with at least three significant digits for seconds."""
+        seconds = ("" if value is None else _seconds(value) for value in (self.wall, self.cpu))
         rest = (self.memory, self.aws, self.kubernetes)
         latency = "" if self.latency is None else str(self.latency)
         return [
-            self.what,
+            self.name,
             self.count,
             latency,
             *seconds,
-            *("" if one is None else f"{one:.0f}" for one in rest),
+            *("" if value is None else f"{value:.0f}" for value in rest),
         ]
 
 
@@ -66,7 +66,10 @@ class CommandFailed(Exception):
 
 
 def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Measured:
-    """Run a command to its end. CommandFailed with the end of its output when it fails."""
+    """Run a command and measure it.
+
+    :raises CommandFailed: with the end of its output when it fails.
+    """
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -86,8 +89,8 @@ def measure(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) ->
         output.seek(0)
         text = output.read()
     if process.returncode:
-        shown = " ".join(map(str, command))
-        raise CommandFailed(f"{shown} ended with {process.returncode}:\n{text[-3000:]}")
+        command_line = " ".join(map(str, command))
+        raise CommandFailed(f"{command_line} ended with {process.returncode}:\n{text[-3000:]}")
     return Measured(wall, used.ru_utime + used.ru_stime, peak.megabytes)
 
 
@@ -113,7 +116,7 @@ class _Peak(threading.Thread):
 
 
 def _tree(root: int) -> set[int]:
-    """Return a process and its descendants, those in another session included."""
+    """Return a process and its descendants, also in other sessions."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:

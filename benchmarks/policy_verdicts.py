@@ -127,7 +127,7 @@ def _hostile() -> Iterator[tuple[str, float]]:
             f"trust, {name}",
             max(_least(partial(_judge, prepared, requests, context), 1) for context in contexts),
         )
-    asked = [
+    requested = [
         Request("s3:GetObject", resource)
         for resource in ("arn:aws:s3:::b/" + "ab/" * 340, "arn:aws:s3:::b/" + "*a?" * 340, "arn:aws:s3:::b/a")
     ]
@@ -138,7 +138,7 @@ def _hostile() -> Iterator[tuple[str, float]]:
             f"permissions, {name}",
             max(
                 _least(partial(_decide, layers, request, context), 1)
-                for request in asked
+                for request in requested
                 for context in (pod_context(SUBJECT, {}), pod_context())
             ),
         )

@@ -6,7 +6,7 @@
     make bench BENCH="--only peers --counts 1 --rounds 1"
     make bench BENCH="--only peers --tree ../worktree-of-an-earlier-commit"
 
-Contenders are measured in turn, and figures are medians of the rounds: other work on the machine affects all alike.
+Contenders are measured in turn, and figures are medians of the rounds, so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ class Bench:
         self.scratch = scratch
         self.latency = latency
 
-    def peers(self, among: list[Contender], counts: list[int], rounds: int) -> Iterator[Row]:
+    def peers(self, compared: list[Contender], counts: list[int], rounds: int) -> Iterator[Row]:
         """Yield the medians of each contender and phase, for every N."""
         for count in counts:
             found: dict[str, list[Row]] = {}
             for _ in range(rounds):
-                for contender in among:
+                for contender in compared:
                     for row in self._phases(contender, count):
-                        found.setdefault(row.what, []).append(row)
+                        found.setdefault(row.name, []).append(row)
             yield from map(_median, found.values())
 
     def throttled(self) -> Iterator[Row]:
-        """Yield a first run with throttling AWS, and the seconds that the limit alone takes."""
+        """Yield a first run with throttling, and the minimum of seconds at this request rate."""
         self.around.empty(self.latency, PER_SECOND)
         command = playbook(ROOT, "site", self.scratch, THROTTLED)
         row = self._row(
             f"{SITE}, first run, {PER_SECOND} requests a second", THROTTLED, command, child_environment()
         )
         yield row
-        # The requests of the first second come at once.
+        # The limit permits the requests of the first second at once.
         demanded = ((row.aws or 0) - PER_SECOND) / PER_SECOND
-        yield Row(f"the least that {PER_SECOND} requests a second take", row.count, self.latency, demanded)
+        yield Row(f"the minimum at {PER_SECOND} requests a second", row.count, self.latency, demanded)
 
     def _phases(self, contender: Contender, count: int) -> Iterator[Row]:
         measured = count if contender.limit is None else min(count, contender.limit)
@@ -75,13 +75,16 @@ class Bench:
             )
             yield row if measured == count else _extrapolated(row, count, count / measured)
 
-    def _row(self, what: str, count: int, command: Command, environment: Mapping[str, str]) -> Row:
+    def _row(self, name: str, count: int, command: Command, environment: Mapping[str, str]) -> Row:
         self.around.start_counting()
-        one = measure(command, ROOT, environment)
-        asked = self.around.counted()
-        if asked.throttled:
-            what += f" ({asked.throttled} throttled)"
-        return Row(what, str(count), self.latency, one.wall, one.cpu, one.memory, asked.aws, asked.kubernetes)
+        run = measure(command, ROOT, environment)
+        requests = self.around.counted()
+        if requests.throttled:
+            name += f" ({requests.throttled} throttled)"
+        return Row(
+            *(name, str(count), self.latency, run.wall, run.cpu, run.memory),
+            *(requests.aws, requests.kubernetes),
+        )
 
 
 def _extrapolated(row: Row, count: int, times: float) -> Row:
@@ -127,16 +130,16 @@ def main() -> int:
     add("--only", nargs="+", choices=PARTS, default=PARTS, help="the parts to measure")
     add("--counts", type=int, nargs="+", default=[1, 50, 1000], help="numbers of workloads")
     add("--rounds", type=int, default=3, help="rounds of the peers; figures are medians")
-    add("--latency", type=int, default=40, help="ms that AWS and Kubernetes take for a response")
+    add("--latency", type=int, default=40, help="response time of AWS and Kubernetes in ms")
     add("--tree", type=Path, nargs="*", default=[], help="other trees of this project, set up like this one")
     add_options(parser)
     options = parser.parse_args()
-    among, notes = contenders([tree.resolve() for tree in options.tree])
+    compared, notes = contenders([tree.resolve() for tree in options.tree])
     print(f"Measured: {about()}.", *notes, "", _line(HEAD), _line(["---"] * len(HEAD)), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(Path(scratch), options.latency)
         parts: dict[str, Callable[[], Iterator[Row]]] = {
-            "peers": partial(bench.peers, among, options.counts, options.rounds),
+            "peers": partial(bench.peers, compared, options.counts, options.rounds),
             "throttled": bench.throttled,
             "fleet": partial(fleet_rows, options),
             "verdicts": verdict_rows,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sandbox that everything is measured against: emptied before each contender, counting, delaying.
+"""The sandbox of the measurements, which is reset before each contender, delays responses and counts requests.
 
 It needs the environment of ``sandbox run``, and ``sandbox/src`` on the path.
 """
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests that AWS answered, that it throttled, and that Kubernetes answered."""
+    """The numbers of requests to AWS without throttling, of throttled ones, and of requests to Kubernetes."""
 
     aws: int
     throttled: int
@@ -31,7 +31,7 @@ class Requests:
 
 
 class Surroundings:
-    """``account`` and ``region`` are those of the sandbox, ``cluster`` its EKS cluster."""
+    """The sandbox, with its account, region and EKS cluster."""
 
     def __init__(self) -> None:
         self.state = Path(os.environ["SANDBOX_STATE"])
@@ -45,9 +45,9 @@ class Surroundings:
         self._kubernetes = KubeControl(server, self.state / "kubernetes/ca.crt", token)
 
     def empty(self, latency_ms: float, per_second: float = 0) -> None:
-        """Reset to the state after ``sandbox up`` with the teams' namespaces. Delay every response of AWS and Kubernetes.
+        """Reset the sandbox, create the namespaces of the teams, and delay every response.
 
-        ``per_second`` limits the requests that AWS accepts; 0 is no limit.
+        :arg per_second: the request rate that AWS accepts, unlimited if 0.
         """
         command = [str(ROOT / ".venv-sandbox/bin/sandbox"), "reset", "--state", str(self.state)]
         subprocess.run(command, check=True, capture_output=True)
@@ -71,10 +71,12 @@ class Surroundings:
 
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
-    """Return the sandbox's variables, with Ansible as a user of that tree would start it."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")}
+    """Return the environment variables of the sandbox and for Ansible in a tree of the project."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")
+    }
     return {
-        **kept,
+        **inherited,
         "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",

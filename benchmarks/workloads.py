@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work that every contender does: N workloads, each with a policy and a role of its own."""
+"""The input of every contender: N workloads, each with its own policy and role."""
 
 from __future__ import annotations
 

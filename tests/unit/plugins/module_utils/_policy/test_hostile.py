@@ -69,7 +69,10 @@ def cyclic():
         ({"Statement": nested(100_000)}, "nested more than 32 levels deep"),
         (cyclic(), "nested more than 32 levels deep"),
         ({"Statement": ["x" * 2_000_000]}, "the document has too many characters; the maximum is 400,000"),
-        ({"Statement": list(range(2_000_000))}, "the document has too many characters; the maximum is 400,000"),
+        (
+            {"Statement": list(range(2_000_000))},
+            "the document has too many characters; the maximum is 400,000",
+        ),
         ({"Statement": {1: 2}}, "the key 1 must be text"),
         ('{"Version": ' + "9" * 5_000 + "}", "not a policy document"),
         ('{"Statement": "\\ud800"}', "Statement 1: must be an object, got text"),
