@@ -450,7 +450,7 @@ cluster_arn:
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    read_clusters,
+    read_cluster_inputs,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     clusters_spec,
@@ -495,7 +495,7 @@ def main() -> None:
     def change() -> ModuleResult:
         if module.params["clusters"] is None:
             return change_cluster(job, read_input(module.params, refuse_files))
-        return change_clusters(job, read_clusters(module.params, refuse_files))
+        return change_clusters(job, read_cluster_inputs(module.params, refuse_files))
 
     end_module(module, job.guarded(change))
 

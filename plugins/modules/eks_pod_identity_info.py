@@ -324,7 +324,7 @@ cluster_arn:
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
-    read_clusters,
+    read_cluster_inputs,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.form import (
     clusters_spec,
@@ -364,7 +364,7 @@ def main() -> None:
     def verify() -> ModuleResult:
         params = module.params
         if params["clusters"] is not None:
-            return verify_clusters(job, read_clusters(params, refuse_files))
+            return verify_clusters(job, read_cluster_inputs(params, refuse_files))
         listed = any(params[way] is not None for way in ("workloads", "workloads_from"))
         return verify_cluster(job, read_input(params, refuse_files) if listed else None)
 

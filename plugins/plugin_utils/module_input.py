@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.files import FileSource
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     cluster_rows,
-    read_clusters,
+    read_cluster_inputs,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
     WAYS,
@@ -51,7 +51,7 @@ def plain_arguments(
 
     options = {ALIASES.get(name, name): value for name, value in arguments.items()}
     if options.get("clusters") is not None:
-        read_clusters(options, read)
+        read_cluster_inputs(options, read)
         return {
             **arguments,
             "clusters": [with_list(row, read) for row in cluster_rows(options["clusters"])],

@@ -54,7 +54,7 @@ _PURGE_IS_FOR_ONE = (
 )
 
 
-def read_clusters(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
+def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
     """Return the clusters of a module's option ``clusters``. Raises InputError with all that is wrong."""
     problems = Problems()
     rows = cluster_rows(options["clusters"])
