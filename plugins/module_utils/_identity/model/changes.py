@@ -34,9 +34,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A request that shows, before anything is taken away, that the caller is allowed to send it afterwards.
+    """A request that shows, before a removal, that the caller has the permission to send it after the removal.
 
-    AWS authorizes a request before it compares it with the present state, so ``refusal`` is as good an answer as a success.
+    AWS authorizes a request before it compares it with the present state, so ``refusal`` proves as much as a success.
     """
 
     call: Call
@@ -63,21 +63,18 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change to one resource, on behalf of one or more workloads.
+    """A change of a resource, on behalf of one or more workloads.
 
-    Changes of a lower ``stage`` come first; within a stage they are independent of each other.
-    ``needs`` are the targets of changes without which this one must not be made; ``common_needs``, too, which
-    are the same for many changes, and one object for all of them: of a grant they are the restrictions of its roles. ``awaits``
-    says that it may have to wait until AWS has propagated something that this plan makes or alters.
-    ``before`` and ``after`` hold only what changes; None means that the resource is not there.
-    ``takes`` says that its workloads have all they asked for without it: it only takes away what they need no
-    more, so it waits for whatever replaces that. ``requires_unused`` says that nobody may
-    use the role any more, which is looked at again right before. So is ``unassociated``: workloads that must have no
-    association.
+    Changes of a lower ``stage`` come first; within a stage they are independent. ``needs`` has the targets of changes that must
+    succeed first; so has ``common_needs``, one object for many changes: for a grant, the restrictions of its roles. ``awaits``:
+    AWS may first have to propagate a resource that this plan creates or changes. ``before`` and ``after`` have only the
+    attributes that change; None means that the resource does not exist. ``takes``: the change only removes a permission that
+    its workloads no longer need, so it waits for the replacement. ``requires_unused``: nobody may use the role, which is
+    checked again right before the change. So is ``unassociated``, workloads that must not have an association.
 
-    The action "replace" is for two things that cannot exist at the same time: the first of ``calls`` takes one away, the
-    last one creates the other. ``proofs`` are sent before them, and ``put_back`` when the last one is refused. ``replaced``
-    is the association that goes: all of it that stays is in the requests, so it must not have changed since.
+    The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
+    one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last one is
+    refused. ``replaced`` is the association to delete. It must be unchanged, because the requests contain what it had.
     """
 
     stage: int
@@ -98,7 +95,7 @@ class Change:
     replaced: ObservedAssociation | None = None
 
     def needed_among(self, targets: Set[Target]) -> Target | None:
-        """The first of these targets that it needs."""
+        """Return the first of these targets that the change needs."""
         if not targets:
             return None
         few, many = sorted((self.common_needs, targets), key=len)
@@ -107,16 +104,16 @@ class Change:
 
     @property
     def place(self) -> tuple[int, str, str, str, str, str]:
-        """Where it comes in a plan: by stage, and then by target, whose parts are compared faster than it is."""
-        at = self.target
-        return self.stage, at.resource, at.name, at.policy_arn, at.cluster, at.step
+        """Return the sort key in a plan: the stage, then the parts of the target, which compare faster than the target."""
+        target = self.target
+        return self.stage, target.resource, target.name, target.policy_arn, target.cluster, target.step
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one run is to do. A workload with a failure gets no change of its own.
+    """The changes, failures and findings of a run. No change serves only workloads with a failure.
 
-    ``unread`` are associations outside the run without which nothing is taken from the roles that they may use.
+    ``unread`` has the associations outside the run that must be read before a role that they may use loses anything.
     """
 
     changes: tuple[Change, ...] = ()
@@ -159,15 +156,15 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def compare_tags(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
-    """Tags that AWS itself sets (prefix ``aws:``) are never removed, nor is the mark of ownership."""
+    """Compare tags. Never remove tags of AWS (prefix ``aws:``) or marks of ownership."""
     missing = {key: value for key, value in wanted.items() if present.get(key) != value}
     extra = [key for key in present if key not in wanted and not is_mark(key) and not key.startswith("aws:")]
     return TagChange(missing, tuple(sorted(extra)) if purge else ())
 
 
 def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
-    kept = {key: value for key, value in present.items() if key not in change.remove}
-    return {**kept, **change.set}
+    remaining = {key: value for key, value in present.items() if key not in change.remove}
+    return {**remaining, **change.set}
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:
@@ -191,13 +188,13 @@ def eks_tag_calls(arn: str, change: TagChange) -> list[Call]:
 
 
 class Progress(Protocol):
-    """Counts the work of a run, from any thread. A stage is "read", "verify" or a kind of resource."""
+    """The progress of a run, counted from any thread. A stage is "read", "verify" or a type of resource."""
 
     def expect(self, stage: str, number: int) -> None:
-        """So many more are to be done in this stage."""
+        """Add a number of items to this stage."""
 
     def done(self, stage: str) -> None:
-        """One of them is done, or failed."""
+        """Count an item of this stage that is done or failed."""
 
 
 class NullProgress:

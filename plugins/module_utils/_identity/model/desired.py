@@ -30,7 +30,7 @@ PURGE_LIMIT = 10
 
 @dataclass(frozen=True, slots=True)
 class RequiredPermission:
-    """What the Pod must be allowed to do; judged by the verification.
+    """A permission that the Pod needs, for the verification.
 
     ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of them.
     """
@@ -42,9 +42,9 @@ class RequiredPermission:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccountSpec:
-    """The Kubernetes half of a workload: its service account, and the namespace of it.
+    """The service account of a workload and its namespace.
 
-    ``create`` and ``create_namespace`` say whether a missing one is made.
+    ``create`` and ``create_namespace``: create a missing one.
     """
 
     create: bool = True
@@ -55,7 +55,7 @@ class ServiceAccountSpec:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One service account and what it needs, end to end."""
+    """A service account with its role, policies and association."""
 
     key: WorkloadKey
     role: RoleSpec | None
@@ -95,8 +95,7 @@ def allowed_purge(count: int, limit: int, percent: int | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What holds for the whole run. ``owner`` is None in a run for no owner. ``purge``: the run also removes what is not
-    listed."""
+    """The options of a run. ``owner`` is None in a run without an owner. ``purge``: the run also removes unlisted resources."""
 
     trust_scope: TrustScope | None = None
     purge_tags: bool = False
@@ -108,18 +107,18 @@ class Options:
     purge: bool = False
 
 
-# Of credentials that Pods would or may lose by a new association.
+# Pods would or may lose their credentials by a new association.
 _OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that one run is to apply to clusters of one account. What their workloads share is defined alike.
+    """The desired state of a run on clusters of one account. Workloads have equal definitions of the resources that they share.
 
-    ``would_break`` holds workloads whose running Pods would lose credentials by a new association, and why. ``leaving`` are
-    the roles, by lower-case name, that a purge deletes after the run, and that nothing else uses. ``unassociated`` are workloads
-    that a purge found in trust policies, and that had no association; one that has been created since keeps all that it uses.
-    ``refused`` says for which workloads nothing is changed, as they have no place in Kubernetes.
+    ``would_break`` has, by workload, the reason why its running Pods would lose credentials by a new association. ``leaving`` has
+    the roles, by lower-case name, that a purge deletes after the run and that nothing else uses. ``unassociated`` are workloads
+    without an association that a purge found in trust policies; if one got an association since, its resources stay.
+    ``refused`` are the reasons not to change a workload that has no place in Kubernetes.
     """
 
     workloads: tuple[Workload, ...]
@@ -145,7 +144,7 @@ _DOCUMENTS = {attribute.name: attribute for attribute in (TRUST_POLICY, DOCUMENT
 
 
 def differing_field(spec: RoleSpec | PolicySpec, other: RoleSpec | PolicySpec) -> str:
-    """The name of the first field in which they differ; "" when they are alike."""
+    """Return the name of the first field that differs, or ""."""
     if spec is other or spec == other:
         return ""
     for part in fields(spec):

@@ -25,17 +25,17 @@ from .policies import ObservedPolicy
 from .roles import ObservedRole
 from .targets import Target
 
-# IAM and EKS are eventually consistent; what is older than this has been propagated.
+# IAM and EKS are eventually consistent. Older changes have been propagated.
 YOUNG = timedelta(minutes=5)
 
 
 def age_of(moment: str, now: datetime | None) -> timedelta | None:
-    """How long ago a moment in ISO 8601 was; None when that is not known."""
+    """Return the age of a time in ISO 8601; None if it is unknown."""
     try:
         age = now - datetime.fromisoformat(moment) if now is not None else None
     except (TypeError, ValueError):
         return None
-    # What was made while it was being looked at is not from the future.
+    # The read may have started before the creation.
     return max(age, timedelta()) if age is not None else None
 
 
@@ -65,7 +65,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The policies that decide what a role is allowed to do: name and document each. Source: iam."""
+    """The policies with the permissions of a role, by name and document. Source: iam."""
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
@@ -73,7 +73,7 @@ class RolePermissions:
 
 @dataclass(frozen=True, slots=True)
 class ReadFailure:
-    """Something that could not be read; workloads that need it are left alone."""
+    """A read that failed. Workloads that need its target are not changed."""
 
     target: Target
     error: AwsError
@@ -81,11 +81,11 @@ class ReadFailure:
 
 @dataclass(frozen=True, slots=True)
 class UnlistedAssociations:
-    """The associations of a cluster that the list of a run does not have. Source: eks ListPodIdentityAssociations.
+    """The associations of a cluster whose workloads the run does not list. Source: eks ListPodIdentityAssociations.
 
-    ``keys`` are in alphabetical order, without those that an EKS add-on owns, which are in ``addons``. ``more`` says that
-    EKS has further pages, which were not read. ``described`` are the associations that were read in full, ``failed`` those that
-    could not be, and ``error`` is the first refusal.
+    ``keys`` are in alphabetical order, without the associations of EKS add-ons, which are in ``addons``. ``more``: EKS has
+    further pages, which were not read. ``described`` has the associations that were read in full, ``failed`` the unreadable
+    ones, and ``error`` is the first error.
     """
 
     keys: tuple[WorkloadKey, ...] = ()
@@ -120,9 +120,9 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class OutsideAssociations:
-    """Associations of workloads outside the run, read where a change could take something from them.
+    """Associations of workloads outside the run, read if a change could remove a permission that they use.
 
-    ``reaches`` have been read. Of those in ``errors`` at least one association is unknown.
+    ``reaches`` were read. A reach in ``errors`` has at least one unknown association.
     """
 
     reaches: frozenset[Reach] = frozenset()
@@ -134,25 +134,23 @@ class OutsideAssociations:
         return any(read.includes(reach) for read in self.reaches)
 
     def error_of(self, reach: Reach) -> AwsError | None:
-        """Return why associations of a reach are not known; None where all of them are, or were not looked for."""
+        """Return the error that leaves associations of a reach unknown; None if all are known, or were not read."""
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
 
 @dataclass(frozen=True)
 class Observed:
-    """The account and the clusters, as far as the wanted workloads touch them.
+    """The observed resources of the account and the clusters that the desired workloads concern.
 
-    A key that is present with None was looked for and is not there. ``roles`` is by lower-case name
-    (IAM tells role names apart without regard to case), ``policies`` by ARN. ``role_users`` says
-    which associations of these clusters use a role's ARN (in lower case), also as their target role; it is whole only for
-    removals. ``bulk_denied`` is the refusal of AWS when the caller is not allowed to read in bulk, so that
-    everything was read one by one.
-    ``documents`` holds the default versions, by ARN, of other policies that came with what was read. ``attachment_quota`` is
-    how many policies a role may have; None when it was not asked for, or the caller is not told. ``unlisted`` is by what keys of
-    workloads call the cluster, and empty where only some workloads were looked at; then so is ``unassociated``: workloads
-    that the run does not list, that a role of it lets in, and that have no association. ``unlisted_roles`` are roles that the
-    run does not list, by lower-case name: those that its associations are to leave, and all of a bulk read. ``outside``
-    is empty unless a plan asked for it.
+    A key with None was read and does not exist. ``roles`` is by lower-case name (IAM names are case-insensitive),
+    ``policies`` by ARN. ``role_users`` has, by the ARN of a role in lower case, the associations of these clusters with the
+    role, also as their target role; it is complete only for removals. ``bulk_denied`` is the error of AWS if the caller may
+    not read in bulk. ``documents`` has the default versions, by ARN, of other policies that a bulk read returned.
+    ``attachment_quota`` is the number of policies that a role may have; None if it was not read or is not readable.
+    ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. So is ``unassociated``:
+    unlisted workloads in the trust policy of a role of the run, without an association. ``unlisted_roles`` has unlisted
+    roles, by lower-case name: the roles that associations of the run leave, and all roles of a bulk read. ``outside`` is
+    empty unless a plan needs it.
     """
 
     clusters: Clusters
@@ -169,15 +167,15 @@ class Observed:
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
-    # Not slots: what is asked for each workload is indexed once.
+    # Not slots: cached properties index the failures once.
     @cached_property
     def unread(self) -> Mapping[Target, ReadFailure]:
-        """What could not be read, by what it is."""
+        """The failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
     @cached_property
     def unread_clusters(self) -> frozenset[str]:
-        """The clusters, by what keys of workloads call them, of which no association could be read."""
+        """The clusters, by the cluster part of workload keys, whose associations could not be read."""
         return frozenset(target.name for target in self.unread if target.resource == "associations")
 
     @property
@@ -197,27 +195,27 @@ class Observed:
 
     def users_outside(self, role_arn: str, listed: Collection[WorkloadKey]) -> list[ObservedAssociation]:
         """Return the associations with a role, also as their target role, whose workloads the run does not list."""
-        arn, known = role_arn.lower(), {**self.outside_associations, **self.associations}
+        arn, associations = role_arn.lower(), {**self.outside_associations, **self.associations}
         return [
-            known[key]
-            for key in sorted(known)
-            if key not in listed and arn in {used.lower() for used in known[key].roles}
+            associations[key]
+            for key in sorted(associations)
+            if key not in listed and arn in {used.lower() for used in associations[key].roles}
         ]
 
     def cluster_of(self, key: WorkloadKey) -> Cluster:
-        """The cluster of a workload; KeyError where it could not be read."""
+        """Return the cluster of a workload. Raises KeyError if it could not be read."""
         return self.clusters.of(key)
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReads:
-    """What only the verification needs, beside what was observed.
+    """Further reads of the verification.
 
-    ``agents`` is by what keys of workloads call the cluster, ``permissions`` by lower-case role name, and ``targets`` (trust
-    policies of target roles) by ARN; a target role that is not there is None. ``other_versions`` names, by policy ARN, a version
-    that says what is wanted but is not the default. ``inline`` has the inline policies, by name, of the workloads' roles,
-    by lower-case name of the role; ``documents`` policies by ARN, as far as something turns on them.
-    ``others`` are service accounts with an association, read where one that is wanted has none.
+    ``agents`` is by the cluster part of workload keys, ``permissions`` by lower-case role name, and ``targets``, the trust
+    policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the identifier of
+    a version with the desired document that is not the default. ``inline`` has the inline policies of the workloads' roles,
+    by lower-case role name; ``documents`` has policies by ARN, if a check needs them. ``others`` are service accounts with
+    an association, read if a desired association is missing.
     """
 
     agents: Mapping[str, Agent | ReadFailure] = field(default_factory=dict)
@@ -230,9 +228,9 @@ class VerificationReads:
 
 
 def target_of(workload: Workload, observed: Observed) -> str:
-    """The target role's ARN as wanted, or as it is when nothing is said; empty without one."""
-    wanted = workload.association.target_role_arn
-    if wanted is not None:
-        return wanted
+    """Return the ARN of the desired target role, or of the present one if the definition leaves it open; "" without one."""
+    desired = workload.association.target_role_arn
+    if desired is not None:
+        return desired
     association = observed.associations.get(workload.key)
     return association.target_role_arn if association is not None else ""

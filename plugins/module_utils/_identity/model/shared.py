@@ -26,9 +26,9 @@ POLICIES_OF_A_ROLE = 10
 
 @dataclass(frozen=True, slots=True)
 class SharedRole:
-    """One role of the run with all who use it.
+    """A role of the run with the workloads that share it.
 
-    ``policy_users`` holds everything that is to be attached to it, by ARN, with who asked for it.
+    ``policy_users`` has the policies to attach, by ARN, each with the workloads that list it.
     """
 
     spec: RoleSpec
@@ -40,12 +40,12 @@ class SharedRole:
         return tuple(workload.key for workload in self.users)
 
     def without(self, keys: frozenset[WorkloadKey]) -> SharedRole:
-        """The role for its other users; what is attached to it stays wanted."""
+        """Return the role without some users. Their policies remain desired."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
 def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[WorkloadKey]:
-    """Return the workloads of these clusters that statements made here let in by name."""
+    """Return the workloads of these clusters that managed statements name."""
     grants, _others = read_grants(trust)
     named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
     return {
@@ -76,9 +76,9 @@ def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[Shared
 def shared_policies(
     account: Account, workloads: Iterable[Workload]
 ) -> dict[str, tuple[PolicySpec, tuple[WorkloadKey, ...]]]:
-    """Policies by ARN, with the workloads that need each, be it as the boundary of their role.
+    """Return the policies by ARN, with the workloads that need each, also as the boundary of their role.
 
-    A workload may name by its ARN a policy that another one defines; the definition counts.
+    If one workload defines a policy and another lists its ARN, the definition counts.
     """
     workloads = list(workloads)
     specs: dict[str, PolicySpec] = {}
@@ -98,11 +98,11 @@ def shared_policies(
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """The associations that could not be read, and may use any role that lets in their workloads.
+    """Associations that could not be read. They may use any role whose trust policy allows their workloads.
 
-    ``clusters`` are those of which none could be, by what keys of workloads call them; of ``unknown_clusters`` the run
-    has no workload besides. ``associations`` has one for each name of a cluster, which stands for all that are
-    unread there: none of them comes true in a plan, and what waits for one is kept.
+    ``clusters`` are the clusters without a readable association, by the cluster part of workload keys; the run has no workload
+    in ``unknown_clusters``. ``associations`` has one target for each cluster name, which represents all unread associations of
+    the cluster: a plan never changes it, so that a change that needs it is never made.
     """
 
     clusters: frozenset[str]
@@ -111,7 +111,7 @@ class Unread:
 
 
 def find_unread(observed: Observed, listed: Iterable[WorkloadKey]) -> Unread:
-    """Once for a plan, as each role asks."""
+    """Find the unread associations, once for a plan."""
     unread, clusters = observed.unread, observed.unread_clusters
     if not unread:
         return Unread(frozenset(), frozenset(), {})

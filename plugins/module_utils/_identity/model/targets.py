@@ -14,10 +14,9 @@ from typing import Literal
 from ..._findings.finding import WorkloadKey
 from .errors import AwsError
 
-# "associations" is the list of a cluster's associations; "document" is the default version of a policy that a detachment needs
-# to know, by the policy's ARN; "owner" is the owner of a policy that a
-# detachment needs to know, by the policy's ARN; "target role" is read for the verification alone; "users" are the entities
-# that have a policy attached, by its ARN. "namespace" and "service_account" belong to Kubernetes.
+# Some are targets of reads only: "associations" is the list of a cluster's associations; "document", "owner" and "users" are the
+# default version, the tags and the entities of a policy, by its ARN; "target role" is for the verification. "namespace" and
+# "service_account" belong to Kubernetes.
 Resource = Literal[
     "addon",
     "association",
@@ -39,12 +38,12 @@ Action = Literal["attach", "create", "delete", "detach", "read", "replace", "upd
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """One thing in AWS, by which plan, outcome and result know it again.
+    """The identity of a resource in plan, outcome and result.
 
-    ``name`` is that of the role for a role, its trust policy and its attachments, the ARN of a policy,
-    "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment,
-    ``cluster`` the cluster of an association. ``step`` tells the changes of one trust policy or policy document apart:
-    "restricts" denies more, "takes" allows less, "lifts" denies less, and "" is any other.
+    ``name`` is the name of the role for a role, its trust policy and its attachments, the ARN for a policy, and
+    "namespace/service_account" for an association. ``policy_arn`` is the policy of an attachment, ``cluster`` the cluster of an
+    association. ``step`` distinguishes the changes of one trust policy or document: "restricts" denies more, "takes" allows
+    less, "lifts" denies less, and "" is any other change.
     """
 
     resource: Resource
@@ -70,11 +69,11 @@ class Target:
 
     @property
     def touched(self) -> tuple[str, str]:
-        """What AWS changes for it: for a trust policy or an attachment it is the role."""
+        """Return the key of the resource that AWS changes: the role, for a trust policy or an attachment."""
         return self.cluster, self.name.lower()
 
     def is_same_resource(self, other: Target) -> bool:
-        """Return whether both are of the same resource, whatever their step."""
+        """Return whether both have the same resource; the step may differ."""
         return (self.resource, self.touched) == (other.resource, other.touched)
 
 
@@ -91,7 +90,7 @@ def association_key(target: Target) -> WorkloadKey | None:
 
 
 def associations_target(cluster: str) -> Target:
-    """The list of the associations of a cluster, or the cluster as a whole where that cannot be read."""
+    """Return the target of the list of a cluster's associations, and of a cluster that cannot be read."""
     return Target("associations", cluster)
 
 
@@ -113,9 +112,9 @@ def trust_target(role_name: str, narrows: bool = False) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something that was not done, and why. ``workloads`` are all those that miss it.
+    """A change or read that failed, and the reason. ``workloads`` are the workloads that need it.
 
-    ``partly`` says that some of its requests had been made before one failed.
+    ``partly``: some of its requests had succeeded.
     """
 
     workloads: tuple[WorkloadKey, ...]
@@ -137,7 +136,6 @@ def request_failure(
     after: str = "",
     partly: bool = False,
 ) -> Failure:
-    """The failure that an error of AWS makes of an action. ``before`` and ``after`` stand around what AWS
-    says."""
+    """Return the failure of an action with an AWS error. ``before`` and ``after`` enclose the text of AWS."""
     message = f"{before}{error.operation}: {error.text}{after}"
     return Failure(workloads, target, action, error.code, message, error.remedy, partly)

@@ -123,7 +123,7 @@ def _replace(
     before: dict[str, object],
     after: dict[str, object],
 ) -> Change | Failure:
-    """EKS cannot take a session policy away from an association: delete it and create it anew.
+    """Delete the association and create it again, because EKS does not remove a session policy from an association.
 
     EKS authorizes CreatePodIdentityAssociation before it looks for an association of the service account, so "already
     exists" is the answer to a caller who is allowed to create it. Whether EKS has checked the role by then is not known:
@@ -146,7 +146,7 @@ def _replace(
 
 
 def _losses(association: ObservedAssociation) -> str:
-    """Describe what of an association no creation can carry over."""
+    """Describe the fields and tags that a new association would not have."""
     parts = []
     fields = sorted(association.unknown)
     if fields:
@@ -173,7 +173,7 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
 
 
 def replacement_finding(change: Change) -> Finding | None:
-    """Return what is at stake while an association is replaced."""
+    """Report the consequences of a replacement."""
     association = change.replaced
     if association is None:
         return None
@@ -193,13 +193,13 @@ def replacement_finding(change: Change) -> Finding | None:
 def predicted(
     change: Change, association: ObservedAssociation | None, key: WorkloadKey
 ) -> AssociationRow | None:
-    """The association as a change will leave it, as far as that can be known before."""
+    """Predict the association after a change. Fields that only EKS knows are empty."""
     if change.after is None:
         return None
     row = association_row(association or ObservedAssociation(key, "", "", ""))
     known = {name: value for name, value in change.after.items() if name in row}
     if "target_role_arn" in known:
-        # Only EKS says what it will be.
+        # EKS chooses it.
         known["external_id"] = ""
     if change.action == "replace":
         known["association_id"] = known["association_arn"] = ""
@@ -245,7 +245,7 @@ def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssoc
 def find_extra_settings(
     spec: AssociationSpec, association: ObservedAssociation, role_shuts_out: bool
 ) -> Finding | None:
-    """Report what an association that was made here for this owner has, and the workload does not name.
+    """Report the settings that a managed association of this owner has and the workload leaves open.
 
     :arg role_shuts_out: the role cannot be used without session tags.
     """

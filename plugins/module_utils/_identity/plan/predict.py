@@ -4,10 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The state of AWS once a plan is carried out. Pure.
+"""The state of AWS after a plan. Pure.
 
-In check mode nothing is carried out. A purge then has to name its removals all the same, and the verification reports what
-the run would leave as it is.
+Check mode applies no plan. Its purge and its verification use the predicted state.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ from ..model.roles import ObservedRole
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
-    """Apply the changes of ``plan``, which was made of ``look``, to what was ``observed``."""
+    """Apply the changes of ``plan`` to the ``observed`` state. ``look`` is the observation behind the plan."""
     present = {**look.roles, **observed.roles}
     draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))
     for change in plan.changes:
         draft.apply(change)
-    after = draft.result()
-    roles = {name: after.roles.get(name) for name in observed.roles}
-    # The owner of a policy that a role managed here takes up would be read once it is attached.
+    predicted = draft.result()
+    roles = {name: predicted.roles.get(name) for name in observed.roles}
+    # The owner of a policy is read once a managed role has it attached.
     taken_up = {arn for role in roles.values() if role is not None and role.owned for arn in role.attached}
-    known = {f"role {role.name}" for role in present.values() if role is not None}
-    users = _users_by_policy(after.roles)
+    present_roles = {f"role {role.name}" for role in present.values() if role is not None}
+    users = _users_by_policy(predicted.roles)
     return replace(
-        after,
+        predicted,
         roles=roles,
         policies={
-            arn: _with_users(policy, known, users.get(arn, ()))
-            for arn, policy in after.policies.items()
+            arn: _with_users(policy, present_roles, users.get(arn, ()))
+            for arn, policy in predicted.policies.items()
             if arn in observed.policies or arn in taken_up
         },
     )
@@ -55,10 +54,10 @@ def _users_by_policy(roles: Mapping[str, ObservedRole | None]) -> dict[str, list
 
 
 def _with_users(
-    policy: ObservedPolicy | None, known: Collection[str], users: Iterable[str]
+    policy: ObservedPolicy | None, present_roles: Collection[str], users: Iterable[str]
 ) -> ObservedPolicy | None:
-    """Replace the ``known`` roles in ``attached_to`` by the ``users`` that the plan leaves."""
+    """Replace ``present_roles`` in ``attached_to`` by the ``users`` after the plan."""
     if policy is None:
         return None
-    others = (entity for entity in policy.attached_to if entity not in known)
-    return replace(policy, attached_to=(*others, *users))
+    entities = (entity for entity in policy.attached_to if entity not in present_roles)
+    return replace(policy, attached_to=(*entities, *users))

@@ -44,7 +44,7 @@ def create_role(
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
 ) -> Change:
-    """``boundary_made`` says that the permissions boundary is made by this very plan."""
+    """Plan a new role. ``boundary_made``: the same plan creates the permissions boundary."""
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
     values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
     parameters, after = creation(ROLE_ATTRIBUTES, values)
@@ -129,8 +129,8 @@ def change_trust(
     workloads: tuple[WorkloadKey, ...],
     holders: frozenset[Target],
 ) -> list[Change]:
-    """At once, where nobody still needs the present trust policy. Else first wider, so that it lets in all whom
-    either does, and narrow once the associations of ``holders`` have changed."""
+    """Change the trust policy at once if no ``holders`` need the present one. Otherwise merge both first, and remove the rest
+    once the associations of ``holders`` have changed."""
     if TRUST_POLICY.equals(role.trust, trust):
         return []
     wide = widened(role.trust, trust)
@@ -151,25 +151,25 @@ def change_trust(
 
 def _trust_change(
     role_name: str,
-    before: Mapping[str, object],
-    after: Mapping[str, object],
+    present: Mapping[str, object],
+    desired: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target],
 ) -> Change:
-    parameters = {"RoleName": role_name, "PolicyDocument": to_json(after)}
+    parameters = {"RoleName": role_name, "PolicyDocument": to_json(desired)}
     return Change(
         ROLE_STAGE,
         trust_target(role_name),
         "update",
         workloads,
-        {"trust_policy": before},
-        {"trust_policy": after},
+        {"trust_policy": present},
+        {"trust_policy": desired},
         (Call("iam", "UpdateAssumeRolePolicy", parameters),),
         needs,
     )
 
 
 def role_differences(changes: Sequence[Change]) -> str:
-    """The attributes that a list of changes would alter, for a message."""
+    """Return the names of the changed attributes for a message."""
     names = sorted({name for change in changes for name in (change.after or change.before or {})})
     return ", ".join(name.replace("_", " ") for name in names)

@@ -28,7 +28,7 @@ _Whole = TypeVar("_Whole")
 
 
 def _unless_missing(read: Callable[[], _Found]) -> _Found | None:
-    """What ``read`` gives; None where AWS says that it does not exist. Raises AwsError for everything else."""
+    """Return the result of ``read``, or None if the resource does not exist. Raises AwsError for every other error."""
     try:
         return read()
     except AwsError as error:
@@ -44,8 +44,8 @@ def unless_missing_twice(read: Callable[[], _Found]) -> _Found | None:
 
 
 def read_part(read: Callable[[], _Found]) -> _Found:
-    """What ``read`` gives of a thing that another answer has just shown: asked up to LOOKS times while AWS says that it
-    does not exist, as replicas of IAM may disagree. Raises AwsError."""
+    """Read a part of a resource that another response has just shown, up to MOST_LOOKS times while AWS reports it as missing:
+    replicas of IAM may disagree. Raises AwsError."""
     for _look in range(MOST_LOOKS - 1):
         answer = _unless_missing(read)
         if answer is not None:
@@ -58,11 +58,11 @@ def read_whole(
     rest: Callable[[_Found], _Whole],
     witness: Callable[[], object] | None = None,
 ) -> _Whole | None:
-    """A thing that takes several requests: ``rest`` of what ``first`` gives; None where it does not exist.
+    """Read a resource by several requests: ``first``, then ``rest`` with its result. Return None if it does not exist.
 
-    Where ``rest`` alone says so, the two are of different moments: it is asked again, then both, at most LOOKS times.
-    With a ``witness``, another request about the thing, ``first`` alone is not believed either, and answers that go on
-    to disagree are an AwsError.
+    If only ``rest`` reports it as missing, the two responses are from different moments: repeat ``rest``, then both, at most
+    MOST_LOOKS times. With a ``witness``, another request about the resource, a missing ``first`` has to be confirmed, and
+    responses that still disagree at the end raise AwsError.
     """
     for _look in range(MOST_LOOKS):
         answer = _unless_missing(first)
@@ -91,8 +91,7 @@ Observation = TypeVar("Observation")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads for one run. ``width`` bounds the requests under way at once; ``progress`` counts the reads as
-    ``stage``."""
+    """The settings of the reads of a run. ``width`` limits concurrent requests; ``progress`` counts the reads of ``stage``."""
 
     api: Api
     clusters: Clusters
@@ -105,7 +104,7 @@ class Reader:
         return self.clusters.account
 
     def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | ReadFailure:
-        """What ``read`` returns, or why AWS does not let it."""
+        """Return the result of ``read``, or the failure with its target."""
         try:
             return read()
         except AwsError as error:

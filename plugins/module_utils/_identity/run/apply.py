@@ -21,7 +21,6 @@ from ..._aws.interrupt import finishing
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
-from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import load_document, to_json
 from ..._policy.trust.statements import TrustGrant, covered, merge_trust, read_grants, with_grants
 from ..model.associations import ObservedAssociation
@@ -29,6 +28,7 @@ from ..model.changes import Call, Change, NullProgress, Plan, Progress
 from ..model.cluster import Clusters
 from ..model.errors import AwsError, ErrorKind, listed, sentence
 from ..model.observed import Observed, OutsideAssociations
+from ..model.roles import TRUST_POLICY
 from ..model.targets import Failure, Target, association_key, request_failure
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.associations import describe_association, read_outside
@@ -39,12 +39,12 @@ from .outcome import Done, Journal, Outcome, Refusal
 OPERATION = "UpdateAssumeRolePolicy"
 # Each more run at the same role may take one of them.
 LOOKS = 5
-# Seconds. Between reading and writing lies one request; the pause is longer, so that whoever read before has written.
+# In seconds. A run needs one request between its read and its write. The pause is longer: other runs have written by then.
 LOOK_PAUSE = 1.0
 
 
 class _Writer:
-    """A change of a trust policy, made to what a role has when it is sent."""
+    """A change of a trust policy, merged with the present trust policy when it is sent."""
 
     def __init__(
         self, api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
@@ -75,7 +75,7 @@ class _Writer:
 def write_trust(
     api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
 ) -> Mapping[str, Any]:
-    """Make a change of a trust policy, as far as it is not there already. Raises AwsError.
+    """Change a trust policy, merged with its present state. Raises AwsError.
 
     Reads may not show earlier changes of the run to the same trust policy yet, which ``journal`` has.
     """
@@ -89,8 +89,8 @@ def write_trust(
 
 
 def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> bool:
-    """Look again at trust policies that were changed, until nobody overwrites them any more; whether one was put
-    back. Raises nothing: what cannot be read or written is left to the next look of the run."""
+    """Read changed trust policies again until no other run overwrites them. Return whether a change was lost and repeated.
+    Raises nothing: the next observation of the run shows what could not be read or written."""
     waiting = [(change, call) for change in changes for call in change.calls if call.operation == OPERATION]
     restored = False
     for _look in range(LOOKS):
@@ -109,10 +109,10 @@ def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> 
         return False
     try:
         present, _read_at = _read(api, call)
-        wanted = merge_trust(*documents, present)
-        if same_meaning(present, wanted, "trust"):
+        merged = merge_trust(*documents, present)
+        if TRUST_POLICY.equals(present, merged):
             return False
-        send(api, _with_document(call, wanted), wait_policy, change.awaits, False)
+        send(api, _with_document(call, merged), wait_policy, change.awaits, False)
     except AwsError:
         return False
     return True
@@ -142,9 +142,9 @@ def let_in_again(
     journal: Journal,
     wait_policy: WaitPolicy,
 ) -> list[Finding]:
-    """Find workloads outside the run, with these ``keys``, that lost a role by changes of this run, and let them in again.
+    """Grant a role again to workloads outside the run that lost it by changes of this run. ``keys`` are the run's workloads.
 
-    They are looked for where a wide grant was taken away, or where writing took long. Raises nothing, as ``hold_trust``.
+    Search for them if a wide grant was removed, or if a write came late. Raises nothing, as ``hold_trust``.
     """
     findings = []
     for change in changes:
@@ -201,7 +201,7 @@ def _with_document(call: Call, document: Mapping[str, object]) -> Call:
 
 
 def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
-    """The trust policy, and when AWS answered."""
+    """Read the trust policy. Return it with the time of the response."""
     answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
     return load_document(answer["Role"]["AssumeRolePolicyDocument"]), answered_at(answer)
 
@@ -270,7 +270,7 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
     association = association_key(change.target) is not None
     refusal: AwsError | None = None
     try:
-        # Where the last request may have taken effect, what it created would be waited for in vain.
+        # If the last request may have taken effect, its resource would stay in the way.
         send(api, call, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused
@@ -291,7 +291,7 @@ def _attachment_result(change: Change, refusal: AwsError | None) -> str:
 def _association_result(change: Change, refusal: AwsError | None) -> str:
     if refusal is None:
         return " The association was deleted, and created again as it was, with another ID."
-    # A rerun no longer sees what was there, so the failure reports it.
+    # A rerun does not see the former association, so the failure reports it.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
     return (
         f" The association was deleted; it was to be created with {parameters}. It could not be created again as it was "
@@ -299,8 +299,7 @@ def _association_result(change: Change, refusal: AwsError | None) -> str:
     )
 
 
-# Of these a 404 says that what is to go is gone. Of others that remove something from a thing, it says
-# that the thing itself is gone.
+# A 404 means that the resource to delete does not exist. For other removals it means that the resource around it does not exist.
 _REMOVALS = frozenset(
     ("DeletePodIdentityAssociation", "DeletePolicy", "DeletePolicyVersion", "DeleteRole", "DetachRolePolicy")
 )
@@ -317,11 +316,10 @@ def apply_plan(
     use_check: UseCheck | None = None,
     clusters: Clusters | None = None,
 ) -> Outcome:
-    """Make the changes of a plan. A change whose needs failed is left out, with that as its reason.
+    """Apply the changes of a plan. A change that needs a failed change is skipped, with that failure as its reason.
 
-    What ``permanent`` holds has failed for good and is not attempted again. ``journal`` is told what is made as it
-    is made. ``use_check`` looks again at what has to be unused. ``clusters`` says in which regions associations are changed;
-    without it that is the region of ``api``.
+    Changes in ``permanent`` have failed before and are not attempted. ``journal`` records the responses. ``use_check`` confirms
+    that roles to delete are unused. ``clusters`` has the regions of the associations; without it, the region of ``api`` is used.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
@@ -436,8 +434,8 @@ def _send_all(
         journal.answer(change, final)
         last = granted if "association" in granted else {}
     for call in calls:
-        # What was deleted a moment ago may still be in the way of its successor; and until that is
-        # made, the workload has nothing, so everything that may pass is waited for.
+        # A resource that was just deleted may still block its replacement, without which the workload has no role: wait for
+        # every error that may pass.
         replaces = change.action == "replace" and bool(made)
         try:
             if call.operation == OPERATION:
@@ -445,9 +443,9 @@ def _send_all(
             else:
                 answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
-            # Gone; or perhaps gone, and then what takes its place must not be forgotten: its creation tells.
+            # Deleted, or perhaps deleted: the creation of the replacement shows which.
             perhaps = error.outcome_unknown and change.action == "replace"
-            # That it is gone, only a look can tell: what comes afterwards does not, if this is the last request.
+            # After the last request, only another observation can confirm the deletion.
             doubtful = call is change.calls[-1] and not error.outcome_unknown
             if call.operation in _REMOVALS and (error.missing or perhaps) and not doubtful:
                 if error.outcome_unknown:
@@ -459,7 +457,7 @@ def _send_all(
             return Refusal(change, _failure(change, made, error), error)
         made.append(call)
         journal.answer(change, call)
-        # A request that only tags the association is not answered with it.
+        # The response to a request that only tags the association does not contain it.
         if "association" in answer:
             last = answer
     return Done(change, last)
@@ -475,14 +473,14 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
-    # Those who have all they asked for do not fail because something stays.
+    # A leftover does not fail a workload that is complete.
     workloads = reason.workloads if change.takes else change.workloads
-    stays = " What is there stays until then." if change.takes else ""
+    note = " What is there stays until then." if change.takes else ""
     return Failure(
         workloads,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).{stays}",
+        f"not done, because the {reason.action} of {reason.target.label} failed ({reason.error_code}).{note}",
         "Resolve that failure and run again.",
     )

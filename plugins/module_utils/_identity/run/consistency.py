@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Eventual consistency in one place: how long a run waits, whether AWS shows a write, whether a role can be used yet."""
+"""Eventual consistency: how long a run waits, whether AWS shows a write, whether EKS will accept a role soon.
+
+A resource type decides whether an observed resource shows a change (``model/resource_types.py``). Single reads have a rule of
+their own in ``read/reader.py``: a missing resource that another response has shown is read again.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +44,9 @@ _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoun
 
 @dataclass(frozen=True, slots=True)
 class WaitPolicy:
-    """How long to wait for AWS to know about what this run made.
+    """The timeout and the pauses, in seconds, of everything that waits for AWS.
 
-    ``timeout`` and the pauses are in seconds. ``now``, ``sleep`` and ``chance`` (0 to 1) are given, so that
-    tests need not wait.
+    ``now``, ``sleep`` and ``chance`` (0 to 1) are parameters, so that tests do not wait.
     """
 
     timeout: float
@@ -95,7 +98,7 @@ def send(
 
 
 def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
-    # IAM refuses two changes of one thing at the same time, whoever makes the other one.
+    # IAM rejects two changes of one resource at the same time, also by other processes.
     if error.kind is ErrorKind.BUSY:
         return True
     if replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL):
@@ -105,7 +108,7 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def seen_before(run: Run) -> list[Change]:
-    """What a run saw and did not change, as if it had made it: no later look of it should miss that."""
+    """Return the resources that a run read and did not change, as creations: a later observation without them is stale."""
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
@@ -157,7 +160,7 @@ def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Obse
 
 
 def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -> Observed:
-    """A look, with a later one at some of its workloads laid over it."""
+    """Replace the resources of some workloads by a later observation."""
     associations = {key: value for key, value in observed.associations.items() if key not in keys}
     associations |= {key: value for key, value in part.associations.items() if key in keys}
     again = {role_target(name) for name in part.roles} | {policy_target(arn) for arn in part.policies}
@@ -198,7 +201,7 @@ def _not_visible(change: Change, waited: float) -> AwsError:
 
 
 def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
-    """What a run changed and its last look did not show, as findings."""
+    """Report the changes that the last observation does not show."""
     keys = {observed_target(change.target): change.workloads[0] for change in changes if change.workloads}
     return [
         Finding(
@@ -216,8 +219,8 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
     """Return whether IAM has the role with a trust policy that works, so that EKS is merely behind.
 
-    A role that is older than a few minutes, or that IAM does not have, is not waited for. Without permission to read the
-    role, or where AWS does not say what time it is, nothing speaks against waiting.
+    Do not wait for a role that is older than a few minutes or does not exist. Wait without the permission to read the role,
+    or if the response has no time.
     """
     parts = parse_role_arn(role_arn)
     if parts is None:
@@ -235,7 +238,10 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
 
 @dataclass(slots=True)
 class UseCheck:
-    """``observed`` is what the plan was made of, ``journal`` what the run has changed since."""
+    """A check, right before a removal, that nobody uses the role.
+
+    ``observed`` is the observation behind the plan, ``journal`` has the later changes of the run.
+    """
 
     reader: Reader
     observed: Observed
@@ -245,15 +251,15 @@ class UseCheck:
     failure: AwsError | None = None
 
     def look(self, changes: list[Change]) -> None:
-        """List the associations again. Those that were known are read again only where a trust policy lets
-        in more than single workloads: else it has to change for them first."""
-        known = self.observed.associations
+        """List the associations again. Read the known ones in full only if a trust policy allows more than single workloads:
+        otherwise a new user needs a change of the trust policy first."""
+        unchanged = self.observed.associations
         if any(change.requires_unused and self._is_open(change) for change in changes):
-            known = {}
+            unchanged = {}
         self.users, self.failure = {}, None
         removed = self._removed()
         associations = []
-        for result in read_associations(self.reader, (), True, known):
+        for result in read_associations(self.reader, (), True, unchanged):
             if isinstance(result, ReadFailure):
                 self.failure = result.error
             elif result.association_id not in removed:
@@ -262,8 +268,7 @@ class UseCheck:
         self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
-        """The IDs of associations that this run has deleted, which a list that is late may still hold, and of those that it
-        deletes after the role has let go of its policies."""
+        """Return the IDs of the associations that this run has deleted, which a stale list may still have, or deletes later."""
         changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
         return {
             (change.before or {}).get("association_id")
@@ -272,7 +277,7 @@ class UseCheck:
         }
 
     def refusal(self, change: Change) -> AwsError | None:
-        """Why the role of a change must be looked at anew."""
+        """Return the reason to plan the role of a change again."""
         if self.failure is not None:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run: what was attempted, what ended it before its time, what is done and what failed."""
+"""The outcome of a run: completed and refused changes, attempts in several rounds, the journal of an interrupted run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..model.targets import Failure, Target, associations_target
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A change that was made. ``answer`` is the last that holds the association, if any does."""
+    """A completed change. ``answer`` is the last response with the association, if there is one."""
 
     change: Change
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A change that was not made. ``error`` is that of AWS; None when it was not attempted."""
+    """A refused change. ``error`` is the error of AWS; None if the change was not attempted."""
 
     change: Change
     failure: Failure
@@ -45,14 +45,14 @@ class Refusal:
 
     @property
     def once_only(self) -> bool:
-        """Whether its answer got lost, and made again it would be there twice."""
+        """Return whether the response was lost and a repetition would create a second resource."""
         error = self.error
         return error is not None and error.outcome_unknown and error.operation in ONCE_ONLY
 
     @property
     def perhaps_made(self) -> bool:
-        """Whether it may be made, though reads do not show it yet: AWS says that what is to be made exists, or that
-        what is to go is gone, or the answer got lost."""
+        """Return whether the change may be complete although reads do not show it yet: AWS reports that the resource to create
+        exists, that the resource to delete does not, or the response was lost."""
         if self.error is None:
             return False
         if self.change.action in ("delete", "detach"):
@@ -63,7 +63,7 @@ class Refusal:
 
     @property
     def vanished(self) -> bool:
-        """Whether something that it builds on is gone."""
+        """Return whether a resource that the change needs no longer exists."""
         return self.error is not None and self.error.missing and not self.half_replaced
 
     @property
@@ -74,23 +74,23 @@ class Refusal:
 
     @property
     def role_not_usable(self) -> bool:
-        """Whether EKS does not accept the role, which may be too young for it."""
+        """Return whether EKS does not accept the role, which may be too new."""
         return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
 
     @property
     def half_replaced(self) -> bool:
-        """Deleted, and not created anew: nothing but the failure still tells what there was."""
+        """Return whether the resource was deleted and not created again: only the failure has its former state."""
         return self.failure.partly and self.change.action == "replace"
 
     @property
     def outcome_unknown(self) -> bool:
-        """Whether it may have been made all the same, wholly or in part."""
+        """Return whether the change may be complete, or complete in part."""
         return self.failure.partly or (self.error is not None and self.error.outcome_unknown)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a plan."""
+    """The outcome of a plan."""
 
     done: tuple[Done, ...]
     refusals: tuple[Refusal, ...] = ()
@@ -101,7 +101,7 @@ class Outcome:
 
     @property
     def conflict(self) -> bool:
-        """Whether something was made elsewhere meanwhile: look again."""
+        """Return whether another process changed a resource meanwhile, so that the run has to read again."""
         refusals = self.refusals
         return any(refusal.conflict for refusal in refusals) and not any(
             refusal.half_replaced for refusal in refusals
@@ -110,10 +110,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run did, or in check mode would do.
+    """The changes and failures of a run, in check mode the planned ones.
 
-    ``done`` and ``failures`` are of all rounds; ``findings`` are those of the last look. ``purged`` is how
-    many workloads that are not listed it was to remove.
+    ``done`` and ``failures`` are from all rounds, ``findings`` from the last observation. ``purged`` is the number of unlisted
+    workloads to remove.
     """
 
     desired: Desired
@@ -129,9 +129,10 @@ class Run:
 
 @dataclass(slots=True)
 class Attempts:
-    """``done`` is what was made so far; ``permanent`` what failed for good, by target.
+    """The attempts of a run.
 
-    ``pending`` are the refusals, by target, that no later look has explained yet.
+    ``done`` has the completed changes; ``permanent``, by target, the failures that are not tried again; ``pending``, by target,
+    the refusals that no later observation has explained.
     """
 
     done: list[Done] = field(default_factory=list)
@@ -140,8 +141,8 @@ class Attempts:
     _awaited: set[Target] = field(default_factory=set)
 
     def perhaps_made(self) -> list[Change]:
-        """The refused changes that reads may show in a while. Each is named once, so that it is waited for once;
-        but one that must not be made twice as often as it is refused."""
+        """Return the refused changes that reads may show later. Return each once, so that the run waits for it once; a change
+        that must not be repeated after every refusal."""
         refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
         new = [
             refusal.change
@@ -152,9 +153,9 @@ class Attempts:
         return new
 
     def look(self, plan: Plan) -> None:
-        """Take a plan from a fresh look: what it no longer holds is there, by whomever.
+        """Remove the pending refusals that a new plan does not contain: the changes are complete.
 
-        Where this run asked for it and never got a clear answer, it counts as made by this run.
+        A change of this run whose response was unclear counts as made by this run.
         """
         planned = {change.target for change in plan.changes}
         unknown = {key for failure in plan.failures for key in failure.workloads}
@@ -167,7 +168,7 @@ class Attempts:
                 self.done.append(Done(refusal.change))
 
     def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
-        """Take what became of the plan. ``retryable`` are the targets worth another attempt."""
+        """Add the outcome of a plan. ``retryable`` has the targets of another attempt."""
         for made in outcome.done:
             earlier = self.pending.pop(made.change.target, None)
             whole = joined(earlier.change, made.change) if earlier else made.change
@@ -185,7 +186,7 @@ class Attempts:
                 self.permanent[target] = refusal.failure
 
     def failures(self, plan: Plan, outcome: Outcome) -> tuple[Failure, ...]:
-        """All that failed, also what only an earlier round could see."""
+        """Return the failures of all rounds."""
         last = {refusal.change.target: refusal for refusal in outcome.refusals}
         latest = [self._latest(target, refusal) for target, refusal in last.items()]
         explained = {failure.target for failure in plan.failures if failure.action != "read"}
@@ -204,7 +205,7 @@ class Attempts:
 
 
 def joined(earlier: Change, later: Change) -> Change:
-    """Two parts of one change, made in two rounds, as one."""
+    """Join two parts of a change from two rounds."""
     if earlier.action != later.action or later.action != "update":
         return later
     return replace(
@@ -217,13 +218,13 @@ def joined(earlier: Change, later: Change) -> Change:
 def _both(
     first: Mapping[str, object] | None, second: Mapping[str, object] | None
 ) -> Mapping[str, object] | None:
-    """``second`` wins."""
+    """Merge two states; ``second`` wins."""
     return {**(first or {}), **(second or {})}
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a run ended before its time."""
+    """The reason for an early end of a run."""
 
     code: str
     text: str
@@ -232,10 +233,10 @@ class Cause:
 
 @dataclass(slots=True)
 class Journal:
-    """Threads write to it when a request is answered, so it holds what an ended run cannot return any more.
+    """The responses of a run, written by its threads, so that an interrupted run can be reported.
 
-    ``observed`` and ``plan`` are those of the latest look. ``late_writes`` has the trust policies that were written so long after
-    they were read that another run may have written and looked again in between, with the time of the read.
+    ``observed`` and ``plan`` are the latest. ``late_writes`` has, with the time of the read, the trust policies that were written
+    so long after the read that another run may have written and read in between.
     """
 
     observed: Observed | None = None
@@ -253,25 +254,25 @@ class Journal:
             return tuple(self._done.values())
 
     def changes_of(self, target: Target) -> list[Change]:
-        """The complete changes of the same kind of thing in AWS, like a role's trust policy, oldest first."""
+        """Return the completed changes of the same resource, oldest first."""
         return [done.change for done in self.done if done.change.target.is_same_resource(target)]
 
     def begin(self, observed: Observed, plan: Plan) -> None:
-        """Take a look, and what is planned from it."""
+        """Set the latest observation and plan."""
         self.observed, self.plan = observed, plan
 
     def answer(self, change: Change, call: Call) -> None:
-        """A request of a change was answered."""
+        """Add a request with a response."""
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)
 
     def note_late_write(self, target: Target, read_at: datetime) -> None:
-        """Keep the first read: what was overwritten may be as old."""
+        """Add a late write with its first read: an overwritten statement may be as old."""
         with self._lock:
             self.late_writes.setdefault(target, read_at)
 
     def end(self, result: Done | Refusal) -> None:
-        """A change came to its end."""
+        """Add the end of a change."""
         target = result.change.target
         with self._lock:
             self._answered.pop(target, None)
@@ -286,7 +287,7 @@ class Journal:
     def cut_short(
         self, desired: Desired, state: str, clusters: Clusters, cause: Cause, check_mode: bool
     ) -> Run:
-        """The run as far as it came. What was planned and not done is a failure, with the cause."""
+        """Return the interrupted run. Every planned change that is not complete is a failure with the cause."""
         observed = self.observed or Observed(clusters)
         refused = {target: refusal.failure for target, refusal in self._refused.items()}
         permanent = {*self._done, *refused}
@@ -295,15 +296,15 @@ class Journal:
         ]
         failures = [*self.plan.failures, *refused.values(), *undone]
         if not failures:
-            # Nothing was planned yet, or only the look afterwards is missing.
+            # The plan does not exist yet, or only the last observation is missing.
             keys: dict[str, list[WorkloadKey]] = {name: [] for name in clusters.members}
             for workload in desired.workloads:
                 keys.setdefault(workload.key.cluster, []).append(workload.key)
             failures = [
                 Failure(
-                    tuple(theirs), associations_target(name), "read", cause.code, cause.text, cause.remedy
+                    tuple(workloads), associations_target(name), "read", cause.code, cause.text, cause.remedy
                 )
-                for name, theirs in keys.items()
+                for name, workloads in keys.items()
             ]
         done = () if check_mode else self.done
         findings = self.plan.findings
