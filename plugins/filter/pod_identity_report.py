@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     RESOURCES,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.reads import (
-    state_of,
+    build_state,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
@@ -94,7 +94,7 @@ def judge_given(
 ) -> KubernetesOutcome:
     accounts = [parse_service_account(item, aws.cluster) for item in service_accounts]
     verification = aws.verification
-    pods = verify_pods(verification.workloads, state_of(verification, reads, now), aws.cluster)
+    pods = verify_pods(verification.workloads, build_state(verification, reads, now), aws.cluster)
     by_key = {account.key: account for account in accounts}
     return judge_cluster(verification, AccountState(by_key, None), pods, ProofVerdict())
 
