@@ -55,7 +55,7 @@ def write_private(path: str, content: str | bytes) -> None:
 
 
 def why_not_writable(path: str) -> str:
-    """Why write_private cannot put a file there, or ""; it is tried with a file of another name."""
+    """Return the reason why the path is not writable, or "", after a test with a file of another name."""
     if reason := _why_not_replaceable(path):
         return reason
     try:

@@ -88,7 +88,7 @@ def read_version(root: Path = ROOT) -> str:
 
 
 def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
-    """Why a file could not be written, or "". An empty path is none. ``more`` are members of the JSON file alone."""
+    """Return the reason why a file could not be written, or "". ``more`` are members of the JSON file alone."""
     texts = {}
     if path:
         texts[path] = f"{json.dumps({**report, **more}, indent=4, sort_keys=True)}\n"

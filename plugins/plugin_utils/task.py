@@ -47,7 +47,7 @@ class ActionTask:
 
     @property
     def runs_here(self) -> bool:
-        """Whether modules of the task run on this machine, as this user."""
+        """Return whether modules of the task run on this machine, as this user."""
         return self.connection.transport == "local" and not self.connection.become
 
     def template(self, value: Any) -> Any:

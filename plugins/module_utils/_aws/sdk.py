@@ -31,7 +31,7 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
 
     @property
     def traces(self) -> bool:
-        """Whether results show the trace of an error: with -vvv."""
+        """Return whether results show the traceback of an error, as with -vvv."""
         return bool(self._verbosity >= 3)
 
     def exit_json(self, **result: Any) -> None:
