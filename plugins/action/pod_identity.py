@@ -145,18 +145,18 @@ class _Run:
             self._aws = run_aws(task, prepared, entry_point, task.check_mode, steps)
             _raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
-            half = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
-        result["changed"] = bool(self._aws.get("changed")) or half.changed
-        result["diff"] = [*self._aws.get("diff", ()), *half.diffs]
-        result["warnings"] += [*half.warnings]
+            kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
+        result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
+        result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
+        result["warnings"] += [*kubernetes_run.warnings]
         host = str(variables["inventory_hostname"])
-        report = leave_report(task, result, aws, half.outcome, values, host)
+        report = leave_report(task, result, aws, kubernetes_run.outcome, values, host)
         result["verification"] = dict(report["verification"])
         result["restarted"], result["not_restarted"] = (
-            list(half.restarts.names),
-            list(half.restarts.unmanaged),
+            list(kubernetes_run.restarts.names),
+            list(kubernetes_run.restarts.unmanaged),
         )
-        result["proof_jobs"] = half.jobs
+        result["proof_jobs"] = kubernetes_run.jobs
         last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
         # The assertions of the role fail, so that the message stands last.
         result["failure"] = ""

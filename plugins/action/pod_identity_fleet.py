@@ -177,10 +177,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
             aws = parse_aws_result(part, prepared.cluster_name)
             with group, screen, parent_stderr() as tell:
-                half = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
-        result["changed"] = result["changed"] or half.changed
-        result["diff"] += half.diffs
-        result["warnings"] = [*half.warnings]
-        report = leave_report(task, result, aws, half.outcome, values, str(variables["inventory_hostname"]))
+                kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
+        result["changed"] = result["changed"] or kubernetes_run.changed
+        result["diff"] += kubernetes_run.diffs
+        result["warnings"] = [*kubernetes_run.warnings]
+        report = leave_report(task, result, aws, kubernetes_run.outcome, values, str(variables["inventory_hostname"]))
         result["verification"] = dict(report["verification"])
         result["failure"] = report["headline"]

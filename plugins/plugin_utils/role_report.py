@@ -26,7 +26,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     AwsResult,
     region_of,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import (

@@ -65,10 +65,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfRun,
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.usage import (
     find_breakage,
@@ -167,7 +167,7 @@ def _describe(error: Exception) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run of the role whose input is read and whose Kubernetes half is planned.
+    """A run of the role whose input is read and whose Kubernetes stage is planned.
 
     ``values`` are the variables of the role, by name without prefix.
     """
@@ -193,7 +193,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Parse the input, read the service accounts and plan the Kubernetes half; nothing is changed.
+    """Parse the input, read the service accounts and plan the Kubernetes stage; nothing is changed.
 
     :arg values: the variables of the role, as ``read_role_variables`` returns them.
     :raises InputError: with all that is wrong with the input.
@@ -251,14 +251,14 @@ def run_kubernetes(
     variables: Mapping[str, Any],
     on_step: Callable[[str], None],
     tell: Callable[[str], None],
-) -> HalfRun:
+) -> KubernetesRun:
     """Apply the service accounts, and verify them and the Pods.
 
     :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
     connection = connect(task, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
-    return run_half(
+    return converge_kubernetes(
         connection,
         aws,
         prepared.preflight,
@@ -327,8 +327,8 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
     return unreachable_message(error, cluster, region, with_token=with_token)
 
 
-def _settings(values: Mapping[str, Any], check_mode: bool) -> HalfSettings:
-    """Return the settings of the Kubernetes half; the defaults are those of the role's documentation."""
+def _settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
+    """Return the settings of the Kubernetes stage; the defaults are those of the role's documentation."""
     resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
     labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
     injection = values.get("verify_injection", "auto")
@@ -348,7 +348,7 @@ def _settings(values: Mapping[str, Any], check_mode: bool) -> HalfSettings:
     injections = InjectionSettings(
         probe, values.get("injection_timeout", 60), SAMPLE if injection == "auto" else 0
     )
-    return HalfSettings(
+    return KubernetesSettings(
         check_mode,
         values.get("verify_pods", True),
         injections if injection != "none" else None,

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.action import pod_identit
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     ignore_step,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError

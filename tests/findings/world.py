@@ -35,9 +35,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
@@ -310,14 +310,14 @@ class World:
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
         # Nothing here changes while a run waits.
         injection = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0) if self.probes else None
-        settings = HalfSettings(
+        settings = KubernetesSettings(
             verify_pods=self.looks_at_pods,
             injection=injection,
             proof=proof,
-            why_no_proof="" if self._answer() else None,
+            proof_skip_reason="" if self._answer() else None,
         )
-        half = run_half(cluster, aws, preflight, settings, RestlessClock())
-        return make_report(aws, half.outcome, ReportSettings(**options))
+        kube_run = converge_kubernetes(cluster, aws, preflight, settings, RestlessClock())
+        return make_report(aws, kube_run.outcome, ReportSettings(**options))
 
     def _api(self) -> BotoApi:
         return BotoApi(self.client)

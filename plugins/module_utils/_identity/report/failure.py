@@ -16,7 +16,7 @@ from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
 from ..kubernetes.model.aws_result import AwsResult, key_of_row
 from ..kubernetes.model.objects import Object, text_of
-from ..kubernetes.run.half import KubernetesOutcome
+from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.rows import FailureRow, FindingRow
 from .rows import ReportedFindingRow
@@ -82,7 +82,7 @@ def what_failed(group: Sequence[FailureRow]) -> str:
 
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
-    """What ended the Kubernetes half before its result, and the remedy."""
+    """What ended the Kubernetes stage before its result, and the remedy."""
     return (
         f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
         "Resolve that and run again; what was done in AWS stays done.",

@@ -15,7 +15,7 @@ from typing import Literal, cast
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..kubernetes.model.aws_result import AwsResult, VerifiedWorkload, is_pending
-from ..kubernetes.run.half import KubernetesOutcome
+from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status
 from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row

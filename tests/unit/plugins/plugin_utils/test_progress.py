@@ -99,5 +99,5 @@ def test_a_step_without_counts_says_for_how_long() -> None:
     steps = Steps("my-cluster", lambda: next(times), displays=False)
     steps.begin("applying 40 objects")
     assert steps.line() == "my-cluster: applying 40 objects, 15 s so far"
-    steps.begin("looking at the Pods")
-    assert steps.line() == "my-cluster: looking at the Pods, 1 s so far"
+    steps.begin("reading the Pods")
+    assert steps.line() == "my-cluster: reading the Pods, 1 s so far"

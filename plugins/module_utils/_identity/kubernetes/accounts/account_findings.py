@@ -23,14 +23,14 @@ IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 class AccountState:
     """The service accounts and namespaces of the workloads, as read from the cluster.
 
-    ``namespaces`` are the existing ones, None if they could not be listed; ``going`` describes each namespace that is
-    being deleted. ``wanted`` has the labels and annotations of the workloads' configuration.
+    ``namespaces`` are the existing ones, None if they could not be listed; ``terminating`` describes each namespace that is
+    being deleted. ``desired`` has the labels and annotations of the workloads' configuration.
     """
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
-    going: Mapping[str, str] = field(default_factory=dict)
-    wanted: Accounts = field(default_factory=dict)
+    terminating: Mapping[str, str] = field(default_factory=dict)
+    desired: Accounts = field(default_factory=dict)
 
 
 def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
@@ -45,7 +45,7 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
 
 
 def in_terminating_namespace(key: WorkloadKey, state: AccountState) -> Finding | None:
-    status = state.going.get(key.namespace)
+    status = state.terminating.get(key.namespace)
     return None if status is None else namespace_terminating(key, status)
 
 
@@ -62,7 +62,7 @@ def service_account_missing(key: WorkloadKey, state: AccountState) -> Finding | 
 
 
 def service_account_terminating(key: WorkloadKey, state: AccountState) -> Finding | None:
-    if not state.accounts[key].is_going:
+    if not state.accounts[key].is_terminating:
         return None
     return Finding(
         Code.SERVICE_ACCOUNT_GOING,
@@ -76,7 +76,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
 
 def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | None:
     """Compare the configured labels and annotations; additional ones are accepted."""
-    target, account = state.wanted.get(key), state.accounts[key]
+    target, account = state.desired.get(key), state.accounts[key]
     if target is None:
         return None
     texts = [

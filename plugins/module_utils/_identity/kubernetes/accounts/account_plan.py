@@ -25,8 +25,8 @@ from ..model.objects import (
     OWNER_LABEL,
     Object,
     ServiceAccount,
-    is_going,
     is_managed,
+    is_terminating,
     member,
     name_of,
     objects_of,
@@ -69,7 +69,7 @@ def plan_apply(
     namespaces: Collection[str],
     owner: str | None = None,
     adopt: bool = False,
-    going: Mapping[str, str] | None = None,
+    terminating: Mapping[str, str] | None = None,
     unlisted: ApiError | None = None,
 ) -> AccountPlan:
     """Plan the objects that are missing or differ.
@@ -78,10 +78,10 @@ def plan_apply(
     owner, it is not changed, unless ``adopt`` is set.
 
     :arg namespaces: the existing namespaces; with ``unlisted``, only those known from the service accounts.
-    :arg going: descriptions of the terminating namespaces, in which nothing is created.
+    :arg terminating: descriptions of the terminating namespaces, in which nothing is created.
     :arg unlisted: the error of the list of namespaces.
     """
-    going = going or {}
+    terminating = terminating or {}
     manifests: list[Object] = []
     waiting: list[Object] = []
     refused: list[Finding] = []
@@ -93,8 +93,8 @@ def plan_apply(
     for workload in workloads:
         namespace = workload.key.namespace
         account = accounts.get(workload.key)
-        if namespace in going:
-            refused.append(namespace_terminating(workload.key, going[namespace]))
+        if namespace in terminating:
+            refused.append(namespace_terminating(workload.key, terminating[namespace]))
             continue
         if account is None and namespace not in namespaces:
             if unlisted is not None:
@@ -110,7 +110,7 @@ def plan_apply(
         foreign_owner = "" if account is None or adopt else other_owner(account.labels, owner)
         managed = account is None or (is_managed(account.labels) and not foreign_owner)
         labels, annotations = _desired_metadata(workload, managed, owner)
-        if account is not None and account.is_going:
+        if account is not None and account.is_terminating:
             # A change would be lost with it. The check of the service account reports it.
             continue
         if (
@@ -161,7 +161,9 @@ def plan_removal(
     """
     # A terminating service account needs no second deletion.
     managed = [
-        account.key for account in accounts.values() if is_managed(account.labels) and not account.is_going
+        account.key
+        for account in accounts.values()
+        if is_managed(account.labels) and not account.is_terminating
     ]
     if any(finding.code == Code.CLUSTER_MISSING for finding in removal.findings):
         return AccountPlan(findings=[_other_cluster_finding(managed, removal.cluster_arn)] if managed else [])
@@ -175,7 +177,7 @@ def plan_removal(
     unmanaged = [
         account.key
         for account in accounts.values()
-        if not is_managed(account.labels) and not account.is_going
+        if not is_managed(account.labels) and not account.is_terminating
     ]
     return AccountPlan(
         [_service_account(key) for key in owned if _shown(key) not in in_use],
@@ -204,7 +206,7 @@ def plan_purge(
         account.key
         for account in accounts.values()
         if is_managed(account.labels)
-        and not account.is_going
+        and not account.is_terminating
         and (not namespaces or account.key.namespace in namespaces)
         and account.labels.get(OWNER_LABEL, "") == (owner or "")
     ]
@@ -393,16 +395,16 @@ class AccountPurgeScope:
 class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
-    ``accounts`` and ``namespaces`` are the existing ones, ``namespaces`` None if they could not be listed. ``going``
-    describes each terminating namespace. ``wanted`` has the configured labels and annotations. ``server`` is the API
+    ``accounts`` and ``namespaces`` are the existing ones, ``namespaces`` None if they could not be listed. ``terminating``
+    describes each terminating namespace. ``desired`` has the configured labels and annotations. ``server`` is the API
     server of the connection. ``owner`` and ``adopt`` are the options of the run: with ``adopt``, objects of other owners
     may be changed and deleted. ``breakage`` has a finding for each workload that an association would break.
     """
 
     accounts: Accounts = field(default_factory=dict)
     namespaces: Collection[str] | None = ()
-    going: Mapping[str, str] = field(default_factory=dict)
-    wanted: Accounts = field(default_factory=dict)
+    terminating: Mapping[str, str] = field(default_factory=dict)
+    desired: Accounts = field(default_factory=dict)
     plan: AccountPlan = field(default_factory=AccountPlan)
     server: ApiServer = field(default_factory=ApiServer)
     owner: str | None = None
@@ -437,7 +439,7 @@ def read_accounts(
     preflight = Preflight(
         {key: account for key, account in accounts.items() if key in desired},
         inhabited & namespaces,
-        wanted={
+        desired={
             workload.key: _desired_account(workload, accounts.get(workload.key), owner, adopt)
             for workload in workloads
         },
@@ -448,18 +450,18 @@ def read_accounts(
     if state == "absent":
         return preflight
     existing: set[str] = set(inhabited)
-    going: dict[str, str] = {}
+    terminating: dict[str, str] = {}
     unlisted_namespaces: ApiError | None = None
     if needs_namespaces(workloads, accounts):
         listing = reader.list_objects(Query("v1", "Namespace"))
         if listing.error is None:
             existing |= {name_of(item).name for item in listing.items}
-            going = {
+            terminating = {
                 name: _describe_deletion(item)
                 for item in listing.items
-                if is_going(item) and (name := name_of(item).name) in namespaces
+                if is_terminating(item) and (name := name_of(item).name) in namespaces
             }
-            preflight = replace(preflight, namespaces=existing & namespaces, going=going)
+            preflight = replace(preflight, namespaces=existing & namespaces, terminating=terminating)
         elif state == "verify":
             # The finding about the missing service account does not depend on it.
             preflight = replace(preflight, namespaces=None)
@@ -469,7 +471,7 @@ def read_accounts(
             return listing.error
     if state == "verify":
         return preflight
-    plan = plan_apply(workloads, accounts, existing, owner, adopt, going, unlisted_namespaces)
+    plan = plan_apply(workloads, accounts, existing, owner, adopt, terminating, unlisted_namespaces)
     if purge is not None:
         unlisted = plan_purge(workloads, accounts, purge.namespaces, owner, purge.limit, purge.percent)
         plan = replace(plan, unlisted=unlisted.unlisted, problems=unlisted.problems)

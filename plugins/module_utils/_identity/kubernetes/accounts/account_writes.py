@@ -264,7 +264,7 @@ def read_back(
     current = {key: account for key, account in accounts.items() if key not in touched}
     current |= {key: present[key] for key in touched if key in present}
     lost = [item for item in creations if not _is_present(item, name, present)]
-    active = {key for key, account in present.items() if not account.is_going}
+    active = {key for key, account in present.items() if not account.is_terminating}
     undeleted = [item for item in deletions if account_key(item, name) in active]
     applied_keys = {account_key(item, name) for item in listing.items if release_of(item) is not None}
     unreleased = [item for item in claimed.released if account_key(item, name) in applied_keys]
@@ -321,13 +321,13 @@ def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
         # Without its namespace the service account is missing too, and reported.
         return True
     account = present.get(account_key(manifest, cluster))
-    return account is not None and not account.is_going and not _differs(manifest, account)
+    return account is not None and not account.is_terminating and not _differs(manifest, account)
 
 
 def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
     if removes or manifest in plan.unlisted:
         account = present.get(account_key(manifest, cluster))
-        return account is None or account.is_going
+        return account is None or account.is_terminating
     return _is_confirmed(manifest, {key.namespace for key in present}) and _is_present(
         manifest, cluster, present
     )
@@ -359,7 +359,7 @@ def _lost_write(manifest: Object, present: Accounts, cluster: str) -> FailureRow
     account = present.get(account_key(manifest, cluster))
     if account is None:
         cause = "the API server accepted it, but it does not exist: another process deletes it"
-    elif account.is_going:
+    elif account.is_terminating:
         cause = "it is being deleted, and waits for its finalizers"
     else:
         cause = "its labels or annotations differ from the applied ones: another process changes it"

@@ -30,12 +30,12 @@ class ObjectName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A v1 ServiceAccount. ``is_going`` says that it is deleted, but still has finalizers."""
+    """A v1 ServiceAccount. ``is_terminating`` says that it is deleted, but still has finalizers."""
 
     key: WorkloadKey
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
-    is_going: bool = False
+    is_terminating: bool = False
 
 
 def mapping_of(value: object) -> Object:
@@ -82,11 +82,11 @@ def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
         WorkloadKey(cluster, *name_of(item)),
         texts_of(metadata.get("labels")),
         texts_of(metadata.get("annotations")),
-        is_going(item),
+        is_terminating(item),
     )
 
 
-def is_going(item: Object) -> bool:
+def is_terminating(item: Object) -> bool:
     """Whether an object is being deleted."""
     return bool(member(item, "metadata").get("deletionTimestamp"))
 

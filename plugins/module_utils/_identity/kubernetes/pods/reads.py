@@ -135,15 +135,15 @@ LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
 
 def read_pod_state(
-    reader: ClusterReader, verification: Verification, now: datetime, *, ended: bool = False
+    reader: ClusterReader, verification: Verification, now: datetime, *, finished: bool = False
 ) -> dict[str, Listing]:
     """Read the Pods of the workloads, then the resources needed to judge them; keyed by the names of RESOURCES.
 
-    Without workloads only the agent is read, and only if EKS does not know its add-on. With ``ended`` the list of Pods
+    Without workloads only the agent is read, and only if EKS does not know its add-on. With ``finished`` the list of Pods
     includes finished ones.
     """
     query = pods_query(verification)
-    if query is not None and ended:
+    if query is not None and finished:
         query = replace(
             query,
             field_selectors=tuple(selector for selector in query.field_selectors if selector not in LIVE),

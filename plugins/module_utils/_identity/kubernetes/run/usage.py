@@ -4,17 +4,17 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the workloads that use what a run changes or removes: IRSA credentials and service accounts. Pure.
+"""Find the users of IRSA credentials and service accounts that a run would replace or delete. Pure.
 
 EKS's webhook injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). So
-an association takes IRSA away, at its next start, from a Pod that cannot reach the agent. IRSA in use is IRSA that the
-webhook injected, which requires the annotation of the service account. Credentials of a manifest stay, so service
-accounts without annotation are not examined, and cost no request.
+an association replaces IRSA, at its next start, also in a Pod that cannot reach the agent. The webhook injects IRSA only
+with the annotation of the service account. Credentials in a manifest are not affected, so service accounts without the
+annotation need no request.
 
-A template shows the placement of its Pods only by node selector, labels and scheduler. A Fargate profile, which
-Kubernetes does not know, selects Pods at their admission; so the Pods of a template, running or ended, are the evidence.
+A template shows the placement of its Pods only by node selector, labels and scheduler. A Fargate profile, which is not
+an object of Kubernetes, selects Pods at their admission; so the Pods of a template, running or finished, are the evidence.
 
-Without its service account a workload cannot start another Pod, and the tokens of its running Pods are refused.
+Without its service account a workload cannot start another Pod, and the tokens of its running Pods are rejected.
 """
 
 from __future__ import annotations
@@ -56,35 +56,35 @@ from ..pods.reads import (
     read_templates,
 )
 
-_BEFORE = Association("", None)
+_NO_ASSOCIATION = Association("", None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Users:
-    """The Pods and templates of one service account. ``ended`` are Pods that have ended."""
+    """The live Pods, finished Pods and templates of one service account."""
 
     live: Sequence[Pod] = ()
-    ended: Sequence[Pod] = ()
+    finished: Sequence[Pod] = ()
     templates: Sequence[Template] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _ClusterState:
     """The cluster as it was read for service accounts with the annotation of IRSA."""
 
     state: KubeState
     templates: Templates = field(default_factory=Templates)
-    ended: Mapping[WorkloadKey, Sequence[Pod]] = field(default_factory=dict)
+    finished: Mapping[WorkloadKey, Sequence[Pod]] = field(default_factory=dict)
 
     @property
     def errors(self) -> Mapping[str, ApiError]:
         pods = self.state.errors.get("pods")
         return {**({"pods": pods} if pods else {}), **self.templates.errors}
 
-    def users_of(self, key: WorkloadKey) -> _Users:
+    def find_users(self, key: WorkloadKey) -> _Users:
         return _Users(
             (self.state.pods or {}).get(key, ()),
-            self.ended.get(key, ()),
+            self.finished.get(key, ()),
             self.templates.by_workload.get(key, ()),
         )
 
@@ -97,37 +97,40 @@ def find_breakage(
     now: datetime,
     allowed: bool = False,
 ) -> list[Finding]:
-    """A finding for each workload that an association would break, or for which that is not known.
+    """Return a finding for each workload that an association would break, or may break.
 
-    What would break is an error, or a warning where that is ``allowed``.
+    ``allowed`` lowers the error for a workload that would break to a warning.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
         return []
     workloads = tuple(VerifiedWorkload(key, (), "", "", "", None, {}) for key in annotated)
     verification = Verification(cluster, "", workloads)
-    reads = read_pod_state(reader, verification, now, ended=True)
-    look = _Look(build_state(verification, reads, now), ended=_ended_pods(reads, cluster))
+    reads = read_pod_state(reader, verification, now, finished=True)
+    recheck = _ClusterState(build_state(verification, reads, now), finished=_ended_pods(reads, cluster))
     # Without an association the webhook would not have injected EKS Pod Identity into the newest Pod.
-    unserved = [key for key in annotated if not _is_served(look.users_of(key))]
-    if unserved:
-        look = _Look(look.state, read_templates(reader, frozenset(unserved), cluster), look.ended)
+    uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
+    if uninjected:
+        recheck = _ClusterState(
+            recheck.state, read_templates(reader, frozenset(uninjected), cluster), recheck.finished
+        )
     findings = [
-        _would_break(key, look, allowed) or (_may_break(key, look, cluster) if key in unserved else None)
+        _breakage(key, recheck, allowed)
+        or (_possible_breakage(key, recheck, cluster) if key in uninjected else None)
         for key in annotated
     ]
     return [finding for finding in findings if finding is not None]
 
 
-def _why_unreachable(pod: Pod, state: KubeState) -> str:
-    """Why a Pod cannot reach an agent, as far as that is known; "" when it can, or when nothing tells."""
-    if reason := _why_never(pod, state):
+def _unreachable_reason(pod: Pod, state: KubeState) -> str:
+    """Return the reason why a Pod cannot reach an agent; "" if it can, or if that is unknown."""
+    if reason := _incompatible_reason(pod, state):
         return reason
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return ""
     if pod.node in state.agents:
         return "on a node where the EKS Pod Identity Agent is not ready"
-    # Without its labels a node may be one of Auto Mode, which has the agent built in.
+    # A node that was not read may be an Auto Mode node, which includes the agent.
     return "on a node without EKS Pod Identity Agent" if pod.node in state.nodes else ""
 
 
@@ -135,9 +138,11 @@ def _uses_irsa(pod: Pod) -> bool:
     return any("AWS_ROLE_ARN" in preferred_provider(container.env) for container in pod.containers)
 
 
-def _why_never(pod: Pod, state: KubeState) -> str:
-    """Return the reason why no agent can run where a Pod runs; "" without any."""
-    faults = (predicate(pod, state, _BEFORE) for predicate in (on_fargate, on_windows, on_virtual_node))
+def _incompatible_reason(pod: Pod, state: KubeState) -> str:
+    """Return the reason why no agent can run on the node of a Pod, or ""."""
+    faults = (
+        predicate(pod, state, _NO_ASSOCIATION) for predicate in (on_fargate, on_windows, on_virtual_node)
+    )
     return next((fault.description for fault in faults if fault is not None), "")
 
 
@@ -149,8 +154,8 @@ def _ended_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
     return pods
 
 
-def _is_served(users: _Users) -> bool:
-    newest = _newest([*users.live, *users.ended])
+def _has_injected_pod(users: _Users) -> bool:
+    newest = _newest([*users.live, *users.finished])
     return newest is not None and has_injection(newest)
 
 
@@ -160,36 +165,38 @@ def _newest(pods: Iterable[Pod]) -> Pod | None:
 
 
 def _is_exempt(pod: Pod) -> bool:
-    """Return whether the webhook leaves the Pods of a template alone, or each container sets its own credentials."""
+    """Return whether the webhook skips the Pods of a template, or each container sets its own credentials."""
     return SKIP_WEBHOOK in pod.labels or all(
         preferred_provider(container.env) for container in pod.containers
     )
 
 
-def _would_break(key: WorkloadKey, look: _Look, allowed: bool) -> Finding | None:
-    users = look.users_of(key)
+def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Finding | None:
+    users = recheck.find_users(key)
     pods: dict[str, list[str]] = {}
     owners: dict[str, dict[Owner, None]] = {}
     named = set()
     for pod in users.live:
         reason = (
-            _why_unreachable(pod, look.state) if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels else ""
+            _unreachable_reason(pod, recheck.state)
+            if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels
+            else ""
         )
         if reason:
             pods.setdefault(reason, []).append(pod.name)
-            named |= {pod.owner, look.templates.root(pod.owner)}
+            named |= {pod.owner, recheck.templates.root(pod.owner)}
     for template in users.templates:
-        reason = _why_never(template.pod, look.state)
-        newest = _newest(_pods_of(template, (*users.live, *users.ended), look.templates))
-        if not reason and newest is not None and newest in users.ended:
-            reason = _why_never(newest, look.state)
+        reason = _incompatible_reason(template.pod, recheck.state)
+        newest = _newest(_template_pods(template, (*users.live, *users.finished), recheck.templates))
+        if not reason and newest is not None and newest in users.finished:
+            reason = _incompatible_reason(newest, recheck.state)
         if reason and template.owner not in named and not _is_exempt(template.pod):
-            owners.setdefault(reason, {})[look.templates.root(template.owner)] = None
+            owners.setdefault(reason, {})[recheck.templates.root(template.owner)] = None
     places = [
         f"Pod{'' if len(names) == 1 else 's'} {listed(sorted(names))} {reason}"
         for reason, names in pods.items()
     ]
-    places += [f"Pods of {listed(map(str, found))} {reason}" for reason, found in owners.items()]
+    places += [f"Pods of {listed(map(str, names))} {reason}" for reason, names in owners.items()]
     if not places:
         return None
     return Finding(
@@ -197,46 +204,46 @@ def _would_break(key: WorkloadKey, look: _Look, allowed: bool) -> Finding | None
         f"Pods of service account {key.service_account} in namespace {key.namespace} use IRSA and cannot reach the "
         f"EKS Pod Identity Agent ({'; '.join(places)}). An association takes IRSA away from them at their next start, "
         "and they would have no credentials.",
-        "Move them to Linux EC2 nodes with the agent, or give them a service account of their own that keeps IRSA. "
-        "pod_identity_allow_breakage: true makes the association all the same.",
+        "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
+        "pod_identity_allow_breakage: true creates the association anyway.",
         key,
         raised_as="warning" if allowed else None,
     )
 
 
-def _may_break(key: WorkloadKey, look: _Look, cluster: str) -> Finding | None:
-    """Return a finding for what nothing shows: where the Pods of templates start, and refused lists."""
-    users = look.users_of(key)
-    seen = (*users.live, *users.ended)
+def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -> Finding | None:
+    """Return a finding about templates without a Pod that shows its placement, and about failed lists."""
+    users = recheck.find_users(key)
+    seen = (*users.live, *users.finished)
     unseen = dict.fromkeys(
-        str(look.templates.root(template.owner))
+        str(recheck.templates.root(template.owner))
         for template in users.templates
-        if not _is_exempt(template.pod) and not _pods_of(template, seen, look.templates)
+        if not _is_exempt(template.pod) and not _template_pods(template, seen, recheck.templates)
     )
     verb = "have" if len(unseen) > 1 else "has"
     gaps = [f"{listed(unseen)} {verb} no Pod that shows where its Pods start"] if unseen else []
-    gaps += [f"{', '.join(look.errors)} could not be listed"] if look.errors else []
-    if not (users.live or users.ended or users.templates or look.errors):
+    gaps += [f"{', '.join(recheck.errors)} could not be listed"] if recheck.errors else []
+    if not (users.live or users.finished or users.templates or recheck.errors):
         gaps.append(
-            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; owners of other kinds "
-            "were not looked at"
+            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
+            "were not read"
         )
     if not gaps:
         return None
-    allow = f"Allow the caller to list them (RBAC: {list_rules(look.errors)}). " if look.errors else ""
+    allow = f"Allow the caller to list them (RBAC: {list_rules(recheck.errors)}). " if recheck.errors else ""
     return Finding(
         Code.ASSOCIATION_MAY_BREAK,
         f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. An association "
         "takes IRSA away from its Pods at their next start, and it is not known whether they reach the EKS Pod Identity "
         f"Agent then: {'; '.join(gaps)}.",
-        f"{allow}See to it that they start on Linux EC2 nodes with the agent, or give them a service account of their own "
-        f"that keeps IRSA. To see whether there is Fargate: aws eks list-fargate-profiles --cluster-name {cluster}",
+        f"{allow}Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that "
+        f"keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,
     )
 
 
-def _pods_of(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
-    """Return the Pods that come from a template, by their owner or the owner of that."""
+def _template_pods(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
+    """Return the Pods of a template, by their owner or its controller."""
     owners = {template.owner, templates.root(template.owner)}
     return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]
 
@@ -246,45 +253,45 @@ SHOWN_USERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The names of the users of each service account, and the refusals by resource."""
+    """The names of the users of each service account, and the errors of lists by resource."""
 
     names: Mapping[WorkloadKey, Sequence[str]]
     errors: Mapping[str, ApiError]
 
 
 def keep_used(
-    reader: ClusterReader, cluster: str, look: RemovalCheck, *, removes: bool
+    reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
-    """Return the plan without removals of service accounts in use, and a failure for each that may be in use.
+    """Return the plan without deletions of service accounts in use, and a failure for each that may be in use.
 
-    A service account that stays gives up the labels and annotations that were applied to it. Seven requests, when
-    something would be removed.
+    Service accounts in use are released instead: they lose the labels and annotations that were applied to them. Sends
+    seven requests if the plan deletes any.
     """
-    plan = look.plan
-    going = [*(plan.manifests if removes else ()), *plan.unlisted]
-    keys = [account_key(manifest, cluster) for manifest in going]
+    plan = recheck.plan
+    deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
+    keys = [account_key(manifest, cluster) for manifest in deletions]
     if not keys:
         return plan, []
     users = _read_users(reader, keys, cluster)
-    staying: list[Object] = []
+    retained: list[Object] = []
     released = list(plan.released)
     findings = list(plan.findings)
     failures = []
-    for key, manifest in zip(keys, going, strict=True):
-        item = look.accounts[key]
+    for key, manifest in zip(keys, deletions, strict=True):
+        item = recheck.accounts[key]
         names, managers = users.names.get(key, ()), other_managers(item)
         if names or managers:
-            staying.append(manifest)
+            retained.append(manifest)
             findings.append(_in_use(key, names, managers))
             release = release_of(item)
             released += [release] if release else []
         elif users.errors:
-            staying.append(manifest)
+            retained.append(manifest)
             failures.append(_unknown(manifest, users.errors))
     plan = replace(
         plan,
-        manifests=_without(plan.manifests, staying) if removes else plan.manifests,
-        unlisted=_without(plan.unlisted, staying),
+        manifests=_exclude(plan.manifests, retained) if removes else plan.manifests,
+        unlisted=_exclude(plan.unlisted, retained),
         released=released,
         findings=findings,
     )
@@ -292,7 +299,7 @@ def keep_used(
 
 
 def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str) -> Users:
-    """List Pods and Pod templates. Pods that have ended do not count, nor do those of the runtime proof."""
+    """List Pods and Pod templates, without finished Pods and Pods of the runtime proof."""
     listing = reader.list_objects(live_pods_query(keys))
     templates = read_templates(reader, frozenset(keys), cluster)
     pods: dict[WorkloadKey, list[Object]] = {}
@@ -330,8 +337,8 @@ def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Seque
     remedy = ", and ".join(steps)
     return Finding(
         Code.SERVICE_ACCOUNT_IN_USE,
-        f"service account {key.service_account} in namespace {key.namespace} stays: {'; '.join(reasons)}.",
-        f"{remedy[0].upper()}{remedy[1:]}; then run again, which removes it. To delete it all the same: kubectl delete "
+        f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
+        f"{remedy[0].upper()}{remedy[1:]}; then run again, which removes it. To delete it anyway: kubectl delete "
         f"serviceaccount {key.service_account} -n {key.namespace}",
         key,
     )
@@ -346,10 +353,10 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
             f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}; docs/iam-permissions.md has the "
             "manifests), and run again."
         )
-    why = f"it is not known whether {', '.join(errors)} use it"
-    return {**unread_failure(manifest, reason, why), "remedy": remedy}
+    cause = f"it is not known whether {', '.join(errors)} use it"
+    return {**unread_failure(manifest, reason, cause), "remedy": remedy}
 
 
-def _without(manifests: Sequence[Object], staying: Sequence[Object]) -> list[Object]:
-    names = {name_of(manifest) for manifest in staying}
+def _exclude(manifests: Sequence[Object], retained: Sequence[Object]) -> list[Object]:
+    names = {name_of(manifest) for manifest in retained}
     return [manifest for manifest in manifests if name_of(manifest) not in names]

@@ -111,9 +111,9 @@ def node(name: str = NODE, labels: Mapping[str, str] | None = None) -> Json:
     return {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", **(labels or {})}}}
 
 
-def daemon_set(wanted: int = 0) -> Json:
+def daemon_set(desired: int = 0) -> Json:
     metadata = {"namespace": "kube-system", "name": "eks-pod-identity-agent"}
-    return {"metadata": metadata, "status": {"desiredNumberScheduled": wanted}}
+    return {"metadata": metadata, "status": {"desiredNumberScheduled": desired}}
 
 
 def replica_set(

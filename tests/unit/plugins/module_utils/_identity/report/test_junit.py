@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (

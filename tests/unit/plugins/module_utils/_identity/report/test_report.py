@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofVerdict,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
     judge_cluster,
 )

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 
 KEY = WorkloadKey("my-cluster", "shop", "api")
 PRESENT = {KEY: ServiceAccount(KEY, {"team": "others"}, {"note": "x"})}
-TERMINATING = {KEY: ServiceAccount(KEY, is_going=True)}
+TERMINATING = {KEY: ServiceAccount(KEY, is_terminating=True)}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_terminating_namespace_or_service_account_fails() -> None:
 
 def test_differing_label_and_annotation_show_both_values() -> None:
     desired = {KEY: ServiceAccount(KEY, {"team": "payments"}, {"note": "x", "more": "y"})}
-    check = check_account(KEY, AccountState(PRESENT, ("shop",), wanted=desired))
+    check = check_account(KEY, AccountState(PRESENT, ("shop",), desired=desired))
     assert (check.status, check.findings[0].message) == (
         "warning",
         "service account api in namespace shop differs from its configuration: label team is others, not payments, "

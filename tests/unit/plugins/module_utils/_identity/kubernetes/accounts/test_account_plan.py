@@ -228,7 +228,7 @@ def test_missing_namespace_refuses_only_its_workloads() -> None:
 
 def test_terminating_namespace_refuses_only_its_workloads() -> None:
     workloads = [request(namespace="leaving", labels={"a": "1"}), request()]
-    plan = plan_apply(workloads, {}, [*EXISTING, "leaving"], going={"leaving": TERMINATING})
+    plan = plan_apply(workloads, {}, [*EXISTING, "leaving"], terminating={"leaving": TERMINATING})
     assert plan == AccountPlan(
         [manifest(labels=MANAGED)],
         [],
@@ -263,7 +263,7 @@ def test_forbidden_namespace_list_refuses_only_unknown_namespaces() -> None:
 
 
 def test_terminating_service_account_is_neither_applied_nor_deleted() -> None:
-    accounts = {key: replace(found, is_going=True) for key, found in account(labels=MANAGED).items()}
+    accounts = {key: replace(found, is_terminating=True) for key, found in account(labels=MANAGED).items()}
     assert plan_apply([request(labels={"a": "1"})], accounts, EXISTING) == AccountPlan([], [], refused=[])
     assert plan_removal(accounts, parse_aws_result(RIGHT, CLUSTER)) == AccountPlan(
         [], released=[], findings=[]
@@ -360,7 +360,7 @@ def test_failed_aws_removal_keeps_service_account() -> None:
 def test_unmanaged_service_account_is_released_after_aws_removal() -> None:
     accounts = {**account("theirs"), **account("bad"), **account("leaving")}
     key = WorkloadKey(build.CLUSTER, "default", "leaving")
-    accounts = {**accounts, key: replace(accounts[key], is_going=True)}
+    accounts = {**accounts, key: replace(accounts[key], is_terminating=True)}
     removal = {**RIGHT, "failures": [{"workload": "default/bad"}]}
     assert plan_removal(accounts, parse_aws_result(removal, CLUSTER)).released == [manifest("theirs")]
 
@@ -650,7 +650,7 @@ def test_terminating_namespace_lists_its_finalizers(
     for state in ("present", "verify"):
         preflight, _log = read_preflight([API, LATE], state, None, Namespace=Listing([namespace]))
         assert isinstance(preflight, Preflight)
-        assert preflight.going == {"batch": text}
+        assert preflight.terminating == {"batch": text}
         refused = [(finding.code, finding.message) for finding in preflight.plan.refused]
         assert refused == ([("NAMESPACE_GOING", f"namespace batch {text}")] if state == "present" else [])
 

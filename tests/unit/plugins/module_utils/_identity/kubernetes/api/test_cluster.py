@@ -36,10 +36,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.proof.proof import (
     ProofSettings,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfRun,
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -48,7 +48,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeClock,
     FakeCluster,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.kubernetes.run.test_half import (
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.kubernetes.run.test_converge import (
     PLAN,
     STALE,
     THERE,
@@ -187,33 +187,37 @@ def test_retry_after_is_parsed_from_module_text(text: str) -> None:
 TEXT = "the deadline of 60 s has passed"
 
 
-def run(cluster: FakeCluster, remaining: float, preflight: Preflight = THERE, **settings: Any) -> HalfRun:
+def run(
+    cluster: FakeCluster, remaining: float, preflight: Preflight = THERE, **settings: Any
+) -> KubernetesRun:
     """Run the Kubernetes stage with ``remaining`` of the run's 60 seconds remaining."""
     clock = FakeClock()
     begun = clock.now()
     deadline = Deadline(60, remaining, lambda: (clock.now() - begun).total_seconds())
     aws = build.parse_aws_result(after_a_change(), build.CLUSTER)
     timed = DeadlineCluster(cluster, deadline)
-    return run_half(timed, aws, preflight, HalfSettings(**settings), DeadlineClock(clock, deadline))
+    return converge_kubernetes(
+        timed, aws, preflight, KubernetesSettings(**settings), DeadlineClock(clock, deadline)
+    )
 
 
 def test_no_request_after_deadline() -> None:
     cluster = holding("old")
-    half = run(cluster, 0, Preflight(plan=PLAN))
+    kube_run = run(cluster, 0, Preflight(plan=PLAN))
     assert cluster.log == []
-    assert (half.changed, half.outcome.changes, half.outcome.error) == (False, [], TEXT)
+    assert (kube_run.changed, kube_run.outcome.changes, kube_run.outcome.error) == (False, [], TEXT)
     # Without a request no check can pass.
-    checks = {check.name: check.status for check in half.outcome.checks[build.KEY]}
+    checks = {check.name: check.status for check in kube_run.outcome.checks[build.KEY]}
     assert set(checks.values()) == {"unknown"}
-    assert any(TEXT in finding.message for finding in half.outcome.findings)
+    assert any(TEXT in finding.message for finding in kube_run.outcome.findings)
 
 
 def test_no_deletion_after_deadline() -> None:
-    half = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
-    assert [(failure["workload"], failure["message"]) for failure in half.outcome.failures] == [
+    kube_run = run(holding("old"), 0, Preflight(plan=AccountPlan(unlisted=[manifest("old")])))
+    assert [(failure["workload"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("shop/old", f"it is kept, as it could not be read immediately before: {TEXT}.")
     ]
-    assert half.outcome.changes == []
+    assert kube_run.outcome.changes == []
 
 
 def test_wait_for_pods_ends_at_deadline() -> None:
@@ -223,17 +227,17 @@ def test_wait_for_pods_ends_at_deadline() -> None:
         "Deployment": build.read([build.owner()]),
     }
     cluster = FakeCluster(lists)
-    half = run(cluster, 10, restart=RestartSettings(timeout=300, settle=0))
+    kube_run = run(cluster, 10, restart=RestartSettings(timeout=300, settle=0))
     patched = [request for request in cluster.log if request.startswith("patch")]
     assert len(patched) == 1
     assert len(cluster.log) < 20
-    assert any("could not be read" in finding.message for finding in half.outcome.findings)
-    assert any("stale Pods still exist" in warning for warning in half.warnings)
+    assert any("could not be read" in finding.message for finding in kube_run.outcome.findings)
+    assert any("stale Pods still exist" in warning for warning in kube_run.warnings)
 
 
 def test_own_jobs_are_deleted_after_deadline() -> None:
     cluster = FakeCluster()
-    run(cluster, 10, proof=ProofSettings("r1", "image", 120, {}, {}), why_no_proof="")
+    run(cluster, 10, proof=ProofSettings("r1", "image", 120, {}, {}), proof_skip_reason="")
     verbs = [request.split()[0] for request in cluster.log if request.split()[0] in ("apply", "remove")]
     assert verbs == ["apply", "remove"]
 
@@ -253,7 +257,7 @@ def test_requests_before_deadline_are_unchanged() -> None:
     timed, plain = holding("old"), holding("old")
     early = run(timed, 1000, Preflight(plan=PLAN))
     aws = build.parse_aws_result(after_a_change(), build.CLUSTER)
-    assert early == run_half(plain, aws, Preflight(plan=PLAN), HalfSettings(), FakeClock())
+    assert early == converge_kubernetes(plain, aws, Preflight(plan=PLAN), KubernetesSettings(), FakeClock())
     assert timed.log == plain.log
 
 

@@ -45,10 +45,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     run_probes,
     selects,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfRun,
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -383,7 +383,7 @@ def webhook(**selector: Any) -> Listing:
     return build.read([{"metadata": {"name": "pod-identity-webhook"}, "webhooks": webhooks}])
 
 
-def half(
+def probe_run(
     trials: Sequence[DryRun],
     row: Json | None = None,
     result: Json | None = None,
@@ -392,7 +392,7 @@ def half(
     timeout: int = 60,
     clock: FakeClock | None = None,
     **settings: Any,
-) -> tuple[HalfRun, FakeCluster, FakeClock]:
+) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
     cluster = FakeCluster(
         lists={"MutatingWebhookConfiguration": webhook(), **(lists or {})},
         version=version,
@@ -400,28 +400,28 @@ def half(
     )
     clock = clock or FakeClock()
     aws_result = build.result(row or build.row()) if result is None else result
-    run = run_half(
+    run = converge_kubernetes(
         cluster,
         parse_aws_result(aws_result, build.CLUSTER),
         Preflight({build.KEY: ACCOUNT}, {"shop"}),
-        HalfSettings(injection=InjectionSettings(PROBE, timeout), **{"verify_pods": False, **settings}),
+        KubernetesSettings(injection=InjectionSettings(PROBE, timeout), **{"verify_pods": False, **settings}),
         clock,
     )
     return run, cluster, clock
 
 
-def injection_checks(run: HalfRun) -> list[tuple[str, str]]:
+def injection_checks(run: KubernetesRun) -> list[tuple[str, str]]:
     return [
         (check.status, check.detail) for check in run.outcome.checks[build.KEY] if check.name == "injection"
     ]
 
 
-def codes(run: HalfRun) -> list[str]:
+def codes(run: KubernetesRun) -> list[str]:
     return [finding.code.value for finding in run.outcome.findings]
 
 
 def test_old_association_needs_one_probe() -> None:
-    run, cluster, clock = half([INJECTED])
+    run, cluster, clock = probe_run([INJECTED])
     assert (injection_checks(run), codes(run)) == ([("pass", "")], [])
     assert cluster.log == ["version", "try api"]
     assert clock.slept == []
@@ -429,7 +429,7 @@ def test_old_association_needs_one_probe() -> None:
 
 def test_young_association_needs_three_successes_in_a_row() -> None:
     """A cluster has several API servers, which learn of an association at different times."""
-    run, cluster, clock = half(
+    run, cluster, clock = probe_run(
         [MISSING, INJECTED, INJECTED, MISSING, INJECTED], build.row(association_created_at=YOUNG)
     )
     assert (injection_checks(run), codes(run)) == ([("pass", "3x")], [])
@@ -445,13 +445,13 @@ def test_association_of_this_run_is_young() -> None:
         "cluster_arn": build.ARN,
         "verification": build.result(row),
     }
-    run, cluster, _clock = half([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
+    run, cluster, _clock = probe_run([MISSING, MISSING, MISSING, MISSING, INJECTED], result=result)
     assert injection_checks(run) == [("pass", "3x")]
     assert cluster.log.count("try api") == 7
 
 
 def test_wait_for_young_association_is_bounded() -> None:
-    run, _cluster, clock = half([MISSING], build.row(association_created_at=YOUNG), timeout=4)
+    run, _cluster, clock = probe_run([MISSING], build.row(association_created_at=YOUNG), timeout=4)
     assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_NOT_YET"])
     assert sum(clock.slept) == 4
     (finding,) = run.outcome.findings
@@ -462,7 +462,7 @@ def test_wait_for_young_association_is_bounded() -> None:
 
 
 def test_too_few_successes_are_unknown() -> None:
-    run, _cluster, _clock = half([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
+    run, _cluster, _clock = probe_run([INJECTED], build.row(association_created_at=YOUNG), timeout=1)
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
@@ -472,13 +472,13 @@ def test_too_few_successes_are_unknown() -> None:
 
 
 def test_old_association_fails_after_three_misses() -> None:
-    run, cluster, _clock = half([MISSING])
+    run, cluster, _clock = probe_run([MISSING])
     assert (injection_checks(run), codes(run)) == ([("fail", "")], ["INJECTION_MISSING"])
     assert cluster.log.count("try api") == 3
 
 
 def test_flaky_webhook_does_not_pass() -> None:
-    run, _cluster, _clock = half([MISSING, INJECTED, MISSING, INJECTED, MISSING])
+    run, _cluster, _clock = probe_run([MISSING, INJECTED, MISSING, INJECTED, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
     assert "(3 of 5 times)" in run.outcome.findings[0].message
 
@@ -500,12 +500,12 @@ NAMESPACE = build.read([{"metadata": {"name": "shop", "labels": {"injection": "o
 )
 def test_cause_of_missing_injection_from_webhook(registered: Listing, code: str) -> None:
     lists = {"MutatingWebhookConfiguration": registered, "Namespace": NAMESPACE}
-    run, _cluster, _clock = half([MISSING], lists=lists)
+    run, _cluster, _clock = probe_run([MISSING], lists=lists)
     assert codes(run) == [code]
 
 
 def test_missing_webhook_remedy_ends_with_command() -> None:
-    run, _cluster, _clock = half([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
+    run, _cluster, _clock = probe_run([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
     assert split_commands(run.outcome.findings[0].remedy) == (
         "EKS creates it. Find out who deleted it, and have AWS Support restore it. To see the existing webhooks:",
         ["kubectl get mutatingwebhookconfigurations"],
@@ -540,7 +540,7 @@ def test_label_selector(selector: Json, labels: Mapping[str, str], expected: boo
     ],
 )
 def test_permanent_rejection_is_unknown_without_retry(dry_run: DryRun, severity: str) -> None:
-    run, cluster, _clock = half([dry_run])
+    run, cluster, _clock = probe_run([dry_run])
     assert (injection_checks(run), codes(run)) == ([("unknown", "")], ["INJECTION_UNKNOWN"])
     assert [finding.severity for finding in run.outcome.findings] == [severity]
     assert cluster.log.count("try api") == 1
@@ -550,13 +550,13 @@ BUSY = DryRun(error=ApiError(429, "too many requests", 5))
 
 
 def test_retry_after_of_a_busy_server_is_respected() -> None:
-    run, _cluster, clock = half([BUSY, BUSY, INJECTED])
+    run, _cluster, clock = probe_run([BUSY, BUSY, INJECTED])
     assert injection_checks(run) == [("pass", "")]
     assert clock.slept == [5, 5]
 
 
 def test_busy_server_is_retried_until_timeout() -> None:
-    run, _cluster, clock = half([BUSY])
+    run, _cluster, clock = probe_run([BUSY])
     assert (injection_checks(run), clock.slept) == ([("unknown", "")], [5, 5, 5, 8, 10, 10, 10])
     (finding,) = run.outcome.findings
     assert (finding.severity, finding.message) == (
@@ -567,17 +567,17 @@ def test_busy_server_is_retried_until_timeout() -> None:
 
 
 def test_busy_server_without_retry_after_gets_backoff() -> None:
-    run, _cluster, clock = half([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
+    run, _cluster, clock = probe_run([DryRun(error=ApiError(429, "busy"))] * 5 + [INJECTED])
     assert (injection_checks(run), clock.slept) == ([("pass", "")], [1, 2, 4, 8, 10])
 
 
 def test_no_pause_beyond_timeout() -> None:
-    run, cluster, clock = half([DryRun(error=ApiError(429, "busy", 90))])
+    run, cluster, clock = probe_run([DryRun(error=ApiError(429, "busy", 90))])
     assert (injection_checks(run), clock.slept, cluster.log.count("try api")) == ([("unknown", "")], [], 1)
 
 
 def test_busy_response_does_not_hide_a_miss() -> None:
-    run, _cluster, _clock = half([MISSING, BUSY, MISSING, MISSING])
+    run, _cluster, _clock = probe_run([MISSING, BUSY, MISSING, MISSING])
     assert codes(run) == ["INJECTION_MISSING"]
 
 
@@ -616,19 +616,19 @@ def test_busy_server_gets_fewer_concurrent_dry_runs(
     ],
 )
 def test_only_eks_api_servers_are_probed(version: Json, injects: bool, probed: bool) -> None:
-    run, _cluster, _clock = half([INJECTED], version=version, injects=injects)
+    run, _cluster, _clock = probe_run([INJECTED], version=version, injects=injects)
     assert injection_checks(run) == ([("pass", "")] if probed else [])
     assert has_webhook(version) or injects or not probed
 
 
 @pytest.mark.parametrize("row", [build.row(association_id="", association_created_at="")])
 def test_failed_aws_checks_prevent_probe(row: Json) -> None:
-    run, cluster, _clock = half([INJECTED], row)
+    run, cluster, _clock = probe_run([INJECTED], row)
     assert (injection_checks(run), cluster.log) == ([], [])
 
 
 def test_probe_runs_in_check_mode() -> None:
-    run, _cluster, _clock = half([INJECTED], check_mode=True)
+    run, _cluster, _clock = probe_run([INJECTED], check_mode=True)
     assert injection_checks(run) == [("pass", "")]
 
 
@@ -676,8 +676,8 @@ PODS = {
 }
 
 
-def restarting(*trials: DryRun) -> tuple[HalfRun, FakeCluster, FakeClock]:
-    return half(
+def restarting(*trials: DryRun) -> tuple[KubernetesRun, FakeCluster, FakeClock]:
+    return probe_run(
         trials,
         build.row(association_created_at=YOUNG),
         lists=PODS,

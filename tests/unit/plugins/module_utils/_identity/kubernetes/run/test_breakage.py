@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which running Pods would lose their credentials by an association."""
+"""Workloads that an association would break."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ FARGATE = "fargate-ip-10-0-1-9.ec2.internal"
 
 
 def pod(node: str = build.NODE, env: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
-    given = IRSA if env is None else env
-    return build.pod("x", injected=False, containers=[build.container(env=given)], node=node, **more)
+    variables = IRSA if env is None else env
+    return build.pod("x", injected=False, containers=[build.container(env=variables)], node=node, **more)
 
 
 def found(
     pods: list[dict[str, Any]], accounts: Any = ANNOTATED, allowed: bool = False, **lists: Listing
 ) -> tuple[list[Finding], list[str]]:
-    given = {"Pod shop": build.read(pods), "Pod kube-system": AGENTS, "Node": build.read([build.node()])}
-    cluster = FakeCluster({**given, **{name.replace("_", " "): listing for name, listing in lists.items()}})
+    defaults = {"Pod shop": build.read(pods), "Pod kube-system": AGENTS, "Node": build.read([build.node()])}
+    cluster = FakeCluster({**defaults, **{name.replace("_", " "): listing for name, listing in lists.items()}})
     return find_breakage(cluster, [build.KEY], accounts, build.CLUSTER, build.NOW, allowed), cluster.log
 
 
 @pytest.mark.parametrize(
-    ("pods", "lists", "why"),
+    ("pods", "lists", "reason"),
     [
         ([pod(FARGATE)], {}, "on AWS Fargate, where EKS Pod Identity does not work"),
         (
@@ -90,8 +90,8 @@ def found(
         "not ready",
     ],
 )
-def test_irsa_in_use_without_an_agent_would_break(
-    pods: list[dict[str, Any]], lists: dict[str, Listing], why: str
+def test_irsa_pod_without_agent_would_break(
+    pods: list[dict[str, Any]], lists: dict[str, Listing], reason: str
 ) -> None:
     (finding,), _log = found(pods, **lists)
     assert (finding.code, finding.severity, finding.workload) == (
@@ -101,12 +101,12 @@ def test_irsa_in_use_without_an_agent_would_break(
     )
     assert finding.message == (
         "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
-        f"(Pod x {why}). An association takes IRSA away from them at their next start, and they would have no "
+        f"(Pod x {reason}). An association takes IRSA away from them at their next start, and they would have no "
         "credentials."
     )
     assert finding.remedy == (
-        "Move them to Linux EC2 nodes with the agent, or give them a service account of their own that keeps IRSA. "
-        "pod_identity_allow_breakage: true makes the association all the same."
+        "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
+        "pod_identity_allow_breakage: true creates the association anyway."
     )
 
 
@@ -130,23 +130,23 @@ def test_irsa_in_use_without_an_agent_would_break(
         pytest.param([pod()], {"Pod_kube-system": build.refused("pods")}, id="agents not readable"),
     ],
 )
-def test_what_is_not_known_to_break_does_not_stop(
+def test_pod_with_agent_or_without_irsa_would_not_break(
     pods: list[dict[str, Any]], lists: dict[str, Listing]
 ) -> None:
     assert found(pods, **lists)[0] == []
 
 
-def test_service_accounts_without_irsa_cost_no_request() -> None:
+def test_service_account_without_annotation_needs_no_request() -> None:
     assert found([pod(FARGATE)], PLAIN) == ([], [])
     assert found([pod(FARGATE)], {}) == ([], [])
 
 
-def test_on_the_users_word_it_is_a_warning() -> None:
+def test_allow_breakage_is_a_warning() -> None:
     (finding,), _log = found([pod(FARGATE)], allowed=True)
     assert finding.severity == "warning"
 
 
-def test_agents_of_hybrid_nodes_are_read_as_well() -> None:
+def test_agents_of_hybrid_nodes_are_read() -> None:
     cluster = FakeCluster({"Pod shop": build.read([pod()]), "Node": build.read([build.node()])})
     queries = []
     read = cluster.list_objects
@@ -195,7 +195,7 @@ def job(finished: bool = True) -> Listing:
     return build.read([owner("nightly-1", template(), ("CronJob", "nightly"), conditions=conditions)])
 
 
-def ended(node: str, created: str = build.BEFORE, **more: Any) -> dict[str, Any]:
+def finished(node: str, created: str = build.BEFORE, **more: Any) -> dict[str, Any]:
     return pod(node, phase="Succeeded", owner=("Job", "nightly-1"), created=created, **more)
 
 
@@ -203,16 +203,16 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
     found = [
         {
             "matchExpressions": [
-                {"key": key, "operator": "In", "values": [value]} for key, value in one.items()
+                {"key": key, "operator": "In", "values": [value]} for key, value in failure.items()
             ]
         }
-        for one in terms
+        for failure in terms
     ]
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}}}
 
 
 @pytest.mark.parametrize(
-    ("lists", "where"),
+    ("lists", "place"),
     [
         pytest.param(
             {"CronJob": cron_job(labels=PROFILE)},
@@ -267,12 +267,12 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
             id="a virtual node",
         ),
         pytest.param(
-            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([ended(FARGATE)])},
+            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([finished(FARGATE)])},
             f"Pods of CronJob nightly {FARGATE_WHY}",
             id="the last Pod of a CronJob was on Fargate",
         ),
         pytest.param(
-            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([ended("", labels=PROFILE)])},
+            {"CronJob": cron_job(), "Job": job(), "Pod shop": build.read([finished("", labels=PROFILE)])},
             f"Pods of CronJob nightly {FARGATE_WHY}",
             id="the same by its label",
         ),
@@ -288,12 +288,12 @@ def affinity(*terms: dict[str, str]) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_template_that_starts_without_an_agent_would_break(lists: dict[str, Listing], where: str) -> None:
+def test_template_without_agent_would_break(lists: dict[str, Listing], place: str) -> None:
     (finding,), _log = found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})
     assert (finding.code, finding.severity) == ("ASSOCIATION_WOULD_BREAK", "error")
     assert finding.message == (
         "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
-        f"({where}). An association takes IRSA away from them at their next start, and they would have no credentials."
+        f"({place}). An association takes IRSA away from them at their next start, and they would have no credentials."
     )
 
 
@@ -309,7 +309,7 @@ def test_a_template_that_starts_without_an_agent_would_break(lists: dict[str, Li
             {
                 "CronJob": cron_job(),
                 "Job": job(),
-                "Pod shop": build.read([ended(build.NODE)]),
+                "Pod shop": build.read([finished(build.NODE)]),
             },
             id="its last Pod was on a node",
         ),
@@ -317,7 +317,7 @@ def test_a_template_that_starts_without_an_agent_would_break(lists: dict[str, Li
             {
                 "CronJob": cron_job(),
                 "Job": job(),
-                "Pod shop": build.read([ended(FARGATE), ended(build.NODE, build.AFTER)]),
+                "Pod shop": build.read([finished(FARGATE), finished(build.NODE, build.AFTER)]),
             },
             id="an earlier Pod was on Fargate, the last one was not",
         ),
@@ -331,7 +331,7 @@ def test_a_template_that_starts_without_an_agent_would_break(lists: dict[str, Li
         ),
     ],
 )
-def test_a_template_whose_pods_reach_the_agent_or_need_none_is_no_finding(lists: dict[str, Listing]) -> None:
+def test_template_with_agent_or_own_credentials_has_no_finding(lists: dict[str, Listing]) -> None:
     assert found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})[0] == []
 
 
@@ -340,8 +340,8 @@ UNKNOWN = (
     "next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
 )
 LOOK = (
-    "See to it that they start on Linux EC2 nodes with the agent, or give them a service account of their own that keeps IRSA. "
-    "To see whether there is Fargate: aws eks list-fargate-profiles --cluster-name my-cluster"
+    "Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
+    "To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name my-cluster"
 )
 
 
@@ -365,13 +365,13 @@ LOOK = (
         ),
         pytest.param(
             {},
-            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; owners of other kinds "
-            "were not looked at",
+            "no Pod uses it, and no Deployment, StatefulSet, DaemonSet, ReplicaSet, CronJob or Job; other kinds of owners "
+            "were not read",
             id="nothing",
         ),
     ],
 )
-def test_what_nothing_shows_is_named(lists: dict[str, Listing], gap: str) -> None:
+def test_unknown_placement_may_break(lists: dict[str, Listing], gap: str) -> None:
     (finding,), _log = found([], **lists)
     assert (finding.code, finding.severity, finding.workload) == (
         "ASSOCIATION_MAY_BREAK",
@@ -381,7 +381,7 @@ def test_what_nothing_shows_is_named(lists: dict[str, Listing], gap: str) -> Non
     assert (finding.message, finding.remedy) == (f"{UNKNOWN}{gap}.", LOOK)
 
 
-def test_lists_that_were_refused_are_named_with_their_rule() -> None:
+def test_forbidden_lists_are_named_with_rbac_rules() -> None:
     lists = {"Pod_shop": build.refused("pods"), "CronJob": build.refused("cronjobs")}
     (finding,), _log = found([], **lists)
     assert finding.message == f"{UNKNOWN}pods, cronjobs.batch could not be listed."
@@ -391,7 +391,7 @@ def test_lists_that_were_refused_are_named_with_their_rule() -> None:
     )
 
 
-def test_what_would_break_is_named_alone() -> None:
+def test_breakage_hides_possible_breakage() -> None:
     (finding,), _log = found([], CronJob=cron_job(labels=PROFILE), Deployment=build.refused("deployments"))
     assert finding.code == "ASSOCIATION_WOULD_BREAK"
 
@@ -406,18 +406,16 @@ SERVED = build.pod("new", created=build.AFTER)
         ([SERVED, pod(created="2026-03-10T11:00:00Z")], True),
         ([build.pod("new", phase="Succeeded")], False),
     ],
-    ids=["the newest Pod has it", "a newer one does not", "it has ended"],
+    ids=["the newest Pod has it", "a newer one does not", "it is finished"],
 )
-def test_templates_are_read_only_while_no_association_has_shown(
-    pods: list[dict[str, Any]], reads: bool
-) -> None:
-    """The webhook injects EKS Pod Identity only where there is an association; six lists are saved then."""
+def test_templates_are_read_only_without_injected_pod(pods: list[dict[str, Any]], reads: bool) -> None:
+    """An injected Pod proves an earlier association, which saves six lists."""
     _findings, log = found(pods, **{"Pod_kube-system": build.read([build.agent()])})
     assert ("list CronJob shop" in log) is reads
     assert len([line for line in log if line.startswith("list ") and "Pod" not in line]) == 6 * reads
 
 
-def test_pods_that_have_ended_are_asked_for_as_well() -> None:
+def test_finished_pods_are_read() -> None:
     queries: list[Query] = []
 
     class Recording(FakeCluster):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Service accounts that a teardown or purge keeps, and what they give up."""
+"""Service accounts that a teardown or purge keeps, and their release."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ObjectName,
     parse_service_account,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfRun,
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
@@ -44,9 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 MARK = "f:app.kubernetes.io/managed-by"
 ABSENT = {"changes": [], "state": "absent"}
 IDENTITY = {"namespace": "shop", "name": "api", "uid": "u-1"}
-REMAINS = (
-    "then run again, which removes it. To delete it all the same: kubectl delete serviceaccount api -n shop"
-)
+REMAINS = "then run again, which removes it. To delete it anyway: kubectl delete serviceaccount api -n shop"
 Json = dict[str, Any]
 
 
@@ -56,7 +54,11 @@ def entry(manager: str, fields: Json, operation: str = "Update") -> Json:
 
 def metadata_fields(labels: Sequence[str] = (), annotations: Sequence[str] = ()) -> Json:
     parts = {"f:labels": labels, "f:annotations": annotations}
-    return {"f:metadata": {name: {f"f:{one}": {} for one in given} for name, given in parts.items() if given}}
+    return {
+        "f:metadata": {
+            name: {f"f:{field}": {} for field in fields} for name, fields in parts.items() if fields
+        }
+    }
 
 
 def applied(*labels: str, annotations: Sequence[str] = ()) -> Json:
@@ -68,9 +70,9 @@ WITH_TEAM = applied("app.kubernetes.io/managed-by", "team", annotations=["note"]
 
 
 def account(*managed: Json, labels: Mapping[str, str] | None = None, **metadata: Any) -> Object:
-    given = {**MANAGED_BY_LABELS, "team": "shop"} if labels is None else labels
+    all_labels = {**MANAGED_BY_LABELS, "team": "shop"} if labels is None else labels
     entries = list(managed or [OURS])
-    return {"metadata": {**IDENTITY, "labels": dict(given), "managedFields": entries, **metadata}}
+    return {"metadata": {**IDENTITY, "labels": dict(all_labels), "managedFields": entries, **metadata}}
 
 
 def template(**spec: Any) -> Json:
@@ -90,17 +92,17 @@ PROOF = {"workload-identity/proof": "r1"}
 
 def run(
     cluster: FakeCluster, item: Object | None = None, result: Json | None = None, **settings: Any
-) -> HalfRun:
+) -> KubernetesRun:
     """Tear down the workload shop/api, whose service account is ``item``."""
     found = account() if item is None else item
     cluster.accounts = {ObjectName("shop", "api"): found}
     preflight = Preflight({build.KEY: parse_service_account(found, build.CLUSTER)}, {"shop"})
     aws = build.parse_aws_result(result or ABSENT, build.CLUSTER)
-    return run_half(cluster, aws, preflight, HalfSettings(**settings), FakeClock())
+    return converge_kubernetes(cluster, aws, preflight, KubernetesSettings(**settings), FakeClock())
 
 
-def purge(cluster: FakeCluster, item: Object, **settings: Any) -> HalfRun:
-    """Purge shop/api, which no workload lists."""
+def purge(cluster: FakeCluster, item: Object, **settings: Any) -> KubernetesRun:
+    """Purge shop/api, which is not a listed workload."""
     cluster.accounts = {ObjectName("shop", "api"): item}
     manifest = {
         "apiVersion": "v1",
@@ -109,7 +111,7 @@ def purge(cluster: FakeCluster, item: Object, **settings: Any) -> HalfRun:
     }
     aws = build.parse_aws_result({"changes": [], "state": "present"}, build.CLUSTER)
     preflight = Preflight(plan=AccountPlan(unlisted=[manifest]))
-    return run_half(cluster, aws, preflight, HalfSettings(**settings), FakeClock())
+    return converge_kubernetes(cluster, aws, preflight, KubernetesSettings(**settings), FakeClock())
 
 
 def writes(cluster: FakeCluster) -> list[str]:
@@ -175,18 +177,18 @@ CRON_JOB = {"jobTemplate": {"spec": template()}}
         pytest.param({"Job": build.read([owner("once", template())])}, "Job once", id="a Job"),
     ],
 )
-def test_a_service_account_in_use_stays_and_names_its_users(lists: dict[str, Listing], users: str) -> None:
+def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], users: str) -> None:
     cluster = FakeCluster(lists)
-    half = run(cluster)
+    kube_run = run(cluster)
     assert writes(cluster) == []
-    assert (half.outcome.changes, half.outcome.failures, half.changed) == ([], [], False)
-    (finding,) = half.outcome.findings
+    assert (kube_run.outcome.changes, kube_run.outcome.failures, kube_run.changed) == ([], [], False)
+    (finding,) = kube_run.outcome.findings
     assert (finding.code, finding.severity, finding.workload) == (
         "SERVICE_ACCOUNT_IN_USE",
         "warning",
         build.KEY,
     )
-    assert finding.message == f"service account api in namespace shop stays: it is used by {users}."
+    assert finding.message == f"service account api in namespace shop is kept: it is used by {users}."
     assert finding.remedy == f"Delete its users or give them another service account; {REMAINS}"
 
 
@@ -216,11 +218,11 @@ def test_a_service_account_in_use_stays_and_names_its_users(lists: dict[str, Lis
         ),
     ],
 )
-def test_a_service_account_that_nothing_uses_is_removed(lists: dict[str, Listing]) -> None:
+def test_unused_service_account_is_deleted(lists: dict[str, Listing]) -> None:
     cluster = FakeCluster(lists)
-    half = run(cluster)
+    kube_run = run(cluster)
     assert writes(cluster) == ["remove api"]
-    assert (half.outcome.changes, half.outcome.findings) == (["remove ServiceAccount shop/api"], [])
+    assert (kube_run.outcome.changes, kube_run.outcome.findings) == (["remove ServiceAccount shop/api"], [])
 
 
 @pytest.mark.parametrize(
@@ -249,14 +251,12 @@ def test_a_service_account_that_nothing_uses_is_removed(lists: dict[str, Listing
     ],
     ids=["Argo CD", "Helm", "Flux", "kubectl"],
 )
-def test_a_service_account_that_another_field_manager_manages_stays(
-    managed: Json, reason: str, manager: str
-) -> None:
+def test_service_account_of_another_field_manager_is_kept(managed: Json, reason: str, manager: str) -> None:
     cluster = FakeCluster()
-    half = run(cluster, account(OURS, managed))
+    kube_run = run(cluster, account(OURS, managed))
     assert writes(cluster) == []
-    (finding,) = half.outcome.findings
-    assert finding.message == f"service account api in namespace shop stays: {reason}."
+    (finding,) = kube_run.outcome.findings
+    assert finding.message == f"service account api in namespace shop is kept: {reason}."
     assert finding.remedy == f"Have {manager} give up these fields; {REMAINS}"
 
 
@@ -269,18 +269,18 @@ def test_a_service_account_that_another_field_manager_manages_stays(
     ],
     ids=["the token controller", "a map without entries", "this collection"],
 )
-def test_what_the_cluster_or_we_wrote_keeps_no_service_account(managed: Json) -> None:
+def test_own_and_cluster_fields_do_not_keep_service_account(managed: Json) -> None:
     cluster = FakeCluster()
     run(cluster, account(OURS, managed))
     assert writes(cluster) == ["remove api"]
 
 
-def test_users_and_field_managers_are_named_together() -> None:
+def test_finding_names_users_and_field_managers() -> None:
     cluster = FakeCluster({"CronJob": build.read([owner("nightly", CRON_JOB)])})
-    half = run(cluster, account(OURS, entry("argocd-controller", metadata_fields(["a"]))))
-    (finding,) = half.outcome.findings
+    kube_run = run(cluster, account(OURS, entry("argocd-controller", metadata_fields(["a"]))))
+    (finding,) = kube_run.outcome.findings
     assert finding.message == (
-        "service account api in namespace shop stays: it is used by CronJob nightly; argocd-controller manages its label a."
+        "service account api in namespace shop is kept: it is used by CronJob nightly; argocd-controller manages its label a."
     )
     assert finding.remedy == (
         "Delete its users or give them another service account, and have argocd-controller give up these fields; "
@@ -289,12 +289,12 @@ def test_users_and_field_managers_are_named_together() -> None:
 
 
 @pytest.mark.parametrize("purges", [False, True])
-def test_what_may_not_be_listed_may_be_a_user(purges: bool) -> None:
+def test_forbidden_list_keeps_service_account(purges: bool) -> None:
     lists = {"CronJob": build.refused("cronjobs"), "Pod": build.refused("pods"), "Job": build.refused("jobs")}
     cluster = FakeCluster(lists)
-    half = purge(cluster, account(), verify_pods=False) if purges else run(cluster)
-    assert (writes(cluster), half.outcome.changes, half.outcome.findings) == ([], [], [])
-    assert half.outcome.failures == [
+    kube_run = purge(cluster, account(), verify_pods=False) if purges else run(cluster)
+    assert (writes(cluster), kube_run.outcome.changes, kube_run.outcome.findings) == ([], [], [])
+    assert kube_run.outcome.failures == [
         {
             "workload": "shop/api",
             "resource": "ServiceAccount",
@@ -310,7 +310,7 @@ def test_what_may_not_be_listed_may_be_a_user(purges: bool) -> None:
     ]
 
 
-def test_a_list_that_fails_in_another_way_is_asked_for_again_by_the_next_run() -> None:
+def test_failed_list_remedy_is_a_rerun() -> None:
     cluster = FakeCluster({"Job": Listing(error=ApiError(500, "etcdserver: request timed out"))})
     (failure,) = run(cluster).outcome.failures
     assert failure["message"] == (
@@ -319,15 +319,15 @@ def test_a_list_that_fails_in_another_way_is_asked_for_again_by_the_next_run() -
     assert failure["remedy"] == "Resolve that and run again, which applies only the rest."
 
 
-def test_a_user_that_was_found_counts_more_than_a_list_that_was_refused() -> None:
+def test_known_user_hides_forbidden_list() -> None:
     lists = {"CronJob": build.refused("cronjobs"), "Pod": build.read([build.pod("debug", owner=None)])}
-    half = run(FakeCluster(lists))
-    assert half.outcome.failures == []
-    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    kube_run = run(FakeCluster(lists))
+    assert kube_run.outcome.failures == []
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
 
 
-def test_what_would_be_removed_is_read_in_bulk() -> None:
-    """Eight lists before and one after, however many service accounts there are."""
+def test_users_are_read_in_bulk() -> None:
+    """Eight lists before and one after, independent of the number of service accounts."""
     names = [f"api-{number}" for number in range(50)]
     items = {
         ObjectName("shop", name): {"metadata": {**IDENTITY, "name": name, "labels": MANAGED_BY_LABELS}}
@@ -336,11 +336,11 @@ def test_what_would_be_removed_is_read_in_bulk() -> None:
     cluster = FakeCluster(accounts=dict(items))
     accounts = {(parsed := parse_service_account(item, build.CLUSTER)).key: parsed for item in items.values()}
     aws = build.parse_aws_result(ABSENT, build.CLUSTER)
-    run_half(cluster, aws, Preflight(accounts, {"shop"}), HalfSettings(), FakeClock())
+    converge_kubernetes(cluster, aws, Preflight(accounts, {"shop"}), KubernetesSettings(), FakeClock())
     assert len([line for line in cluster.log if line.startswith("list ")]) == 9
 
 
-def test_pods_are_asked_for_by_their_service_account_where_there_is_one() -> None:
+def test_single_service_account_selects_its_pods() -> None:
     queries: list[Query] = []
 
     class Recording(FakeCluster):
@@ -382,7 +382,7 @@ def released(labels: Mapping[str, str]) -> list[Object]:
 
 
 @pytest.mark.parametrize("purges", [False, True])
-def test_a_service_account_in_use_keeps_its_marks_alone(purges: bool) -> None:
+def test_used_service_account_keeps_only_ownership_labels(purges: bool) -> None:
     cluster = Applying(USED)
     marks = {**MANAGED_BY_LABELS, OWNER_LABEL: "team-a"}
     item = account(WITH_TEAM, labels={**marks, "team": "shop", "theirs": "x"})
@@ -393,47 +393,51 @@ def test_a_service_account_in_use_keeps_its_marks_alone(purges: bool) -> None:
         preflight = Preflight(plan=plan, owner="team-a")
     result = {"changes": [], "state": "present" if purges else "absent"}
     aws = build.parse_aws_result(result, build.CLUSTER)
-    half = run_half(cluster, aws, preflight, HalfSettings(verify_pods=False), FakeClock())
+    kube_run = converge_kubernetes(
+        cluster, aws, preflight, KubernetesSettings(verify_pods=False), FakeClock()
+    )
     assert cluster.manifests == released(marks)
-    assert (half.outcome.changes, half.outcome.failures) == (["release ServiceAccount shop/api"], [])
-    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
-    assert half.changed
+    assert (kube_run.outcome.changes, kube_run.outcome.failures) == (["release ServiceAccount shop/api"], [])
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert kube_run.changed
 
 
-def test_check_mode_shows_the_same() -> None:
+def test_check_mode_predicts_release() -> None:
     cluster = Applying(USED)
-    half = run(cluster, account(WITH_TEAM), check_mode=True)
+    kube_run = run(cluster, account(WITH_TEAM), check_mode=True)
     assert cluster.manifests == released(MANAGED_BY_LABELS)
-    assert half.outcome.changes == ["release ServiceAccount shop/api"]
-    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
+    assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNT_IN_USE"]
 
 
-def test_a_service_account_of_others_gives_up_what_was_applied_to_it() -> None:
+def test_unmanaged_service_account_is_released() -> None:
     cluster = Applying()
     item = account(applied("team"), entry("helm", metadata_fields(["chart"])), labels={"team": "shop"})
-    half = run(cluster, item)
+    kube_run = run(cluster, item)
     assert cluster.manifests == released({})
     assert writes(cluster) == ["apply api"]
-    assert half.outcome.changes == ["release ServiceAccount shop/api"]
-    assert half.outcome.findings == []
+    assert kube_run.outcome.changes == ["release ServiceAccount shop/api"]
+    assert kube_run.outcome.findings == []
 
 
-def test_a_service_account_of_others_without_fields_of_ours_costs_one_request() -> None:
+def test_unmanaged_service_account_without_our_fields_needs_one_request() -> None:
     cluster = FakeCluster()
-    half = run(cluster, account(entry("helm", metadata_fields(["chart"])), labels={"chart": "x"}))
+    kube_run = run(cluster, account(entry("helm", metadata_fields(["chart"])), labels={"chart": "x"}))
     assert cluster.log == ["list ServiceAccount shop"]
-    assert (half.outcome.changes, half.changed) == ([], False)
+    assert (kube_run.outcome.changes, kube_run.changed) == ([], False)
 
 
-def test_a_purge_leaves_the_accounts_of_others() -> None:
-    """Nothing on them shows which list applied their labels, and a run that broke off could not be completed."""
+def test_purge_keeps_unmanaged_service_accounts() -> None:
+    """They do not show which list applied their labels, and an interrupted run could not be completed."""
     cluster = FakeCluster()
     cluster.accounts = {ObjectName("shop", "api"): account(applied("team"), labels={"team": "shop"})}
     change = {"workload": "shop/api", "resource": "association", "action": "delete"}
     result = {"changes": [change], "state": "present", "workloads": []}
     aws = build.parse_aws_result(result, build.CLUSTER)
-    half = run_half(cluster, aws, Preflight(), HalfSettings(verify_pods=False), FakeClock())
-    assert (cluster.log, half.outcome.changes) == ([], [])
+    kube_run = converge_kubernetes(
+        cluster, aws, Preflight(), KubernetesSettings(verify_pods=False), FakeClock()
+    )
+    assert (cluster.log, kube_run.outcome.changes) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -444,28 +448,29 @@ def test_a_purge_leaves_the_accounts_of_others() -> None:
         (ApiError(500, "etcd"), False, []),
         (ApiError(409, "uid mismatch"), False, []),
     ],
-    ids=["refused", "failed", "done, and the answer lost", "the service account is gone"],
+    ids=["rejected", "failed", "done with a lost response", "deleted service account"],
 )
-def test_a_release_that_was_refused_is_a_failure_while_the_fields_are_there(
-    error: ApiError, is_there: bool, failures: list[str]
-) -> None:
+def test_rejected_release_is_a_failure(error: ApiError, is_there: bool, failures: list[str]) -> None:
     class Refusing(FakeCluster):
         def apply(self, _manifests: Sequence[Object]) -> WriteResult:
             if not is_there:
                 self.accounts = {}
             return WriteResult(refused={0: error})
 
-    half = run(Refusing(), account(applied("team"), labels={"team": "shop"}))
-    assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
+    kube_run = run(Refusing(), account(applied("team"), labels={"team": "shop"}))
+    assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         ("release", message) for message in failures
     ]
 
 
-def test_fields_that_are_put_back_are_a_failure() -> None:
+def test_restored_fields_are_a_failure() -> None:
     cluster = FakeCluster(undone=frozenset({"api"}))
-    half = run(cluster, account(applied("team"), labels={"team": "shop"}))
-    assert half.outcome.changes == []
-    assert [(one["action"], one["error_code"], one["message"]) for one in half.outcome.failures] == [
+    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    assert kube_run.outcome.changes == []
+    assert [
+        (failure["action"], failure["error_code"], failure["message"])
+        for failure in kube_run.outcome.failures
+    ] == [
         (
             "release",
             "SERVICE_ACCOUNT_NOT_KEPT",
@@ -474,11 +479,11 @@ def test_fields_that_are_put_back_are_a_failure() -> None:
     ]
 
 
-def test_what_cannot_be_read_immediately_before_is_not_released() -> None:
+def test_failed_recheck_prevents_release() -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
-    half = run(cluster, account(applied("team"), labels={"team": "shop"}))
+    kube_run = run(cluster, account(applied("team"), labels={"team": "shop"}))
     assert writes(cluster) == []
-    assert [(one["action"], one["message"]) for one in half.outcome.failures] == [
+    assert [(failure["action"], failure["message"]) for failure in kube_run.outcome.failures] == [
         (
             "release",
             "its applied labels and annotations are kept, as it could not be read immediately before: Kubernetes returned 403: "

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The Kubernetes half after the AWS half: apply, verify the Pods, restart stale Pods, run the proof. Pure.
+"""Run the Kubernetes stage after the AWS stage: apply, restart stale Pods, run the proof, and verify. Pure.
 
-Cluster and clock are arguments. Data of an API that is not proven to be the cluster's API prove nothing about it.
+Cluster and clock are arguments. If the API is not proven to belong to the cluster, its data prove nothing about it.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ from .usage import keep_used
 
 @dataclass(frozen=True, slots=True)
 class KubernetesOutcome:
-    """``changes`` has a line for each object that was applied or removed, ``failures`` what was refused.
+    """The result of the Kubernetes stage for the report.
 
-    ``error`` is what kubernetes.core said when it ended before its result. ``checks`` are those of each
-    verified workload. ``judges_agent`` says that the cluster itself showed whether there is an agent.
+    ``changes``: a line for each object that was applied or deleted; ``failures``: the rejected writes. ``error``: the
+    error of writes that ended without a result, or "". ``checks``: by verified workload. ``judges_agent``: the state of
+    the agent was read from the cluster.
     """
 
     changes: Sequence[str] = ()
@@ -85,9 +86,9 @@ def judge_cluster(
     unread: Mapping[WorkloadKey, Finding] | None = None,
     injection: InjectionVerdict | None = None,
 ) -> KubernetesOutcome:
-    """The checks of service account, agent, injection, Pods and proof, in the order in which they are shown.
+    """Combine the checks of service account, agent, injection, Pods and proof, in the order of the report.
 
-    ``unread`` is why a service account is not known.
+    ``unread`` has a finding for each service account that could not be read.
     """
     if state.namespaces is not None:
         inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
@@ -102,15 +103,15 @@ def judge_cluster(
             if finding
             else check_account(workload.key, state)
         )
-        further = (injected.checks.get(workload.key), proofs.checks.get(workload.key))
+        optional = (injected.checks.get(workload.key), proofs.checks.get(workload.key))
         checks[workload.key] = [
             account,
             *pods.checks[workload.key],
-            *(check for check in further if check is not None),
+            *(check for check in optional if check is not None),
         ]
         findings += account.findings
     findings += [*injected.findings, *pods.findings, *proofs.findings]
-    # One finding may be that of many workloads.
+    # Several workloads may share a finding.
     findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
 
@@ -119,14 +120,16 @@ _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 def _find_doubt(aws: AwsResult) -> Finding | None:
-    """Why the API may be another cluster's. The AWS half says it, which knows what EKS says of the cluster."""
+    """Return the finding of the AWS stage that the API may belong to another cluster, or None."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
 
-def _leave_open(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
-    """Every check of Kubernetes unknown; ``names`` are those beside service account and agent. What EKS says of the
-    agent's add-on is of the right cluster, and counts."""
+def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
+    """Return unknown for the checks of service account and agent, and for the checks in ``names``.
+
+    The agent's check by EKS still applies, as EKS reports the right cluster.
+    """
     checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in ("service account", "agent", *names)]
     return KubernetesOutcome(
         checks={workload.key: checks for workload in verification.workloads},
@@ -134,30 +137,28 @@ def _leave_open(verification: Verification, doubt: Finding, names: Sequence[str]
     )
 
 
-def _what_is_left_out(restart: bool, proof: bool) -> str:
-    """A warning for what was asked for and not done; "" when there is nothing of the kind."""
-    left_out = [
-        text for text, asked in (("no Pod was restarted", restart), ("no proof was run", proof)) if asked
-    ]
-    if not left_out:
+def _skip_warning(restart: bool, proof: bool) -> str:
+    """Return a warning about requested steps that were skipped, or ""."""
+    steps = (("no Pod was restarted", restart), ("no proof was run", proof))
+    skipped = [text for text, requested in steps if requested]
+    if not skipped:
         return ""
-    text = " and ".join(left_out)
+    text = " and ".join(skipped)
     return (
-        f"{text[0].upper()}{text[1:]}: the Kubernetes API of the kubeconfig is not proven to be that of the cluster, as "
-        "the findings say."
+        f"{text[0].upper()}{text[1:]}: the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see the "
+        "findings."
     )
 
 
-LOOKING = "looking at the Pods"
+READING_PODS = "reading the Pods"
 
 
 @dataclass(frozen=True, slots=True)
-class HalfSettings:
-    """What is done beside applying service accounts; ``injection``, ``restart`` and ``proof`` are None when not asked
-    for.
+class KubernetesSettings:
+    """The options of the Kubernetes stage; ``injection``, ``restart`` and ``proof`` are None if disabled.
 
-    ``why_no_proof`` replaces the cluster's own word on whether Pods can run. With ``injects`` new Pods are taken to
-    be injected whatever the API server is, else only those of EKS's own.
+    ``injects``: probe the injection on any API server, not only on those of EKS. ``proof_skip_reason``: the reason to
+    skip the proof, or ""; None derives it from the cluster's version.
     """
 
     check_mode: bool = False
@@ -166,12 +167,12 @@ class HalfSettings:
     injects: bool = False
     restart: RestartSettings | None = None
     proof: ProofSettings | None = None
-    why_no_proof: str | None = None
+    proof_skip_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class HalfRun:
-    """``outcome`` is for the report; the rest is for those who look at the run itself."""
+class KubernetesRun:
+    """A run of the Kubernetes stage; ``outcome`` is its part of the report, ``jobs`` the number of proof Jobs."""
 
     outcome: KubernetesOutcome
     changed: bool = False
@@ -182,20 +183,25 @@ class HalfRun:
 
 
 def ignore_step(_step: str) -> None:
-    """For runs that nobody looks at."""
+    """Discard a progress line."""
 
 
-def run_half(
+def converge_kubernetes(
     cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
-    settings: HalfSettings,
+    settings: KubernetesSettings,
     clock: Clock,
     on_step: Callable[[str], None] = ignore_step,
     ending: Ending | None = None,
-) -> HalfRun:
-    """What Kubernetes refuses is for the report to say, and stops nothing else. ``on_step`` is called with each step that
-    begins, like "applying 40 objects"; ``ending`` removes the Jobs of the proof where the run is interrupted."""
+) -> KubernetesRun:
+    """Apply or delete service accounts, restart stale Pods, run the proof, and verify the workloads.
+
+    A rejected write is a failure in the result, and does not prevent the other steps.
+
+    :arg on_step: called with each step, like "applying 40 objects".
+    :arg ending: deletes the Jobs of the proof if the run is interrupted.
+    """
     removes = aws.state == "absent"
     plan = (
         plan_removal(preflight.accounts, aws, preflight.owner, preflight.adopt)
@@ -203,76 +209,78 @@ def run_half(
         else drop_failed_workloads(preflight.plan, aws)
     )
     if removes or plan.unlisted:
-        on_step("looking at what is to be removed")
-    look = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
-    plan, unknown = keep_used(cluster, aws.cluster, look, removes=removes)
-    unread = [*look.failures, *unknown]
+        on_step("reading the objects to delete")
+    recheck = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
+    plan, unknown = keep_used(cluster, aws.cluster, recheck, removes=removes)
+    unread = [*recheck.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
     applied = apply_account_plan(
         cluster, plan, removes=removes, purges=not aws.failures, check_mode=settings.check_mode
     )
-    back = ReadBack(applied, preflight.accounts)
+    read = ReadBack(applied, preflight.accounts)
     if not settings.check_mode:
         on_step("reading the service accounts back")
-        back = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
-    applied = back.applied
+        read = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
+    applied = read.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]
     if settings.check_mode and is_pending(aws, changes, failures):
-        aws = aws.as_planned(_unforeseeable(applied.plan, failures, preflight), clock.now())
-        back = replace(back, accounts=_accounts_after(back.accounts, preflight, applied.plan))
+        aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
+        read = replace(read, accounts=_planned_accounts(read.accounts, preflight, applied.plan))
     doubt = _find_doubt(aws)
-    view = (
-        _look(cluster, aws, preflight, back, settings, clock, on_step, ending)
+    verified = (
+        _verify(cluster, aws, preflight, read, settings, clock, on_step, ending)
         if doubt is None
-        else _look_away(cluster, aws, preflight, back.accounts, settings, clock, doubt, on_step)
+        else _skip_verification(cluster, aws, preflight, read.accounts, settings, clock, doubt, on_step)
     )
-    restarts = view.restarted.restarts
-    return HalfRun(
+    restarts = verified.restarted.restarts
+    return KubernetesRun(
         replace(
-            view.outcome,
+            verified.outcome,
             changes=[
                 *changes,
-                *(f"restart {name}" for name in restarts.names if view.restarted.changed),
+                *(f"restart {name}" for name in restarts.names if verified.restarted.changed),
             ],
-            failures=[*failures, *view.restarted.failures, *view.proof.failures],
+            failures=[*failures, *verified.restarted.failures, *verified.proof.failures],
             error=applied.error.text if applied.error else "",
-            findings=[*plan.findings, *view.outcome.findings],
+            findings=[*plan.findings, *verified.outcome.findings],
         ),
-        applied.changed or view.restarted.changed,
+        applied.changed or verified.restarted.changed,
         applied.diffs,
         restarts,
-        len(view.proof.jobs),
-        [*view.warnings, *view.restarted.warnings],
+        len(verified.proof.jobs),
+        [*verified.warnings, *verified.restarted.warnings],
     )
 
 
-def _unforeseeable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
-    """Return the workloads, as "namespace/service account", of which a plan cannot say what a run finds: a service account
-    that is not there has no Pods."""
+def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
+    """Return the workloads, as "namespace/service account", whose Pods a plan cannot predict.
+
+    These are workloads with a new or deleted service account, and workloads with a failure.
+    """
     planned = {*map(affected_workload, (*plan.manifests, *plan.waiting))}
     new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.unlisted)}
     return new | {failure["workload"] for failure in failures}
 
 
-def _accounts_after(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
+def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
     """Return the service accounts with the labels and annotations that a plan applies to them."""
     applied = {affected_workload(item) for item in plan.manifests}
     return {
         key: replace(
             account,
-            labels={**account.labels, **asked.labels},
-            annotations={**account.annotations, **asked.annotations},
+            labels={**account.labels, **desired.labels},
+            annotations={**account.annotations, **desired.annotations},
         )
-        if (asked := preflight.wanted.get(key)) is not None and str(key) in applied
+        if (desired := preflight.desired.get(key)) is not None and str(key) in applied
         else account
         for key, account in accounts.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """What was seen of the verified workloads, and what was done about it."""
+class _VerificationRun:
+    """The outcome of the verification, with the restarts and the proof that preceded it."""
 
     outcome: KubernetesOutcome
     restarted: RestartRun
@@ -280,68 +288,70 @@ class _View:
     warnings: Sequence[str] = ()
 
 
-def _look(
+def _verify(
     cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
-    back: ReadBack,
-    settings: HalfSettings,
+    read: ReadBack,
+    settings: KubernetesSettings,
     clock: Clock,
     on_step: Callable[[str], None],
     ending: Ending | None,
-) -> _View:
-    verification, accounts = aws.verification, back.accounts
+) -> _VerificationRun:
+    verification, accounts = aws.verification, read.accounts
     if settings.verify_pods:
-        on_step(LOOKING)
+        on_step(READING_PODS)
     reads = read_pod_state(cluster, verification, clock.now()) if settings.verify_pods else {}
     probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
     restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
     proof = ProofRun()
-    if settings.proof and _acts(aws, settings):
+    if settings.proof and _may_act(aws, settings):
         on_step("running the proof in Pods")
         proof = run_proof(
-            cluster, verification, accounts, settings.proof, clock, settings.why_no_proof, ending
+            cluster, verification, accounts, settings.proof, clock, settings.proof_skip_reason, ending
         )
     pods = verify_pods(
         verification.workloads, build_state(verification, restarted.reads, clock.now()), aws.cluster
     )
     if settings.check_mode:
-        _leave_out_new_pods(pods, restarted.restarts)
+        _drop_passed_pod_checks(pods, restarted.restarts)
     outcome = judge_cluster(
         verification,
-        AccountState(accounts, preflight.namespaces, preflight.going, preflight.wanted),
+        AccountState(accounts, preflight.namespaces, preflight.terminating, preflight.desired),
         pods,
         judge_proofs(verification.workloads, proof),
-        back.unread,
+        read.unread,
         _judge_probes(cluster, probes),
     )
-    return _View(outcome, restarted, proof)
+    return _VerificationRun(outcome, restarted, proof)
 
 
-def _leave_out_new_pods(pods: PodVerdict, restarts: Restarts) -> None:
-    """Remove the check of workloads whose Pods a restart would replace, unless other Pods fail it: of the new Pods nothing
-    is known yet."""
+def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
+    """Drop the passed Pod check of workloads whose Pods a restart would replace, as the new Pods do not exist yet."""
     for key in {pod.workload for pod in restarts.replaced}:
         pods.checks[key] = [
             check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
         ]
 
 
-def _look_away(
+def _skip_verification(
     cluster: KubernetesCluster,
     aws: AwsResult,
     preflight: Preflight,
     accounts: Accounts,
-    settings: HalfSettings,
+    settings: KubernetesSettings,
     clock: Clock,
     doubt: Finding,
     on_step: Callable[[str], None],
-) -> _View:
-    """Of an API that is not proven to be the cluster's. The user's word lets a run act there; it proves nothing."""
+) -> _VerificationRun:
+    """Leave the checks unknown, as the API is not proven to belong to the cluster.
+
+    A restart is still done if the user does not require that proof.
+    """
     restarted = RestartRun({})
     may_restart = settings.restart is not None and not preflight.server.required
-    if may_restart and settings.verify_pods and _acts(aws, settings):
-        on_step(LOOKING)
+    if may_restart and settings.verify_pods and _may_act(aws, settings):
+        on_step(READING_PODS)
         reads = read_pod_state(cluster, aws.verification, clock.now())
         probes = _probe(cluster, aws, accounts, reads, settings, clock, on_step)
         restarted = _restart(cluster, aws, reads, probes, settings, clock, on_step)
@@ -350,13 +360,14 @@ def _look_away(
         "injection": settings.injection is not None,
         "proof": settings.proof is not None,
     }
-    outcome = _leave_open(aws.verification, doubt, [name for name, asked in checks.items() if asked])
-    left_out = _what_is_left_out(settings.restart is not None and not may_restart, settings.proof is not None)
-    return _View(outcome, restarted, warnings=[left_out] if left_out and _acts(aws, settings) else [])
+    outcome = _unknown_outcome(aws.verification, doubt, [name for name, enabled in checks.items() if enabled])
+    skipped = _skip_warning(settings.restart is not None and not may_restart, settings.proof is not None)
+    return _VerificationRun(
+        outcome, restarted, warnings=[skipped] if skipped and _may_act(aws, settings) else []
+    )
 
 
-def _acts(aws: AwsResult, settings: HalfSettings) -> bool:
-    """In check mode nothing is restarted or run."""
+def _may_act(aws: AwsResult, settings: KubernetesSettings) -> bool:
     return bool(aws.verification.workloads) and not settings.check_mode
 
 
@@ -365,7 +376,7 @@ def _restart(
     aws: AwsResult,
     reads: Reads,
     probes: InjectionRun,
-    settings: HalfSettings,
+    settings: KubernetesSettings,
     clock: Clock,
     on_step: Callable[[str], None],
 ) -> RestartRun:
@@ -374,7 +385,7 @@ def _restart(
     injection = Injection(proven_workloads(probes), failing_workloads(probes))
     if settings.check_mode:
         return predict_restart(aws.verification, reads, clock, injection)
-    on_step("restarting what has stale Pods")
+    on_step("restarting the owners of stale Pods")
     return restart_stale(cluster, aws.verification, reads, settings.restart, clock, injection)
 
 
@@ -383,11 +394,11 @@ def _probe(
     aws: AwsResult,
     accounts: Accounts,
     reads: Reads,
-    settings: HalfSettings,
+    settings: KubernetesSettings,
     clock: Clock,
     on_step: Callable[[str], None],
 ) -> InjectionRun:
-    """Also in check mode: nothing is made."""
+    # Also in check mode, as a dry run creates nothing.
     if settings.injection is None:
         return {}
     stale: list[WorkloadKey] = []
@@ -396,7 +407,7 @@ def _probe(
     workloads = choose_workloads(aws, accounts, settings.injection.sample, stale)
     if not workloads or not (settings.injects or has_webhook(cluster.read_version())):
         return {}
-    on_step("trying new Pods by a dry run")
+    on_step("probing new Pods with a dry run")
     return run_probes(cluster, aws, workloads, settings.injection, clock)
 
 

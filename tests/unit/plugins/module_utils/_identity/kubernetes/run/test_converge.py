@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Kubernetes half as a whole: what it asks of the cluster, in which order, and what it hands on."""
+"""The Kubernetes stage as a whole: its requests, their order, and its result."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     ProofSettings,
     job_name,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.half import (
-    HalfRun,
-    HalfSettings,
-    run_half,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
+    KubernetesRun,
+    KubernetesSettings,
+    converge_kubernetes,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
@@ -72,7 +72,7 @@ def manifest(name: str, namespace: str = "shop") -> Object:
 
 
 def holding(*names: str, **more: Any) -> FakeCluster:
-    """A cluster with service accounts of ours in namespace shop."""
+    """Return a cluster with managed service accounts in namespace shop."""
     accounts = {
         ObjectName("shop", name): {
             "metadata": {"namespace": "shop", "name": name, "labels": MANAGED_BY_LABELS}
@@ -82,7 +82,7 @@ def holding(*names: str, **more: Any) -> FakeCluster:
     return FakeCluster(accounts=accounts, **more)
 
 
-# Requests that look for users of the service accounts that would go.
+# Requests for the users of service accounts to delete.
 USERS = [
     f"list {kind} shop"
     for kind in ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob", "Job")
@@ -101,30 +101,30 @@ def run(
     steps: list[str] | None = None,
     ending: Ending | None = None,
     **settings: Any,
-) -> HalfRun:
+) -> KubernetesRun:
     given = build.result(build.row()) if result is None else result
     aws = build.parse_aws_result(given, build.CLUSTER)
     on_step = [].append if steps is None else steps.append
-    return run_half(cluster, aws, preflight, HalfSettings(**settings), clock or FakeClock(), on_step, ending)
+    return converge_kubernetes(
+        cluster, aws, preflight, KubernetesSettings(**settings), clock or FakeClock(), on_step, ending
+    )
 
 
 def after_a_change(**more: Any) -> dict[str, Any]:
     return {**CHANGED, "verification": build.result(build.row()), "cluster_arn": build.ARN, **more}
 
 
-# Apply and remove
+# Apply and delete
 
 
 APPLYING = "applying 3 objects and removing 1 object"
-LOOKING, READING = "looking at the Pods", "reading the service accounts back"
+LOOKING, READING = "reading the Pods", "reading the service accounts back"
 
 
 @pytest.mark.parametrize(
     ("plan", "settings", "expected"),
     [
-        pytest.param(
-            PLAN, {}, ["looking at what is to be removed", APPLYING, READING, LOOKING], id="a change"
-        ),
+        pytest.param(PLAN, {}, ["reading the objects to delete", APPLYING, READING, LOOKING], id="a change"),
         pytest.param(
             AccountPlan([manifest("api")]),
             {"verify_pods": False},
@@ -136,7 +136,7 @@ LOOKING, READING = "looking at the Pods", "reading the service accounts back"
             PLAN,
             {"check_mode": True},
             [
-                "looking at what is to be removed",
+                "reading the objects to delete",
                 "applying 2 objects and removing 1 object by a dry run",
                 LOOKING,
             ],
@@ -154,32 +154,30 @@ LOOKING, READING = "looking at the Pods", "reading the service accounts back"
                 "applying 1 object",
                 READING,
                 LOOKING,
-                "trying new Pods by a dry run",
-                "restarting what has stale Pods",
+                "probing new Pods with a dry run",
+                "restarting the owners of stale Pods",
                 "running the proof in Pods",
             ],
             id="everything",
         ),
     ],
 )
-def test_who_waits_is_told_each_step_as_it_begins(
-    plan: AccountPlan, settings: dict[str, Any], expected: list[str]
-) -> None:
+def test_progress_of_a_converge(plan: AccountPlan, settings: dict[str, Any], expected: list[str]) -> None:
     steps: list[str] = []
     cluster = holding("old", trials={"api": [DryRun(build.pod())]})
     run(cluster, Preflight(plan=plan), result=after_a_change(), steps=steps, **settings)
     assert steps == expected
 
 
-def test_who_waits_for_a_teardown_is_told_that_it_removes() -> None:
+def test_progress_of_a_teardown() -> None:
     steps: list[str] = []
     run(holding("api"), result=after_a_change(state="absent"), steps=steps)
-    assert steps[:2] == ["looking at what is to be removed", "removing 1 object"]
+    assert steps[:2] == ["reading the objects to delete", "removing 1 object"]
 
 
-def test_applies_purges_and_then_reads_the_pods() -> None:
+def test_apply_then_purge_then_read_pods() -> None:
     cluster = holding("old")
-    half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
+    kube_run = run(cluster, Preflight(plan=PLAN), result=after_a_change())
     assert cluster.log == [
         "list ServiceAccount shop",
         *USERS,
@@ -188,30 +186,30 @@ def test_applies_purges_and_then_reads_the_pods() -> None:
         "list ServiceAccount",
         "list Pod shop",
     ]
-    assert half.changed
-    assert half.outcome.changes == [
+    assert kube_run.changed
+    assert kube_run.outcome.changes == [
         "apply Namespace batch",
         "apply ServiceAccount shop/api",
         "apply ServiceAccount batch/late",
         "remove ServiceAccount shop/old",
     ]
-    # What was just made exists.
-    assert [check.status for check in half.outcome.checks[build.KEY]] == ["pass", "pass"]
-    assert half.diffs == [{"after": name} for name in ("batch", "api", "late", "old")]
+    # Objects that were just created exist.
+    assert [check.status for check in kube_run.outcome.checks[build.KEY]] == ["pass", "pass"]
+    assert kube_run.diffs == [{"after": name} for name in ("batch", "api", "late", "old")]
 
 
-def test_nothing_to_do_costs_no_request() -> None:
+def test_empty_plan_sends_no_request() -> None:
     cluster = FakeCluster()
-    half = run(cluster, verify_pods=False)
-    assert (cluster.log, half.changed, half.outcome.changes) == ([], False, [])
-    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account"]
+    kube_run = run(cluster, verify_pods=False)
+    assert (cluster.log, kube_run.changed, kube_run.outcome.changes) == ([], False, [])
+    assert [check.name for check in kube_run.outcome.checks[build.KEY]] == ["service account"]
 
 
-def test_check_mode_asks_for_nothing_in_a_namespace_that_does_not_exist() -> None:
+def test_check_mode_skips_objects_in_new_namespaces() -> None:
     cluster = holding("old")
-    half = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
+    kube_run = run(cluster, Preflight(plan=PLAN), result={**CHANGED}, check_mode=True)
     assert cluster.log == ["list ServiceAccount shop", *USERS, "apply batch api", "remove old"]
-    assert half.outcome.changes[2] == "apply ServiceAccount batch/late"
+    assert kube_run.outcome.changes[2] == "apply ServiceAccount batch/late"
 
 
 ROLE_CHANGE = {"action": "update", "resource": "role", "workload": "shop/api"}
@@ -248,7 +246,7 @@ DEPLOYMENT = build.read([build.owner()])
         ),
     ],
 )
-def test_check_mode_finds_the_pods_that_a_run_would_find(
+def test_check_mode_reports_stale_pods(
     changes: list[dict[str, Any]],
     plan: AccountPlan,
     settings: dict[str, Any],
@@ -261,17 +259,19 @@ def test_check_mode_finds_the_pods_that_a_run_would_find(
         *([build.row("new")] if plan == AccountPlan([manifest("new")]) else []),
     ]
     web = WorkloadKey(build.CLUSTER, "shop", "web")
-    there = {build.KEY: ServiceAccount(build.KEY), web: ServiceAccount(web)}
+    present = {build.KEY: ServiceAccount(build.KEY), web: ServiceAccount(web)}
     cluster = FakeCluster({**AGENTS, "Pod shop": build.read([STALE])})
-    half = run(
+    kube_run = run(
         cluster,
-        replace(THERE, plan=plan, accounts=there),
+        replace(THERE, plan=plan, accounts=present),
         result=after_a_change(changes=changes, verification=build.result(*rows)),
         check_mode=True,
         **settings,
     )
-    assert [key.service_account for key in half.outcome.checks] == judged
-    stale = [one.message for one in half.outcome.findings if one.code == "POD_BEFORE_ASSOCIATION"]
+    assert [key.service_account for key in kube_run.outcome.checks] == judged
+    stale = [
+        failure.message for failure in kube_run.outcome.findings if failure.code == "POD_BEFORE_ASSOCIATION"
+    ]
     assert [found in message for message in stale] == ([True] if found else [])
 
 
@@ -309,17 +309,19 @@ def test_check_mode_predicts_restarts(
 ) -> None:
     cluster = FakeCluster({**AGENTS, "Pod shop": build.read(pods), "Deployment": DEPLOYMENT})
     result = after_a_change(changes=changes, verification=build.result(build.row()))
-    half = run(
+    kube_run = run(
         cluster,
         replace(THERE, accounts={build.KEY: ServiceAccount(build.KEY)}),
         result=result,
         check_mode=True,
         **RESTART,
     )
-    checks = {one.name: (one.status, one.detail) for one in half.outcome.checks[build.KEY]}
-    assert (half.outcome.changes, half.changed) == (lines, bool(lines))
+    checks = {
+        failure.name: (failure.status, failure.detail) for failure in kube_run.outcome.checks[build.KEY]
+    }
+    assert (kube_run.outcome.changes, kube_run.changed) == (lines, bool(lines))
     assert checks.get("pods") == check
-    assert [finding.code for finding in half.outcome.findings] == found
+    assert [finding.code for finding in kube_run.outcome.findings] == found
     assert not any(entry.startswith("patch") for entry in cluster.log)
 
 
@@ -331,16 +333,21 @@ def test_check_mode_predicts_restarts(
         pytest.param(build.refused("pods"), [], True, ["KUBERNETES_NOT_READABLE"], id="agents unread"),
     ],
 )
-def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
+def test_check_mode_finds_agent_without_addon(
     agents: Listing, more: list[str], judged: bool, found: list[str]
 ) -> None:
     missing = {"code": "AGENT_ADDON_MISSING", "severity": "error", "message": "m", "remedy": "r"}
     verification = build.result(build.row(), findings=[{**missing, "workload": ""}])
     cluster = FakeCluster({"Pod kube-system": agents})
     changes = [{"action": "create", "workload": "shop/api"}]
-    half = run(cluster, result=after_a_change(changes=changes, verification=verification), check_mode=True)
+    kube_run = run(
+        cluster, result=after_a_change(changes=changes, verification=verification), check_mode=True
+    )
     assert cluster.log == ["list Pod shop", "list Pod kube-system", *more]
-    assert (half.outcome.judges_agent, [one.code for one in half.outcome.findings]) == (judged, found)
+    assert (kube_run.outcome.judges_agent, [failure.code for failure in kube_run.outcome.findings]) == (
+        judged,
+        found,
+    )
 
 
 @pytest.mark.parametrize(
@@ -349,18 +356,18 @@ def test_a_plan_looks_for_an_agent_that_is_not_the_add_on(
         (FakeCluster(), after_a_change(failures=[FAILURE])),
         (FakeCluster(refused={"api": "forbidden: no"}), after_a_change()),
     ],
-    ids=["AWS refused", "Kubernetes refused"],
+    ids=["AWS rejected", "Kubernetes rejected"],
 )
 def test_a_purge_waits_for_a_run_without_failures(cluster: FakeCluster, result: dict[str, Any]) -> None:
-    half = run(cluster, Preflight(plan=PLAN), result=result)
+    kube_run = run(cluster, Preflight(plan=PLAN), result=result)
     assert "remove old" not in cluster.log
-    assert "remove ServiceAccount shop/old" not in half.outcome.changes
+    assert "remove ServiceAccount shop/old" not in kube_run.outcome.changes
 
 
-def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
-    half = run(FakeCluster(refused={"batch": "no"}), Preflight(plan=PLAN), result=after_a_change())
-    assert half.outcome.changes == ["apply ServiceAccount shop/api", "apply ServiceAccount batch/late"]
-    assert half.outcome.failures == [
+def test_rejected_object_does_not_stop_others() -> None:
+    kube_run = run(FakeCluster(refused={"batch": "no"}), Preflight(plan=PLAN), result=after_a_change())
+    assert kube_run.outcome.changes == ["apply ServiceAccount shop/api", "apply ServiceAccount batch/late"]
+    assert kube_run.outcome.failures == [
         {
             "workload": "",
             "resource": "Namespace",
@@ -373,24 +380,30 @@ def test_an_object_that_kubernetes_refuses_stops_no_other() -> None:
     ]
 
 
-def test_an_unlisted_object_that_kubernetes_keeps_is_a_failure() -> None:
+def test_rejected_purge_is_a_failure() -> None:
     plan = AccountPlan(unlisted=[manifest("old"), manifest("older")])
-    half = run(
+    kube_run = run(
         holding("old", "older", refused={"older": "no"}), Preflight(plan=plan), result=after_a_change()
     )
-    assert half.outcome.changes == ["remove ServiceAccount shop/old"]
-    failures = [(one["action"], one["name"], one["workload"]) for one in half.outcome.failures]
+    assert kube_run.outcome.changes == ["remove ServiceAccount shop/old"]
+    failures = [
+        (failure["action"], failure["name"], failure["workload"]) for failure in kube_run.outcome.failures
+    ]
     assert failures == [("remove", "shop/older", "shop/older")]
 
 
-def test_an_end_before_the_result_leaves_the_changes_unknown() -> None:
+def test_write_without_result_has_no_changes() -> None:
     cluster = holding("old", broken="gone")
-    half = run(cluster, Preflight(plan=PLAN), result=after_a_change())
-    assert (half.outcome.changes, half.outcome.error, list(half.outcome.failures)) == ([], "gone", [])
-    assert half.outcome.checks[build.KEY][0].status == "fail"
+    kube_run = run(cluster, Preflight(plan=PLAN), result=after_a_change())
+    assert (kube_run.outcome.changes, kube_run.outcome.error, list(kube_run.outcome.failures)) == (
+        [],
+        "gone",
+        [],
+    )
+    assert kube_run.outcome.checks[build.KEY][0].status == "fail"
 
 
-def kept(name: str = "api", **metadata: object) -> Object:
+def service_account(name: str = "api", **metadata: object) -> Object:
     return {"metadata": {"namespace": "shop", "name": name, **metadata}}
 
 
@@ -404,25 +417,25 @@ NOT_KEPT = (
 
 
 @pytest.mark.parametrize(
-    ("after", "message"),
+    ("items", "message"),
     [
         ([], "the API server accepted it, but it does not exist: another process deletes it."),
         (
-            [kept(labels={"a": "2"})],
+            [service_account(labels={"a": "2"})],
             "its labels or annotations differ from the applied ones: another process changes it.",
         ),
         (
-            [kept(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
+            [service_account(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
             "it is being deleted, and waits for its finalizers.",
         ),
     ],
-    ids=["a conflict that was taken for done, or removed", "changed", "on its way out"],
+    ids=["a conflict that counts as success, or deleted", "changed", "terminating"],
 )
-def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object], message: str) -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing(after)})
-    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
-    assert half.outcome.changes == []
-    assert half.outcome.failures == [
+def test_lost_apply_is_a_failure(items: list[Object], message: str) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing(items)})
+    kube_run = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert kube_run.outcome.changes == []
+    assert kube_run.outcome.failures == [
         {
             "workload": "shop/api",
             "resource": "ServiceAccount",
@@ -434,25 +447,29 @@ def test_what_is_not_there_after_it_was_applied_is_a_failure(after: list[Object]
         }
     ]
     # A service account that is being deleted fails its check.
-    is_passing = bool(after) and "being deleted" not in message
-    assert half.outcome.checks[build.KEY][0].status == ("pass" if is_passing else "fail")
+    is_passing = bool(items) and "being deleted" not in message
+    assert kube_run.outcome.checks[build.KEY][0].status == ("pass" if is_passing else "fail")
 
 
-def test_what_is_there_after_it_was_removed_is_a_failure() -> None:
+def test_undeleted_service_account_is_a_failure() -> None:
     cluster = holding("api", undone=frozenset({"api"}))
-    half = run(cluster, result={"changes": [], "state": "absent"})
-    assert half.outcome.changes == []
-    assert [(one["action"], one["name"], one["message"]) for one in half.outcome.failures] == [
-        ("remove", "shop/api", "it still exists: another process recreates it.")
-    ]
+    kube_run = run(cluster, result={"changes": [], "state": "absent"})
+    assert kube_run.outcome.changes == []
+    assert [
+        (failure["action"], failure["name"], failure["message"]) for failure in kube_run.outcome.failures
+    ] == [("remove", "shop/api", "it still exists: another process recreates it.")]
 
 
-def test_what_waits_for_its_finalizers_is_removed() -> None:
+def test_terminating_service_account_counts_as_deleted() -> None:
     cluster = FakeCluster(
-        {"ServiceAccount": Listing([kept(labels=MANAGED_BY_LABELS, deletionTimestamp=build.AFTER)])}
+        {
+            "ServiceAccount": Listing(
+                [service_account(labels=MANAGED_BY_LABELS, deletionTimestamp=build.AFTER)]
+            )
+        }
     )
-    half = run(cluster, result={"changes": [], "state": "absent"})
-    assert (half.outcome.changes, half.outcome.failures) == (["remove ServiceAccount shop/api"], [])
+    kube_run = run(cluster, result={"changes": [], "state": "absent"})
+    assert (kube_run.outcome.changes, kube_run.outcome.failures) == (["remove ServiceAccount shop/api"], [])
 
 
 @pytest.mark.parametrize(
@@ -461,31 +478,35 @@ def test_what_waits_for_its_finalizers_is_removed() -> None:
         ({}, []),
         ({**MANAGED_BY_LABELS, OWNER_LABEL: "team-b"}, ["SERVICE_ACCOUNT_OTHER_OWNER"]),
     ],
-    ids=["made anew by another", "another owner's by now"],
+    ids=["recreated by another tool", "taken over by another owner"],
 )
-def test_what_is_not_ours_any_more_is_not_removed(labels: dict[str, str], findings: list[str]) -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels=labels)])})
-    half = run(cluster, result={"changes": [], "state": "absent"})
-    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
-    assert [finding.code for finding in half.outcome.findings] == findings
+def test_service_account_without_our_label_is_kept(labels: dict[str, str], findings: list[str]) -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([service_account(labels=labels)])})
+    kube_run = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, kube_run.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert [finding.code for finding in kube_run.outcome.findings] == findings
 
 
-def test_what_is_gone_already_is_no_change() -> None:
+def test_missing_service_account_is_no_change() -> None:
     cluster = FakeCluster()
-    half = run(cluster, result={"changes": [], "state": "absent"})
-    assert (cluster.log, half.outcome.changes, half.changed) == (["list ServiceAccount shop"], [], False)
+    kube_run = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, kube_run.outcome.changes, kube_run.changed) == (
+        ["list ServiceAccount shop"],
+        [],
+        False,
+    )
 
 
 @pytest.mark.parametrize("purge", [False, True])
-def test_nothing_is_removed_that_cannot_be_read_before(purge: bool) -> None:
+def test_failed_recheck_keeps_service_account(purge: bool) -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
     if purge:
         plan = AccountPlan(unlisted=[manifest("api")])
-        half = run(cluster, Preflight(plan=plan), result=after_a_change(), verify_pods=False)
+        kube_run = run(cluster, Preflight(plan=plan), result=after_a_change(), verify_pods=False)
     else:
-        half = run(cluster, result={"changes": [], "state": "absent"})
-    assert (cluster.log, half.outcome.changes) == (["list ServiceAccount shop"], [])
-    assert half.outcome.failures == [
+        kube_run = run(cluster, result={"changes": [], "state": "absent"})
+    assert (cluster.log, kube_run.outcome.changes) == (["list ServiceAccount shop"], [])
+    assert kube_run.outcome.failures == [
         {
             "workload": "shop/api",
             "resource": "ServiceAccount",
@@ -500,29 +521,29 @@ def test_nothing_is_removed_that_cannot_be_read_before(purge: bool) -> None:
     ]
 
 
-def test_what_cannot_be_read_after_it_was_applied_is_unknown() -> None:
+def test_failed_read_back_is_unknown() -> None:
     cluster = FakeCluster({"ServiceAccount": build.refused("serviceaccounts")})
-    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
-    check = half.outcome.checks[build.KEY][0]
+    kube_run = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    check = kube_run.outcome.checks[build.KEY][0]
     assert check.status == "unknown"
-    assert half.outcome.findings[0].message == (
+    assert kube_run.outcome.findings[0].message == (
         "the service account could not be read after it was applied, so its state is unknown: serviceaccounts is "
         'forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the cluster scope.'
     )
     # The role may run in any playbook.
-    assert half.outcome.findings[0].remedy == "Run the verification, which reads it."
-    assert half.outcome.findings[0] in check.findings
+    assert kube_run.outcome.findings[0].remedy == "Run the verification, which reads it."
+    assert kube_run.outcome.findings[0] in check.findings
 
 
-def test_a_write_whose_answer_was_lost_is_told_by_what_is_there() -> None:
-    cluster = FakeCluster({"ServiceAccount": Listing([kept(labels={"a": "1"})])}, broken="reset")
-    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
-    assert (half.outcome.error, half.changed) == ("", True)
-    assert half.outcome.changes == ["apply ServiceAccount shop/api"]
+def test_lost_response_is_resolved_by_read_back() -> None:
+    cluster = FakeCluster({"ServiceAccount": Listing([service_account(labels={"a": "1"})])}, broken="reset")
+    kube_run = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert (kube_run.outcome.error, kube_run.changed) == ("", True)
+    assert kube_run.outcome.changes == ["apply ServiceAccount shop/api"]
 
 
 class Answering(FakeCluster):
-    """Refuses the writes of all objects with one error."""
+    """A cluster that rejects every write with one error."""
 
     error = ApiError(0, "reset")
 
@@ -536,42 +557,51 @@ class Answering(FakeCluster):
 @pytest.mark.parametrize(
     ("error", "done"),
     [(ApiError(0, "reset"), True), (ApiError(500, "etcd"), True), (ApiError(403, "no"), False)],
-    ids=["no answer", "500", "refused"],
+    ids=["no response", "500", "rejected"],
 )
-def test_the_lost_answer_of_one_object_is_told_by_what_is_there(error: ApiError, done: bool) -> None:
-    cluster = Answering({"ServiceAccount": Listing([kept(labels={"a": "1"})])})
+def test_lost_response_of_one_object_is_resolved_by_read_back(error: ApiError, done: bool) -> None:
+    cluster = Answering({"ServiceAccount": Listing([service_account(labels={"a": "1"})])})
     cluster.error = error
-    half = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
-    assert half.changed is done
-    assert half.outcome.changes == (["apply ServiceAccount shop/api"] if done else [])
-    assert [one["name"] for one in half.outcome.failures] == ([] if done else ["shop/api"])
-    assert half.outcome.checks[build.KEY][0].status == "pass"
+    kube_run = run(cluster, Preflight(plan=AccountPlan([WANTED])), result=after_a_change())
+    assert kube_run.changed is done
+    assert kube_run.outcome.changes == (["apply ServiceAccount shop/api"] if done else [])
+    assert [failure["name"] for failure in kube_run.outcome.failures] == ([] if done else ["shop/api"])
+    assert kube_run.outcome.checks[build.KEY][0].status == "pass"
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_lost_answer_of_a_removal_is_told_by_what_is_there(there: bool) -> None:
-    looks = iter([[kept(labels=MANAGED_BY_LABELS)], [kept(labels=MANAGED_BY_LABELS)] if there else []])
+@pytest.mark.parametrize("present", [True, False])
+def test_lost_response_of_a_deletion_is_resolved_by_read_back(present: bool) -> None:
+    looks = iter(
+        [
+            [service_account(labels=MANAGED_BY_LABELS)],
+            [service_account(labels=MANAGED_BY_LABELS)] if present else [],
+        ]
+    )
 
     class Going(Answering):
         def list_objects(self, query: Query) -> Listing:
             return Listing(next(looks) if query.kind == "ServiceAccount" else [])
 
-    half = run(Going(), result={"changes": [], "state": "absent"})
-    assert half.outcome.changes == ([] if there else ["remove ServiceAccount shop/api"])
-    assert [one["message"] for one in half.outcome.failures] == (["reset."] if there else [])
+    kube_run = run(Going(), result={"changes": [], "state": "absent"})
+    assert kube_run.outcome.changes == ([] if present else ["remove ServiceAccount shop/api"])
+    assert [failure["message"] for failure in kube_run.outcome.failures] == (["reset."] if present else [])
 
 
-def test_what_a_purge_waited_for_stays_a_failure() -> None:
+def test_error_that_prevented_purge_is_a_failure() -> None:
     cluster = Answering(
-        {"ServiceAccount": Listing([kept(labels={"a": "1"}), kept("old", labels=MANAGED_BY_LABELS)])}
+        {
+            "ServiceAccount": Listing(
+                [service_account(labels={"a": "1"}), service_account("old", labels=MANAGED_BY_LABELS)]
+            )
+        }
     )
     plan = AccountPlan([WANTED], unlisted=[manifest("old")])
-    half = run(cluster, Preflight(plan=plan), result=after_a_change())
-    assert [one["name"] for one in half.outcome.failures] == ["shop/api"]
+    kube_run = run(cluster, Preflight(plan=plan), result=after_a_change())
+    assert [failure["name"] for failure in kube_run.outcome.failures] == ["shop/api"]
 
 
-def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> None:
-    """kubernetes.core takes a conflict (409) for done."""
+def test_namespace_with_rejected_service_accounts_is_no_change() -> None:
+    """kubernetes.core treats a conflict (409) as success."""
 
     class Missing(FakeCluster):
         def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -579,26 +609,26 @@ def test_a_namespace_that_was_taken_for_made_and_is_not_there_is_no_change() -> 
             return WriteResult(True, {1: ApiError(404, 'namespaces "batch" not found')})
 
     plan = AccountPlan([NAMESPACE], [manifest("late", "batch")])
-    half = run(Missing(), Preflight(plan=plan), result=after_a_change())
-    assert half.outcome.changes == []
-    assert [one["name"] for one in half.outcome.failures] == ["batch/late"]
+    kube_run = run(Missing(), Preflight(plan=plan), result=after_a_change())
+    assert kube_run.outcome.changes == []
+    assert [failure["name"] for failure in kube_run.outcome.failures] == ["batch/late"]
 
 
-def test_a_removal_takes_the_service_accounts_of_the_workloads() -> None:
+def test_removal_deletes_service_accounts_of_workloads() -> None:
     cluster = holding("api")
-    half = run(cluster, result={"changes": [], "state": "absent"})
+    kube_run = run(cluster, result={"changes": [], "state": "absent"})
     assert cluster.log == ["list ServiceAccount shop", *USERS, "remove api", "list ServiceAccount shop"]
-    assert half.outcome.changes == ["remove ServiceAccount shop/api"]
+    assert kube_run.outcome.changes == ["remove ServiceAccount shop/api"]
 
 
-def test_a_removal_that_failed_in_aws_is_a_finding() -> None:
+def test_failed_aws_removal_is_a_finding() -> None:
     cluster = FakeCluster()
-    half = run(cluster, result={"changes": [], "state": "absent", "failures": [FAILURE]})
-    assert (cluster.log, half.outcome.changes) == ([], [])
-    assert [finding.code for finding in half.outcome.findings] == ["SERVICE_ACCOUNTS_WAIT"]
+    kube_run = run(cluster, result={"changes": [], "state": "absent", "failures": [FAILURE]})
+    assert (cluster.log, kube_run.outcome.changes) == ([], [])
+    assert [finding.code for finding in kube_run.outcome.findings] == ["SERVICE_ACCOUNTS_WAIT"]
 
 
-def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
+def test_field_manager_conflict_has_its_remedy() -> None:
     class Shared(FakeCluster):
         def apply(self, _manifests: Sequence[Object]) -> WriteResult:
             text = 'Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team'
@@ -619,7 +649,7 @@ def test_a_conflict_of_field_managers_names_the_other_and_the_way_out() -> None:
 
 
 class Restarting(FakeCluster):
-    """Its stale Pods are gone some looks after the restart."""
+    """A cluster that replaces its stale Pods some reads after the restart."""
 
     def __init__(self, looks: int) -> None:
         super().__init__({**AGENTS, "Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT})
@@ -637,38 +667,42 @@ class Restarting(FakeCluster):
 RESTART = {"restart": RestartSettings(timeout=10, settle=15)}
 
 
-def test_stale_pods_are_restarted_and_looked_at_again() -> None:
+def test_restarted_pods_are_verified() -> None:
     cluster, clock = Restarting(looks=2), FakeClock()
-    half = run(cluster, clock=clock, **RESTART)
-    assert (half.changed, half.restarts.names, half.warnings) == (True, ["Deployment shop/web"], [])
+    kube_run = run(cluster, clock=clock, **RESTART)
+    assert (kube_run.changed, kube_run.restarts.names, kube_run.warnings) == (
+        True,
+        ["Deployment shop/web"],
+        [],
+    )
     assert cluster.log.count("patch web") == 1
     assert clock.slept == [2, 2]
-    assert half.outcome.findings == []
+    assert kube_run.outcome.findings == []
 
 
-def test_a_young_association_is_given_time_before() -> None:
+def test_restart_waits_for_association_age() -> None:
     clock = FakeClock()
     row = build.row(association_created_at=build.NOW.isoformat())
     run(Restarting(looks=0), clock=clock, result=build.result(row), **RESTART)
     assert clock.slept == [15]
 
 
-def test_pods_that_stay_are_findings_and_a_warning() -> None:
+def test_remaining_stale_pods_are_findings_and_a_warning() -> None:
     clock = FakeClock()
-    half = run(Restarting(looks=99), clock=clock, **RESTART)
-    assert half.warnings == [
+    kube_run = run(Restarting(looks=99), clock=clock, **RESTART)
+    assert kube_run.warnings == [
         "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds. Check kubectl "
         "rollout status and kubectl get events."
     ]
     assert sum(clock.slept) == 8
-    assert [finding.code for finding in half.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["POD_BEFORE_ASSOCIATION"]
 
 
-def test_a_restart_that_is_refused_is_a_failure() -> None:
+def test_rejected_restart_is_a_failure() -> None:
     cluster, clock = Restarting(looks=99), FakeClock()
     cluster.refused = {"web": "deployments are forbidden"}
-    half = run(cluster, clock=clock, **RESTART)
-    assert half.outcome.failures == [
+    kube_run = run(cluster, clock=clock, **RESTART)
+    assert kube_run.outcome.failures == [
         {
             "workload": "",
             "resource": "Deployment",
@@ -679,10 +713,15 @@ def test_a_restart_that_is_refused_is_a_failure() -> None:
             "remedy": "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again.",
         }
     ]
-    assert (half.changed, half.outcome.changes, half.restarts.names, clock.slept) == (False, [], [], [])
+    assert (kube_run.changed, kube_run.outcome.changes, kube_run.restarts.names, clock.slept) == (
+        False,
+        [],
+        [],
+        [],
+    )
 
 
-def test_a_run_that_restarted_something_says_so() -> None:
+def test_restart_is_a_change() -> None:
     assert run(Restarting(looks=0), **RESTART).outcome.changes == ["restart Deployment shop/web"]
 
 
@@ -718,19 +757,17 @@ def test_a_run_that_restarted_something_says_so() -> None:
     ],
     ids=["paused", "OnDelete", "OnDelete of a DaemonSet", "not readable", "Recreate"],
 )
-def test_owners_that_would_not_replace_their_pods_are_named(
-    kind: str, listing: Listing, warning: str
-) -> None:
+def test_blocked_owners_are_warnings(kind: str, listing: Listing, warning: str) -> None:
     stale = [
         build.pod(f"web-{number}", created=build.BEFORE, injected=False, owner=(kind, "web"))
         for number in range(2)
     ]
     cluster, clock = FakeCluster({**AGENTS, "Pod shop": build.read(stale), kind: listing}), FakeClock()
-    half = run(cluster, clock=clock, **RESTART)
+    kube_run = run(cluster, clock=clock, **RESTART)
     assert ("patch web" in cluster.log) is not bool(warning)
-    assert (half.warnings == [warning]) is bool(warning)
+    assert (kube_run.warnings == [warning]) is bool(warning)
     if warning:
-        assert (half.changed, half.outcome.changes, clock.slept) == (False, [], [])
+        assert (kube_run.changed, kube_run.outcome.changes, clock.slept) == (False, [], [])
 
 
 OF_DB = {"created": build.BEFORE, "injected": False, "owner": ("StatefulSet", "db")}
@@ -739,7 +776,7 @@ HELD = "replaces no Pod with an ordinal below 2 (partition 2). Delete db-0, db-1
 
 
 class Partitioned(FakeCluster):
-    """A restart replaces only the third Pod."""
+    """A restart replaces the third Pod only."""
 
     def list_objects(self, query: Query) -> Listing:
         listing = super().list_objects(query)
@@ -754,25 +791,25 @@ def partitioned(*new: str) -> Partitioned:
     return Partitioned({**AGENTS, "Pod shop": build.read(pods), "StatefulSet": build.read([PARTITIONED])})
 
 
-def test_pods_below_a_partition_are_named_and_the_others_restarted_once() -> None:
+def test_pods_below_partition_are_a_warning() -> None:
     cluster, clock = partitioned(), FakeClock()
-    half = run(cluster, clock=clock, **RESTART)
-    assert (half.restarts.names, cluster.log.count("patch db")) == (["StatefulSet shop/db"], 1)
-    assert half.warnings == [f"Pods db-0, db-1 of StatefulSet shop/db not restarted: it {HELD}"]
-    # What the restart does not replace is not waited for.
+    kube_run = run(cluster, clock=clock, **RESTART)
+    assert (kube_run.restarts.names, cluster.log.count("patch db")) == (["StatefulSet shop/db"], 1)
+    assert kube_run.warnings == [f"Pods db-0, db-1 of StatefulSet shop/db not restarted: it {HELD}"]
+    # The run does not wait for Pods that the restart does not replace.
     assert clock.slept == []
-    assert [finding.remedy for finding in half.outcome.findings] == [f"StatefulSet db {HELD}"]
+    assert [finding.remedy for finding in kube_run.outcome.findings] == [f"StatefulSet db {HELD}"]
 
 
-def test_pods_that_are_new_are_not_restarted_because_of_a_partition() -> None:
+def test_partition_does_not_restart_new_pods() -> None:
     cluster, clock = partitioned("db-2"), FakeClock()
-    half = run(cluster, clock=clock, **RESTART)
-    assert (half.changed, half.restarts.names, "patch db" in cluster.log) == (False, [], False)
-    assert half.warnings == [f"StatefulSet shop/db not restarted: it {HELD}"]
+    kube_run = run(cluster, clock=clock, **RESTART)
+    assert (kube_run.changed, kube_run.restarts.names, "patch db" in cluster.log) == (False, [], False)
+    assert kube_run.warnings == [f"StatefulSet shop/db not restarted: it {HELD}"]
 
 
-def test_only_owners_whose_pods_stay_are_named_after_a_restart() -> None:
-    """The rollout of the Deployment is done, that of the StatefulSet is not."""
+def test_warning_names_only_owners_with_stale_pods() -> None:
+    """The rollout of the Deployment is complete, but not the one of the StatefulSet."""
     pods = [build.pod(f"db-{n}", **OF_DB) for n in range(3)]
 
     class Stuck(FakeCluster):
@@ -780,8 +817,8 @@ def test_only_owners_whose_pods_stay_are_named_after_a_restart() -> None:
             listing = super().list_objects(query)
             if query.kind == "Pod" and query.namespace == "shop" and "patch web db" in self.log:
                 # The Pod of the earlier ReplicaSet is terminating.
-                going = build.pod(created=build.BEFORE, injected=False, deleted=True)
-                return build.read([going, build.pod("web-7f9-a"), *pods])
+                terminating = build.pod(created=build.BEFORE, injected=False, deleted=True)
+                return build.read([terminating, build.pod("web-7f9-a"), *pods])
             return listing
 
     lists = {
@@ -790,15 +827,15 @@ def test_only_owners_whose_pods_stay_are_named_after_a_restart() -> None:
         "Deployment": DEPLOYMENT,
         "StatefulSet": build.read([build.owner("StatefulSet", "db")]),
     }
-    half = run(Stuck(lists), **RESTART)
-    assert half.warnings == [
+    kube_run = run(Stuck(lists), **RESTART)
+    assert kube_run.warnings == [
         "Restarted StatefulSet shop/db, but stale Pods still exist after 10 seconds. Check kubectl rollout status "
         "and kubectl get events."
     ]
 
 
-def test_a_rollout_that_is_stuck_is_not_begun_anew() -> None:
-    """Its new Pods find no place (maxUnavailable 0), so that the earlier ones stay."""
+def test_stuck_rollout_is_not_restarted() -> None:
+    """Its new Pods cannot be scheduled, and with maxUnavailable 0 the earlier ones keep running."""
     revision = {"deployment.kubernetes.io/revision": "2"}
     lists = {
         **AGENTS,
@@ -809,33 +846,33 @@ def test_a_rollout_that_is_stuck_is_not_begun_anew() -> None:
         "Deployment": build.read([build.owner(annotations=revision)]),
     }
     cluster, clock = FakeCluster(lists), FakeClock()
-    half = run(cluster, clock=clock, **RESTART)
-    assert (half.changed, "patch web" in cluster.log, sum(clock.slept)) == (False, False, 8)
-    assert half.warnings == [
+    kube_run = run(cluster, clock=clock, **RESTART)
+    assert (kube_run.changed, "patch web" in cluster.log, sum(clock.slept)) == (False, False, 8)
+    assert kube_run.warnings == [
         "Deployment shop/web not restarted: a rollout that replaces the stale Pods is under way, but stale Pods still exist "
         "after 10 seconds. Check kubectl rollout status and kubectl get events."
     ]
-    assert [finding.remedy for finding in half.outcome.findings] == [
+    assert [finding.remedy for finding in kube_run.outcome.findings] == [
         "Deployment web is already rolling out a newer template, which replaces these Pods. To see its progress: kubectl "
         "rollout status deployment/web -n shop"
     ]
 
 
-def test_pods_that_cannot_be_listed_are_not_taken_to_be_gone() -> None:
+def test_failed_pod_list_keeps_waiting() -> None:
     class Blind(Restarting):
         def list_objects(self, query: Query) -> Listing:
             listing = super().list_objects(query)
             patched = any(entry.startswith("patch") for entry in self.log)
             return build.refused("pods") if patched and query.namespace == "shop" else listing
 
-    half = run(Blind(looks=0), **RESTART)
-    assert half.warnings[0].startswith(
+    kube_run = run(Blind(looks=0), **RESTART)
+    assert kube_run.warnings[0].startswith(
         "Restarted Deployment shop/web, but stale Pods still exist after 10 seconds"
     )
 
 
 @pytest.mark.parametrize("settings", [{}, {**RESTART, "check_mode": True}, {**RESTART, "verify_pods": False}])
-def test_nothing_is_restarted_unasked(settings: dict[str, Any]) -> None:
+def test_no_restart_by_default(settings: dict[str, Any]) -> None:
     cluster = Restarting(looks=0)
     run(cluster, **settings)
     assert "patch web" not in cluster.log
@@ -857,19 +894,19 @@ ROLE = build.result(build.row(role_arn="arn:aws:iam::111122223333:role/api"))
 SESSION = "arn:aws:sts::111122223333:assumed-role/api/x"
 
 
-def test_the_proof_runs_a_job_and_removes_it() -> None:
+def test_proof_runs_and_deletes_its_job() -> None:
     cluster = FakeCluster({"Pod": build.read([answer(SESSION)])})
-    half = run(cluster, result=ROLE, **PROOF)
+    kube_run = run(cluster, result=ROLE, **PROOF)
     assert cluster.log == ["version", f"apply {NAME}", "list Pod shop", f"remove {NAME}"]
-    assert (half.jobs, half.changed, half.outcome.findings) == (1, False, [])
-    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account", "proof"]
+    assert (kube_run.jobs, kube_run.changed, kube_run.outcome.findings) == (1, False, [])
+    assert [check.name for check in kube_run.outcome.checks[build.KEY]] == ["service account", "proof"]
 
 
-def test_an_answer_that_does_not_come_is_waited_for_with_a_bound() -> None:
+def test_proof_without_result_times_out() -> None:
     cluster, clock = FakeCluster(), FakeClock()
-    half = run(cluster, clock=clock, result=ROLE, **PROOF)
+    kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == [2, 2]
-    assert [finding.code for finding in half.outcome.findings] == ["PROOF_NOT_STARTED"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["PROOF_NOT_STARTED"]
     assert cluster.log[-1] == f"remove {NAME}"
 
 
@@ -877,37 +914,37 @@ def object_failure(resource: str, name: str, action: str, message: str) -> tuple
     return (resource, name, action, "KUBERNETES_REFUSED", message)
 
 
-def refusals(half: HalfRun) -> list[tuple[str, ...]]:
+def refusals(kube_run: KubernetesRun) -> list[tuple[str, ...]]:
     return [
         (row["resource"], row["name"], row["action"], row["error_code"], row["message"])
-        for row in half.outcome.failures
+        for row in kube_run.outcome.failures
     ]
 
 
-def test_a_job_that_is_refused_is_not_waited_for() -> None:
+def test_rejected_job_is_not_polled() -> None:
     cluster, clock = FakeCluster(refused={NAME: "jobs are forbidden"}), FakeClock()
-    half = run(cluster, clock=clock, result=ROLE, **PROOF)
+    kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
     assert clock.slept == []
-    # It is not there, so that it cannot be left.
+    # The Job does not exist, so no deletion fails.
     message = "Kubernetes returned 403: jobs are forbidden."
-    assert refusals(half) == [object_failure("Job", f"shop/{NAME}", "create", message)]
-    assert half.outcome.failures[0]["workload"] == "shop/api"
-    assert half.outcome.checks[build.KEY][-1].status == "unknown"
-    assert half.outcome.findings == []
+    assert refusals(kube_run) == [object_failure("Job", f"shop/{NAME}", "create", message)]
+    assert kube_run.outcome.failures[0]["workload"] == "shop/api"
+    assert kube_run.outcome.checks[build.KEY][-1].status == "unknown"
+    assert kube_run.outcome.findings == []
 
 
-def test_pods_of_a_job_that_may_not_be_listed_are_a_failure() -> None:
+def test_forbidden_pod_list_of_proof_is_a_failure() -> None:
     cluster, clock = FakeCluster({"Pod": build.refused("pods")}), FakeClock()
-    half = run(cluster, clock=clock, result=ROLE, **PROOF)
-    ((resource, name, action, code, message),) = refusals(half)
+    kube_run = run(cluster, clock=clock, result=ROLE, **PROOF)
+    ((resource, name, action, code, message),) = refusals(kube_run)
     assert (resource, name, action, code) == ("Pods of namespace", "shop", "list", "KUBERNETES_REFUSED")
     assert message.startswith('Kubernetes returned 403: pods is forbidden: User "reader" cannot list')
     assert clock.slept == []
-    assert half.outcome.checks[build.KEY][-1].status == "unknown"
-    assert half.outcome.findings == []
+    assert kube_run.outcome.checks[build.KEY][-1].status == "unknown"
+    assert kube_run.outcome.findings == []
 
 
-def test_pods_that_could_not_be_listed_once_are_listed_again() -> None:
+def test_failed_pod_list_of_proof_is_retried() -> None:
     class Shaky(FakeCluster):
         def list_objects(self, query: Query) -> Listing:
             listing = super().list_objects(query)
@@ -917,23 +954,23 @@ def test_pods_that_could_not_be_listed_once_are_listed_again() -> None:
                 else listing
             )
 
-    half = run(Shaky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
-    assert (refusals(half), half.outcome.checks[build.KEY][-1].status) == ([], "pass")
+    kube_run = run(Shaky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
+    assert (refusals(kube_run), kube_run.outcome.checks[build.KEY][-1].status) == ([], "pass")
 
 
-def test_a_job_that_could_not_be_removed_is_a_failure() -> None:
+def test_undeleted_job_is_a_failure() -> None:
     class Sticky(FakeCluster):
         def remove(self, _manifests: Sequence[Object]) -> WriteResult:
             return WriteResult(refused={0: ApiError(403, "jobs are not to be deleted")})
 
-    half = run(Sticky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
+    kube_run = run(Sticky({"Pod": build.read([answer(SESSION)])}), result=ROLE, **PROOF)
     message = "Kubernetes returned 403: jobs are not to be deleted."
-    assert refusals(half) == [object_failure("Job", f"shop/{NAME}", "remove", message)]
-    assert half.outcome.checks[build.KEY][-1].status == "pass"
-    assert "300 seconds after its end" in half.outcome.failures[0]["remedy"]
+    assert refusals(kube_run) == [object_failure("Job", f"shop/{NAME}", "remove", message)]
+    assert kube_run.outcome.checks[build.KEY][-1].status == "pass"
+    assert "300 seconds after its end" in kube_run.outcome.failures[0]["remedy"]
 
 
-def test_the_job_is_removed_when_the_run_is_interrupted() -> None:
+def test_interrupt_deletes_proof_job() -> None:
     class Interrupted(FakeCluster):
         def list_objects(self, _query: Query) -> Listing:
             raise KeyboardInterrupt
@@ -946,7 +983,7 @@ def test_the_job_is_removed_when_the_run_is_interrupted() -> None:
 
 @dataclass
 class Ending:
-    """The end of an interrupted run, with what its removal comes to."""
+    """A cleanup of an interrupted run with a given result."""
 
     removed: WriteResult
     log: list[str] = field(default_factory=list)
@@ -974,11 +1011,9 @@ LEFT = (
         (WriteResult(refused={0: ApiError(403, "jobs are not to be deleted")}), "jobs are not to be deleted"),
         (WriteResult(error=ApiError(0, "no result within 30 seconds")), "no result within 30 seconds"),
     ],
-    ids=["removed", "refused", "too slow"],
+    ids=["deleted", "rejected", "too slow"],
 )
-def test_an_interrupted_proof_removes_its_jobs_or_names_them(
-    step: str, removed: WriteResult, reason: str
-) -> None:
+def test_interrupted_proof_names_remaining_jobs(step: str, removed: WriteResult, reason: str) -> None:
     class Interrupted(FakeCluster):
         def list_objects(self, query: Query) -> Listing:
             if step == "list":
@@ -1000,18 +1035,18 @@ def test_an_interrupted_proof_removes_its_jobs_or_names_them(
     assert ending.log == [f"remove shop/{NAME}", *message]
 
 
-def test_where_no_pod_runs_the_proof_is_skipped() -> None:
+def test_emulator_skips_proof() -> None:
     cluster = FakeCluster(version={"gitVersion": "v1.33.0+sandbox"})
-    half = run(cluster, result=ROLE, **PROOF)
+    kube_run = run(cluster, result=ROLE, **PROOF)
     assert cluster.log == ["version"]
-    assert [finding.code for finding in half.outcome.findings] == ["PROOF_SKIPPED"]
+    assert [finding.code for finding in kube_run.outcome.findings] == ["PROOF_SKIPPED"]
 
 
-def test_a_given_word_replaces_that_of_the_cluster() -> None:
+def test_skip_reason_overrides_cluster_version() -> None:
     cluster = FakeCluster({"Pod": build.read([answer(SESSION)])}, version={"gitVersion": "v1.33.0+sandbox"})
-    half = run(cluster, result=ROLE, why_no_proof="", **PROOF)
+    kube_run = run(cluster, result=ROLE, proof_skip_reason="", **PROOF)
     assert "version" not in cluster.log
-    assert half.outcome.findings == []
+    assert kube_run.outcome.findings == []
 
 
 @pytest.mark.parametrize(
@@ -1019,15 +1054,13 @@ def test_a_given_word_replaces_that_of_the_cluster() -> None:
     [(THERE, True), (Preflight({}, {"shop"}), False)],
     ids=["check mode", "no account"],
 )
-def test_no_job_runs_without_its_service_account_or_in_check_mode(
-    preflight: Preflight, check_mode: bool
-) -> None:
+def test_no_proof_without_service_account_or_in_check_mode(preflight: Preflight, check_mode: bool) -> None:
     cluster = FakeCluster()
-    half = run(cluster, preflight, result=ROLE, check_mode=check_mode, **PROOF)
-    assert (half.jobs, [entry for entry in cluster.log if NAME in entry]) == (0, [])
+    kube_run = run(cluster, preflight, result=ROLE, check_mode=check_mode, **PROOF)
+    assert (kube_run.jobs, [entry for entry in cluster.log if NAME in entry]) == (0, [])
 
 
-# An API that is not proven to be the cluster's
+# An API that is not proven to belong to the cluster
 
 DIFFERS, UNPROVEN = "KUBERNETES_API_DIFFERS", "KUBERNETES_API_UNKNOWN"
 PROBED = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0)
@@ -1045,7 +1078,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
     return build.result(*(rows or (build.row(), build.row("web"))), findings=[finding])
 
 
-@pytest.mark.parametrize("required", [True, False], ids=["verified", "on the user's word"])
+@pytest.mark.parametrize("required", [True, False], ids=["required", "not required"])
 @pytest.mark.parametrize("code", [DIFFERS, UNPROVEN])
 @pytest.mark.parametrize(
     ("accounts", "pods"),
@@ -1054,55 +1087,57 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
         (THERE, [STALE]),
         (Preflight(), []),
     ],
-    ids=["all well there", "a stale Pod there", "nothing there"],
+    ids=["passing Pods", "a stale Pod", "nothing"],
 )
-def test_what_another_cluster_shows_says_nothing_of_this_one(
+def test_unproven_api_leaves_checks_unknown(
     accounts: Preflight, pods: list[Any], code: str, required: bool
 ) -> None:
-    """Neither what is well there nor what is missing. Nobody is asked for what would not count."""
+    """Its Pods and service accounts prove nothing, so they are not read."""
     cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
     preflight = replace(accounts, server=ApiServer(required=required))
-    half = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
+    kube_run = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
     assert cluster.log == []
-    for checks in half.outcome.checks.values():
-        assert [(check.name, check.status, [one.code for one in check.findings]) for check in checks] == [
+    for checks in kube_run.outcome.checks.values():
+        assert [
+            (check.name, check.status, [failure.code for failure in check.findings]) for check in checks
+        ] == [
             (name, "unknown", [code]) for name in ("service account", "agent", "pods", "injection", "proof")
         ]
-    assert [(finding.code, finding.message) for finding in half.outcome.findings] == [
+    assert [(finding.code, finding.message) for finding in kube_run.outcome.findings] == [
         (code, "It is another's.")
     ]
-    assert half.outcome.judges_agent is False
-    assert half.jobs == 0
+    assert kube_run.outcome.judges_agent is False
+    assert kube_run.jobs == 0
 
 
-def test_what_was_not_asked_for_is_not_unknown() -> None:
-    half = run(FakeCluster(), result=doubted(DIFFERS, build.row()), verify_pods=False)
-    assert [check.name for check in half.outcome.checks[build.KEY]] == ["service account", "agent"]
+def test_unproven_api_leaves_disabled_checks_out() -> None:
+    kube_run = run(FakeCluster(), result=doubted(DIFFERS, build.row()), verify_pods=False)
+    assert [check.name for check in kube_run.outcome.checks[build.KEY]] == ["service account", "agent"]
 
 
 @pytest.mark.parametrize(
     ("code", "required", "restarted"),
     [(DIFFERS, False, True), (UNPROVEN, False, True), (DIFFERS, True, False), (UNPROVEN, True, False)],
 )
-def test_only_on_the_users_word_is_anything_restarted_there(
+def test_unproven_api_restarts_only_without_required_server(
     code: str, required: bool, restarted: bool
 ) -> None:
-    """The checks stay unknown all the same."""
+    """The checks are still unknown."""
     preflight = replace(THERE, server=ApiServer(required=required))
     cluster = FakeCluster({"Pod shop": build.read([STALE]), "Deployment": DEPLOYMENT, **AGENTS})
-    half = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())
+    kube_run = run(cluster, preflight, result=doubted(code, build.row()), restart=RestartSettings())
     assert any(line.startswith("patch") for line in cluster.log) is restarted
-    assert half.changed is restarted
-    assert {check.status for check in half.outcome.checks[build.KEY]} == {"unknown"}
+    assert kube_run.changed is restarted
+    assert {check.status for check in kube_run.outcome.checks[build.KEY]} == {"unknown"}
 
 
 UNPROVEN_SERVER = (
-    "the Kubernetes API of the kubeconfig is not proven to be that of the cluster, as the findings say."
+    "the Kubernetes API of the kubeconfig is not proven to belong to the cluster, see the findings."
 )
 
 
 @pytest.mark.parametrize(
-    ("required", "asked", "left_out"),
+    ("required", "requested", "left_out"),
     [
         (True, {"restart": RestartSettings()}, "No Pod was restarted"),
         (True, PROOF, "No proof was run"),
@@ -1113,9 +1148,9 @@ UNPROVEN_SERVER = (
         (True, {"check_mode": True, **PROOF}, ""),
     ],
 )
-def test_what_was_asked_for_and_is_left_out_there_is_said(
-    required: bool, asked: dict[str, Any], left_out: str
+def test_unproven_api_warns_about_skipped_steps(
+    required: bool, requested: dict[str, Any], left_out: str
 ) -> None:
     preflight = replace(THERE, server=ApiServer(required=required))
-    half = run(FakeCluster(AGENTS), preflight, result=doubted(UNPROVEN, build.row()), **asked)
-    assert list(half.warnings) == ([f"{left_out}: {UNPROVEN_SERVER}"] if left_out else [])
+    kube_run = run(FakeCluster(AGENTS), preflight, result=doubted(UNPROVEN, build.row()), **requested)
+    assert list(kube_run.warnings) == ([f"{left_out}: {UNPROVEN_SERVER}"] if left_out else [])
