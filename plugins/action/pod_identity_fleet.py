@@ -181,6 +181,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         result["changed"] = result["changed"] or kubernetes_run.changed
         result["diff"] += kubernetes_run.diffs
         result["warnings"] = [*kubernetes_run.warnings]
-        report = leave_report(task, result, aws, kubernetes_run.outcome, values, str(variables["inventory_hostname"]))
+        report = leave_report(
+            task, result, aws, kubernetes_run.outcome, values, str(variables["inventory_hostname"])
+        )
         result["verification"] = dict(report["verification"])
         result["failure"] = report["headline"]

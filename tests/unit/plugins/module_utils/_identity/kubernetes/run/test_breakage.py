@@ -49,7 +49,9 @@ def found(
     pods: list[dict[str, Any]], accounts: Any = ANNOTATED, allowed: bool = False, **lists: Listing
 ) -> tuple[list[Finding], list[str]]:
     defaults = {"Pod shop": build.read(pods), "Pod kube-system": AGENTS, "Node": build.read([build.node()])}
-    cluster = FakeCluster({**defaults, **{name.replace("_", " "): listing for name, listing in lists.items()}})
+    cluster = FakeCluster(
+        {**defaults, **{name.replace("_", " "): listing for name, listing in lists.items()}}
+    )
     return find_breakage(cluster, [build.KEY], accounts, build.CLUSTER, build.NOW, allowed), cluster.log
 
 
