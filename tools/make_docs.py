@@ -16,11 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MEANINGS, classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import with_option_names
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE = DOCS / "codes.yml"
-INDEX = "all"
+INDEX, AWS = "all", "aws"
+AWS_PAGE = "errors.md"
 _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->)", re.DOTALL)
 
 
@@ -101,14 +105,34 @@ def index_lines() -> list[str]:
     return draw(("code", "severity", "meaning", "more"), rows)
 
 
+def aws_lines() -> list[str]:
+    """Every error code of AWS with a remedy of its own, as messages have it."""
+    common = classify("", "", "").remedy
+    rows = [
+        [
+            ", ".join(f"`{code}`" for code in meaning.codes),
+            meaning.text,
+            str(with_option_names(meaning.remedy, ROLE)),
+        ]
+        for meaning in MEANINGS
+        if meaning.remedy != common
+    ]
+    return draw(("code", "the message contains", "remedy"), rows)
+
+
 def filled(page: str, text: str) -> str:
     """Return the text of a page with its tables generated."""
 
     def fill(marked: re.Match[str]) -> str:
         name = marked.group(2)
-        if name != INDEX and TABLES[name].page != page:
-            raise ValueError(f"the table {name} belongs to {TABLES[name].page}, not to {page}")
-        lines = index_lines() if name == INDEX else TABLES[name].lines()
+        if name == INDEX:
+            lines, home = index_lines(), page
+        elif name == AWS:
+            lines, home = aws_lines(), AWS_PAGE
+        else:
+            lines, home = TABLES[name].lines(), TABLES[name].page
+        if home != page:
+            raise ValueError(f"the table {name} belongs to {home}, not to {page}")
         return marked.group(1) + "\n".join(lines) + "\n" + marked.group(3)
 
     return _MARKED.sub(fill, text)
