@@ -4,7 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read workloads from YAML, with the line of each; messages about an invalid file."""
+"""Read workloads from YAML, with the line of each; messages about an invalid file.
+
+Ansible's loader is no replacement: it accepts duplicate keys, names no line for an invalid value, and takes 9.3 s instead of
+1.3 s for 5,000 workloads (ansible-core 2.21). The limits of size protect against answers of surveys, which have the same
+reader.
+"""
 
 from __future__ import annotations
 
