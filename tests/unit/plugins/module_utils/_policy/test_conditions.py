@@ -28,12 +28,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
-def holds(operator, values, state, *, variables=True, **others):
-    """Whether {operator: {"aws:Key": values}} holds for a request with aws:key in this state."""
+def holds(operator, values, state, *, variables=True, **variables_by_name):
+    """Return whether {operator: {"aws:Key": values}} holds for a request with aws:key in this state."""
     (condition,) = parse_conditions({operator: {"aws:Key": values}}, "Statement 1")
-    known = {"aws:key": state if not isinstance(state, str) else (state,)}
-    known.update({f"aws:{name}": value for name, value in others.items()})
-    return Condition(condition, variables).holds(Context(known, default=ABSENT))
+    keys = {"aws:key": state if not isinstance(state, str) else (state,)}
+    keys.update({f"aws:{name}": value for name, value in variables_by_name.items()})
+    return Condition(condition, variables).holds(Context(keys, default=ABSENT))
 
 
 STRINGS = [
@@ -108,7 +108,7 @@ NUMBERS_AND_DATES = [
     ("DateGreaterThan", "soon", "2026-01-01T00:00:00Z", False, "no date to compare with"),
 ]
 
-# Seconds since 1970, or None for what is no date; the same on every Python.
+# Epoch seconds, or None for a text that is not a date.
 DATES = [
     ("2026-11-24T10:15:30Z", "1795515330", "date and time"),
     ("2026-11-24t10:15:30z", "1795515330", "letters in lower case"),
@@ -249,7 +249,7 @@ def test_operator(case):
 
 
 @pytest.mark.parametrize(("text", "seconds", "_reason"), DATES, ids=[repr(case[0]) for case in DATES])
-def test_a_date_is_the_same_on_every_python(text, seconds, _reason):
+def test_date(text, seconds, _reason):
     assert date(text) == (None if seconds is None else Decimal(seconds))
 
 
@@ -267,7 +267,7 @@ UNKNOWNS = [
 
 
 @pytest.mark.parametrize("case", UNKNOWNS, ids=case_id)
-def test_unknown_is_not_absent(case):
+def test_unknown_key_is_not_absent(case):
     operator, values, state, expected, _reason = case
     assert holds(operator, values, state) is expected
 
@@ -305,7 +305,7 @@ def test_variable(case):
     assert holds(operator, values, state, other=other) is expected
 
 
-def test_variables_are_text_before_version_2012_10_17():
+def test_variables_are_literal_in_version_2008():
     assert holds("StringEquals", "${aws:Other}", "a", variables=False, other=("a",)) is False
     assert holds("StringEquals", "${aws:Other}", "${aws:Other}", variables=False) is True
     assert holds("StringLike", "${*}", "${x}", variables=False) is True

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
 # ruff: noqa: E501
-"""Documents: what is read, and where each mistake is said to be."""
+"""Policy documents: parsing, the location of errors, and the comparison by meaning."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def policy(*statements, **more):
     ],
     ids=["dict", "JSON", "indented JSON", "URL-encoded", "URL-encoded throughout"],
 )
-def test_every_form_reads_the_same(form):
+def test_all_forms_parse_equally(form):
     parsed = parse_policy(form(policy({**ALLOW, "Sid": "One"})))
     assert parsed == parse_policy(policy({**ALLOW, "Sid": "One"}))
     assert (parsed.version, parsed.kind) == ("2012-10-17", "identity")
@@ -50,17 +50,17 @@ def test_every_form_reads_the_same(form):
     assert statement.label == "Statement 1 (Sid 'One')"
 
 
-def test_one_statement_need_not_be_a_list():
+def test_single_statement_without_list():
     assert len(parse_policy({"Statement": ALLOW}).statements) == 1
 
 
-def test_without_version_it_is_the_old_language():
+def test_default_version_is_2008():
     parsed = parse_policy({"Statement": ALLOW})
     assert (parsed.version, parsed.has_variables) == ("2008-10-17", False)
     assert parse_policy(policy(ALLOW)).has_variables is True
 
 
-def test_a_date_that_yaml_made_of_the_version_is_taken():
+def test_version_as_yaml_date():
     document = {"Version": datetime.date(2012, 10, 17), "Statement": [ALLOW]}
     assert parse_policy(document).version == "2012-10-17"
     assert json.loads(to_json(document))["Version"] == "2012-10-17"
@@ -150,7 +150,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("document", "message"), MISTAKES, ids=[message for _, message in MISTAKES])
-def test_mistake_is_located(document, message):
+def test_errors_have_a_location(document, message):
     with pytest.raises(PolicyError) as caught:
         parse_policy(document)
     assert str(caught.value) == message
@@ -189,23 +189,23 @@ TRUST_MISTAKES = [
 
 
 @pytest.mark.parametrize(("statement", "message"), TRUST_MISTAKES, ids=[m for _, m in TRUST_MISTAKES])
-def test_mistake_in_a_trust_policy_is_located(statement, message):
+def test_trust_policy_errors_have_a_location(statement, message):
     with pytest.raises(PolicyError) as caught:
         parse_policy(policy(statement), "trust")
     assert str(caught.value) == message
 
 
-def test_a_trust_policy_may_have_any_sid():
+def test_trust_policy_accepts_any_sid():
     parsed = parse_policy(policy({**TRUST, "Sid": "Allow EKS: pods, please"}), "trust")
     assert parsed.statements[0].sid == "Allow EKS: pods, please"
 
 
-def test_what_is_only_judged_may_have_sids_that_iam_refuses():
+def test_parser_accepts_any_sid():
     parsed = parse_policy(policy({**ALLOW, "Sid": "a b"}, {**ALLOW, "Sid": "a b"}))
     assert len(parsed.statements) == 2
 
 
-def test_the_kind_is_one_of_four():
+def test_unknown_kind_of_policy():
     with pytest.raises(ValueError, match="kind must be one of identity, trust, session, boundary, got 'x'"):
         parse_policy(policy(ALLOW), "x")
 
@@ -268,18 +268,18 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize("case", SAME, ids=lambda case: case[2])
-def test_the_meaning_stays(case):
+def test_equivalent_documents(case):
     assert same_meaning(case[0], case[1]) is True
     assert same_meaning(json.dumps(case[0]), quote(json.dumps(case[1]))) is True
 
 
 @pytest.mark.parametrize("case", DIFFERENT, ids=lambda case: case[2])
-def test_the_meaning_changes(case):
+def test_different_documents(case):
     assert same_meaning(case[0], case[1]) is False
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ({"AWS": "111122223333"}, {"AWS": "arn:aws:iam::111122223333:root"}),
         ("*", {"AWS": "*"}),
@@ -287,18 +287,20 @@ def test_the_meaning_changes(case):
     ],
     ids=["account and its root", "everyone", "order"],
 )
-def test_principals_that_iam_stores_alike(one, other):
-    assert same_meaning(policy({**TRUST, "Principal": one}), policy({**TRUST, "Principal": other}), "trust")
-
-
-def test_principals_of_different_types_differ():
-    one, other = {"AWS": "*"}, {"Service": "*"}
-    assert not same_meaning(
-        policy({**TRUST, "Principal": one}), policy({**TRUST, "Principal": other}), "trust"
+def test_equivalent_principals(first, second):
+    assert same_meaning(
+        policy({**TRUST, "Principal": first}), policy({**TRUST, "Principal": second}), "trust"
     )
 
 
-def test_the_normal_form_is_spelled_out():
+def test_principal_types_differ():
+    first, second = {"AWS": "*"}, {"Service": "*"}
+    assert not same_meaning(
+        policy({**TRUST, "Principal": first}), policy({**TRUST, "Principal": second}), "trust"
+    )
+
+
+def test_normal_form():
     assert normalise({"Statement": {**ALLOW, "Sid": "A", "Condition": {"stringlike": {"AWS:X": "y"}}}}) == {
         "Version": "2008-10-17",
         "Statement": [
@@ -312,7 +314,7 @@ def test_the_normal_form_is_spelled_out():
     }
 
 
-def test_what_is_sent_is_the_authors_document_without_white_space():
+def test_to_json_keeps_order_without_white_space():
     text = (
         '{ "Statement" : [ {"Sid": "x y", "Resource": "*", "Effect": "Allow", "Action": "s3:GetObject"} ] }'
     )
@@ -321,6 +323,6 @@ def test_what_is_sent_is_the_authors_document_without_white_space():
     assert policy_size(text) == len(sent)
 
 
-def test_what_json_cannot_say_is_refused():
+def test_rejects_values_without_json_form():
     with pytest.raises(PolicyError, match="a set cannot be part of a policy document"):
         to_json({"Statement": {1}})

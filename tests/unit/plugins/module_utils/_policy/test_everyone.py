@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An Allow for every principal of every account is an error, unless something says whose they have to be."""
+"""An Allow for every principal of every account is an error, unless a condition or a Deny limits the accounts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CASES = [
     ("error", allow(**{"ForAllValues:StringLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
     ("error", allow(StringNotEquals={"aws:PrincipalAccount": "111122223333"})),
     ("error", allow(Bool={"aws:SecureTransport": "true"})),
-    # Whoever calls gives these himself.
+    # The caller sets these keys itself.
     (
         "error",
         allow(
@@ -51,7 +51,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("severity", "statement"), CASES)
-def test_only_a_condition_that_says_whose_makes_it_a_warning(severity: str, statement: object) -> None:
+def test_condition_on_account_lowers_severity(severity: str, statement: object) -> None:
     (found,) = prepare_trust({"Version": "2012-10-17", "Statement": [statement]}).lints
     assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
 
@@ -69,22 +69,22 @@ def test_only_a_condition_that_says_whose_makes_it_a_warning(severity: str, stat
         ("error", deny(Condition={"ForAnyValue:StringNotLike": {"aws:PrincipalOrgPaths": "o-1/*"}})),
     ],
 )
-def test_a_deny_for_all_but_some_makes_it_a_warning(severity: str, denied: object) -> None:
+def test_deny_for_other_accounts_lowers_severity(severity: str, denied: object) -> None:
     (found,) = prepare_trust({"Version": "2012-10-17", "Statement": [allow(), denied]}).lints
     assert (found.code, found.severity) == ("TRUST_OPEN_TO_EVERYONE", severity)
 
 
-def test_the_message_says_what_stands_in_between() -> None:
+def test_message_describes_limits() -> None:
     statements = [
         allow(),
         allow(StringEquals={"sts:RoleSessionName": "a"}),
         allow(StringEquals={"aws:PrincipalOrgID": "o-1"}),
     ]
-    what = "allows every principal of every AWS account, not EKS Pod Identity alone"
+    message = "allows every principal of every AWS account, not EKS Pod Identity alone"
     assert [
         found.message for found in prepare_trust({"Version": "2012-10-17", "Statement": statements}).lints
     ] == [
-        f"Statement 1 {what}.",
-        f"Statement 2 {what}; its conditions do not limit the accounts.",
-        f"Statement 3 {what}; only conditions or a Deny limit it.",
+        f"Statement 1 {message}.",
+        f"Statement 2 {message}; its conditions do not limit the accounts.",
+        f"Statement 3 {message}; only conditions or a Deny limit it.",
     ]

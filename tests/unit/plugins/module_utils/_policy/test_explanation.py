@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Permissions explained: what each statement says, what is missing, and what IAM would not store."""
+"""Explanations of permissions: the effect of each statement, missing statements, and documents that IAM rejects."""
 
 from __future__ import annotations
 
@@ -141,14 +141,14 @@ REASONING = [
 
 
 @pytest.mark.parametrize("case", REASONING, ids=lambda case: case[3][0][:70])
-def test_each_statement_says_something(case):
+def test_reasoning_covers_each_statement(case):
     statements, more, decision, lines = case
     found, explanation = explained(statements, **more)
     assert (found, list(explanation.reasoning)) == (decision, lines)
 
 
-def test_many_statements_are_counted():
-    _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{at}") for at in range(15)])
+def test_reasoning_is_limited():
+    _decision, explanation = explained([allow(resource=f"arn:aws:s3:::c{index}") for index in range(15)])
     assert len(explanation.reasoning) == 13
     assert explanation.reasoning[-1] == "3 more statements have the action."
 
@@ -181,26 +181,26 @@ ADDITIONS = [
 
 
 @pytest.mark.parametrize("case", ADDITIONS, ids=lambda case: case[0])
-def test_the_smallest_addition_is_one_that_helps(case):
+def test_smallest_sufficient_addition(case):
     _name, statements, more, expected = case
     _decision, explanation = explained(statements, **more)
     assert explanation.as_dict()["addition"] == expected
 
 
-def test_additions_for_one_resource_are_one_statement():
+def test_joins_additions_for_a_resource():
     items = [
-        one
+        addition
         for action in ("s3:GetObject", "s3:PutObject", "s3:GetObject")
-        for one in explained([allow("ec2:*", "*")], action)[1].addition
+        for addition in explained([allow("ec2:*", "*")], action)[1].addition
     ]
     items += explained([allow("ec2:*", "*")], "s3:ListBucket", "arn:aws:s3:::b")[1].addition
-    assert [one.as_dict()["statement"] for one in join_additions(items)] == [
+    assert [addition.as_dict()["statement"] for addition in join_additions(items)] == [
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": KEY},
         {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "arn:aws:s3:::b"},
     ]
 
 
-def test_several_documents_are_stored_when_each_is():
+def test_combined_storability():
     good = ("good", storability(policy(allow()), "identity"))
     open_one = ("open", storability(policy(allow("s3:Get Object")), "identity"))
     bad = ("bad", storability(policy(allow("s3*:Get")), "identity"))
@@ -212,7 +212,7 @@ def test_several_documents_are_stored_when_each_is():
     assert (answer, [row["policy"] for row in rows]) == ("no", ["bad"])
 
 
-def test_a_refused_policy_is_a_finding():
+def test_rejected_policy_is_a_finding():
     (finding,) = refusal_findings([("mine.json", storability(policy(allow("s3*:Get")), "identity"))])
     assert (finding.code, finding.severity) == ("PERMISSION_NOT_STORABLE", "error")
     assert finding.statement == "mine.json: Statement 1"

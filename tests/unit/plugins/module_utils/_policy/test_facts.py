@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What options say of a workload."""
+"""Options of a module as the subject of a check."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
-def test_nothing_given_is_nothing_known():
+def test_subject_without_options():
     assert parse_subject({"cluster_arn": "", "namespace": None}) == Subject()
 
 
-def test_all_given():
-    given = {
+def test_subject_with_all_options():
+    options = {
         "cluster_arn": CLUSTER,
         "namespace": "default",
         "service_account": "my-service-account",
@@ -30,10 +30,10 @@ def test_all_given():
         "pod_name": "web-1",
         "pod_uid": "0a1b",
     }
-    assert parse_subject(given) == Subject(**given)
+    assert parse_subject(options) == Subject(**options)
 
 
-def test_what_follows_from_the_cluster():
+def test_values_derived_from_cluster_arn():
     subject = parse_subject({"cluster_arn": CLUSTER, "namespace": "default", "service_account": "sa"})
     assert (subject.account, subject.cluster_name) == ("111122223333", "my-cluster")
     assert subject.external_id == "us-west-2/111122223333/my-cluster/default/sa"
@@ -42,7 +42,7 @@ def test_what_follows_from_the_cluster():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("options", "message"),
     [
         (
             {"cluster_arn": "my-cluster"},
@@ -65,7 +65,7 @@ def test_what_follows_from_the_cluster():
     ],
     ids=["cluster", "role", "account", "organization", "contradiction"],
 )
-def test_wrong_forms_are_refused(given, message):
+def test_rejects_invalid_options(options, message):
     with pytest.raises(FactError) as caught:
-        parse_subject(given)
+        parse_subject(options)
     assert str(caught.value) == message

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether anything of what policies grant is left: only what is certainly taken away counts as that."""
+"""Policies that deny every permission that other policies grant: only certain denials count."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
 
 
 @pytest.mark.parametrize(
-    ("granting", "others", "limits", "cause"),
+    ("granting", "further", "limits", "cause"),
     [
         pytest.param(GET, [], [policy("ec2:*")], "limit", id="a boundary of another service"),
         pytest.param(GET, [], [policy("s3:*")], "", id="a boundary that has it"),
@@ -82,13 +82,13 @@ TAG = {"StringEquals": {"aws:PrincipalTag/kubernetes-namespace": "elsewhere"}}
         ),
     ],
 )
-def test_what_takes_all(
-    granting: dict[str, Any], others: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
+def test_denying_policies(
+    granting: dict[str, Any], further: list[dict[str, Any]], limits: list[dict[str, Any]], cause: str
 ) -> None:
     found = find_denying_policies(
         [NamedPolicy("own", granting)],
-        [NamedPolicy("other", one) for one in others],
-        [NamedPolicy("limit", one) for one in limits],
+        [NamedPolicy("other", document) for document in further],
+        [NamedPolicy("limit", document) for document in limits],
         SUBJECT,
         {},
     )

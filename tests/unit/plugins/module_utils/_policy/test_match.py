@@ -51,7 +51,7 @@ def test_glob(pattern, text, expected):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "asked", "cover"),
+    ("pattern", "text", "cover"),
     [
         ("a*", "ab*", Cover.ALL),
         ("ab*", "a*", Cover.SOME),
@@ -63,11 +63,11 @@ def test_glob(pattern, text, expected):
         ("x?y*", "x*", Cover.SOME),
     ],
 )
-def test_how_much_of_a_pattern_is_covered(pattern, asked, cover):
-    assert Glob(tokens(pattern)).covers(asked, True) is cover
+def test_cover_of_a_pattern(pattern, text, cover):
+    assert Glob(tokens(pattern)).covers(text, True) is cover
 
 
-def test_a_star_in_a_plain_request_is_a_character():
+def test_star_in_literal_request():
     assert Glob(tokens("a?")).covers("a*", False) is Cover.ALL
 
 
@@ -84,11 +84,11 @@ def test_a_star_in_a_plain_request_is_a_character():
         ("arn:aws:sqs:r", "arn:aws:sqs:s:1:q", False),
     ],
 )
-def test_arn_parts_are_matched_one_by_one(pattern, text, expected):
+def test_arn_parts_match_separately(pattern, text, expected):
     assert ArnGlob(tokens(pattern)).matches(arn_parts(text)) is expected
 
 
-def test_an_arn_is_covered_as_far_as_its_least_covered_part():
+def test_least_covered_part_decides_cover_of_arn():
     glob = ArnGlob(tokens("arn:aws:sqs:us-*:*:a*"))
     assert glob.covers(arn_parts("arn:aws:sqs:us-west-2:1:a*"), True) is Cover.ALL
     assert glob.covers(arn_parts("arn:aws:sqs:*:1:ab"), True) is Cover.SOME
@@ -97,7 +97,7 @@ def test_an_arn_is_covered_as_far_as_its_least_covered_part():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"),
+    ("first", "second", "expected"),
     [
         ("a*", "*b", True),
         ("a", "b", False),
@@ -114,12 +114,12 @@ def test_an_arn_is_covered_as_far_as_its_least_covered_part():
     ],
     ids=str,
 )
-def test_patterns_overlap_when_some_text_matches_both(one, other, expected):
-    assert overlaps(tokens(one), WildText(other)) is expected
-    assert overlaps(tokens(other), WildText(one)) is expected
+def test_overlaps(first, second, expected):
+    assert overlaps(tokens(first), WildText(second)) is expected
+    assert overlaps(tokens(second), WildText(first)) is expected
 
 
-def test_a_value_that_is_a_star_is_no_wildcard():
+def test_star_in_variable_value_is_literal():
     assert Glob(("b/", "*")).covers("b/*", True) is Cover.SOME
     assert Glob(("b/", "?")).covers("b/?", True) is Cover.SOME
 

@@ -34,12 +34,12 @@ OWN = "arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}/*"
 
 
 def statement(action="s3:GetObject", resource="*", effect="Allow", condition=None, **more):
-    given = {"Effect": effect}
+    content = {"Effect": effect}
     if "NotAction" not in more:
-        given["Action"] = action
+        content["Action"] = action
     if "NotResource" not in more:
-        given["Resource"] = resource
-    return {**given, **more, **({"Condition": condition} if condition else {})}
+        content["Resource"] = resource
+    return {**content, **more, **({"Condition": condition} if condition else {})}
 
 
 def policy(*statements, version="2012-10-17"):
@@ -58,7 +58,7 @@ def check(
 ):
     documents = identity if isinstance(identity, list) else [identity]
     layers = permission_layers(
-        [NamedPolicy(f"p{at}", document) for at, document in enumerate(documents, 1)],
+        [NamedPolicy(f"p{index}", document) for index, document in enumerate(documents, 1)],
         None if boundary is None else NamedPolicy("the boundary", boundary),
         None if session is None else NamedPolicy("the session policy", session),
     )
@@ -84,9 +84,9 @@ ACTIONS = [
         "implicit_deny",
         "excepted, whatever the case",
     ),
-    (statement("s3:*"), "s3:Get*", "allowed", "all of what is asked is covered"),
-    (statement("s3:GetObject"), "s3:Get*", "implicit_deny", "only some of what is asked is covered"),
-    (statement(NotAction="s3:GetObjectAcl"), "s3:Get*", "implicit_deny", "some of what is asked is excepted"),
+    (statement("s3:*"), "s3:Get*", "allowed", "all of the request is covered"),
+    (statement("s3:GetObject"), "s3:Get*", "implicit_deny", "only some of the request is covered"),
+    (statement(NotAction="s3:GetObjectAcl"), "s3:Get*", "implicit_deny", "some of the request is excepted"),
 ]
 
 
@@ -96,8 +96,8 @@ ACTIONS = [
     ids=lambda case: f"{case[0].get('Action', case[0].get('NotAction'))} {case[1]}: {case[3]}",
 )
 def test_action(case):
-    given, action, decision, _reason = case
-    assert check(policy(given), action).decision == decision
+    document, action, decision, _reason = case
+    assert check(policy(document), action).decision == decision
 
 
 RESOURCES = [
@@ -132,16 +132,16 @@ RESOURCES = [
         "the last part has colons",
     ),
     (["arn:aws:s3:::a/*", "arn:aws:s3:::b/*"], OBJECT, "allowed", "one of them"),
-    ("arn:aws:s3:::b/*", "arn:aws:s3:::b/*", "allowed", "all of what is asked is covered"),
-    ("arn:aws:s3:::b/a*", "arn:aws:s3:::b/*", "implicit_deny", "only some of what is asked is covered"),
+    ("arn:aws:s3:::b/*", "arn:aws:s3:::b/*", "allowed", "all of the request is covered"),
+    ("arn:aws:s3:::b/a*", "arn:aws:s3:::b/*", "implicit_deny", "only some of the request is covered"),
     ("arn:aws:s3:::b/?", "arn:aws:s3:::b/*", "implicit_deny", "? does not cover *"),
 ]
 
 
 @pytest.mark.parametrize("case", RESOURCES, ids=lambda case: f"{case[0]} {case[1]}: {case[3]}")
 def test_resource(case):
-    resource, asked, decision, _reason = case
-    assert check(policy(statement(resource=resource)), resource=asked).decision == decision
+    resource, requested, decision, _reason = case
+    assert check(policy(statement(resource=resource)), resource=requested).decision == decision
 
 
 NOT_RESOURCES = [
@@ -152,7 +152,7 @@ NOT_RESOURCES = [
         "arn:aws:s3:::b/secret/*",
         "arn:aws:s3:::b/*",
         "implicit_deny",
-        "some of what is asked is excepted",
+        "some of the request is excepted",
     ),
     ("Deny", "arn:aws:s3:::b/*", OBJECT, "allowed", "excepted from the Deny"),
     ("Deny", "arn:aws:s3:::c/*", OBJECT, "explicit_deny", "not excepted from the Deny"),
@@ -161,21 +161,21 @@ NOT_RESOURCES = [
         "arn:aws:s3:::b/public/*",
         "arn:aws:s3:::b/*",
         "explicit_deny",
-        "some of what is asked is not excepted",
+        "some of the request is not excepted",
     ),
 ]
 
 
 @pytest.mark.parametrize("case", NOT_RESOURCES, ids=lambda case: f"{case[0]} {case[1]} {case[2]}: {case[4]}")
 def test_not_resource(case):
-    effect, excepted, asked, decision, _reason = case
+    effect, excepted, requested, decision, _reason = case
     document = policy(
         statement(effect=effect, NotResource=excepted), *([statement()] if effect == "Deny" else [])
     )
-    assert check(document, resource=asked).decision == decision
+    assert check(document, resource=requested).decision == decision
 
 
-def test_a_deny_on_part_of_what_is_asked_denies():
+def test_deny_on_part_of_request_denies():
     document = policy(statement(), statement(effect="Deny", resource="arn:aws:s3:::b/secret/*"))
     assert check(document, resource="arn:aws:s3:::b/*").decision == "explicit_deny"
     assert check(document, resource="arn:aws:s3:::b/public/*").decision == "allowed"
@@ -189,7 +189,7 @@ def except_for(resource, effect="Allow", **more):
     return statement(effect=effect, NotResource=IN_BUCKET + resource, **more)
 
 
-# Several statements together allow what is asked, or one does whose pattern is written in another way.
+# Several statements together allow the request, or one with an equivalent pattern.
 TOGETHER = [
     ([statement(resource=IN_BUCKET + "logs/?*")], "logs/*.json", "allowed", "no name is empty"),
     ([statement(), except_for("?*", "Deny")], "*b", "allowed", "no name is empty"),
@@ -220,15 +220,21 @@ TOGETHER = [
 @pytest.mark.parametrize("case", TOGETHER, ids=lambda case: f"{case[1]} {case[2]}: {case[3]}")
 def test_requests_with_wildcards_by_several_statements(case):
     statements, name, decision, _reason = case
-    asked = "s3:Get*" if any("NotAction" in given for given in statements) else "s3:GetObject"
-    found = check(policy(*statements), asked, IN_BUCKET + name, subject=POD)
+    action = (
+        "s3:Get*"
+        if any("NotAction" in statement_document for statement_document in statements)
+        else "s3:GetObject"
+    )
+    found = check(policy(*statements), action, IN_BUCKET + name, subject=POD)
     assert found.decision == decision
     if decision == "allowed":
-        allowing = [given for given in statements if given["Effect"] == "Allow"]
+        allowing = [
+            statement_document for statement_document in statements if statement_document["Effect"] == "Allow"
+        ]
         assert len(found.statements) == len(allowing)
 
 
-def test_what_is_too_much_to_compare_is_undecided():
+def test_many_combinations_are_undecided():
     resources = [f"{IN_BUCKET}*{number}*a{number}*" for number in range(60)]
     found = check(
         policy(statement(), statement(effect="Deny", NotResource=["*", *resources]), except_for("z"))
@@ -317,7 +323,7 @@ def test_layers(case):
     assert (found.decision, found.change) == (decision, change)
 
 
-def test_a_verdict_names_what_decides():
+def test_verdict_names_deciding_statements():
     found = check([policy(statement()), policy(statement("ec2:*"), statement("s3:*", sid := "*", Sid="All"))])
     assert sid == "*"
     assert found.statements == (("p1", "Statement 1", "Allow"), ("p2", "Statement 2 (Sid 'All')", "Allow"))
@@ -391,7 +397,7 @@ def test_variable_in_a_resource(case):
     assert (found.decision, found.conditional_on) == (decision, keys)
 
 
-def test_variables_are_text_in_the_old_version():
+def test_variables_in_version_2008():
     document = policy(statement(resource=OWN), version="2008-10-17")
     assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "implicit_deny"
 
@@ -401,7 +407,7 @@ QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
 
 
 @pytest.mark.parametrize(
-    ("given", "decision"),
+    ("document", "decision"),
     [
         (statement("sqs:*", EARLY), "implicit_deny"),
         (statement("sqs:*", effect="Deny", resource=EARLY), "explicit_deny"),
@@ -410,17 +416,17 @@ QUEUE = "arn:aws:sqs:us-west-2:111122223333:q"
     ],
     ids=["Allow", "Deny", "Allow all but", "Deny all but"],
 )
-def test_variables_before_the_fifth_colon_never_grant_more(given, decision):
-    others = [] if given["Effect"] == "Allow" else [statement("sqs:*")]
-    assert check(policy(given, *others), "sqs:SendMessage", QUEUE, subject=POD).decision == decision
+def test_no_grant_with_variable_before_fifth_colon(document, decision):
+    further = [] if document["Effect"] == "Allow" else [statement("sqs:*")]
+    assert check(policy(document, *further), "sqs:SendMessage", QUEUE, subject=POD).decision == decision
 
 
-def test_an_unknown_variable_before_the_fifth_colon():
+def test_unknown_variable_before_fifth_colon():
     document = policy(statement("sqs:*"), statement("sqs:*", effect="Deny", resource=EARLY))
     assert check(document, "sqs:SendMessage", QUEUE).conditional_on == ("aws:PrincipalAccount",)
 
 
-def test_a_deny_of_all_but_the_own_prefix():
+def test_deny_outside_own_prefix():
     document = policy(statement(), statement(effect="Deny", NotResource=OWN))
     assert check(document, resource="arn:aws:s3:::b/default/x", subject=POD).decision == "allowed"
     assert check(document, resource="arn:aws:s3:::b/other/x", subject=POD).decision == "explicit_deny"
@@ -428,7 +434,7 @@ def test_a_deny_of_all_but_the_own_prefix():
     assert check(document, resource="arn:aws:s3:::c/other/x").decision == "explicit_deny"
 
 
-def test_two_tags_that_must_be_equal():
+def test_comparison_of_two_tags():
     document = policy(
         statement(condition={"StringEquals": {"s3:ExistingObjectTag/team": "${aws:PrincipalTag/team}"}})
     )
@@ -489,7 +495,7 @@ CALLER = [
 
 
 @pytest.mark.parametrize("case", CALLER, ids=lambda case: f"{case[0]}: {case[2]}")
-def test_what_is_known_of_a_pod(case):
+def test_context_of_pod(case):
     condition, decision, _reason = case
     assert check(policy(statement(condition=condition)), subject=POD).decision == decision
 
@@ -502,7 +508,7 @@ def test_what_is_known_of_a_pod(case):
         ("Bool", "true", "allowed"),
     ],
 )
-def test_a_deny_by_mfa(operator, value, decision):
+def test_deny_without_mfa(operator, value, decision):
     condition = {operator: {"aws:MultiFactorAuthPresent": value}}
     found = check(policy(statement(), statement(effect="Deny", condition=condition)), subject=POD)
     assert found.decision == decision
@@ -512,7 +518,7 @@ def test_a_deny_by_mfa(operator, value, decision):
 
 
 @pytest.mark.parametrize("case", CALLER, ids=lambda case: str(case[0]))
-def test_of_an_unknown_caller_nothing_is_known(case):
+def test_context_of_unknown_caller(case):
     assert check(policy(statement(condition=case[0]))).decision == "conditional"
 
 
@@ -629,7 +635,7 @@ EXACT = [
     ({"StringEquals": {"t:b": "${t:a}x", "t:c": "${t:b}y", "t:a": "a"}}, "conditional"),
     ({"BinaryEquals": {"t:key": "QUJD"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": "QUJD"}}, "conditional"),
-    # The text that stands for any other value is none of those that are named.
+    # The representative of all other values is not a value of the policy.
     ({"BinaryEqualsIfExists": {"t:key": "x"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"t:key": ["x", "y"], "t:other": "xxxx"}}, "conditional"),
     ({"BinaryEqualsIfExists": {"s3:max-keys": "0"}}, "conditional"),
@@ -640,19 +646,19 @@ EXACT = [
 
 
 @pytest.mark.parametrize("case", EXACT, ids=str)
-def test_conditional_only_where_some_value_allows(case):
+def test_conditional_requires_an_allowing_value(case):
     condition, decision = case
     assert check(policy(statement(condition=condition))).decision == decision
 
 
-def test_a_key_that_follows_from_the_resource_and_one_that_follows_from_it():
-    given = statement(resource="arn:aws:s3:::b/${t:one}", condition={"StringEquals": {"t:two": "${t:one}x"}})
-    assert check(policy(given)).conditional_on == ("t:two", "t:one")
+def test_key_determined_by_another_key():
+    allow = statement(resource="arn:aws:s3:::b/${t:one}", condition={"StringEquals": {"t:two": "${t:one}x"}})
+    assert check(policy(allow)).conditional_on == ("t:two", "t:one")
     deny = statement(effect="Deny", condition={"StringEquals": {"t:two": "kx"}})
-    assert check(policy(given, deny)).decision == "explicit_deny"
+    assert check(policy(allow, deny)).decision == "explicit_deny"
 
 
-def test_a_deny_that_always_meets_the_allow_is_an_explicit_deny():
+def test_deny_for_every_allowed_value_is_explicit():
     document = policy(
         statement(condition={"StringEquals": {"aws:SourceVpc": "a"}}),
         statement(effect="Deny", condition={"StringNotEquals": {"aws:SourceVpc": "b"}}),
@@ -676,7 +682,7 @@ ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+"
         ("aws:PrincipalTag/eks-cluster-arn", "*/b?", CLUSTER_ARN),
     ],
 )
-def test_witnesses_are_arns_that_can_exist(key, value, form):
+def test_witnesses_are_valid_arns(key, value, form):
     document = policy(statement(condition={"StringLike": {key: value}}))
     found = check(document, subject=Subject(namespace="default"))
     assert found.decision == "conditional"
@@ -685,7 +691,7 @@ def test_witnesses_are_arns_that_can_exist(key, value, form):
         assert form.fullmatch(*witness[key]), witness
 
 
-def test_the_name_of_a_cluster_is_part_of_its_arn():
+def test_cluster_name_is_part_of_arn():
     tags = {"aws:PrincipalTag/eks-cluster-name": "a", "aws:PrincipalTag/eks-cluster-arn": "*/b"}
     document = policy(statement(condition={"StringLike": tags}))
     assert check(document, subject=Subject(namespace="default")).decision == "implicit_deny"
@@ -693,7 +699,7 @@ def test_the_name_of_a_cluster_is_part_of_its_arn():
     assert check(document, subject=Subject(namespace="default")).decision == "conditional"
 
 
-def test_many_unknown_keys_still_give_an_answer():
+def test_many_unknown_keys():
     keys = {f"t:key{number}": "x" for number in range(40)}
     document = policy(*(statement(condition={"StringEquals": {key: "x"}}) for key in keys))
     found = check(document)
@@ -702,12 +708,12 @@ def test_many_unknown_keys_still_give_an_answer():
     assert check(policy(statement(condition={"StringEquals": keys}))).decision == "conditional"
 
 
-def test_a_malformed_policy_is_named():
+def test_error_names_malformed_policy():
     with pytest.raises(PolicyError, match=r"^p2: Statement 1: Effect must be Allow or Deny, got 'allow'"):
         check([policy(statement()), policy({**statement(), "Effect": "allow"})])
 
 
-def test_items_get_the_shared_context_beneath_their_own():
+def test_item_context_overrides_shared_context():
     items = [
         {"action": "s3:GetObject", "resource": None, "context": {"AWS:SourceVpc": "b"}},
         {"action": "s3:ListAllMyBuckets"},
@@ -744,7 +750,7 @@ def test_items_get_the_shared_context_beneath_their_own():
     ],
     ids=["action", "resource", "context", "context in a list", "a long number"],
 )
-def test_what_cannot_be_asked_is_refused(item, message):
+def test_rejects_invalid_permissions(item, message):
     with pytest.raises(FactError) as caught:
         parse_required([item], {})
     assert str(caught.value) == message

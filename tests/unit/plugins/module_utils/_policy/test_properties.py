@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold of every policy, and agreement with a plain second evaluator on small ones."""
+"""Properties of all policies, and agreement with a simple reference evaluator on small ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from hypothesis import strategies as st
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 KEYS = ("t:one", "t:two")
-# Every value of a key that the policies below can tell apart, and absence.
+# Every value of a key that the policies below distinguish, and absence.
 DOMAIN: tuple[tuple[str, ...], ...] = (("a",), ("ab",), ("b",), ("bb",), ("~",), ())
 PATTERNS = ("a", "b", "ab", "a*", "*b", "?", "*", "${t:two}", "${t:one}x")
 
@@ -106,7 +106,7 @@ def verdict(document, keys=None, resource=RESOURCE):
 
 
 def plain_allows(document, keys):
-    """The same question answered by the letter of the documentation, for known keys."""
+    """Evaluate a request literally as documented, for known keys."""
     allowed = False
     for statement in document["Statement"]:
         if not fnmatch.fnmatchcase("s3:getobject", statement["Action"].lower()):
@@ -157,9 +157,9 @@ def plain_holds(operator, actual, values, keys):
         for value in actual
     ]
     if quantifier == "ForAllValues":
-        return all(each is not negated for each in matched)
+        return all(result is not negated for result in matched)
     if quantifier == "ForAnyValue":
-        return any(each is not negated for each in matched)
+        return any(result is not negated for result in matched)
     return any(matched) is not negated
 
 
@@ -170,14 +170,14 @@ def completions():
 
 @SETTINGS
 @given(policies)
-def test_known_keys_give_what_the_documentation_says(document):
+def test_known_keys_match_reference_evaluator(document):
     for keys in completions():
         assert (verdict(document, keys).decision == "allowed") is plain_allows(document, keys)
 
 
 @SETTINGS
 @given(policies)
-def test_unknown_keys_give_conditional_exactly_when_both_answers_are_possible(document):
+def test_conditional_if_and_only_if_both_outcomes_are_possible(document):
     found = verdict(document)
     answers = {plain_allows(document, keys) for keys in completions()}
     if found.decision != "conditional":
@@ -192,7 +192,7 @@ def test_unknown_keys_give_conditional_exactly_when_both_answers_are_possible(do
             assert plain_allows(document, anything | witness) is allowed
 
 
-# The added Deny is the first to ask about several values: with two of t:two the first Deny does not hold.
+# Only the added Deny has a set operator: with two values of t:two the first Deny does not hold.
 SEVERAL_VALUES = (
     {
         "Version": "2012-10-17",
@@ -229,11 +229,11 @@ SEVERAL_VALUES = (
 def test_adding_a_deny_never_allows_more(document, statement):
     more = copy.deepcopy(document)
     more["Statement"].append({**statement, "Effect": "Deny"})
-    before, found = verdict(document).decision, verdict(more)
-    if before in ("implicit_deny", "explicit_deny"):
+    original, found = verdict(document).decision, verdict(more)
+    if original in ("implicit_deny", "explicit_deny"):
         # With more statements there may be more to try than the steps allow.
         assert found.decision in ("implicit_deny", "explicit_deny") or found.undecided
-    assert not (before == "conditional" and found.decision == "allowed")
+    assert not (original == "conditional" and found.decision == "allowed")
 
 
 @SETTINGS
@@ -290,7 +290,7 @@ ORDER_DECIDES_WHY = {
 @example(ORDER_DECIDES)
 @example(ORDER_DECIDES_WHY)
 @given(policies)
-def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
+def test_normal_form_is_idempotent_and_keeps_verdict(document):
     normal = normalise(document)
     assert normalise(normal) == normal
     assert same_meaning(document, normal)
@@ -298,13 +298,16 @@ def test_the_normal_form_is_its_own_and_keeps_the_verdict(document):
     assert agree(verdict(document), verdict(normal))
 
 
-def agree(before, after):
-    """The same, except that in another order what there is to try may be more or less than the steps allow. It is never
-    allowed in one order and denied in another."""
-    if before.decision == after.decision:
+def agree(first, second):
+    """Return whether two verdicts agree.
+
+    In another order of statements the budget may suffice or not, so one of them may be undecided. But it is never allowed
+    in one order and denied in the other.
+    """
+    if first.decision == second.decision:
         return True
-    outcomes = {_outcome(before.decision), _outcome(after.decision)}
-    return (before.undecided or after.undecided) and not {"allowed", "denied"} <= outcomes
+    outcomes = {_outcome(first.decision), _outcome(second.decision)}
+    return (first.undecided or second.undecided) and not {"allowed", "denied"} <= outcomes
 
 
 def _outcome(decision):
@@ -344,11 +347,11 @@ ORDER_OF_STATEMENTS_DECIDES = {
 @SETTINGS
 @example(ORDER_OF_STATEMENTS_DECIDES, Random(0))
 @given(policies, st.randoms(use_true_random=False))
-def test_spelling_does_not_count(document, random):
+def test_spelling_does_not_change_verdict(document, random):
     other = copy.deepcopy(document)
     random.shuffle(other["Statement"])
-    for at, statement in enumerate(other["Statement"]):
-        statement["Sid"] = f"S{at}"
+    for index, statement in enumerate(other["Statement"]):
+        statement["Sid"] = f"S{index}"
         statement["Action"] = [statement["Action"].upper(), statement["Action"]]
     assert same_meaning(document, other)
     assert same_meaning(document, json.dumps(other))
@@ -358,7 +361,7 @@ def test_spelling_does_not_count(document, random):
 
 @SETTINGS
 @given(policies)
-def test_splitting_a_statement_by_action_keeps_the_verdict(document):
+def test_split_statement_keeps_verdict(document):
     split = copy.deepcopy(document)
     first = split["Statement"][0]
     split["Statement"].append({**first, "Action": "s3:Put*"})
@@ -379,17 +382,17 @@ def glob(text):
 
 @SETTINGS
 @given(globs, texts)
-def test_wildcards_agree_with_the_shell(pattern, text):
+def test_wildcards_match_fnmatch(pattern, text):
     assert glob(pattern).matches(text) is fnmatch.fnmatchcase(text, pattern)
 
 
 @SETTINGS
 @given(globs, globs, texts)
-def test_covering_and_overlapping(one, other, text):
-    if glob(one).matches(other, symbolic=True) and glob(other).matches(text):
-        assert glob(one).matches(text)
-    if not overlaps(glob(one).tokens, WildText(other)):
-        assert not (glob(one).matches(text) and glob(other).matches(text))
+def test_covering_and_overlapping(first, second, text):
+    if glob(first).matches(second, symbolic=True) and glob(second).matches(text):
+        assert glob(first).matches(text)
+    if not overlaps(glob(first).tokens, WildText(second)):
+        assert not (glob(first).matches(text) and glob(second).matches(text))
 
 
 trust_statements = st.builds(
@@ -438,7 +441,7 @@ subjects = st.builds(
 
 @SETTINGS
 @given(trusts, subjects)
-def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, subject):
+def test_every_unusable_policy_has_a_usable_suggestion(document, subject):
     found = check_policy(document, subject)
     if found.verdict.usable != "no":
         assert found.suggestions == ()
@@ -453,14 +456,14 @@ def test_what_is_suggested_is_usable_and_there_is_always_a_suggestion(document, 
 
 @SETTINGS
 @given(trusts, subjects)
-def test_findings_have_a_severity_of_their_code(document, subject):
+def test_severities_belong_to_code(document, subject):
     findings = check_trust(document, subject).findings
     assert [found for found in findings if found.severity not in found.code.severities] == []
 
 
 @SETTINGS
 @given(trusts, subjects)
-def test_usable_is_both_actions_in_one_request(document, subject):
+def test_usable_requires_both_actions_together(document, subject):
     found = check_trust(document, subject)
     if found.usable == "yes":
         assert (found.assume_role, found.tag_session) == ("allowed", "allowed")
@@ -471,8 +474,8 @@ def test_usable_is_both_actions_in_one_request(document, subject):
 
 @SETTINGS
 @given(trusts, subjects)
-def test_learning_more_of_the_workload_never_contradicts_a_definite_answer(document, subject):
-    known = Subject(
+def test_more_values_never_contradict_definite_answer(document, subject):
+    complete = Subject(
         cluster_arn="arn:aws:eks:us-west-2:111122223333:cluster/my-cluster",
         namespace="default",
         service_account="my-service-account",
@@ -481,5 +484,5 @@ def test_learning_more_of_the_workload_never_contradicts_a_definite_answer(docum
         pod_uid="u",
         source_org_id="o-abcd",
     )
-    before, after = check_trust(document, subject).usable, check_trust(document, known).usable
-    assert before in (after, "conditional")
+    usable, usable_with_values = check_trust(document, subject).usable, check_trust(document, complete).usable
+    assert usable in (usable_with_values, "conditional")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repairs of trust policies: usable, stored, and open to nobody else wherever that is possible."""
+"""Repairs of trust policies are usable and storable, and allow no other principal if possible."""
 
 from __future__ import annotations
 
@@ -62,13 +62,16 @@ def policy(*statements, version="2012-10-17"):
 
 
 def outline(suggestions):
-    return [(list(each.edits), list(each.also_lets_in), each.storable.answer) for each in suggestions]
+    return [
+        (list(suggestion.edits), list(suggestion.also_lets_in), suggestion.storable.answer)
+        for suggestion in suggestions
+    ]
 
 
 ADD = "Add a statement for this workload alone."
 EVERYONE = "every workload of every cluster in the account"
 
-# (what it is, document, the first suggestion's statements, all suggestions in words)
+# (name, document, statements of the first suggestion, outlines of all suggestions)
 REPAIRS = [
     (
         "an action is missing, for everyone",
@@ -392,30 +395,31 @@ REPAIRS = [
 ]
 
 
-def without_nothing(document):
-    """Statements without the elements that a case takes out."""
+def without_none(document):
+    """Return a document without the elements that are None."""
     statements = [
-        {name: value for name, value in each.items() if value is not None} for each in document["Statement"]
+        {name: value for name, value in statement.items() if value is not None}
+        for statement in document["Statement"]
     ]
     return {**document, "Statement": statements}
 
 
 @pytest.mark.parametrize("case", REPAIRS, ids=lambda case: case[0])
-def test_repairs_from_the_narrowest(case):
+def test_repairs_are_ordered_by_width(case):
     _name, document, statements, expected = case
-    found = check_policy(without_nothing(document), KNOWN)
+    found = check_policy(without_none(document), KNOWN)
     assert found.verdict.usable == "no"
     assert outline(found.suggestions) == expected
     if statements is not None:
-        assert found.suggestions[0].trust_policy == without_nothing(policy(*statements))
+        assert found.suggestions[0].trust_policy == without_none(policy(*statements))
     assert found.as_dict()["suggested_trust_policy"] == found.suggestions[0].trust_policy
 
 
 @pytest.mark.parametrize("count", [2, 30])
-def test_the_work_does_not_grow_with_the_square_of_the_statements(count):
+def test_work_is_not_quadratic_in_statements(count):
     """Each statement could be completed. The narrowest are tried first, and no more than a few."""
-    others = [allow({IN_NAMESPACE: f"n{n}"}, Action="sts:AssumeRole") for n in range(count)]
-    trust = prepare_trust(policy(*others, allow(WORKLOAD, Action="sts:AssumeRole")))
+    further = [allow({IN_NAMESPACE: f"n{n}"}, Action="sts:AssumeRole") for n in range(count)]
+    trust = prepare_trust(policy(*further, allow(WORKLOAD, Action="sts:AssumeRole")))
     tried = list(drafts(trust.document, trust.rules, pod_identity_inquiry(KNOWN)))
     assert len(tried) <= 8
     narrow = [f"Add sts:TagSession to the actions of Statement {count + 1}."]
@@ -426,7 +430,7 @@ def test_the_work_does_not_grow_with_the_square_of_the_statements(count):
     )
 
 
-def test_what_is_null_is_taken_out():
+def test_removes_null_elements():
     document = {**policy({**allow(WORKLOAD), "Sid": None}), "Id": None}
     (repair,) = check_policy(document, KNOWN).suggestions
     assert repair.trust_policy == policy(allow(WORKLOAD))
@@ -436,18 +440,18 @@ def test_what_is_null_is_taken_out():
     )
 
 
-def test_a_taken_sid_is_not_used_again():
+def test_new_sid_is_unique():
     found = check_policy(policy({**IRSA, "Sid": OURS["Sid"]}), KNOWN)
     assert found.suggestions[0].trust_policy["Statement"][1] == {**OURS, "Sid": OURS["Sid"] + "2"}
 
 
-def test_what_remains_to_be_known_of_a_repaired_policy():
+def test_findings_on_repaired_policy():
     narrow, wide = check_policy(policy(IRSA, allow(Action="sts:AssumeRole")), KNOWN).suggestions
-    assert [each.code for each in narrow.findings] == ["TRUST_IRSA_LEFTOVER"]
-    assert [each.code for each in wide.findings] == ["TRUST_IRSA_LEFTOVER", "TRUST_ACCOUNT_WIDE"]
+    assert [finding.code for finding in narrow.findings] == ["TRUST_IRSA_LEFTOVER"]
+    assert [finding.code for finding in wide.findings] == ["TRUST_IRSA_LEFTOVER", "TRUST_ACCOUNT_WIDE"]
 
 
-def test_without_session_tags_nothing_tells_workloads_apart():
+def test_repairs_without_session_tags_allow_all_workloads():
     (suggestion,) = check_policy(policy(IRSA), UNTAGGED).suggestions
     assert suggestion.trust_policy["Statement"][1]["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT}
@@ -456,13 +460,13 @@ def test_without_session_tags_nothing_tells_workloads_apart():
     assert suggestion.also_lets_in == ("every workload of every cluster in the account",)
 
 
-def test_what_is_not_known_of_the_workload_is_not_narrowed():
+def test_unknown_values_are_not_conditions():
     found = check_policy(policy(IRSA), replace(KNOWN, service_account=None))
     assert found.suggestions[0].also_lets_in == ("every service account of namespace default in the cluster",)
 
 
 @pytest.mark.parametrize("account", [ACCOUNT, None])
-def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
+def test_cluster_name_replaces_unknown_arn(account):
     subject = replace(KNOWN, cluster_arn=None, cluster="my-cluster", account_id=account)
     (suggestion,) = check_policy(policy(IRSA), subject).suggestions
     tags = {
@@ -487,7 +491,7 @@ def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
 
 
 @pytest.mark.parametrize(
-    ("condition", "others"),
+    ("condition", "principals"),
     [
         ({IN_CLUSTER: CLUSTER}, ["every workload of the cluster"]),
         (
@@ -516,15 +520,15 @@ def test_a_cluster_of_which_the_name_is_known_is_named_by_it(account):
         ),
     ],
 )
-def test_whom_the_wider_repair_lets_in(condition, others):
+def test_principals_allowed_by_wider_repair(condition, principals):
     found = check_policy(policy(allow(condition, Action="sts:AssumeRole")), KNOWN)
     assert outline(found.suggestions) == [
         ([ADD], [], "yes"),
-        (["Add sts:TagSession to the actions of Statement 1."], others, "yes"),
+        (["Add sts:TagSession to the actions of Statement 1."], principals, "yes"),
     ]
 
 
-def test_callers_beside_the_service_are_others_too():
+def test_other_callers_are_admissions():
     principal = {**SERVICE, "AWS": ACCOUNT}
     _narrow, wide = check_policy(
         policy(allow(WORKLOAD, Principal=principal, Action="sts:AssumeRole")), KNOWN
@@ -532,14 +536,14 @@ def test_callers_beside_the_service_are_others_too():
     assert wide.also_lets_in == (f"{ACCOUNT}, by sts:TagSession",)
 
 
-def test_who_could_use_the_role_before_is_not_let_in_anew():
+def test_previously_allowed_principals_are_not_admissions():
     everyone = allow(Condition={"StringNotEquals": {IN_NAMESPACE: "default"}})
     (first, *_others) = check_policy(policy(everyone), KNOWN).suggestions
     assert first.also_lets_in == ()
 
 
 @pytest.mark.parametrize(
-    ("condition", "others"),
+    ("condition", "principals"),
     [
         (
             {"StringEquals": {IN_CLUSTER: CLUSTER, IN_NAMESPACE: "dev"}},
@@ -577,14 +581,14 @@ def test_who_could_use_the_role_before_is_not_let_in_anew():
     ],
     ids=["a name", "a pattern", "clusters", "many names"],
 )
-def test_others_are_derived_from_the_values_of_the_document(condition, others):
-    """A repair that adds the workload's namespace lets in all whom the statement named, with the action that it lacked."""
+def test_admissions_from_values_of_document(condition, principals):
+    """A repair that adds the workload's namespace and an action allows all principals of the statement."""
     found = check_policy(policy(allow(Action="sts:AssumeRole", Condition=condition)), KNOWN)
-    joined = next(each for each in found.suggestions if len(each.edits) == 2)
-    assert sorted(joined.also_lets_in) == sorted(others)
+    joined = next(suggestion for suggestion in found.suggestions if len(suggestion.edits) == 2)
+    assert sorted(joined.also_lets_in) == sorted(principals)
 
 
-def test_conditions_that_name_others_too_are_no_proof():
+def test_conditions_with_further_values_are_no_proof():
     like = allow(Action="sts:AssumeRole", Condition={"StringLike": {**WORKLOAD, NAMED: "my-service-accoun?"}})
     _narrow, wide = check_policy(policy(like), KNOWN).suggestions
     assert wide.also_lets_in == ("service accounts my-service-accoun? of namespace default in the cluster",)
@@ -596,13 +600,17 @@ def test_conditions_that_name_others_too_are_no_proof():
     assert wide.also_lets_in == ("every workload without session tags",)
 
 
-def test_a_document_that_iam_refuses_is_not_usable():
+def test_rejected_document_is_not_usable():
     found = check_policy(policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])), KNOWN)
     assert check_trust(policy(allow(WORKLOAD, Action=[*BOTH, "s3:GetObject"])), KNOWN).usable == "yes"
     assert (found.verdict.usable, found.storable.answer) == ("no", "no")
-    (said,) = found.verdict.findings
-    assert (said.code, said.severity, said.statement) == ("TRUST_NOT_STORABLE", "error", "Statement 1")
-    assert said.message == (
+    (finding,) = found.verdict.findings
+    assert (finding.code, finding.severity, finding.statement) == (
+        "TRUST_NOT_STORABLE",
+        "error",
+        "Statement 1",
+    )
+    assert finding.message == (
         "IAM rejects the document: Statement 1: the action 's3:GetObject' does not belong to AWS STS, and a trust policy"
         " may only have actions that assume a role."
     )
@@ -610,40 +618,40 @@ def test_a_document_that_iam_refuses_is_not_usable():
     assert [reason["certain"] for reason in row["storable_reasons"]] == [True]
 
 
-def test_a_document_that_iam_has_is_stored():
+def test_stored_document_is_storable():
     document = policy(allow(Sid="my-sid", Action=["sts:*", "s3:GetObject"]), IRSA)
     found = check_policy(document, KNOWN, stored=True)
     assert (found.verdict.usable, found.storable.answer) == ("yes", "yes")
 
 
-def test_what_iam_has_it_stores_again_but_for_principals_that_are_gone():
-    gone = allow(Principal={"AWS": "AROAEXAMPLEEXAMPLE123"}, Action="sts:AssumeRole")
-    kept = policy(allow(Sid="my-sid", Action="sts:Get*"))
-    assert check_policy(kept, KNOWN).suggestions[0].storable.answer == "unknown"
-    assert check_policy(kept, KNOWN, stored=True).suggestions[0].storable.answer == "yes"
-    suggestion = check_policy(policy(gone), KNOWN, stored=True).suggestions[0]
+def test_stored_elements_are_accepted_except_deleted_principals():
+    deleted = allow(Principal={"AWS": "AROAEXAMPLEEXAMPLE123"}, Action="sts:AssumeRole")
+    document = policy(allow(Sid="my-sid", Action="sts:Get*"))
+    assert check_policy(document, KNOWN).suggestions[0].storable.answer == "unknown"
+    assert check_policy(document, KNOWN, stored=True).suggestions[0].storable.answer == "yes"
+    suggestion = check_policy(policy(deleted), KNOWN, stored=True).suggestions[0]
     assert suggestion.storable.answer == "unknown"
 
 
-def test_what_iam_refuses_for_good_is_not_suggested():
+def test_rejected_repairs_are_not_suggested():
     # Read as a Deny it means every role; there is no other form of it that is certain to mean the same.
     wildcard = deny(principal={"AWS": f"arn:aws:iam::{ACCOUNT}:role/*"}, Action=BOTH)
     found = check_policy(policy(allow(Action="sts:AssumeRole"), wildcard), KNOWN)
     assert (found.verdict.usable, found.storable.answer, found.suggestions) == ("no", "no", ())
 
 
-def test_the_document_given_is_not_touched():
+def test_input_document_is_unchanged():
     document = policy(allow(Action="sts:AssumeRole"), deny(principal={"AWS": "*"}))
     check_policy(document, KNOWN)
     assert document == policy(allow(Action="sts:AssumeRole"), deny(principal={"AWS": "*"}))
 
 
-def test_a_role_of_another_account_is_not_repaired():
+def test_no_repairs_for_role_of_another_account():
     found = check_policy(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
     assert (found.verdict.usable, found.suggestions) == ("no", ())
 
 
-# Acceptance: whatever is wrong, each suggestion is usable and stored, and the first lets in nobody else.
+# Acceptance: for every fault each suggestion is usable and storable, and the first allows no other principal.
 
 NAMESPACES = ("default", "payments", "web", "kube-system")
 NAMES = ("my-service-account", "checkout", "frontend", "default")
@@ -722,8 +730,8 @@ def refused(chance):
 def several(chance):
     makers = chance.sample([missing_action, other_values, wrong_service, denied], 2)
     return [
-        {**each, "Sid": f"S{at}"}
-        for at, each in enumerate(statement for one in makers for statement in one(chance))
+        {**statement, "Sid": f"S{index}"}
+        for index, statement in enumerate(statement for maker in makers for statement in maker(chance))
     ]
 
 
@@ -751,8 +759,8 @@ def unusable(seed):
             return document
 
 
-def others():
-    """Every workload but ours that the generator can name, and one that it cannot."""
+def other_workloads():
+    """Generate all workloads with the generator's values except KNOWN, and one with other values."""
     for cluster, namespace, name in product((*CLUSTERS, CLUSTER + "2"), (*NAMESPACES, "z"), (*NAMES, "z")):
         subject = replace(KNOWN, cluster_arn=cluster, namespace=namespace, service_account=name)
         if subject != KNOWN:
@@ -760,11 +768,11 @@ def others():
     yield replace(UNTAGGED, namespace="z", service_account="z")
 
 
-OTHERS = tuple(others())
+OTHERS = tuple(other_workloads())
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_every_suggestion_is_usable_and_stored_and_the_first_is_exact(seed):
+def test_suggestions_are_usable_and_first_is_exact(seed):
     document = unusable(seed)
     found = check_policy(document, KNOWN)
     assert found.suggestions
@@ -775,18 +783,18 @@ def test_every_suggestion_is_usable_and_stored_and_the_first_is_exact(seed):
         assert stored.answer == "yes"
         assert suggestion.storable.answer == "yes" or policy_size(suggestion.trust_policy) > 2048
     assert found.suggestions[0].also_lets_in == ()
-    assert [bool(each.also_lets_in) for each in found.suggestions[1:]] == [True] * (
+    assert [bool(suggestion.also_lets_in) for suggestion in found.suggestions[1:]] == [True] * (
         len(found.suggestions) - 1
     )
 
 
 @pytest.mark.parametrize("seed", range(0, 200, 7))
-def test_whom_a_suggestion_lets_in_is_asked_of_every_other_workload(seed):
+def test_admissions_cover_every_other_workload(seed):
     document = unusable(seed)
-    before = [subject for subject in OTHERS if check_trust(document, subject).usable == "yes"]
+    allowed = [subject for subject in OTHERS if check_trust(document, subject).usable == "yes"]
     for suggestion in check_policy(document, KNOWN).suggestions:
-        after = [s for s in OTHERS if check_trust(suggestion.trust_policy, s).usable == "yes"]
+        newly_allowed = [s for s in OTHERS if check_trust(suggestion.trust_policy, s).usable == "yes"]
         if not suggestion.also_lets_in:
-            assert [s for s in after if s not in before] == []
-        # Nobody loses the role by it.
-        assert [s for s in before if s not in after] == []
+            assert [s for s in newly_allowed if s not in allowed] == []
+        # The edit does not deny any workload.
+        assert [s for s in allowed if s not in newly_allowed] == []

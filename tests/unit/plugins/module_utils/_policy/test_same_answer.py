@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same question has the same answer in every process: neither witnesses nor bounds turn on the seed of Python's hashes."""
+"""Verdicts, witnesses and bounds do not depend on the process, because they do not depend on the hash seed of Python."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def answer(seed: int) -> str:
     ).stdout
 
 
-def test_an_answer_does_not_turn_on_the_process() -> None:
+def test_answer_is_independent_of_process() -> None:
     first = answer(1)
     assert first.count("conditional") == 3
     assert {answer(seed) for seed in (2, 3, 4)} == {first}

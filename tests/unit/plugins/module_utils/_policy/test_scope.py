@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trust statements let in exactly the workloads that they are meant for, and are read back as such."""
+"""Trust statements allow exactly the workloads of their grants, and are read back as the same grants."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ def grant(*parts: str) -> TrustGrant:
     return TrustGrant(ACCOUNT, *parts)
 
 
-def statements(given: Iterable[TrustGrant]) -> list[Any]:
-    found = trust_policy(given)["Statement"]
+def statements(all_grants: Iterable[TrustGrant]) -> list[Any]:
+    found = trust_policy(all_grants)["Statement"]
     assert isinstance(found, list)
     return found
 
 
-def let_in(document: object) -> set[tuple[str, str, str]]:
-    """All of our little world whom a trust policy lets use the role."""
+def allowed_workloads(document: object) -> set[tuple[str, str, str]]:
+    """Return the workloads of EVERYONE that can use a role with this trust policy."""
     policy = parse_policy(document, "trust")
-    return {who for who in EVERYONE if usable(policy, *who) == "yes"}
+    return {workload for workload in EVERYONE if usable(policy, *workload) == "yes"}
 
 
 def usable(document: object, cluster: str, namespace: str, service_account: str) -> str:
@@ -84,13 +84,13 @@ def usable(document: object, cluster: str, namespace: str, service_account: str)
     return check_trust(document, subject).usable
 
 
-def meant(given: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
-    """Whom grants are meant for, said without policies: all that agree with each part given."""
+def granted_workloads(grants: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
+    """Return the workloads of EVERYONE that match all parts of a grant, without evaluating policies."""
     found = set()
-    for one, who in product(given, EVERYONE):
-        wanted = (one.cluster_arn, one.namespace, one.service_account)
-        if all(part in ("", is_) for part, is_ in zip(wanted, who, strict=True)):
-            found.add(who)
+    for grant, workload in product(grants, EVERYONE):
+        parts = (grant.cluster_arn, grant.namespace, grant.service_account)
+        if all(part in ("", value) for part, value in zip(parts, workload, strict=True)):
+            found.add(workload)
     return found
 
 
@@ -104,12 +104,12 @@ def meant(given: Iterable[TrustGrant]) -> set[tuple[str, str, str]]:
         ("workload", (ACCOUNT, CLUSTERS[0], "default", "app")),
     ],
 )
-def test_a_scope_says_how_much_of_a_workload_counts(scope: str, parts: tuple[str, ...]) -> None:
+def test_grant_for_scope(scope: str, parts: tuple[str, ...]) -> None:
     assert grant_for(scope, ACCOUNT, CLUSTERS[0], "default", "app") == TrustGrant(*parts)
 
 
 @pytest.mark.parametrize(
-    ("given", "conditions"),
+    ("scope_grant", "conditions"),
     [
         pytest.param(TrustGrant(), None, id="none"),
         pytest.param(grant(), {"aws:SourceAccount": ACCOUNT}, id="account"),
@@ -139,8 +139,8 @@ def test_a_scope_says_how_much_of_a_workload_counts(scope: str, parts: tuple[str
         ),
     ],
 )
-def test_a_grant_becomes_one_statement(given: TrustGrant, conditions: dict[str, str] | None) -> None:
-    (statement,) = statements([given])
+def test_statement_for_grant(scope_grant: TrustGrant, conditions: dict[str, str] | None) -> None:
+    (statement,) = statements([scope_grant])
     assert statement.pop("Sid").isalnum()
     assert statement == {
         "Effect": "Allow",
@@ -150,11 +150,11 @@ def test_a_grant_becomes_one_statement(given: TrustGrant, conditions: dict[str, 
     }
 
 
-def test_the_widest_scope_is_the_statement_of_the_guide() -> None:
+def test_widest_scope_is_statement_of_guide() -> None:
     assert statements([TrustGrant()])[0]["Sid"] == "AllowEksAuthToAssumeRoleForPodIdentity"
 
 
-def test_service_accounts_of_one_namespace_share_a_statement() -> None:
+def test_service_accounts_of_namespace_share_statement() -> None:
     found = statements(
         [
             grant(CLUSTERS[0], "default", "web"),
@@ -163,21 +163,27 @@ def test_service_accounts_of_one_namespace_share_a_statement() -> None:
             grant(CLUSTERS[1], "default", "app"),
         ]
     )
-    names = [one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for one in found]
+    names = [
+        statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
+        for statement in found
+    ]
     assert names == ["app", ["app", "web"], "app"]
 
 
-def test_there_is_no_cross_product() -> None:
-    given = [grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[0], "batch", "web")]
-    assert let_in(trust_policy(given)) == {(CLUSTERS[0], "default", "app"), (CLUSTERS[0], "batch", "web")}
+def test_grants_have_no_cross_product() -> None:
+    grants = [grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[0], "batch", "web")]
+    assert allowed_workloads(trust_policy(grants)) == {
+        (CLUSTERS[0], "default", "app"),
+        (CLUSTERS[0], "batch", "web"),
+    }
 
 
-def test_order_and_repetition_make_no_difference() -> None:
-    given = [grant(*who) for who in EVERYONE]
-    assert trust_policy(given) == trust_policy([*reversed(given), *given])
+def test_order_and_duplicates_are_irrelevant() -> None:
+    grants = [grant(*workload) for workload in EVERYONE]
+    assert trust_policy(grants) == trust_policy([*reversed(grants), *grants])
 
 
-def test_nobody_of_another_account_is_let_in() -> None:
+def test_other_accounts_are_not_allowed() -> None:
     stranger = CLUSTERS[0].replace(ACCOUNT, OTHER_ACCOUNT)
     subject = Subject(
         cluster_arn=stranger, namespace="default", service_account="app", account_id=OTHER_ACCOUNT
@@ -187,31 +193,31 @@ def test_nobody_of_another_account_is_let_in() -> None:
 
 @FEW
 @given(grant_sets)
-def test_those_who_are_meant_can_use_the_role_and_nobody_else(given: set[TrustGrant]) -> None:
-    assert let_in(trust_policy(given)) == meant(given)
+def test_policy_allows_exactly_the_granted_workloads(grants: set[TrustGrant]) -> None:
+    assert allowed_workloads(trust_policy(grants)) == granted_workloads(grants)
 
 
 @FEW
 @given(grant_sets)
-def test_statement_identifiers_are_unique_and_stable(given: set[TrustGrant]) -> None:
-    sids = [one["Sid"] for one in statements(given)]
+def test_sids_are_unique_and_stable(grants: set[TrustGrant]) -> None:
+    sids = [statement["Sid"] for statement in statements(grants)]
     assert len(set(sids)) == len(sids)
-    assert set(sids) <= {one["Sid"] for one in statements([*given, grant(CLUSTERS[1], "other")])}
+    assert set(sids) <= {statement["Sid"] for statement in statements([*grants, grant(CLUSTERS[1], "other")])}
 
 
 @FEW
 @given(grant_sets)
-def test_what_was_written_is_read_back(given: set[TrustGrant]) -> None:
-    assert read_grants(trust_policy(given)) == (given, [])
+def test_written_grants_are_read_back(grants: set[TrustGrant]) -> None:
+    assert read_grants(trust_policy(grants)) == (grants, [])
 
 
 @FEW
 @given(grant_sets)
-def test_the_widest_grants_let_in_the_same_workloads(given: set[TrustGrant]) -> None:
-    wide = widest(given)
-    assert wide <= given
-    assert meant(wide) == meant(given)
-    assert not any(covered(one, wide - {one}) for one in wide)
+def test_widest_grants_allow_same_workloads(grants: set[TrustGrant]) -> None:
+    wide = widest(grants)
+    assert wide <= grants
+    assert granted_workloads(wide) == granted_workloads(grants)
+    assert not any(covered(statement, wide - {statement}) for statement in wide)
 
 
 @pytest.mark.parametrize(
@@ -264,12 +270,12 @@ def as_iam(change: str) -> Any:
         "URL-encoded",
     ],
 )
-def test_what_iam_returns_is_known_again(change: str) -> None:
+def test_managed_statements_in_forms_of_iam(change: str) -> None:
     expected = {grant(CLUSTERS[0], "default", "app"), grant(CLUSTERS[1])}
     assert read_grants(as_iam(change)) == (expected, [])
 
 
-def test_a_single_statement_need_not_be_in_a_list() -> None:
+def test_managed_statement_without_list() -> None:
     document = {"Version": "2012-10-17", "Statement": statements([grant()])[0]}
     assert read_grants(document) == ({grant()}, [])
 
@@ -327,16 +333,16 @@ EQUALS = OURS["Condition"]["StringEquals"]
         pytest.param("x", id="no statement"),
     ],
 )
-def test_whatever_differs_from_ours_is_left_to_its_owner(statement: object) -> None:
+def test_different_statements_are_unmanaged(statement: object) -> None:
     document = {"Version": "2012-10-17", "Statement": [statement, OURS]}
     assert read_grants(document) == ({grant(CLUSTERS[0], "default", "app")}, [statement])
 
 
-def test_a_document_without_statements_grants_nothing() -> None:
+def test_empty_document_has_no_grants() -> None:
     assert read_grants({}) == (set(), [])
 
 
-def test_a_hundred_workloads_of_a_namespace_fit_where_they_can() -> None:
+def test_size_of_policy_for_hundred_workloads() -> None:
     few = trust_policy(grant(CLUSTERS[0], "default", f"service-{number:03}") for number in range(80))
     assert len(json.dumps(few, separators=(",", ":"))) < 2048
     assert same_meaning(few, json.dumps(few), "trust")

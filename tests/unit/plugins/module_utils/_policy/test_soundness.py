@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""No definite answer is refuted by a value that an unknown key can have, and both witnesses of a conditional one hold.
+"""Possible values of unknown keys never contradict a definite answer, and both witnesses of a conditional answer hold.
 
-Policies are random, over every operator, qualifier, position of a variable and kind of key; so is what is
-unknown. SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS make the run longer (the defaults are for every day).
+Policies are random over every operator, qualifier, position of a variable and type of key, and so are the unknown keys.
+SOUNDNESS_EXAMPLES and SOUNDNESS_COMPLETIONS lengthen the run.
 """
 
 from __future__ import annotations
@@ -138,15 +138,15 @@ def variable(draw):
 def text_value(draw, wild):
     shape = draw(range(9))
     plain = draw(PATTERNS if wild and draw([0, 1]) else WORDS)
-    one = variable(draw)
+    first = variable(draw)
     if shape == 0:
-        return one
+        return first
     if shape == 1:
-        return one + variable(draw)  # beside each other
+        return first + variable(draw)  # adjacent
     if shape == 2:
-        return f"{one}/{one}" if draw([0, 1]) else one + one  # the same twice
+        return f"{first}/{first}" if draw([0, 1]) else first + first  # repeated
     if shape == 3:
-        return f"{plain}{one}{draw(WORDS)}"
+        return f"{plain}{first}{draw(WORDS)}"
     return plain
 
 
@@ -276,7 +276,7 @@ def completion(draw, key, may_be_absent=True):
     return values
 
 
-def request_of(draw, action, context):
+def sample_request(draw, action, context):
     """A request that can exist with all that is known: with one moment, and with the keys of its tags."""
     states = {
         key.lower(): completion(draw, key, state.may_be_absent)
@@ -296,11 +296,15 @@ def request_of(draw, action, context):
 def link_tags(draw, action, context, states):
     keys = states.get("aws:tagkeys", context.get("aws:tagkeys"))
     tag = states.get("aws:requesttag/k", context.get("aws:requesttag/k"))
-    listed = "k" in map(str.lower, keys)
-    if (listed and tag) or (not listed and not tag) or (not tag and not action.startswith("s3:Tag")):
+    has_tag_key = "k" in map(str.lower, keys)
+    if (
+        (has_tag_key and tag)
+        or (not has_tag_key and not tag)
+        or (not tag and not action.startswith("s3:Tag"))
+    ):
         return
     if "aws:requesttag/k" in states and ("aws:tagkeys" not in states or draw([0, 1])):
-        states["aws:requesttag/k"] = (draw(WORDS),) if listed else ABSENT
+        states["aws:requesttag/k"] = (draw(WORDS),) if has_tag_key else ABSENT
     elif tag:
         states["aws:tagkeys"] = (*keys, draw("kK"))
     else:
@@ -315,8 +319,8 @@ def assert_possible(action, context):
     assert len(set(moments)) < 2
     keys, tag = context.get("aws:tagkeys"), context.get("aws:requesttag/k")
     if not isinstance(keys, Unknown) and not isinstance(tag, Unknown):
-        listed = "k" in map(str.lower, keys)
-        assert listed if tag else not (listed and action.startswith("s3:Tag"))
+        has_tag_key = "k" in map(str.lower, keys)
+        assert has_tag_key if tag else not (has_tag_key and action.startswith("s3:Tag"))
 
 
 def layer(name, document, kind="identity"):
@@ -343,17 +347,17 @@ def test_no_permission_verdict_is_refuted(random, seed):
         layers.append(layer("session", identity_policy(draw, 2), "session"))
     action = draw(["s3:GetObject", "s3:GetObject", "s3:TagResource"])
     request = Request(action, draw(REQUESTED))
-    whole = request_of(draw, action, Context(default=UNKNOWN_VALUE))
-    known = {key.lower(): whole.get(key.lower()) for key in KEYS if draw([0, 0, 0, 1])}
-    context = draw([Context(default=UNKNOWN_VALUE), pod_context(POD)]).assume(known)
+    whole = sample_request(draw, action, Context(default=UNKNOWN_VALUE))
+    fixed = {key.lower(): whole.get(key.lower()) for key in KEYS if draw([0, 0, 0, 1])}
+    context = draw([Context(default=UNKNOWN_VALUE), pod_context(POD)]).assume(fixed)
 
     def completed(witness=None):
         states = {}
-        if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in known:
+        if context.get("aws:principaltype") == ("AssumedRole",) and "aws:multifactorauthpresent" not in fixed:
             # As AWS may send it, whatever this collection takes it for.
             states["aws:multifactorauthpresent"] = complete([ABSENT, ("false",)])
         states |= {key.lower(): state for key, state in (witness or {}).items()}
-        return request_of(complete, action, context.assume(states))
+        return sample_request(complete, action, context.assume(states))
 
     verdict = evaluate(layers, request, context)
     if verdict.decision != "conditional":
@@ -375,7 +379,7 @@ PARTS = ["a", "b", "*", "?", "*a", "b*"]
 
 @SETTINGS
 @given(st.randoms(use_true_random=False))
-def test_a_request_with_wildcards_is_all_that_it_stands_for(random):
+def test_wildcard_request_equals_its_literal_requests(random):
     draw = picker(random)
 
     def pattern():
@@ -390,9 +394,9 @@ def test_a_request_with_wildcards_is_all_that_it_stands_for(random):
         for _ in range(draw([1, 2, 3]))
     ]
     layers = [layer("identity", {"Version": "2012-10-17", "Statement": statements})]
-    asked = pattern()
-    verdict = evaluate(layers, Request("s3:GetObject", asked), Context())
-    form = re.compile(re.escape(asked).replace(r"\*", ".*").replace(r"\?", "."))
+    requested = pattern()
+    verdict = evaluate(layers, Request("s3:GetObject", requested), Context())
+    form = re.compile(re.escape(requested).replace(r"\*", ".*").replace(r"\?", "."))
     found = [
         evaluate(layers, Request("s3:GetObject", resource), Context()).allowed
         for resource in (f"arn:aws:s3:::b/{name}" for name in NAMES)
@@ -511,19 +515,19 @@ def trust_policy(draw):
 
 
 def full_context(draw, subject):
-    """A request of EKS with everything known, of which ``subject`` says a part."""
-    given = {name: getattr(subject, name) or draw(choices) for name, choices in SUBJECT.items()}
+    """Return the keys of a request of EKS without unknown values, with the known values of ``subject``."""
+    values = {name: getattr(subject, name) or draw(choices) for name, choices in SUBJECT.items()}
     fitting = [
         arn
         for arn in CLUSTERS
         if (subject.cluster is None or arn.endswith("/" + subject.cluster))
         and (subject.account is None or f":{subject.account}:" in arn)
     ]
-    given["cluster_arn"] = subject.cluster_arn or draw(fitting)
+    values["cluster_arn"] = subject.cluster_arn or draw(fitting)
     path = draw([p for p in PATHS if not subject.source_org_id or p.startswith(subject.source_org_id)])
     path = path if subject.source_org_id or draw([0, 1]) else None
     organization = path.partition("/")[0] if path else None
-    context = pod_identity_context(replace(subject, **given, source_org_id=organization))
+    context = pod_identity_context(replace(subject, **values, source_org_id=organization))
     states: dict[str, tuple[str, ...]] = {}
     for key, choices in OTHERS.items():
         choice = draw(choices)
@@ -533,7 +537,7 @@ def full_context(draw, subject):
     for key in ("aws:sourceorgpaths", "aws:resourceorgpaths"):
         states[key] = (path,) if path else ABSENT
     states["aws:epochtime"] = tuple(str(date(text)) for text in states["aws:currenttime"])
-    states["aws:sourcearn"] = (given["cluster_arn"],) if draw([0, 1, 1]) else ABSENT
+    states["aws:sourcearn"] = (values["cluster_arn"],) if draw([0, 1, 1]) else ABSENT
     completed = context.assume(states)
     assert not any(isinstance(completed.get(key.lower()), Unknown) for key in TRUST_KEYS)
     return completed
@@ -546,9 +550,9 @@ def test_no_trust_verdict_is_refuted(random, seed):
     complete = picker(Random(seed))
     layers = [layer("trust", trust_policy(draw), "trust")]
     requests = pod_identity_inquiry(Subject()).requests
-    given = {name: draw([None, choices[0]]) for name, choices in SUBJECT.items()}
+    options = {name: draw([None, choices[0]]) for name, choices in SUBJECT.items()}
     subject = Subject(
-        **given,
+        **options,
         cluster=draw([None, "my-cluster"]),
         account_id=draw([None, "111122223333"]),
         source_org_id=draw([None, None, "o-abcd"]),
@@ -562,9 +566,9 @@ def test_no_trust_verdict_is_refuted(random, seed):
     ]
     for _ in range(COMPLETIONS):
         completed = full_context(complete, subject)
-        each, together = evaluate_together(layers, requests, completed)
+        completed_verdicts, together = evaluate_together(layers, requests, completed)
         for (open_, expected), found in zip(
-            every, (*(v.allowed for v in each), together.proven), strict=True
+            every, (*(v.allowed for v in completed_verdicts), together.proven), strict=True
         ):
             assert open_ or found is bool(expected)
     if answer.proven is not None:

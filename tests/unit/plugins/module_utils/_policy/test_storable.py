@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
 # ruff: noqa: E501
-"""Whether IAM would store a document, and why not. The table of documents is in tests/emulators."""
+"""The storability of documents, and the reasons against it. The table of documents is in tests/emulators."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def policy(*statements, **more):
 
 
 def of_length(length, statement):
-    """A document of so many characters, compact."""
+    """Return a document with this number of characters as compact JSON."""
     return policy({**statement, "Sid": "x" * (length - policy_size(policy({**statement, "Sid": ""})))})
 
 
 def spaced(length):
-    """The same with white space inside of a value, of which the guide does not say whether it counts."""
+    """Return a document of this size with white space in a value, which AWS does not document as counting."""
     bucket = {**ALLOW, "Resource": "arn:aws:s3:::b/"}
     return policy({**bucket, "Resource": bucket["Resource"] + " " * (length - policy_size(policy(bucket)))})
 
@@ -99,7 +99,7 @@ REASONS = [
 
 
 @pytest.mark.parametrize("case", REASONS, ids=[f"{case[0]}: {case[4][:60]}" for case in REASONS])
-def test_each_reason_says_what_is_wrong_where_and_what_to_do(case):
+def test_reasons(case):
     kind, document, *expected = case
     found = storability(document, kind, existing={ACCOUNT, ROLE})
     rows = [[reason.certain, reason.statement, reason.message, reason.remedy] for reason in found.reasons]
@@ -117,23 +117,23 @@ def test_each_reason_says_what_is_wrong_where_and_what_to_do(case):
         ("trust", of_length(2048, TRUST)),
     ],
 )
-def test_the_quotas_themselves_are_stored(kind, document):
+def test_documents_at_quota_are_storable(kind, document):
     assert storability(document, kind).answer == "yes"
 
 
 @pytest.mark.parametrize(("limit", "answer"), [(None, "unknown"), (4096, "yes"), (2048, "no"), (8192, "yes")])
-def test_the_quota_of_an_account_decides_where_it_is_known(limit, answer):
+def test_quota_of_account(limit, answer):
     assert storability(of_length(3000, TRUST), "trust", trust_limit=limit).answer == answer
 
 
-def test_what_is_known_to_exist_is_not_asked_about():
+def test_existing_principals_have_no_reason():
     document = policy({**TRUST, "Principal": {"AWS": [ACCOUNT, ROLE]}})
     assert storability(document, "trust").answer == "unknown"
     assert storability(document, "trust", existing={ACCOUNT}).answer == "unknown"
     assert storability(document, "trust", existing={ACCOUNT, ROLE}).answer == "yes"
 
 
-def test_a_refusal_outweighs_what_is_open_and_alone_is_shown():
+def test_refusals_hide_uncertain_reasons():
     found = storability(policy({**TRUST, "Principal": "*", "Action": ["sts:*", "s3:GetObject"]}), "trust")
     assert (found.answer, len(found.reasons)) == ("no", 3)
     assert found.rows == [
@@ -147,11 +147,11 @@ def test_a_refusal_outweighs_what_is_open_and_alone_is_shown():
     ]
 
 
-def test_a_long_value_is_shortened():
+def test_long_values_are_shortened():
     (reason,) = storability(policy({**ALLOW, "Resource": "*" * 500}), "managed").reasons
     assert reason.message == f"the resource '{'*' * 117}...' is not an ARN or '*'"
 
 
-def test_an_unknown_kind_is_an_error_of_the_caller():
+def test_unknown_kind_of_document():
     with pytest.raises(ValueError, match=r"^kind must be one of .*, got 'group'$"):
         storability(policy(ALLOW), "group")

@@ -40,8 +40,8 @@ def deny(condition=None, **more):
     return {**allow(condition, **more), "Effect": "Deny"}
 
 
-def without_principal(given, **more):
-    return {**{key: value for key, value in given.items() if key != "Principal"}, **more}
+def without_principal(statement, **more):
+    return {**{key: value for key, value in statement.items() if key != "Principal"}, **more}
 
 
 def policy(*statements, version="2012-10-17"):
@@ -65,7 +65,7 @@ SCOPED = {
 }
 ORG = {"StringEquals": {"aws:SourceOrgId": "${aws:ResourceOrgId}"}}
 
-# (what it is, policy, subject, usable, why)
+# (name, policy, subject, usable, reason)
 CASES = [
     ("the guide's statement", policy(allow()), KNOWN, "yes", "service and both actions"),
     ("the guide's statement", policy(allow()), NOBODY, "yes", "nothing to turn on"),
@@ -290,7 +290,7 @@ CASES = [
         "no",
         "there is none",
     ),
-    # Conditions on what is known
+    # Conditions on known keys
     ("all four of a workload", policy(allow(SCOPED)), KNOWN, "yes", "all match"),
     (
         "another service account",
@@ -653,7 +653,7 @@ CASES = [
     ),
 ]
 
-# (what it is, policy, subject, keys, why)
+# (name, policy, subject, keys, reason)
 CONDITIONAL = [
     ("namespace", policy(allow(NAMESPACE)), NOBODY, ["aws:RequestTag/kubernetes-namespace"], "not given"),
     (
@@ -750,7 +750,7 @@ def test_verdict(case):
 
 
 @pytest.mark.parametrize("case", CONDITIONAL, ids=case_id)
-def test_conditional_names_the_keys(case):
+def test_conditional_verdict_has_keys(case):
     _name, document, subject, keys, _why = case
     found = check_trust(document, subject)
     assert (found.usable, list(found.conditional_on)) == ("conditional", keys)
@@ -761,12 +761,12 @@ def test_conditional_names_the_keys(case):
     [json.dumps, lambda d: quote(json.dumps(d)), lambda d: parse_policy(d, "trust")],
     ids=["JSON", "URL-encoded", "parsed"],
 )
-def test_every_form_gives_the_same_verdict(form):
+def test_all_forms_have_same_verdict(form):
     document = policy(allow(NAMESPACE), deny(tag("kubernetes-pod-name", "x")))
     assert check_trust(form(document), NOBODY) == check_trust(document, NOBODY)
 
 
-def test_each_action_has_its_own_answer():
+def test_verdicts_by_action():
     found = check_trust(
         policy(
             allow(Action="sts:AssumeRole"), allow(tag("kubernetes-pod-name", "x"), Action="sts:TagSession")
@@ -778,7 +778,7 @@ def test_each_action_has_its_own_answer():
     assert (found.usable, found.assume_role, found.tag_session) == ("no", "allowed", "denied")
 
 
-def test_a_role_of_another_account_is_never_usable():
+def test_role_of_another_account_is_unusable():
     found = check_trust(policy(allow()), replace(KNOWN, role_arn="arn:aws:iam::444455556666:role/r"))
     assert found.usable == "no"
     assert found.findings[0].code == "TRUST_ROLE_IN_OTHER_ACCOUNT"
@@ -788,15 +788,15 @@ def test_a_role_of_another_account_is_never_usable():
     )
 
 
-def test_what_others_can_is_said_beside_a_no():
+def test_unusable_policy_has_findings_on_other_workloads():
     found = check_trust(policy(allow(tag("kubernetes-namespace", "default", "StringNotEquals"))), KNOWN)
-    assert [(each.code, each.severity) for each in found.findings] == [
+    assert [(finding.code, finding.severity) for finding in found.findings] == [
         ("TRUST_CONDITION_UNMATCHED", "error"),
         ("TRUST_ACCOUNT_WIDE", "warning"),
     ]
 
 
-def test_the_policy_is_shown_spelled_out_in_the_authors_order():
+def test_result_has_policy_in_authors_order():
     found = check_trust(
         policy(allow(NAMESPACE, Sid="My Sid", Action=["sts:TagSession", "sts:AssumeRole"])), KNOWN
     )
@@ -814,6 +814,6 @@ def test_the_policy_is_shown_spelled_out_in_the_authors_order():
     }
 
 
-def test_what_is_not_a_trust_policy_is_refused():
+def test_rejects_other_kinds_of_policies():
     with pytest.raises(PolicyError, match=r"Statement 1: Resource is not allowed in a trust policy"):
         check_trust(policy(allow(Resource="*")), KNOWN)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
-"""What is said about a trust policy."""
+"""Findings on trust policies."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def policy(*statements, version="2012-10-17"):
 
 
 def finding(found, code):
-    return next(each for each in found.findings if each.code == code)
+    return next(item for item in found.findings if item.code == code)
 
 
 ERRORS = [
@@ -201,11 +201,16 @@ ERRORS = [
 
 
 @pytest.mark.parametrize("case", ERRORS, ids=lambda case: case[2])
-def test_each_way_to_fail_has_its_finding(case):
+def test_findings_on_unusable_policies(case):
     document, subject, code, statement, message, remedy = case
     found = check_trust(document, subject)
-    said = finding(found, code)
-    assert (said.severity, said.statement, said.message, said.remedy) == ("error", statement, message, remedy)
+    reported = finding(found, code)
+    assert (reported.severity, reported.statement, reported.message, reported.remedy) == (
+        "error",
+        statement,
+        message,
+        remedy,
+    )
     assert found.usable == "no"
 
 
@@ -297,7 +302,7 @@ LINTS = [
 
 
 @pytest.mark.parametrize("case", LINTS, ids=lambda case: case[2])
-def test_lints_do_not_change_the_verdict(case):
+def test_lints_do_not_change_verdict(case):
     document, subject, code, severity, message = case
     found = check_trust(document, subject)
     assert found.usable == "yes"
@@ -305,53 +310,55 @@ def test_lints_do_not_change_the_verdict(case):
     assert finding(found, code).remedy
 
 
-def test_a_policy_for_exactly_this_workload_has_no_findings():
+def test_exact_policy_has_no_findings():
     assert check_trust(policy(OURS), KNOWN).findings == ()
 
 
-def test_what_grants_nothing_beside_what_does_is_only_information():
+def test_ineffective_statement_of_usable_policy_is_info():
     found = check_trust(
         policy(OURS, allow(Condition=equals(RequestTag__kubernetes_namespace="other"))), KNOWN
     )
-    assert [(each.code, each.severity) for each in found.findings] == [("TRUST_CONDITION_UNMATCHED", "info")]
+    assert [(reported.code, reported.severity) for reported in found.findings] == [
+        ("TRUST_CONDITION_UNMATCHED", "info")
+    ]
 
 
-def test_a_verdict_that_turns_on_unknown_keys_is_a_warning():
+def test_conditional_verdict_is_a_warning():
     document = policy(allow(Condition=equals(RequestTag__kubernetes_pod_name="web-1")))
     found = check_trust(document, KNOWN)
-    each = finding(found, "TRUST_CONDITIONAL")
-    assert (found.usable, each.severity, each.statement) == ("conditional", "warning", "")
-    assert each.message == (
+    reported = finding(found, "TRUST_CONDITIONAL")
+    assert (found.usable, reported.severity, reported.statement) == ("conditional", "warning", "")
+    assert reported.message == (
         "The policy allows some requests and denies others, depending on aws:RequestTag/kubernetes-pod-name."
     )
-    assert each.remedy == (
+    assert reported.remedy == (
         "Set the value of aws:RequestTag/kubernetes-pod-name (option pod_name) to get a definite answer."
     )
 
 
-def test_a_key_that_no_option_gives_is_not_asked_for():
+def test_remedy_for_key_without_option():
     document = policy(
         allow(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:eks:us-west-2:111122223333:cluster/*"}})
     )
-    each = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
-    assert each.remedy == (
+    reported = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
+    assert reported.remedy == (
         "There is no option for aws:SourceArn: ensure that its condition holds for the Pods, or remove it."
     )
 
 
-def test_a_deny_that_may_match_is_a_warning():
+def test_possible_deny_is_a_warning():
     found = check_trust(
         policy(OURS, allow(Effect="Deny", Condition=equals(RequestTag__kubernetes_pod_name="x"))), KNOWN
     )
-    said = finding(found, "TRUST_MAY_BE_DENIED")
-    assert (said.severity, said.statement) == ("warning", "Statement 2")
-    assert said.message == (
+    reported = finding(found, "TRUST_MAY_BE_DENIED")
+    assert (reported.severity, reported.statement) == ("warning", "Statement 2")
+    assert reported.message == (
         "Statement 2 denies sts:AssumeRole and sts:TagSession to pods.eks.amazonaws.com for some requests, because of"
         " StringEquals aws:RequestTag/kubernetes-pod-name 'x'."
     )
 
 
-def test_the_result_of_a_module_is_plain_data():
+def test_result_is_plain_data():
     found = check_trust(policy(allow(Action="sts:AssumeRole")), KNOWN).as_dict()
     assert found["findings"][0] == {
         "code": "TRUST_NO_TAG_SESSION",

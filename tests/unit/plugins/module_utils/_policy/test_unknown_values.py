@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verdicts with unknown keys: what is proven for every value, and the witnesses of what is not.
+"""Verdicts with unknown keys: proofs for all values, and witnesses for both outcomes.
 
 A definite answer is right for every value of the key; a conditional one is shown both ways.
 """
@@ -277,13 +277,13 @@ LINKED = [
 
 
 @pytest.mark.parametrize("case", LINKED, ids=lambda case: case[0])
-def test_keys_that_belong_together(case):
+def test_linked_keys(case):
     _name, action, conditions, keys, decision, allowed_when, denied_when = case
     found = judge(statements_on(action, *conditions), keys=keys, action=action)
     assert (found.decision, found.allowed_when, found.denied_when) == (decision, allowed_when, denied_when)
 
 
-# What is so for every value of the unknown keys.
+# Outcomes that are the same for all values of the unknown keys.
 PROVEN = [
     (
         "ARN parts are compared one by one",
@@ -500,7 +500,7 @@ PROVEN = [
 
 
 @pytest.mark.parametrize("case", PROVEN, ids=lambda case: case[0])
-def test_what_is_so_for_every_value(case):
+def test_proven_verdicts(case):
     _name, statements, decision = case
     found = judge(statements)
     if decision is not None:
@@ -510,7 +510,7 @@ def test_what_is_so_for_every_value(case):
     assert (found.denied_when is not None) is (found.decision == "conditional")
 
 
-def test_two_variables_beside_each_other_of_which_one_is_known():
+def test_adjacent_variables_with_one_known():
     target = "arn:aws:s3:::b/${aws:PrincipalTag/one}${aws:PrincipalTag/two}"
     statements = [allow(resource=target), deny({"StringEquals": {TWO: "b"}})]
     assert judge(statements, keys={ONE: ("a/",)}).decision == "explicit_deny"
@@ -518,14 +518,14 @@ def test_two_variables_beside_each_other_of_which_one_is_known():
     assert judge(statements[:1], keys={ONE: ("a/",)}).decision == "conditional"
 
 
-def test_the_same_variable_twice_has_one_value():
+def test_repeated_variable_has_one_value():
     twice = [allow(resource="arn:aws:s3:::b/${aws:PrincipalTag/one}/${aws:PrincipalTag/one}")]
     found = judge(twice, "arn:aws:s3:::b/a/a")
     assert (found.decision, found.allowed_when) == ("conditional", {ONE: ("a",)})
     assert judge(twice, "arn:aws:s3:::b/a/b").decision == "implicit_deny"
 
 
-def test_witnesses_name_the_unknown_keys_and_their_values():
+def test_witnesses():
     found = judge([allow({"StringEquals": {VPC: "vpc-1"}, "IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})])
     assert found.conditional_on == (VPC, "aws:SourceIp")
     assert found.allowed_when == {VPC: ("vpc-1",), "aws:SourceIp": ("10.0.0.0",)}
@@ -533,19 +533,19 @@ def test_witnesses_name_the_unknown_keys_and_their_values():
     assert set(found.denied_when) <= {VPC, "aws:SourceIp"}
 
 
-def test_what_no_tried_value_shows_is_not_excluded_by_that():
-    # "q/x" from "q" and "x"; neither the policy nor its patterns name these.
-    both = {
+def test_untried_values_are_not_excluded():
+    # "q/x" consists of "q" and "x", which are not in the policy and its patterns.
+    condition = {
         "StringEquals": {ONE: "${aws:PrincipalTag/two}/${aws:PrincipalTag/three}"},
         "StringLike": {ONE: "q*"},
     }
-    assert judge([allow(both)]).decision == "conditional"
+    assert judge([allow(condition)]).decision == "conditional"
 
 
-def test_where_the_work_ends_the_answer_is_undecided():
+def test_exhausted_budget_is_undecided():
     names = [f"aws:PrincipalTag/{name}" for name in "abcdefgh"]
-    pairs = [(one, other) for one in names for other in names if one < other]
-    statements = [allow(), *(deny({"StringEquals": {one: f"*${{{other}}}?"}}) for one, other in pairs)]
+    pairs = [(first, second) for first in names for second in names if first < second]
+    statements = [allow(), *(deny({"StringEquals": {first: f"*${{{second}}}?"}}) for first, second in pairs)]
     statements += [
         deny({"StringNotLike": {name: f"{n}*${{{names[n - 1]}}}"}}) for n, name in enumerate(names)
     ]
@@ -662,13 +662,13 @@ LINKED = [
 
 
 @pytest.mark.parametrize("case", LINKED, ids=lambda case: case[0])
-def test_keys_that_are_part_of_one_another(case):
+def test_keys_with_common_value(case):
     _name, document, subject, usable = case
     found = check_trust(document, subject)
     assert (found.usable, found.undecided) == (usable, False)
 
 
-def test_linked_keys_agree_in_a_witness():
+def test_linked_keys_agree_in_witness():
     found = check_trust(
         trust(
             (
@@ -686,7 +686,7 @@ def test_linked_keys_agree_in_a_witness():
     assert (arn.split(":")[4], arn.rpartition("/")[2]) == (account, name)
 
 
-def test_a_witness_gives_keys_of_statements_that_never_apply_their_values_too():
+def test_witness_has_keys_of_inapplicable_statements():
     """The first statement compares a key with itself, so it never applies."""
     found = check_trust(
         trust(
@@ -782,7 +782,7 @@ def test_resources(case):
     assert permission(identity, action, resource, session) == decision
 
 
-def test_a_tag_that_is_a_star_covers_no_more_than_itself():
+def test_star_as_tag_value_is_literal():
     identity = [statement("s3:*", "arn:aws:s3:::b/${aws:PrincipalTag/team}")]
     context = pod_context().assume({"aws:principaltag/team": ("*",)})
     layers = permission_layers([NamedPolicy("p", {"Version": "2012-10-17", "Statement": identity})])
@@ -792,7 +792,7 @@ def test_a_tag_that_is_a_star_covers_no_more_than_itself():
     )
 
 
-def test_an_action_with_a_space_is_shown_in_quotes():
+def test_action_with_space_is_quoted():
     document = {
         "Version": "2012-10-17",
         "Statement": {"Effect": "Allow", "Principal": SERVICE, "Action": " sts:AssumeRole"},
@@ -808,7 +808,7 @@ def test_an_action_with_a_space_is_shown_in_quotes():
     ]
 
 
-def test_a_source_that_is_the_cluster_or_absent_is_shown_as_that():
+def test_source_arn_of_cluster_or_absent():
     condition = {
         "Null": {"aws:SourceArn": "false"},
         "ArnEquals": {"aws:SourceArn": "arn:aws:eks:*:*:cluster/other"},

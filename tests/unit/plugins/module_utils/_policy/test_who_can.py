@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of several workloads can perform an action, when policies of some are not known."""
+"""The workloads that can perform an action, when the policies of some are unknown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def document(effect="Allow", action="s3:*", **more):
 
 
 def holder(name, *documents, unknown=(), session=None):
-    identity = [NamedPolicy(f"p{at}", each) for at, each in enumerate(documents)]
+    identity = [NamedPolicy(f"p{index}", document) for index, document in enumerate(documents)]
     layers = permission_layers(identity, None, NamedPolicy("session policy", session) if session else None)
     return Holder(name, layers, Context(), tuple(unknown))
 
@@ -58,13 +58,13 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
-def test_the_answer_is_definite_only_where_no_unknown_policy_can_turn_it(case):
-    _name, given, decision, keys, unknown = case
-    (row,) = who_can([given], ASKED)
+def test_definite_only_if_unknown_policies_cannot_change_it(case):
+    _name, workload, decision, keys, unknown = case
+    (row,) = who_can([workload], ASKED)
     assert (row.name, row.decision, row.conditional_on, row.unknown) == ("w", decision, keys, unknown)
 
 
-def test_rows_are_in_the_order_given():
+def test_rows_keep_order():
     rows = who_can([holder("b", document()), holder("a", document("Deny"))], ASKED)
     assert [(row.name, row.decision) for row in rows] == [("b", "allowed"), ("a", "explicit_deny")]
     assert rows[0].as_dict() == {
