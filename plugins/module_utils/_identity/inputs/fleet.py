@@ -59,6 +59,8 @@ def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) ->
     problems = Problems()
     rows = cluster_rows(options["clusters"])
     validate_bounds({"clusters": rows}, "")
+    if not rows:
+        problems.add("", "clusters is empty; list one cluster at least.")
     excluded = [name for name in _OF_ONE_CLUSTER if options.get(name) is not None]
     if excluded:
         problems.add(
@@ -107,7 +109,7 @@ def _read_cluster(
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster that was to be in the run, and of whose workloads nothing is known. ``region`` is as in ``ClusterInput``."""
+    """A cluster with unknown workloads, which is not in the run. ``region`` is as in ``ClusterInput``."""
 
     name: str
     region: str = ""
@@ -155,7 +157,7 @@ def members_of(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[St
 
 
 def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
-    """What keys of workloads would call the clusters that stopped. One that is in the run as well did not."""
+    """Return the keys of stopped clusters, without clusters of the run."""
     several_regions = _several_regions(inputs, stopped, region)
     running = {
         _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
@@ -201,7 +203,7 @@ CREDENTIALS = (
     "assume_role_session_name",
     "assume_role_duration",
 )
-# What holds for everything that a run does.
+# Options with one value for a whole run.
 GROUP_OPTIONS = (
     "state",
     "owner",
@@ -214,7 +216,7 @@ GROUP_OPTIONS = (
     "check_caller",
     "verify_only",
 )
-# How a run goes about it: hosts that differ in these are one run all the same, with the most patient of their values.
+# Options of which a run takes the largest value of its hosts.
 GROUP_PATIENCE = ("propagation_timeout", "concurrency")
 
 
@@ -270,7 +272,7 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
 
 
 def _account_of(host: Host | StoppedHost) -> str:
-    """The account as it is known before anybody asked AWS; else what leads there, which is one account at least."""
+    """Return the account of a host before any request to AWS; else its credentials, as text."""
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
         return role.account_id

@@ -661,6 +661,11 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
             id="no list",
         ),
         pytest.param(
+            {"clusters": []},
+            ["clusters is empty; list one cluster at least. Nothing was changed."],
+            id="no clusters",
+        ),
+        pytest.param(
             {"clusters": "blue"},
             [
                 "clusters must be a list of mappings, each with cluster_name and workloads. Nothing was changed."
