@@ -70,7 +70,7 @@ def test_send_ignores_process_with_reused_id(sleeper: subprocess.Popen[bytes]) -
     assert sleeper.poll() is None
 
 
-def test_stop_kills_process_that_ignores_sigterm() -> None:
+def test_stop_kills_process_ignoring_sigterm() -> None:
     process = subprocess.Popen(STUBBORN, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The emulated API in two forms: a cluster in memory without HTTP, and the server over HTTPS."""
+"""Fixtures: a cluster in memory without HTTP, and a server with HTTPS."""
 
 from __future__ import annotations
 
@@ -30,13 +30,16 @@ Json = dict[str, Any]
 
 
 class Memory:
-    """Requests on a cluster in memory: ``kube("POST", path, body)`` gives (code, body)."""
+    """A cluster in memory: ``kube("POST", path, body)`` returns code and body."""
 
-    def __init__(self, *, rbac: bool = False, pod_identity_webhook: bool = False) -> None:
+    def __init__(
+        self, *, rbac: bool = False, pod_identity_webhook: bool = False, history: int = 10_000
+    ) -> None:
         numbers = itertools.count(1)
         self.store = Store(
             clock=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
             new_uid=lambda: f"uid-{next(numbers)}",
+            history=history,
         )
         self.cluster = Cluster(
             resource_table(), rbac=rbac, pod_identity_webhook=pod_identity_webhook, store=self.store
@@ -54,21 +57,21 @@ class Memory:
         user: User = ADMIN,
         agent: str = "test/1.0",
     ) -> tuple[int, Json]:
-        asked = query or {}
+        parameters = query or {}
         self.warnings = ()
         try:
-            target = parse_target(self.cluster.table, method, path, asked)
-            assert target is not None, f"{path} is no resource"
-            outcome = self.cluster.answer(
-                target, asked, user, content_type=content_type, body=body, agent=agent
+            target = parse_target(self.cluster.table, method, path, parameters)
+            assert target is not None, f"{path} is not a resource"
+            outcome = self.cluster.handle(
+                target, parameters, user, content_type=content_type, body=body, agent=agent
             )
         except ApiError as error:
             return error.code, error.status()
         self.warnings = outcome.warnings
         return (201 if outcome.created else 200), outcome.obj
 
-    def settle(self) -> None:
-        self.cluster.deleter.settle()
+    def reconcile(self) -> None:
+        self.cluster.deleter.reconcile()
 
 
 @pytest.fixture
@@ -83,7 +86,7 @@ def memory() -> type[Memory]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server. ``kubeconfig`` is the administrator's."""
+    """A running server with the kubeconfig of the administrator."""
 
     endpoint: str
     folder: Path
@@ -99,7 +102,7 @@ class Server:
         return self.folder / "ca.crt"
 
     def client(self, token: str = TOKEN) -> ApiClient:
-        """The official client, without retries of its own."""
+        """Return the official client, without retries."""
         configuration = Configuration(host=self.endpoint)
         configuration.ssl_ca_cert = str(self.ca_file)
         configuration.api_key = {"authorization": f"Bearer {token}"}
@@ -112,7 +115,7 @@ StartServer = Callable[..., Server]
 
 @pytest.fixture(scope="session")
 def start_server(sandbox_python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Starts servers on free ports; each ends with the session."""
+    """Start servers on free ports, and stop them at the end of the session."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> Server:
@@ -156,6 +159,6 @@ def shared_server(start_server: StartServer) -> Server:
 
 @pytest.fixture
 def server(shared_server: Server) -> Server:
-    """A server as new: the tests share the process, not what is in it."""
+    """The shared server after a reset."""
     shared_server.control.reset()
     return shared_server

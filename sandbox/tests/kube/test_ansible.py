@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What users do: tasks of kubernetes.core, run by ansible-playbook.
+"""Tasks of kubernetes.core, run by ansible-playbook.
 
-One play runs every case, since starting Ansible costs most of the time; each test reads its result.
+One play runs all tasks, because starting Ansible is slow; each test checks the result of a task.
 """
 
 from __future__ import annotations
@@ -125,7 +125,6 @@ TASKS: list[tuple[str, str, Json, Json]] = [
         {"definition": ready_pod(), "wait": True, "wait_timeout": 10, "wait_sleep": 1},
         {},
     ),
-    ("log", "kubernetes.core.k8s_log", {"name": "p", "namespace": "default"}, {}),
     ("check_delete", K8S, {**SELECT, "name": "app", "state": "absent"}, {"check_mode": True}),
     ("delete", K8S, {**SELECT, "name": "app", "state": "absent"}, {}),
     ("delete_again", K8S, {**SELECT, "name": "app", "state": "absent"}, {}),
@@ -146,7 +145,7 @@ TASKS: list[tuple[str, str, Json, Json]] = [
 
 
 def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedProcess[str]:
-    """Runs ``tasks`` on localhost against the server."""
+    """Run tasks on localhost with the server."""
     document = [
         {
             "hosts": "localhost",
@@ -163,7 +162,7 @@ def play(server: Any, folder: Path, tasks: list[Json]) -> subprocess.CompletedPr
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "HOME": str(folder),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        # kubernetes.core keeps what it has discovered of an address in the temporary folder.
+        # kubernetes.core caches the discovery in the temporary folder.
         "TMPDIR": str(folder),
     }
     return subprocess.run(
@@ -181,7 +180,7 @@ def results(shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> dic
     """The result of every task, by name."""
     shared_server.control.reset()
     folder = tmp_path_factory.mktemp("play")
-    stage_pod(shared_server)
+    create_ready_pod(shared_server)
     tasks: list[Json] = []
     for name, module, arguments, keywords in TASKS:
         tasks.append({module: arguments, "register": name, "ignore_errors": True, **keywords})
@@ -190,14 +189,14 @@ def results(shared_server: Any, tmp_path_factory: pytest.TempPathFactory) -> dic
     tasks.append({"ansible.builtin.set_fact": {"collected": collected}})
     copy = {"content": "{{ collected | to_json }}", "dest": str(target), "mode": "0600"}
     tasks.append({"ansible.builtin.copy": copy})
-    done = play(shared_server, folder, tasks)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    found: dict[str, Json] = json.loads(target.read_text())
-    return found
+    process = play(shared_server, folder, tasks)
+    assert process.returncode == 0, process.stdout[-4000:] + process.stderr[-2000:]
+    loaded: dict[str, Json] = json.loads(target.read_text())
+    return loaded
 
 
-def stage_pod(server: Any) -> None:
-    """A ready Pod with a log, as no kubelet makes one."""
+def create_ready_pod(server: Any) -> None:
+    """Create a ready Pod, as a kubelet would."""
     from kubernetes import client
 
     core = client.CoreV1Api(server.client())
@@ -207,7 +206,6 @@ def stage_pod(server: Any) -> None:
     core.patch_namespaced_pod_status(
         "p", "default", {"status": {"phase": "Running", "containerStatuses": [state]}}
     )
-    server.control.set_logs({("default", "p"): "assumed-role/my-role\n"})
 
 
 @pytest.mark.parametrize(
@@ -237,8 +235,8 @@ def stage_pod(server: Any) -> None:
     ],
 )
 def test_changed(results: dict[str, Json], name: str, changed: bool) -> None:
-    found = results[name]
-    assert (found.get("failed", False), found["changed"]) == (False, changed), found
+    result = results[name]
+    assert (result.get("failed", False), result["changed"]) == (False, changed), result
 
 
 @pytest.mark.parametrize(
@@ -254,22 +252,22 @@ def test_failed(results: dict[str, Json], name: str, message: str) -> None:
     assert message in results[name]["msg"]
 
 
-def test_a_checked_creation_answers_what_would_be(results: dict[str, Json]) -> None:
+def test_check_mode_returns_predicted_object(results: dict[str, Json]) -> None:
     found = results["check_create"]["result"]["metadata"]
     assert (found["labels"], "resourceVersion" in found) == ({"x": "1"}, False)
 
 
-def test_a_patch_has_a_diff(results: dict[str, Json]) -> None:
+def test_patch_returns_diff(results: dict[str, Json]) -> None:
     diff = results["patch"]["diff"]
     assert diff["before"]["metadata"]["labels"] == {"x": "1"}
     assert diff["after"]["metadata"]["labels"] == {"x": "2"}
 
 
-def test_apply_removes_what_left_the_definition(results: dict[str, Json]) -> None:
+def test_apply_removes_missing_labels(results: dict[str, Json]) -> None:
     assert results["apply_other"]["result"]["metadata"]["labels"] == {"y": "1"}
 
 
-def test_a_list_of_definitions_goes_on_after_errors(results: dict[str, Json]) -> None:
+def test_continue_on_error_processes_all_definitions(results: dict[str, Json]) -> None:
     found = results["many"]["result"]["results"]
     assert [item["changed"] for item in found] == [True, False, False, True, True]
     assert 'ServiceAccount \\"Bad_Name\\" is invalid: metadata.name' in found[1]["error"]["msg"]
@@ -293,17 +291,13 @@ def test_info(results: dict[str, Json], name: str, expected: list[str]) -> None:
     assert results[name]["api_found"] is (name != "no_kind")
 
 
-def test_a_staged_log_is_read(results: dict[str, Json]) -> None:
-    assert results["log"]["log_lines"] == ["assumed-role/my-role", ""]
-
-
-def test_check_mode_sends_no_write(server: Any, tmp_path: Path) -> None:
+def test_check_mode_sends_only_dry_runs(server: Any, tmp_path: Path) -> None:
     tasks: list[Json] = [
         {K8S: {"definition": [namespace("team"), account()]}, "check_mode": True},
         {K8S: {**SELECT, "name": "default", "state": "absent"}, "check_mode": True},
     ]
-    done = play(server, tmp_path, tasks)
-    assert done.returncode == 0, done.stdout
+    process = play(server, tmp_path, tasks)
+    assert process.returncode == 0, process.stdout
     counters = server.control.counters()
     assert (counters["writes"], counters["dry_run_operations"]) == (
         0,
@@ -315,8 +309,8 @@ def test_five_hundred_service_accounts_in_one_task(server: Any, tmp_path: Path) 
     task = {K8S: {"definition": [account(f"app-{number}") for number in range(500)]}}
     for writes in (500, 0):
         server.control.reset_counters()
-        done = play(server, tmp_path, [task])
-        assert done.returncode == 0, done.stdout[-2000:]
+        process = play(server, tmp_path, [task])
+        assert process.returncode == 0, process.stdout[-2000:]
         operations = server.control.counters()["operations"]
         assert operations["get serviceaccounts"] == 500
         assert operations.get("create serviceaccounts", 0) == writes

@@ -34,7 +34,7 @@ def owners(obj: dict[str, Any]) -> dict[tuple[str, str], Any]:
     return {(e["manager"], e["operation"]): e["fieldsV1"] for e in entries}
 
 
-def test_the_first_apply_creates_and_owns(apply: Any) -> None:
+def test_first_apply_creates_object_and_ownership(apply: Any) -> None:
     code, obj = apply(config(a="1"), "one")
     assert (code, obj["data"]) == (201, {"a": "1"})
     assert obj["metadata"]["managedFields"] == [
@@ -49,12 +49,12 @@ def test_the_first_apply_creates_and_owns(apply: Any) -> None:
     ]
 
 
-def test_the_same_apply_again_changes_nothing(apply: Any) -> None:
+def test_repeated_apply_is_unchanged(apply: Any) -> None:
     _, first = apply(config(a="1"), "one")
     assert apply(config(a="1"), "one") == (200, first)
 
 
-def test_two_managers_share_a_field_of_one_value(apply: Any) -> None:
+def test_managers_share_field_with_same_value(apply: Any) -> None:
     apply(config(a="1"), "one")
     code, obj = apply(config(a="1", b="2"), "two")
     assert code == 200
@@ -66,7 +66,7 @@ def test_two_managers_share_a_field_of_one_value(apply: Any) -> None:
     assert obj["data"] == {"a": "1", "b": "2"}
 
 
-def test_one_conflict(apply: Any) -> None:
+def test_conflict_names_manager_and_field(apply: Any) -> None:
     apply(config(a="1"), "one")
     code, status = apply(config(a="2"), "two")
     assert (code, status["reason"], status["message"]) == (
@@ -85,7 +85,7 @@ def test_several_conflicts(apply: Any) -> None:
     assert status["message"] == ('Apply failed with 2 conflicts: conflicts with "one":\n- .data.a\n- .data.b')
 
 
-def test_a_conflict_with_an_update_names_version_and_time(kube: Any, apply: Any) -> None:
+def test_conflict_with_update_names_version_and_time(kube: Any, apply: Any) -> None:
     apply(config(a="1"), "one")
     kube("PATCH", ONE, {"data": {"a": "2"}}, content_type=MERGE, agent="kubectl/v1.37")
     _, status = apply(config(a="3"), "two")
@@ -94,7 +94,7 @@ def test_a_conflict_with_an_update_names_version_and_time(kube: Any, apply: Any)
     )
 
 
-def test_force_takes_the_field_over(apply: Any) -> None:
+def test_force_transfers_ownership(apply: Any) -> None:
     apply(config(a="1", b="1"), "one")
     code, obj = apply(config(a="2"), "two", force="true")
     assert (code, obj["data"]) == (200, {"a": "2", "b": "1"})
@@ -104,13 +104,13 @@ def test_force_takes_the_field_over(apply: Any) -> None:
     }
 
 
-def test_what_is_no_longer_applied_is_removed(apply: Any) -> None:
+def test_apply_removes_field_missing_in_config(apply: Any) -> None:
     apply(config(a="1", b="2"), "one")
     _, obj = apply(config(b="2"), "one")
     assert obj["data"] == {"b": "2"}
 
 
-def test_an_apply_of_nothing_gives_up_what_no_other_manager_owns(apply: Any) -> None:
+def test_empty_apply_removes_unshared_fields(apply: Any) -> None:
     apply(config(a="1", b="2"), "one")
     apply(config(b="2"), "two")
     code, obj = apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}, "one")
@@ -118,7 +118,7 @@ def test_an_apply_of_nothing_gives_up_what_no_other_manager_owns(apply: Any) -> 
     assert owners(obj) == {("two", "Apply"): {"f:data": {"f:b": {}}}}
 
 
-def test_an_apply_with_a_uid_changes_that_object_alone(apply: Any) -> None:
+def test_apply_with_uid_requires_same_object(apply: Any) -> None:
     body = {**config(a="1"), "metadata": {"name": "c", "uid": "u-1"}}
     code, status = apply(body, "one")
     assert (code, status["message"]) == (
@@ -126,19 +126,19 @@ def test_an_apply_with_a_uid_changes_that_object_alone(apply: Any) -> None:
         'Operation cannot be fulfilled on configmaps "c": uid mismatch: the provided object specified uid u-1, and no '
         "existing object was found",
     )
-    _, made = apply(config(a="1"), "one")
+    _, created = apply(config(a="1"), "one")
     code, status = apply(body, "one")
     assert (code, status["message"]) == (
         409,
         'Operation cannot be fulfilled on configmaps "c": Precondition failed: UID in precondition: u-1, UID in object '
-        f"meta: {made['metadata']['uid']}",
+        f"meta: {created['metadata']['uid']}",
     )
-    again = {**config(a="2"), "metadata": {"name": "c", "uid": made["metadata"]["uid"]}}
+    again = {**config(a="2"), "metadata": {"name": "c", "uid": created["metadata"]["uid"]}}
     code, obj = apply(again, "one")
     assert (code, obj["data"]) == (200, {"a": "2"})
 
 
-def test_an_update_takes_ownership_of_what_it_changes(kube: Any, apply: Any) -> None:
+def test_update_takes_ownership_of_changed_fields(kube: Any, apply: Any) -> None:
     apply(config(a="1", b="2"), "one")
     _, obj = kube("PATCH", ONE, {"data": {"a": "9"}}, content_type=MERGE, query={"fieldManager": "editor"})
     assert owners(obj) == {
@@ -147,7 +147,7 @@ def test_an_update_takes_ownership_of_what_it_changes(kube: Any, apply: Any) -> 
     }
 
 
-def test_a_dry_run_applies_nothing(kube: Any, apply: Any) -> None:
+def test_dry_run_is_not_stored(kube: Any, apply: Any) -> None:
     code, obj = apply(config(a="1"), "one", dryRun="All")
     assert (code, obj["data"]) == (201, {"a": "1"})
     assert kube("GET", ONE)[0] == 404
@@ -169,27 +169,29 @@ def deployment(*containers: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_list_items_are_owned_by_key(apply: Any) -> None:
-    one, two = {"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}
-    apply(deployment(one), "base", DEPLOYMENT)
-    _, obj = apply(deployment(two), "sidecar", DEPLOYMENT)
+    first, second = {"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}
+    apply(deployment(first), "base", DEPLOYMENT)
+    _, obj = apply(deployment(second), "sidecar", DEPLOYMENT)
     found = obj["spec"]["template"]["spec"]["containers"]
     assert [c["name"] for c in found] == ["one", "two"]
-    _, status = apply(deployment({**one, "image": "a:2"}), "sidecar", DEPLOYMENT)
+    _, status = apply(deployment({**first, "image": "a:2"}), "sidecar", DEPLOYMENT)
     assert status["message"] == (
         'Apply failed with 1 conflict: conflict with "base": .spec.template.spec.containers[name="one"].image'
     )
-    _, obj = apply({**deployment(one), "metadata": {"name": "web", "labels": {"x": "y"}}}, "base", DEPLOYMENT)
+    _, obj = apply(
+        {**deployment(first), "metadata": {"name": "web", "labels": {"x": "y"}}}, "base", DEPLOYMENT
+    )
     assert obj["metadata"]["generation"] == 2
 
 
-def test_an_item_that_is_no_longer_applied_goes(apply: Any) -> None:
-    one, two = {"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}
-    apply(deployment(one, two), "base", DEPLOYMENT)
-    _, obj = apply(deployment(one), "base", DEPLOYMENT)
+def test_apply_removes_item_missing_in_config(apply: Any) -> None:
+    first, second = {"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}
+    apply(deployment(first, second), "base", DEPLOYMENT)
+    _, obj = apply(deployment(first), "base", DEPLOYMENT)
     assert [c["name"] for c in obj["spec"]["template"]["spec"]["containers"]] == ["one"]
 
 
-def test_apply_needs_a_manager(kube: Any) -> None:
+def test_apply_requires_field_manager(kube: Any) -> None:
     code, status = kube("PATCH", ONE, config(a="1"), content_type=APPLY)
     assert (code, status["message"]) == (
         422,
@@ -197,13 +199,13 @@ def test_apply_needs_a_manager(kube: Any) -> None:
     )
 
 
-def test_managed_fields_are_not_applied(apply: Any) -> None:
+def test_apply_rejects_managed_fields(apply: Any) -> None:
     body = config(a="1")
     body["metadata"]["managedFields"] = [{"manager": "x", "operation": "Apply"}]
     assert apply(body, "one")[1]["message"] == "metadata.managedFields must be nil"
 
 
-def test_apply_into_a_missing_namespace(kube: Any) -> None:
+def test_apply_in_missing_namespace_fails(kube: Any) -> None:
     path = "/api/v1/namespaces/nowhere/configmaps/c"
     code, status = kube("PATCH", path, config(a="1"), content_type=APPLY, query={"fieldManager": "one"})
     assert (code, status["message"]) == (404, 'namespaces "nowhere" not found')

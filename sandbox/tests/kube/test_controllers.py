@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controllers: the Pod of a Job, its deadline and its end; the generation that owners of Pods have seen."""
+"""Controllers: Jobs with Pod, deadline and TTL, and observedGeneration of other owners of Pods."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def job(**spec: Any) -> dict[str, Any]:
 
 
 class Clocked:
-    """A cluster in memory with its controllers, and a clock to turn."""
+    """A cluster in memory with controllers and a clock that the test sets."""
 
     def __init__(self, kube: Any) -> None:
         self.kube = kube
@@ -50,7 +50,7 @@ def clocked(kube: Any) -> Clocked:
     return Clocked(kube)
 
 
-def test_a_job_gets_its_pod_once(clocked: Clocked) -> None:
+def test_job_gets_one_pod(clocked: Clocked) -> None:
     clocked.kube("POST", JOBS, job())
     clocked.tick()
     clocked.tick()
@@ -67,9 +67,7 @@ def test_a_job_gets_its_pod_once(clocked: Clocked) -> None:
 
 
 @pytest.mark.parametrize(("phase", "condition"), [("Succeeded", "Complete"), ("Failed", "Failed")])
-def test_a_job_ends_with_its_pod_and_goes_after_its_time(
-    clocked: Clocked, phase: str, condition: str
-) -> None:
+def test_job_finishes_with_pod_and_is_deleted_after_ttl(clocked: Clocked, phase: str, condition: str) -> None:
     clocked.kube("POST", JOBS, job(ttlSecondsAfterFinished=300))
     clocked.tick()
     (pod,) = clocked.pods()
@@ -77,7 +75,7 @@ def test_a_job_ends_with_its_pod_and_goes_after_its_time(
     clocked.kube("PATCH", path, {"status": {"phase": phase}}, content_type=MERGE)
     clocked.tick(1)
     conditions = clocked.kube("GET", f"{JOBS}/proof")[1]["status"]["conditions"]
-    assert [(one["type"], one["status"]) for one in conditions] == [(condition, "True")]
+    assert [(item["type"], item["status"]) for item in conditions] == [(condition, "True")]
     clocked.tick(298)
     assert clocked.kube("GET", f"{JOBS}/proof")[0] == 200
     clocked.tick(2)
@@ -85,7 +83,7 @@ def test_a_job_ends_with_its_pod_and_goes_after_its_time(
     assert clocked.pods() == []
 
 
-def test_the_deadline_takes_the_pod_away(clocked: Clocked) -> None:
+def test_deadline_deletes_pod(clocked: Clocked) -> None:
     clocked.kube("POST", JOBS, job(activeDeadlineSeconds=60))
     clocked.tick()
     clocked.tick(59)
@@ -96,7 +94,7 @@ def test_the_deadline_takes_the_pod_away(clocked: Clocked) -> None:
     assert (condition["type"], condition["reason"]) == ("Failed", "DeadlineExceeded")
 
 
-def test_a_pod_that_is_not_admitted_is_tried_again(clocked: Clocked) -> None:
+def test_rejected_pod_is_retried(clocked: Clocked) -> None:
     body = job()
     body["spec"]["template"]["spec"]["serviceAccountName"] = "late"
     clocked.kube("POST", JOBS, body)
@@ -108,7 +106,7 @@ def test_a_pod_that_is_not_admitted_is_tried_again(clocked: Clocked) -> None:
 
 
 @pytest.mark.parametrize("plural", ["deployments", "daemonsets", "replicasets", "statefulsets"])
-def test_owners_say_which_generation_was_seen(clocked: Clocked, plural: str) -> None:
+def test_owners_set_observed_generation(clocked: Clocked, plural: str) -> None:
     path = f"/apis/apps/v1/namespaces/default/{plural}"
     template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
     spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
@@ -123,7 +121,7 @@ def test_owners_say_which_generation_was_seen(clocked: Clocked, plural: str) -> 
     assert clocked.kube("GET", f"{path}/one")[1]["status"]["observedGeneration"] == 2
 
 
-def test_a_server_with_controllers_makes_pods_of_jobs(start_server: Any) -> None:
+def test_server_with_controllers_creates_pods_of_jobs(start_server: Any) -> None:
     server = start_server("--controllers")
     core, batch = client.CoreV1Api(server.client()), client.BatchV1Api(server.client())
     batch.create_namespaced_job("default", job())

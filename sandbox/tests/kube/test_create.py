@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""POST: what a new object gets, and what is refused."""
+"""Create requests: system fields, defaults and validation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def account(name: str, **meta: Any) -> dict[str, Any]:
     return {"metadata": {"name": name, **meta}}
 
 
-def test_a_new_object_is_answered_with_201_and_system_fields(kube: Any) -> None:
+def test_create_returns_201_and_system_fields(kube: Any) -> None:
     code, obj = kube("POST", ACCOUNTS, account("my-service-account"))
     assert code == 201
     meta = obj["metadata"]
@@ -48,7 +48,7 @@ def test_a_new_object_is_answered_with_201_and_system_fields(kube: Any) -> None:
     assert kube("GET", f"{ACCOUNTS}/my-service-account") == (200, obj)
 
 
-def test_a_deployment_has_a_generation_and_its_defaults(kube: Any) -> None:
+def test_deployment_has_generation_and_defaults(kube: Any) -> None:
     spec = {
         "selector": {"matchLabels": {"app": "a"}},
         "template": {
@@ -74,13 +74,13 @@ def test_generate_name_appends_five_characters(kube: Any) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["default", "kube-node-lease", "kube-public", "kube-system"])
-def test_a_new_cluster_has_the_system_namespaces(kube: Any, namespace: str) -> None:
+def test_new_cluster_has_system_namespaces(kube: Any, namespace: str) -> None:
     code, obj = kube("GET", f"/api/v1/namespaces/{namespace}")
     assert (code, obj["status"]) == (200, {"phase": "Active"})
     assert kube("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/default")[0] == 200
 
 
-def test_a_namespace_comes_with_its_service_account_and_root_certificate(kube: Any) -> None:
+def test_new_namespace_has_service_account_and_root_ca(kube: Any) -> None:
     code, obj = kube("POST", "/api/v1/namespaces", account("team"))
     assert code == 201
     assert obj["metadata"]["labels"] == {"kubernetes.io/metadata.name": "team"}
@@ -89,23 +89,23 @@ def test_a_namespace_comes_with_its_service_account_and_root_certificate(kube: A
     assert kube("GET", "/api/v1/namespaces/team/configmaps/kube-root-ca.crt")[0] == 200
 
 
-def test_a_dry_run_answers_the_object_and_stores_nothing(kube: Any) -> None:
-    before = kube.store.version
+def test_dry_run_returns_object_without_storing_it(kube: Any) -> None:
+    initial_version = kube.store.version
     code, obj = kube("POST", ACCOUNTS, account("a"), query={"dryRun": "All"})
     assert (code, obj["metadata"]["name"]) == (201, "a")
     assert "resourceVersion" not in obj["metadata"]
     assert kube("GET", f"{ACCOUNTS}/a")[0] == 404
-    assert kube.store.version == before
+    assert kube.store.version == initial_version
 
 
-def test_secrets_take_plain_strings_and_keep_base64(kube: Any) -> None:
+def test_secret_encodes_string_data(kube: Any) -> None:
     body = {"metadata": {"name": "s"}, "stringData": {"key": "value"}}
     _, obj = kube("POST", "/api/v1/namespaces/default/secrets", body)
     assert (obj["data"], obj["type"]) == ({"key": "dmFsdWU="}, "Opaque")
     assert "stringData" not in obj
 
 
-def test_a_job_selects_its_own_pods(kube: Any) -> None:
+def test_job_has_selector_for_its_pods(kube: Any) -> None:
     pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox:1"}]}
     body = {"metadata": {"name": "j"}, "spec": {"template": {"spec": pod}}}
     _, obj = kube("POST", "/apis/batch/v1/namespaces/default/jobs", body)
@@ -308,13 +308,15 @@ def test_a_job_selects_its_own_pods(kube: Any) -> None:
         ),
     ],
 )
-def test_refusals(kube: Any, path: str, body: Any, code: int, reason: str, message: str) -> None:
+def test_invalid_objects_are_rejected(
+    kube: Any, path: str, body: Any, code: int, reason: str, message: str
+) -> None:
     found, status = kube("POST", path, body)
     assert (found, status["reason"], status["message"]) == (code, reason, message)
     assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", code)
 
 
-def test_a_refusal_names_the_field_for_programs(kube: Any) -> None:
+def test_error_details_name_field(kube: Any) -> None:
     _, status = kube("POST", ACCOUNTS, account("Bad_Name"))
     assert status["details"] == {
         "name": "Bad_Name",
@@ -329,7 +331,7 @@ def test_a_refusal_names_the_field_for_programs(kube: Any) -> None:
     }
 
 
-def test_a_terminating_namespace_takes_nothing_new(kube: Any) -> None:
+def test_terminating_namespace_rejects_new_objects(kube: Any) -> None:
     kube("POST", "/api/v1/namespaces", account("team"))
     kube("DELETE", "/api/v1/namespaces/team")
     code, status = kube("POST", "/api/v1/namespaces/team/serviceaccounts", account("late"))
@@ -355,7 +357,9 @@ def test_a_terminating_namespace_takes_nothing_new(kube: Any) -> None:
         pytest.param("Strict", 400, (), id="strict"),
     ],
 )
-def test_unknown_fields(kube: Any, validation: str, code: int, warnings: tuple[str, ...]) -> None:
+def test_unknown_fields_follow_field_validation(
+    kube: Any, validation: str, code: int, warnings: tuple[str, ...]
+) -> None:
     body = {"metadata": {"name": "a", "size": 1}, "colour": "red"}
     found, obj = kube("POST", ACCOUNTS, body, query={"fieldValidation": validation})
     assert (found, kube.warnings) == (code, warnings)
@@ -367,7 +371,7 @@ def test_unknown_fields(kube: Any, validation: str, code: int, warnings: tuple[s
         )
 
 
-def test_dry_run_takes_one_value(kube: Any) -> None:
+def test_invalid_dry_run_value_is_rejected(kube: Any) -> None:
     code, status = kube("POST", ACCOUNTS, account("a"), query={"dryRun": "server"})
     assert code == 422
     assert status["message"] == (
@@ -377,7 +381,7 @@ def test_dry_run_takes_one_value(kube: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "why"),
+    ("kind", "body", "reason"),
     [
         pytest.param(
             "deployments",
@@ -419,7 +423,7 @@ def test_dry_run_takes_one_value(kube: Any) -> None:
         ),
     ],
 )
-def test_values_of_the_wrong_type(kube: Any, kind: str, body: Any, why: str) -> None:
+def test_values_of_wrong_type_are_rejected(kube: Any, kind: str, body: Any, reason: str) -> None:
     code, status = kube("POST", f"/apis/apps/v1/namespaces/default/{kind}", body)
     prefix = 'Deployment in version "v1" cannot be handled as a Deployment: json: '
-    assert (code, status["message"]) == (400, prefix + why)
+    assert (code, status["message"]) == (400, prefix + reason)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists as of a resource version, and the end of history."""
+"""Lists at a resource version, and expired versions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ SELECTED = {"labelSelector": "mine"}
 
 @pytest.fixture
 def maps(kube: Any) -> Any:
+    return create_maps(kube)
+
+
+@pytest.fixture
+def short_history(memory: Any) -> Any:
+    """The ConfigMaps in a cluster that keeps only one event."""
+    return create_maps(memory(history=1))
+
+
+def create_maps(kube: Any) -> Any:
     for name in ("a", "b", "c"):
         labels = {"mine": "1"}
         assert (
@@ -24,14 +34,14 @@ def maps(kube: Any) -> Any:
     return kube
 
 
-def listed(kube: Any, **query: str) -> tuple[dict[str, str], dict[str, Any]]:
-    """Name -> data of what a list shows, and its metadata."""
+def list_maps(kube: Any, **query: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the data of the listed objects by name, and the metadata of the list."""
     code, body = kube("GET", MAPS, query={**SELECTED, **query})
     assert code == 200, body
     return {item["metadata"]["name"]: item["data"]["n"] for item in body["items"]}, body["metadata"]
 
 
-def change_everything(kube: Any) -> None:
+def change_maps(kube: Any) -> None:
     kube("PATCH", f"{MAPS}/a", {"data": {"n": "2"}}, content_type=MERGE)
     kube("DELETE", f"{MAPS}/b")
     kube("POST", MAPS, {"metadata": {"name": "d", "labels": {"mine": "1"}}, "data": {"n": "1"}})
@@ -41,10 +51,10 @@ def change_everything(kube: Any) -> None:
 @pytest.mark.parametrize(
     "query", [{"resourceVersionMatch": "Exact"}, {"limit": "9"}], ids=["exact", "a page"]
 )
-def test_a_list_of_a_version_shows_what_there_was(maps: Any, query: dict[str, str]) -> None:
-    version = listed(maps)[1]["resourceVersion"]
-    change_everything(maps)
-    assert listed(maps, resourceVersion=version, **query) == (
+def test_list_at_version_returns_earlier_objects(maps: Any, query: dict[str, str]) -> None:
+    version = list_maps(maps)[1]["resourceVersion"]
+    change_maps(maps)
+    assert list_maps(maps, resourceVersion=version, **query) == (
         {"a": "1", "b": "1", "c": "1"},
         {"resourceVersion": version},
     )
@@ -60,49 +70,42 @@ def test_a_list_of_a_version_shows_what_there_was(maps: Any, query: dict[str, st
         {"resourceVersion": "1", "limit": "9", "resourceVersionMatch": "NotOlderThan"},
     ],
 )
-def test_other_lists_show_the_present(maps: Any, query: dict[str, str]) -> None:
-    change_everything(maps)
-    assert listed(maps, **query) == (
+def test_other_lists_return_current_objects(maps: Any, query: dict[str, str]) -> None:
+    change_maps(maps)
+    assert list_maps(maps, **query) == (
         {"a": "3", "c": "1", "d": "1"},
         {"resourceVersion": str(maps.store.version)},
     )
 
 
-def test_all_pages_of_a_list_are_of_one_moment(maps: Any) -> None:
-    first, meta = listed(maps, limit="1")
-    change_everything(maps)
-    second, _ = listed(maps, limit="1", **{"continue": meta["continue"]})
-    rest, end = listed(maps, **{"continue": meta["continue"]})
+def test_all_pages_have_the_same_version(maps: Any) -> None:
+    first, meta = list_maps(maps, limit="1")
+    change_maps(maps)
+    second, _ = list_maps(maps, limit="1", **{"continue": meta["continue"]})
+    rest, end = list_maps(maps, **{"continue": meta["continue"]})
     assert (first, second, rest) == ({"a": "1"}, {"b": "1"}, {"b": "1", "c": "1"})
     assert end == {"resourceVersion": meta["resourceVersion"]}
 
 
-def test_a_version_that_is_forgotten_is_gone(maps: Any) -> None:
-    version = listed(maps)[1]["resourceVersion"]
-    change_everything(maps)
-    maps.store.events.compact(maps.store.version)
-    code, status = maps("GET", MAPS, query={"resourceVersion": version, "resourceVersionMatch": "Exact"})
+def test_expired_version_is_rejected(short_history: Any) -> None:
+    version = list_maps(short_history)[1]["resourceVersion"]
+    change_maps(short_history)
+    code, status = short_history(
+        "GET", MAPS, query={"resourceVersion": version, "resourceVersionMatch": "Exact"}
+    )
     assert (code, status["reason"], status["message"]) == (410, "Expired", TOO_OLD)
-    assert listed(maps, resourceVersion=version)[0] == {"a": "3", "c": "1", "d": "1"}
+    assert list_maps(short_history, resourceVersion=version)[0] == {"a": "3", "c": "1", "d": "1"}
 
 
-def test_the_remainder_of_a_list_whose_moment_is_forgotten_is_had_by_another_token(maps: Any) -> None:
-    meta = listed(maps, limit="1")[1]
-    change_everything(maps)
-    maps.store.events.compact(maps.store.version)
-    code, status = maps("GET", MAPS, query={**SELECTED, "limit": "1", "continue": meta["continue"]})
+def test_expired_list_offers_inconsistent_continue_token(short_history: Any) -> None:
+    meta = list_maps(short_history, limit="1")[1]
+    change_maps(short_history)
+    code, status = short_history("GET", MAPS, query={**SELECTED, "limit": "1", "continue": meta["continue"]})
     assert (code, status["reason"], status["message"]) == (410, "Expired", TOO_OLD_CONTINUE)
-    assert listed(maps, **{"continue": status["metadata"]["continue"]})[0] == {"c": "1", "d": "1"}
+    assert list_maps(short_history, **{"continue": status["metadata"]["continue"]})[0] == {"c": "1", "d": "1"}
 
 
-def test_a_list_that_begins_after_that_is_whole(maps: Any) -> None:
-    maps.store.events.compact(maps.store.version)
-    meta = listed(maps, limit="1")[1]
-    change_everything(maps)
-    assert listed(maps, **{"continue": meta["continue"]})[0] == {"b": "1", "c": "1"}
-
-
-def test_a_version_that_has_not_been_yet_is_waited_for_in_vain(maps: Any) -> None:
+def test_future_version_times_out(maps: Any) -> None:
     current = maps.store.version
     code, status = maps("GET", MAPS, query={"resourceVersion": str(current + 1)})
     assert (code, status["reason"], status["message"]) == (
@@ -143,14 +146,14 @@ def test_a_version_that_has_not_been_yet_is_waited_for_in_vain(maps: Any) -> Non
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(kube: Any, query: dict[str, str], code: int, message: str) -> None:
-    answered, status = kube("GET", MAPS, query=query)
-    assert answered == code
+def test_invalid_parameters_are_rejected(kube: Any, query: dict[str, str], code: int, message: str) -> None:
+    response_code, status = kube("GET", MAPS, query=query)
+    assert response_code == code
     assert status["message"].endswith(message)
 
 
-def test_a_version_beside_a_token_is_refused(maps: Any) -> None:
-    token = listed(maps, limit="1")[1]["continue"]
+def test_version_with_continue_token_is_rejected(maps: Any) -> None:
+    token = list_maps(maps, limit="1")[1]["continue"]
     code, status = maps("GET", MAPS, query={"continue": token, "resourceVersion": "3"})
     assert (code, status["message"]) == (
         400,

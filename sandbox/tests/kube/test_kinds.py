@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every stored kind goes through the same life."""
+"""Create, read, update and delete of every stored kind."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def test_the_table_names_every_stored_kind() -> None:
+def test_bodies_cover_every_stored_kind() -> None:
     assert sorted(BODIES) == sorted(rtype.kind for rtype in resource_table() if rtype.stored)
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_a_life(kube: Any, kind: str) -> None:
+def test_create_read_update_delete(kube: Any, kind: str) -> None:
     rtype = next(rtype for rtype in resource_table() if rtype.kind == kind)
     root = f"/apis/{rtype.group_version}" if rtype.group else "/api/v1"
     path = f"{root}/namespaces/default/{rtype.plural}" if rtype.namespaced else f"{root}/{rtype.plural}"
@@ -67,5 +67,5 @@ def test_a_life(kube: Any, kind: str) -> None:
         item["metadata"]["name"] for item in kube("GET", path, query={"labelSelector": "a=b"})[1]["items"]
     ] == ["one"]
     assert kube("DELETE", f"{path}/one")[0] == 200
-    kube.settle()
+    kube.reconcile()
     assert kube("GET", f"{path}/one")[1]["reason"] == "NotFound"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles and bindings, reviews, tokens."""
+"""Roles and bindings, reviews and users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROBOT = User("system:serviceaccount:default:robot", (AUTHENTICATED,))
 
 
 @pytest.fixture
-def enforced(memory: Any) -> Any:
+def rbac_kube(memory: Any) -> Any:
     return memory(rbac=True)
 
 
@@ -35,10 +35,10 @@ def bind(kube: Any, role: str, subject: dict[str, Any], namespace: str = "") -> 
     assert code == 201, obj
 
 
-def may(kube: Any, user: User, method: str, path: str) -> bool:
+def is_allowed(kube: Any, user: User, method: str, path: str) -> bool:
     target = parse_target(kube.cluster.table, method, path, {})
-    asked = target.attributes() if target else Attributes(verb=method.lower(), path=path)
-    allowed: bool = kube.cluster.authorizer.allows(user, asked)
+    request = target.attributes() if target else Attributes(verb=method.lower(), path=path)
+    allowed: bool = kube.cluster.authorizer.allows(user, request)
     return allowed
 
 
@@ -57,9 +57,9 @@ def may(kube: Any, user: User, method: str, path: str) -> bool:
         ("GET", "/metrics", False),
     ],
 )
-def test_the_view_role(enforced: Any, method: str, path: str, expected: bool) -> None:
-    bind(enforced, "view", {"kind": "Group", "name": "readers"})
-    assert may(enforced, BOB, method, path) is expected
+def test_view_role(rbac_kube: Any, method: str, path: str, expected: bool) -> None:
+    bind(rbac_kube, "view", {"kind": "Group", "name": "readers"})
+    assert is_allowed(rbac_kube, BOB, method, path) is expected
 
 
 @pytest.mark.parametrize(
@@ -72,26 +72,26 @@ def test_the_view_role(enforced: Any, method: str, path: str, expected: bool) ->
         ({"kind": "ServiceAccount", "name": "robot", "namespace": "other"}, ROBOT, False),
     ],
 )
-def test_subjects(enforced: Any, subject: dict[str, Any], user: User, expected: bool) -> None:
-    bind(enforced, "view", subject)
-    assert may(enforced, user, "GET", "/api/v1/pods") is expected
+def test_subjects(rbac_kube: Any, subject: dict[str, Any], user: User, expected: bool) -> None:
+    bind(rbac_kube, "view", subject)
+    assert is_allowed(rbac_kube, user, "GET", "/api/v1/pods") is expected
 
 
-def test_a_role_binding_holds_in_its_namespace(enforced: Any) -> None:
-    bind(enforced, "edit", {"kind": "User", "name": "bob"}, "default")
-    assert may(enforced, BOB, "POST", "/api/v1/namespaces/default/serviceaccounts")
-    assert not may(enforced, BOB, "POST", "/api/v1/namespaces/kube-system/serviceaccounts")
-    assert not may(enforced, BOB, "GET", "/api/v1/serviceaccounts")
+def test_role_binding_applies_to_its_namespace(rbac_kube: Any) -> None:
+    bind(rbac_kube, "edit", {"kind": "User", "name": "bob"}, "default")
+    assert is_allowed(rbac_kube, BOB, "POST", "/api/v1/namespaces/default/serviceaccounts")
+    assert not is_allowed(rbac_kube, BOB, "POST", "/api/v1/namespaces/kube-system/serviceaccounts")
+    assert not is_allowed(rbac_kube, BOB, "GET", "/api/v1/serviceaccounts")
 
 
 @pytest.mark.parametrize(
     ("rule", "path", "expected"),
     [
         ({"resources": ["pods"]}, "/api/v1/namespaces/default/pods/a", True),
-        ({"resources": ["pods"]}, "/api/v1/namespaces/default/pods/a/log", False),
-        ({"resources": ["pods/log"]}, "/api/v1/namespaces/default/pods/a/log", True),
-        ({"resources": ["*/log"]}, "/api/v1/namespaces/default/pods/a/log", True),
-        ({"resources": ["*"]}, "/api/v1/namespaces/default/pods/a/log", True),
+        ({"resources": ["pods"]}, "/api/v1/namespaces/default/pods/a/status", False),
+        ({"resources": ["pods/status"]}, "/api/v1/namespaces/default/pods/a/status", True),
+        ({"resources": ["*/status"]}, "/api/v1/namespaces/default/pods/a/status", True),
+        ({"resources": ["*"]}, "/api/v1/namespaces/default/pods/a/status", True),
         ({"resources": ["pods"], "resourceNames": ["a"]}, "/api/v1/namespaces/default/pods/a", True),
         ({"resources": ["pods"], "resourceNames": ["a"]}, "/api/v1/namespaces/default/pods/b", False),
         ({"resources": ["pods"], "apiGroups": ["apps"]}, "/api/v1/namespaces/default/pods/a", False),
@@ -99,11 +99,11 @@ def test_a_role_binding_holds_in_its_namespace(enforced: Any) -> None:
         ({"resources": ["pods"], "verbs": ["*"]}, "/api/v1/namespaces/default/pods/a", True),
     ],
 )
-def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -> None:
+def test_rules(rbac_kube: Any, rule: dict[str, Any], path: str, expected: bool) -> None:
     full = {"apiGroups": [""], "verbs": ["get"], **rule}
-    enforced("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "test"}, "rules": [full]})
-    bind(enforced, "test", {"kind": "User", "name": "bob"})
-    assert may(enforced, BOB, "GET", path) is expected
+    rbac_kube("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "test"}, "rules": [full]})
+    bind(rbac_kube, "test", {"kind": "User", "name": "bob"})
+    assert is_allowed(rbac_kube, BOB, "GET", path) is expected
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -
         ),
         pytest.param(
             "GET",
-            "/api/v1/namespaces/default/pods/p/log",
-            'pods "p" is forbidden: User "bob" cannot get resource "pods/log" in API group "" in the'
+            "/api/v1/namespaces/default/pods/p/status",
+            'pods "p" is forbidden: User "bob" cannot get resource "pods/status" in API group "" in the'
             ' namespace "default"',
             id="subresource",
         ),
@@ -147,10 +147,10 @@ def test_rules(enforced: Any, rule: dict[str, Any], path: str, expected: bool) -
         pytest.param("GET", "/metrics", 'forbidden: User "bob" cannot get path "/metrics"', id="path"),
     ],
 )
-def test_words_of_a_refusal(kube: Any, method: str, path: str, message: str) -> None:
+def test_denial_message(kube: Any, method: str, path: str, message: str) -> None:
     target = parse_target(kube.cluster.table, method, path, {})
-    asked = target.attributes() if target else Attributes(verb=method.lower(), path=path)
-    error = denied(BOB, asked, target.rtype if target else None)
+    request = target.attributes() if target else Attributes(verb=method.lower(), path=path)
+    error = denied(BOB, request, target.rtype if target else None)
     assert (error.code, error.reason, error.message) == (403, "Forbidden", message)
 
 
@@ -163,25 +163,25 @@ def review(kube: Any, kind: str, spec: dict[str, Any], user: User) -> dict[str, 
     return found
 
 
-def test_self_subject_access_review(enforced: Any) -> None:
-    bind(enforced, "view", {"kind": "User", "name": "bob"})
+def test_self_subject_access_review(rbac_kube: Any) -> None:
+    bind(rbac_kube, "view", {"kind": "User", "name": "bob"})
     for verb, allowed in (("list", True), ("create", False)):
         spec = {"resourceAttributes": {"verb": verb, "resource": "serviceaccounts", "namespace": "default"}}
-        assert review(enforced, "SelfSubjectAccessReview", spec, BOB) == {"allowed": allowed}
+        assert review(rbac_kube, "SelfSubjectAccessReview", spec, BOB) == {"allowed": allowed}
     path = {"nonResourceAttributes": {"verb": "get", "path": "/version"}}
-    assert review(enforced, "SelfSubjectAccessReview", path, BOB) == {"allowed": True}
+    assert review(rbac_kube, "SelfSubjectAccessReview", path, BOB) == {"allowed": True}
 
 
-def test_subject_access_review_asks_about_another_user(enforced: Any) -> None:
+def test_subject_access_review_of_another_user(rbac_kube: Any) -> None:
     spec = {"user": "bob", "resourceAttributes": {"verb": "list", "resource": "pods"}}
-    assert review(enforced, "SubjectAccessReview", spec, User("root", ("system:masters",))) == {
+    assert review(rbac_kube, "SubjectAccessReview", spec, User("root", ("system:masters",))) == {
         "allowed": False
     }
 
 
-def test_self_subject_rules_review(enforced: Any) -> None:
-    bind(enforced, "view", {"kind": "User", "name": "bob"})
-    status = review(enforced, "SelfSubjectRulesReview", {"namespace": "default"}, BOB)
+def test_self_subject_rules_review(rbac_kube: Any) -> None:
+    bind(rbac_kube, "view", {"kind": "User", "name": "bob"})
+    status = review(rbac_kube, "SelfSubjectRulesReview", {"namespace": "default"}, BOB)
     batch = {"verbs": ["get", "list", "watch"], "apiGroups": ["batch"], "resources": ["cronjobs", "jobs"]}
     assert batch in status["resourceRules"]
 
@@ -192,7 +192,7 @@ def test_self_subject_review(kube: Any) -> None:
     assert obj["status"] == {"userInfo": {"username": "bob", "groups": ["readers", AUTHENTICATED]}}
 
 
-def test_an_access_review_needs_a_question(kube: Any) -> None:
+def test_access_review_requires_attributes(kube: Any) -> None:
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
     code, status = kube("POST", path, {"spec": {}})
     assert code == 422
@@ -218,19 +218,11 @@ def test_reviews_are_not_stored(kube: Any) -> None:
         ),
     ],
 )
-def test_users_of_the_command_line(text: str, token: str, user: User) -> None:
+def test_parse_user(text: str, token: str, user: User) -> None:
     assert parse_user(text) == (token, user)
 
 
 @pytest.mark.parametrize("text", ["", "bob", "bob:", ":token:group"])
-def test_users_that_cannot_be_read(text: str) -> None:
+def test_parse_user_rejects_invalid_text(text: str) -> None:
     with pytest.raises(ValueError, match=r"^a user is NAME:TOKEN:GROUP1,GROUP2, not "):
         parse_user(text)
-
-
-def test_a_token_request_names_the_service_account(kube: Any) -> None:
-    path = "/api/v1/namespaces/default/serviceaccounts"
-    code, obj = kube("POST", f"{path}/default/token", {"spec": {"audiences": ["pods.eks.amazonaws.com"]}})
-    assert (code, obj["spec"]["audiences"]) == (201, ["pods.eks.amazonaws.com"])
-    assert obj["status"]["token"].count(".") == 2
-    assert kube("POST", f"{path}/none/token", {})[0] == 404

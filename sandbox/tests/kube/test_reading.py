@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GET: selectors, lists and pages."""
+"""Read requests: selectors, lists and pages."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def team(kube: Any) -> Any:
     return kube
 
 
-def names(found: tuple[int, dict[str, Any]]) -> list[str]:
-    code, body = found
+def names(response: tuple[int, dict[str, Any]]) -> list[str]:
+    code, body = response
     assert code == 200, body
     return [item["metadata"]["name"] for item in body["items"]]
 
@@ -55,7 +55,7 @@ def test_label_selectors(team: Any, selector: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize("selector", ["app in web", "a=b=c", "app in (a", "=x", "a b"])
-def test_label_selectors_that_cannot_be_read(team: Any, selector: str) -> None:
+def test_invalid_label_selectors_are_rejected(team: Any, selector: str) -> None:
     code, status = team("GET", ACCOUNTS, query={"labelSelector": selector})
     assert (code, status["reason"]) == (400, "BadRequest")
     assert status["message"].startswith(f"unable to parse requirement: found '{selector}'")
@@ -74,7 +74,7 @@ def test_field_selectors(team: Any, selector: str, expected: list[str]) -> None:
     assert names(team("GET", ACCOUNTS, query={"fieldSelector": selector})) == expected
 
 
-def test_a_field_without_an_index_is_refused(team: Any) -> None:
+def test_unsupported_field_selector_is_rejected(team: Any) -> None:
     code, status = team("GET", ACCOUNTS, query={"fieldSelector": "spec.x=y"})
     assert (code, status["message"]) == (
         400,
@@ -83,7 +83,7 @@ def test_a_field_without_an_index_is_refused(team: Any) -> None:
     )
 
 
-def test_pods_are_found_by_service_account_node_and_phase(kube: Any) -> None:
+def test_pod_field_selectors(kube: Any) -> None:
     path = "/api/v1/namespaces/default/pods"
     containers = [{"name": "c", "image": "i"}]
     kube("POST", path, {"metadata": {"name": "a"}, "spec": {"containers": containers, "nodeName": "n1"}})
@@ -95,46 +95,46 @@ def test_pods_are_found_by_service_account_node_and_phase(kube: Any) -> None:
     assert names(kube("GET", path, query={"fieldSelector": "spec.serviceAccountName=default"})) == ["a", "b"]
 
 
-def test_list_items_carry_no_kind(team: Any) -> None:
+def test_list_items_omit_kind(team: Any) -> None:
     _, body = team("GET", ACCOUNTS)
     assert (body["kind"], body["apiVersion"]) == ("ServiceAccountList", "v1")
     assert all("kind" not in item and "apiVersion" not in item for item in body["items"])
     assert body["metadata"]["resourceVersion"] == str(team.store.version)
 
 
-def test_a_list_over_all_namespaces_is_in_order(team: Any) -> None:
+def test_list_of_all_namespaces_is_sorted(team: Any) -> None:
     _, body = team("GET", "/api/v1/serviceaccounts")
-    places = [(i["metadata"]["namespace"], i["metadata"]["name"]) for i in body["items"]]
-    assert places == sorted(places)
-    assert {"default", "kube-system", "team"} <= {namespace for namespace, _ in places}
+    keys = [(i["metadata"]["namespace"], i["metadata"]["name"]) for i in body["items"]]
+    assert keys == sorted(keys)
+    assert {"default", "kube-system", "team"} <= {namespace for namespace, _ in keys}
 
 
-def test_a_list_of_a_namespace_that_does_not_exist_is_empty(kube: Any) -> None:
+def test_list_of_missing_namespace_is_empty(kube: Any) -> None:
     assert names(kube("GET", "/api/v1/namespaces/nowhere/serviceaccounts")) == []
 
 
 def test_pages(team: Any) -> None:
-    seen: list[str] = []
+    listed_names: list[str] = []
     query, remaining = {"limit": "3"}, []
     while True:
         code, body = team("GET", ACCOUNTS, query=query)
         assert code == 200
-        seen += [item["metadata"]["name"] for item in body["items"]]
+        listed_names += [item["metadata"]["name"] for item in body["items"]]
         remaining.append(body["metadata"].get("remainingItemCount"))
         if "continue" not in body["metadata"]:
             break
         query = {"limit": "3", "continue": body["metadata"]["continue"]}
-    assert seen == ["api", "job", "plain", "web"]
+    assert listed_names == ["api", "job", "plain", "web"]
     assert remaining == [1, None]
 
 
-def test_pages_of_a_selection_do_not_say_what_remains(team: Any) -> None:
+def test_pages_with_selector_omit_remaining_count(team: Any) -> None:
     _, body = team("GET", ACCOUNTS, query={"limit": "1", "labelSelector": "app"})
     assert "continue" in body["metadata"]
     assert "remainingItemCount" not in body["metadata"]
 
 
-def test_a_broken_continue_token_is_refused(team: Any) -> None:
+def test_invalid_continue_token_is_rejected(team: Any) -> None:
     code, status = team("GET", ACCOUNTS, query={"limit": "1", "continue": "nonsense"})
     assert (code, status["message"]) == (400, "continue key is not valid")
 
@@ -147,6 +147,6 @@ def test_a_broken_continue_token_is_refused(team: Any) -> None:
         ("/apis/apps/v1/namespaces/team/daemonsets/none", 'daemonsets.apps "none" not found'),
     ],
 )
-def test_what_does_not_exist(team: Any, path: str, message: str) -> None:
+def test_missing_object_is_not_found(team: Any, path: str, message: str) -> None:
     code, status = team("GET", path)
     assert (code, status["reason"], status["message"]) == (404, "NotFound", message)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PUT and PATCH of stored objects."""
+"""Update and patch requests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def deployment(replicas: int = 1) -> dict[str, Any]:
         pytest.param(MERGE, {}, id="empty"),
     ],
 )
-def test_a_patch_that_changes_nothing_keeps_the_resource_version(
+def test_unchanged_patch_keeps_resource_version(
     kube: Any, stored: dict[str, Any], content_type: str, patch: Any
 ) -> None:
     assert kube("PATCH", ONE, patch, content_type=content_type) == (200, stored)
@@ -127,7 +127,7 @@ def test_patches(
     assert obj == expected
 
 
-def test_a_strategic_patch_merges_containers_by_name(kube: Any) -> None:
+def test_strategic_patch_merges_containers_by_name(kube: Any) -> None:
     kube("POST", DEPLOYMENTS, deployment())
     containers = [{"name": "two", "image": "b:2"}]
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
@@ -137,7 +137,7 @@ def test_a_strategic_patch_merges_containers_by_name(kube: Any) -> None:
     assert obj["metadata"]["generation"] == 2
 
 
-def test_a_merge_patch_replaces_lists(kube: Any) -> None:
+def test_merge_patch_replaces_lists(kube: Any) -> None:
     kube("POST", DEPLOYMENTS, deployment())
     containers = [{"name": "two", "image": "b:2"}]
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
@@ -224,11 +224,11 @@ def test_a_merge_patch_replaces_lists(kube: Any) -> None:
         ),
     ],
 )
-def test_refused_patches(
+def test_invalid_patches_are_rejected(
     kube: Any, stored: dict[str, Any], content_type: str, patch: Any, code: int, message: str
 ) -> None:
-    found, status = kube("PATCH", ONE, patch, content_type=content_type)
-    assert (found, status["message"]) == (code, message)
+    response_code, status = kube("PATCH", ONE, patch, content_type=content_type)
+    assert (response_code, status["message"]) == (code, message)
     assert kube("GET", ONE) == (200, stored)
 
 
@@ -244,11 +244,11 @@ def test_put_replaces_and_checks_the_resource_version(kube: Any, stored: dict[st
 
 
 @pytest.mark.usefixtures("stored")
-def test_put_without_a_resource_version_is_unconditional(kube: Any) -> None:
+def test_put_without_resource_version_is_unconditional(kube: Any) -> None:
     assert kube("PUT", ONE, {"metadata": {"name": "a"}})[0] == 200
 
 
-def test_put_of_another_object_of_that_name_is_a_conflict(kube: Any, stored: dict[str, Any]) -> None:
+def test_put_with_other_uid_is_a_conflict(kube: Any, stored: dict[str, Any]) -> None:
     code, status = kube("PUT", ONE, {"metadata": {"name": "a", "uid": "other"}})
     assert (code, status["message"]) == (
         409,
@@ -257,14 +257,14 @@ def test_put_of_another_object_of_that_name_is_a_conflict(kube: Any, stored: dic
     )
 
 
-def test_a_dry_run_patch_shows_the_change_and_keeps_the_object(kube: Any, stored: dict[str, Any]) -> None:
+def test_dry_run_patch_is_not_stored(kube: Any, stored: dict[str, Any]) -> None:
     patch = {"metadata": {"labels": {"keep": "9"}}}
     code, obj = kube("PATCH", ONE, patch, content_type=MERGE, query={"dryRun": "All"})
     assert (code, obj["metadata"]["labels"]["keep"]) == (200, "9")
     assert kube("GET", ONE) == (200, stored)
 
 
-def test_status_is_changed_through_its_subresource_alone(kube: Any) -> None:
+def test_status_changes_only_by_subresource(kube: Any) -> None:
     kube("POST", DEPLOYMENTS, deployment())
     path = f"{DEPLOYMENTS}/web"
     _, obj = kube("PATCH", path, {"status": {"replicas": 3}}, content_type=MERGE)
@@ -297,7 +297,7 @@ def test_status_is_changed_through_its_subresource_alone(kube: Any) -> None:
         ),
     ],
 )
-def test_a_deployment_refuses(kube: Any, patch: Any, message: str) -> None:
+def test_invalid_deployment_updates_are_rejected(kube: Any, patch: Any, message: str) -> None:
     kube("POST", DEPLOYMENTS, deployment())
     code, status = kube("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=MERGE)
     assert (code, status["message"]) == (422, message)
@@ -319,7 +319,7 @@ def test_generation_counts_changes_of_spec(kube: Any) -> None:
         pytest.param("POST", "/api/v1/serviceaccounts", id="create-without-namespace"),
     ],
 )
-def test_methods_that_are_not_allowed(kube: Any, method: str, path: str) -> None:
+def test_unsupported_methods_are_not_allowed(kube: Any, method: str, path: str) -> None:
     code, status = kube(method, path, {})
     assert (code, status["reason"], status["message"]) == (
         405,

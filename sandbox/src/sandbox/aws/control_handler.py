@@ -14,7 +14,6 @@ from urllib.parse import parse_qs
 
 from sandbox.aws.ageing import grow_older
 from sandbox.aws.checkpoint import Checkpoints
-from sandbox.aws.clock import eks_time
 from sandbox.aws.eks_tokens import RejectedToken, Target
 from sandbox.aws.faults import FaultRule, FaultRuleError
 from sandbox.aws.instruments import Instruments
@@ -163,15 +162,13 @@ class ControlHandler:
         return {}
 
     def _associations(self, arguments: Arguments, _data: Any) -> Any:
-        """Return the associations of a cluster with their age, for the Pod Identity webhook."""
+        """Return the associations of a cluster for the Pod Identity webhook."""
         account, region, cluster = _names(arguments, "account", "region", "cluster")
-        now = eks_time()
         associations = self._overlay.eks_state.associations(account, region, cluster)
         return [
             {
                 "namespace": record["namespace"],
                 "service_account": record["serviceAccount"],
-                "age_s": now - record["createdAt"],
             }
             for record in associations.by_id.values()
         ]

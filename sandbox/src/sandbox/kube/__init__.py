@@ -1,22 +1,19 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded Kubernetes API: a small emulator that stores objects and runs nothing.
+"""The embedded Kubernetes API: an emulator that stores objects and runs nothing.
 
-It answers what kubernetes.core and the Python client ask about the kinds in ``resources.py``, in
-the words of a real API server. What it does not do, and a real cluster does:
+It serves the kinds in ``resources.py`` for kubernetes.core and the Python client, with the messages of a real
+API server. Where it differs from a real cluster:
 
-- Pods never run: no scheduler, no kubelet, and of controllers only those of ``controllers.py``, on
-  request. Status is what a test writes to the status subresource, logs are what it stages. A deleted Pod goes
-  at once, unless it is told how long its end takes.
-- Schemas are known where they matter here. Unknown fields are noticed at the top of an object and
-  in its metadata; deeper ones are kept.
-- Bindings may grant more than their author has, cluster roles are not aggregated, and tokens of
-  service accounts open nothing.
-- Of EKS's access policies only AmazonEKSClusterAdminPolicy for the whole cluster allows anything, the
-  ConfigMap aws-auth maps nobody, and all clusters of the embedded AWS share this API: it takes tokens
-  for the cluster that it was started for.
-- Admission policies are stored and not evaluated, and of webhooks only EKS's for Pods is there.
-- Objects are JSON, requests also YAML. There is no protobuf, no table, no OpenAPI document and no
-  aggregated discovery; kubectl, which uses them, is not a supported client.
-- There is no CustomResourceDefinition, and no kind beside those listed.
+- Pods never run: there is no scheduler and no kubelet. Tests write the status of Pods. A deleted Pod is removed
+  at once. The only controllers are in ``controllers.py`` and must be enabled.
+- Unknown fields are detected at the top level and in the metadata of an object; nested ones are stored.
+- Bindings may grant permissions that their author lacks, and cluster roles are not aggregated.
+- The only effective EKS access policy is AmazonEKSClusterAdminPolicy for the whole cluster, and the ConfigMap
+  aws-auth is ignored. All clusters of the embedded AWS share this API, which accepts the tokens of one cluster.
+- Admission policies are stored and not evaluated. The only webhook is EKS's webhook for Pods.
+- Responses are JSON, requests JSON or YAML. Protobuf, tables, OpenAPI documents and aggregated discovery are
+  missing, so kubectl is not supported.
+- Watches, CustomResourceDefinitions, other kinds, and the subresources log, exec, eviction, scale and token are
+  missing.
 """

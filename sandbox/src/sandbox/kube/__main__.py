@@ -12,44 +12,37 @@ from pathlib import Path
 from starlette.requests import Request
 
 from sandbox.kube.app import VERSION, ApiServer
-from sandbox.kube.authentication import ADMIN, Authenticator, parse_user, review_at
+from sandbox.kube.authentication import ADMIN, Authenticator, parse_user, review_token
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.resources import resource_table
 from sandbox.kube.server import LOOPBACK, Connections, serve
 from sandbox.kube.tls import ensure_server_files
-from sandbox.kube.webhook import associations_of
+from sandbox.kube.webhook import fetch_associations
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.kube", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
-    parser.add_argument("--cert-dir", type=Path, required=True, help="for ca.crt, tls.crt and tls.key")
-    parser.add_argument("--token", required=True, help="the administrator's bearer token")
+    parser.add_argument("--port", type=int, default=0, help="port; 0 (default) means a free one")
+    parser.add_argument("--cert-dir", type=Path, required=True, help="folder of ca.crt, tls.crt and tls.key")
+    parser.add_argument("--token", required=True, help="bearer token of the administrator")
     parser.add_argument(
         "--user",
         action="append",
         default=[],
         metavar="NAME:TOKEN:GROUP1,GROUP2",
-        help="a further user; write %%3A for a colon in NAME",
+        help="another user; write %%3A for a colon in NAME",
     )
     parser.add_argument("--rbac", action="store_true", help="enforce roles and bindings")
-    parser.add_argument("--controllers", action="store_true", help="make Pods of Jobs, end and remove Jobs")
+    parser.add_argument(
+        "--controllers", action="store_true", help="create the Pods of Jobs, finish and delete Jobs"
+    )
     parser.add_argument(
         "--pod-identity-webhook",
         action="store_true",
-        help="inject EKS Pod Identity into Pods of PUT /_sandbox/associations",
+        help="inject EKS Pod Identity into the Pods of associations",
     )
-    parser.add_argument("--associations", metavar="URL", help="where the webhook reads EKS's associations")
-    parser.add_argument(
-        "--eks-auth", metavar="URL", help="who says whose a token of EKS is; without it there are none"
-    )
-    parser.add_argument(
-        "--webhook-delay-ms",
-        type=float,
-        default=0,
-        metavar="N",
-        help="how long after it was made the webhook knows an association",
-    )
+    parser.add_argument("--associations", metavar="URL", help="control request that lists EKS associations")
+    parser.add_argument("--eks-auth", metavar="URL", help="control request that reviews EKS bearer tokens")
     return parser.parse_args(arguments)
 
 
@@ -67,8 +60,7 @@ def main() -> None:
             resource_table(),
             rbac=options.rbac,
             pod_identity_webhook=options.pod_identity_webhook,
-            webhook_delays=(options.webhook_delay_ms / 1000,),
-            follow=partial(associations_of, options.associations) if options.associations else None,
+            follow=partial(fetch_associations, options.associations) if options.associations else None,
             root_ca=files.ca.read_text(encoding="ascii"),
         )
 
@@ -77,7 +69,7 @@ def main() -> None:
         if client is not None:
             connections.reset((client.host, client.port))
 
-    review = partial(review_at, options.eks_auth) if options.eks_auth else None
+    review = partial(review_token, options.eks_auth) if options.eks_auth else None
     server = ApiServer(new_cluster, Authenticator(users, review), abort, controllers=options.controllers)
 
     def on_ready(port: int) -> None:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens to a Pod on its way in: the ServiceAccount plugin, then the Pod Identity webhook.
+"""Mutations of new Pods: the ServiceAccount admission plugin and EKS's webhook.
 
-The webhook's environment, volume and annotation are those of the EKS user guide, "EKS Pod
-Identity: how it works" and "Configure pods to use a service account with EKS Pod Identity".
+Environment, volume and annotation are as in the EKS User Guide, "EKS Pod Identity: how it works" and "Configure
+pods to use a service account with EKS Pod Identity".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from sandbox.kube.errors import forbidden
 from sandbox.kube.jsontree import Json, lookup
 from sandbox.kube.resources import PODS, SERVICE_ACCOUNTS
-from sandbox.kube.store import Store, key_of
+from sandbox.kube.store import Store, object_key
 
 SKIP_CONTAINERS = "eks.amazonaws.com/skip-containers"
 CREDENTIALS_URI = "http://169.254.170.23/v1/credentials"
@@ -28,18 +28,18 @@ Suffix = Callable[[], str]
 
 
 def random_suffix() -> str:
-    """Five characters, as generateName appends them."""
+    """Return five random characters for generateName."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(5))
 
 
 def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffix) -> None:
-    """The Pod's service account must exist; its token volume is mounted unless switched off."""
+    """Require the Pod's service account to exist, and mount its token volume unless disabled."""
     spec = pod["spec"]
     name = spec["serviceAccountName"]
-    account = store.get(key_of(SERVICE_ACCOUNTS, namespace, name))
+    account = store.get(object_key(SERVICE_ACCOUNTS, namespace, name))
     if account is None:
-        why = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
-        raise forbidden(PODS, pod["metadata"]["name"], why)
+        reason = f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found'
+        raise forbidden(PODS, pod["metadata"]["name"], reason)
     automount = spec.get("automountServiceAccountToken")
     if automount is None:
         automount = account.get("automountServiceAccountToken", True)
@@ -57,8 +57,7 @@ def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffi
 
 
 def inject_pod_identity(pod: Json) -> None:
-    """Adds the container credentials environment and the projected token to every container
-    that the skip annotation does not name."""
+    """Add credentials environment and projected token to every container that is not in the skip annotation."""
     skip = str(lookup(pod, "metadata", "annotations", SKIP_CONTAINERS) or "")
     skipped = {name.strip() for name in skip.split(",") if name.strip()}
     injected = False
@@ -68,13 +67,13 @@ def inject_pod_identity(pod: Json) -> None:
         injected = True
         environment = container.setdefault("env", [])
         present = {variable.get("name") for variable in environment}
-        added = {
+        variables = {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}",
         }
-        # With one of them in the template the webhook adds neither.
-        if present.isdisjoint(added):
-            environment += [{"name": name, "value": value} for name, value in added.items()]
+        # If the template has one of them, the webhook adds neither.
+        if present.isdisjoint(variables):
+            environment += [{"name": name, "value": value} for name, value in variables.items()]
         mounts = container.setdefault("volumeMounts", [])
         if not any(mount.get("name") == TOKEN_VOLUME for mount in mounts):
             mounts.append({"mountPath": TOKEN_DIRECTORY, "name": TOKEN_VOLUME, "readOnly": True})
@@ -92,7 +91,7 @@ def inject_pod_identity(pod: Json) -> None:
 
 
 def inject_irsa(pod: Json, role: str) -> None:
-    """What the same webhook does for a service account with the annotation of IRSA."""
+    """Add environment and projected token of IRSA, for a service account with its annotation."""
     directory = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
     for container in _containers(pod):
         container.setdefault("env", []).extend(

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API over HTTP (ASGI): authentication, authorization, faults, and the form of answers."""
+"""The HTTP application (ASGI): authentication, authorization, faults and responses."""
 
 from __future__ import annotations
 
@@ -29,20 +29,19 @@ from sandbox.kube.errors import ApiError, path_not_found
 from sandbox.kube.jsontree import Json
 from sandbox.kube.negotiation import check_acceptable, media_type, parse_body
 from sandbox.kube.rbac import Attributes, User, denied
-from sandbox.kube.streaming import WatchOptions, watch_response
 from sandbox.kube.target import Target, parse_target
 from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 VERSION = "v1.36.2"
-SETTLE_SECONDS = 0.05
+RECONCILE_SECONDS = 0.05
 TICK_SECONDS = 0.2
 STALL_SECONDS = 5.0
 Abort = Callable[[Request], None]
 
 
 class ApiServer:
-    """``abort`` drops the connection of a request without an answer."""
+    """The API server. ``abort`` resets the connection of a request."""
 
     def __init__(
         self,
@@ -58,17 +57,16 @@ class ApiServer:
         self.instruments = faults.Instruments()
         self._abort = abort
         self._controllers = controllers
-        self._ticking: asyncio.Task[None] | None = None
-        self._settling: asyncio.TimerHandle | None = None
+        self._controller_task: asyncio.Task[None] | None = None
+        self._reconciling: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """A new cluster, and nothing left of counters, faults and latency."""
-        if self._settling is not None:
-            self._settling.cancel()
-        old = self.cluster
+        """Create a new cluster, and clear counters, faults and latency."""
+        if self._reconciling is not None:
+            self._reconciling.cancel()
+            self._reconciling = None
         self.cluster = self._new_cluster()
         self.instruments.clear()
-        old.store.events.close()
 
     def app(self) -> Starlette:
         control = ControlRoutes(self)
@@ -80,40 +78,31 @@ class ApiServer:
         )
 
     async def handle(self, request: Request) -> Response:
-        # Whatever is answered before the request has come whole closes its connection, perhaps at the
-        # moment at which the client sends the next one.
+        # A response before the complete request closes the connection, while the client may send the next request.
         await request.body()
-        if self._controllers and self._ticking is None:
-            self._ticking = asyncio.create_task(self._tick())
+        if self._controllers and self._controller_task is None:
+            self._controller_task = asyncio.create_task(self._tick())
         try:
             return await self._handle(request)
         except ApiError as error:
             return error_response(error)
 
     async def _tick(self) -> None:
-        """Controllers work as long as the server does; of a new cluster from its start on."""
+        """Run the controllers of the current cluster."""
         while True:
             cluster = self.cluster
             Controllers(cluster.operations, cluster.deleter).tick()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _settle_later(self, cluster: Cluster) -> None:
-        """Controllers act a moment after the request, and when something ends by itself."""
-        wait = cluster.deleter.wait()
-        if wait is None:
-            return
-        loop = asyncio.get_running_loop()
-        moment = loop.time() + max(wait, SETTLE_SECONDS)
-        if self._settling is not None and not self._settling.cancelled():
-            if self._settling.when() <= moment:
-                return
-            self._settling.cancel()
-        self._settling = loop.call_at(moment, self._settle, cluster)
+    def _schedule_reconcile(self, cluster: Cluster) -> None:
+        """Reconcile shortly after the request, as controllers do."""
+        if cluster.deleter.pending and self._reconciling is None:
+            loop = asyncio.get_running_loop()
+            self._reconciling = loop.call_later(RECONCILE_SECONDS, self._reconcile, cluster)
 
-    def _settle(self, cluster: Cluster) -> None:
-        self._settling = None
-        cluster.deleter.settle()
-        self._settle_later(cluster)
+    def _reconcile(self, cluster: Cluster) -> None:
+        self._reconciling = None
+        cluster.deleter.reconcile()
 
     async def _handle(self, request: Request) -> Response:
         path, query = request.url.path, dict(request.query_params)
@@ -123,46 +112,42 @@ class ApiServer:
         target = parse_target(cluster.table, request.method, path, query)
         verb = target.verb if target else request.method.lower()
         subject = target.subject if target else path
-        due = self.instruments.count(verb, subject, dry_run="dryRun" in query)
+        rule = self.instruments.count(verb, subject, dry_run="dryRun" in query)
         if self.instruments.latency:
             await asyncio.sleep(self.instruments.latency)
-        if due is None:
-            return await self._answer(request, cluster, target, query)
+        if rule is None:
+            return await self._respond(request, cluster, target, query)
         rtype = target.rtype if target else None
-        error = faults.fault_answer(due, f"{verb} {subject}", rtype, await _name_of(request, target))
+        error = faults.api_error(rule, f"{verb} {subject}", rtype, await _object_name(request, target))
         if error is not None:
             raise error
-        if due.kind == faults.HTML200:
+        if rule.kind == faults.HTML200:
             return Response(PROXY_PAGE, 200, {"Content-Type": HTML_TYPE})
-        if due.kind == faults.EMPTY200:
+        if rule.kind == faults.EMPTY200:
             return Response(b"", 200)
-        if due.kind == faults.RESET_BEFORE:
+        if rule.kind == faults.RESET_BEFORE:
             self._abort(request)
             return Response()
-        response = await self._answer(request, cluster, target, query)
-        if due.kind == faults.STALL:
-            await asyncio.sleep(STALL_SECONDS if due.seconds is None else due.seconds)
+        response = await self._respond(request, cluster, target, query)
+        if rule.kind == faults.STALL:
+            await asyncio.sleep(STALL_SECONDS if rule.seconds is None else rule.seconds)
         else:
             self._abort(request)
         return response
 
-    async def _answer(
+    async def _respond(
         self, request: Request, cluster: Cluster, target: Target | None, query: Mapping[str, str]
     ) -> Response:
-        user = self.authenticator.user_of(request.headers, cluster.authorizer)
+        user = self.authenticator.authenticate(request.headers, cluster.authorizer)
         if target is None:
-            asked = Attributes(verb=request.method.lower(), path=request.url.path)
+            attributes = Attributes(verb=request.method.lower(), path=request.url.path)
         else:
-            asked = target.attributes()
-        if not cluster.authorizer.allows(user, asked):
-            raise denied(user, asked, target.rtype if target else None)
-        if target is not None and target.subresource == "log":
-            return PlainTextResponse(cluster.log(target, query))
+            attributes = target.attributes()
+        if not cluster.authorizer.allows(user, attributes):
+            raise denied(user, attributes, target.rtype if target else None)
         check_acceptable(request.headers.get("accept", ""))
         if target is None:
             return discovery_response(cluster, request)
-        if target.verb == "watch":
-            return watch_response(cluster, target, WatchOptions.parse(query), query)
         return await self._resource_response(request, cluster, target, query, user)
 
     async def _resource_response(
@@ -175,7 +160,7 @@ class ApiServer:
     ) -> Response:
         content_type = media_type(request.headers.get("content-type", ""))
         body = parse_body(await request.body(), content_type, patch=target.verb == "patch")
-        outcome = cluster.answer(
+        outcome = cluster.handle(
             target,
             query,
             user,
@@ -183,14 +168,14 @@ class ApiServer:
             body=body,
             agent=request.headers.get("user-agent", ""),
         )
-        self._settle_later(cluster)
+        self._schedule_reconcile(cluster)
         status = 201 if outcome.created else 200
         headers = [("warning", f"299 - {json.dumps(text)}") for text in outcome.warnings]
         return json_response(outcome.obj, status, headers)
 
 
-async def _name_of(request: Request, target: Target | None) -> str:
-    """The object a request is about; that of a create is in its body."""
+async def _object_name(request: Request, target: Target | None) -> str:
+    """Return the name of the object in the path, or in the body of a create request."""
     if target is None or target.name:
         return target.name if target else ""
     try:
@@ -210,29 +195,29 @@ def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] 
 
 def error_response(error: ApiError) -> Response:
     if error.code == 429:
-        # API Priority and Fairness answers plain text.
+        # API Priority and Fairness returns plain text.
         return PlainTextResponse(f"{error.message}\n", 429, dict(error.headers))
     return json_response(error.status(), error.code)
 
 
 def discovery_response(cluster: Cluster, request: Request) -> Response:
-    """Everything that is no resource."""
+    """Return the response of a discovery request."""
     table = cluster.table
     parts = request.url.path.strip("/").split("/")
-    found: Json | None = None
+    document: Json | None = None
     match parts:
         case ["version"]:
-            found = version_info(VERSION, eks=cluster.is_eks)
+            document = version_info(VERSION, eks=cluster.is_eks)
         case ["api"]:
-            found = api_versions(request.url.netloc)
+            document = api_versions(request.url.netloc)
         case ["apis"]:
-            found = api_group_list(table)
+            document = api_group_list(table)
         case ["api", version]:
-            found = api_resource_list(table, "", version)
+            document = api_resource_list(table, "", version)
         case ["apis", group]:
-            found = api_group(table, group)
+            document = api_group(table, group)
         case ["apis", group, version]:
-            found = api_resource_list(table, group, version)
-    if found is None:
+            document = api_resource_list(table, group, version)
+    if document is None:
         raise path_not_found()
-    return json_response(found)
+    return json_response(document)

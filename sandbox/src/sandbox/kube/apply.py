@@ -19,7 +19,7 @@ from sandbox.kube.schema import Path, list_rule
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One manager's fields; ``operation`` is Apply or Update, ``time`` as metav1.Time."""
+    """The fields of a manager; ``operation`` is Apply or Update, ``time`` a metav1.Time."""
 
     manager: str
     operation: str
@@ -37,7 +37,7 @@ class Entry:
         )
 
     def printed(self) -> str:
-        """As conflict messages name a manager."""
+        """Return the manager as conflict messages name it."""
         text = json.dumps(self.manager)
         if self.subresource:
             text += f" with subresource {json.dumps(self.subresource)}"
@@ -62,12 +62,12 @@ def read_entries(obj: Json) -> list[Entry]:
 
 
 def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
-    """Stores ``entries`` in ``obj`` in the API's order; entries without fields go."""
-    kept = sorted(
+    """Store the entries that have fields in the API's order."""
+    nonempty = sorted(
         (entry for entry in entries if entry.fields),
         key=lambda e: (e.operation, e.time, e.manager, e.api_version, e.subresource),
     )
-    if not kept:
+    if not nonempty:
         obj["metadata"].pop("managedFields", None)
         return
     obj["metadata"]["managedFields"] = [
@@ -80,35 +80,35 @@ def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
             **({"subresource": entry.subresource} if entry.subresource else {}),
             "time": entry.time,
         }
-        for entry in kept
+        for entry in nonempty
     ]
 
 
 def record_update(
     rtype: ResourceType, old: Json | None, new: Json, entries: Sequence[Entry], writer: Entry
 ) -> list[Entry]:
-    """Ownership after a create or update: the writer gets what it changed, others lose it."""
-    before = fieldset.flatten(rtype.kind, old) if old is not None else {}
-    after = fieldset.flatten(rtype.kind, new)
+    """Return the ownership after a create or update: changed fields move to the writer."""
+    previous = fieldset.flatten(rtype.kind, old) if old is not None else {}
+    current = fieldset.flatten(rtype.kind, new)
     changed = frozenset(
-        field for field, value in after.items() if field not in before or before[field] != value
+        field for field, value in current.items() if field not in previous or previous[field] != value
     )
-    gone = frozenset(before.keys() - after.keys())
-    if not changed and not gone:
+    removed = frozenset(previous.keys() - current.keys())
+    if not changed and not removed:
         return list(entries)
     result = []
-    mine = changed
+    fields = changed
     for entry in entries:
         if entry.same_writer(writer):
-            mine = (entry.fields - gone) | changed
+            fields = (entry.fields - removed) | changed
         else:
-            result.append(replace(entry, fields=entry.fields - changed - gone))
-    return [*result, replace(writer, fields=mine)]
+            result.append(replace(entry, fields=entry.fields - changed - removed))
+    return [*result, replace(writer, fields=fields)]
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """Result of a server-side apply before defaults and validation."""
+    """The result of a server-side apply, before defaults and validation."""
 
     obj: Json
     entries: tuple[Entry, ...]
@@ -117,34 +117,34 @@ class Applied:
 def server_side_apply(
     rtype: ResourceType, live: Json, config: Json, writer: Entry, *, force: bool
 ) -> Applied:
-    """Merges ``config`` into ``live``; ApiError 409 names fields that others own differently."""
+    """Merge ``config`` into ``live``. Raise ApiError 409 for fields that other managers own with other values."""
     entries = read_entries(live)
-    wanted = fieldset.flatten(rtype.kind, config, maps=False)
+    applied = fieldset.flatten(rtype.kind, config, maps=False)
     current = fieldset.flatten(rtype.kind, live)
-    others = [entry for entry in entries if not entry.same_writer(writer)]
+    foreign_entries = [entry for entry in entries if not entry.same_writer(writer)]
     conflicts = [
         (entry, field)
-        for entry in others
+        for entry in foreign_entries
         for field in sorted(entry.fields)
-        if field in wanted and current.get(field) != wanted[field]
+        if field in applied and current.get(field) != applied[field]
     ]
     if conflicts and not force:
         raise apply_conflict([(entry.printed(), fieldset.printed(field)) for entry, field in conflicts])
-    lost = {field for _, field in conflicts}
-    others = [replace(entry, fields=entry.fields - lost) for entry in others]
+    forced = {field for _, field in conflicts}
+    foreign_entries = [replace(entry, fields=entry.fields - forced) for entry in foreign_entries]
     merged: Json = _merge(rtype.kind, live, config, ())
-    before = next((entry for entry in entries if entry.same_writer(writer)), None)
-    if before is not None:
-        kept = set(wanted).union(*(entry.fields for entry in others))
-        for field in sorted(before.fields - kept, key=len):
-            if not any(other[: len(field)] == field for other in kept):
+    previous = next((entry for entry in entries if entry.same_writer(writer)), None)
+    if previous is not None:
+        owned = set(applied).union(*(entry.fields for entry in foreign_entries))
+        for field in sorted(previous.fields - owned, key=len):
+            if not any(owned_field[: len(field)] == field for owned_field in owned):
                 fieldset.drop(merged, field, rtype.kind)
-    fields = frozenset(wanted)
-    mine = replace(writer, fields=fields)
-    # The time of an entry is that of its last change.
-    if before is not None and before.fields == fields:
-        mine = before
-    return Applied(merged, (*others, mine))
+    fields = frozenset(applied)
+    own_entry = replace(writer, fields=fields)
+    # The time of an entry is the time of its last change.
+    if previous is not None and previous.fields == fields:
+        own_entry = previous
+    return Applied(merged, (*foreign_entries, own_entry))
 
 
 def _merge(kind: str, live: Any, config: Any, path: Path) -> Any:
@@ -164,9 +164,9 @@ def _merge(kind: str, live: Any, config: Any, path: Path) -> Any:
         return items + [item for item in config if item not in items]
     if not rule.apply_keys:
         return clone(config)
-    places = {fieldset.item_step(rule, item): index for index, item in enumerate(items)}
+    indexes = {fieldset.item_step(rule, item): index for index, item in enumerate(items)}
     for item in config:
-        index = places.get(fieldset.item_step(rule, item))
+        index = indexes.get(fieldset.item_step(rule, item))
         if index is None:
             items.append(clone(item))
         else:

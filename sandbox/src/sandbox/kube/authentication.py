@@ -16,7 +16,7 @@ from sandbox.kube.rbac import AUTHENTICATED, MASTERS, Attributes, Authorizer, Us
 
 
 class Headers(Protocol):
-    """Request headers, by lower-case name."""
+    """The headers of a request, by lower-case name."""
 
     def get(self, key: str, default: str, /) -> str: ...
 
@@ -29,63 +29,60 @@ ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 
 
 def parse_user(text: str) -> tuple[str, User]:
-    """``NAME:TOKEN:GROUP1,GROUP2`` as (token, user).
-
-    A colon in a name is written %3A; groups are taken as they are. ValueError says the format.
-    """
+    """Parse ``NAME:TOKEN:GROUP1,GROUP2`` into token and user. A colon in a name is %3A."""
     name, _, rest = text.partition(":")
     token, _, groups = rest.partition(":")
     if not name or not token:
         raise ValueError(f"a user is NAME:TOKEN:GROUP1,GROUP2, not {text!r}")
-    listed = tuple(unquote(group) for group in groups.split(",") if group)
-    return unquote(token), User(unquote(name), (*listed, AUTHENTICATED))
+    names = tuple(unquote(group) for group in groups.split(",") if group)
+    return unquote(token), User(unquote(name), (*names, AUTHENTICATED))
 
 
 Review = Callable[[str], User | None]
 
 
 class Authenticator:
-    """Knows ``{token: user}``; nobody is anonymous here, as on EKS.
+    """An authenticator for bearer tokens without anonymous access, as on EKS.
 
-    ``review`` says whose a token of EKS is, or None.
+    ``review`` returns the user of an EKS token, or None.
     """
 
     def __init__(self, users: Mapping[str, User], review: Review | None = None) -> None:
         self._users = dict(users)
         self._review = review
 
-    def user_of(self, headers: Headers, authorizer: Authorizer) -> User:
-        """The user of a request; ApiError 401 without a known token."""
+    def authenticate(self, headers: Headers, authorizer: Authorizer) -> User:
+        """Return the user of a request, after impersonation. Raise ApiError 401 for an unknown token."""
         user = self._token_user(headers)
-        wanted = headers.get("impersonate-user", "")
-        if not wanted:
+        impersonated = headers.get("impersonate-user", "")
+        if not impersonated:
             return user
         for resource, names in (
-            ("users", [wanted]),
+            ("users", [impersonated]),
             ("groups", headers.getlist("impersonate-group")),
         ):
             for name in names:
-                asked = Attributes("impersonate", resource=resource, name=name)
-                if not authorizer.allows(user, asked):
+                attributes = Attributes("impersonate", resource=resource, name=name)
+                if not authorizer.allows(user, attributes):
                     message = (
                         f'{resource} "{name}" is forbidden: User "{user.name}" cannot impersonate'
                         f' resource "{resource}" in API group "" at the cluster scope'
                     )
                     details = {"name": name, "kind": resource}
                     raise ApiError(403, "Forbidden", message, details)
-        return User(wanted, (*headers.getlist("impersonate-group"), AUTHENTICATED))
+        return User(impersonated, (*headers.getlist("impersonate-group"), AUTHENTICATED))
 
     def is_admin(self, headers: Headers) -> bool:
-        """Whether the control endpoints are open to this request."""
+        """Return whether the request may use the control endpoints."""
         return MASTERS in self._token_user(headers).groups
 
     def _token_user(self, headers: Headers) -> User:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             for token, user in self._users.items():
-                if hmac.compare_digest(token.encode(), given.strip().encode()):
+                if hmac.compare_digest(token.encode(), bearer.strip().encode()):
                     return user
-            reviewed = self._reviewed(given.strip())
+            reviewed = self._reviewed(bearer.strip())
             if reviewed is not None:
                 return reviewed
         raise unauthorized()
@@ -96,15 +93,15 @@ class Authenticator:
         return self._review(token)
 
 
-def review_at(url: str, token: str) -> User | None:
-    """The user of a token of EKS by the control endpoint of the embedded AWS."""
+def review_token(url: str, token: str) -> User | None:
+    """Return the user of an EKS token, reviewed by the embedded AWS."""
     body = json.dumps({"token": token}).encode()
     request = Request(url, body, {"Content-Type": "application/json"}, method="POST")
-    # A proxy of the environment has no way to this machine's loopback.
-    with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as answer:
-        row = json.load(answer)
-    if "refused" in row:
-        # Where a cluster's administrator looks, too: the client is told nothing.
-        print(f"token refused: {row['refused']}", flush=True)
+    # Proxies cannot reach the loopback address.
+    with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as response:
+        result = json.load(response)
+    if "refused" in result:
+        # As on EKS, the reason is only in the log.
+        print(f"token rejected: {result['refused']}", flush=True)
         return None
-    return User(str(row["name"]), (*map(str, row["groups"]), AUTHENTICATED))
+    return User(str(result["name"]), (*map(str, result["groups"]), AUTHENTICATED))

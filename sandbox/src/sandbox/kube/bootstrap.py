@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a new cluster already holds: four namespaces and the default roles."""
+"""The initial objects of a cluster: four namespaces and the default roles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandbox.kube.resources import (
     NAMESPACES,
     RBAC,
 )
-from sandbox.kube.store import key_of
+from sandbox.kube.store import object_key
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _READ = ["get", "list", "watch"]
@@ -36,7 +36,7 @@ def _paths(*paths: str) -> Json:
 
 
 def _cluster_roles() -> dict[str, list[Json]]:
-    """The part of the default policy that concerns the kinds served here."""
+    """Return the default cluster roles for the kinds of this API."""
     view = [
         _rule(_READ, "", *_CORE, "namespaces"),
         _rule(_READ, APPS, *_APPS),
@@ -78,14 +78,14 @@ _BINDINGS = {
 
 
 def register_webhook(operations: Operations) -> None:
-    """EKS's, unless it is registered already."""
-    if operations.store.get(key_of(MUTATING_WEBHOOKS, "", webhook.NAME)) is None:
+    """Register EKS's webhook unless it is registered."""
+    if operations.store.get(object_key(MUTATING_WEBHOOKS, "", webhook.NAME)) is None:
         options = WriteOptions(manager="eks")
-        operations.create(MUTATING_WEBHOOKS, "", webhook.configuration(), options)
+        operations.create(MUTATING_WEBHOOKS, "", webhook.webhook_configuration(), options)
 
 
-def furnish(operations: Operations) -> None:
-    """Fills an empty store."""
+def bootstrap(operations: Operations) -> None:
+    """Create the initial objects."""
     options = WriteOptions(manager="kube-apiserver")
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name in SYSTEM_NAMESPACES:

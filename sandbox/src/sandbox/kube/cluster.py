@@ -1,31 +1,29 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One emulated cluster: its store and everything that works on it, without any HTTP."""
+"""An emulated cluster: its store and the operations on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sandbox.kube.bootstrap import furnish, register_webhook
+from sandbox.kube.bootstrap import bootstrap, register_webhook
 from sandbox.kube.deletion import Deleter, parse_delete_options
 from sandbox.kube.errors import Cause, bad_request, invalid, method_not_allowed
 from sandbox.kube.jsontree import Json, clone_object
 from sandbox.kube.listing import as_list, list_objects, parse_selection
 from sandbox.kube.operations import Operations, Outcome, WriteOptions
 from sandbox.kube.patch import APPLY
-from sandbox.kube.pods import evict, issue_token, read_log
 from sandbox.kube.rbac import Authorizer, User
-from sandbox.kube.resources import PODS, ResourceTable
+from sandbox.kube.resources import ResourceTable
 from sandbox.kube.reviews import review
-from sandbox.kube.scale import answer_scale
 from sandbox.kube.store import Key, Store
 from sandbox.kube.target import TRUE, Target
 from sandbox.kube.webhook import Pair, Webhook
 
 
 class Cluster:
-    """Answers requests on resources. Watches are served from ``store.events``."""
+    """A cluster, which handles requests for resources."""
 
     def __init__(
         self,
@@ -33,24 +31,22 @@ class Cluster:
         *,
         rbac: bool = False,
         pod_identity_webhook: bool = False,
-        webhook_delays: Sequence[float] = (0.0,),
-        follow: Callable[[], dict[Pair, float]] | None = None,
+        follow: Callable[[], set[Pair]] | None = None,
         root_ca: str = "",
         store: Store | None = None,
     ) -> None:
         self.table = table
         self.store = store if store is not None else Store()
-        self.webhook = Webhook(pod_identity_webhook, webhook_delays, follow)
+        self.webhook = Webhook(pod_identity_webhook, follow)
         self.is_eks = pod_identity_webhook
-        self.logs: dict[tuple[str, str, str], str] = {}
         self.operations = Operations(self.store, self.webhook, root_ca)
         self.deleter = Deleter(self.store, table)
         self.authorizer = Authorizer(self.store, enforce=rbac)
-        furnish(self.operations)
+        bootstrap(self.operations)
         if pod_identity_webhook:
             register_webhook(self.operations)
 
-    def answer(
+    def handle(
         self,
         target: Target,
         query: Mapping[str, str],
@@ -60,17 +56,11 @@ class Cluster:
         body: Any = None,
         agent: str = "",
     ) -> Outcome:
-        """Does what ``target`` says; ApiError for everything that is not success."""
+        """Handle a request. Raise ApiError for errors."""
         rtype, namespace, name = target.rtype, target.namespace, target.name
         options = write_options(target, query, content_type, agent)
         if not rtype.stored:
             return Outcome(review(rtype, body, user, self.authorizer), True)
-        if target.subresource == "scale":
-            return answer_scale(self.operations, target, content_type, body, options)
-        if target.subresource == "eviction":
-            return Outcome(evict(self.deleter, namespace, name, body, options.dry_run), True)
-        if target.subresource == "token":
-            return Outcome(issue_token(self.store, namespace, name, body), True)
         match target.verb:
             case "create":
                 return self.operations.create(rtype, namespace, body, options)
@@ -81,52 +71,42 @@ class Cluster:
             case "patch":
                 return self.operations.patch(rtype, namespace, name, content_type, body, options)
             case "delete":
-                how = parse_delete_options(body, query, options.dry_run)
-                obj, warnings = self.deleter.delete(rtype, namespace, name, how)
+                delete_options = parse_delete_options(body, query, options.dry_run)
+                obj, warnings = self.deleter.delete(rtype, namespace, name, delete_options)
                 return Outcome(obj, False, warnings)
         selection = parse_selection(rtype, namespace or None, query)
         if target.verb == "list":
             return Outcome(list_objects(self.store, selection, query))
         if target.verb == "deletecollection":
-            how = parse_delete_options(body, query, options.dry_run)
-            found = self.deleter.delete_all(rtype, selection.objects(self.store), how)
+            delete_options = parse_delete_options(body, query, options.dry_run)
+            deleted = self.deleter.delete_all(rtype, selection.objects(self.store), delete_options)
             meta: Json = {"resourceVersion": str(self.store.version)}
-            return Outcome(as_list(rtype, found, meta))
+            return Outcome(as_list(rtype, deleted, meta))
         raise method_not_allowed()
 
-    def log(self, target: Target, query: Mapping[str, str]) -> str:
-        """The text of GET pods/NAME/log: what a test has staged."""
-        _, pod = self.operations.find(PODS, target.namespace, target.name)
-        return read_log(self.logs, pod, query)
-
-    def set_webhook(self, enabled: bool, delays: Sequence[float]) -> None:
-        self.webhook.enabled, self.webhook.delays = enabled, delays
-        if enabled:
-            register_webhook(self.operations)
-
     def snapshot(self) -> Json:
-        """Every object by resource, for tests."""
+        """Return every object by resource."""
         objects = {name: list(self.store.select(name)) for name in self.store.resources()}
         pairs = sorted(self.webhook.associations)
         return {
             "resourceVersion": str(self.store.version),
-            "objects": {name: found for name, found in objects.items() if found},
+            "objects": {name: items for name, items in objects.items() if items},
             "associations": [{"namespace": n, "service_account": s} for n, s in pairs],
         }
 
     def restore(self, snapshot: Json) -> None:
-        """What :meth:`snapshot` gave of another cluster, in a new one. Resource versions are new ones."""
-        wanted = {
+        """Replace all objects by a snapshot, with new resource versions."""
+        objects = {
             Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
-            for resource, found in snapshot["objects"].items()
-            for obj in found
+            for resource, items in snapshot["objects"].items()
+            for obj in items
         }
         for resource in self.store.resources():
             for obj in list(self.store.select(resource)):
                 key = Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-                if key not in wanted:
+                if key not in objects:
                     self.store.remove(key)
-        for key, obj in sorted(wanted.items(), key=lambda item: _version(item[1])):
+        for key, obj in sorted(objects.items(), key=lambda item: _version(item[1])):
             self.store.put(key, clone_object(obj))
         self.webhook.associations = {
             (pair["namespace"], pair["service_account"]) for pair in snapshot["associations"]
@@ -138,12 +118,12 @@ def _version(obj: Json) -> int:
 
 
 def write_options(target: Target, query: Mapping[str, str], content_type: str, agent: str) -> WriteOptions:
-    """From the query; the field manager falls back to the first word of the User-Agent."""
+    """Parse the query of a write. The default field manager is the first part of the User-Agent."""
     kind = {"create": "Create", "patch": "Patch", "update": "Update"}.get(target.verb, "Delete")
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):
-        why = f'Unsupported value: "{dry_run}": supported values: "All"'
-        causes = [Cause("dryRun", why, "FieldValueNotSupported")]
+        reason = f'Unsupported value: "{dry_run}": supported values: "All"'
+        causes = [Cause("dryRun", reason, "FieldValueNotSupported")]
         raise invalid(f"{kind}Options", "meta.k8s.io", "", causes)
     applies = target.verb == "patch" and content_type == APPLY
     manager = query.get("fieldManager", "")
@@ -151,8 +131,8 @@ def write_options(target: Target, query: Mapping[str, str], content_type: str, a
         causes = [Cause("fieldManager", "Required value: is required for apply patch", "FieldValueRequired")]
         raise invalid("PatchOptions", "meta.k8s.io", "", causes)
     if query.get("force") and target.verb == "patch" and not applies:
-        why = "Forbidden: may not be specified for non-apply patch"
-        raise invalid("PatchOptions", "meta.k8s.io", "", [Cause("force", why, "FieldValueForbidden")])
+        reason = "Forbidden: may not be specified for non-apply patch"
+        raise invalid("PatchOptions", "meta.k8s.io", "", [Cause("force", reason, "FieldValueForbidden")])
     validation = query.get("fieldValidation") or "Warn"
     if validation not in ("Ignore", "Warn", "Strict"):
         raise bad_request(f"invalid fieldValidation: {validation}")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client of the control endpoints, on the standard library alone."""
+"""A client for the control requests of the embedded Kubernetes, without dependencies."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ TIMEOUT_SECONDS = 30
 
 
 class KubeControlError(Exception):
-    """The server refused a control request, or does not answer."""
+    """A control request failed, or the server does not respond."""
 
 
 class KubeControl:
-    """Steers one embedded Kubernetes API.
+    """A client that controls an embedded Kubernetes API.
 
-    Args:
-        endpoint: ``https://127.0.0.1:<port>``, the server of the kubeconfig.
-        ca_file: the server's ``ca.crt``; it may come to be after this object.
-        token: the administrator's bearer token.
+    ``endpoint`` is the server of the kubeconfig, ``ca_file`` its ``ca.crt``, which may be created later, and
+    ``token`` the administrator's bearer token.
     """
 
     def __init__(self, endpoint: str, ca_file: str | Path, token: str) -> None:
@@ -35,94 +33,74 @@ class KubeControl:
         self._token = token
 
     def ready(self) -> bool:
-        """Whether the server answers now."""
+        """Return whether the server responds."""
         try:
-            return bool(self._ask("GET", "ready")["ready"])
+            return bool(self._request("GET", "ready")["ready"])
         except KubeControlError:
             return False
 
     def wait_ready(self, timeout_seconds: float = 30) -> None:
-        """Returns once the server answers; KubeControlError where it does not in time."""
+        """Wait until the server responds. Raise KubeControlError after the timeout."""
         deadline = time.monotonic() + timeout_seconds
         while not self.ready():
             if time.monotonic() > deadline:
-                raise KubeControlError(f"{self.endpoint} did not answer within {timeout_seconds:g} seconds")
+                raise KubeControlError(f"{self.endpoint} did not respond within {timeout_seconds:g} seconds")
             time.sleep(0.05)
 
     def counters(self) -> dict[str, Any]:
-        """Requests since the last reset.
+        """Return the counts of requests since the last reset.
 
-        Keys: total, reads, writes, dry_runs, operations {``create serviceaccounts``: n},
-        dry_run_operations, faults {kind: n}. A dry run is in no other count than total.
+        Keys: total, reads, writes, dry_runs, operations {``create serviceaccounts``: n}, dry_run_operations,
+        faults {kind: n}. Dry runs are not included in writes and operations.
         """
-        return self._ask("GET", "counters")
+        return self._request("GET", "counters")
 
     def reset_counters(self) -> None:
-        self._ask("DELETE", "counters")
+        self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Delays every API answer."""
-        self._ask("PUT", "latency", {"ms": milliseconds})
+        """Delay every API response."""
+        self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Replaces the fault rules; see :class:`sandbox.kube.faults.FaultRule`."""
-        self._ask("PUT", "faults", list(rules))
+        """Replace the fault rules. :class:`sandbox.kube.faults.FaultRule` has the members of a rule."""
+        self._request("PUT", "faults", list(rules))
 
     def set_associations(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """The (namespace, service account) that the Pod Identity webhook injects for."""
-        body = [{"namespace": space, "service_account": name} for space, name in pairs]
-        self._ask("PUT", "associations", body)
-
-    def set_webhook(self, enabled: bool, delays_ms: Iterable[float] = (0,)) -> None:
-        """Turns the Pod Identity webhook on or off. It knows an association so long after it was
-        told; with several delays there are as many API servers, which answer in turn."""
-        self._ask("PUT", "webhook", {"enabled": enabled, "delays_ms": list(delays_ms)})
-
-    def set_termination(self, *, pod_ms: float = 0, namespace_ms: float = 0) -> None:
-        """How long a Pod on a node takes to end, at most its grace period, and how long it is until a
-        deleted namespace begins to be emptied. Without it Pods go at once, namespaces a moment later."""
-        self._ask("PUT", "termination", {"pod_ms": pod_ms, "namespace_ms": namespace_ms})
-
-    def compact(self) -> None:
-        """Forgets the history so far: a watch or list as of an earlier version, and later pages of a list that
-        has begun, are answered with 410."""
-        self._ask("POST", "compact")
-
-    def set_logs(self, logs: Mapping[tuple[str, str], str]) -> None:
-        """What GET log answers, by (namespace, Pod)."""
-        body = [{"namespace": n, "pod": pod, "text": text} for (n, pod), text in logs.items()]
-        self._ask("PUT", "logs", body)
+        """Set associations for the Pod Identity webhook, as pairs of namespace and service account."""
+        body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
+        self._request("PUT", "associations", body)
 
     def keep(self, name: str) -> None:
-        """Remembers all objects, for :meth:`restore`."""
-        self._ask("PUT", "checkpoint", {"name": name})
+        """Save all objects for :meth:`restore`."""
+        self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Back to the objects at :meth:`keep`, under new resource versions; the rest is as after :meth:`reset`."""
-        self._ask("POST", "restore", {"name": name})
+        """Restore the objects that :meth:`keep` saved, with new resource versions; reset the rest."""
+        self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
-        """Back to a new cluster; counters, faults, latency and staged logs go too."""
-        self._ask("POST", "reset")
+        """Restore a new cluster, and clear counters, faults and latency."""
+        self._request("POST", "reset")
 
     def state(self) -> dict[str, Any]:
-        """resourceVersion, objects {``serviceaccounts``: [object]} and associations."""
-        return self._ask("GET", "state")
+        """Return resourceVersion, objects {``serviceaccounts``: [object]} and associations."""
+        return self._request("GET", "state")
 
-    def _ask(self, method: str, name: str, body: Any = None) -> dict[str, Any]:
+    def _request(self, method: str, name: str, body: Any = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         url = f"{self.endpoint}/_sandbox/{name}"
         request = Request(url, data=data, method=method, headers=headers)
         try:
             context = ssl.create_default_context(cafile=str(self._ca_file))
-            # A proxy of the environment has no way to this machine's loopback.
+            # Proxies cannot reach the loopback address.
             opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
-            with opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                found: dict[str, Any] = json.load(answer)
+            with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
+                result: dict[str, Any] = json.load(response)
         except HTTPError as error:
             text = error.read().decode(errors="replace")
             raise KubeControlError(f"{method} {url}: {error.code} {text}") from error
         except (URLError, OSError) as error:
             raise KubeControlError(f"{method} {url}: {error}") from error
-        return found
+        return result

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What controllers of a cluster do beside garbage collection, as far as it shows without nodes.
+"""The controllers of a cluster, except for garbage collection.
 
-A Job gets its Pod, which stays Pending unless a test writes its status; its deadline takes the Pod
-away; it goes itself some time after its end. Owners of Pods say which generation was seen. They make
-no Pods, as nothing would run them.
+A Job gets a Pod, which is Pending until a test writes its status. The Job's deadline deletes the Pod, its TTL
+deletes the Job. Other owners of Pods set observedGeneration, but do not create Pods.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from sandbox.kube.resources import (
     STATEFUL_SETS,
     ResourceType,
 )
-from sandbox.kube.store import Store, key_of, utc_now
+from sandbox.kube.store import Store, object_key, utc_now
 
 _OWNERS = (DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS)
 _OPTIONS = WriteOptions(manager="kube-controller-manager")
-_GONE = DeleteOptions("Background")
+_BACKGROUND = DeleteOptions("Background")
 _FINISHED = ("Complete", "Failed")
 
 
 class Controllers:
-    """``tick`` brings everything one step further; it is called again and again."""
+    """The controllers, which make progress with each ``tick``."""
 
     def __init__(
         self, operations: Operations, deleter: Deleter, clock: Callable[[], datetime] = utc_now
@@ -52,13 +51,13 @@ class Controllers:
                     self._set_status(store, owner, rtype, observedGeneration=generation)
         for job in list(store.select(JOBS.qualified)):
             if not job["metadata"].get("deletionTimestamp"):
-                self._step(store, job)
-        self._deleter.settle()
+                self._advance(store, job)
+        self._deleter.reconcile()
 
-    def _step(self, store: Store, job: Json) -> None:
-        ended = _condition(job)
-        if ended:
-            self._expire(job, ended)
+    def _advance(self, store: Store, job: Json) -> None:
+        condition = _finished_condition(job)
+        if condition:
+            self._expire(job, condition)
             return
         pods = [pod for pod in store.select(PODS.qualified, job["metadata"]["namespace"]) if _owns(job, pod)]
         started = lookup(job, "status", "startTime")
@@ -66,24 +65,24 @@ class Controllers:
             self._set_status(store, job, JOBS, startTime=store.timestamp())
             return
         limit = job["spec"].get("activeDeadlineSeconds")
-        if limit is not None and self._clock() - _moment(started) >= timedelta(seconds=limit):
+        if limit is not None and self._clock() - _parse_time(started) >= timedelta(seconds=limit):
             for pod in pods:
-                self._deleter.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], _GONE)
-            self._end(
+                self._deleter.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], _BACKGROUND)
+            self._finish(
                 store, job, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline"
             )
         elif not pods:
-            self._make_pod(job)
+            self._create_pod(job)
         elif (phase := lookup(pods[0], "status", "phase")) == "Succeeded":
-            self._end(
+            self._finish(
                 store, job, "Complete", "CompletionsReached", "Reached expected number of succeeded pods"
             )
         elif phase == "Failed":
-            self._end(
+            self._finish(
                 store, job, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
             )
 
-    def _make_pod(self, job: Json) -> None:
+    def _create_pod(self, job: Json) -> None:
         meta = job["metadata"]
         template = clone(job["spec"]["template"])
         owner = {
@@ -94,26 +93,26 @@ class Controllers:
             "controller": True,
             "blockOwnerDeletion": True,
         }
-        about = {
+        metadata = {
             **(template.get("metadata") or {}),
             "generateName": f"{meta['name']}-",
             "ownerReferences": [owner],
         }
         try:
             self._operations.create(
-                PODS, meta["namespace"], {"metadata": about, "spec": template["spec"]}, _OPTIONS
+                PODS, meta["namespace"], {"metadata": metadata, "spec": template["spec"]}, _OPTIONS
             )
         except ApiError:
-            # A real controller makes an event of it, and tries again, as this one does with the next tick.
+            # The next tick retries, as a real controller does.
             return
 
-    def _expire(self, job: Json, ended: Json) -> None:
-        after = job["spec"].get("ttlSecondsAfterFinished")
-        moment = _moment(ended["lastTransitionTime"])
-        if after is not None and self._clock() - moment >= timedelta(seconds=after):
-            self._deleter.delete(JOBS, job["metadata"]["namespace"], job["metadata"]["name"], _GONE)
+    def _expire(self, job: Json, condition: Json) -> None:
+        ttl = job["spec"].get("ttlSecondsAfterFinished")
+        finished = _parse_time(condition["lastTransitionTime"])
+        if ttl is not None and self._clock() - finished >= timedelta(seconds=ttl):
+            self._deleter.delete(JOBS, job["metadata"]["namespace"], job["metadata"]["name"], _BACKGROUND)
 
-    def _end(self, store: Store, job: Json, kind: str, reason: str, message: str) -> None:
+    def _finish(self, store: Store, job: Json, kind: str, reason: str, message: str) -> None:
         condition = {
             "type": kind,
             "status": "True",
@@ -127,13 +126,18 @@ class Controllers:
         changed = clone_object(obj)
         changed["status"] = {**(obj.get("status") or {}), **members}
         meta = obj["metadata"]
-        store.put(key_of(rtype, meta["namespace"], meta["name"]), changed)
+        store.put(object_key(rtype, meta["namespace"], meta["name"]), changed)
 
 
-def _condition(job: Json) -> Json | None:
+def _finished_condition(job: Json) -> Json | None:
     conditions: list[Json] = lookup(job, "status", "conditions") or []
     return next(
-        (one for one in conditions if one.get("type") in _FINISHED and one.get("status") == "True"), None
+        (
+            condition
+            for condition in conditions
+            if condition.get("type") in _FINISHED and condition.get("status") == "True"
+        ),
+        None,
     )
 
 
@@ -142,5 +146,5 @@ def _owns(job: Json, pod: Json) -> bool:
     return any(owner.get("uid") == job["metadata"]["uid"] for owner in owners)
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

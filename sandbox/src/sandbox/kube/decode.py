@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 400s of decoding: values of the wrong type, in the words of Go's decoder, and unknown fields."""
+"""Decoding errors (400) with the messages of Go's decoder, and unknown fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.kube.shapes import KINDS, OBJECT_META, ListOf, Shape, Struct
 
 
 def check_decodable(rtype: ResourceType, body: Any) -> Json:
-    """The body as an object of ``rtype``; ApiError 400 when a known field has another type."""
+    """Check the types of the known fields. Raise ApiError 400 for a wrong type."""
     if not isinstance(body, dict):
         raise _undecodable(
             rtype, f"json: cannot unmarshal {go_type(body)} into Go value of type v1.{rtype.kind}"
@@ -36,28 +36,28 @@ def check_decodable(rtype: ResourceType, body: Any) -> Json:
 
 
 def unknown_fields(rtype: ResourceType, body: Json) -> list[str]:
-    """Unknown top-level and metadata fields, as paths. Deeper schemas are not complete here."""
+    """Return the paths of unknown fields at the top level and in metadata."""
     shape = KINDS.get(rtype.kind)
     if shape is None:
         return []
-    known = ("apiVersion", "kind", *shape.fields)
-    found = [field for field in body if field not in known]
+    fields = ("apiVersion", "kind", *shape.fields)
+    unknown = [field for field in body if field not in fields]
     meta = body.get("metadata") or {}
-    return found + [f"metadata.{field}" for field in meta if field not in OBJECT_META.fields]
+    return unknown + [f"metadata.{field}" for field in meta if field not in OBJECT_META.fields]
 
 
 def _check_struct(rtype: ResourceType, struct: Struct, value: Json, path: str) -> None:
     for field, shape in struct.fields.items():
         if value.get(field) is not None:
-            where = f"{path}.{field}" if path else field
-            _check(rtype, shape, value[field], struct.name, where)
+            field_path = f"{path}.{field}" if path else field
+            _check(rtype, shape, value[field], struct.name, field_path)
 
 
 def _check(rtype: ResourceType, shape: Shape, value: Any, owner: str, path: str) -> None:
-    """``owner`` is the Go struct that holds the field at ``path``."""
+    """Check a field; ``owner`` is the Go struct of the field at ``path``."""
     if not _is_a(shape, value):
-        why = f"json: cannot unmarshal {go_type(value)} into Go struct field {owner}.{path}"
-        raise _undecodable(rtype, f"{why} of type {_go_name(shape)}")
+        reason = f"json: cannot unmarshal {go_type(value)} into Go struct field {owner}.{path}"
+        raise _undecodable(rtype, f"{reason} of type {_go_name(shape)}")
     if isinstance(shape, Struct):
         _check_struct(rtype, shape, value, path)
     elif isinstance(shape, ListOf):
@@ -92,9 +92,9 @@ def _go_name(shape: Shape) -> str:
     return f"v1.{shape.name}" if isinstance(shape, Struct) else shape
 
 
-def _undecodable(rtype: ResourceType, why: str) -> ApiError:
+def _undecodable(rtype: ResourceType, reason: str) -> ApiError:
     return bad_request(
-        f"{rtype.kind} in version {json.dumps(rtype.version)} cannot be handled as a {rtype.kind}: {why}"
+        f"{rtype.kind} in version {json.dumps(rtype.version)} cannot be handled as a {rtype.kind}: {reason}"
     )
 
 
@@ -103,6 +103,6 @@ def _check_base64(rtype: ResourceType, data: Json) -> None:
         try:
             base64.b64decode(value or "", validate=True)
         except binascii.Error:
-            stop = re.match(r"[A-Za-z0-9+/]*", value)
-            at = stop.end() if stop else 0
-            raise _undecodable(rtype, f"illegal base64 data at input byte {at}") from None
+            prefix = re.match(r"[A-Za-z0-9+/]*", value)
+            position = prefix.end() if prefix else 0
+            raise _undecodable(rtype, f"illegal base64 data at input byte {position}") from None

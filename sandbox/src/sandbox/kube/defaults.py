@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Defaults that the API fills in, so that a second apply of the same manifest changes nothing."""
+"""Default values of the API, without which a second apply of a manifest would be a change."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _SPECS: dict[str, Json] = {
 
 
 def apply_defaults(rtype: ResourceType, obj: Json) -> None:
-    """Fills ``obj`` in place. Safe to repeat: what is set stays."""
+    """Set missing fields of ``obj`` in place."""
     meta = obj["metadata"]
     for field in ("labels", "annotations", "finalizers", "ownerReferences"):
         if field in meta and not meta[field]:
@@ -94,15 +94,15 @@ def apply_defaults(rtype: ResourceType, obj: Json) -> None:
 
 
 def _job_spec(spec: Json) -> Json:
-    """The spec of the Jobs that a CronJob makes."""
+    """Return the Job spec in the template of a CronJob."""
     template = spec.setdefault("jobTemplate", {})
     template.setdefault("metadata", {})
-    found: Json = template.setdefault("spec", {})
-    return found
+    job_spec: Json = template.setdefault("spec", {})
+    return job_spec
 
 
 def _fill_strategy(strategy: Json, values: Json) -> None:
-    """Only a rolling update has parameters."""
+    """Set the defaults of an update strategy; only a rolling update has parameters."""
     if strategy.setdefault("type", values["type"]) == "RollingUpdate":
         if not isinstance(strategy.get("rollingUpdate"), dict):
             strategy["rollingUpdate"] = {}
@@ -110,7 +110,7 @@ def _fill_strategy(strategy: Json, values: Json) -> None:
 
 
 def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:
-    """Defaults of a PodSpec; ``bare`` adds those of a Pod itself, ``always`` a restart policy."""
+    """Set the defaults of a PodSpec: ``bare`` for a Pod without template, ``always`` for the restart policy."""
     _fill(spec, _POD_SPEC)
     if always:
         spec.setdefault("restartPolicy", "Always")

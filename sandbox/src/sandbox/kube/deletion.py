@@ -1,23 +1,21 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Delete, and what follows from it: garbage collection and the end of namespaces.
+"""Deletion, garbage collection and the termination of namespaces.
 
-A real cluster's controllers and kubelets do the second part a moment later; here ``settle`` does it when the
-server's loop (or a test) calls it.
+``reconcile`` does the work of the controllers of a real cluster. The server's loop or a test calls it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sandbox.kube.errors import Cause, bad_request, conflict, invalid, not_found
 from sandbox.kube.jsontree import Json, clone_object, lookup
-from sandbox.kube.resources import JOBS, NAMESPACES, PODS, ResourceTable, ResourceType
-from sandbox.kube.store import Key, Store, key_of
-from sandbox.kube.termination import Due, Termination, grace_of
+from sandbox.kube.resources import JOBS, NAMESPACES, ResourceTable, ResourceType
+from sandbox.kube.store import Key, Store, object_key
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -31,17 +29,16 @@ JOB_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """metav1.DeleteOptions; ``policy`` is empty for the kind's default, and ``grace`` None for the object's."""
+    """The options of a deletion; an empty ``policy`` means the default of the kind."""
 
     policy: str = ""
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
-    grace: int | None = None
 
 
 def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> DeleteOptions:
-    """From the body (DeleteOptions) or else the query; ApiError 400 or 422 for bad values."""
+    """Parse the body or the query. Raise ApiError 400 or 422 for invalid values."""
     options = body if isinstance(body, dict) else {}
     if options and options.get("kind", "DeleteOptions") not in ("DeleteOptions",):
         raise bad_request(
@@ -53,44 +50,33 @@ def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> 
     if not policy and orphan is not None:
         policy = "Orphan" if orphan in (True, "true") else "Background"
     if policy and policy not in _POLICIES:
-        listed = ", ".join(f'"{name}"' for name in ("Foreground", "Background", "Orphan", "nil"))
-        why = f'Invalid value: "{policy}": Unsupported value: "{policy}": supported values: {listed}'
-        raise invalid("DeleteOptions", "meta.k8s.io", "", [Cause("propagationPolicy", why)])
+        values = ", ".join(f'"{name}"' for name in ("Foreground", "Background", "Orphan", "nil"))
+        reason = f'Invalid value: "{policy}": Unsupported value: "{policy}": supported values: {values}'
+        raise invalid("DeleteOptions", "meta.k8s.io", "", [Cause("propagationPolicy", reason)])
     preconditions = options.get("preconditions") or {}
     return DeleteOptions(
         policy,
         preconditions.get("uid"),
         preconditions.get("resourceVersion"),
         dry_run or "All" in (options.get("dryRun") or []),
-        _grace(options.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))),
     )
 
 
-def _grace(value: Any) -> int | None:
-    if value is None or value == "":
-        return None
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise bad_request(f'strconv.ParseInt: parsing "{value}": invalid syntax') from None
-
-
 class Deleter:
-    """Deletes objects of a store. ``termination`` may be replaced at any time."""
+    """The deletion of objects in a store."""
 
-    def __init__(self, store: Store, table: ResourceTable, due: Due | None = None) -> None:
-        self.termination = Termination()
+    def __init__(self, store: Store, table: ResourceTable) -> None:
         self._store = store
         self._by_resource = {rtype.qualified: rtype for rtype in table}
         self._by_kind = {(rtype.kind, rtype.group_version): rtype for rtype in table}
-        self._due = due or Due()
+        self._queue: deque[Key] = deque()
         store.on_removal(self._after_removal)
 
     def delete(
         self, rtype: ResourceType, namespace: str, name: str, options: DeleteOptions
     ) -> tuple[Json, tuple[str, ...]]:
-        """DELETE of one object: the answer's body and its warnings."""
-        key = key_of(rtype, namespace, name)
+        """Delete an object. Return the response body and warnings."""
+        key = object_key(rtype, namespace, name)
         obj = self._store.get(key)
         if obj is None:
             raise not_found(rtype, name)
@@ -98,36 +84,31 @@ class Deleter:
         warnings = (JOB_WARNING,) if rtype is JOBS and not options.policy else ()
         policy = options.policy or ("Orphan" if rtype is JOBS else "Background")
         if options.dry_run:
-            return self._answer(rtype, obj, gone=True), warnings
-        last = self._begin(rtype, key, obj, policy, options.grace)
-        gone = self._store.get(key) is None
-        return self._answer(rtype, last, gone=gone), warnings
+            return self._response(rtype, obj, removed=True), warnings
+        last = self._begin(rtype, key, obj, policy)
+        removed = self._store.get(key) is None
+        return self._response(rtype, last, removed=removed), warnings
 
     def delete_all(self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions) -> list[Json]:
-        """DELETE of a collection: the deleted objects."""
+        """Delete objects and return them."""
         deleted = list(objects)
         for obj in deleted:
             meta = obj["metadata"]
             self.delete(rtype, meta.get("namespace", ""), meta["name"], options)
         return deleted
 
-    def wait(self) -> float | None:
-        """Seconds until something is due; None when nothing is left to do."""
-        return self._due.wait()
+    @property
+    def pending(self) -> bool:
+        """True if there is work for :meth:`reconcile`."""
+        return bool(self._queue)
 
-    def settle(self) -> None:
-        """Does what is due: dependents, orphans, Pods that have ended, contents of terminating namespaces."""
-        while (key := self._due.take()) is not None:
-            self._settle_one(key)
+    def reconcile(self) -> None:
+        """Process dependents, orphans and the contents of terminating namespaces."""
+        while self._queue:
+            self._reconcile_one(self._queue.popleft())
 
-    def _begin(
-        self, rtype: ResourceType, key: Key, obj: Json, policy: str, asked_grace: int | None = None
-    ) -> Json:
+    def _begin(self, rtype: ResourceType, key: Key, obj: Json, policy: str) -> Json:
         meta = obj["metadata"]
-        if rtype is PODS and self.termination.pod:
-            obj, is_ending = self._begin_pod(key, obj, grace_of(obj, asked_grace))
-            if is_ending:
-                return obj
         finalizers = list(meta.get("finalizers") or [])
         marker = {"Foreground": FOREGROUND, "Orphan": ORPHAN}.get(policy)
         if marker and marker not in finalizers and rtype is not NAMESPACES:
@@ -142,42 +123,13 @@ class Deleter:
         if rtype is NAMESPACES:
             del marked["metadata"]["deletionGracePeriodSeconds"]
             marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
-        if rtype is NAMESPACES and not meta.get("deletionTimestamp"):
-            self._due.add_end(key, self.termination.namespace)
-        else:
-            self._due.add(key)
+        self._queue.append(key)
         if marked == obj:
             return obj
         return self._store.put(key, marked)
 
-    def _begin_pod(self, key: Key, pod: Json, grace: int) -> tuple[Json, bool]:
-        """The Pod, and whether it goes on until its end: a period once begun may be made shorter, not longer."""
-        before = pod["metadata"].get("deletionGracePeriodSeconds")
-        if before is not None and grace >= before:
-            return pod, before > 0
-        if grace == 0:
-            self._due.forget(key)
-            return pod, False
-        ending = clone_object(pod)
-        ending["metadata"]["deletionTimestamp"] = self._store.timestamp(timedelta(seconds=grace))
-        ending["metadata"]["deletionGracePeriodSeconds"] = grace
-        self._due.add_end(key, min(self.termination.pod, grace))
-        return self._store.put(key, ending), True
-
-    def _end_pod(self, key: Key, pod: Json) -> Json | None:
-        """What the kubelet does once the containers have ended; None when the Pod is gone by that."""
-        ended = clone_object(pod)
-        ended["metadata"]["deletionGracePeriodSeconds"] = 0
-        self._store.put(key, ended)
-        if ended["metadata"].get("finalizers"):
-            return ended
-        self._store.remove(key)
-        return None
-
-    def _settle_one(self, key: Key) -> None:
+    def _reconcile_one(self, key: Key) -> None:
         obj = self._store.get(key)
-        if obj is not None and obj["metadata"].get("deletionGracePeriodSeconds"):
-            obj = self._end_pod(key, obj)
         if obj is None:
             return
         meta = obj["metadata"]
@@ -190,94 +142,93 @@ class Deleter:
             self._release(key, ORPHAN)
         elif FOREGROUND in finalizers:
             self._delete_dependents(meta["uid"])
-            if not any(self._blocks(k, meta["uid"]) for k in self._store.dependents(meta["uid"])):
+            if not any(self._blocks_owner(k, meta["uid"]) for k in self._store.dependents(meta["uid"])):
                 self._release(key, FOREGROUND)
         elif key.resource == NAMESPACES.qualified:
             self._empty_namespace(key)
 
     def _collect(self, key: Key, obj: Json) -> None:
-        """Deletes an object whose owners are all gone; one with a living owner stays."""
+        """Delete an object if none of its owners exists."""
         owners = obj["metadata"].get("ownerReferences") or []
         if owners and not any(self._owner_lives(key, owner) for owner in owners):
             self._begin(self._by_resource[key.resource], key, obj, "Background")
 
     def _owner_lives(self, key: Key, owner: Json) -> bool:
-        where = self._owner_key(key, owner)
-        if where is None:
+        owner_key = self._owner_key(key, owner)
+        if owner_key is None:
             return True
-        return bool(lookup(self._store.get(where), "metadata", "uid") == owner.get("uid"))
+        return bool(lookup(self._store.get(owner_key), "metadata", "uid") == owner.get("uid"))
 
     def _owner_key(self, key: Key, owner: Json) -> Key | None:
-        """Where an owner would be; None for kinds that are not served here."""
+        """Return the key of an owner; None for unknown kinds."""
         rtype = self._by_kind.get((owner.get("kind", ""), owner.get("apiVersion", "")))
-        return key_of(rtype, key.namespace, owner.get("name", "")) if rtype else None
+        return object_key(rtype, key.namespace, owner.get("name", "")) if rtype else None
 
     def _after_removal(self, key: Key, obj: Json) -> None:
-        """A removal may free dependents, an owner that waits for it, or its namespace."""
-        self._due.forget(key)
+        """Queue the dependents of a removed object, its owners and its namespace."""
         for dependent in self._store.dependents(obj["metadata"]["uid"]):
-            self._due.add(dependent)
+            self._queue.append(dependent)
         waiting = [self._owner_key(key, o) for o in obj["metadata"].get("ownerReferences") or []]
         if key.namespace:
-            waiting.append(key_of(NAMESPACES, "", key.namespace))
-        for place in waiting:
-            if place and lookup(self._store.get(place), "metadata", "deletionTimestamp"):
-                self._due.add(place)
+            waiting.append(object_key(NAMESPACES, "", key.namespace))
+        for waiting_key in waiting:
+            if waiting_key and lookup(self._store.get(waiting_key), "metadata", "deletionTimestamp"):
+                self._queue.append(waiting_key)
 
     def _delete_dependents(self, uid: str) -> None:
         for dependent in self._store.dependents(uid):
-            found = self._store.get(dependent)
-            if found is not None and not found["metadata"].get("deletionTimestamp"):
-                self._begin(self._by_resource[dependent.resource], dependent, found, "Foreground")
+            obj = self._store.get(dependent)
+            if obj is not None and not obj["metadata"].get("deletionTimestamp"):
+                self._begin(self._by_resource[dependent.resource], dependent, obj, "Foreground")
 
-    def _blocks(self, key: Key, uid: str) -> bool:
-        found = self._store.get(key)
-        owners: list[Json] = lookup(found, "metadata", "ownerReferences") or []
+    def _blocks_owner(self, key: Key, uid: str) -> bool:
+        obj = self._store.get(key)
+        owners: list[Json] = lookup(obj, "metadata", "ownerReferences") or []
         return any(o.get("uid") == uid and bool(o.get("blockOwnerDeletion")) for o in owners)
 
     def _disown(self, key: Key, uid: str) -> None:
-        found = self._store.get(key)
-        if found is None:
+        obj = self._store.get(key)
+        if obj is None:
             return
-        freed = clone_object(found)
-        owners = [o for o in freed["metadata"]["ownerReferences"] if o.get("uid") != uid]
-        freed["metadata"]["ownerReferences"] = owners
+        copy = clone_object(obj)
+        owners = [o for o in copy["metadata"]["ownerReferences"] if o.get("uid") != uid]
+        copy["metadata"]["ownerReferences"] = owners
         if not owners:
-            del freed["metadata"]["ownerReferences"]
-        self._store.put(key, freed)
+            del copy["metadata"]["ownerReferences"]
+        self._store.put(key, copy)
 
     def _release(self, key: Key, finalizer: str) -> None:
-        """Takes a finalizer away, and the object with it when that was the last."""
-        freed = clone_object(self._store.get(key) or {})
-        meta = freed["metadata"]
+        """Remove a finalizer, and the object if it was the last one."""
+        copy = clone_object(self._store.get(key) or {})
+        meta = copy["metadata"]
         meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]
         if not meta["finalizers"]:
             del meta["finalizers"]
-        self._store.put(key, freed)
+        self._store.put(key, copy)
         if key.resource == NAMESPACES.qualified:
-            self._due.add(key)
+            self._queue.append(key)
         elif "finalizers" not in meta:
             self._store.remove(key)
 
     def _empty_namespace(self, key: Key) -> None:
-        for inside in self._store.keys_in(key.name):
-            found = self._store.get(inside)
-            if found is not None:
-                self._begin(self._by_resource[inside.resource], inside, found, "Background")
+        for content in self._store.keys_in(key.name):
+            obj = self._store.get(content)
+            if obj is not None:
+                self._begin(self._by_resource[content.resource], content, obj, "Background")
         if self._store.keys_in(key.name):
             return
         obj = self._store.get(key)
         if obj is None:
             return
-        freed = clone_object(obj)
-        others = [name for name in lookup(freed, "spec", "finalizers") or [] if name != "kubernetes"]
-        freed["spec"] = {"finalizers": others} if others else {}
-        self._store.put(key, freed)
-        if not others and not freed["metadata"].get("finalizers"):
+        copy = clone_object(obj)
+        finalizers = [name for name in lookup(copy, "spec", "finalizers") or [] if name != "kubernetes"]
+        copy["spec"] = {"finalizers": finalizers} if finalizers else {}
+        self._store.put(key, copy)
+        if not finalizers and not copy["metadata"].get("finalizers"):
             self._store.remove(key)
 
-    def _answer(self, rtype: ResourceType, obj: Json, *, gone: bool) -> Json:
-        if rtype.returns_deleted or not gone:
+    def _response(self, rtype: ResourceType, obj: Json, *, removed: bool) -> Json:
+        if rtype.returns_deleted or not removed:
             return obj
         details: Json = {"name": obj["metadata"]["name"]}
         if rtype.group:
@@ -294,15 +245,15 @@ class Deleter:
 
 def _check_preconditions(rtype: ResourceType, meta: Json, options: DeleteOptions) -> None:
     if options.uid not in (None, meta["uid"]):
-        why = (
+        reason = (
             f"the UID in the precondition ({options.uid}) does not match the UID in record"
             f" ({meta['uid']}). The object might have been deleted and then recreated"
         )
-        raise conflict(rtype, meta["name"], why)
+        raise conflict(rtype, meta["name"], reason)
     if options.resource_version not in (None, meta["resourceVersion"]):
-        why = (
+        reason = (
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match"
             f" the ResourceVersion in record ({meta['resourceVersion']}). The object might have"
             " been modified"
         )
-        raise conflict(rtype, meta["name"], why)
+        raise conflict(rtype, meta["name"], reason)

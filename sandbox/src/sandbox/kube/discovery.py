@@ -1,22 +1,15 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Discovery: what the API serves, in the classic form. Clients fall back to it from the aggregated one."""
+"""Unaggregated discovery, to which clients fall back."""
 
 from __future__ import annotations
 
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import SUBRESOURCE_VERBS, ResourceTable, ResourceType
 
-# Subresources that take another kind than their parent's: (kind, group, version, verbs).
-_OTHER_KINDS = {
-    "scale": ("Scale", "autoscaling", "v1", SUBRESOURCE_VERBS),
-    "eviction": ("Eviction", "policy", "v1", ("create",)),
-    "token": ("TokenRequest", "authentication.k8s.io", "v1", ("create",)),
-}
-
 
 def version_info(version: str, *, eks: bool = False) -> Json:
-    """/version; ``version`` as ``v1.36.2``, with a mark as of EKS's servers where its webhook is on."""
+    """Return the document of /version; with ``eks`` the version has the suffix of EKS."""
     major, minor = version.lstrip("v").split(".")[:2]
     return {
         "major": major,
@@ -51,12 +44,12 @@ def api_group(table: ResourceTable, name: str) -> Json | None:
 
 
 def _group(name: str, versions: tuple[str, ...]) -> Json:
-    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
-    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+    entries = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
 def api_resource_list(table: ResourceTable, group: str, version: str) -> Json | None:
-    types = table.of(group, version)
+    types = table.in_version(group, version)
     if not types:
         return None
     resources = []
@@ -72,7 +65,7 @@ def api_resource_list(table: ResourceTable, group: str, version: str) -> Json | 
 
 
 def _resource(rtype: ResourceType) -> Json:
-    found: Json = {
+    resource: Json = {
         "name": rtype.plural,
         "singularName": rtype.singular,
         "namespaced": rtype.namespaced,
@@ -80,28 +73,17 @@ def _resource(rtype: ResourceType) -> Json:
         "verbs": list(rtype.verbs),
     }
     if rtype.short_names:
-        found["shortNames"] = list(rtype.short_names)
+        resource["shortNames"] = list(rtype.short_names)
     if rtype.categories:
-        found["categories"] = list(rtype.categories)
-    return found
+        resource["categories"] = list(rtype.categories)
+    return resource
 
 
 def _subresource(rtype: ResourceType, name: str) -> Json:
-    kind, group, version, verbs = _sub_kind(rtype, name)
-    found: Json = {
+    return {
         "name": f"{rtype.plural}/{name}",
         "singularName": "",
         "namespaced": rtype.namespaced,
-        "kind": kind,
-        "verbs": list(verbs),
+        "kind": rtype.kind,
+        "verbs": ["update"] if name == "finalize" else list(SUBRESOURCE_VERBS),
     }
-    if (group, version) != (rtype.group, rtype.version):
-        found |= {"group": group, "version": version}
-    return found
-
-
-def _sub_kind(rtype: ResourceType, name: str) -> tuple[str, str, str, tuple[str, ...]]:
-    if name in _OTHER_KINDS:
-        return _OTHER_KINDS[name]
-    verbs = {"finalize": ("update",), "log": ("get",)}.get(name, SUBRESOURCE_VERBS)
-    return rtype.kind, rtype.group, rtype.version, verbs

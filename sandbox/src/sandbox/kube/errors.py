@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failures as the Kubernetes API words them: one exception, and a constructor for each reason."""
+"""The errors of the Kubernetes API: an exception, and a function for each reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One invalid field of a 422 answer: ``reason`` as in metav1.CauseType, ``field`` as a path."""
+    """An invalid field of a 422 response: ``reason`` is a metav1.CauseType, ``field`` a path."""
 
     field: str
     message: str
@@ -26,7 +26,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """An answer of the API other than success; ``status()`` is its body (metav1.Status)."""
+    """An error response; ``status()`` returns its body (metav1.Status)."""
 
     def __init__(
         self,
@@ -60,11 +60,11 @@ class ApiError(Exception):
         return body
 
 
-def _details(rtype: ResourceType, name: str, **more: Any) -> Json:
+def _details(rtype: ResourceType, name: str, **members: Any) -> Json:
     details: Json = {"name": name} if name else {}
     if rtype.group:
         details["group"] = rtype.group
-    return {**details, "kind": rtype.plural, **more}
+    return {**details, "kind": rtype.plural, **members}
 
 
 def not_found(rtype: ResourceType, name: str) -> ApiError:
@@ -80,52 +80,52 @@ def already_exists(rtype: ResourceType, name: str) -> ApiError:
     return ApiError(409, "AlreadyExists", message, _details(rtype, name))
 
 
-def conflict(rtype: ResourceType, name: str, why: str) -> ApiError:
-    message = f'Operation cannot be fulfilled on {rtype.qualified} "{name}": {why}'
+def conflict(rtype: ResourceType, name: str, reason: str) -> ApiError:
+    message = f'Operation cannot be fulfilled on {rtype.qualified} "{name}": {reason}'
     return ApiError(409, "Conflict", message, _details(rtype, name))
 
 
 def modified(rtype: ResourceType, name: str) -> ApiError:
-    why = "the object has been modified; please apply your changes to the latest version and try again"
-    return conflict(rtype, name, why)
+    reason = "the object has been modified; please apply your changes to the latest version and try again"
+    return conflict(rtype, name, reason)
 
 
 def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
-    """Server-side apply met fields of others: ``conflicts`` holds (manager as printed, path)."""
+    """Return the error of server-side apply; ``conflicts`` are pairs of printed manager and path."""
     if len(conflicts) == 1:
         manager, path = conflicts[0]
-        listed = f"1 conflict: conflict with {manager}: {path}"
+        summary = f"1 conflict: conflict with {manager}: {path}"
     else:
         lines = [f"{len(conflicts)} conflicts:"]
         for manager in sorted({manager for manager, _ in conflicts}):
             lines.append(f"conflicts with {manager}:")
-            lines += [f"- {path}" for other, path in conflicts if other == manager]
-        listed = "\n".join(lines).replace(":\n", ": ", 1)
+            lines += [f"- {path}" for owner, path in conflicts if owner == manager]
+        summary = "\n".join(lines).replace(":\n", ": ", 1)
     causes = [
         Cause(path, f"conflict with {manager}", "FieldManagerConflict").as_json()
         for manager, path in conflicts
     ]
-    return ApiError(409, "Conflict", f"Apply failed with {listed}", {"causes": causes})
+    return ApiError(409, "Conflict", f"Apply failed with {summary}", {"causes": causes})
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422 with the texts of field.ErrorList: one cause bare, several in brackets."""
+    """Return a 422 error with the message of field.ErrorList: several causes are in brackets."""
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
-    listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{kind}.{group}" if group else kind
     details: Json = {"name": name} if name else {}
     if group:
         details["group"] = group
     details |= {"kind": kind, "causes": [cause.as_json() for cause in causes]}
-    return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details)
+    return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {summary}', details)
 
 
-def forbidden(rtype: ResourceType, name: str, why: str, causes: Sequence[Cause] = ()) -> ApiError:
+def forbidden(rtype: ResourceType, name: str, reason: str, causes: Sequence[Cause] = ()) -> ApiError:
     subject = f'{rtype.qualified} "{name}"' if name else rtype.qualified
     details = _details(rtype, name)
     if causes:
         details["causes"] = [cause.as_json() for cause in causes]
-    return ApiError(403, "Forbidden", f"{subject} is forbidden: {why}", details)
+    return ApiError(403, "Forbidden", f"{subject} is forbidden: {reason}", details)
 
 
 def forbidden_path(user: str, verb: str, path: str) -> ApiError:
@@ -163,7 +163,7 @@ def expired(message: str, metadata: Json | None = None) -> ApiError:
 
 
 def too_large_version(version: int, current: int) -> ApiError:
-    """A list of a version that has not been yet; a real server waits some seconds for it."""
+    """Return the error of a list at a future version, for which a real server waits some seconds."""
     text = "Too large resource version"
     details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}], "retryAfterSeconds": 1}
     return ApiError(504, "Timeout", f"Timeout: {text}: {version}, current: {current}", details)

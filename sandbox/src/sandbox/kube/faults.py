@@ -19,30 +19,29 @@ RESET_AFTER = "reset_after"
 STALL = "stall"
 HTML200 = "html200"
 EMPTY200 = "empty200"
-_ANSWERS = ("throttle", "error500", "error503", "access_denied", "not_found", "conflict")
-KINDS = (*_ANSWERS, RESET_BEFORE, RESET_AFTER, STALL, HTML200, EMPTY200)
-LONGEST_SECONDS = 120
-READ_VERBS = ("get", "list", "watch")
+_ERRORS = ("throttle", "error500", "error503", "access_denied", "not_found", "conflict")
+KINDS = (*_ERRORS, RESET_BEFORE, RESET_AFTER, STALL, HTML200, EMPTY200)
+MAX_SECONDS = 120
+READ_VERBS = ("get", "list")
 _MEMBERS = frozenset(("operation", "kind", "nth", "every", "times", "seconds"))
 
 
 class FaultRuleError(ValueError):
-    """A rule that says something this server does not understand."""
+    """An invalid fault rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """Fails some of the requests that match.
+    """A rule that makes some of the matching requests fail.
 
     Attributes:
-        operation: shell pattern on names such as ``create serviceaccounts``.
-        kind: one of KINDS. Done are the requests of ``reset_after`` (answered with a reset) and
-            ``stall`` (answered late); not done are all others, ``html200`` (a proxy's page) and
-            ``empty200`` among them. ``conflict`` is AlreadyExists to a create, else Conflict.
-        nth: fail the n-th matching request only, counted from 1 since the rules were set.
-        every: fail every k-th matching request.
-        times: fail at most so many; without bound when not given.
-        seconds: how late the answer of ``stall`` begins; Retry-After of ``throttle``.
+        operation: shell pattern for names such as ``create serviceaccounts``.
+        kind: one of KINDS. The request is executed for ``reset_after`` (the connection is reset) and ``stall`` (a
+            late response), and not for the other kinds. ``conflict`` is AlreadyExists for a create request.
+        nth: fail only the n-th matching request, counted from 1.
+        every: fail every n-th matching request.
+        times: the maximum number of failures.
+        seconds: the delay of ``stall``, Retry-After of ``throttle``.
     """
 
     kind: str
@@ -62,10 +61,8 @@ class FaultRule:
         if data.get("kind") not in KINDS:
             raise FaultRuleError(f"kind must be one of {', '.join(KINDS)}: {data.get('kind')!r}")
         seconds = data.get("seconds")
-        if seconds is not None and (
-            not isinstance(seconds, (int, float)) or not 0 < seconds <= LONGEST_SECONDS
-        ):
-            raise FaultRuleError(f"seconds must be a number above 0 and up to {LONGEST_SECONDS}: {seconds!r}")
+        if seconds is not None and (not isinstance(seconds, (int, float)) or not 0 < seconds <= MAX_SECONDS):
+            raise FaultRuleError(f"seconds must be a number above 0 and up to {MAX_SECONDS}: {seconds!r}")
         for name in ("nth", "every", "times"):
             value = data.get(name)
             if value is not None and (not isinstance(value, int) or value < 1):
@@ -73,16 +70,16 @@ class FaultRule:
         return cls(**data)
 
 
-class _Armed:
-    """A rule with its counts."""
+class _ActiveRule:
+    """An active rule with its counts."""
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
         self._seen = 0
         self._fired = 0
 
-    def strikes(self, operation: str) -> bool:
-        """Counts a matching request; True where it is one that the rule fails."""
+    def fires(self, operation: str) -> bool:
+        """Count a matching request. Return whether it fails."""
         rule = self.rule
         if not fnmatchcase(operation, rule.operation):
             return False
@@ -98,17 +95,17 @@ class _Armed:
 
 
 class Instruments:
-    """What tests read and set while the server runs; ``latency`` in seconds."""
+    """The counters, latency (in seconds) and fault rules of the server."""
 
     def __init__(self) -> None:
         self.latency = 0.0
         self._requests: Counter[tuple[str, str]] = Counter()
         self._faults: Counter[str] = Counter()
-        self._armed: list[_Armed] = []
+        self._active: list[_ActiveRule] = []
 
     def clear(self) -> None:
         self.latency = 0.0
-        self._armed = []
+        self._active = []
         self.clear_counters()
 
     def clear_counters(self) -> None:
@@ -116,24 +113,23 @@ class Instruments:
         self._faults.clear()
 
     def set_rules(self, rules: Sequence[FaultRule]) -> None:
-        self._armed = [_Armed(rule) for rule in rules]
+        self._active = [_ActiveRule(rule) for rule in rules]
 
     def count(self, verb: str, subject: str, *, dry_run: bool) -> FaultRule | None:
-        """Counts a request and gives the rule that strikes it, if any.
+        """Count a request and return the rule that makes it fail, if any.
 
-        Every matching rule counts the request; the first that strikes decides.
+        Every matching rule counts the request; the first rule that fires applies.
         """
         operation = f"{verb} {subject}"
-        self._requests[_class_of(verb, subject, dry_run), operation] += 1
-        struck = [armed.rule for armed in self._armed if armed.strikes(operation)]
-        if not struck:
+        self._requests[_request_class(verb, subject, dry_run), operation] += 1
+        fired = [active.rule for active in self._active if active.fires(operation)]
+        if not fired:
             return None
-        self._faults[struck[0].kind] += 1
-        return struck[0]
+        self._faults[fired[0].kind] += 1
+        return fired[0]
 
     def counters(self) -> Json:
-        """total, reads, writes, dry_runs, operations {``create pods``: n},
-        dry_run_operations and faults {kind: n}; ``operations`` leaves dry runs out."""
+        """Return the counts as in :meth:`sandbox.kube.control.KubeControl.counters`."""
         totals: Counter[str] = Counter()
         operations: Counter[str] = Counter()
         dry: Counter[str] = Counter()
@@ -151,20 +147,20 @@ class Instruments:
         }
 
 
-def _class_of(verb: str, subject: str, dry_run: bool) -> str:
-    # Reviews are created, but they store nothing.
+def _request_class(verb: str, subject: str, dry_run: bool) -> str:
+    # Reviews are created but not stored.
     if verb in READ_VERBS or subject.endswith("reviews"):
         return "reads"
     return "dry_runs" if dry_run else "writes"
 
 
-def fault_answer(rule: FaultRule, operation: str, rtype: ResourceType | None, name: str) -> ApiError | None:
-    """The error that a rule answers with; None for faults of the transport.
+def api_error(rule: FaultRule, operation: str, rtype: ResourceType | None, name: str) -> ApiError | None:
+    """Return the error of a rule; None for faults of the transport.
 
-    ``rtype`` is None where the request is on no resource, ``name`` empty where it names no object.
+    ``rtype`` is None for discovery requests, ``name`` is empty for collections.
     """
     kind = rule.kind
-    if kind not in _ANSWERS:
+    if kind not in _ERRORS:
         return None
     if kind == "throttle":
         wait = max(1, round(rule.seconds or 1))

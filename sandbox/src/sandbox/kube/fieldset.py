@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields as server-side apply counts them, and their FieldsV1 notation.
+"""The fields of server-side apply, and their FieldsV1 notation.
 
-A field is a tuple of steps: ``f:name`` for a field, ``k:{...}`` for an item by its keys,
-``v:...`` for an item of a set.
+A field is a tuple of steps: ``f:name`` for a field, ``k:{...}`` for an item by its keys, ``v:...`` for an item
+of a set.
 """
 
 from __future__ import annotations
@@ -35,58 +35,58 @@ _UNOWNED: frozenset[Field] = frozenset(
         )
     }
 )
-# Granular maps that are owned themselves beside their entries when an update adds them.
+# Granular maps that are owned in addition to their entries when an update adds them.
 _OWNED_MAPS = frozenset({"annotations", "data", "labels", "limits", "matchLabels", "requests"})
 
 
 def flatten(kind: str, obj: Json, *, maps: bool = True) -> dict[Field, Any]:
-    """Every field that can be owned, with its value; list items and granular maps have None.
+    """Return the fields that can be owned, with their values; list items and granular maps have None.
 
-    ``maps`` is false for an applied configuration, which owns entries but not their map.
+    An applied configuration (``maps`` is false) owns the entries of a map, but not the map.
     """
-    found: dict[Field, Any] = {}
-    _flatten(kind, obj, (), (), found)
+    collected: dict[Field, Any] = {}
+    _flatten(kind, obj, (), (), collected)
     return {
         field: value
-        for field, value in found.items()
+        for field, value in collected.items()
         if field[:1] not in _UNOWNED
         and field[:2] not in _UNOWNED
         and (maps or value is not None or not field[-1].startswith("f:"))
     }
 
 
-def _flatten(kind: str, value: Any, path: Path, field: Field, found: dict[Field, Any]) -> None:
+def _flatten(kind: str, value: Any, path: Path, field: Field, collected: dict[Field, Any]) -> None:
     if isinstance(value, dict) and value and not is_atomic_map(path):
         if path and path[-1] in _OWNED_MAPS:
-            found[field] = None
+            collected[field] = None
         for key, item in value.items():
-            _flatten(kind, item, (*path, key), (*field, f"f:{key}"), found)
+            _flatten(kind, item, (*path, key), (*field, f"f:{key}"), collected)
     elif isinstance(value, list) and value:
         rule = list_rule(kind, path)
         if rule.apply_keys and all(isinstance(item, dict) for item in value):
             for item in value:
-                at = (*field, item_step(rule, item))
-                found[at] = None
+                item_field = (*field, item_step(rule, item))
+                collected[item_field] = None
                 for key, inner in item.items():
-                    _flatten(kind, inner, (*path, key), (*at, f"f:{key}"), found)
+                    _flatten(kind, inner, (*path, key), (*item_field, f"f:{key}"), collected)
         elif rule.is_set:
             for item in value:
-                found[(*field, f"v:{json.dumps(item)}")] = item
+                collected[(*field, f"v:{json.dumps(item)}")] = item
         else:
-            found[field] = value
+            collected[field] = value
     else:
-        found[field] = value
+        collected[field] = value
 
 
 def item_step(rule: ListRule, item: Json) -> str:
-    """The ``k:`` step of a list item; a missing protocol is TCP, as in the API's defaults."""
+    """Return the ``k:`` step of a list item; a missing protocol is TCP."""
     keys = {key: item.get(key, "TCP" if key == "protocol" else None) for key in rule.apply_keys}
     present = {key: value for key, value in keys.items() if value is not None}
     return "k:" + json.dumps(present, separators=(",", ":"), sort_keys=True)
 
 
 def encode(fields: Iterable[Field]) -> Json:
-    """FieldsV1: a tree of steps; a field that also has children carries ``.``."""
+    """Encode fields as FieldsV1: a tree of steps, in which a field with children has the entry ``.``."""
     tree: Json = {}
     members = set(fields)
     for field in sorted(members):
@@ -99,21 +99,21 @@ def encode(fields: Iterable[Field]) -> Json:
 
 
 def decode(tree: Json) -> set[Field]:
-    found: set[Field] = set()
-    _decode(tree, (), found)
-    return found
+    collected: set[Field] = set()
+    _decode(tree, (), collected)
+    return collected
 
 
-def _decode(tree: Json, field: Field, found: set[Field]) -> None:
+def _decode(tree: Json, field: Field, collected: set[Field]) -> None:
     if field and (not tree or "." in tree):
-        found.add(field)
+        collected.add(field)
     for step, below in tree.items():
         if step != ".":
-            _decode(below, (*field, step), found)
+            _decode(below, (*field, step), collected)
 
 
 def printed(field: Field) -> str:
-    """A field as conflict messages print it: ``.spec.containers[name="app"].image``."""
+    """Return a field as in conflict messages: ``.spec.containers[name="app"].image``."""
     text = ""
     for step in field:
         marker, _, rest = step.partition(":")
@@ -121,15 +121,15 @@ def printed(field: Field) -> str:
             text += f".{rest}"
         elif marker == "k":
             keys = json.loads(rest)
-            listed = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(keys.items()))
-            text += f"[{listed}]"
+            pairs = ",".join(f"{key}={json.dumps(value)}" for key, value in sorted(keys.items()))
+            text += f"[{pairs}]"
         else:
             text += f"[={rest}]"
     return text
 
 
 def drop(obj: Any, field: Field, kind: str) -> None:
-    """Removes one field from ``obj`` in place; a missing one is no error."""
+    """Remove a field from ``obj`` in place, if it exists."""
     _drop(obj, field, kind, ())
 
 
@@ -148,8 +148,8 @@ def _drop(node: Any, field: Field, kind: str, path: Path) -> None:
         return
     rule = list_rule(kind, path)
     for index, item in enumerate(node):
-        here = f"v:{json.dumps(item)}" if marker == "v" else item_step(rule, item)
-        if here == step:
+        current = f"v:{json.dumps(item)}" if marker == "v" else item_step(rule, item)
+        if current == step:
             if rest:
                 _drop(item, rest, kind, path)
             else:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which moment a list shows: the present one, or that of a resource version, as far as history goes back."""
+"""Lists at a resource version, from the event history, and their continue tokens."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ TOO_OLD_CONTINUE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """``version`` as of which a list is, and the namespace and name after which its page begins."""
+class ListStart:
+    """The resource version of a list, and the last position of the previous page."""
 
     version: int
-    after: Position | None = None
+    last: Position | None = None
 
 
-def moment_of(store: Store, resource: str, query: Mapping[str, str]) -> Moment:
-    """From ``resourceVersion``, ``resourceVersionMatch``, ``limit`` and ``continue``.
+def parse_list_start(store: Store, resource: str, query: Mapping[str, str]) -> ListStart:
+    """Parse ``resourceVersion``, ``resourceVersionMatch``, ``limit`` and ``continue``.
 
-    ApiError 410 for what is forgotten, 504 for what has not been yet, 400 and 422 for what makes no sense.
+    Raise ApiError 410 for an expired version, 504 for a future one, 400 and 422 for invalid values.
     """
     text, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     _check_match(text, match, bool(query.get("continue")))
@@ -49,24 +49,24 @@ def moment_of(store: Store, resource: str, query: Mapping[str, str]) -> Moment:
     version = _parse(text)
     if version > store.version:
         raise too_large_version(version, store.version)
-    # A page of a given version is exactly of that one, unless it is said otherwise.
+    # By default a page at a version is exact.
     is_exact = match == EXACT or (not match and version > 0 and query.get("limit", "") not in ("", "0"))
     if not is_exact:
-        return Moment(store.version)
+        return ListStart(store.version)
     if not store.events.reaches(resource, version):
         raise expired(TOO_OLD)
-    return Moment(version)
+    return ListStart(version)
 
 
 def objects_at(store: Store, resource: str, version: int) -> list[Json]:
-    """What there was of a resource, in order; the history must reach back to ``version``."""
-    found = {_place(obj): obj for obj in store.select(resource)}
+    """Return the sorted objects of a resource at a version in the history."""
+    objects = {_position(obj): obj for obj in store.select(resource)}
     for event in reversed(store.events.since(resource, version)):
         if event.previous is None:
-            del found[_place(event.obj)]
+            del objects[_position(event.obj)]
         else:
-            found[_place(event.obj)] = event.previous
-    return [found[place] for place in sorted(found)]
+            objects[_position(event.obj)] = event.previous
+    return [objects[position] for position in sorted(objects)]
 
 
 def continue_token(version: int, position: Position) -> str:
@@ -74,7 +74,7 @@ def continue_token(version: int, position: Position) -> str:
     return base64.urlsafe_b64encode(token.encode()).decode().rstrip("=")
 
 
-def _continued(store: Store, resource: str, text: str) -> Moment:
+def _continued(store: Store, resource: str, text: str) -> ListStart:
     try:
         token = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         namespace, name = token["start"]
@@ -83,27 +83,27 @@ def _continued(store: Store, resource: str, text: str) -> Moment:
         raise bad_request("continue key is not valid") from None
     position = (str(namespace), str(name))
     if version == LATEST:
-        return Moment(store.version, position)
+        return ListStart(store.version, position)
     if not store.events.reaches(resource, version):
         raise expired(TOO_OLD_CONTINUE, {"continue": continue_token(LATEST, position)})
-    return Moment(version, position)
+    return ListStart(version, position)
 
 
 def _check_match(version: str, match: str, is_continued: bool) -> None:
     if not match:
         return
     if is_continued:
-        why = "Forbidden: resourceVersionMatch is forbidden for continue"
+        reason = "Forbidden: resourceVersionMatch is forbidden for continue"
     elif not version:
-        why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
+        reason = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
     elif match not in (EXACT, NOT_OLDER_THAN):
-        why = f'Unsupported value: "{match}": supported values: "{EXACT}", "{NOT_OLDER_THAN}", ""'
+        reason = f'Unsupported value: "{match}": supported values: "{EXACT}", "{NOT_OLDER_THAN}", ""'
     elif match == EXACT and version == "0":
-        why = f'Forbidden: resourceVersionMatch "{EXACT}" is forbidden for resourceVersion "0"'
+        reason = f'Forbidden: resourceVersionMatch "{EXACT}" is forbidden for resourceVersion "0"'
     else:
         return
-    kind = "FieldValueNotSupported" if why.startswith("Unsupported") else "FieldValueForbidden"
-    raise invalid("ListOptions", "meta.k8s.io", "", [Cause("resourceVersionMatch", why, kind)])
+    kind = "FieldValueNotSupported" if reason.startswith("Unsupported") else "FieldValueForbidden"
+    raise invalid("ListOptions", "meta.k8s.io", "", [Cause("resourceVersionMatch", reason, kind)])
 
 
 def _parse(version: str) -> int:
@@ -115,5 +115,5 @@ def _parse(version: str) -> int:
     return int(version or 0)
 
 
-def _place(obj: Json) -> Position:
+def _position(obj: Json) -> Position:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]

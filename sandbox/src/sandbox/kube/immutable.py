@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fields that an update must not change (422)."""
+"""Immutable fields (422)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POD_MUTABLE = ("activeDeadlineSeconds", "schedulingGates", "terminationGracePer
 
 
 def check_immutable(rtype: ResourceType, old: Json, new: Json) -> None:
-    """ApiError 422 when ``new`` changes what has to stay as in ``old``."""
+    """Raise ApiError 422 if an update changes immutable fields."""
     causes = list(_causes(rtype, old, new))
     if causes:
         raise invalid(rtype.kind, rtype.group, old["metadata"]["name"], causes)
@@ -45,36 +45,36 @@ def _causes(rtype: ResourceType, old: Json, new: Json) -> Iterator[Cause]:
     if rtype.kind in ("ConfigMap", "Secret") and old.get("immutable") is True:
         for field in ("data", "binaryData"):
             if old.get(field) != new.get(field):
-                why = "Forbidden: field is immutable when `immutable` is set"
-                yield Cause(field, why, "FieldValueForbidden")
+                reason = "Forbidden: field is immutable when `immutable` is set"
+                yield Cause(field, reason, "FieldValueForbidden")
     if rtype.kind in ("RoleBinding", "ClusterRoleBinding") and old["roleRef"] != new.get("roleRef"):
         value = json.dumps(new.get("roleRef"), separators=(",", ":"))
         yield Cause("roleRef", f"Invalid value: {value}: cannot change roleRef")
     if rtype.kind == "StatefulSet" and _without(old["spec"], _STATEFUL_MUTABLE) != _without(
         new["spec"], _STATEFUL_MUTABLE
     ):
-        why = (
+        reason = (
             "Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals',"
             " 'template', 'updateStrategy', 'revisionHistoryLimit',"
             " 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
         )
-        yield Cause("spec", why, "FieldValueForbidden")
-    if rtype.kind == "Pod" and _pod_frozen(old) != _pod_frozen(new):
-        why = (
+        yield Cause("spec", reason, "FieldValueForbidden")
+    if rtype.kind == "Pod" and _immutable_pod_spec(old) != _immutable_pod_spec(new):
+        reason = (
             "Forbidden: pod updates may not change fields other than"
             " `spec.containers[*].image`,`spec.initContainers[*].image`,"
             "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing"
             " tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it"
             " was previously negative)"
         )
-        yield Cause("spec", why, "FieldValueForbidden")
+        yield Cause("spec", reason, "FieldValueForbidden")
 
 
 def _without(spec: Json, fields: tuple[str, ...]) -> Json:
     return {key: value for key, value in spec.items() if key not in fields}
 
 
-def _pod_frozen(pod: Json) -> Json:
+def _immutable_pod_spec(pod: Json) -> Json:
     spec = _without(pod["spec"], (*_POD_MUTABLE, "tolerations"))
     for field in ("containers", "initContainers"):
         if field in spec:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small helpers on JSON values. Stored objects are never changed in place: clone, then change."""
+"""Helpers for JSON values. Stored objects are immutable: clone them to change them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def clone(value: Any) -> Any:
-    """A deep copy of a JSON value; cheaper than copy.deepcopy, which tracks identities."""
+    """Return a deep copy; faster than copy.deepcopy, which tracks identities."""
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -19,7 +19,7 @@ def clone(value: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """A deep copy without null fields, which the API's decoder takes as not given."""
+    """Return a deep copy without null fields, which the API's decoder ignores."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def clone_object(value: Json) -> Json:
 
 
 def lookup(value: Any, *path: str) -> Any:
-    """The value below ``path``, or None where a step is missing or no object."""
+    """Return the value at ``path``, or None if a step is missing or not an object."""
     for step in path:
         if not isinstance(value, dict):
             return None
@@ -48,7 +48,7 @@ def metadata(obj: Json) -> Json:
 
 
 def go_type(value: Any) -> str:
-    """The name that Go's JSON decoder gives a value in its errors."""
+    """Return the type name of a value in errors of Go's JSON decoder."""
     if value is None:
         return "null"
     if isinstance(value, bool):

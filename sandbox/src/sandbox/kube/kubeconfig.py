@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a kubeconfig, on the standard library alone."""
+"""Kubeconfig files, written without dependencies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,7 @@ def write_kubeconfig(
     user: str = "sandbox-admin",
     namespace: str = "default",
 ) -> None:
-    """One cluster, one user, one context, which is current.
-
-    Written as JSON, which every reader of YAML takes, readable by the owner alone, and put in
-    place in one step. OSError when the folder is missing or not writable.
-    """
+    """Write a kubeconfig with one cluster, user and context, as JSON, atomically and with mode 0600."""
     authority = base64.b64encode(ca_pem.encode("ascii")).decode("ascii")
     document = {
         "apiVersion": "v1",
@@ -40,9 +36,9 @@ def write_kubeconfig(
         "current-context": name,
         "preferences": {},
     }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=2)
         file.write("\n")
-    os.replace(unfinished, path)
+    os.replace(temporary, path)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists: selectors, pages and the shape of list items."""
+"""Lists with selectors and pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from sandbox.kube.errors import bad_request
-from sandbox.kube.history import continue_token, moment_of, objects_at
+from sandbox.kube.history import continue_token, objects_at, parse_list_start
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 from sandbox.kube.selectors import (
@@ -17,12 +17,12 @@ from sandbox.kube.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
-from sandbox.kube.store import Store, key_of
+from sandbox.kube.store import Store, object_key
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a list, watch or collection delete is about; ``namespace`` None means all."""
+    """The objects of a list or collection delete; ``namespace`` None means all."""
 
     rtype: ResourceType
     namespace: str | None
@@ -35,20 +35,20 @@ class Selection:
         return self.labels.matches(obj) and self.fields.matches(obj)
 
     def objects(self, store: Store) -> Iterator[Json]:
-        """Matching objects in order; a selected name in one namespace needs no scan."""
+        """Yield the matching objects in order, without a scan if the name is selected."""
         name = self.fields.exact("metadata", "name")
         namespace = self.namespace
         if namespace is None and not self.rtype.namespaced:
             namespace = ""
         if name is not None and namespace is not None:
-            found = store.get(key_of(self.rtype, namespace, name))
+            found = store.get(object_key(self.rtype, namespace, name))
             return iter([found] if found is not None and self.matches(found) else [])
-        listed = store.select(self.rtype.qualified, namespace)
-        return (obj for obj in listed if self.matches(obj))
+        candidates = store.select(self.rtype.qualified, namespace)
+        return (obj for obj in candidates if self.matches(obj))
 
 
 def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[str, str]) -> Selection:
-    """From ``labelSelector`` and ``fieldSelector``; ApiError 400 for bad ones."""
+    """Parse ``labelSelector`` and ``fieldSelector``. Raise ApiError 400 for invalid ones."""
     return Selection(
         rtype,
         namespace,
@@ -58,19 +58,19 @@ def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[s
 
 
 def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -> Json:
-    """The list body. Items carry neither kind nor apiVersion; ``limit`` and ``continue`` page through one moment."""
+    """Return a list. Items omit kind and apiVersion; all pages show the same resource version."""
     limit = _limit(query.get("limit", ""))
     resource = selection.rtype.qualified
-    moment = moment_of(store, resource, query)
-    if moment.version == store.version:
+    start = parse_list_start(store, resource, query)
+    if start.version == store.version:
         found = list(selection.objects(store))
     else:
-        found = [obj for obj in objects_at(store, resource, moment.version) if selection.matches(obj)]
-    if moment.after is not None:
-        found = [obj for obj in found if _position(obj) > moment.after]
-    meta: Json = {"resourceVersion": str(moment.version)}
+        found = [obj for obj in objects_at(store, resource, start.version) if selection.matches(obj)]
+    if start.last is not None:
+        found = [obj for obj in found if _position(obj) > start.last]
+    meta: Json = {"resourceVersion": str(start.version)}
     if limit and len(found) > limit:
-        meta["continue"] = continue_token(moment.version, _position(found[limit - 1]))
+        meta["continue"] = continue_token(start.version, _position(found[limit - 1]))
         if not query.get("labelSelector") and not query.get("fieldSelector"):
             meta["remainingItemCount"] = len(found) - limit
         found = found[:limit]

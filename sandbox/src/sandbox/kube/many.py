@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m sandbox.kube.many``: Kubernetes APIs of many clusters in one process.
+"""``python -m sandbox.kube.many``: the Kubernetes APIs of many clusters in one process.
 
-Each has a port, a certificate authority and a kubeconfig of its own, so that none can be taken for another. With
-``--eks-auth`` each also takes the tokens of the cluster of EKS that it stands for.
+Each has its own port, CA and kubeconfig. With ``--eks-auth`` each accepts the tokens of its EKS cluster.
 """
 
 from __future__ import annotations
@@ -18,36 +17,36 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 
 from sandbox.kube.app import ApiServer
-from sandbox.kube.authentication import ADMIN, Authenticator, Review, review_at
+from sandbox.kube.authentication import ADMIN, Authenticator, Review, review_token
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.kubeconfig import write_kubeconfig
 from sandbox.kube.resources import resource_table
-from sandbox.kube.server import LOOPBACK, Connections, listen, until_signalled
+from sandbox.kube.server import LOOPBACK, Connections, listen, stop_event
 from sandbox.kube.tls import ServerFiles, ensure_server_files
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.kube.many", description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="for NAME/ca.crt and NAME/kubeconfig")
-    parser.add_argument("--token", required=True, help="the administrator's bearer token, of all of them")
-    parser.add_argument("--latency-ms", type=float, default=0, help="delay of every answer")
     parser.add_argument(
-        "--eks-auth", metavar="URL", help="who says whose a token of EKS is; without it there are none"
+        "--folder", type=Path, required=True, help="folder of NAME/ca.crt and NAME/kubeconfig"
     )
+    parser.add_argument("--token", required=True, help="bearer token of the administrator of all clusters")
+    parser.add_argument("--latency-ms", type=float, default=0, help="delay of every response")
+    parser.add_argument("--eks-auth", metavar="URL", help="control request that reviews EKS bearer tokens")
     parser.add_argument(
         "names",
         nargs="+",
         metavar="NAME[=ACCOUNT/REGION/CLUSTER]",
-        help="of a cluster, and the one of EKS whose tokens it takes",
+        help="a cluster, and the EKS cluster of its tokens",
     )
     return parser.parse_args(arguments)
 
 
-def review_of(url: str, place: str) -> Review:
-    """Asks the embedded AWS whose a token is at the cluster ``ACCOUNT/REGION/CLUSTER``."""
-    account, region, cluster = place.split("/")
-    where = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
-    return partial(review_at, f"{url}?{urlencode(where)}")
+def token_reviewer(url: str, identifier: str) -> Review:
+    """Return a function that reviews tokens for the EKS cluster ``ACCOUNT/REGION/CLUSTER``."""
+    account, region, cluster = identifier.split("/")
+    query = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
+    return partial(review_token, f"{url}?{urlencode(query)}")
 
 
 class _Api:
@@ -65,7 +64,6 @@ class _Api:
                 resource_table(),
                 rbac=False,
                 pod_identity_webhook=False,
-                webhook_delays=(0.0,),
                 follow=None,
                 root_ca=authority,
             )
@@ -90,8 +88,8 @@ class _Api:
 
 
 async def serve_all(apis: dict[str, _Api]) -> None:
-    """Print the endpoints, as JSON by name, once all take connections; serve until SIGTERM or SIGINT."""
-    stop = until_signalled()
+    """Print the endpoints as JSON when all servers are ready, and serve until SIGTERM or SIGINT."""
+    stop = stop_event()
     ready = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(api.serve(stop, ready)) for api in apis.values()]
     for _ in tasks:
@@ -104,8 +102,8 @@ def main() -> None:
     options = parse_arguments()
     apis = {}
     for text in options.names:
-        name, _, place = text.partition("=")
-        review = review_of(options.eks_auth, place) if options.eks_auth else None
+        name, _, identifier = text.partition("=")
+        review = token_reviewer(options.eks_auth, identifier) if options.eks_auth else None
         apis[name] = _Api(options.folder / name, options.token, options.latency_ms, review)
     asyncio.run(serve_all(apis))
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for names, label keys and label values, with the API's own explanations."""
+"""Validation of names, label keys and label values, with the messages of the API."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _CONFIG_KEY = r"[-._a-zA-Z0-9]+"
 
 
 def _explain(message: str, pattern: str, *examples: str) -> str:
-    listed = ",  or ".join(f"'{example}'" for example in examples)
-    return f"{message} (e.g. {listed}, regex used for validation is '{pattern}')"
+    quoted = ",  or ".join(f"'{example}'" for example in examples)
+    return f"{message} (e.g. {quoted}, regex used for validation is '{pattern}')"
 
 
 def _too_long(limit: int) -> str:
@@ -22,7 +22,7 @@ def _too_long(limit: int) -> str:
 
 
 def dns_label(value: str) -> list[str]:
-    """Why ``value`` is no RFC 1123 label (names of Namespaces); empty when it is one."""
+    """Return the errors of an RFC 1123 label (names of Namespaces)."""
     errors = [_too_long(63)] if len(value) > 63 else []
     if re.fullmatch(_LABEL, value):
         return errors
@@ -36,7 +36,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_subdomain(value: str) -> list[str]:
-    """Why ``value`` is no RFC 1123 subdomain (names of most kinds)."""
+    """Return the errors of an RFC 1123 subdomain (names of most kinds)."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if re.fullmatch(_SUBDOMAIN, value):
         return errors
@@ -48,14 +48,14 @@ def dns_subdomain(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """Why ``value`` cannot stand in a path (names of RBAC kinds)."""
+    """Return the errors of a path segment (names of RBAC kinds)."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{character}'" for character in "/%" if character in value]
 
 
 def label_key(value: str) -> list[str]:
-    """Why ``value`` is no key of a label or annotation."""
+    """Return the errors of a key of a label or annotation."""
     parts = value.split("/")
     message = (
         "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
@@ -82,7 +82,7 @@ def label_key(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
-    """Why ``value`` is no value of a label."""
+    """Return the errors of a label value."""
     errors = [_too_long(63)] if len(value) > 63 else []
     pattern = f"({_KEY})?"
     if re.fullmatch(pattern, value):
@@ -95,7 +95,7 @@ def label_value(value: str) -> list[str]:
 
 
 def config_key(value: str) -> list[str]:
-    """Why ``value`` is no key of a ConfigMap or Secret."""
+    """Return the errors of a key of a ConfigMap or Secret."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if not re.fullmatch(_CONFIG_KEY, value):
         message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The media types of requests and answers: JSON, and YAML in requests."""
+"""Media types: JSON, and YAML in requests."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ OBJECTS = (JSON, YAML)
 
 
 def check_acceptable(accept: str) -> None:
-    """ApiError 406 unless the Accept header has room for objects as plain JSON."""
+    """Raise ApiError 406 unless the Accept header includes plain JSON."""
     choices = [choice.replace(" ", "").split(";") for choice in accept.split(",")]
     if accept and not any(_is_plain_json(media_type, options) for media_type, *options in choices):
         raise not_acceptable([JSON])
 
 
 def _is_plain_json(media_type: str, options: list[str]) -> bool:
-    # ``as=Table`` and the like ask for another kind than the object's own.
+    # ``as=Table`` requests a conversion to another kind.
     converts = any(option.startswith("as=") for option in options)
     return media_type in (JSON, "application/*", "*/*") and not converts
 
 
 def media_type(content_type: str) -> str:
-    """A Content-Type header without its parameters; JSON for none."""
+    """Return a Content-Type header without parameters; JSON by default."""
     return content_type.partition(";")[0].strip() or JSON
 
 
 def parse_body(raw: bytes, content_type: str, *, patch: bool) -> Any:
-    """The object or the patch in a body; None for no body. ApiError 415 for another format."""
+    """Parse the object or patch in a body; None for an empty one. Raise ApiError 415 for other media types."""
     if not raw:
         return None
     accepted = PATCHES if patch else OBJECTS

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create, update, patch and apply: what the API does to one object, without any HTTP."""
+"""Create, update, patch and apply of an object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from sandbox.kube.immutable import check_immutable
 from sandbox.kube.jsontree import Json, clone_object, lookup, without_nulls
 from sandbox.kube.resources import CONFIG_MAPS, NAMESPACES, PODS, SERVICE_ACCOUNTS, ResourceType
 from sandbox.kube.status import initial_status
-from sandbox.kube.store import Key, Store, key_of
+from sandbox.kube.store import Key, Store, object_key
 from sandbox.kube.updates import (
     SYSTEM_FIELDS,
     check_preconditions,
@@ -45,8 +45,7 @@ from sandbox.kube.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Query parameters of a write; ``manager`` is the field manager, ``validation`` one of
-    Ignore, Warn and Strict."""
+    """The query parameters of a write; ``manager`` is the field manager, ``validation`` Ignore, Warn or Strict."""
 
     manager: str = "unknown"
     dry_run: bool = False
@@ -57,7 +56,7 @@ class WriteOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``obj`` as answered; ``created`` makes the answer a 201; ``warnings`` become headers."""
+    """The response of an operation; ``created`` means status 201, ``warnings`` are headers."""
 
     obj: Json
     created: bool = False
@@ -65,7 +64,7 @@ class Outcome:
 
 
 class Operations:
-    """Writes on a store. ``root_ca`` is what kube-root-ca.crt holds in every namespace."""
+    """The write operations of a store. ``root_ca`` is the CA in the ConfigMap kube-root-ca.crt."""
 
     def __init__(self, store: Store, webhook: Webhook, root_ca: str = "") -> None:
         self.store = store
@@ -73,16 +72,16 @@ class Operations:
         self._root_ca = root_ca
 
     def find(self, rtype: ResourceType, namespace: str, name: str) -> tuple[Key, Json]:
-        key = key_of(rtype, namespace, name)
+        key = object_key(rtype, namespace, name)
         obj = self.store.get(key)
         if obj is None:
             raise not_found(rtype, name)
         return key, obj
 
     def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
-        """POST to a collection."""
+        """Create an object (POST)."""
         obj, warnings = self._decode(rtype, body, options)
-        meta = self._own_metadata(rtype, namespace, obj)
+        meta = self._clean_metadata(rtype, namespace, obj)
         if meta.pop("resourceVersion", None):
             message = "resourceVersion should not be set on objects to be created"
             raise ApiError(500, "InternalError", message)
@@ -95,7 +94,7 @@ class Operations:
     def replace(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
-        """PUT of one object."""
+        """Replace an object (PUT)."""
         key, old = self.find(rtype, namespace, name)
         new, warnings = self._decode(rtype, body, options)
         if not lookup(new, "metadata", "name"):
@@ -113,7 +112,7 @@ class Operations:
         body: Any,
         options: WriteOptions,
     ) -> Outcome:
-        """PATCH in any of the four formats; only server-side apply creates what is missing."""
+        """Patch an object in one of the four formats; only server-side apply creates objects."""
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
         key, old = self.find(rtype, namespace, name)
@@ -126,16 +125,18 @@ class Operations:
     ) -> Outcome:
         config, warnings = self._decode(rtype, body, options)
         uid = config["metadata"].get("uid")
-        meta = self._own_metadata(rtype, namespace, config)
+        meta = self._clean_metadata(rtype, namespace, config)
         check_same_name(meta.setdefault("name", name), name)
         if meta.get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
         writer = self._writer(rtype, options, "Apply")
-        key = key_of(rtype, namespace, name)
+        key = object_key(rtype, namespace, name)
         live = self.store.get(key)
         if uid and live is None:
-            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-            raise conflict(rtype, name, why)
+            reason = (
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            )
+            raise conflict(rtype, name, reason)
         if live is None:
             if options.subresource:
                 raise not_found(rtype, name)
@@ -146,8 +147,8 @@ class Operations:
             obj = self._add(rtype, namespace, applied, list(entries), None, options)
             return Outcome(obj, True, warnings)
         check_preconditions(rtype, live["metadata"], {"uid": uid}, namespace)
-        applied_to = server_side_apply(rtype, live, config, writer, force=options.force)
-        obj = self._commit(rtype, key, live, applied_to.obj, list(applied_to.entries), options)
+        result = server_side_apply(rtype, live, config, writer, force=options.force)
+        obj = self._commit(rtype, key, live, result.obj, list(result.entries), options)
         return Outcome(obj, False, warnings)
 
     def _add(
@@ -159,8 +160,7 @@ class Operations:
         writer: Entry | None,
         options: WriteOptions,
     ) -> Json:
-        """Defaults, admission, validation and storage of a new object. Without ``writer`` the
-        ownership is as given (server-side apply)."""
+        """Default, admit, validate and store a new object. ``writer`` is None for server-side apply."""
         obj.update(kind=rtype.kind, apiVersion=rtype.group_version)
         meta = obj["metadata"]
         for name in ("deletionGracePeriodSeconds", "deletionTimestamp", "managedFields"):
@@ -179,29 +179,29 @@ class Operations:
             meta["generation"] = 1
         initial_status(rtype, obj)
         write_entries(obj, entries)
-        key = key_of(rtype, namespace, meta["name"])
+        key = object_key(rtype, namespace, meta["name"])
         if self.store.get(key) is not None:
             raise already_exists(rtype, meta["name"])
         if options.dry_run:
             return obj
         stored = self.store.put(key, obj)
         if rtype is NAMESPACES:
-            self._furnish(meta["name"])
+            self._initialize_namespace(meta["name"])
         return stored
 
     def _admit_pod(self, namespace: str, pod: Json) -> None:
         admission.admit_service_account(self.store, namespace, pod, admission.random_suffix)
         self.webhook.mutate(self.store, namespace, pod)
 
-    def _furnish(self, namespace: str) -> None:
-        """What the controllers of a cluster add to every namespace."""
+    def _initialize_namespace(self, namespace: str) -> None:
+        """Create the initial objects of a namespace, as controllers do."""
         options = WriteOptions(manager="kube-controller-manager")
         root = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._root_ca}}
         for rtype, body in (
             (SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}),
             (CONFIG_MAPS, root),
         ):
-            if self.store.get(key_of(rtype, namespace, body["metadata"]["name"])) is None:
+            if self.store.get(object_key(rtype, namespace, body["metadata"]["name"])) is None:
                 self.create(rtype, namespace, body, options)
 
     def _commit(
@@ -213,7 +213,7 @@ class Operations:
         entries: list[Entry] | None,
         options: WriteOptions,
     ) -> Json:
-        """The way of every update. ``entries`` is the ownership after a server-side apply."""
+        """Validate and store an update. ``entries`` are the ownership after a server-side apply."""
         new = {**new, "kind": rtype.kind, "apiVersion": rtype.group_version}
         meta = new["metadata"] = dict(new.get("metadata") or {})
         check_preconditions(rtype, old["metadata"], meta, key.namespace)
@@ -223,7 +223,7 @@ class Operations:
                 meta[name] = old["metadata"][name]
         new = restrict(rtype, old, new, options.subresource)
         meta = new["metadata"]
-        given = read_entries(new) if meta.get("managedFields") is not None else None
+        sent_entries = read_entries(new) if meta.get("managedFields") is not None else None
         apply_defaults(rtype, new)
         check_valid(rtype, new)
         if not options.subresource:
@@ -231,7 +231,7 @@ class Operations:
         if rtype.has_generation and is_new_generation(rtype, old, new):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
         if entries is None:
-            base = given if given is not None else read_entries(old)
+            base = sent_entries if sent_entries is not None else read_entries(old)
             writer = self._writer(rtype, options)
             entries = record_update(rtype, old, new, base, writer)
         write_entries(new, entries)
@@ -245,7 +245,7 @@ class Operations:
         return stored
 
     def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """A decoded body without unknown fields, and the warnings about them."""
+        """Decode a body. Return the object without unknown fields, and the warnings."""
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)
         if not unknown:
@@ -257,15 +257,15 @@ class Operations:
                 f'{rtype.kind} in version "{rtype.version}" cannot be handled as a {rtype.kind}:'
                 f" strict decoding error: {', '.join(texts)}"
             )
-        kept = {key: value for key, value in obj.items() if key not in unknown}
-        kept["metadata"] = {
+        valid = {key: value for key, value in obj.items() if key not in unknown}
+        valid["metadata"] = {
             key: value
             for key, value in (obj.get("metadata") or {}).items()
             if f"metadata.{key}" not in unknown
         }
-        return kept, tuple(texts) if options.validation == "Warn" else ()
+        return valid, tuple(texts) if options.validation == "Warn" else ()
 
-    def _own_metadata(self, rtype: ResourceType, namespace: str, obj: Json) -> Json:
+    def _clean_metadata(self, rtype: ResourceType, namespace: str, obj: Json) -> Json:
         meta = obj["metadata"]
         if rtype.namespaced and meta.setdefault("namespace", namespace) != namespace:
             raise bad_request(
@@ -273,19 +273,19 @@ class Operations:
             )
         for name in ("uid", "creationTimestamp", "generation"):
             meta.pop(name, None)
-        found: Json = meta
-        return found
+        metadata: Json = meta
+        return metadata
 
     def _check_namespace(self, rtype: ResourceType, namespace: str, name: str) -> None:
-        """The namespace exists and takes new content."""
+        """Raise ApiError unless the namespace exists and is not terminating."""
         if not rtype.namespaced:
             return
-        _, found = self.find(NAMESPACES, "", namespace)
-        if found["metadata"].get("deletionTimestamp"):
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            about = f"namespace {namespace} is being terminated"
-            cause = Cause("metadata.namespace", about, "NamespaceTerminating")
-            raise forbidden(rtype, name, why, [cause])
+        _, obj = self.find(NAMESPACES, "", namespace)
+        if obj["metadata"].get("deletionTimestamp"):
+            reason = f"unable to create new content in namespace {namespace} because it is being terminated"
+            message = f"namespace {namespace} is being terminated"
+            cause = Cause("metadata.namespace", message, "NamespaceTerminating")
+            raise forbidden(rtype, name, reason, [cause])
 
     def _writer(self, rtype: ResourceType, options: WriteOptions, operation: str = "Update") -> Entry:
         return Entry(

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three patch formats: JSON merge (RFC 7386), JSON patch (RFC 6902), strategic merge."""
+"""The patch formats: JSON merge (RFC 7386), JSON patch (RFC 6902), strategic merge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATCHES = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
 
 
 def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
-    """``current`` after a patch in one of the formats that need no field managers; ApiError 415 for another."""
+    """Apply a patch, except for server-side apply. Raise ApiError 415 for other formats."""
     if content_type == MERGE:
         return merge_patch(current, patch)
     if content_type == STRATEGIC:
@@ -31,7 +31,7 @@ def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
 
 
 def merge_patch(current: Any, patch: Any) -> Any:
-    """RFC 7386: objects merge, null removes, everything else replaces."""
+    """Apply a JSON merge patch (RFC 7386)."""
     if not isinstance(patch, dict):
         return clone(patch)
     merged = dict(current) if isinstance(current, dict) else {}
@@ -44,8 +44,10 @@ def merge_patch(current: Any, patch: Any) -> Any:
 
 
 def strategic_merge(kind: str, current: Any, patch: Any, path: Path = ()) -> Any:
-    """Kubernetes' strategic merge, with the directives $patch, $retainKeys,
-    $deleteFromPrimitiveList and $setElementOrder."""
+    """Apply a strategic merge patch.
+
+    It supports the directives $patch, $retainKeys, $deleteFromPrimitiveList and $setElementOrder.
+    """
     if isinstance(patch, dict):
         return _strategic_map(kind, current, patch, path)
     if isinstance(patch, list):
@@ -98,34 +100,34 @@ def _strategic_list(kind: str, current: Any, patch: list[Any], path: Path) -> li
                 "InternalError",
                 f"map: {item} does not contain declared merge key: {key}",
             )
-        at = next((i for i, old in enumerate(existing) if old.get(key) == item[key]), None)
+        index = next((i for i, old in enumerate(existing) if old.get(key) == item[key]), None)
         if item.get("$patch") == "delete":
             existing = [old for old in existing if old.get(key) != item[key]]
-        elif at is None:
+        elif index is None:
             existing.append(_strategic_map(kind, {}, item, path))
         else:
-            existing[at] = _strategic_map(kind, existing[at], item, path)
+            existing[index] = _strategic_map(kind, existing[index], item, path)
     return existing
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """``items`` in the order asked for; items that it does not name keep their place behind."""
-    wanted = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
+    """Sort ``items`` by ``order``; other items follow in their present order."""
+    values = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
 
     def rank(item: Any) -> int:
         value = item.get(key) if isinstance(item, dict) else item
-        return wanted.index(value) if value in wanted else len(wanted)
+        return values.index(value) if value in values else len(values)
 
     return sorted(items, key=rank)
 
 
 def json_patch(current: Any, operations: Any) -> Any:
-    """RFC 6902; a failing operation refuses the whole patch (422)."""
+    """Apply a JSON patch (RFC 6902). Raise ApiError 422 if an operation fails."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     try:
         return jsonpatch.apply_patch(current, operations)
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        # The API says no more than this; which operation failed is in its log.
+        # The API does not name the failed operation.
         message = "the server rejected our request due to an error in our request"
         raise ApiError(422, "Invalid", message, {}) from error

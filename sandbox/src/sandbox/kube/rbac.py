@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users, and what the stored roles and bindings allow them."""
+"""Users and their permissions from roles and bindings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.kube.resources import (
     ROLES,
     ResourceType,
 )
-from sandbox.kube.store import Store, key_of
+from sandbox.kube.store import Store, object_key
 
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
@@ -24,13 +24,15 @@ AUTHENTICATED = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """A user with groups."""
+
     name: str
     groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is asked: a resource (``resource`` set) or a path."""
+    """The attributes of a request for a resource or a path."""
 
     verb: str
     group: str = ""
@@ -46,19 +48,19 @@ class Attributes:
 
 
 class Authorizer:
-    """Without ``enforce`` every known user may do everything."""
+    """The RBAC authorizer. Without ``enforce`` it allows everything."""
 
     def __init__(self, store: Store, *, enforce: bool) -> None:
         self._store = store
         self._enforce = enforce
 
-    def allows(self, user: User, asked: Attributes) -> bool:
+    def allows(self, user: User, attributes: Attributes) -> bool:
         if not self._enforce or MASTERS in user.groups:
             return True
-        return any(_covers(rule, asked) for rule in self.rules(user, asked.namespace))
+        return any(_covers(rule, attributes) for rule in self.rules(user, attributes.namespace))
 
     def rules(self, user: User, namespace: str) -> Iterator[Json]:
-        """Every rule that holds for ``user`` cluster-wide and, if given, in ``namespace``."""
+        """Yield the rules of a user in the cluster and, if given, in a namespace."""
         for binding in self._store.select(CLUSTER_ROLE_BINDINGS.qualified):
             if _binds(binding, user, ""):
                 yield from self._role_rules(binding["roleRef"], "")
@@ -70,20 +72,20 @@ class Authorizer:
     def _role_rules(self, reference: Json, namespace: str) -> Iterable[Json]:
         is_role = reference.get("kind") == "Role"
         rtype = ROLES if is_role else CLUSTER_ROLES
-        role = self._store.get(key_of(rtype, namespace, reference.get("name", "")))
+        role = self._store.get(object_key(rtype, namespace, reference.get("name", "")))
         return (role or {}).get("rules") or ()
 
 
-def denied(user: User, asked: Attributes, rtype: ResourceType | None) -> ApiError:
-    """403 in the words of the API's authorizer."""
+def denied(user: User, attributes: Attributes, rtype: ResourceType | None) -> ApiError:
+    """Return the 403 error of the authorizer."""
     if rtype is None:
-        return forbidden_path(user.name, asked.verb, asked.path)
-    where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
-    why = (
-        f'User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" in API group'
-        f' "{asked.group}" {where}'
+        return forbidden_path(user.name, attributes.verb, attributes.path)
+    scope = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"
+    reason = (
+        f'User "{user.name}" cannot {attributes.verb} resource "{attributes.full_resource}" in API group'
+        f' "{attributes.group}" {scope}'
     )
-    return forbidden(rtype, asked.name, why)
+    return forbidden(rtype, attributes.name, reason)
 
 
 def _binds(binding: Json, user: User, namespace: str) -> bool:
@@ -100,22 +102,23 @@ def _binds(binding: Json, user: User, namespace: str) -> bool:
     return False
 
 
-def _covers(rule: Json, asked: Attributes) -> bool:
-    if not _has(rule.get("verbs"), asked.verb):
+def _covers(rule: Json, attributes: Attributes) -> bool:
+    if not _has(rule.get("verbs"), attributes.verb):
         return False
-    if not asked.resource:
-        return any(_path_matches(pattern, asked.path) for pattern in rule.get("nonResourceURLs") or [])
+    if not attributes.resource:
+        return any(_path_matches(pattern, attributes.path) for pattern in rule.get("nonResourceURLs") or [])
     names = rule.get("resourceNames") or []
     return (
-        _has(rule.get("apiGroups"), asked.group)
-        and _resource_matches(rule.get("resources") or [], asked)
-        and (not names or asked.name in names)
+        _has(rule.get("apiGroups"), attributes.group)
+        and _resource_matches(rule.get("resources") or [], attributes)
+        and (not names or attributes.name in names)
     )
 
 
-def _resource_matches(resources: list[str], asked: Attributes) -> bool:
+def _resource_matches(resources: list[str], attributes: Attributes) -> bool:
     return any(
-        entry in ("*", asked.full_resource) or (asked.subresource != "" and entry == f"*/{asked.subresource}")
+        entry in ("*", attributes.full_resource)
+        or (attributes.subresource != "" and entry == f"*/{attributes.subresource}")
         for entry in resources
     )
 
@@ -126,17 +129,17 @@ def _path_matches(pattern: str, path: str) -> bool:
     return pattern == path
 
 
-def _has(values: list[str] | None, wanted: str) -> bool:
-    return values is not None and ("*" in values or wanted in values)
+def _has(values: list[str] | None, value: str) -> bool:
+    return values is not None and ("*" in values or value in values)
 
 
 def resource_rules(rules: Iterable[Json]) -> tuple[list[Json], list[Json]]:
-    """(resourceRules, nonResourceRules) as SelfSubjectRulesReview answers them."""
+    """Return resourceRules and nonResourceRules of a SelfSubjectRulesReview."""
     resources, paths = [], []
     for rule in rules:
         if rule.get("nonResourceURLs"):
             paths.append({"nonResourceURLs": rule["nonResourceURLs"], "verbs": rule["verbs"]})
         if lookup(rule, "resources"):
-            kept = ("verbs", "apiGroups", "resources", "resourceNames")
-            resources.append({key: rule[key] for key in kept if key in rule})
+            members = ("verbs", "apiGroups", "resources", "resourceNames")
+            resources.append({key: rule[key] for key in members if key in rule})
     return resources, paths

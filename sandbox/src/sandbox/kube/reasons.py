@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP reason phrases, which Hypercorn leaves empty and an API server sends.
-
-Clients show them where an answer has no body: "401 Unauthorized".
-"""
+"""HTTP reason phrases, which hypercorn omits and clients show for responses without body."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from hypercorn.protocol import h11 as protocol
 
 
 class _WithReasons:
-    """The module h11 as Hypercorn uses it, with responses that have their phrase."""
+    """A replacement of the module h11 in hypercorn, whose responses have reason phrases."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(h11, name)
@@ -33,5 +30,5 @@ def _phrase(status_code: int) -> bytes:
 
 
 def send_reasons() -> None:
-    """For every connection of this process from now on."""
-    setattr(protocol, "h11", _WithReasons())  # noqa: B010 - it is no attribute for type checkers
+    """Add reason phrases to all responses of this process."""
+    setattr(protocol, "h11", _WithReasons())  # noqa: B010 - type checkers do not know the attribute

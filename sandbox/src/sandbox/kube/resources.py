@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds that the emulated API serves, as one table."""
+"""The kinds that the API serves."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ RBAC = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """One row of the API's discovery.
+    """A kind in the discovery of the API.
 
-    ``subresources`` are served below a named object; ``stored`` is false for kinds that are only
-    asked (reviews); ``returns_deleted``: DELETE answers the object instead of a Status;
-    ``has_generation``: ``metadata.generation`` counts changes of ``spec``; ``fields`` are the
-    field selectors beside ``metadata.name`` and ``metadata.namespace``.
+    ``stored`` is false for reviews; ``returns_deleted``: DELETE returns the object instead of a Status;
+    ``has_generation``: ``metadata.generation`` counts changes of ``spec``; ``fields`` are the field selectors in
+    addition to ``metadata.name`` and ``metadata.namespace``.
     """
 
     group: str
@@ -47,7 +46,7 @@ class ResourceType:
 
     @property
     def qualified(self) -> str:
-        """The name in error texts: ``deployments.apps``, ``pods``."""
+        """The name in error messages: ``deployments.apps``, ``pods``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
@@ -76,7 +75,6 @@ SERVICE_ACCOUNTS = ResourceType(
     "serviceaccounts",
     "ServiceAccount",
     short_names=("sa",),
-    subresources=("token",),
     returns_deleted=True,
 )
 PODS = ResourceType(
@@ -85,7 +83,7 @@ PODS = ResourceType(
     "pods",
     "Pod",
     short_names=("po",),
-    subresources=("eviction", "log", "status"),
+    subresources=("status",),
     categories=("all",),
     fields=(
         "spec.nodeName",
@@ -144,7 +142,7 @@ DEPLOYMENTS = ResourceType(
     "deployments",
     "Deployment",
     short_names=("deploy",),
-    subresources=("scale", "status"),
+    subresources=("status",),
     categories=("all",),
     has_generation=True,
 )
@@ -154,7 +152,7 @@ REPLICA_SETS = ResourceType(
     "replicasets",
     "ReplicaSet",
     short_names=("rs",),
-    subresources=("scale", "status"),
+    subresources=("status",),
     categories=("all",),
     fields=("status.replicas",),
     has_generation=True,
@@ -165,7 +163,7 @@ STATEFUL_SETS = ResourceType(
     "statefulsets",
     "StatefulSet",
     short_names=("sts",),
-    subresources=("scale", "status"),
+    subresources=("status",),
     categories=("all",),
     has_generation=True,
 )
@@ -253,7 +251,7 @@ SUBJECT_ACCESS_REVIEWS = ResourceType(
 
 
 class ResourceTable:
-    """Finds resource types by path and by kind."""
+    """The kinds by path and by version."""
 
     def __init__(self, types: Iterable[ResourceType]) -> None:
         self._types = tuple(types)
@@ -266,15 +264,15 @@ class ResourceTable:
         return self._by_path.get((group, version, plural))
 
     def group_versions(self) -> dict[str, tuple[str, ...]]:
-        """``{group: (versions)}`` in the order of the table, the core group as ""."""
-        found: dict[str, tuple[str, ...]] = {}
+        """Return the versions of each group in table order; the core group is ""."""
+        groups: dict[str, tuple[str, ...]] = {}
         for rtype in self._types:
-            versions = found.get(rtype.group, ())
+            versions = groups.get(rtype.group, ())
             if rtype.version not in versions:
-                found[rtype.group] = (*versions, rtype.version)
-        return found
+                groups[rtype.group] = (*versions, rtype.version)
+        return groups
 
-    def of(self, group: str, version: str) -> tuple[ResourceType, ...]:
+    def in_version(self, group: str, version: str) -> tuple[ResourceType, ...]:
         return tuple(t for t in self._types if (t.group, t.version) == (group, version))
 
 

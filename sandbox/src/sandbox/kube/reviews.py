@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kinds that are asked and not stored: who am I, may I, what may I."""
+"""Authentication and authorization reviews, which are not stored."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from sandbox.kube.resources import ResourceType
 
 
 def review(rtype: ResourceType, body: Any, user: User, authorizer: Authorizer) -> Json:
-    """Answers a review: the request with its ``status``."""
-    asked = check_decodable(rtype, body if body is not None else {})
-    spec: Json = asked.get("spec") or {}
+    """Return the review of a request: the request with its ``status``."""
+    request = check_decodable(rtype, body if body is not None else {})
+    spec: Json = request.get("spec") or {}
     if rtype.kind == "SelfSubjectReview":
         status: Json = {"userInfo": {"username": user.name, "groups": list(user.groups)}}
     elif rtype.kind == "SelfSubjectRulesReview":
@@ -28,7 +28,7 @@ def review(rtype: ResourceType, body: Any, user: User, authorizer: Authorizer) -
     return {
         "kind": rtype.kind,
         "apiVersion": rtype.group_version,
-        "metadata": {**(asked.get("metadata") or {}), "creationTimestamp": None},
+        "metadata": {**(request.get("metadata") or {}), "creationTimestamp": None},
         **({"spec": spec} if rtype.kind != "SelfSubjectReview" else {}),
         "status": status,
     }
@@ -37,11 +37,11 @@ def review(rtype: ResourceType, body: Any, user: User, authorizer: Authorizer) -
 def _access(rtype: ResourceType, spec: Json, user: User, authorizer: Authorizer) -> Json:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if (resource is None) == (path is None):
-        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        causes = [Cause("spec.resourceAttributes", f"Invalid value: null: {why}")]
+        reason = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes = [Cause("spec.resourceAttributes", f"Invalid value: null: {reason}")]
         raise invalid(rtype.kind, rtype.group, "", causes)
     if resource is not None:
-        asked = Attributes(
+        attributes = Attributes(
             verb=resource.get("verb", ""),
             group=resource.get("group", ""),
             resource=resource.get("resource", ""),
@@ -50,16 +50,15 @@ def _access(rtype: ResourceType, spec: Json, user: User, authorizer: Authorizer)
             name=resource.get("name", ""),
         )
     else:
-        asked = Attributes(verb=lookup(path, "verb") or "", path=lookup(path, "path") or "")
-    allowed = authorizer.allows(user, asked)
-    return {"allowed": True} if allowed else {"allowed": False}
+        attributes = Attributes(verb=lookup(path, "verb") or "", path=lookup(path, "path") or "")
+    return {"allowed": authorizer.allows(user, attributes)}
 
 
 def _rules(spec: Json, user: User, authorizer: Authorizer) -> Json:
     if MASTERS in user.groups:
-        everything = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+        resources_rule = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
         paths = [{"verbs": ["*"], "nonResourceURLs": ["*"]}]
-        return {"resourceRules": everything, "nonResourceRules": paths, "incomplete": False}
+        return {"resourceRules": resources_rule, "nonResourceRules": paths, "incomplete": False}
     rules = authorizer.rules(user, spec.get("namespace", "default"))
     resources, urls = resource_rules(rules)
     return {"resourceRules": resources, "nonResourceRules": urls, "incomplete": False}

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which lists of which kinds are merged by key, and which are one value.
+"""The merge rules of lists, by kind.
 
-From the ``x-kubernetes-list-type``, ``x-kubernetes-list-map-keys`` and
-``x-kubernetes-patch-merge-key`` extensions of the published OpenAPI of Kubernetes 1.36.
+Source: the extensions ``x-kubernetes-list-type``, ``x-kubernetes-list-map-keys`` and
+``x-kubernetes-patch-merge-key`` of the OpenAPI of Kubernetes 1.36.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class ListRule:
-    """``apply_keys`` identify an item in server-side apply, ``patch_key`` in strategic merge.
+    """The keys of list items: ``apply_keys`` in server-side apply, ``patch_key`` in strategic merge.
 
-    Empty keys mean an atomic list there; ``is_set`` is a list of scalars without repeats.
+    Empty keys mean an atomic list; ``is_set`` means a list of unique scalars.
     """
 
     apply_keys: tuple[str, ...] = ()
@@ -71,10 +71,10 @@ def _pod_spec(kind: str) -> Path | None:
 
 
 def list_rule(kind: str, path: Path) -> ListRule:
-    """The rule of the list at ``path`` (field names; a list item adds no step)."""
-    found = _KIND_FIELDS.get((kind, path)) or _ROOT_FIELDS.get(path)
-    if found is not None:
-        return found
+    """Return the rule of the list at ``path``, which has field names and no list items."""
+    rule = _KIND_FIELDS.get((kind, path)) or _ROOT_FIELDS.get(path)
+    if rule is not None:
+        return rule
     spec = _pod_spec(kind)
     if spec is None or path[: len(spec)] != spec:
         return ATOMIC
@@ -86,9 +86,8 @@ def list_rule(kind: str, path: Path) -> ListRule:
     return ATOMIC
 
 
-# Maps that server-side apply owns as one value.
 def is_atomic_map(path: Path) -> bool:
-    """Selectors, object references and quantities-free structs marked ``atomic``."""
+    """Return whether server-side apply owns the map at ``path`` as one value."""
     return bool(path) and path[-1] in (
         "fieldRef",
         "labelSelector",

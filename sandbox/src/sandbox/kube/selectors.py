@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Label and field selectors: parsed once, then asked for each object."""
+"""Label and field selectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXISTS_TERM = re.compile(r"(!?)\s*([^!=<>\s,()]+)")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One term: ``operator`` is in, notin, exists, absent, gt or lt."""
+    """A term of a label selector: ``operator`` is in, notin, exists, absent, gt or lt."""
 
     key: str
     operator: str
@@ -47,6 +47,8 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
+    """A parsed label selector."""
+
     requirements: tuple[Requirement, ...] = ()
 
     def matches(self, obj: Json) -> bool:
@@ -55,7 +57,7 @@ class LabelSelector:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """``a=b,c!=d,e in (f,g),h notin (i),j,!k``; ApiError 400 for anything else."""
+    """Parse ``a=b,c!=d,e in (f,g),h notin (i),j,!k``. Raise ApiError 400 for a syntax error."""
     if not text.strip():
         return LabelSelector()
     terms = [term.strip() for term in _TERM.findall(text)]
@@ -68,25 +70,14 @@ _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": 
 
 
 def object_selector(selector: Json | None) -> LabelSelector:
-    """metav1.LabelSelector; an empty one selects everything."""
+    """Parse a metav1.LabelSelector; an empty one selects everything."""
     equal = [Requirement(key, "in", frozenset({value})) for key, value in _labels(selector)]
     expressions = (selector or {}).get("matchExpressions") or []
-    others = [
+    set_based = [
         Requirement(term["key"], _OPERATORS[term["operator"]], frozenset(term.get("values") or ()))
         for term in expressions
     ]
-    return LabelSelector((*equal, *others))
-
-
-def format_selector(selector: Json | None) -> str:
-    """metav1.LabelSelector as the API prints it: ``a=b,c in (d,e),!f``, in the order of the keys."""
-    terms = [(key, f"{key}={value}") for key, value in _labels(selector)]
-    for term in (selector or {}).get("matchExpressions") or []:
-        key, operator = term["key"], _OPERATORS[term["operator"]]
-        values = ",".join(sorted(term.get("values") or ()))
-        shown = {"exists": key, "absent": f"!{key}"}.get(operator, f"{key} {operator} ({values})")
-        terms.append((key, shown))
-    return ",".join(shown for _, shown in sorted(terms))
+    return LabelSelector((*equal, *set_based))
 
 
 def _labels(selector: Json | None) -> list[tuple[str, str]]:
@@ -94,22 +85,24 @@ def _labels(selector: Json | None) -> list[tuple[str, str]]:
 
 
 def _requirement(term: str) -> Requirement:
-    if found := _SET_TERM.fullmatch(term):
-        values = frozenset(value.strip() for value in found[3].split(","))
-        return Requirement(found[1], found[2], values)
-    if found := _EQUALITY_TERM.fullmatch(term):
-        operator = "notin" if found[2] == "!=" else "in"
-        return Requirement(found[1], operator, frozenset({found[3]}))
-    if found := _COMPARE_TERM.fullmatch(term):
-        operator = "gt" if found[2] == ">" else "lt"
-        return Requirement(found[1], operator, frozenset({found[3]}))
-    if found := _EXISTS_TERM.fullmatch(term):
-        return Requirement(found[2], "absent" if found[1] else "exists")
+    if matched := _SET_TERM.fullmatch(term):
+        values = frozenset(value.strip() for value in matched[3].split(","))
+        return Requirement(matched[1], matched[2], values)
+    if matched := _EQUALITY_TERM.fullmatch(term):
+        operator = "notin" if matched[2] == "!=" else "in"
+        return Requirement(matched[1], operator, frozenset({matched[3]}))
+    if matched := _COMPARE_TERM.fullmatch(term):
+        operator = "gt" if matched[2] == ">" else "lt"
+        return Requirement(matched[1], operator, frozenset({matched[3]}))
+    if matched := _EXISTS_TERM.fullmatch(term):
+        return Requirement(matched[2], "absent" if matched[1] else "exists")
     raise bad_request(f"unable to parse requirement: found '{term}', expected: in, notin, =, ==, !=, gt, lt")
 
 
 @dataclass(frozen=True, slots=True)
 class FieldTerm:
+    """A term of a field selector."""
+
     path: tuple[str, ...]
     value: str
     negated: bool
@@ -120,13 +113,15 @@ class FieldTerm:
 
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
+    """A parsed field selector."""
+
     terms: tuple[FieldTerm, ...] = ()
 
     def matches(self, obj: Json) -> bool:
         return all(term.matches(obj) for term in self.terms)
 
     def exact(self, *path: str) -> str | None:
-        """The value that this selector pins ``path`` to, to answer from an index."""
+        """Return the value that the selector requires at ``path``, for a lookup by key."""
         for term in self.terms:
             if term.path == path and not term.negated:
                 return term.value
@@ -134,19 +129,19 @@ class FieldSelector:
 
 
 def parse_field_selector(text: str, rtype: ResourceType) -> FieldSelector:
-    """``metadata.name=x,status.phase!=Running``; ApiError 400 for fields that have no index."""
+    """Parse ``metadata.name=x,status.phase!=Running``. Raise ApiError 400 for unsupported fields."""
     terms = []
     for part in filter(None, text.split(",")):
-        found = re.fullmatch(r"([^!=]+?)(==|=|!=)(.*)", part)
-        if found is None:
+        matched = re.fullmatch(r"([^!=]+?)(==|=|!=)(.*)", part)
+        if matched is None:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        field = found[1].strip()
+        field = matched[1].strip()
         if field not in ("metadata.name", "metadata.namespace", *rtype.fields):
             raise bad_request(
                 f'Unable to find "{rtype.group_version}, Resource={rtype.plural}" that match'
                 f' label selector "", field selector "{text}": field label not supported: {field}'
             )
-        terms.append(FieldTerm(tuple(field.split(".")), found[3], found[2] == "!="))
+        terms.append(FieldTerm(tuple(field.split(".")), matched[3], matched[2] == "!="))
     return FieldSelector(tuple(terms))
 
 

@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hypercorn on one loopback port, with a hand on each connection.
+"""The HTTPS server: hypercorn's protocol on a loopback port.
 
-Hypercorn's own ``serve`` gives an application no way to drop a connection without an answer, so
-the accept loop is here and its per-connection server is used as it is.
+The accept loop is here because hypercorn's ``serve`` hides the connections, which the reset faults need.
 """
 
 from __future__ import annotations
@@ -29,21 +28,21 @@ Peer = tuple[str, int]
 
 
 class Connections:
-    """The open connections by the address of their client."""
+    """The open connections by client address."""
 
     def __init__(self) -> None:
         self._writers: dict[Peer, asyncio.StreamWriter] = {}
 
-    def opened(self, writer: asyncio.StreamWriter) -> Peer:
+    def add(self, writer: asyncio.StreamWriter) -> Peer:
         peer: Peer = writer.get_extra_info("peername")[:2]
         self._writers[peer] = writer
         return peer
 
-    def closed(self, peer: Peer) -> None:
+    def remove(self, peer: Peer) -> None:
         self._writers.pop(peer, None)
 
     def reset(self, peer: Peer) -> None:
-        """Drops a connection with RST, so that the client sees a reset and no answer."""
+        """Close a connection with a TCP reset."""
         writer = self._writers.get(peer)
         if writer is not None:
             raw: socket.socket = writer.get_extra_info("socket")
@@ -62,13 +61,12 @@ async def serve(
     connections: Connections,
     on_ready: Callable[[int], None],
 ) -> None:
-    """Serves until SIGTERM or SIGINT; ``on_ready`` gets the port (chosen when ``port`` is 0)."""
-    stop = until_signalled()
-    await listen(app, port, files, connections, stop, on_ready)
+    """Serve until SIGTERM or SIGINT; ``on_ready`` is called with the port."""
+    await listen(app, port, files, connections, stop_event(), on_ready)
 
 
-def until_signalled() -> asyncio.Event:
-    """What SIGTERM and SIGINT set."""
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
     send_reasons()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -85,7 +83,7 @@ async def listen(
     stop: asyncio.Event,
     on_ready: Callable[[int], None],
 ) -> None:
-    """Serves until ``stop``."""
+    """Serve until ``stop`` is set."""
     loop = asyncio.get_running_loop()
     config = Config()
     config.accesslog = None
@@ -95,11 +93,11 @@ async def listen(
     wrapped = ASGIWrapper(app)
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = connections.opened(writer)
+        peer = connections.add(writer)
         try:
             await TCPServer(wrapped, loop, config, context, {}, reader, writer)
         finally:
-            connections.closed(peer)
+            connections.remove(peer)
 
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.minimum_version = ssl.TLSVersion.TLSv1_2

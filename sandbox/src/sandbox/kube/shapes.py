@@ -1,9 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Types of the fields that matter here; a field that is not listed may hold anything.
+"""The types of fields; other fields are not checked.
 
-The fields at the top of a kind and those of ObjectMeta are complete, so that unknown ones there
-can be told.
+The top-level fields of each kind and the fields of ObjectMeta are complete, so that unknown ones are detected.
 """
 
 from __future__ import annotations
@@ -22,10 +21,12 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
+    """A list with the type of its items."""
+
     item: Shape
 
 
-# Scalars by their Go name; "any" is not looked into.
+# Scalars have their Go name; "any" is not checked.
 Shape = str | Struct | ListOf
 STRINGS = "map[string]string"
 

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API itself puts into a new object beside defaults: its first status, a Job's labels."""
+"""The initial status of objects, and the labels of Jobs."""
 
 from __future__ import annotations
 
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
 
-_FIRST: dict[str, Json] = {
+_INITIAL: dict[str, Json] = {
     "CronJob": {},
     "DaemonSet": {
         "currentNumberScheduled": 0,
@@ -24,11 +24,11 @@ _FIRST: dict[str, Json] = {
 
 
 def initial_status(rtype: ResourceType, obj: Json) -> None:
-    """Sets the status of a new object; what the client sent is kept for Nodes alone."""
+    """Set the status of a new object, except for Nodes with a status."""
     if rtype.kind == "Pod":
         obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj)}
-    elif rtype.kind in _FIRST:
-        obj["status"] = dict(_FIRST[rtype.kind])
+    elif rtype.kind in _INITIAL:
+        obj["status"] = dict(_INITIAL[rtype.kind])
     elif rtype.kind == "Node":
         obj.setdefault("spec", {})
         obj.setdefault("status", {})
@@ -50,7 +50,7 @@ def _label_job(job: Json) -> None:
 
 
 def _qos_class(pod: Json) -> str:
-    """Kubernetes' three classes, from requests and limits of cpu and memory."""
+    """Return the quality of service class, from requests and limits of CPU and memory."""
     containers = pod["spec"].get("containers") or []
     resources = [container.get("resources") or {} for container in containers]
     if not any(item.get("requests") or item.get("limits") for item in resources):

@@ -1,28 +1,28 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Objects in memory, indexed by resource and namespace. Stored objects are never changed in place."""
+"""Immutable objects in memory, indexed by resource and namespace."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import NamedTuple
 
+from sandbox.kube.events import Event, EventLog
 from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import ResourceType
-from sandbox.kube.watch import Event, EventLog
 
 
 class Key(NamedTuple):
-    """Where an object lives: ``resource`` as ``deployments.apps``; no namespace is ""."""
+    """The identity of an object; ``resource`` is as in ``deployments.apps``."""
 
     resource: str
     namespace: str
     name: str
 
 
-def key_of(rtype: ResourceType, namespace: str, name: str) -> Key:
+def object_key(rtype: ResourceType, namespace: str, name: str) -> Key:
     return Key(rtype.qualified, namespace if rtype.namespaced else "", name)
 
 
@@ -31,7 +31,7 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """``clock`` and ``new_uid`` are given by tests that want known values."""
+    """The objects of a cluster. Tests set ``clock`` and ``new_uid``."""
 
     def __init__(
         self,
@@ -48,18 +48,18 @@ class Store:
         self._on_removal: list[Callable[[Key, Json], None]] = []
 
     def on_removal(self, listener: Callable[[Key, Json], None]) -> None:
-        """Calls ``listener`` with key and last state of every object that is removed."""
+        """Call ``listener`` with key and last state of every removed object."""
         self._on_removal.append(listener)
 
-    def timestamp(self, later: timedelta = timedelta()) -> str:
-        """Now, or so much later, as metav1.Time writes it."""
-        return (self._clock() + later).strftime("%Y-%m-%dT%H:%M:%SZ")
+    def timestamp(self) -> str:
+        """Return the current time as a metav1.Time."""
+        return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def get(self, key: Key) -> Json | None:
         return self._objects.get(key.resource, {}).get(key.namespace, {}).get(key.name)
 
     def select(self, resource: str, namespace: str | None = None) -> Iterator[Json]:
-        """Objects in order of (namespace, name); of one namespace, or of all for None."""
+        """Yield objects by namespace and name, of one namespace or of all."""
         spaces = self._objects.get(resource, {})
         for space in sorted(spaces) if namespace is None else [namespace]:
             found = spaces.get(space, {})
@@ -67,7 +67,7 @@ class Store:
                 yield found[name]
 
     def keys_in(self, namespace: str) -> list[Key]:
-        """Everything that a namespace holds."""
+        """Return the keys of all objects in a namespace."""
         return [
             Key(resource, namespace, name)
             for resource, spaces in self._objects.items()
@@ -79,7 +79,7 @@ class Store:
         return sorted(self._objects)
 
     def put(self, key: Key, obj: Json) -> Json:
-        """Stores ``obj`` under a new resource version, which is set in it."""
+        """Store ``obj`` with a new resource version."""
         previous = self.get(key)
         obj["metadata"]["resourceVersion"] = str(self._next())
         self._objects.setdefault(key.resource, {}).setdefault(key.namespace, {})[key.name] = obj
@@ -87,33 +87,32 @@ class Store:
             self._forget_owners(key, previous)
         for owner in obj["metadata"].get("ownerReferences") or []:
             self._dependents.setdefault(owner.get("uid", ""), set()).add(key)
-        kind = "ADDED" if previous is None else "MODIFIED"
-        self.events.append(key.resource, Event(self.version, kind, obj, previous))
+        self.events.append(key.resource, Event(self.version, obj, previous))
         return obj
 
     def remove(self, key: Key) -> Json:
-        """Removes the object and gives its last state, with the version of the removal."""
+        """Remove the object. Return its last state with the resource version of the removal."""
         previous = self._objects[key.resource][key.namespace].pop(key.name)
         if not self._objects[key.resource][key.namespace]:
             del self._objects[key.resource][key.namespace]
         self._forget_owners(key, previous)
         meta = {**previous["metadata"], "resourceVersion": str(self._next())}
         last = {**previous, "metadata": meta}
-        self.events.append(key.resource, Event(self.version, "DELETED", last, previous))
+        self.events.append(key.resource, Event(self.version, last, previous))
         for listener in self._on_removal:
             listener(key, last)
         return last
 
     def dependents(self, uid: str) -> list[Key]:
-        """Objects whose ownerReferences name ``uid``."""
+        """Return the keys of objects with an owner reference to ``uid``."""
         return sorted(self._dependents.get(uid, ()))
 
     def _forget_owners(self, key: Key, obj: Json) -> None:
         for owner in obj["metadata"].get("ownerReferences") or []:
-            known = self._dependents.get(owner.get("uid", ""))
-            if known is not None:
-                known.discard(key)
-                if not known:
+            dependents = self._dependents.get(owner.get("uid", ""))
+            if dependents is not None:
+                dependents.discard(key)
+                if not dependents:
                     del self._dependents[owner["uid"]]
 
     def _next(self) -> int:

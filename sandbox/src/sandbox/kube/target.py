@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a request is about: its path and method as resource, verb and name."""
+"""The resource, verb and name of a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRUE = ("true", "True", "1", "t", "T", "TRUE")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A request on a resource. ``namespace`` is "" for none or all; ``name`` "" for a collection."""
+    """The target of a request. ``namespace`` is empty for cluster-wide requests, ``name`` for collections."""
 
     rtype: ResourceType
     verb: str
@@ -28,7 +28,7 @@ class Target:
 
     @property
     def subject(self) -> str:
-        """``pods`` or ``pods/status``, as counters and fault rules name it."""
+        """The resource in counters and fault rules: ``pods`` or ``pods/status``."""
         plural = self.rtype.plural
         return f"{plural}/{self.subresource}" if self.subresource else plural
 
@@ -44,22 +44,15 @@ class Target:
 
 
 def parse_target(table: ResourceTable, method: str, path: str, query: Mapping[str, str]) -> Target | None:
-    """None when the path is no resource; ApiError 405 when the resource does not do that."""
-    place = _parse_path(table, path)
-    if place is None:
+    """Parse a request. Return None if the path is not a resource. Raise ApiError 405 for unsupported verbs."""
+    parts = _parse_path(table, path)
+    if parts is None:
         return None
-    rtype, namespace, name, subresource = place
-    if query.get("watch") in TRUE and method == "GET" and not subresource:
-        return Target(rtype, "watch", namespace, name)
-    if not name:
-        verb = _COLLECTION_VERBS.get(method)
-    elif subresource in ("eviction", "token"):
-        verb = "create" if method == "POST" else None
-    else:
-        verb = _OBJECT_VERBS.get(method)
-    if verb is None or (not rtype.stored and verb != "create"):
+    rtype, namespace, name, subresource = parts
+    verb = _OBJECT_VERBS.get(method) if name else _COLLECTION_VERBS.get(method)
+    if verb is None or (not rtype.stored and verb != "create") or query.get("watch") in TRUE:
         raise method_not_allowed()
-    if rtype.namespaced and not namespace and verb not in ("list", "watch"):
+    if rtype.namespaced and not namespace and verb != "list":
         raise method_not_allowed()
     return Target(rtype, verb, namespace, name, subresource)
 
@@ -85,6 +78,6 @@ def _parse_path(table: ResourceTable, path: str) -> tuple[ResourceType, str, str
     if subresource and subresource not in rtype.subresources:
         return None
     if rtype is NAMESPACES:
-        # The API authorizes a namespace as being in itself.
+        # The API authorizes requests for a namespace in that namespace.
         namespace = name
     return rtype, namespace, name, subresource

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate authority of our own and a server certificate for the loopback addresses."""
+"""A certificate authority and a server certificate for the loopback addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """PEM files: the CA for clients, certificate and private key for the server."""
+    """The PEM files of the CA, the server certificate and its private key."""
 
     ca: Path
     certificate: Path
@@ -26,7 +26,7 @@ class ServerFiles:
 
 
 def ensure_server_files(directory: Path, *, days: int = 30) -> ServerFiles:
-    """Reuses what ``directory`` holds while it is valid for another day; else makes it anew."""
+    """Create the files unless they exist and are valid for another day."""
     files = ServerFiles(directory / "ca.crt", directory / "tls.crt", directory / "tls.key")
     if all(path.exists() for path in (files.ca, files.certificate, files.key)):
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())

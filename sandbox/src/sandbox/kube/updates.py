@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of an update: what it has to match, what it may reach, what follows from it."""
+"""The rules of updates: preconditions, changed parts and generations."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: st
             f" URL ({namespace})"
         )
     if new.get("uid") not in (None, "", old["uid"]):
-        why = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}"
-        raise conflict(rtype, old["name"], why)
+        reason = f"Precondition failed: UID in precondition: {new['uid']}, UID in object meta: {old['uid']}"
+        raise conflict(rtype, old["name"], reason)
     version = new.get("resourceVersion")
     if version in (None, "", old["resourceVersion"]):
         return
@@ -48,23 +48,20 @@ def check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: st
 
 
 def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
-    """Changes of spec count; of a Deployment's annotations too."""
+    """Return whether the spec has changed, or the annotations of a Deployment."""
     if old.get("spec") != new.get("spec"):
         return True
-    before, after = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
-    return bool(rtype.kind == "Deployment" and before != after)
+    old_annotations, new_annotations = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
+    return bool(rtype.kind == "Deployment" and old_annotations != new_annotations)
 
 
 def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
-    """A subresource changes its own part only, and a plain update never the status."""
-    if subresource in ("scale", "status"):
+    """Restrict an update to the status or finalizers for a subresource, else to the rest."""
+    if subresource == "status":
         meta = {**old["metadata"]}
         if "managedFields" in new["metadata"]:
             meta["managedFields"] = new["metadata"]["managedFields"]
-        kept = {**clone_object(old), "metadata": meta}
-        if subresource == "status":
-            return {**kept, "status": new.get("status") or {}}
-        return {**kept, "spec": {**kept["spec"], "replicas": new["spec"]["replicas"]}}
+        return {**clone_object(old), "metadata": meta, "status": new.get("status") or {}}
     if subresource == "finalize":
         finalizers = lookup(new, "spec", "finalizers") or []
         return {**clone_object(old), "spec": {"finalizers": finalizers}}
@@ -78,9 +75,7 @@ def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Jso
 
 
 def is_final(rtype: ResourceType, obj: Json) -> bool:
-    """Whether nothing holds an object that is being deleted any more."""
-    meta = obj["metadata"]
-    held = bool(meta.get("finalizers") or meta.get("deletionGracePeriodSeconds"))
-    if rtype is NAMESPACES:
-        held = held or bool(lookup(obj, "spec", "finalizers"))
-    return not held
+    """Return whether a terminating object has no finalizers left."""
+    if rtype is NAMESPACES and lookup(obj, "spec", "finalizers"):
+        return False
+    return not obj["metadata"].get("finalizers")

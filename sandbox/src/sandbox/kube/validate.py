@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The 422s: fields of a decoded object that the API refuses."""
+"""Validation of decoded objects (422)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _ANNOTATION_BYTES = 262144
 
 
 def check_valid(rtype: ResourceType, obj: Json) -> None:
-    """ApiError 422 with every invalid field of a decoded, defaulted object."""
+    """Raise ApiError 422 with all invalid fields of an object."""
     causes = [*_metadata_causes(rtype, obj["metadata"]), *_kind_causes(rtype, obj)]
     if causes:
         raise invalid(rtype.kind, rtype.group, obj["metadata"].get("name") or "", causes)
 
 
-def _invalid(field: str, value: Any, why: str) -> Cause:
-    return Cause(field, f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {why}")
+def _invalid(field: str, value: Any, reason: str) -> Cause:
+    return Cause(field, f"Invalid value: {json.dumps(value, separators=(',', ':'))}: {reason}")
 
 
-def _required(field: str, why: str = "") -> Cause:
-    message = f"Required value: {why}" if why else "Required value"
+def _required(field: str, reason: str = "") -> Cause:
+    message = f"Required value: {reason}" if reason else "Required value"
     return Cause(field, message, "FieldValueRequired")
 
 
@@ -43,20 +43,20 @@ def _metadata_causes(rtype: ResourceType, meta: Json) -> Iterator[Cause]:
     if not name:
         yield _required("metadata.name", "name or generateName is required")
     else:
-        for why in _name_rule(rtype)(name):
-            yield _invalid("metadata.name", name, why)
+        for reason in _name_rule(rtype)(name):
+            yield _invalid("metadata.name", name, reason)
     for key, value in (meta.get("labels") or {}).items():
-        for why in names.label_key(key):
-            yield _invalid("metadata.labels", key, why)
-        for why in names.label_value(value or ""):
-            yield _invalid("metadata.labels", value, why)
+        for reason in names.label_key(key):
+            yield _invalid("metadata.labels", key, reason)
+        for reason in names.label_value(value or ""):
+            yield _invalid("metadata.labels", value, reason)
     annotations = meta.get("annotations") or {}
     for key in annotations:
-        for why in names.label_key(key.lower()):
-            yield _invalid("metadata.annotations", key, why)
+        for reason in names.label_key(key.lower()):
+            yield _invalid("metadata.annotations", key, reason)
     if sum(len(k) + len(v or "") for k, v in annotations.items()) > _ANNOTATION_BYTES:
-        why = f"Too long: may not be more than {_ANNOTATION_BYTES} bytes"
-        yield Cause("metadata.annotations", why, "FieldValueTooLong")
+        reason = f"Too long: may not be more than {_ANNOTATION_BYTES} bytes"
+        yield Cause("metadata.annotations", reason, "FieldValueTooLong")
 
 
 def _kind_causes(rtype: ResourceType, obj: Json) -> Iterator[Cause]:
@@ -71,14 +71,14 @@ def _kind_causes(rtype: ResourceType, obj: Json) -> Iterator[Cause]:
         yield from _template_causes("Job", lookup(spec, "jobTemplate", "spec") or {}, "spec.jobTemplate.spec")
     elif rtype.kind in ("ConfigMap", "Secret"):
         for key in obj.get("data") or {}:
-            for why in names.config_key(key):
-                yield _invalid(f"data[{key}]", key, why)
+            for reason in names.config_key(key):
+                yield _invalid(f"data[{key}]", key, reason)
     elif rtype.kind in ("RoleBinding", "ClusterRoleBinding"):
         role = obj.get("roleRef") or {}
         if role.get("kind") not in ("Role", "ClusterRole"):
-            why = f'Unsupported value: "{role.get("kind", "")}": supported values: "ClusterRole"'
-            more = ', "Role"' if rtype.kind == "RoleBinding" else ""
-            yield Cause("roleRef.kind", why + more, "FieldValueNotSupported")
+            reason = f'Unsupported value: "{role.get("kind", "")}": supported values: "ClusterRole"'
+            role = ', "Role"' if rtype.kind == "RoleBinding" else ""
+            yield Cause("roleRef.kind", reason + role, "FieldValueNotSupported")
         if not role.get("name"):
             yield _required("roleRef.name")
     elif rtype.kind in ("Role", "ClusterRole"):
@@ -90,23 +90,23 @@ def _kind_causes(rtype: ResourceType, obj: Json) -> Iterator[Cause]:
 def _template_causes(kind: str, spec: Json, field: str = "spec") -> Iterator[Cause]:
     labels = lookup(spec, "template", "metadata", "labels") or {}
     if kind != "Job":
-        wanted = lookup(spec, "selector", "matchLabels") or {}
+        selector = lookup(spec, "selector", "matchLabels") or {}
         if not spec.get("selector"):
             yield _required(f"{field}.selector")
-        elif any(labels.get(key) != value for key, value in wanted.items()):
-            why = "`selector` does not match template `labels`"
-            yield _invalid(f"{field}.template.metadata.labels", labels, why)
+        elif any(labels.get(key) != value for key, value in selector.items()):
+            reason = "`selector` does not match template `labels`"
+            yield _invalid(f"{field}.template.metadata.labels", labels, reason)
     pod = lookup(spec, "template", "spec") or {}
     yield from _pod_spec_causes(pod, f"{field}.template.spec")
     policy = pod.get("restartPolicy")
     if kind == "Job" and policy not in ("OnFailure", "Never"):
-        why = 'valid values: "OnFailure", "Never"'
-        place = f"{field}.template.spec.restartPolicy"
+        reason = 'valid values: "OnFailure", "Never"'
+        policy_field = f"{field}.template.spec.restartPolicy"
         if policy == "Always":
-            why = 'Unsupported value: "Always": supported values: "OnFailure", "Never"'
-            yield Cause(place, why, "FieldValueNotSupported")
+            reason = 'Unsupported value: "Always": supported values: "OnFailure", "Never"'
+            yield Cause(policy_field, reason, "FieldValueNotSupported")
         else:
-            yield _required(place, why)
+            yield _required(policy_field, reason)
 
 
 def _pod_spec_causes(spec: Json, field: str) -> Iterator[Cause]:
@@ -116,15 +116,15 @@ def _pod_spec_causes(spec: Json, field: str) -> Iterator[Cause]:
         return
     seen: set[str] = set()
     for index, container in enumerate(containers):
-        where = f"{field}.containers[{index}]"
+        container_field = f"{field}.containers[{index}]"
         name = container.get("name")
         if not name:
-            yield _required(f"{where}.name")
+            yield _required(f"{container_field}.name")
         elif name in seen:
-            yield Cause(f"{where}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
+            yield Cause(f"{container_field}.name", f'Duplicate value: "{name}"', "FieldValueDuplicate")
         else:
-            for why in names.dns_label(name):
-                yield _invalid(f"{where}.name", name, why)
+            for reason in names.dns_label(name):
+                yield _invalid(f"{container_field}.name", name, reason)
             seen.add(name)
         if not container.get("image"):
-            yield _required(f"{where}.image")
+            yield _required(f"{container_field}.image")
