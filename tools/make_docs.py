@@ -106,7 +106,7 @@ def index_lines() -> list[str]:
 
 
 def aws_lines() -> list[str]:
-    """Every error code of AWS with a remedy of its own, as messages have it."""
+    """Return the error codes of AWS that have a specific remedy, with the remedy in messages."""
     common = classify("", "", "").remedy
     rows = [
         [

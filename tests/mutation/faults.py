@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One-line faults in the policy evaluator, each of which the tests must notice.
-
-Each: the file in plugins/module_utils/_policy, the text to replace (once), and the fault.
-"""
+"""Seeded faults in the policy evaluator, each of which the tests must detect."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """``before`` stands in the file exactly once."""
+    """A fault: ``faulty`` replaces ``correct``, which occurs once in a file of plugins/module_utils/_policy."""
 
     name: str
     file: str
-    before: str
-    after: str
+    correct: str
+    faulty: str
 
 
 FAULTS = (

@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check that the unit tests notice seeded faults in the policy evaluator.
+"""Check that the unit tests detect seeded faults in the policy evaluator.
 
 Usage: python tests/mutation/run.py [--jobs N] [NAME ...]
 
-Works on a copy in a temporary folder; this tree is only read. Exits with 1 when a fault goes
-unnoticed, or no longer fits the code. NAME picks the faults whose name contains it. Without one, every third
-fault is made, and with MUTATION=all each of them; all of them must fit the code either way.
+Works on a copy in a temporary folder. Exits with 1 when a fault is not detected, or does not fit the code. NAME selects
+the faults whose name contains it. The default is every third fault, and with MUTATION=all every fault; all of them must fit
+the code in any case.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from faults import FAULTS, Fault
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = Path("plugins/module_utils/_policy")
-# What the evaluator needs beside itself.
+# A dependency of the evaluator.
 FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
-# The quick tables first, so that most faults are noticed early; properties and hostile documents
-# are left out for their time.
+# Quick tables first, so that most faults are detected early. Properties and hostile documents take too long.
 FILES = (
     *("test_conditions.py", "test_match.py", "test_words.py", "test_trust.py"),
     *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
     *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
 )
-# The table that most faults of a file are noticed by, to be asked before the others.
+# The table that detects most faults of a file, and runs first.
 NEAR = {
     "evaluation/": "test_unknown_values.py",
     "grammar/": "test_storable.py",
@@ -44,12 +43,12 @@ NEAR = {
     "trust/": "test_repairs.py",
 }
 LIMIT = 300
-# Of how many faults one is made when nothing else is asked for.
+# By default one of this many faults is seeded.
 SHARE = 3
 
 
 def prepare(folder: Path) -> Path:
-    """A collection tree with what the tests import, in which faults can be made."""
+    """Create a collection tree with the modules that the tests import, for seeded faults."""
     collection = folder / "ansible_collections" / "workload_identity" / "aws"
     for source, target in (
         (POLICY, collection / POLICY),
@@ -61,17 +60,17 @@ def prepare(folder: Path) -> Path:
 
 
 def in_order(fault: Fault | None) -> list[str]:
-    """The files of tests, the nearest to the fault first."""
+    """Return the files of tests, the file for the fault first."""
     near = next((name for start, name in NEAR.items() if fault and fault.file.startswith(start)), None)
     return sorted(FILES, key=lambda name: name != near)
 
 
-def notices(fault: Fault | None, collection: Path, folder: Path) -> bool:
-    """Whether the tests fail with the fault in place."""
+def detects(fault: Fault | None, collection: Path, folder: Path) -> bool:
+    """Return whether the tests fail with a fault, or without one if it is None."""
     path = collection / POLICY / fault.file if fault else None
-    good = path.read_text() if path else ""
+    original = path.read_text() if path else ""
     if path and fault:
-        path.write_text(good.replace(fault.before, fault.after))
+        path.write_text(original.replace(fault.correct, fault.faulty))
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--import-mode=importlib"]
     try:
@@ -87,34 +86,34 @@ def notices(fault: Fault | None, collection: Path, folder: Path) -> bool:
         return True
     finally:
         if path:
-            path.write_text(good)
+            path.write_text(original)
     if fault is None and ended.returncode:
         sys.stdout.write(ended.stdout.decode(errors="replace"))
     return ended.returncode != 0
 
 
-def misfits(faults: list[Fault]) -> list[str]:
-    """Faults whose text does not stand in its file exactly once."""
+def find_misfits(faults: list[Fault]) -> list[str]:
+    """Return a message for each fault whose text does not occur exactly once in its file."""
     wrong = []
     for fault in faults:
-        count = (ROOT / POLICY / fault.file).read_text().count(fault.before)
+        count = (ROOT / POLICY / fault.file).read_text().count(fault.correct)
         if count != 1:
-            wrong.append(f"{fault.name}: its text stands {count} times in {fault.file}")
+            wrong.append(f"{fault.name}: its text occurs {count} times in {fault.file}")
     return wrong
 
 
 def work(faults: list[Fault]) -> list[Fault]:
-    """The faults of a share that go unnoticed, in a copy of its own."""
+    """Seed faults in a separate copy, and return those that the tests do not detect."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
         folder = Path(name)
         collection = prepare(folder)
-        unnoticed = []
+        undetected = []
         for fault in faults:
-            seen = notices(fault, collection, folder)
-            print(f"{'noticed ' if seen else 'UNNOTICED'}  {fault.file}: {fault.name}", flush=True)
-            if not seen:
-                unnoticed.append(fault)
-        return unnoticed
+            found = detects(fault, collection, folder)
+            print(f"{'detected  ' if found else 'UNDETECTED'}  {fault.file}: {fault.name}", flush=True)
+            if not found:
+                undetected.append(fault)
+        return undetected
 
 
 def main() -> int:
@@ -123,21 +122,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args()
     chosen = [f for f in FAULTS if not options.names or any(name in f.name for name in options.names)]
-    wrong = misfits(chosen)
+    wrong = find_misfits(chosen)
     if not options.names and os.environ.get("MUTATION") != "all":
         chosen = chosen[::SHARE]
     if wrong:
         print("\n".join(wrong))
         return 1
     with tempfile.TemporaryDirectory(prefix="mutation-") as name:
-        if notices(None, prepare(Path(name)), Path(name)):
-            print("The tests fail without any fault.")
+        if detects(None, prepare(Path(name)), Path(name)):
+            print("The tests fail without a fault.")
             return 1
     shares = [chosen[start :: options.jobs] for start in range(options.jobs)]
     with ThreadPoolExecutor(options.jobs) as pool:
-        unnoticed = [fault for share in pool.map(work, shares) for fault in share]
-    print(f"{len(chosen) - len(unnoticed)} of {len(chosen)} faults noticed")
-    return 1 if unnoticed else 0
+        undetected = [fault for share in pool.map(work, shares) for fault in share]
+    print(f"{len(chosen) - len(undetected)} of {len(chosen)} faults detected")
+    return 1 if undetected else 0
 
 
 if __name__ == "__main__":
