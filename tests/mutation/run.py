@@ -29,7 +29,7 @@ FINDINGS = Path("plugins/module_utils/_findings")
 TESTS = Path("tests/unit/plugins/module_utils/_policy")
 # Quick tables first, so that most faults are detected early. Properties and hostile documents take too long.
 FILES = (
-    *("test_conditions.py", "test_match.py", "test_words.py", "test_trust.py"),
+    *("test_conditions.py", "test_match.py", "test_automata.py", "test_trust.py"),
     *("test_permissions.py", "test_chain.py", "test_unknown_values.py"),
     *("test_storable.py", "test_explanation.py", "test_who_can.py", "test_repairs.py"),
 )
@@ -37,7 +37,7 @@ FILES = (
 NEAR = {
     "evaluation/": "test_unknown_values.py",
     "grammar/": "test_storable.py",
-    "language/words": "test_words.py",
+    "language/automata": "test_automata.py",
     "permissions/explanation": "test_explanation.py",
     "trust/check": "test_chain.py",
     "trust/": "test_repairs.py",

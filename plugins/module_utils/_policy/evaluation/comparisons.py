@@ -14,6 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ..language.automata import (
+    ONE,
+    Budget,
+    Language,
+    Pattern,
+    Unit,
+    arn_units,
+    fold,
+    places,
+    spellings,
+    text_units,
+)
 from ..language.conditions import Test
 from ..language.context import WHOLE, Context, Extract, KeyState, Part, Unknown
 from ..language.match import (
@@ -32,18 +44,6 @@ from ..language.match import (
 )
 from ..language.operators import OpenValue, value_language
 from ..language.resources import OpenResource
-from ..language.words import (
-    ONE,
-    Budget,
-    Language,
-    Pattern,
-    Unit,
-    arn_units,
-    fold,
-    places,
-    spellings,
-    text_units,
-)
 from .keys import TAG_KEYS, TagLinks
 from .rules import Question, Request, Rule
 

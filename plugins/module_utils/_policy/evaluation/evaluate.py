@@ -19,9 +19,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from ..language.automata import Budget, Pattern, Unit, arn_units, kinds, part_units, text_units
 from ..language.context import Context
 from ..language.match import Literal, Wild, tokenize
-from ..language.words import Budget, Pattern, Unit, arn_units, kinds, part_units, text_units
 from .comparisons import Values
 from .rules import CONDITIONAL, Answer, Question, Request, Rule, Witness
 from .search import explore
@@ -46,7 +46,7 @@ def _samples(request: Request) -> Iterator[Request]:
             )
         ]
         if texts[0] is not None and all(texts[0].split(":")):
-            yield Request(texts[0], texts[1], request.caller, literal=True, made_up=request.action_wild)
+            yield Request(texts[0], texts[1], request.caller, literal=True, sampled=request.action_wild)
 
 
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
@@ -79,7 +79,7 @@ def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Re
     if len(actions) * len(resources) > _MOST:
         raise OverBudget
     return tuple(
-        Request(text, resource, request.caller, literal=True, made_up=request.action_wild)
+        Request(text, resource, request.caller, literal=True, sampled=request.action_wild)
         for text, resource in product(actions, resources)
     )
 

@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from decimal import Context as Arithmetic
 from decimal import Decimal
 
+from ..language.automata import Budget, Language, Pattern, other_than, text_units
 from ..language.conditions import Test
 from ..language.context import Context, Extract, KeyState, Part, Unknown
 from ..language.operators import address_ranges, binary, date, family, network, number
-from ..language.words import Budget, Language, Pattern, other_than, text_units
 from .rules import Request
 
 BOOLEANS = frozenset(
@@ -270,7 +270,7 @@ def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str
         keys = [
             key for key in names if key.startswith(_REQUEST_TAG) and _is_present(context.get(key)) is None
         ]
-    actions = {"" if request.action_wild or request.made_up else request.action for request in requests}
+    actions = {"" if request.action_wild or request.sampled else request.action for request in requests}
     if not keys or "" in actions or _WITHOUT_TAG_KEYS in actions:
         return _NO_LINKS
     spellings = (text_units((key.removeprefix(_REQUEST_TAG),), True) for key in keys)

@@ -31,17 +31,17 @@ class Request:
 
     :arg resource: an ARN, ``*`` for an action without a resource, or None for trust policies, which have no resources.
     :arg literal: treat ``*`` and ``?`` as literal characters.
-    :arg made_up: the action is a sample of the actions that a pattern matches.
+    :arg sampled: the action is a sample of the actions that a pattern matches.
     """
 
     __slots__ = (
         "action",
         "action_wild",
         "caller",
-        "made_up",
         "parts",
         "resource",
         "resource_wild",
+        "sampled",
         "service",
     )
 
@@ -51,10 +51,10 @@ class Request:
         resource: str | None = None,
         caller: Caller | None = None,
         literal: bool = False,
-        made_up: bool = False,
+        sampled: bool = False,
     ) -> None:
         self.action = action.lower()
-        self.made_up = made_up
+        self.sampled = sampled
         self.action_wild = not literal and ("*" in action or "?" in action)
         self.service = self.action.partition(":")[0]
         self.resource = resource

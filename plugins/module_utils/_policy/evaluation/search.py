@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..language.context import Context, KeyState, Part, Some, Unknown
+from ..language.automata import Budget
+from ..language.context import Context, KeyState, Part, Representative, Unknown
 from ..language.match import Variable
-from ..language.words import Budget
 from .comparisons import Comparisons, Values, home
 from .keys import EPOCH, TagLinks, same_moment, tag_links
 from .rules import Answer, Question, Request, Rule, Witness
@@ -198,7 +198,7 @@ class _Walk:
         self.exact = self.exact and values.complete
         self.tried[key] = tuple(dict.fromkeys([*self.tried.get(key, ()), *values.states]))
         for state in values.states:
-            if isinstance(state, Some) and not self.hold:
+            if isinstance(state, Representative) and not self.hold:
                 self.exact = False
                 state = state.values
             if self.budget.left < 0 or self.settled():
@@ -280,7 +280,9 @@ class _Walk:
         for key, state in assigned.items():
             if isinstance(state, Unknown):
                 for value in possible_values(key, self.comparisons, context, Budget(KEY_STEPS)).states:
-                    completed = context.assume({key: value.values if isinstance(value, Some) else value})
+                    completed = context.assume(
+                        {key: value.values if isinstance(value, Representative) else value}
+                    )
                     if self.links.possible(completed):
                         context = completed
                         break
@@ -301,7 +303,7 @@ class _Walk:
                         break
                     if isinstance(state, Unknown):
                         continue
-                    value = state.values if isinstance(state, Some) else state
+                    value = state.values if isinstance(state, Representative) else state
                     turned = self.context.assume({**assigned, key: value})
                     other = self.answers(turned)[index]
                     if self.links.possible(turned) and other is not None and other is not answers[index]:

@@ -16,9 +16,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..language.context import ABSENT, WHOLE, Context, KeyState, Part, Some, Unknown
-from ..language.operators import date, family, number
-from ..language.words import (
+from ..language.automata import (
     CHARACTERS,
     Budget,
     Pattern,
@@ -29,6 +27,8 @@ from ..language.words import (
     shape_units,
     word_pattern,
 )
+from ..language.context import ABSENT, WHOLE, Context, KeyState, Part, Representative, Unknown
+from ..language.operators import date, family, number
 from .comparisons import Comparisons, Constraint, Values
 from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
@@ -121,7 +121,7 @@ class _Sorter:
         texts = tuple(kind.text for kind in several)
         if not self.entangled or all(kind.single for kind in several):
             return texts
-        return Some(texts, self.exact)
+        return Representative(texts, self.exact)
 
     def _kinds(self) -> tuple[list[_Kind], bool]:
         choices = self.state.choices or (("true", "false") if self.key in BOOLEANS else None)

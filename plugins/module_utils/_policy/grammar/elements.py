@@ -6,7 +6,7 @@
 
 """The rules of IAM for actions, conditions, resources and principals, and the reasons for which it rejects them.
 
-IAM rejects a trust policy whose principals do not exist. Known to exist are the principals in ``known``, and the services
+IAM rejects a trust policy whose principals do not exist. Known to exist are the principals in ``existing``, and the services
 in the guides of AWS.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...

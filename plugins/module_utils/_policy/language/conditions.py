@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .context import ABSENT, Context, KeyState, Some, Unknown
+from .automata import Language
+from .context import ABSENT, Context, KeyState, Representative, Unknown
 from .document import Condition
 from .match import Variable, Wild, resolve
 from .operators import NEGATED, OpenValue, comparison, family, language, value_tokens
-from .words import Language
 
 
 class Test:
@@ -111,7 +111,7 @@ class Test:
         state = context.get(self.key)
         if isinstance(state, tuple):
             answer = self._known(state, context, None)
-        elif isinstance(state, Some):
+        elif isinstance(state, Representative):
             answer = self._known(state.values, context, state)
         else:
             answer = self._unknown(state, context)
@@ -148,7 +148,9 @@ class Test:
         values = state if isinstance(state, tuple) else () if isinstance(state, Unknown) else state.values
         return len(values) == 1
 
-    def _known(self, values: tuple[str, ...], context: Context, some: Some | None) -> bool | None:
+    def _known(
+        self, values: tuple[str, ...], context: Context, representative: Representative | None
+    ) -> bool | None:
         if not values:
             return self._absent
         if self._nulls is not None:
@@ -156,33 +158,35 @@ class Test:
         quantifier = self.condition.quantifier
         if not quantifier:
             if len(values) == 1:
-                answer = self._match(values[0], context, some)
+                answer = self._match(values[0], context, representative)
             else:
-                answer = _any(self._match(value, context, some) for value in values)
+                answer = _any(self._match(value, context, representative) for value in values)
             return _not(answer) if self._negated else answer
         # A key whose only values are empty counts as no values for the set operators.
-        results = [self._test_value(value, context, some) for value in values if value]
+        results = [self._test_value(value, context, representative) for value in values if value]
         return _any(results) if quantifier == "ForAnyValue" else _all(results)
 
-    def _test_value(self, value: str, context: Context, some: Some | None) -> bool | None:
-        answer = self._match(value, context, some)
+    def _test_value(self, value: str, context: Context, representative: Representative | None) -> bool | None:
+        answer = self._match(value, context, representative)
         return _not(answer) if self._negated else answer
 
-    def _match(self, value: str, context: Context, some: Some | None) -> bool | None:
+    def _match(self, value: str, context: Context, representative: Representative | None) -> bool | None:
         if self._compare(value):
             return True
         if not self.open_values:
             return False
-        return _any(self._match_open(pattern, value, context, some) for pattern in self.open_values)
+        return _any(self._match_open(pattern, value, context, representative) for pattern in self.open_values)
 
-    def _match_open(self, pattern: OpenValue, value: str, context: Context, some: Some | None) -> bool | None:
-        if some is None or pattern in some.exact:
+    def _match_open(
+        self, pattern: OpenValue, value: str, context: Context, representative: Representative | None
+    ) -> bool | None:
+        if representative is None or pattern in representative.exact:
             return pattern.matches(value, context)
         if not pattern.may_match(value) or isinstance(resolve(pattern.tokens, context, pattern), bool):
             return False
         variables = [token for token in pattern.tokens if isinstance(token, Variable)]
         root = context.root(self.key)
-        if len(some.values) > 1:
+        if len(representative.values) > 1:
             return False if any(context.root(token.key) == root for token in variables) else None
         if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
             return None

@@ -48,7 +48,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
-class Some:
+class Representative:
     """A key with one of many values that conditions without variables do not distinguish.
 
     ``values`` represents all of them. ``exact`` has the values with variables that do not distinguish them either.
@@ -68,7 +68,7 @@ class Part:
 
 
 # The values of a key (an empty tuple if it is absent), or a placeholder for unknown values.
-KeyState: TypeAlias = tuple[str, ...] | Unknown | Some
+KeyState: TypeAlias = tuple[str, ...] | Unknown | Representative
 ABSENT: tuple[str, ...] = ()
 UNKNOWN_VALUE = Unknown()
 PRESENT = Unknown(may_be_absent=False)
@@ -124,6 +124,6 @@ def _part(state: KeyState, extract: Extract) -> KeyState:
         return state
     if isinstance(state, tuple):
         return tuple(map(extract.take, state))
-    if isinstance(state, Some):
-        return Some(tuple(map(extract.take, state.values)), state.exact)
+    if isinstance(state, Representative):
+        return Representative(tuple(map(extract.take, state.values)), state.exact)
     return Unknown(state.may_be_absent)

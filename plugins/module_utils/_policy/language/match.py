@@ -107,7 +107,7 @@ def resolve(
 ) -> tuple[Literal, ...] | bool | None:
     """Replace the variables by their values in the request. Wildcards in a value are literal text.
 
-    :arg comparison: the comparison in which a value of ``Some`` is interchangeable (``Some.exact``).
+    :arg comparison: the comparison in which a value of ``Representative`` is interchangeable (``Representative.exact``).
     :returns: tokens without variables; False when a variable does not have exactly one value, so that nothing matches;
         None when a key is unknown.
     """

@@ -24,6 +24,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TypeAlias
 
+from .automata import Language, Pattern, arn_units, fold, text_units
 from .context import Context
 from .match import (
     ARN_PARTS,
@@ -38,7 +39,6 @@ from .match import (
     resolve,
     tokenize,
 )
-from .words import Language, Pattern, arn_units, fold, text_units
 
 # Returns whether a value of the request matches any value of the policy.
 Compare: TypeAlias = Callable[[str], bool]

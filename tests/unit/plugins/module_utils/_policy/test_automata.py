@@ -6,6 +6,20 @@ from __future__ import annotations
 
 import itertools
 
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.automata import (
+    Budget,
+    Language,
+    Pattern,
+    arn_units,
+    containing,
+    fold,
+    kinds,
+    places,
+    shape_form,
+    shape_units,
+    spellings,
+    text_units,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.context import (
     ACCOUNT,
     CLUSTER_NAME,
@@ -19,20 +33,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Glob,
     arn_parts,
     tokenize,
-)
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.words import (
-    Budget,
-    Language,
-    Pattern,
-    arn_units,
-    containing,
-    fold,
-    kinds,
-    places,
-    shape_form,
-    shape_units,
-    spellings,
-    text_units,
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
