@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..._findings.finding import WorkloadKey
@@ -114,7 +114,7 @@ def trust_target(role_name: str, narrows: bool = False) -> Target:
 class Failure:
     """A change or read that failed, and the reason. ``workloads`` are the workloads that need it.
 
-    ``partly``: some of its requests had succeeded.
+    ``partly``: some of its requests had succeeded. ``cause`` is the error of AWS, if a request was sent.
     """
 
     workloads: tuple[WorkloadKey, ...]
@@ -124,6 +124,7 @@ class Failure:
     message: str
     remedy: str
     partly: bool = False
+    cause: AwsError | None = field(default=None, compare=False)
 
 
 def request_failure(
@@ -138,4 +139,4 @@ def request_failure(
 ) -> Failure:
     """Return the failure of an action with an AWS error. ``before`` and ``after`` enclose the text of AWS."""
     message = f"{before}{error.operation}: {error.text}{after}"
-    return Failure(workloads, target, action, error.code, message, error.remedy, partly)
+    return Failure(workloads, target, action, error.code, message, error.remedy, partly, error)

@@ -382,7 +382,7 @@ def _make_all(
         if change.action == "replace" and reason is None:
             reason = stopped
         if change.target in permanent:
-            result: Done | Refusal = Refusal(change, permanent[change.target])
+            result: Done | Refusal = Refusal(change, replace(permanent[change.target], cause=None))
         elif reason is not None:
             result = Refusal(change, _skipped(change, reason))
         else:
@@ -393,7 +393,7 @@ def _make_all(
                 refused = refused or use_check.refusal(change)
             if refused is not None:
                 failure = request_failure(refused, change.workloads, change.target, change.action)
-                result = Refusal(change, failure, refused)
+                result = Refusal(change, failure)
             else:
                 regional = api.in_region(regions.get(change.target.cluster, ""))
                 result = _make(regional, change, wait_policy, journal)
@@ -413,7 +413,7 @@ def _make(api: Api, change: Change, wait_policy: WaitPolicy, journal: Journal) -
     try:
         granted = prove(api, change, wait_policy)
     except AwsError as error:
-        return Refusal(change, unproven(change, error), error)
+        return Refusal(change, unproven(change, error))
     with finishing():
         return _send_all(api, change, wait_policy, journal, granted)
 
@@ -453,8 +453,8 @@ def _send_all(
                     made.append(call)
                 continue
             if change.put_back is not None and call is change.calls[-1] and made:
-                return Refusal(change, put_back(api, change, change.put_back, error, wait_policy), error)
-            return Refusal(change, _failure(change, made, error), error)
+                return Refusal(change, put_back(api, change, change.put_back, error, wait_policy))
+            return Refusal(change, _failure(change, made, error))
         made.append(call)
         journal.answer(change, call)
         # The response to a request that only tags the association does not contain it.

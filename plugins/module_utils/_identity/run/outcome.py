@@ -33,11 +33,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused change. ``error`` is the error of AWS; None if the change was not attempted."""
+    """A refused change."""
 
     change: Change
     failure: Failure
-    error: AwsError | None = None
+
+    @property
+    def error(self) -> AwsError | None:
+        """The error of AWS; None if the change was not attempted."""
+        return self.failure.cause
 
     @property
     def conflict(self) -> bool:

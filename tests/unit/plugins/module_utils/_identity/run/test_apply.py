@@ -199,7 +199,7 @@ def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs
     known = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
     outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {role_target("r"): known})
     assert api.operations == []
-    assert outcome.failures[0] is known
+    assert outcome.failures[0] == known
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
     assert outcome.conflict is False
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
@@ -44,8 +45,8 @@ def change(
 def refusal(
     one: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
 ) -> Refusal:
-    failure = Failure(one.workloads, one.target, one.action, code, "No.", "Ask.", partly)
-    return Refusal(one, failure, classify("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown))
+    cause = classify("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown)
+    return Refusal(one, Failure(one.workloads, one.target, one.action, code, "No.", "Ask.", partly, cause))
 
 
 def refused(*refusals: Refusal) -> Outcome:
@@ -66,7 +67,7 @@ def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
     assert rounds.permanent == {ROLE: denied.failure}
     plan = Plan((change(),))
     rounds.look(plan)
-    again = refused(Refusal(change(), denied.failure))
+    again = refused(Refusal(change(), replace(denied.failure, cause=None)))
     rounds.add(again, retryable=())
     assert codes(rounds, plan, again) == ["AccessDenied"]
 
