@@ -61,7 +61,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 AWS_STEPS: Mapping[EntryPoint, str] = {
-    "main": "working on policies, roles and associations",
+    "main": "applying policies, roles and associations",
     "verify": "verifying policies, roles and associations",
 }
 
@@ -175,7 +175,7 @@ class _Run:
 
     def describe_end(self, cause: str) -> str:
         step = self._steps.step or "reading the variables"
-        return f"{self._steps.title}: {cause} while {step}. Run again: what is done stays done."
+        return f"{self._steps.title}: {cause} while {step}. Run again: completed changes are kept."
 
     def leave_stopped_report(self, message: str) -> None:
         leave_stopped_report(self.task, self._result, message, self._variables, self._entry_point, self._aws)

@@ -66,9 +66,9 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-KEPT = "Until then nothing is taken away from what it may use: {names}."
+KEPT = "Until then these keep their permissions: {names}."
 
-INTERRUPTED = "The run was interrupted. Run again: what is done stays done."
+INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information

@@ -70,10 +70,10 @@ Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
 # The variables that determine the account of a host.
 PLACE = ("account_id", *CREDENTIALS)
-NOT_BEGUN = "The AWS part of its account did not begin: {reason}"
+NOT_BEGUN = "The AWS run of this account did not start: {reason}"
 BROKE_OFF = (
-    "The AWS part of its account broke off: {reason} What it may have changed is not in this report. Run the play again: it "
-    "reads what is there, and goes on from that."
+    "The AWS run of this account was interrupted: {reason} Its changes, if any, are missing in this report. Run the play again: it "
+    "continues from the current state."
 )
 
 APART = (
@@ -224,7 +224,7 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     kept: dict[str, list[str]] = {}
     for group in content:
         steps.title = listed(group["hosts"])
-        steps.begin("working on policies, roles and associations")
+        steps.begin("applying policies, roles and associations")
         result = _run_group(task, group["arguments"], steps)
         for host in group["stopped"]:
             kept.setdefault(host, []).extend(result.get("kept") or ())

@@ -131,7 +131,7 @@ GRACE = 5.0
 # The module of kubernetes.core whose module_defaults hold for writes.
 APPLY = "kubernetes.core.k8s"
 DESCRIPTION = "description of its resources"
-NOT_BEGUN = "not begun, as another part of the work ended early: {cause}"
+NOT_BEGUN = "pending, because another write ended early: {cause}"
 
 
 class Connection:

@@ -137,7 +137,7 @@ def leave_report(
     # Files are no change of the cluster: check mode writes them, too.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
-        raise AnsibleError(f"{unwritten} What was done stays done.")
+        raise AnsibleError(f"{unwritten} Completed changes are kept.")
     # Facts hold lists and text of JSON, as later tasks compare them.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
     result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))

@@ -111,8 +111,8 @@ DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
 EMPTY = "The list of workloads is empty, so there is nothing to do for it."
 OWN_ERROR = (
-    "the collection ran into an error of its own: {error}. Report it to the maintainers of workload_identity.aws, with the "
-    "output of -vvv. Then run again: what is done stays done."
+    "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
+    "output of -vvv. Then run again: completed changes are kept."
 )
 CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aws.eks_pod_identity_info"
 CHANGE_OPTIONS = (

@@ -192,12 +192,12 @@ class Steps:
         self._count(stage, 1, 0)
 
     def line(self) -> str:
-        """Return "my-cluster: applying 40 objects, 15 s so far", or the counts of the step; "" before the first step."""
+        """Return "my-cluster: applying 40 objects (15 s)", or the counts of the step; "" before the first step."""
         with self._lock:
             step, begun, counts = self.step, self._begun, dict(self._counts)
         if counts:
             return progress_line(self.title, counts)
-        return visible(f"{self.title}: {step}, {self._now() - begun:.0f} s so far") if step else ""
+        return visible(f"{self.title}: {step} ({self._now() - begun:.0f} s)") if step else ""
 
     def _count(self, stage: str, done: int, expected: int) -> None:
         with self._lock:

@@ -167,19 +167,19 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     assert associations(fleet) == {"blue": ["reports"], "green": [], "red": [], "grey": []}
     assert rows(ran) == {
         "blue": f"blue (prod) {HERE} {WEST} 1 5 1/1 0 ok",
-        "green": "green (prod) stopped",
-        "red": "red stopped",
-        "grey": "grey stopped",
+        "green": "green (prod) failed",
+        "red": "red failed",
+        "grey": "grey failed",
     }
     end = ran.output[ran.output.index("1 of 4 clusters done") :]
     assert "1 of 4 clusters done, 3 failed." in end
     assert (
-        "green:\n  cluster prod (account 111122223333, region eu-central-1) was left out, and nothing was changed for its 2 "
+        "green:\n  cluster prod (account 111122223333, region eu-central-1) was skipped, and nothing was changed for its 2 "
         "workloads (default/reports, default/own): eks:DescribeCluster: ClusterNotActive: cluster prod in account "
         "111122223333, region eu-central-1 is FAILED."
     ) in end
     assert "role: unknown key 'nmae'" in end
-    assert "grey:\n  cluster grey (account 444455556666, region eu-central-1) was left out" in end
+    assert "grey:\n  cluster grey (account 444455556666, region eu-central-1) was skipped" in end
     assert {host: counts["failed"] for host, counts in ran.recap.items()} == {
         "blue": 0,
         "green": 1,
@@ -208,7 +208,7 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     told = rows(verified)
     assert told["blue"].endswith("1/1 0 ok")
     assert told["red"].endswith("2/2 0 ok")
-    assert told["green"] == "green (prod) stopped"
+    assert told["green"] == "green (prod) failed"
     assert told["grey"] == f"grey {THERE} {MIDDLE} 1 0 0/1 1 failed"
     assert (
         "ASSOCIATION_OTHER_ROLE"
@@ -241,7 +241,7 @@ def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: S
     narrowed = fleet.play("fleet", hosts="red,grey")
     assert narrowed.code == 2
     assert held() == whole, narrowed.output
-    waits = "Until then nothing is taken away from what it may use: trust policy account, trust policy none."
+    waits = "Until then these keep their permissions: trust policy account, trust policy none."
     assert waits in narrowed.output[narrowed.output.index("1 of 2 clusters done") :]
     gone = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
     assert gone.code == 2
@@ -255,11 +255,11 @@ def test_an_account_that_did_not_begin_is_told_by_each_of_its_clusters(fleet: Sc
     """What its run was to read is gone when it begins."""
     ran = fleet.play("fleet", hosts="blue,green", callback="lose_account_files")
     assert ran.code == 2
-    assert rows(ran) == {"blue": "blue (prod) stopped", "green": "green (prod) stopped"}
+    assert rows(ran) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
     (lost,) = re.findall(r"^lost: (.+)$", ran.output, re.MULTILINE)
     for host in ("blue", "green"):
         assert (
-            f"{host}:\n  The AWS part of its account did not begin: {lost} cannot be read: No such file or directory. "
+            f"{host}:\n  The AWS run of this account did not start: {lost} cannot be read: No such file or directory. "
             "Run again. Nothing was changed."
         ) in ran.output
     assert fleet.writes() == 0
@@ -293,7 +293,7 @@ def test_what_fails_for_a_whole_account_is_told_by_each_of_its_clusters(
     report = str(fleet.folder / "report-{{ inventory_hostname }}.json")
     ran = fleet.play("fleet", hosts="blue,green", pod_identity_report_file=report, **given)
     assert ran.code == 2
-    assert rows(ran) == {"blue": "blue (prod) stopped", "green": "green (prod) stopped"}
+    assert rows(ran) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
     for host in ("blue", "green"):
         _, _, told = ran.output.partition(f"\n{host}:\n")
         assert message in told.split("\n\n")[0]
@@ -320,7 +320,7 @@ def test_a_slow_kubernetes_api_is_not_waited_for_in_silence(fleet: Scene) -> Non
     finally:
         kube.set_latency(0)
     assert ran.code == 0, ran.output
-    assert re.search(r"^red: applying 2 objects, \d+ s so far$", ran.output, re.MULTILINE), ran.output
+    assert re.search(r"^red: applying 2 objects \(\d+ s\)$", ran.output, re.MULTILINE), ran.output
 
 
 def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet: Scene) -> None:
@@ -338,7 +338,7 @@ def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene, serial: object) -
     ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=serial)
     assert ran.code == 2
     assert list(rows(ran)) == ["blue"]
-    assert "0 of 4 clusters done, 1 failed, 3 not begun." in ran.output
+    assert "0 of 4 clusters done, 1 failed, 3 pending." in ran.output
     assert associations(fleet) == {place.host: [] for place in PLACES}
 
 

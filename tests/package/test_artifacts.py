@@ -203,7 +203,7 @@ def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> 
     assert "1 of 1 cluster planned, 0 failed; nothing was changed." in done.stdout
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
-    assert squeezed("The plan announced 3 changes, not reported as done by any job:") in squeezed(done.stdout)
+    assert squeezed("The plan has 3 changes that no job reported as done:") in squeezed(done.stdout)
     (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2

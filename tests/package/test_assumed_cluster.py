@@ -133,7 +133,7 @@ def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
     verified = job.done("verify")
     assert "Verified: 1 workload; 1 warning." in verified
     assert recap(verified)["changed"] == 0
-    assert "Done: 5 changes." in job.done("teardown")
+    assert "Teardown done: 5 changes." in job.done("teardown")
 
 
 @pytest.mark.parametrize("playbook", ["site", "verify", "teardown"])

@@ -140,8 +140,8 @@ def test_the_oldest_versions_make_tokens_too(tarball: Path, bare: Mapping[str, s
         pytest.skip("no Python here that ansible-core 2.17 runs on")
     there = install(tarball, tmp_path / "oldest", oldest, ROOT / ".cache" / "collections-2.17")
     env = {**bare, **{name: there[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
-    for name in ("site", "teardown"):
-        assert "Done: 5 changes." in playbook(name, oldest, env, tmp_path)
+    for name, head in (("site", "Done"), ("teardown", "Teardown done")):
+        assert f"{head}: 5 changes." in playbook(name, oldest, env, tmp_path)
 
 
 def test_a_caller_without_access_entry_is_told_how_to_make_one(

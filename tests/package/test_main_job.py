@@ -38,7 +38,7 @@ def make_and_remove(venv: Path, env: Mapping[str, str], cwd: Path, *between: str
     assert "Done: 0 changes." in again
     assert recap(again)["changed"] == 0
     printed = [playbook(name, venv, env, cwd) for name in between]
-    assert "Done: 5 changes." in playbook("teardown", venv, env, cwd)
+    assert "Teardown done: 5 changes." in playbook("teardown", venv, env, cwd)
     return printed
 
 

@@ -103,7 +103,7 @@ def test_every_variable_may_be_text(
         command = [venv / "bin" / "ansible-playbook", "-i", inventory, f"workload_identity.aws.{name}"]
         printed = run([*command, "-e", "pod_identity_hosts=localhost"], env, tmp_path).stdout
         assert recap(printed)["failed"] == 0
-    assert "Done: 3 changes." in printed
+    assert "Teardown done: 3 changes." in printed
 
 
 # What a survey gives where nothing was answered would be refused of these; see docs/artifacts.md.

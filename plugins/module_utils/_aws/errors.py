@@ -49,7 +49,7 @@ _THROTTLED = _Meaning(
     ),
     "",
     "AWS limits the rate of requests of this account and retries did not help. Run again later "
-    "or with a lower concurrency; what is done stays done.",
+    "or with a lower concurrency; completed changes are kept.",
 )
 _SERVER = _Meaning(
     ErrorKind.SERVER,
@@ -63,7 +63,7 @@ _SERVER = _Meaning(
         "50?",
     ),
     "",
-    "AWS had an internal error and retries did not help. Run again; what is done stays done.",
+    "AWS had an internal error and retries did not help. Run again; completed changes are kept.",
 )
 _LOST = _Meaning(
     ErrorKind.CONNECTION,

@@ -85,11 +85,11 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     """What ended the Kubernetes stage before its result, and the remedy."""
     return (
         f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
-        "Resolve that and run again; what was done in AWS stays done.",
+        "Resolve that and run again; changes in AWS are kept.",
     )
 
 
-AFTER_FAILURE = "Do what the failure of this workload says, and run again."
+AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
 # Findings that a run repairs, and those that follow from them.
 EXPLAINED = REPAIRED | {
     Code.NAMESPACE_MISSING,
@@ -178,7 +178,7 @@ def _verdict(
     parts = [
         (len(failed), "failed"),
         (len(unseen), "is unknown" if len(unseen) == 1 else "are unknown"),
-        (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings, on which it was asked to fail"),
+        (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings (pod_identity_fail_on is warning)"),
     ]
     (count, first), *others = [part for part in parts if part[0]]
     plural = "" if (len(asked) if total else count) == 1 else "s"
@@ -203,7 +203,7 @@ def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
     more = sum(map(len, groups[SHOWN_FINDINGS:]))
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
-    return [f"{count} could not be {_kubernetes_place(aws)}; the others are done:", *lines]
+    return [f"{count} could not be {_kubernetes_place(aws)}; the others succeeded:", *lines]
 
 
 def _findings(failing: Sequence[FindingRow]) -> list[str]:

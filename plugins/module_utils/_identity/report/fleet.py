@@ -127,8 +127,8 @@ def _count(value: object) -> int | None:
 
 
 NOT_A_REPORT = (
-    "What was handed on for it is no report as this collection leaves it, so nothing is known of the cluster. Run its job again; "
-    "see whether a later node or an extra variable has changed it."
+    "Its artifact is not a report of this collection, so the state of the cluster is unknown. Run its job again; check whether a "
+    "later node or an extra variable has changed the artifact."
 )
 
 _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", "findings", "result")
@@ -161,7 +161,7 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode:
     total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
     unchanged = "; nothing was changed" if check_mode else ""
     # First, as a table of many clusters is long.
-    lines = [f"{total}{f', {missing} not begun' if missing else ''}{unchanged}."]
+    lines = [f"{total}{f', {missing} pending' if missing else ''}{unchanged}."]
     if ended and all(each.reported is not None and not each.reported.workloads for each in ended):
         lines.append(NOTHING_VERIFIED)
     rows = [_COLUMNS, *map(_row, ended)]
@@ -215,7 +215,7 @@ def _row(each: Ended) -> tuple[str, ...]:
     name = each.cluster if each.cluster == each.host else f"{each.host} ({each.cluster})"
     reported = each.reported
     if reported is None:
-        return (name, "", "", "", "", "", "", "stopped")
+        return (name, "", "", "", "", "", "", "failed")
     return (
         name,
         reported.account_id,
@@ -231,23 +231,25 @@ def _row(each: Ended) -> tuple[str, ...]:
 # All of them are above the message.
 SHOWN_NAMES = 10
 NO_REPORT = (
-    "No job reported for it. Either it was not run, or it ended before its report: see the output of the jobs, and "
-    "whether the nodes of the workflow lead here."
+    "No job reported this cluster. Its job did not run, or ended before its report: see the output of the jobs, and "
+    "the links of the workflow."
 )
 ONLY_PLANNED = (
-    "Its last report is that of a plan (check mode), so the job that was to do the work left none: see its output, and run it "
-    "again. Where nothing but plans are meant, run this in check mode, too."
+    "Its last report is a plan (check mode), and the job that applies it left no report: see its output, and run it again. To "
+    "report plans, run this in check mode."
 )
-PLAN_STOPPED = "Its plan stopped, so what was to be changed is not known, and no job applied it. See the output of the plan: "
+PLAN_STOPPED = (
+    "Its plan failed, so its changes are unknown, and no job applied it. See the output of the plan: "
+)
 NOT_APPLIED = (
     "The job that applies the plan was cancelled or killed, or its approval was denied or timed out. Launch the workflow again: "
-    "its plan shows what is left."
+    "its plan shows the remaining changes."
 )
 APPLIED_OTHERWISE = (
-    "The job that applied the plan did something else. Somebody else made these changes in the meantime, or the two jobs had "
-    "different input, such as another commit of the project. Launch the workflow again: its plan shows what is left."
+    "The job that applied the plan made other changes. Another process made these in the meantime, or the two jobs had "
+    "different input, such as another commit of the project. Launch the workflow again: its plan shows the remaining changes."
 )
-WITHOUT_A_MESSAGE = "It stopped before it had a report, and left no message: see the output of its job."
+WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the output of its job."
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,15 +295,15 @@ def gather(
     all_planned = plans and len(planned) == len(clusters)
     lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
     if planned and not all_planned:
-        lines += ["", f"Check mode, where nothing was changed: {', '.join(planned)}."]
+        lines += ["", f"Check mode, nothing was changed: {', '.join(planned)}."]
     return Gathered(lines, _failure(failed, missing, len(ended)), failed, missing)
 
 
 def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> str:
     if not clusters:
         return (
-            "No report: there is neither an artifact of an earlier job nor a report file. Run this after the jobs in one "
-            "workflow, or give pod_identity_report_files."
+            "No report: there is no artifact of an earlier job and no report file. Run this after the jobs in one "
+            "workflow, or set pod_identity_report_files."
         )
     parts = [f"{len(failed)} of {clusters} clusters failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
     parts += (
@@ -442,7 +444,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
     lines = [f"- {change.line}" for change in undone[:SHOWN_CHANGES]]
     if count > len(lines):
         lines.append(f"- {count - len(lines)} {'more ' if lines else ''}in the output of the plan")
-    head = f"The plan announced {count} change{'' if count == 1 else 's'}, not reported as done by any job:"
+    head = f"The plan has {count} change{'' if count == 1 else 's'} that no job reported as done:"
     if done and done.failed:
         return "\n".join([head, *lines])
     return "\n".join([head, *lines, APPLIED_OTHERWISE if apply else NOT_APPLIED])

@@ -109,9 +109,9 @@ def _resource_line(action: str, resource: str, name: str) -> str:
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
     """Of a plan, everything that is taken away is shown, however much it is. ``place`` has them all."""
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
-    # Any playbook removes with that variable, which may come from where nobody looks for it.
-    head = "Teardown, as pod_identity_state is absent. " if state == "absent" else ""
-    lines = [f"{head}Plan: {count}; nothing was changed." if check_mode else f"{head}Done: {count}."]
+    outcome = "plan" if check_mode else "done"
+    head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
+    lines = [f"{head}: {count}; nothing was changed." if check_mode else f"{head}: {count}."]
     if changes:
         lines += wrapped(f"{_counted(changes)}.", "  ", "  ")
     changes = _by_name(changes)

@@ -138,8 +138,10 @@ def _of_other_accounts(account: Account, members: Sequence[Member]) -> dict[str,
 
 
 def _stopped(key: str) -> AwsError:
-    text = f"the play stopped for cluster {key} before this run, so what its workloads use is not known."
-    return AwsError("", STOPPED, text, ErrorKind.OTHER, "Resolve what stopped it, and run again.")
+    text = (
+        f"the play stopped for cluster {key} before this run, so the resources of its workloads are unknown."
+    )
+    return AwsError("", STOPPED, text, ErrorKind.OTHER, "Resolve its failure, and run again.")
 
 
 def _refusal(
@@ -255,11 +257,7 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
     operation = f"{error.operation}: " if error.operation else ""
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
     kept = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
-    waits = (
-        f" Until then nothing is taken away from what it may use: {listed(dict.fromkeys(kept))}."
-        if kept
-        else ""
-    )
+    waits = f" Until then these keep their permissions: {listed(dict.fromkeys(kept))}." if kept else ""
     return {
         **_place(member),
         "failed": True,
@@ -269,7 +267,7 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
         "remedy": visible(error.remedy),
         "names": workloads,
         "msg": visible(
-            f"cluster {member.name} ({where}region {member.region}) was left out, and nothing was changed for its {count} "
+            f"cluster {member.name} ({where}region {member.region}) was skipped, and nothing was changed for its {count} "
             f"({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: {sentence(error.text)} {error.remedy}"
             f"{waits}"
         ),

@@ -122,21 +122,21 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         return Cause(
             Code.DEADLINE,
             f"the deadline of {deadline:g} s has passed.",
-            "Run again: what is done stays done. Raise ⟨deadline⟩ for more in one run.",
+            "Run again: completed changes are kept. Raise ⟨deadline⟩ for more in one run.",
         )
     return Cause(
         Code.INTERRUPTED,
         f"the run was ended by {'the timeout of its task' if reason == 'SIGALRM' else reason}.",
-        "Run again: what is done stays done.",
+        "Run again: completed changes are kept.",
     )
 
 
 def _unexpected(error: Exception) -> Cause:
     return Cause(
         Code.INTERNAL_ERROR,
-        f"the collection ran into an error of its own: {type(error).__name__}: {error}.",
-        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: what is done "
-        "stays done.",
+        f"an internal error of the collection: {type(error).__name__}: {error}.",
+        "Report it to the maintainers of workload_identity.aws, with the output of -vvv. Then run again: completed "
+        "changes are kept.",
     )
 
 

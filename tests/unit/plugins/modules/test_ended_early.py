@@ -82,7 +82,7 @@ def test_what_waits_is_not_done_after_the_deadline(run: Run, aws: FakeAws) -> No
         ("association", "DEADLINE", "not done: the deadline of 3 s has passed."),
     ]
     assert ended["failures"][0]["remedy"] == (
-        "Run again: what is done stays done. Raise deadline for more in one run."
+        "Run again: completed changes are kept. Raise deadline for more in one run."
     )
     assert "create" not in {row["action"] for row in ended["failures"] if row["resource"] == "role"}
 
@@ -99,7 +99,7 @@ def test_an_unexpected_error_leaves_a_report_of_the_changes(
     assert ended["changed"]
     assert {row["error_code"] for row in ended["failures"]} == {"INTERNAL_ERROR"}
     assert ended["failures"][0]["message"] == (
-        "not done: the collection ran into an error of its own: KeyError: 'associations'."
+        "not done: an internal error of the collection: KeyError: 'associations'."
     )
     assert "exception" not in ended
     assert capsys.readouterr().err == ""
@@ -115,7 +115,7 @@ def test_an_error_of_the_verification_does_not_hide_the_changes(
     ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], verify=True)
     assert len(ended["changes"]) == 4
     assert [row["message"] for row in ended["failures"]] == [
-        "the collection ran into an error of its own: ValueError: no such thing."
+        "an internal error of the collection: ValueError: no such thing."
     ]
     assert "verification" not in ended
     assert len(aws.state()["associations"]) == 1
@@ -137,7 +137,7 @@ def test_one_association_that_is_replaced_is_finished_and_reported(
     assert [one.get("policy") for one in aws.state()["associations"]] == [None]
     assert (ended["failed"], ended["changed"], ended["error_code"]) == (True, True, "INTERRUPTED")
     assert ended["msg"] == (
-        f"{PLACE} was changed, but not read back: the run was ended by {number.name}. Run again: what is done stays done."
+        f"{PLACE} was changed, but not read back: the run was ended by {number.name}. Run again: completed changes are kept."
     )
 
 
@@ -146,8 +146,8 @@ def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) 
     ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=DEADLINE)
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
     assert ended["msg"] == (
-        f"create of {WHERE} failed: DEADLINE: not done: the deadline of 3 s has passed. Run again: what is done stays "
-        "done. Raise deadline for more in one run."
+        f"create of {WHERE} failed: DEADLINE: not done: the deadline of 3 s has passed. Run again: completed changes "
+        "are kept. Raise deadline for more in one run."
     )
 
 
@@ -156,8 +156,8 @@ def test_one_association_that_was_not_looked_at_in_time_says_so(run: Run, aws: F
     ended = run(eks_pod_identity_association, **ASSOCIATION)
     assert (ended.get("changed", False), ended["error_code"]) == (False, "INTERRUPTED")
     assert ended["msg"] == (
-        f"{PLACE} was not looked at, and nothing was changed: the run was ended by SIGTERM. Run again: what is done "
-        "stays done."
+        f"{PLACE} was not looked at, and nothing was changed: the run was ended by SIGTERM. Run again: completed "
+        "changes are kept."
     )
 
 
@@ -187,7 +187,7 @@ def test_the_deadline_has_the_name_that_the_caller_knows(run: Run, aws: FakeAws)
     ended = run(eks_pod_identity, **arguments, **named, concurrency=1)
     aws.before("eks:ListPodIdentityAssociations", lambda: pause(LONG))
     read = run(eks_pod_identity_info, **arguments, **named)
-    remedy = "Run again: what is done stays done. Raise pod_identity_deadline for more in one run."
+    remedy = "Run again: completed changes are kept. Raise pod_identity_deadline for more in one run."
     assert [ended["failures"][0]["remedy"], read["remedy"]] == [remedy, remedy]
     assert read["msg"].endswith(remedy)
 
@@ -205,6 +205,6 @@ def test_a_module_that_reads_has_a_deadline(run: Run, aws: FakeAws, module: Modu
     assert time.monotonic() - began < LONG
     assert (ended["failed"], ended["error_code"]) == (True, "DEADLINE")
     assert ended["msg"] == (
-        "not everything was read: the deadline of 3 s has passed. Run again: what is done stays done. Raise deadline for "
+        "not everything was read: the deadline of 3 s has passed. Run again: completed changes are kept. Raise deadline for "
         "more in one run."
     )

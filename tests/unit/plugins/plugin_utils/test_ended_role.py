@@ -51,7 +51,7 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
 
 def test_a_second_signal_does_not_keep_the_report_from_being_left(end: Any) -> None:
     assert end(lambda: os.kill(os.getpid(), signal.SIGTERM)) == [
-        "blue: interrupted while reading the variables. Run again: what is done stays done."
+        "blue: interrupted while reading the variables. Run again: completed changes are kept."
     ]
 
 
@@ -61,5 +61,5 @@ def test_a_timeout_of_the_task_leaves_a_report(end: Any) -> None:
         raise Timeout
 
     assert end(time_out) == [
-        "blue: the time of the task was over while reading the variables. Run again: what is done stays done."
+        "blue: the time of the task was over while reading the variables. Run again: completed changes are kept."
     ]

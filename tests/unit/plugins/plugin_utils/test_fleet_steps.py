@@ -45,8 +45,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-END = "What it may have changed is not in this report. Run the play again: it reads what is there, and goes on from that."
-BROKE_OFF = "The AWS part of its account broke off:"
+END = "Its changes, if any, are missing in this report. Run the play again: it continues from the current state."
+BROKE_OFF = "The AWS run of this account was interrupted:"
 
 
 def test_a_host_takes_its_own_part() -> None:
@@ -135,7 +135,7 @@ class Untemplatable(dict[str, Any]):
 def test_what_did_not_begin_changed_nothing() -> None:
     account = {"failed": True, "not_begun": True, "msg": "x.json cannot be read: gone. Nothing was changed."}
     assert take_part(account, "blue")["msg"] == (
-        "The AWS part of its account did not begin: x.json cannot be read: gone. Nothing was changed."
+        "The AWS run of this account did not start: x.json cannot be read: gone. Nothing was changed."
     )
 
 

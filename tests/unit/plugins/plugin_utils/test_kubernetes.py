@@ -598,7 +598,7 @@ def test_an_object_without_an_answer_is_named_and_no_more_are_begun(monkeypatch:
     store = Store(answer=hang("a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(4))
     lost = "no complete answer within 0.5 seconds"
-    waiting = ApiError(0, f"not begun, as another part of the work ended early: {lost}.")
+    waiting = ApiError(0, f"pending, because another write ended early: {lost}.")
     assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
     assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
     assert store.writes == ["apply a0", "apply a1"]
@@ -621,7 +621,7 @@ def test_without_credentials_for_another_token_no_more_is_written(monkeypatch: p
     text = "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it."
     assert written.refused == {
         1: ApiError(0, text),
-        2: ApiError(0, f"not begun, as another part of the work ended early: {text}"),
+        2: ApiError(0, f"pending, because another write ended early: {text}"),
     }
     again = store_cluster(monkeypatch, store, access).apply(accounts(3))
     assert (again, store.writes) == (WriteResult(error=ApiError(0, text), diffs=[]), ["apply a0"])

@@ -98,6 +98,6 @@ def test_a_step_without_counts_says_for_how_long() -> None:
     times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
     steps = Steps("my-cluster", lambda: next(times), displays=False)
     steps.begin("applying 40 objects")
-    assert steps.line() == "my-cluster: applying 40 objects, 15 s so far"
+    assert steps.line() == "my-cluster: applying 40 objects (15 s)"
     steps.begin("reading the Pods")
     assert steps.line() == "my-cluster: reading the Pods, 1 s so far"

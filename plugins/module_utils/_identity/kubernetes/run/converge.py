@@ -220,7 +220,7 @@ def converge_kubernetes(
     )
     read = ReadBack(applied, preflight.accounts)
     if not settings.check_mode:
-        on_step("reading the service accounts back")
+        on_step("reading back the service accounts")
         read = read_back(cluster, aws.cluster, preflight.accounts, plan, applied, removes=removes)
     applied = read.applied
     changes, failures = describe_plan(applied.plan, removes), [*unread, *applied.failures]

@@ -135,7 +135,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
                 "Rate exceeded",
                 "AWS limits the rate of requests of this account and retries did not help. Run again "
                 "later or with a "
-                "lower concurrency; what is done stays done.",
+                "lower concurrency; completed changes are kept.",
             )
             for code in THROTTLING_CODES
         ),
@@ -156,7 +156,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             (
                 code,
                 "",
-                "AWS had an internal error and retries did not help. Run again; what is done stays done.",
+                "AWS had an internal error and retries did not help. Run again; completed changes are kept.",
             )
             for code in (
                 "ServiceFailure",

@@ -64,12 +64,12 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
         Ended("red", "red", None, "cluster red was left out"),
     ]
     assert fleet_lines(ended, 5, 2) == [
-        "1 of 5 clusters done, 2 failed, 2 not begun.",
+        "1 of 5 clusters done, 2 failed, 2 pending.",
         "",
         "cluster      account       region     workloads  changes  verified  findings  result",
         "blue (prod)  111122223333  us-west-2  25         3        25/25     0         ok",
         "green        111122223333  us-west-2  25         3        24/25     1         failed",
-        "red                                                                           stopped",
+        "red                                                                           failed",
         "",
         "green:",
         "  1 of 25 workloads failed:",
@@ -83,7 +83,7 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
 def test_a_plan_says_that_it_is_one() -> None:
     ended = [Ended("blue", "blue", reported())]
     assert fleet_lines(ended, 2, 1, check_mode=True)[0] == (
-        "1 of 2 clusters planned, 0 failed, 1 not begun; nothing was changed."
+        "1 of 2 clusters planned, 0 failed, 1 pending; nothing was changed."
     )
 
 

@@ -100,7 +100,7 @@ def test_what_did_not_report_fails() -> None:
 
 def test_no_report_at_all_fails() -> None:
     assert gathered().failure.startswith(
-        "No report: there is neither an artifact of an earlier job nor a report file."
+        "No report: there is no artifact of an earlier job and no report file."
     )
 
 
@@ -178,7 +178,7 @@ def test_a_plan_is_called_one() -> None:
     assert found.lines[3].split()[5] == "1"
     among_others = gathered(planned("blue", CREATE), GREEN, plans=True)
     assert "1 of 2 clusters done, 1 failed." in among_others.lines
-    assert list(among_others.lines)[-1] == "Check mode, where nothing was changed: blue.host."
+    assert list(among_others.lines)[-1] == "Check mode, nothing was changed: blue.host."
     assert found.failure == ""
 
 
@@ -194,7 +194,7 @@ def test_a_cancelled_converge_is_a_failure_that_names_the_announced_changes() ->
     assert found.failure == "1 of 2 clusters failed: blue.host. See above."
     assert list(found.lines)[-5:] == [
         "blue.host:",
-        "  The plan announced 2 changes, not reported as done by any job:",
+        "  The plan has 2 changes that no job reported as done:",
         f"  - {DETACHED}",
         "  - create role app",
         f"  {NOT_APPLIED}",
@@ -223,7 +223,7 @@ def test_an_announced_change_that_the_converge_did_not_make_is_named() -> None:
     found = gathered(planned("blue", CREATE, DETACH), applied("blue", CREATE), verified("blue"))
     assert found.failure == "1 of 1 clusters failed: blue.host. See above."
     assert list(found.lines)[-3:] == [
-        "  The plan announced 1 change, not reported as done by any job:",
+        "  The plan has 1 change that no job reported as done:",
         f"  - {DETACHED}",
         f"  {APPLIED_OTHERWISE}",
     ]
@@ -246,7 +246,7 @@ def test_a_failed_converge_explains_what_it_left() -> None:
     failed = applied("blue", failed=True, failure="1 of 2 workloads failed.")
     found = gathered(planned("blue", DETACH), failed, verified("blue"))
     assert list(found.lines)[-3:] == [
-        "  The plan announced 1 change, not reported as done by any job:",
+        "  The plan has 1 change that no job reported as done:",
         f"  - {DETACHED}",
         "  1 of 2 workloads failed.",
     ]

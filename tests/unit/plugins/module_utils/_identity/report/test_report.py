@@ -187,13 +187,14 @@ def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check_mode", "line"), [(True, "Plan: 1 change; nothing was changed."), (False, "Done: 1 change.")]
+    ("check_mode", "line"),
+    [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
 def test_a_teardown_says_so_at_its_head(check_mode: bool, line: str) -> None:
     """site.yml tears down where an extra variable, which a job template may hide, says so."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_of(changed(state="absent", changes=[change]), check_mode=check_mode)
-    assert found["lines"][:2] == ["Cluster my-cluster", f"Teardown, as pod_identity_state is absent. {line}"]
+    assert found["lines"][:2] == ["Cluster my-cluster", line]
 
 
 def test_a_failure_in_aws_comes_first() -> None:
@@ -231,7 +232,7 @@ def test_a_finding_of_a_refused_workload_has_no_command_that_goes_around_the_ref
     failure = {**FAILURE, "workload": "shop/api"}
     found = report_of(changed(failures=[failure], msg="What failed.", findings=[other, elsewhere]))
     assert {row["workload"]: row["remedy"] for row in found["findings"]} == {
-        "shop/api": "Do what the failure of this workload says, and run again.",
+        "shop/api": "Follow the remedy of the failure of this workload, then run again.",
         "shop/web": other["remedy"],
     }
 
@@ -279,7 +280,7 @@ def test_what_kubernetes_refuses_is_the_failure(number: int, count: str, names: 
         "which applies only the rest."
     )
     assert found["failure"].splitlines() == [
-        f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others are done:",
+        f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others succeeded:",
         line,
     ]
     shown = [line for line in found["lines"] if line.startswith("  failed KUBERNETES_REFUSED")]
@@ -361,7 +362,7 @@ def test_an_end_before_the_result_is_the_failure(state: str, verb: str) -> None:
     assert found["failed"]
     assert found["failure"] == (
         f"The service accounts could not be {verb} Kubernetes: forbidden: no. Resolve that and run again; "
-        "what was done in AWS stays done."
+        "changes in AWS are kept."
     )
 
 
@@ -374,7 +375,7 @@ def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
         "Cluster my-cluster",
-        "Teardown, as pod_identity_state is absent. Done: 0 changes.",
+        "Teardown done: 0 changes.",
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
     ]
@@ -843,7 +844,7 @@ def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict:
     assert found["headline"] == f"{verdict}: {told}. See above."
 
 
-WARNED = "warnings, on which it was asked to fail"
+WARNED = "warnings (pod_identity_fail_on is warning)"
 
 
 @pytest.mark.parametrize(
@@ -887,7 +888,7 @@ def test_an_end_before_the_result_is_shown_too() -> None:
     found = report_of(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
         "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
-        "    Resolve that and run again; what was done in AWS stays done.",
+        "    Resolve that and run again; changes in AWS are kept.",
     ]
 
 

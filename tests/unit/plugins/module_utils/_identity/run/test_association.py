@@ -774,7 +774,7 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
         "the association of my-cluster default/app was changed, but could not be read back: "
         "eks:ListPodIdentityAssociations: ServerException: Oops. AWS had an internal error and retries "
         "did not "
-        "help. Run again; what is done stays done."
+        "help. Run again; completed changes are kept."
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("ServerException", True)
 

@@ -292,7 +292,7 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
     done = perform(engine, fleet.desired, Order("present"))
     rows = changed_rows(fleet, asked, done, False, {})
     message = (
-        "cluster other-cluster (account 111122223333, region us-west-2) was left out, and nothing was changed for its 1 "
+        "cluster other-cluster (account 111122223333, region us-west-2) was skipped, and nothing was changed for its 1 "
         "workload (default/app): eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: other-cluster. "
         "Asked in account 111122223333, region us-west-2, as arn:aws:sts::111122223333:assumed-role/deployer/session. Check "
         "the cluster's name, and that account and region are the ones you mean."

@@ -118,7 +118,7 @@ def after_a_change(**more: Any) -> dict[str, Any]:
 
 
 APPLYING = "applying 3 objects and removing 1 object"
-LOOKING, READING = "reading the Pods", "reading the service accounts back"
+LOOKING, READING = "reading the Pods", "reading back the service accounts"
 
 
 @pytest.mark.parametrize(
