@@ -100,4 +100,4 @@ def test_a_step_without_counts_says_for_how_long() -> None:
     steps.begin("applying 40 objects")
     assert steps.line() == "my-cluster: applying 40 objects (15 s)"
     steps.begin("reading the Pods")
-    assert steps.line() == "my-cluster: reading the Pods, 1 s so far"
+    assert steps.line() == "my-cluster: reading the Pods (1 s)"
