@@ -72,8 +72,8 @@ PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "po
 PLACE = ("account_id", *CREDENTIALS)
 NOT_BEGUN = "The AWS run of this account did not start: {reason}"
 BROKE_OFF = (
-    "The AWS run of this account was interrupted: {reason} Its changes, if any, are missing in this report. Run the play again: it "
-    "continues from the current state."
+    "The AWS run of this account was interrupted: {reason} Its changes, if any, are missing in this report. Run the play again: "
+    "it continues from the current state."
 )
 
 APART = (
