@@ -10,79 +10,81 @@ DOCUMENTATION = r"""
 ---
 module: eks_pod_identity
 version_added: 0.1.0
-short_description: Give Kubernetes service accounts an IAM role with EKS Pod Identity
+short_description: Manage IAM roles of Kubernetes service accounts with EKS Pod Identity
 description:
-  - Brings the AWS side of EKS Pod Identity into the wanted state for a list of workloads of one cluster, or with O(clusters)
-    of several, namely permissions policies, IAM roles with their trust policies, attachments, and pod identity associations.
-  - Everything is read first and a plan is made of it. Check mode and diff show that plan; otherwise it is applied in
-    stages, concurrently within each stage. One workload's failure does not stop the others.
-  - What the module makes carries the tag C(workload-identity/managed-by). O(state=absent) removes only that, and only
-    when nothing else uses it.
-  - The service accounts themselves are Kubernetes objects and are not made by this module; the role
-    P(workload_identity.aws.pod_identity#role) makes them too and verifies the result.
+  - Manages permissions policies, IAM roles with trust policies, attachments and pod identity associations for a list
+    of workloads of one cluster, or with O(clusters) of several clusters.
+  - Reads AWS first and computes a plan. Check mode and diff show the plan; otherwise it is applied in stages,
+    concurrently within each stage. One workload's failure does not stop the others.
+  - Resources that the module creates are managed and have the tag C(workload-identity/managed-by). O(state=absent)
+    removes only managed resources without other users.
+  - The module does not create service accounts, which are Kubernetes objects. The role
+    P(workload_identity.aws.pod_identity#role) also creates them and verifies the result.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   purge:
     description:
-      - Whether to remove, once all wanted workloads are done, what was made by this collection for workloads of the cluster
-        that are not listed (any more), namely their associations, and roles and policies that nothing else uses. It
-        compares AWS with the list of one cluster, so it excludes O(clusters).
-      - A policy goes, too, when it was made for this cluster, no workload lists it any more, and nothing has it attached.
-      - A role that a wanted workload has just moved away from stays until the next purge, since running Pods may still hold
+      - Whether to remove the unlisted managed workloads of the cluster once all listed workloads succeeded, namely
+        their associations, and roles and policies without other users. It compares AWS with the list of one cluster,
+        so it excludes O(clusters).
+      - A policy of this cluster that is unlisted and not attached is deleted too.
+      - A role that a listed workload has just left is kept until the next purge, because running Pods may still hold
         its credentials.
-      - Limit it by O(owner) or O(purge_namespaces) where several lists are kept for one cluster. Check mode with diff shows
-        what would go.
+      - Limit it with O(owner) or O(purge_namespaces) if a cluster has several lists. Check mode with diff shows the
+        deletions.
     type: bool
     default: false
   purge_all:
     description:
-      - With O(purge=true) and an empty list of workloads, whether that is meant, so that everything is removed that was made
-        for the cluster, within O(owner) and O(purge_namespaces). Without it such a run is refused before anything is read.
-      - O(purge_limit) still holds.
+      - Whether to allow O(purge=true) with an empty list of workloads, which removes all managed workloads of the
+        cluster within O(owner) and O(purge_namespaces). Otherwise such a run is rejected before anything is read.
+      - O(purge_limit) still applies.
     type: bool
     default: false
   purge_namespaces:
     description:
-      - With O(purge=true), only workloads of these Kubernetes namespaces are removed. A policy without a workload belongs
-        to no namespace, and stays.
+      - With O(purge=true), Kubernetes namespaces to purge. A policy without a workload belongs to no namespace, and
+        is kept.
     type: list
     elements: str
     default: []
   purge_limit:
     description:
-      - With O(purge=true), how many workloads may be removed in one run. More than that, as after a mistaken empty list,
-        is refused before anything is changed. With V(0) nothing may be removed.
-      - A share like V(20%) is of the workloads that are there, listed or not, rounded down.
+      - With O(purge=true), maximum number of workloads to remove in one run. More, as after a mistaken empty list, is
+        rejected before any change. V(0) allows none.
+      - A percentage like V(20%) refers to the existing workloads, listed or not, rounded down.
     type: str
     default: "10"
   owner:
     description:
-      - Whose workloads these are. Everything that is made gets the tag C(workload-identity/owner) with this value.
-      - What carries the tag of another owner is not changed or deleted without O(adopt=true), by a run without owner
-        neither. O(purge=true) touches only what carries the tag with this value, or when not set what has no such tag.
-      - It must be a Kubernetes label value, since the role P(workload_identity.aws.pod_identity#role) labels service accounts
+      - Owner of these workloads. All managed resources get the tag C(workload-identity/owner) with this value.
+      - Resources of another owner are not changed or deleted without O(adopt=true), also by a run without owner.
+        O(purge=true) removes only resources with this value, or if unset only resources without the tag.
+      - A Kubernetes label value, because the role P(workload_identity.aws.pod_identity#role) labels service accounts
         with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
   continue_on_error:
     description:
-      - Whether the module ends well when single workloads or clusters of O(clusters) failed, so that the caller can go on with
-        the others. RV(failures) or RV(clusters) has the failures, and RV(msg) describes them. Invalid input, or a single cluster
-        that cannot be used, fails in any case.
+      - Whether the module succeeds although single workloads or clusters of O(clusters) failed. RV(failures) or
+        RV(clusters) has the failures, and RV(msg) describes them. Invalid input, or a single cluster that cannot be
+        used, always fails.
     type: bool
     default: false
   verify:
     description:
-      - Whether to read everything again afterwards and verify it, as M(workload_identity.aws.eks_pod_identity_info) does.
-        The outcome is in RV(verification); a finding does not make the module fail.
-      - In check mode it judges the state that the changes would lead to, so its findings are those that a run would leave.
+      - Whether to read AWS again afterwards and verify the workloads, as
+        M(workload_identity.aws.eks_pod_identity_info) does. RV(verification) has the result; a finding does not fail
+        the module.
+      - In check mode it evaluates the state that the changes would lead to, so it returns the findings that a run
+        would leave.
     type: bool
     default: false
   deadline:
     description:
-      - How long the whole run may take, in seconds. Then no more requests are sent, what has begun is brought to its
-        end, and RV(failures) holds what was not done, with the code V(DEADLINE).
-      - Without it, only each request is bounded.
+      - Maximum duration of the run in seconds. Then no more requests are sent, changes in progress are completed, and
+        RV(failures) has the pending ones with the code V(DEADLINE).
+      - Without it, only each request has a timeout.
     type: int
 attributes:
   check_mode:
@@ -129,7 +131,7 @@ EXAMPLES = r"""
                   Action: s3:GetObject
                   Resource: arn:aws:s3:::my-pod-secrets-bucket/*
 
-- name: Use an existing role as it is, once its trust policy has been found to allow it
+- name: Use an existing role whose trust policy allows the workload
   workload_identity.aws.eks_pod_identity:
     cluster_name: my-cluster
     workloads:
@@ -138,7 +140,7 @@ EXAMPLES = r"""
         role:
           arn: arn:aws:iam::111122223333:role/reports
 
-- name: Reach a role of another account by way of a role of this one
+- name: Use a target role in another account
   workload_identity.aws.eks_pod_identity:
     cluster_name: my-cluster
     workloads:
@@ -190,22 +192,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 state:
-  description: The state that was asked for.
+  description: The requested state.
   returned: with O(cluster_name)
   type: str
   sample: present
 changes:
-  description: The changes that were made, or in check mode would be made, in order.
+  description: The changes, or in check mode the planned changes, in order.
   returned: with O(cluster_name)
   type: list
   elements: dict
   contains:
     workload:
-      description: The workload it is for, as namespace/service-account.
+      description: The workload, as namespace/service-account.
       type: str
       sample: default/my-service-account
     shared_with:
-      description: Further workloads that the resource is for.
+      description: Further workloads of the resource.
       returned: when there are any
       type: list
       elements: str
@@ -214,7 +216,8 @@ changes:
       type: str
       sample: role
     name:
-      description: Which one. The ARN of a policy, the name of a role, both for an attachment, the workload for an association.
+      description: The resource. The ARN of a policy, the name of a role, both for an attachment, the workload for an
+        association.
       type: str
       sample: my-role
     action:
@@ -224,13 +227,13 @@ changes:
       type: str
       sample: create
     before:
-      description: What changes, as it was. Null when the resource was not there.
+      description: The changed attributes before. Null if the resource did not exist.
       type: dict
     after:
-      description: What changes, as it becomes. Null when the resource is removed.
+      description: The changed attributes after. Null if the resource is deleted.
       type: dict
 workloads:
-  description: What there is for each workload, in the order given.
+  description: The state of each workload, in the order of the list.
   returned: with O(cluster_name)
   type: list
   elements: dict
@@ -252,35 +255,35 @@ workloads:
       type: str
       sample: arn:aws:iam::111122223333:role/my-role
     policy_arns:
-      description: ARNs of the policies asked for.
+      description: ARNs of the listed policies.
       type: list
       elements: str
       sample:
         - arn:aws:iam::111122223333:policy/my-policy
     association_id:
-      description: ID of the association; empty while there is none.
+      description: ID of the association; empty without association.
       type: str
       sample: a-abcdefghijklmnop1
     association_arn:
-      description: ARN of the association; empty while there is none.
+      description: ARN of the association; empty without association.
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
     association_created_at:
-      description: When the association was made, in ISO 8601; empty while there is none.
+      description: Creation time of the association, in ISO 8601; empty without association.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     association_modified_at:
       description:
-        - When the association was last changed, in ISO 8601; empty while there is none.
+        - Time of the last change of the association, in ISO 8601; empty without association.
         - Pods that are older may use credentials of its former role for up to six hours.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     target_role_arn:
-      description: ARN of the target role of the association; empty when there is none.
+      description: ARN of the target role of the association; empty without target role.
       type: str
       sample: ""
     external_id:
-      description: The external ID that EKS uses towards a target role; empty when there is no target role.
+      description: The external ID that EKS uses towards a target role; empty without target role.
       type: str
       sample: us-west-2/111122223333/my-cluster/default/my-service-account
     status:
@@ -288,7 +291,7 @@ workloads:
       type: str
       sample: changed
 findings:
-  description: What the user should know, though nothing failed.
+  description: Findings of the run.
   returned: with O(cluster_name)
   type: list
   elements: dict
@@ -302,17 +305,17 @@ findings:
       type: str
       sample: warning
     workload:
-      description: The workload it is about, as namespace/service-account.
+      description: The workload, as namespace/service-account.
       type: str
       sample: default/my-service-account
     message:
-      description: What was found.
+      description: The finding.
       type: str
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
 failures:
-  description: What could not be done, a row for each workload that misses it.
+  description: The failures, with one row for each workload.
   returned: with O(cluster_name)
   type: list
   elements: dict
@@ -326,22 +329,22 @@ failures:
       type: str
       sample: association
     name:
-      description: Which resource.
+      description: The resource.
       type: str
       sample: default/my-service-account
     action:
-      description: What was to be done with it.
+      description: The failed action.
       type: str
       sample: create
     error_code:
-      description: The error code of AWS, a code of this collection, or V(SKIPPED) when something it needs failed.
+      description: The error code of AWS, a code of this collection, or V(SKIPPED) if a dependency failed.
       type: str
       sample: AccessDeniedException
     message:
-      description: What AWS said, or what is wrong.
+      description: The message of AWS or of this collection.
       type: str
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
 clusters:
   description:
@@ -376,12 +379,12 @@ clusters:
       sample:
         - default/reports
     error_code:
-      description: Why it could not be used, by the error code of AWS or a code of this collection.
+      description: The error code of AWS or of this collection.
       returned: when it could not be used
       type: str
       sample: ResourceNotFoundException
     remedy:
-      description: What to do about it.
+      description: The remedy.
       returned: when it could not be used
       type: str
     msg:
@@ -389,45 +392,45 @@ clusters:
       returned: when something failed
       type: str
 summary:
-  description: Counts, with O(clusters) of all of them together.
+  description: Counts, with O(clusters) for all of them together.
   returned: always
   type: dict
   contains:
     clusters:
-      description: How many clusters were listed.
+      description: Number of listed clusters.
       returned: with O(clusters)
       type: int
       sample: 2
     workloads:
-      description: How many workloads were asked for.
+      description: Number of listed workloads.
       type: int
       sample: 1
     changed:
-      description: How many of them changed.
+      description: Number of changed workloads.
       type: int
       sample: 1
     unchanged:
-      description: How many of them were as wanted already.
+      description: Number of unchanged workloads.
       type: int
       sample: 0
     failed:
-      description: How many of them failed, including the workloads of clusters that could not be used.
+      description: Number of failed workloads, including those of clusters that could not be used.
       type: int
       sample: 0
     changes:
-      description: How many changes were made. A change that clusters share counts once.
+      description: Number of changes. A shared change of several clusters counts once.
       type: int
       sample: 4
     findings:
-      description: How many findings there are.
+      description: Number of findings.
       type: int
       sample: 0
 msg:
-  description: What failed, on which workloads, why, and what to do.
+  description: The failures with their workloads, causes and remedies.
   returned: when a workload or a cluster failed
   type: str
 verification:
-  description: The outcome of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
+  description: The result of the verification, as M(workload_identity.aws.eks_pod_identity_info) returns it.
   returned: with O(verify=true), O(state=present) and O(cluster_name)
   type: dict
 account_id:

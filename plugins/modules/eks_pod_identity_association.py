@@ -13,9 +13,9 @@ version_added: 0.1.0
 short_description: Manage one EKS Pod Identity association
 description:
   - Creates, updates and deletes the association of a Kubernetes service account with an IAM role.
-  - An association is identified by cluster, namespace and service account. One that exists already is brought into the
-    wanted state, whoever made it, unless an EKS add-on owns it.
-  - Role and policies are not touched; use M(workload_identity.aws.eks_pod_identity) for the whole chain.
+  - An association is identified by cluster, namespace and service account. An existing one is updated, managed or
+    not, unless an EKS add-on owns it.
+  - The module does not change role and policies; use M(workload_identity.aws.eks_pod_identity) for the whole chain.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -54,52 +54,50 @@ options:
     type: str
   target_role_arn:
     description:
-      - ARN of a second role, possibly of another account, that EKS assumes by way of O(role_arn).
-      - An empty string removes the target role. When not given, the present one stays.
+      - ARN of a second role, possibly in another account, that EKS assumes through O(role_arn).
+      - An empty string removes the target role. Unchanged if omitted.
     type: str
   disable_session_tags:
     description:
-      - Whether to turn off the session tags that EKS adds. When not given, the present setting stays.
-      - A trust policy with conditions on C(aws:RequestTag), as M(workload_identity.aws.eks_pod_identity) makes it by default,
-        then keeps the workload out. The module warns of that where it is allowed to read the role (C(iam:GetRole)).
+      - Whether to turn off the session tags that EKS adds. Unchanged if omitted.
+      - A trust policy with conditions on C(aws:RequestTag), the default of M(workload_identity.aws.eks_pod_identity),
+        then denies the workload. The module warns of that if it may read the role (C(iam:GetRole)).
     type: bool
   session_policy:
     description:
-      - A policy that narrows what the session may do, as a mapping or JSON text. It needs
-        O(disable_session_tags=true).
-      - An empty string removes it. EKS cannot do that in place, so the association is deleted and created anew, and
-        gets another ID; Pods that start in that moment get no credentials. It is refused where the association has fields or
-        tags that a new one cannot be given.
+      - A policy that limits the session, as a mapping or JSON text. It needs O(disable_session_tags=true).
+      - An empty string removes it. EKS cannot do that in place, so the association is deleted and recreated with
+        another ID; Pods that start in that moment get no credentials. This is refused if the association has fields
+        or tags that a new one cannot get.
       - Policies are compared by meaning, so the order of keys and lists does not matter.
     type: raw
   tags:
     description:
-      - Tags of the association. When not given, tags stay as they are.
+      - Tags of the association. Unchanged if omitted.
       - An association that this module creates also gets the tag C(workload-identity/managed-by).
     type: dict
     aliases:
       - resource_tags
   purge_tags:
     description:
-      - Whether to remove tags that are not in O(tags), when O(tags) is given.
+      - Whether to remove tags that are not in O(tags), if O(tags) is set.
     type: bool
     default: true
   force:
     description:
-      - Whether to change or delete an association that an EKS add-on owns.
+      - Whether to change or delete an association of an EKS add-on.
     type: bool
     default: false
   propagation_timeout:
     description:
-      - How long to wait, in seconds, until EKS knows O(role_arn), when IAM says that the role was made only minutes ago
-        and its trust policy is right; and how long until a read shows the change that was made. What still does not is
-        the failure V(NOT_YET_VISIBLE).
+      - Seconds to wait until EKS sees O(role_arn), if IAM reports a role younger than some minutes with a correct
+        trust policy, and until a read shows the change. Otherwise the failure is V(NOT_YET_VISIBLE).
     type: int
     default: 60
   deadline:
     description:
-      - How many seconds the task may take. What is not done by then is not begun; what has begun is brought to its end, and
-        the failure is V(DEADLINE). SIGINT and SIGTERM end it alike. Without it there is no such limit.
+      - Maximum duration of the task in seconds. Then no further change starts, a change in progress is completed, and
+        the failure is V(DEADLINE). SIGINT and SIGTERM have the same effect. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -231,7 +229,8 @@ association:
       type: str
       sample: "2026-11-24T10:15:30+00:00"
 action:
-  description: What was done, or in check mode would be done. One of V(create), V(update), V(replace), V(delete), V(none).
+  description: The action, or in check mode the planned action. One of V(create), V(update), V(replace), V(delete),
+    V(none).
   returned: always
   type: str
   sample: create

@@ -12,8 +12,8 @@ module: eks_pod_identity_association_info
 version_added: 0.1.0
 short_description: List the EKS Pod Identity associations of a cluster
 description:
-  - Lists all associations of a cluster, or those of one namespace or service account. All pages are read.
-  - EKS lists neither roles nor tags; O(details=true) describes each association, concurrently.
+  - Lists all associations of a cluster, a namespace or a service account.
+  - The list of EKS has no roles and tags; O(details=true) describes each association, concurrently.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -34,18 +34,18 @@ options:
     type: str
   details:
     description:
-      - Whether to describe each association, which costs one request each.
+      - Whether to describe each association, with one request each.
     type: bool
     default: false
   concurrency:
     description:
-      - How many requests may be under way at once.
+      - Maximum number of concurrent requests.
     type: int
     default: 16
   deadline:
     description:
-      - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
-        SIGTERM end it alike. Without it there is no such limit.
+      - Maximum duration of the task in seconds. An incomplete read then fails with the code V(DEADLINE). SIGINT and
+        SIGTERM have the same effect. Unlimited by default.
     type: int
 attributes:
   check_mode:

@@ -12,35 +12,34 @@ module: eks_pod_identity_info
 version_added: 0.1.0
 short_description: Read and verify the EKS Pod Identity chain of workloads
 description:
-  - Reads role, trust policy, attachments, policies and association of each workload, and compares them with what is
-    wanted. Nothing is changed.
-  - The checks are the five confirmations of the EKS User Guide, and further the agent add-on or EKS Auto Mode, the
-    cluster's platform version, C(required_permissions), the way to a target role on both sides, and whether a trust
-    policy is wider than asked. For each workload RV(workloads[].checks) says which
-    passed, and RV(findings) what is wrong, why, and what to do. O(clusters) does it for several clusters of one account.
-  - The module itself fails only when it cannot read; whether a finding is a failure is for the caller to say, as the
-    role P(workload_identity.aws.pod_identity#role) does.
+  - Reads role, trust policy, attachments, policies and association of each workload, and compares them with the list.
+  - The checks are the five confirmations of the EKS User Guide, the agent add-on or EKS Auto Mode, the cluster's
+    platform version, C(required_permissions), both sides of a target role, and the width of the trust policy.
+    RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. O(clusters)
+    verifies several clusters of one account.
+  - The module fails only if it cannot read. Assert on the findings in your play, as the role
+    P(workload_identity.aws.pod_identity#role) does.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   workloads:
     description:
-      - The workloads as they are wanted, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
-      - When not given, every association of the cluster is verified, with the role that it names. The entries of O(clusters)
-        each need a list.
+      - The listed workloads, in the form of O(workload_identity.aws.eks_pod_identity#module:workloads).
+      - If omitted, every association of the cluster is verified with its role. Each entry of O(clusters) needs a
+        list.
     type: list
     elements: dict
   check_caller:
     description:
-      - Whether to ask IAM's policy simulator if the caller is allowed to perform what
-        M(workload_identity.aws.eks_pod_identity) needs for these workloads, C(iam:PassRole) among it. The caller needs
+      - Whether to check with IAM's policy simulator that the caller has the permissions of
+        M(workload_identity.aws.eks_pod_identity) for these workloads, including C(iam:PassRole). The caller needs
         C(iam:SimulatePrincipalPolicy) for that.
     type: bool
     default: false
   trust_scope:
     description:
-      - Who is meant to be able to use the roles, as given to M(workload_identity.aws.eks_pod_identity). A trust policy that
-        lets in more is a finding.
+      - Default trust scope of the roles, as in M(workload_identity.aws.eks_pod_identity). A trust policy that allows
+        more is a finding.
     type: str
     choices:
       - workload
@@ -50,13 +49,13 @@ options:
       - none
   concurrency:
     description:
-      - How many requests may be under way at once.
+      - Maximum number of concurrent requests.
     type: int
     default: 16
   deadline:
     description:
-      - How many seconds the task may take. What is not read by then makes it fail, with the code V(DEADLINE). SIGINT and
-        SIGTERM end it alike. Without it there is no such limit.
+      - Maximum duration of the task in seconds. An incomplete read then fails with the code V(DEADLINE). SIGINT and
+        SIGTERM have the same effect. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -123,7 +122,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 workloads:
-  description: What there is for each workload, in the order given.
+  description: The state of each workload, in the order of the list.
   returned: with O(cluster_name)
   type: list
   elements: dict
@@ -145,39 +144,39 @@ workloads:
       type: str
       sample: arn:aws:iam::111122223333:role/my-role
     policy_arns:
-      description: ARNs of the policies asked for.
+      description: ARNs of the listed policies.
       type: list
       elements: str
       sample:
         - arn:aws:iam::111122223333:policy/my-policy
     association_id:
-      description: ID of the association; empty while there is none.
+      description: ID of the association; empty without association.
       type: str
       sample: a-abcdefghijklmnop1
     association_arn:
-      description: ARN of the association; empty while there is none.
+      description: ARN of the association; empty without association.
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
     association_created_at:
-      description: When the association was made, in ISO 8601; empty while there is none.
+      description: Creation time of the association, in ISO 8601; empty without association.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     association_modified_at:
       description:
-        - When the association was last changed, in ISO 8601; empty while there is none.
+        - Time of the last change of the association, in ISO 8601; empty without association.
         - Pods that are older may use credentials of its former role for up to six hours.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     role_created_at:
-      description: When the role of the association was created, in ISO 8601; empty where it was not read.
+      description: Creation time of the role of the association, in ISO 8601; empty if it was not read.
       type: str
       sample: "2026-03-10T11:59:00+00:00"
     target_role_arn:
-      description: ARN of the target role of the association; empty when there is none.
+      description: ARN of the target role of the association; empty without target role.
       type: str
       sample: ""
     external_id:
-      description: The external ID that EKS uses towards a target role; empty when there is no target role.
+      description: The external ID that EKS uses towards a target role; empty without target role.
       type: str
       sample: ""
     status:
@@ -186,7 +185,7 @@ workloads:
       sample: pass
     checks:
       description:
-        - The outcome of each check, in order, with the keys RV(ignore:name), RV(ignore:status) (V(pass), V(warning),
+        - The result of each check, in order, with the keys RV(ignore:name), RV(ignore:status) (V(pass), V(warning),
           V(unknown) or V(fail)) and RV(ignore:detail).
       type: list
       elements: dict
@@ -198,7 +197,7 @@ workloads:
           status: pass
           detail: v1
 findings:
-  description: What is wrong or noteworthy.
+  description: The findings.
   returned: with O(cluster_name)
   type: list
   elements: dict
@@ -212,14 +211,14 @@ findings:
       type: str
       sample: error
     workload:
-      description: The workload it is about, as namespace/service-account.
+      description: The workload, as namespace/service-account.
       type: str
       sample: default/my-service-account
     message:
-      description: What was found.
+      description: The finding.
       type: str
     remedy:
-      description: What to do about it.
+      description: The remedy.
       type: str
 clusters:
   description:
@@ -254,12 +253,12 @@ clusters:
       sample:
         - default/reports
     error_code:
-      description: Why it could not be read, by the error code of AWS or a code of this collection.
+      description: The error code of AWS or of this collection.
       returned: when it could not be read
       type: str
       sample: ResourceNotFoundException
     remedy:
-      description: What to do about it.
+      description: The remedy.
       returned: when it could not be read
       type: str
     msg:
@@ -271,37 +270,37 @@ msg:
   returned: when a cluster of O(clusters) could not be read
   type: str
 summary:
-  description: How many workloads there are by outcome, with O(clusters) of all of them together.
+  description: Number of workloads by result, with O(clusters) for all of them together.
   returned: always
   type: dict
   contains:
     clusters:
-      description: How many clusters were listed.
+      description: Number of listed clusters.
       returned: with O(clusters)
       type: int
       sample: 2
     workloads:
-      description: How many workloads were verified.
+      description: Number of verified workloads.
       type: int
       sample: 1
     passed:
-      description: How many of them passed every check.
+      description: Number of workloads that passed every check.
       type: int
       sample: 1
     failed:
-      description: How many of them have a failed check, or belong to a cluster that could not be read.
+      description: Number of workloads with a failed check, or in a cluster that could not be read.
       type: int
       sample: 0
     warnings:
-      description: How many of them have nothing worse than a warning.
+      description: Number of workloads with warnings only.
       type: int
       sample: 0
     unknown:
-      description: How many of them could not be judged, because something could not be read.
+      description: Number of workloads with an unknown result, because a read failed.
       type: int
       sample: 0
     findings:
-      description: How many findings there are.
+      description: Number of findings.
       type: int
       sample: 0
 account_id:
@@ -310,7 +309,7 @@ account_id:
   type: str
   sample: "111122223333"
 caller_arn:
-  description: ARN of the principal that asked.
+  description: ARN of the principal whose credentials were used.
   returned: always
   type: str
   sample: arn:aws:sts::111122223333:assumed-role/deployer/session
