@@ -212,7 +212,7 @@ REPAIRS: Mapping[str, Repair] = {
     "mark of the role removed": Repair("with pod_identity_adopt: true", options={"adopt": True}),
     "target role deleted": Repair("or create the role", by_hand=_set_trust("target", ROLE)),
     "target role lets nobody in": Repair("Have its trust policy allow", by_hand=_set_trust("target", ROLE)),
-    "target role for everyone": Repair("Name the caller", by_hand=_set_trust("target", ROLE)),
+    "target role for everyone": Repair("Specify the caller", by_hand=_set_trust("target", ROLE)),
     "target role for an organization": Repair("or remove them", by_hand=_set_trust("target", ROLE)),
     **dict.fromkeys(
         (

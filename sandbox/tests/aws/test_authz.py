@@ -206,10 +206,6 @@ class TestSignatures:
         )
 
 
-def test_enforces_returns_auth_mode(auth_endpoint: Endpoint, open_endpoint: Endpoint) -> None:
-    assert (auth_endpoint.control.enforces(), open_endpoint.control.enforces()) == (True, False)
-
-
 class TestResourceTags:
     """Conditions on aws:ResourceTag."""
 

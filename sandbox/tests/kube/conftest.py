@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient, Configuration
-from sandbox.kube.authentication import ADMIN
 from sandbox.kube.cluster import Cluster
 from sandbox.kube.control import KubeControl
 from sandbox.kube.errors import ApiError
 from sandbox.kube.kubeconfig import write_kubeconfig
-from sandbox.kube.rbac import User
 from sandbox.kube.resources import resource_table
 from sandbox.kube.store import Store
 from sandbox.kube.target import parse_target
@@ -54,7 +52,6 @@ class Memory:
         *,
         query: dict[str, str] | None = None,
         content_type: str = "application/json",
-        user: User = ADMIN,
         agent: str = "test/1.0",
     ) -> tuple[int, Json]:
         parameters = query or {}
@@ -63,7 +60,7 @@ class Memory:
             target = parse_target(self.cluster.table, method, path, parameters)
             assert target is not None, f"{path} is not a resource"
             outcome = self.cluster.handle(
-                target, parameters, user, content_type=content_type, body=body, agent=agent
+                target, parameters, content_type=content_type, body=body, agent=agent
             )
         except ApiError as error:
             return error.code, error.status()

@@ -114,12 +114,6 @@ TASKS: list[tuple[str, str, Json, Json]] = [
     ("by_unknown_name", INFO, {**SELECT, "name": "nobody"}, {}),
     ("no_kind", INFO, {"kind": "Gadget", "api_version": "example.com/v1"}, {}),
     (
-        "json_patch",
-        "kubernetes.core.k8s_json_patch",
-        {**SELECT, "name": "app", "patch": [{"op": "add", "path": "/metadata/labels/z", "value": "1"}]},
-        {},
-    ),
-    (
         "wait_ready",
         K8S,
         {"definition": ready_pod(), "wait": True, "wait_timeout": 10, "wait_sleep": 1},
@@ -226,7 +220,6 @@ def create_ready_pod(server: Any) -> None:
         ("ssa_again", False),
         ("ssa_forced", True),
         ("many", True),
-        ("json_patch", True),
         ("wait_ready", False),
         ("check_delete", True),
         ("delete", True),

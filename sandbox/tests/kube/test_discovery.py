@@ -24,12 +24,6 @@ SERVED = {
         "validatingadmissionpolicybindings",
     ],
     "apps/v1": ["daemonsets", "deployments", "replicasets", "statefulsets"],
-    "authentication.k8s.io/v1": ["selfsubjectreviews"],
-    "authorization.k8s.io/v1": [
-        "selfsubjectaccessreviews",
-        "selfsubjectrulesreviews",
-        "subjectaccessreviews",
-    ],
     "batch/v1": ["cronjobs", "jobs"],
     "rbac.authorization.k8s.io/v1": ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
 }

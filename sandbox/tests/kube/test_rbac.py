@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles and bindings, reviews and users."""
+"""Roles, bindings and users."""
 
 from __future__ import annotations
 
@@ -152,56 +152,6 @@ def test_denial_message(kube: Any, method: str, path: str, message: str) -> None
     request = target.attributes() if target else Attributes(verb=method.lower(), path=path)
     error = denied(BOB, request, target.rtype if target else None)
     assert (error.code, error.reason, error.message) == (403, "Forbidden", message)
-
-
-def review(kube: Any, kind: str, spec: dict[str, Any], user: User) -> dict[str, Any]:
-    path = f"/apis/authorization.k8s.io/v1/{kind.lower()}s"
-    body = {"kind": kind, "apiVersion": "authorization.k8s.io/v1", "spec": spec}
-    code, obj = kube("POST", path, body, user=user)
-    assert code == 201, obj
-    found: dict[str, Any] = obj["status"]
-    return found
-
-
-def test_self_subject_access_review(rbac_kube: Any) -> None:
-    bind(rbac_kube, "view", {"kind": "User", "name": "bob"})
-    for verb, allowed in (("list", True), ("create", False)):
-        spec = {"resourceAttributes": {"verb": verb, "resource": "serviceaccounts", "namespace": "default"}}
-        assert review(rbac_kube, "SelfSubjectAccessReview", spec, BOB) == {"allowed": allowed}
-    path = {"nonResourceAttributes": {"verb": "get", "path": "/version"}}
-    assert review(rbac_kube, "SelfSubjectAccessReview", path, BOB) == {"allowed": True}
-
-
-def test_subject_access_review_of_another_user(rbac_kube: Any) -> None:
-    spec = {"user": "bob", "resourceAttributes": {"verb": "list", "resource": "pods"}}
-    assert review(rbac_kube, "SubjectAccessReview", spec, User("root", ("system:masters",))) == {
-        "allowed": False
-    }
-
-
-def test_self_subject_rules_review(rbac_kube: Any) -> None:
-    bind(rbac_kube, "view", {"kind": "User", "name": "bob"})
-    status = review(rbac_kube, "SelfSubjectRulesReview", {"namespace": "default"}, BOB)
-    batch = {"verbs": ["get", "list", "watch"], "apiGroups": ["batch"], "resources": ["cronjobs", "jobs"]}
-    assert batch in status["resourceRules"]
-
-
-def test_self_subject_review(kube: Any) -> None:
-    code, obj = kube("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, user=BOB)
-    assert code == 201
-    assert obj["status"] == {"userInfo": {"username": "bob", "groups": ["readers", AUTHENTICATED]}}
-
-
-def test_access_review_requires_attributes(kube: Any) -> None:
-    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-    code, status = kube("POST", path, {"spec": {}})
-    assert code == 422
-    assert "exactly one of nonResourceAttributes or resourceAttributes must be specified" in status["message"]
-
-
-def test_reviews_are_not_stored(kube: Any) -> None:
-    code, _ = kube("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-    assert code == 405
 
 
 @pytest.mark.parametrize(

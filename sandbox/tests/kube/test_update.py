@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sandbox.kube.patch import JSON_PATCH, MERGE, STRATEGIC
+from sandbox.kube.patch import MERGE, STRATEGIC
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 ONE = f"{ACCOUNTS}/a"
@@ -34,7 +34,6 @@ def deployment(replicas: int = 1) -> dict[str, Any]:
     [
         pytest.param(MERGE, {"metadata": {"labels": {"keep": "1"}}}, id="merge"),
         pytest.param(STRATEGIC, {"secrets": [{"name": "s"}]}, id="strategic"),
-        pytest.param(JSON_PATCH, [{"op": "test", "path": "/metadata/name", "value": "a"}], id="json"),
         pytest.param(MERGE, {}, id="empty"),
     ],
 )
@@ -89,31 +88,6 @@ def test_unchanged_patch_keeps_resource_version(
             [{"name": "t"}, {"name": "s"}],
             id="element-order",
         ),
-        pytest.param(
-            JSON_PATCH,
-            [
-                {"op": "replace", "path": "/metadata/labels/keep", "value": "9"},
-                {"op": "remove", "path": "/metadata/labels/drop"},
-                {"op": "add", "path": "/metadata/labels/a~1b", "value": "c"},
-            ],
-            ("metadata", "labels"),
-            {"keep": "9", "a/b": "c"},
-            id="json-patch",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "add", "path": "/secrets/-", "value": {"name": "end"}}],
-            ("secrets",),
-            [{"name": "s"}, {"name": "end"}],
-            id="json-append",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "move", "from": "/secrets/0", "path": "/imagePullSecrets/0"}],
-            ("imagePullSecrets",),
-            [{"name": "s"}, {"name": "x"}],
-            id="json-move",
-        ),
     ],
 )
 def test_patches(
@@ -164,53 +138,11 @@ def test_merge_patch_replaces_lists(kube: Any) -> None:
             id="renamed",
         ),
         pytest.param(
-            JSON_PATCH,
-            [{"op": "remove", "path": "/metadata/labels/none"}],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-missing",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "test", "path": "/metadata/name", "value": "b"}],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-test",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "add", "path": "metadata/name", "value": "b"}],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-pointer",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "swap", "path": "/metadata/name"}],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-operation",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            ["remove"],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-no-object",
-        ),
-        pytest.param(
-            JSON_PATCH,
-            [{"op": "add", "path": "/secrets/9", "value": {"name": "t"}}],
-            422,
-            "the server rejected our request due to an error in our request",
-            id="json-index",
-        ),
-        pytest.param(
             "text/plain",
             {},
             415,
             "the body of the request was in an unknown format - accepted media types include:"
-            " application/json-patch+json, application/merge-patch+json,"
+            " application/merge-patch+json,"
             " application/strategic-merge-patch+json, application/apply-patch+yaml",
             id="unknown-format",
         ),

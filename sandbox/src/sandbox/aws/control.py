@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.error import HTTPError, URLError
@@ -33,18 +32,6 @@ class AwsControl:
             return bool(self._request("GET", "ready")["ready"])
         except AwsControlError:
             return False
-
-    def enforces(self) -> bool:
-        """Return whether the endpoint checks signatures and IAM policies."""
-        return bool(self._request("GET", "ready")["auth"])
-
-    def wait_ready(self, timeout_seconds: float = 30) -> None:
-        """Wait until the endpoint responds. Raise AwsControlError after the timeout."""
-        deadline = time.monotonic() + timeout_seconds
-        while not self.ready():
-            if time.monotonic() > deadline:
-                raise AwsControlError(f"{self.endpoint} did not respond within {timeout_seconds:g} seconds")
-            time.sleep(0.05)
 
     def counters(self) -> dict[str, Any]:
         """Return the counts of requests since the last reset.

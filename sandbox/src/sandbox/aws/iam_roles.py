@@ -119,10 +119,6 @@ class Roles:
         role = find_role(self._state, form)
         role["Tags"] = iam_limits.remove_tags(role["Tags"], form.members("TagKeys"))
 
-    def list_role_tags(self, form: Form) -> Node:
-        role = find_role(self._state, form)
-        return page(form, "Tags", ((tag["Key"], tag) for tag in role["Tags"]), dict)
-
     def _check_trust(self, document: str) -> None:
         check_trust_policy(document, self._entity_exists)
         iam_limits.check_trust_size(document)
@@ -132,8 +128,8 @@ class Roles:
         kind, _, path_and_name = resource.partition("/")
         name = path_and_name.rpartition("/")[2]
         table = self._state.ministack.roles if kind == "role" else self._state.ministack.users
-        found = table.get(account, name)
-        return found is not None and found["Arn"] == arn
+        entity = table.get(account, name)
+        return entity is not None and entity["Arn"] == arn
 
     def _check_boundary(self, account: str, arn: str | None) -> None:
         if arn is not None and self._state.policy(account, arn) is None:

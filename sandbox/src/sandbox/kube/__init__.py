@@ -14,6 +14,6 @@ API server. Where it differs from a real cluster:
 - Admission policies are stored and not evaluated. The only webhook is EKS's webhook for Pods.
 - Responses are JSON, requests JSON or YAML. Protobuf, tables, OpenAPI documents and aggregated discovery are
   missing, so kubectl is not supported.
-- Watches, CustomResourceDefinitions, other kinds, and the subresources log, exec, eviction, scale and token are
-  missing.
+- Watches, JSON patches, reviews, impersonation, CustomResourceDefinitions, other kinds, and the subresources log,
+  exec, eviction, scale and token are missing.
 """

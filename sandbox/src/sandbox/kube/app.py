@@ -28,7 +28,7 @@ from sandbox.kube.discovery import (
 from sandbox.kube.errors import ApiError, path_not_found
 from sandbox.kube.jsontree import Json
 from sandbox.kube.negotiation import check_acceptable, media_type, parse_body
-from sandbox.kube.rbac import Attributes, User, denied
+from sandbox.kube.rbac import Attributes, denied
 from sandbox.kube.target import Target, parse_target
 from sandbox.proxy_page import HTML_TYPE, PROXY_PAGE
 
@@ -138,7 +138,7 @@ class ApiServer:
     async def _respond(
         self, request: Request, cluster: Cluster, target: Target | None, query: Mapping[str, str]
     ) -> Response:
-        user = self.authenticator.authenticate(request.headers, cluster.authorizer)
+        user = self.authenticator.authenticate(request.headers)
         if target is None:
             attributes = Attributes(verb=request.method.lower(), path=request.url.path)
         else:
@@ -148,7 +148,7 @@ class ApiServer:
         check_acceptable(request.headers.get("accept", ""))
         if target is None:
             return discovery_response(cluster, request)
-        return await self._resource_response(request, cluster, target, query, user)
+        return await self._resource_response(request, cluster, target, query)
 
     async def _resource_response(
         self,
@@ -156,14 +156,12 @@ class ApiServer:
         cluster: Cluster,
         target: Target,
         query: Mapping[str, str],
-        user: User,
     ) -> Response:
         content_type = media_type(request.headers.get("content-type", ""))
         body = parse_body(await request.body(), content_type, patch=target.verb == "patch")
         outcome = cluster.handle(
             target,
             query,
-            user,
             content_type=content_type,
             body=body,
             agent=request.headers.get("user-agent", ""),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bearer tokens and impersonation."""
+"""Bearer tokens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from typing import Protocol
 from urllib.parse import unquote
 from urllib.request import ProxyHandler, Request, build_opener
 
-from sandbox.kube.errors import ApiError, unauthorized
-from sandbox.kube.rbac import AUTHENTICATED, MASTERS, Attributes, Authorizer, User
+from sandbox.kube.errors import unauthorized
+from sandbox.kube.rbac import AUTHENTICATED, MASTERS, User
 
 
 class Headers(Protocol):
     """The headers of a request, by lower-case name."""
 
     def get(self, key: str, default: str, /) -> str: ...
-
-    def getlist(self, key: str, /) -> list[str]: ...
 
 
 EKS_PREFIX = "k8s-aws-v1."
@@ -51,32 +49,12 @@ class Authenticator:
         self._users = dict(users)
         self._review = review
 
-    def authenticate(self, headers: Headers, authorizer: Authorizer) -> User:
-        """Return the user of a request, after impersonation. Raise ApiError 401 for an unknown token."""
-        user = self._token_user(headers)
-        impersonated = headers.get("impersonate-user", "")
-        if not impersonated:
-            return user
-        for resource, names in (
-            ("users", [impersonated]),
-            ("groups", headers.getlist("impersonate-group")),
-        ):
-            for name in names:
-                attributes = Attributes("impersonate", resource=resource, name=name)
-                if not authorizer.allows(user, attributes):
-                    message = (
-                        f'{resource} "{name}" is forbidden: User "{user.name}" cannot impersonate'
-                        f' resource "{resource}" in API group "" at the cluster scope'
-                    )
-                    details = {"name": name, "kind": resource}
-                    raise ApiError(403, "Forbidden", message, details)
-        return User(impersonated, (*headers.getlist("impersonate-group"), AUTHENTICATED))
-
     def is_admin(self, headers: Headers) -> bool:
         """Return whether the request may use the control endpoints."""
-        return MASTERS in self._token_user(headers).groups
+        return MASTERS in self.authenticate(headers).groups
 
-    def _token_user(self, headers: Headers) -> User:
+    def authenticate(self, headers: Headers) -> User:
+        """Return the user of a request. Raise ApiError 401 for an unknown token."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             for token, user in self._users.items():

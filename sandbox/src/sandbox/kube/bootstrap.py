@@ -9,8 +9,6 @@ from sandbox.kube.jsontree import Json
 from sandbox.kube.operations import Operations, WriteOptions
 from sandbox.kube.resources import (
     APPS,
-    AUTHENTICATION,
-    AUTHORIZATION,
     BATCH,
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -56,15 +54,6 @@ def _cluster_roles() -> dict[str, list[Json]]:
             {"nonResourceURLs": ["*"], "verbs": ["*"]},
         ],
         "edit": edit,
-        "system:basic-user": [
-            _rule(
-                ["create"],
-                AUTHORIZATION,
-                "selfsubjectaccessreviews",
-                "selfsubjectrulesreviews",
-            ),
-            _rule(["create"], AUTHENTICATION, "selfsubjectreviews"),
-        ],
         "system:discovery": [_paths(*discovery, "/version", "/version/")],
         "view": view,
     }
@@ -72,7 +61,6 @@ def _cluster_roles() -> dict[str, list[Json]]:
 
 _BINDINGS = {
     "cluster-admin": "system:masters",
-    "system:basic-user": "system:authenticated",
     "system:discovery": "system:authenticated",
 }
 

@@ -14,9 +14,8 @@ from sandbox.kube.jsontree import Json, clone_object
 from sandbox.kube.listing import as_list, list_objects, parse_selection
 from sandbox.kube.operations import Operations, Outcome, WriteOptions
 from sandbox.kube.patch import APPLY
-from sandbox.kube.rbac import Authorizer, User
+from sandbox.kube.rbac import Authorizer
 from sandbox.kube.resources import ResourceTable
-from sandbox.kube.reviews import review
 from sandbox.kube.store import Key, Store
 from sandbox.kube.target import TRUE, Target
 from sandbox.kube.webhook import Pair, Webhook
@@ -50,7 +49,6 @@ class Cluster:
         self,
         target: Target,
         query: Mapping[str, str],
-        user: User,
         *,
         content_type: str = "application/json",
         body: Any = None,
@@ -59,8 +57,6 @@ class Cluster:
         """Handle a request. Raise ApiError for errors."""
         rtype, namespace, name = target.rtype, target.namespace, target.name
         options = write_options(target, query, content_type, agent)
-        if not rtype.stored:
-            return Outcome(review(rtype, body, user, self.authorizer), True)
         match target.verb:
             case "create":
                 return self.operations.create(rtype, namespace, body, options)

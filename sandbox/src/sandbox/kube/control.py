@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,6 @@ class KubeControl:
             return bool(self._request("GET", "ready")["ready"])
         except KubeControlError:
             return False
-
-    def wait_ready(self, timeout_seconds: float = 30) -> None:
-        """Wait until the server responds. Raise KubeControlError after the timeout."""
-        deadline = time.monotonic() + timeout_seconds
-        while not self.ready():
-            if time.monotonic() > deadline:
-                raise KubeControlError(f"{self.endpoint} did not respond within {timeout_seconds:g} seconds")
-            time.sleep(0.05)
 
     def counters(self) -> dict[str, Any]:
         """Return the counts of requests since the last reset.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from sandbox.kube.jsontree import Json
-from sandbox.kube.resources import SUBRESOURCE_VERBS, ResourceTable, ResourceType
+from sandbox.kube.resources import ALL_VERBS, SUBRESOURCE_VERBS, ResourceTable, ResourceType
 
 
 def version_info(version: str, *, eks: bool = False) -> Json:
@@ -70,7 +70,7 @@ def _resource(rtype: ResourceType) -> Json:
         "singularName": rtype.singular,
         "namespaced": rtype.namespaced,
         "kind": rtype.kind,
-        "verbs": list(rtype.verbs),
+        "verbs": list(ALL_VERBS),
     }
     if rtype.short_names:
         resource["shortNames"] = list(rtype.short_names)

@@ -121,7 +121,7 @@ class Instruments:
         Every matching rule counts the request; the first rule that fires applies.
         """
         operation = f"{verb} {subject}"
-        self._requests[_request_class(verb, subject, dry_run), operation] += 1
+        self._requests[_request_class(verb, dry_run), operation] += 1
         fired = [active.rule for active in self._active if active.fires(operation)]
         if not fired:
             return None
@@ -147,9 +147,8 @@ class Instruments:
         }
 
 
-def _request_class(verb: str, subject: str, dry_run: bool) -> str:
-    # Reviews are created but not stored.
-    if verb in READ_VERBS or subject.endswith("reviews"):
+def _request_class(verb: str, dry_run: bool) -> str:
+    if verb in READ_VERBS:
         return "reads"
     return "dry_runs" if dry_run else "writes"
 

@@ -112,7 +112,7 @@ class Operations:
         body: Any,
         options: WriteOptions,
     ) -> Outcome:
-        """Patch an object in one of the four formats; only server-side apply creates objects."""
+        """Patch an object in one of the three formats; only server-side apply creates objects."""
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
         key, old = self.find(rtype, namespace, name)

@@ -1,22 +1,19 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The patch formats: JSON merge (RFC 7386), JSON patch (RFC 6902), strategic merge."""
+"""The patch formats: JSON merge (RFC 7386) and strategic merge."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jsonpatch
-
-from sandbox.kube.errors import ApiError, bad_request, unsupported_media_type
+from sandbox.kube.errors import ApiError, unsupported_media_type
 from sandbox.kube.jsontree import Json, clone
 from sandbox.kube.schema import Path, list_rule
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
 APPLY = "application/apply-patch+yaml"
-PATCHES = (JSON_PATCH, MERGE, STRATEGIC, APPLY)
+PATCHES = (MERGE, STRATEGIC, APPLY)
 
 
 def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
@@ -25,8 +22,6 @@ def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
         return merge_patch(current, patch)
     if content_type == STRATEGIC:
         return strategic_merge(kind, current, patch)
-    if content_type == JSON_PATCH:
-        return json_patch(current, patch)
     raise unsupported_media_type(PATCHES)
 
 
@@ -119,15 +114,3 @@ def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
         return values.index(value) if value in values else len(values)
 
     return sorted(items, key=rank)
-
-
-def json_patch(current: Any, operations: Any) -> Any:
-    """Apply a JSON patch (RFC 6902). Raise ApiError 422 if an operation fails."""
-    if not isinstance(operations, list):
-        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    try:
-        return jsonpatch.apply_patch(current, operations)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        # The API does not name the failed operation.
-        message = "the server rejected our request due to an error in our request"
-        raise ApiError(422, "Invalid", message, {}) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sandbox.kube.errors import ApiError, forbidden, forbidden_path
-from sandbox.kube.jsontree import Json, lookup
+from sandbox.kube.jsontree import Json
 from sandbox.kube.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -131,15 +131,3 @@ def _path_matches(pattern: str, path: str) -> bool:
 
 def _has(values: list[str] | None, value: str) -> bool:
     return values is not None and ("*" in values or value in values)
-
-
-def resource_rules(rules: Iterable[Json]) -> tuple[list[Json], list[Json]]:
-    """Return resourceRules and nonResourceRules of a SelfSubjectRulesReview."""
-    resources, paths = [], []
-    for rule in rules:
-        if rule.get("nonResourceURLs"):
-            paths.append({"nonResourceURLs": rule["nonResourceURLs"], "verbs": rule["verbs"]})
-        if lookup(rule, "resources"):
-            members = ("verbs", "apiGroups", "resources", "resourceNames")
-            resources.append({key: rule[key] for key in members if key in rule})
-    return resources, paths

@@ -12,8 +12,6 @@ SUBRESOURCE_VERBS = ("get", "patch", "update")
 
 ADMISSION = "admissionregistration.k8s.io"
 APPS = "apps"
-AUTHENTICATION = "authentication.k8s.io"
-AUTHORIZATION = "authorization.k8s.io"
 BATCH = "batch"
 RBAC = "rbac.authorization.k8s.io"
 
@@ -22,9 +20,9 @@ RBAC = "rbac.authorization.k8s.io"
 class ResourceType:
     """A kind in the discovery of the API.
 
-    ``stored`` is false for reviews; ``returns_deleted``: DELETE returns the object instead of a Status;
-    ``has_generation``: ``metadata.generation`` counts changes of ``spec``; ``fields`` are the field selectors in
-    addition to ``metadata.name`` and ``metadata.namespace``.
+    ``returns_deleted``: DELETE returns the object instead of a Status; ``has_generation``: ``metadata.generation``
+    counts changes of ``spec``; ``fields`` are the field selectors in addition to ``metadata.name`` and
+    ``metadata.namespace``.
     """
 
     group: str
@@ -36,7 +34,6 @@ class ResourceType:
     subresources: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
-    stored: bool = True
     returns_deleted: bool = False
     has_generation: bool = False
 
@@ -52,10 +49,6 @@ class ResourceType:
     @property
     def singular(self) -> str:
         return self.kind.lower()
-
-    @property
-    def verbs(self) -> tuple[str, ...]:
-        return ALL_VERBS if self.stored else ("create",)
 
 
 NAMESPACES = ResourceType(
@@ -221,33 +214,6 @@ CLUSTER_ROLE_BINDINGS = ResourceType(
 )
 ROLES = ResourceType(RBAC, "v1", "roles", "Role")
 ROLE_BINDINGS = ResourceType(RBAC, "v1", "rolebindings", "RoleBinding")
-SELF_SUBJECT_REVIEWS = ResourceType(
-    AUTHENTICATION, "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False, stored=False
-)
-SELF_SUBJECT_ACCESS_REVIEWS = ResourceType(
-    AUTHORIZATION,
-    "v1",
-    "selfsubjectaccessreviews",
-    "SelfSubjectAccessReview",
-    namespaced=False,
-    stored=False,
-)
-SELF_SUBJECT_RULES_REVIEWS = ResourceType(
-    AUTHORIZATION,
-    "v1",
-    "selfsubjectrulesreviews",
-    "SelfSubjectRulesReview",
-    namespaced=False,
-    stored=False,
-)
-SUBJECT_ACCESS_REVIEWS = ResourceType(
-    AUTHORIZATION,
-    "v1",
-    "subjectaccessreviews",
-    "SubjectAccessReview",
-    namespaced=False,
-    stored=False,
-)
 
 
 class ResourceTable:
@@ -290,10 +256,6 @@ def resource_table() -> ResourceTable:
             DEPLOYMENTS,
             REPLICA_SETS,
             STATEFUL_SETS,
-            SELF_SUBJECT_REVIEWS,
-            SELF_SUBJECT_ACCESS_REVIEWS,
-            SELF_SUBJECT_RULES_REVIEWS,
-            SUBJECT_ACCESS_REVIEWS,
             MUTATING_WEBHOOKS,
             ADMISSION_POLICIES,
             ADMISSION_POLICY_BINDINGS,

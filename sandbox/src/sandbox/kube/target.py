@@ -50,7 +50,7 @@ def parse_target(table: ResourceTable, method: str, path: str, query: Mapping[st
         return None
     rtype, namespace, name, subresource = parts
     verb = _OBJECT_VERBS.get(method) if name else _COLLECTION_VERBS.get(method)
-    if verb is None or (not rtype.stored and verb != "create") or query.get("watch") in TRUE:
+    if verb is None or query.get("watch") in TRUE:
         raise method_not_allowed()
     if rtype.namespaced and not namespace and verb != "list":
         raise method_not_allowed()
