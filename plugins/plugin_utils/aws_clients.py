@@ -57,7 +57,7 @@ with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError
 
 NO_SDK = (
-    "AWS was not asked, as the Python packages boto3 and botocore are missing: {python}. Install them for that Python: "
+    "requests to AWS need the Python packages boto3 and botocore, which are missing: {python}. Install them for that Python: "
     "python -m pip install boto3 botocore."
 )
 # The module whose module_defaults count.

@@ -57,7 +57,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 _NOT_BY_NAME = ("@", "[", "{")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _SETS_NOTHING = (
-    "-e with {names} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+    "-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
     "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )
@@ -156,8 +156,8 @@ ELSEWHERE = (
     "them, on the command line: -e pod_identity_hosts=all\n"
 )
 PURGE_IN_A_FLEET = (
-    f"{ROLE}purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the list of one "
-    "cluster. Leave it out here, and purge each cluster alone afterwards."
+    f"{ROLE}purge is true, but a fleet cannot be purged, because scope and limit of a purge depend on the list of one cluster. "
+    "Leave it out here, and purge each cluster alone afterwards."
 )
 NOTHING_FOR_HOST = (
     f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "

@@ -108,8 +108,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
-GONE = "If the cluster is gone, workload_identity.aws.eks_pod_identity with state: absent removes what is left of it in AWS."
-EMPTY = "The list of workloads is empty, so there is nothing to do for it."
+GONE = (
+    "If the cluster was deleted, workload_identity.aws.eks_pod_identity with state: absent removes its remaining resources in "
+    "AWS."
+)
+EMPTY = "The list of workloads is empty."
 OWN_ERROR = (
     "an internal error of the collection: {error}. Report it to the maintainers of workload_identity.aws, with the "
     "output of -vvv. Then run again: completed changes are kept."

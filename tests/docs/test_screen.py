@@ -225,7 +225,7 @@ def test_a_teardown_that_is_told_to_make_something_ends_the_playbook(tmp_path: P
     """An extra variable would win over the playbook's own."""
     done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
     assert done.returncode != 0, done.stdout
-    message = "pod_identity_state is 'present', and this play removes. Leave it out, or run site.yml. Nothing was changed."
+    message = "pod_identity_state is 'present', but this play tears down. Leave it out, or run site.yml. Nothing was changed."
     assert message in done.stdout
 
 

@@ -382,8 +382,8 @@ def _report(path: Path) -> dict[str, Any]:
     [
         pytest.param(
             {"pod_identity_purge": True},
-            "pod_identity_purge is true, and a fleet is not purged: what a purge may remove, and how much, is a question to the "
-            "list of one cluster. Leave it out here, and purge each cluster alone afterwards.",
+            "pod_identity_purge is true, but a fleet cannot be purged, because scope and limit of a purge depend on the list of "
+            "one cluster. Leave it out here, and purge each cluster alone afterwards.",
             id="purge",
         ),
         pytest.param(

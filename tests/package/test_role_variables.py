@@ -159,7 +159,7 @@ HIDDEN = "\n".join(
     )
 )
 DROPPED = (
-    "-e with {name} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+    "-e with {name} has words that belong to no variable, so Ansible would drop them. Write "
     "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )

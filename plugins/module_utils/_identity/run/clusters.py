@@ -138,9 +138,7 @@ def _of_other_accounts(account: Account, members: Sequence[Member]) -> dict[str,
 
 
 def _stopped(key: str) -> AwsError:
-    text = (
-        f"the play stopped for cluster {key} before this run, so the resources of its workloads are unknown."
-    )
+    text = f"cluster {key} failed before this run, so the resources of its workloads are unknown."
     return AwsError("", STOPPED, text, ErrorKind.OTHER, "Resolve its failure, and run again.")
 
 

@@ -46,7 +46,7 @@ def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
 def test_words_that_set_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
     [problem] = validate(monkeypatch, text)
     assert problem == (
-        f"-e with {names} has words that belong to no variable, as Ansible reads them, so what was meant is not known. Write "
+        f"-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
         "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and "
         """mappings as JSON, -e '{"name": ["a", "b"]}'."""
     )

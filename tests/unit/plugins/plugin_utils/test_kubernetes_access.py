@@ -73,7 +73,7 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
         with pytest.raises(InputError) as error:
             call()
         assert error.value.problems == (
-            f"this play has {how}, and the Kubernetes API is asked from the machine and by the user that run Ansible: set "
+            f"this play has {how}, but requests to Kubernetes run on the controller, as its user: set "
             "connection: local and become: false for the play, or ansible_connection: local and ansible_become: false for "
             "the host",
         )
