@@ -80,7 +80,7 @@ def test_read_returns_none_for_invalid_state_file(layout: Layout, text: str) -> 
     assert State.read(layout.state) is None
 
 
-def test_conditions(layout: Layout) -> None:
+def test_condition_follows_files_and_processes(layout: Layout) -> None:
     process = ProcessIdentity.find(os.getpid())
     assert process is not None
     assert observe(layout).condition is Condition.ABSENT

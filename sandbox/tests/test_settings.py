@@ -74,7 +74,7 @@ def kubeconfig(tmp_path: Path) -> Path:
         ),
     ],
 )
-def test_choose_kubernetes(
+def test_choose_kubernetes_returns_backend_and_source(
     choice: str, names: tuple[str, ...], backend: str, assets: Path, kubeconfig: Path
 ) -> None:
     environment = {"KUBECONFIG": str(kubeconfig), "KUBEBUILDER_ASSETS": str(assets)}

@@ -37,7 +37,7 @@ def describe(eks: Any, association: Any) -> Any:
 
 @pytest.mark.usefixtures("cluster")
 class TestCreate:
-    def test_shape(self, eks: Any, role_arn: str) -> None:
+    def test_create_returns_members_of_association(self, eks: Any, role_arn: str) -> None:
         association = create(eks, role_arn, tags={"team": "a"})
         identifier = association["associationId"]
         assert re.fullmatch(r"a-[a-z0-9]{17}", identifier)
@@ -89,7 +89,7 @@ class TestCreate:
         eks.delete_pod_identity_association(clusterName="demo", associationId=first["associationId"])
         assert create(eks, role_arn, clientRequestToken="token-1")["associationId"] != first["associationId"]
 
-    def test_unknown_cluster(self, eks: Any, role_arn: str) -> None:
+    def test_create_in_unknown_cluster_is_not_found(self, eks: Any, role_arn: str) -> None:
         def call() -> Any:
             return eks.create_pod_identity_association(
                 clusterName="nowhere", namespace="n", serviceAccount="s", roleArn=role_arn
@@ -256,7 +256,9 @@ class TestList:
             pytest.param({"namespace": "three", "serviceAccount": "a"}, [], id="none"),
         ],
     )
-    def test_filters(self, eks: Any, role_arn: str, filters: dict[str, str], expected: list[str]) -> None:
+    def test_list_has_filters(
+        self, eks: Any, role_arn: str, filters: dict[str, str], expected: list[str]
+    ) -> None:
         for namespace, name in (("one", "a"), ("one", "b"), ("two", "a")):
             eks.create_pod_identity_association(
                 clusterName="demo", namespace=namespace, serviceAccount=name, roleArn=role_arn
@@ -276,6 +278,6 @@ class TestList:
         error = api_error(lambda: eks.list_pod_identity_associations(clusterName="demo", **parameters))
         assert error == (400, "InvalidParameterException", message)
 
-    def test_unknown_cluster(self, eks: Any) -> None:
+    def test_list_of_unknown_cluster_is_not_found(self, eks: Any) -> None:
         error = api_error(lambda: eks.list_pod_identity_associations(clusterName="nowhere"))
         assert error == (404, "ResourceNotFoundException", "No cluster found for name: nowhere.")

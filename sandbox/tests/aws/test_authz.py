@@ -209,7 +209,7 @@ class TestSignatures:
 class TestResourceTags:
     """Conditions on aws:ResourceTag."""
 
-    def test_association(self, auth_endpoint: Endpoint) -> None:
+    def test_tag_condition_applies_to_association(self, auth_endpoint: Endpoint) -> None:
         root = auth_endpoint.client("eks")
         association = create(root)
         condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
@@ -221,7 +221,7 @@ class TestResourceTags:
         root.tag_resource(resourceArn=association["associationArn"], tags={"owner": "us"})
         assert eks.delete_pod_identity_association(**key)
 
-    def test_role(self, auth_endpoint: Endpoint) -> None:
+    def test_tag_condition_applies_to_role(self, auth_endpoint: Endpoint) -> None:
         root = auth_endpoint.client("iam")
         condition = {"StringEquals": {"aws:ResourceTag/owner": "us"}}
         _, iam = allow(auth_endpoint, {"Action": "iam:DeleteRole", "Resource": "*", "Condition": condition})
@@ -345,7 +345,7 @@ class TestShippedPolicy:
     CREATIONS = (tagged_role, tagged_policy, bounded_role, tagged_association)
 
     @pytest.mark.parametrize("create_resource", CREATIONS)
-    def test_is_sufficient(
+    def test_shipped_policy_is_sufficient(
         self, auth_endpoint: Endpoint, statements: list[dict[str, Any]], create_resource: Any
     ) -> None:
         assert create_resource(*allow(auth_endpoint, *statements))

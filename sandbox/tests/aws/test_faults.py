@@ -58,7 +58,9 @@ class TestErrors:
             ),
         ],
     )
-    def test_iam(self, iam: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
+    def test_iam_returns_error(
+        self, iam: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]
+    ) -> None:
         control.set_faults([{"kind": kind}])
         assert api_error(iam.list_roles) == expected
 
@@ -73,7 +75,9 @@ class TestErrors:
             ("conflict", (409, "ResourceInUseException", "The resource is in use.")),
         ],
     )
-    def test_eks(self, eks: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]) -> None:
+    def test_eks_returns_error(
+        self, eks: Any, control: AwsControl, kind: str, expected: tuple[int, str, str]
+    ) -> None:
         control.set_faults([{"kind": kind}])
         assert api_error(eks.list_clusters) == expected
 
@@ -82,7 +86,7 @@ class TestErrors:
         error = api_error(endpoint.client("sts").get_caller_identity)
         assert error == (400, "Throttling", "Rate exceeded")
 
-    def test_custom(self, eks: Any, control: AwsControl) -> None:
+    def test_custom_fault_returns_error_of_rule(self, eks: Any, control: AwsControl) -> None:
         rule = {"kind": "custom", "code": "ResourceLimitExceededException", "message": "Full.", "status": 400}
         control.set_faults([rule])
         assert api_error(eks.list_clusters) == (400, "ResourceLimitExceededException", "Full.")
@@ -195,14 +199,14 @@ class TestSlow:
 
 class TestEndlessPages:
     @pytest.mark.parametrize("name", ["list_roles", "list_policies", "get_account_authorization_details"])
-    def test_iam(self, iam: Any, control: AwsControl, name: str) -> None:
+    def test_iam_list_never_ends(self, iam: Any, control: AwsControl, name: str) -> None:
         create_role(iam, "app")
         control.set_faults([{"kind": "endless_pages"}])
         pages = list(itertools.islice(iam.get_paginator(name).paginate(), 20))
         assert len(pages) == 20
         assert len({page["Marker"] for page in pages}) == 20
 
-    def test_eks(self, eks: Any, control: AwsControl) -> None:
+    def test_eks_list_never_ends(self, eks: Any, control: AwsControl) -> None:
         create_cluster(eks, "demo")
         control.set_faults([{"kind": "endless_pages"}])
         pages = list(itertools.islice(eks.get_paginator("list_clusters").paginate(), 20))
@@ -227,7 +231,9 @@ class TestSelection:
             pytest.param({"region": "ap-*"}, "......", id="other-region"),
         ],
     )
-    def test_rule(self, iam: Any, control: AwsControl, rule: dict[str, Any], expected: str) -> None:
+    def test_rule_fails_selected_requests(
+        self, iam: Any, control: AwsControl, rule: dict[str, Any], expected: str
+    ) -> None:
         control.set_faults([{"kind": "throttle", **rule}])
         assert outcomes(iam, 6) == expected
 
@@ -255,7 +261,7 @@ class TestSelection:
             "ServiceFailure",
             "Throttling",
         ]
-        assert [(rule["seen"], rule["fired"]) for rule in control.faults()] == [(3, 1), (3, 2)]
+        assert [(rule["matches"], rule["fired"]) for rule in control.faults()] == [(3, 1), (3, 2)]
         assert control.counters()["faults"] == {"error500": 1, "throttle": 2}
 
     def test_rule_ends_after_its_duration(self, iam: Any, control: AwsControl) -> None:

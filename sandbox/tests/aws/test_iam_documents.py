@@ -276,7 +276,7 @@ class TestSizes:
         document = json.dumps(json.loads(make(**{element: ""})), separators=(",", ":"))
         return make(**{element: "x" * (size - len(document))})
 
-    def test_managed_policy(self, iam: Any) -> None:
+    def test_too_long_managed_policy_is_rejected(self, iam: Any) -> None:
         create_policy(iam, "fits", self.filled(6144, identity, "Sid"))
         assert api_error(lambda: create_policy(iam, "p", self.filled(6145, identity, "Sid"))) == (
             409,
@@ -284,7 +284,7 @@ class TestSizes:
             "Cannot exceed quota for PolicySize: 6144",
         )
 
-    def test_trust_policy(self, iam: Any) -> None:
+    def test_too_long_trust_policy_is_rejected(self, iam: Any) -> None:
         create_role(iam, "fits", self.filled(2048, trust, "Sid"))
         expected = (409, "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")
         assert api_error(lambda: create_role(iam, "r", self.filled(2049, trust, "Sid"))) == expected

@@ -133,7 +133,7 @@ def test_invalid_pagination_is_rejected(
 
 
 class TestAccountDetails:
-    def test_role(self, iam: Any) -> None:
+    def test_details_contain_policies_and_profiles_of_role(self, iam: Any) -> None:
         policy = create_policy(iam, "p")
         create_role(
             iam,
@@ -218,7 +218,7 @@ class TestAccountDetails:
         assert roles == [f"role-{n}" for n in range(7)]
         assert policies == [f"policy-{n}" for n in range(7)]
 
-    def test_empty_account(self, endpoint: Endpoint, iam: Any) -> None:
+    def test_details_of_empty_account_are_empty(self, endpoint: Endpoint, iam: Any) -> None:
         create_role(iam, "app")
         other = endpoint.client("iam", account="999988887777")
         details = other.get_account_authorization_details()

@@ -55,13 +55,13 @@ class TestPolicies:
         error = api_error(lambda: create_policy(iam, name, Path="/elsewhere/"))
         assert error == (409, "EntityAlreadyExists", message)
 
-    def test_unknown(self, iam: Any) -> None:
+    def test_unknown_policy_is_not_found(self, iam: Any) -> None:
         expected = (404, "NoSuchEntity", f"Policy {ARN} was not found.")
         assert api_error(lambda: iam.get_policy(PolicyArn=ARN)) == expected
         assert api_error(lambda: iam.delete_policy(PolicyArn=ARN)) == expected
         assert api_error(lambda: new_version(iam, ARN, "s3:*")) == expected
 
-    def test_tags(self, iam: Any) -> None:
+    def test_tag_and_untag_change_tags_of_policy(self, iam: Any) -> None:
         arn = create_policy(iam, "p", Tags=[{"Key": "a", "Value": "1"}])
         iam.tag_policy(PolicyArn=arn, Tags=[{"Key": "b", "Value": "2"}])
         iam.untag_policy(PolicyArn=arn, TagKeys=["a"])
@@ -76,7 +76,9 @@ class TestPolicies:
             pytest.param({"PolicyUsageFilter": "PermissionsBoundary"}, ["bounding"], id="boundary"),
         ],
     )
-    def test_list_filters(self, iam: Any, filters: dict[str, Any], expected: list[str]) -> None:
+    def test_list_filters_by_scope_path_and_use(
+        self, iam: Any, filters: dict[str, Any], expected: list[str]
+    ) -> None:
         create_policy(iam, "p", Path="/team/")
         attached = create_policy(iam, "attached")
         create_role(iam, "app", PermissionsBoundary=create_policy(iam, "bounding"))
@@ -156,7 +158,7 @@ class TestVersions:
         assert error == (409, "DeleteConflict", "Cannot delete the default version of a policy.")
 
     @pytest.mark.parametrize("operation", ["get_policy_version", "set_default_policy_version"])
-    def test_unknown(self, iam: Any, operation: str) -> None:
+    def test_unknown_version_is_not_found(self, iam: Any, operation: str) -> None:
         arn = create_policy(iam, "p")
         error = api_error(lambda: getattr(iam, operation)(PolicyArn=arn, VersionId="v9"))
         message = f"Policy {arn} version v9 does not exist or is not attachable."
@@ -185,11 +187,11 @@ class TestAwsManagedPolicies:
             "service-role/AmazonEBSCSIDriverPolicy",
         ],
     )
-    def test_exists(self, iam: Any, name: str) -> None:
+    def test_aws_managed_policy_exists(self, iam: Any, name: str) -> None:
         policy = iam.get_policy(PolicyArn=f"arn:aws:iam::aws:policy/{name}")["Policy"]
         assert policy["PolicyName"] == name.rpartition("/")[2]
 
-    def test_unknown(self, iam: Any) -> None:
+    def test_unknown_aws_managed_policy_is_not_found(self, iam: Any) -> None:
         arn = "arn:aws:iam::aws:policy/AdminstratorAccess"
         assert api_error(lambda: iam.get_policy(PolicyArn=arn))[:2] == (404, "NoSuchEntity")
 
@@ -224,7 +226,7 @@ class TestAttachments:
         assert attached == [{"PolicyName": "p", "PolicyArn": arn}]
         assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
 
-    def test_unknown_policy(self, iam: Any) -> None:
+    def test_attach_of_unknown_policy_is_not_found(self, iam: Any) -> None:
         create_role(iam, "app")
         message = f"Policy {ARN} does not exist or is not attachable."
         error = api_error(lambda: iam.attach_role_policy(RoleName="app", PolicyArn=ARN))
@@ -288,7 +290,7 @@ class TestInline:
         assert iam.list_role_policies(RoleName="app")["PolicyNames"] == ["b"]
 
     @pytest.mark.parametrize("operation", ["get_role_policy", "delete_role_policy"])
-    def test_unknown(self, iam: Any, operation: str) -> None:
+    def test_unknown_inline_policy_is_not_found(self, iam: Any, operation: str) -> None:
         create_role(iam, "app")
         error = api_error(lambda: getattr(iam, operation)(RoleName="app", PolicyName="x"))
         message = "The role policy with name x cannot be found."

@@ -54,7 +54,7 @@ class TestCreateAndRead:
         assert not {"Description", "MaxSessionDuration"} & created.keys()
         assert created == {name: role[name] for name in created}
 
-    def test_defaults(self, iam: Any) -> None:
+    def test_role_has_default_path_and_session_duration(self, iam: Any) -> None:
         create_role(iam, "app")
         role = get(iam)
         assert (role["Path"], role["MaxSessionDuration"]) == ("/", 3600)
@@ -107,7 +107,7 @@ class TestCreateAndRead:
         iam.delete_role(RoleName="aPP")
         assert iam.list_roles()["Roles"] == []
 
-    def test_instance_profiles(self, iam: Any) -> None:
+    def test_instance_profiles_are_listed_for_role(self, iam: Any) -> None:
         create_role(iam, "App")
         iam.create_instance_profile(InstanceProfileName="nodes")
         iam.add_role_to_instance_profile(InstanceProfileName="nodes", RoleName="App")
@@ -202,13 +202,13 @@ class TestUpdate:
         assert api_error(lambda: iam.update_role(**request))[1] == "ValidationError"
         assert get(iam)["Description"] == "one"
 
-    def test_trust_policy(self, iam: Any) -> None:
+    def test_update_replaces_trust_policy(self, iam: Any) -> None:
         create_role(iam, "app")
         document = POD_IDENTITY_TRUST.replace("pods.eks", "ec2")
         iam.update_assume_role_policy(RoleName="app", PolicyDocument=document)
         assert get(iam)["AssumeRolePolicyDocument"] == json.loads(document)
 
-    def test_boundary(self, iam: Any) -> None:
+    def test_boundary_is_set_and_deleted(self, iam: Any) -> None:
         create_role(iam, "app")
         iam.put_role_permissions_boundary(RoleName="app", PermissionsBoundary=ADMINISTRATOR)
         assert get(iam)["PermissionsBoundary"]["PermissionsBoundaryArn"] == ADMINISTRATOR

@@ -188,8 +188,8 @@ CASES: dict[str, tuple[Change, Read]] = {
     "association created": (
         lambda w: w.associate("new"),
         lambda w: [
-            found["serviceAccount"]
-            for found in w.eks.list_pod_identity_associations(clusterName="demo")["associations"]
+            association["serviceAccount"]
+            for association in w.eks.list_pod_identity_associations(clusterName="demo")["associations"]
         ],
     ),
     "association by its service account": (
@@ -320,7 +320,7 @@ class TestPages:
         resources.associate("late")
         listing = resources.eks.get_paginator("list_pod_identity_associations")
         pages = listing.paginate(clusterName="demo", PaginationConfig={"PageSize": 2})
-        assert [found["serviceAccount"] for page in pages for found in page["associations"]] == [
+        assert [association["serviceAccount"] for page in pages for association in page["associations"]] == [
             *("app", "s0", "s1", "s2", "s3")
         ]
 
@@ -331,11 +331,11 @@ class TestRules:
     ) -> None:
         control.set_read_lags([{"ms": LAG_MS, "replicas": 2}])
         create_role(resources.iam, "new")
-        found = [
+        results = [
             result_or_code(lambda: resources.iam.get_role(RoleName="new")["Role"]["RoleName"])
             for _ in range(4)
         ]
-        assert found == ["new", "NoSuchEntity", "new", "NoSuchEntity"]
+        assert results == ["new", "NoSuchEntity", "new", "NoSuchEntity"]
 
     def test_first_matching_rule_applies(self, resources: Resources, control: AwsControl) -> None:
         control.set_read_lags(

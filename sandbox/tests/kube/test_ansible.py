@@ -227,7 +227,7 @@ def create_ready_pod(server: Any) -> None:
         ("delete_namespace", True),
     ],
 )
-def test_changed(results: dict[str, Json], name: str, changed: bool) -> None:
+def test_task_reports_changed(results: dict[str, Json], name: str, changed: bool) -> None:
     result = results[name]
     assert (result.get("failed", False), result["changed"]) == (False, changed), result
 
@@ -240,14 +240,14 @@ def test_changed(results: dict[str, Json], name: str, changed: bool) -> None:
         ("ssa_conflict", 'Apply failed with 1 conflict: conflict with \\"one\\": .metadata.labels.x'),
     ],
 )
-def test_failed(results: dict[str, Json], name: str, message: str) -> None:
+def test_task_fails_with_message_of_api(results: dict[str, Json], name: str, message: str) -> None:
     assert results[name]["failed"]
     assert message in results[name]["msg"]
 
 
 def test_check_mode_returns_predicted_object(results: dict[str, Json]) -> None:
-    found = results["check_create"]["result"]["metadata"]
-    assert (found["labels"], "resourceVersion" in found) == ({"x": "1"}, False)
+    metadata = results["check_create"]["result"]["metadata"]
+    assert (metadata["labels"], "resourceVersion" in metadata) == ({"x": "1"}, False)
 
 
 def test_patch_returns_diff(results: dict[str, Json]) -> None:
@@ -261,10 +261,10 @@ def test_apply_removes_missing_labels(results: dict[str, Json]) -> None:
 
 
 def test_continue_on_error_processes_all_definitions(results: dict[str, Json]) -> None:
-    found = results["many"]["result"]["results"]
-    assert [item["changed"] for item in found] == [True, False, False, True, True]
-    assert 'ServiceAccount \\"Bad_Name\\" is invalid: metadata.name' in found[1]["error"]["msg"]
-    assert 'namespaces \\"nowhere\\" not found' in found[2]["error"]["msg"]
+    items = results["many"]["result"]["results"]
+    assert [item["changed"] for item in items] == [True, False, False, True, True]
+    assert 'ServiceAccount \\"Bad_Name\\" is invalid: metadata.name' in items[1]["error"]["msg"]
+    assert 'namespaces \\"nowhere\\" not found' in items[2]["error"]["msg"]
 
 
 @pytest.mark.parametrize(
@@ -278,9 +278,9 @@ def test_continue_on_error_processes_all_definitions(results: dict[str, Json]) -
         ("no_kind", []),
     ],
 )
-def test_info(results: dict[str, Json], name: str, expected: list[str]) -> None:
-    found = results[name]["resources"]
-    assert [item["metadata"]["name"] for item in found] == expected
+def test_info_returns_selected_objects(results: dict[str, Json], name: str, expected: list[str]) -> None:
+    items = results[name]["resources"]
+    assert [item["metadata"]["name"] for item in items] == expected
     assert results[name]["api_found"] is (name != "no_kind")
 
 

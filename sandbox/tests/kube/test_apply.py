@@ -21,10 +21,10 @@ def config(**data: str) -> dict[str, Any]:
 @pytest.fixture
 def apply(kube: Any) -> Any:
     def run(body: Any, manager: str, path: str = ONE, **query: str) -> tuple[int, dict[str, Any]]:
-        found: tuple[int, dict[str, Any]] = kube(
+        result: tuple[int, dict[str, Any]] = kube(
             "PATCH", path, body, content_type=APPLY, query={"fieldManager": manager, **query}
         )
-        return found
+        return result
 
     return run
 
@@ -79,7 +79,7 @@ def test_conflict_names_manager_and_field(apply: Any) -> None:
     ]
 
 
-def test_several_conflicts(apply: Any) -> None:
+def test_apply_reports_all_conflicts(apply: Any) -> None:
     apply(config(a="1", b="1"), "one")
     _, status = apply(config(a="2", b="2"), "two")
     assert status["message"] == ('Apply failed with 2 conflicts: conflicts with "one":\n- .data.a\n- .data.b')
@@ -172,8 +172,8 @@ def test_list_items_are_owned_by_key(apply: Any) -> None:
     first, second = {"name": "one", "image": "a:1"}, {"name": "two", "image": "b:1"}
     apply(deployment(first), "base", DEPLOYMENT)
     _, obj = apply(deployment(second), "sidecar", DEPLOYMENT)
-    found = obj["spec"]["template"]["spec"]["containers"]
-    assert [c["name"] for c in found] == ["one", "two"]
+    containers = obj["spec"]["template"]["spec"]["containers"]
+    assert [c["name"] for c in containers] == ["one", "two"]
     _, status = apply(deployment({**first, "image": "a:2"}), "sidecar", DEPLOYMENT)
     assert status["message"] == (
         'Apply failed with 1 conflict: conflict with "base": .spec.template.spec.containers[name="one"].image'

@@ -115,8 +115,8 @@ def test_owners_set_observed_generation(clocked: Clocked, plural: str) -> None:
     assert clocked.kube("GET", f"{path}/one")[1]["status"]["observedGeneration"] == 1
     annotations = {"spec": {"template": {"metadata": {"annotations": {"restartedAt": "now"}}}}}
     clocked.kube("PATCH", f"{path}/one", annotations, content_type=MERGE)
-    found = clocked.kube("GET", f"{path}/one")[1]
-    assert (found["metadata"]["generation"], found["status"]["observedGeneration"]) == (2, 1)
+    daemon_set = clocked.kube("GET", f"{path}/one")[1]
+    assert (daemon_set["metadata"]["generation"], daemon_set["status"]["observedGeneration"]) == (2, 1)
     clocked.tick()
     assert clocked.kube("GET", f"{path}/one")[1]["status"]["observedGeneration"] == 2
 

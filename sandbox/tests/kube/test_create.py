@@ -311,8 +311,8 @@ def test_job_has_selector_for_its_pods(kube: Any) -> None:
 def test_invalid_objects_are_rejected(
     kube: Any, path: str, body: Any, code: int, reason: str, message: str
 ) -> None:
-    found, status = kube("POST", path, body)
-    assert (found, status["reason"], status["message"]) == (code, reason, message)
+    status_code, status = kube("POST", path, body)
+    assert (status_code, status["reason"], status["message"]) == (code, reason, message)
     assert (status["kind"], status["status"], status["code"]) == ("Status", "Failure", code)
 
 
@@ -361,8 +361,8 @@ def test_unknown_fields_follow_field_validation(
     kube: Any, validation: str, code: int, warnings: tuple[str, ...]
 ) -> None:
     body = {"metadata": {"name": "a", "size": 1}, "colour": "red"}
-    found, obj = kube("POST", ACCOUNTS, body, query={"fieldValidation": validation})
-    assert (found, kube.warnings) == (code, warnings)
+    status_code, obj = kube("POST", ACCOUNTS, body, query={"fieldValidation": validation})
+    assert (status_code, kube.warnings) == (code, warnings)
     assert "colour" not in obj
     if code == 400:
         assert obj["message"] == (

@@ -32,14 +32,14 @@ SERVED = {
 @pytest.mark.parametrize("group_version", SERVED)
 def test_version_lists_resources(group_version: str) -> None:
     group, _, version = group_version.rpartition("/")
-    found = api_resource_list(resource_table(), group, version)
-    assert found is not None
-    assert found["groupVersion"] == group_version
-    names = [resource["name"] for resource in found["resources"] if "/" not in resource["name"]]
+    resource_list = api_resource_list(resource_table(), group, version)
+    assert resource_list is not None
+    assert resource_list["groupVersion"] == group_version
+    names = [resource["name"] for resource in resource_list["resources"] if "/" not in resource["name"]]
     assert sorted(names) == SERVED[group_version]
 
 
-def test_groups() -> None:
+def test_discovery_lists_served_groups() -> None:
     table = resource_table()
     names = [group["name"] for group in api_group_list(table)["groups"]]
     assert sorted(names) == sorted(name.rpartition("/")[0] for name in SERVED if "/" in name)
@@ -51,9 +51,9 @@ def test_groups() -> None:
 
 
 def test_subresources_and_short_names() -> None:
-    found = api_resource_list(resource_table(), "", "v1")
-    assert found is not None
-    by_name = {resource["name"]: resource for resource in found["resources"]}
+    resource_list = api_resource_list(resource_table(), "", "v1")
+    assert resource_list is not None
+    by_name = {resource["name"]: resource for resource in resource_list["resources"]}
     assert by_name["serviceaccounts"]["shortNames"] == ["sa"]
     assert by_name["pods/status"]["verbs"] == ["get", "patch", "update"]
     assert by_name["namespaces"]["namespaced"] is False

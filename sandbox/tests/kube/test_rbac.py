@@ -57,7 +57,7 @@ def is_allowed(kube: Any, user: User, method: str, path: str) -> bool:
         ("GET", "/metrics", False),
     ],
 )
-def test_view_role(rbac_kube: Any, method: str, path: str, expected: bool) -> None:
+def test_view_role_allows_only_reads(rbac_kube: Any, method: str, path: str, expected: bool) -> None:
     bind(rbac_kube, "view", {"kind": "Group", "name": "readers"})
     assert is_allowed(rbac_kube, BOB, method, path) is expected
 
@@ -72,7 +72,9 @@ def test_view_role(rbac_kube: Any, method: str, path: str, expected: bool) -> No
         ({"kind": "ServiceAccount", "name": "robot", "namespace": "other"}, ROBOT, False),
     ],
 )
-def test_subjects(rbac_kube: Any, subject: dict[str, Any], user: User, expected: bool) -> None:
+def test_binding_applies_to_its_subjects(
+    rbac_kube: Any, subject: dict[str, Any], user: User, expected: bool
+) -> None:
     bind(rbac_kube, "view", subject)
     assert is_allowed(rbac_kube, user, "GET", "/api/v1/pods") is expected
 
@@ -99,7 +101,7 @@ def test_role_binding_applies_to_its_namespace(rbac_kube: Any) -> None:
         ({"resources": ["pods"], "verbs": ["*"]}, "/api/v1/namespaces/default/pods/a", True),
     ],
 )
-def test_rules(rbac_kube: Any, rule: dict[str, Any], path: str, expected: bool) -> None:
+def test_rule_allows_its_resources(rbac_kube: Any, rule: dict[str, Any], path: str, expected: bool) -> None:
     full = {"apiGroups": [""], "verbs": ["get"], **rule}
     rbac_kube("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "test"}, "rules": [full]})
     bind(rbac_kube, "test", {"kind": "User", "name": "bob"})
@@ -147,7 +149,7 @@ def test_rules(rbac_kube: Any, rule: dict[str, Any], path: str, expected: bool) 
         pytest.param("GET", "/metrics", 'forbidden: User "bob" cannot get path "/metrics"', id="path"),
     ],
 )
-def test_denial_message(kube: Any, method: str, path: str, message: str) -> None:
+def test_denial_names_user_and_request(kube: Any, method: str, path: str, message: str) -> None:
     target = parse_target(kube.cluster.table, method, path, {})
     request = target.attributes() if target else Attributes(verb=method.lower(), path=path)
     error = denied(BOB, request, target.rtype if target else None)
@@ -168,7 +170,7 @@ def test_denial_message(kube: Any, method: str, path: str, message: str) -> None
         ),
     ],
 )
-def test_parse_user(text: str, token: str, user: User) -> None:
+def test_parse_user_returns_token_and_user(text: str, token: str, user: User) -> None:
     assert parse_user(text) == (token, user)
 
 

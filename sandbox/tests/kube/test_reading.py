@@ -50,7 +50,7 @@ def names(response: tuple[int, dict[str, Any]]) -> list[str]:
         ("app=", []),
     ],
 )
-def test_label_selectors(team: Any, selector: str, expected: list[str]) -> None:
+def test_label_selector_filters_list(team: Any, selector: str, expected: list[str]) -> None:
     assert names(team("GET", ACCOUNTS, query={"labelSelector": selector})) == expected
 
 
@@ -70,7 +70,7 @@ def test_invalid_label_selectors_are_rejected(team: Any, selector: str) -> None:
         ("metadata.namespace=other", []),
     ],
 )
-def test_field_selectors(team: Any, selector: str, expected: list[str]) -> None:
+def test_field_selector_filters_list(team: Any, selector: str, expected: list[str]) -> None:
     assert names(team("GET", ACCOUNTS, query={"fieldSelector": selector})) == expected
 
 
@@ -113,7 +113,7 @@ def test_list_of_missing_namespace_is_empty(kube: Any) -> None:
     assert names(kube("GET", "/api/v1/namespaces/nowhere/serviceaccounts")) == []
 
 
-def test_pages(team: Any) -> None:
+def test_pages_contain_all_objects(team: Any) -> None:
     listed_names: list[str] = []
     query, remaining = {"limit": "3"}, []
     while True:

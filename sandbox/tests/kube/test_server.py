@@ -72,7 +72,7 @@ def test_api_requires_token(server: Any, headers: dict[str, str]) -> None:
         ("/apis/apps/v1", "APIResourceList"),
     ],
 )
-def test_discovery(server: Any, path: str, kind: str) -> None:
+def test_discovery_document_has_kind(server: Any, path: str, kind: str) -> None:
     assert get(server, path).json()["kind"] == kind
 
 
@@ -148,7 +148,7 @@ def test_openapi_documents_are_missing(server: Any, path: str) -> None:
     assert get(server, path).status == 404
 
 
-def test_version(server: Any) -> None:
+def test_version_names_sandbox_as_platform(server: Any) -> None:
     result = client.VersionApi(server.client()).get_code()
     assert (result.major, result.minor, result.platform) == ("1", "36", "sandbox/emulator")
 
@@ -174,7 +174,7 @@ def test_create_read_update_delete(core: client.CoreV1Api) -> None:
     assert error_status(raised.value) == (404, 'serviceaccounts "a" not found')
 
 
-def test_pages(core: client.CoreV1Api) -> None:
+def test_client_lists_pages(core: client.CoreV1Api) -> None:
     for number in range(5):
         core.create_namespaced_config_map(
             "default", {"metadata": {"name": f"c{number}", "labels": {"page": "1"}}}
@@ -240,7 +240,7 @@ def test_control_requires_administrator(start_server: Any) -> None:
     assert server.control.ready()
 
 
-def test_counters(server: Any, core: client.CoreV1Api) -> None:
+def test_counters_count_operations(server: Any, core: client.CoreV1Api) -> None:
     core.create_namespaced_service_account("default", account("a"), dry_run="All")
     core.create_namespaced_service_account("default", account("a"))
     core.list_namespaced_service_account("default")
@@ -262,7 +262,9 @@ def test_counters(server: Any, core: client.CoreV1Api) -> None:
         ("conflict", 409, False),
     ],
 )
-def test_error_faults(server: Any, core: client.CoreV1Api, kind: str, status: int, stored: bool) -> None:
+def test_error_fault_returns_status(
+    server: Any, core: client.CoreV1Api, kind: str, status: int, stored: bool
+) -> None:
     server.control.set_faults([{"operation": "create serviceaccounts", "kind": kind, "times": 1}])
     with pytest.raises(ApiException) as raised:
         core.create_namespaced_service_account("default", account("a"))
@@ -308,7 +310,7 @@ def test_error_after_complete_request_keeps_connection(
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("reset_before", False), ("reset_after", True)])
-def test_reset_faults(server: Any, core: client.CoreV1Api, kind: str, stored: bool) -> None:
+def test_reset_fault_closes_connection(server: Any, core: client.CoreV1Api, kind: str, stored: bool) -> None:
     server.control.set_faults([{"operation": "create *", "kind": kind, "nth": 1}])
     with pytest.raises(urllib3.exceptions.ProtocolError) as raised:
         core.create_namespaced_service_account("default", account("a"))
@@ -319,7 +321,7 @@ def test_reset_faults(server: Any, core: client.CoreV1Api, kind: str, stored: bo
 @pytest.mark.parametrize(
     ("kind", "text"), [("html200", "<title>Sign in to the network</title>"), ("empty200", "")]
 )
-def test_proxy_faults(server: Any, core: client.CoreV1Api, kind: str, text: str) -> None:
+def test_proxy_fault_returns_page_of_proxy(server: Any, core: client.CoreV1Api, kind: str, text: str) -> None:
     server.control.set_faults([{"operation": "create *", "kind": kind, "times": 1}])
     response = core.create_namespaced_service_account("default", account("a"), _preload_content=False)
     assert response.status == 200
@@ -400,7 +402,7 @@ def test_state_and_reset(server: Any, core: client.CoreV1Api) -> None:
 
 def test_restore_restores_objects(server: Any, core: client.CoreV1Api) -> None:
     core.create_namespace({"metadata": {"name": "apps"}})
-    made = core.create_namespaced_service_account("apps", account("a"))
+    created = core.create_namespaced_service_account("apps", account("a"))
     server.control.set_associations([("apps", "a")])
     saved_state = server.control.state()
     server.control.keep("start")
@@ -412,7 +414,7 @@ def test_restore_restores_objects(server: Any, core: client.CoreV1Api) -> None:
         core.delete_namespaced_service_account("default", "default")
         server.control.restore("start")
         assert without_versions(server.control.state()) == without_versions(saved_state)
-        assert core.read_namespaced_service_account("a", "apps").metadata.uid == made.metadata.uid
+        assert core.read_namespaced_service_account("a", "apps").metadata.uid == created.metadata.uid
         assert not exists(core, "stray")
     core.patch_namespaced_service_account("a", "apps", {"metadata": {"labels": {"a": "b"}}})
 

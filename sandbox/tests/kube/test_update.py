@@ -90,7 +90,7 @@ def test_unchanged_patch_keeps_resource_version(
         ),
     ],
 )
-def test_patches(
+def test_patch_changes_field(
     kube: Any, stored: dict[str, Any], content_type: str, patch: Any, field: tuple[str, ...], expected: Any
 ) -> None:
     code, obj = kube("PATCH", ONE, patch, content_type=content_type)
@@ -106,8 +106,8 @@ def test_strategic_patch_merges_containers_by_name(kube: Any) -> None:
     containers = [{"name": "two", "image": "b:2"}]
     patch = {"spec": {"template": {"spec": {"containers": containers}}}}
     _, obj = kube("PATCH", f"{DEPLOYMENTS}/web", patch, content_type=STRATEGIC)
-    found = obj["spec"]["template"]["spec"]["containers"]
-    assert [(c["name"], c["image"]) for c in found] == [("one", "a:1"), ("two", "b:2")]
+    containers = obj["spec"]["template"]["spec"]["containers"]
+    assert [(c["name"], c["image"]) for c in containers] == [("one", "a:1"), ("two", "b:2")]
     assert obj["metadata"]["generation"] == 2
 
 

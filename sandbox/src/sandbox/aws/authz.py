@@ -124,10 +124,10 @@ class Resources:
 
 def install(ministack: Ministack, resources: Resources) -> None:
     """Make ministack's authorization use the overlay's resources, tags and messages."""
-    stock_resource: Callable[..., str] = ministack.actions.extract_resource_arn
-    stock_denial: Callable[..., Any] = ministack.actions.access_denied_response
-    stock_context: Callable[..., dict[str, Any]] = ministack.actions.request_tag_context
-    stock_tags: Callable[[str], Any] = ministack.tagging.resource_tags
+    original_resource_arn: Callable[..., str] = ministack.actions.extract_resource_arn
+    original_denial: Callable[..., Any] = ministack.actions.access_denied_response
+    original_context: Callable[..., dict[str, Any]] = ministack.actions.request_tag_context
+    original_tags: Callable[[str], Any] = ministack.tagging.resource_tags
 
     def resource_arn(
         service: str,
@@ -143,12 +143,12 @@ def install(ministack: Ministack, resources: Resources) -> None:
             return resources.eks(method, path, body, region, account)
         if service == "iam" and (arn := resources.iam(body, account)) is not None:
             return arn
-        return stock_resource(service, method, path, headers, body, query, region, account)
+        return original_resource_arn(service, method, path, headers, body, query, region, account)
 
     def denied(service: str, action: str, principal: str, request: str, **options: Any) -> Any:
         failed_authentication = bool(options.get("error_code"))
         if failed_authentication or service not in ("eks", "iam", "sts"):
-            return stock_denial(service, action, principal, request, **options)
+            return original_denial(service, action, principal, request, **options)
         resource = options.get("resource_arn", "*")
         name = iam_resource_name(action, resource) if service == "iam" else resource
         explicit = bool(options.get("explicit_deny"))
@@ -156,13 +156,13 @@ def install(ministack: Ministack, resources: Resources) -> None:
         return error_response(service, ApiError(403, _denied_code(service), message))
 
     def context(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
-        values: dict[str, Any] = stock_context(service, action, body, parameters)
+        values: dict[str, Any] = original_context(service, action, body, parameters)
         if service == "iam" and (boundary := resources.boundary(body, ministack.account())):
             values["iam:PermissionsBoundary"] = boundary
         return values
 
     def tags(arn: str) -> Any:
-        return resources.tags(arn) if arn.startswith(_TAGGED) else stock_tags(arn)
+        return resources.tags(arn) if arn.startswith(_TAGGED) else original_tags(arn)
 
     ministack.tagging.resource_tags = tags
     ministack.actions.extract_resource_arn = resource_arn

@@ -72,7 +72,7 @@ class AwsControl:
         self._request("PUT", "faults", list(rules))
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the fault rules with the number of matches (``seen``) and of faults (``fired``)."""
+        """Return the fault rules with their ``matches`` and faults (``fired``)."""
         return cast("list[dict[str, Any]]", self._request("GET", "faults")["rules"])
 
     def set_kubernetes(self, endpoint: str, certificate_authority_data: str) -> None:

@@ -92,7 +92,7 @@ class _ActiveRule:
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
         self.since = time.monotonic()
-        self.seen = 0
+        self.matches = 0
         self.fired = 0
 
     def selects(self, account: str, region: str, operation: str) -> bool:
@@ -105,10 +105,10 @@ class _ActiveRule:
             age_ms = (time.monotonic() - self.since) * 1000
             if age_ms > rule.duration_ms:
                 return False
-        self.seen += 1
-        if rule.nth is not None and self.seen != rule.nth:
+        self.matches += 1
+        if rule.nth is not None and self.matches != rule.nth:
             return False
-        if rule.every is not None and self.seen % rule.every:
+        if rule.every is not None and self.matches % rule.every:
             return False
         return rule.times is None or self.fired < rule.times
 
@@ -140,7 +140,7 @@ class Faults:
             {
                 "operation": active.rule.operation,
                 "kind": active.rule.kind,
-                "seen": active.seen,
+                "matches": active.matches,
                 "fired": active.fired,
             }
             for active in self._active

@@ -39,7 +39,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 # ministack's control requests do not include the state of the overlay.
-_STOCK_PREFIX = "/_ministack/"
+_MINISTACK_PREFIX = "/_ministack/"
 _NO_LINGER = struct.pack("ii", 1, 0)
 PROXY_RESPONSES = {HTML200: PROXY_RESPONSE, EMPTY200: EMPTY_RESPONSE}
 
@@ -59,7 +59,7 @@ class Gateway:
         body = await _read(receive)
         if body is None:
             return
-        if scope["path"].startswith(_STOCK_PREFIX):
+        if scope["path"].startswith(_MINISTACK_PREFIX):
             await _send(send, json_response({"error": f"use {CONTROL_PREFIX} instead"}, 404))
             return
         if scope["path"].startswith(CONTROL_PREFIX):

@@ -84,12 +84,12 @@ class Overlay:
             store.update(content)
         self.read_lag.set(())
 
-    def _wrap(self, service: str, stock_handler: Handler) -> Handler:
+    def _wrap(self, service: str, original_handler: Handler) -> Handler:
         async def handle(
             method: str, path: str, headers: dict[str, str], body: bytes, query: Query
         ) -> Response:
             async def inner() -> Response:
-                return Response(*await stock_handler(method, path, headers, body, query))
+                return Response(*await original_handler(method, path, headers, body, query))
 
             operation, parts = route(service, method, path, body)
             call = Call(
@@ -135,13 +135,13 @@ async def _dispatch(source: Overlay | Replica, call: Call, inner: Inner) -> Resp
     return source.iam.handle(call) or await inner()
 
 
-def _detect_eks_auth(stock_detect: Callable[..., Any]) -> Callable[..., Any]:
+def _detect_eks_auth(original_detect: Callable[..., Any]) -> Callable[..., Any]:
     """Add EKS Auth, whose paths look like EKS paths, to ministack's detection of services."""
 
     def detect(method: str, path: str, headers: Mapping[str, str], params: Any) -> Any:
         if signed_scope(headers).service == EKS_AUTH:
             return EKS_AUTH
-        return stock_detect(method, path, headers, params)
+        return original_detect(method, path, headers, params)
 
     return detect
 

@@ -138,7 +138,7 @@ class Deleter:
             self._collect(key, obj)
         elif ORPHAN in finalizers:
             for dependent in self._store.dependents(meta["uid"]):
-                self._disown(dependent, meta["uid"])
+                self._remove_owner(dependent, meta["uid"])
             self._release(key, ORPHAN)
         elif FOREGROUND in finalizers:
             self._delete_dependents(meta["uid"])
@@ -186,7 +186,7 @@ class Deleter:
         owners: list[Json] = lookup(obj, "metadata", "ownerReferences") or []
         return any(o.get("uid") == uid and bool(o.get("blockOwnerDeletion")) for o in owners)
 
-    def _disown(self, key: Key, uid: str) -> None:
+    def _remove_owner(self, key: Key, uid: str) -> None:
         obj = self._store.get(key)
         if obj is None:
             return

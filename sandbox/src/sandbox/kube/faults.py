@@ -75,7 +75,7 @@ class _ActiveRule:
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
-        self._seen = 0
+        self._matches = 0
         self._fired = 0
 
     def fires(self, operation: str) -> bool:
@@ -83,10 +83,10 @@ class _ActiveRule:
         rule = self.rule
         if not fnmatchcase(operation, rule.operation):
             return False
-        self._seen += 1
-        if rule.nth is not None and self._seen != rule.nth:
+        self._matches += 1
+        if rule.nth is not None and self._matches != rule.nth:
             return False
-        if rule.every is not None and self._seen % rule.every:
+        if rule.every is not None and self._matches % rule.every:
             return False
         if rule.times is not None and self._fired >= rule.times:
             return False

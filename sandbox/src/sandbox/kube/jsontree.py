@@ -42,9 +42,9 @@ def lookup(value: Any, *path: str) -> Any:
 
 
 def metadata(obj: Json) -> Json:
-    """``metadata`` of a well-formed object."""
-    found: Json = obj["metadata"]
-    return found
+    """Return ``metadata`` of a well-formed object."""
+    value: Json = obj["metadata"]
+    return value
 
 
 def go_type(value: Any) -> str:

@@ -41,8 +41,8 @@ class Selection:
         if namespace is None and not self.rtype.namespaced:
             namespace = ""
         if name is not None and namespace is not None:
-            found = store.get(object_key(self.rtype, namespace, name))
-            return iter([found] if found is not None and self.matches(found) else [])
+            obj_by_name = store.get(object_key(self.rtype, namespace, name))
+            return iter([obj_by_name] if obj_by_name is not None and self.matches(obj_by_name) else [])
         candidates = store.select(self.rtype.qualified, namespace)
         return (obj for obj in candidates if self.matches(obj))
 
@@ -63,18 +63,18 @@ def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -
     resource = selection.rtype.qualified
     start = parse_list_start(store, resource, query)
     if start.version == store.version:
-        found = list(selection.objects(store))
+        objects = list(selection.objects(store))
     else:
-        found = [obj for obj in objects_at(store, resource, start.version) if selection.matches(obj)]
+        objects = [obj for obj in objects_at(store, resource, start.version) if selection.matches(obj)]
     if start.last is not None:
-        found = [obj for obj in found if _position(obj) > start.last]
+        objects = [obj for obj in objects if _position(obj) > start.last]
     meta: Json = {"resourceVersion": str(start.version)}
-    if limit and len(found) > limit:
-        meta["continue"] = continue_token(start.version, _position(found[limit - 1]))
+    if limit and len(objects) > limit:
+        meta["continue"] = continue_token(start.version, _position(objects[limit - 1]))
         if not query.get("labelSelector") and not query.get("fieldSelector"):
-            meta["remainingItemCount"] = len(found) - limit
-        found = found[:limit]
-    return as_list(selection.rtype, found, meta)
+            meta["remainingItemCount"] = len(objects) - limit
+        objects = objects[:limit]
+    return as_list(selection.rtype, objects, meta)
 
 
 def as_list(rtype: ResourceType, objects: list[Json], meta: Json) -> Json:

@@ -60,18 +60,18 @@ class Store:
 
     def select(self, resource: str, namespace: str | None = None) -> Iterator[Json]:
         """Yield objects by namespace and name, of one namespace or of all."""
-        spaces = self._objects.get(resource, {})
-        for space in sorted(spaces) if namespace is None else [namespace]:
-            found = spaces.get(space, {})
-            for name in sorted(found):
-                yield found[name]
+        by_namespace = self._objects.get(resource, {})
+        for name_of_namespace in sorted(by_namespace) if namespace is None else [namespace]:
+            by_name = by_namespace.get(name_of_namespace, {})
+            for name in sorted(by_name):
+                yield by_name[name]
 
     def keys_in(self, namespace: str) -> list[Key]:
         """Return the keys of all objects in a namespace."""
         return [
             Key(resource, namespace, name)
-            for resource, spaces in self._objects.items()
-            for name in spaces.get(namespace, {})
+            for resource, by_namespace in self._objects.items()
+            for name in by_namespace.get(namespace, {})
             if namespace
         ]
 

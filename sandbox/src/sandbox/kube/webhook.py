@@ -76,9 +76,9 @@ def fetch_associations(url: str) -> set[Pair]:
 def _is_selected(store: Store, namespace: str, pod: Json) -> bool:
     """Return whether the registered selectors match the Pod."""
     configuration = store.get(object_key(MUTATING_WEBHOOKS, "", NAME))
-    space = store.get(object_key(NAMESPACES, "", namespace)) or {"metadata": {}}
+    namespace_object = store.get(object_key(NAMESPACES, "", namespace)) or {"metadata": {}}
     return any(
-        object_selector(lookup(webhook, "namespaceSelector")).matches(space)
+        object_selector(lookup(webhook, "namespaceSelector")).matches(namespace_object)
         and object_selector(lookup(webhook, "objectSelector")).matches(pod)
         for webhook in (configuration or {}).get("webhooks") or []
     )
