@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.documents import (
-    holders_of,
+    build_holders,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
     PolicyError,
@@ -44,7 +44,7 @@ def pod_identity_who_can(
         (required,) = parse_required([{"action": action, "resource": resource}], context or {})
         cluster = cluster_arn.rpartition("/")[2] if cluster_arn else "cluster"
         parsed = parse_workloads(workloads, cluster)
-        holders = holders_of(parsed, documents or {}, cluster_arn)
+        holders = build_holders(parsed, documents or {}, cluster_arn)
     except InputError as error:
         raise AnsibleFilterError("\n".join(map(visible, error.problems))) from None
     except (FactError, PolicyError) as error:

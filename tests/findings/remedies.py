@@ -139,7 +139,7 @@ REPAIRS: Mapping[str, Repair] = {
     "tag of the role changed": APPLY,
     "tag of the policy changed": APPLY,
     "another description of the policy asked for": Repair(
-        "Ask for the description that it has (Reads secrets), or",
+        "Set the existing description (Reads secrets), or",
         changes={"policies": [{**GUIDE["policies"][0], "description": "Reads secrets"}]},
     ),
     "a description asked for, of a policy without": Repair(

@@ -155,43 +155,52 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
         (
             "boundary removed",
             [
-                "role {role} is not as asked for: permissions_boundary is (none), not {account}:policy/boundary."
+                "role {role} differs from its configuration: permissions_boundary is (none), not {account}:policy/boundary."
             ],
         ),
         (
             "description changed",
-            ["role {role} is not as asked for: description is changed by hand, not my-role-description."],
+            [
+                "role {role} differs from its configuration: description is changed by hand, not my-role-description."
+            ],
         ),
-        ("tag of the role changed", ["role {role} is not as asked for: tag team is others, not payments."]),
+        (
+            "tag of the role changed",
+            ["role {role} differs from its configuration: tag team is others, not payments."],
+        ),
         (
             "tag of the policy changed",
-            ["policy {policy} is not as asked for: tag team is others, not payments."],
+            ["policy {policy} differs from its configuration: tag team is others, not payments."],
         ),
         (
             "another description of the policy asked for",
             [
-                "policy {policy} is not as asked for: description is Reads secrets, not Reads objects. IAM cannot change it: "
-                "a policy keeps the description with which it was created."
+                "policy {policy} differs from its configuration: description is Reads secrets, not Reads objects. IAM cannot "
+                "change the description of a policy."
             ],
         ),
         (
             "a description asked for, of a policy without",
             [
-                "policy {policy} is not as asked for: description is (none), not Reads objects. IAM cannot change it: a policy "
-                "keeps the description with which it was created."
+                "policy {policy} differs from its configuration: description is (none), not Reads objects. IAM cannot change "
+                "the description of a policy."
             ],
         ),
         (
             "tag of the association changed",
             [
-                "association {association} of default/my-service-account is not as asked for: tag team is (none), not payments."
+                "association {association} of default/my-service-account differs from its configuration: tag team is (none), "
+                "not payments."
             ],
         ),
         (
             "mark of the role removed",
-            ["role {role} is not marked as made here, so that teardown and purge leave it."],
+            ["role {role} does not have this collection's tag, so teardown and purge keep it."],
         ),
-        ("inline policy added", ["role my-role has the inline policy more, which is not asked for."]),
+        (
+            "inline policy added",
+            ["role my-role has the inline policy more, which is not part of its configuration."],
+        ),
         (
             "inline policy of an administrator added",
             ["role my-role has the inline policy all, which lets it administer the account."],
@@ -206,8 +215,8 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
         (
             "boundary that leaves nothing",
             [
-                "role {role} is not allowed to do anything of what its policies grant: permissions boundary "
-                "{account}:policy/boundary leaves nothing of it."
+                "role {role} has no effective permissions: permissions boundary "
+                "{account}:policy/boundary rules out everything that its policies grant."
             ],
         ),
     ],

@@ -69,9 +69,9 @@ BROKEN = (
     Broken(
         "policy changed",
         aws.another_default_version,
-        "default/my-service-account: what was asked for is version v1 of policy "
-        "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which means something else. "
-        "Apply the workload, which makes a new default version, or:",
+        "default/my-service-account: the configured document is version v1 of policy "
+        "arn:aws:iam::{account}:policy/my-policy, but its default version is v2, which is not equivalent. "
+        "Apply the workload, which creates a new default version, or:",
     ),
     Broken(
         "trust without sts:TagSession",
@@ -86,7 +86,7 @@ BROKEN = (
         aws.move_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role does not exist in account "
         "{account}; the role of that name is arn:aws:iam::{account}:role/apps/my-role. Set role.path "
-        "to /apps/, or choose another role name: IAM tells roles apart by name alone.",
+        "to /apps/, or choose another role name: IAM identifies roles by name alone.",
     ),
     Broken(
         "session tags turned off",
@@ -101,7 +101,7 @@ BROKEN = (
         aws.bound_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role is not allowed to perform s3:GetObject on "
         "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow it: "
-        "arn:aws:iam::{account}:policy/boundary takes it away. Allow it in "
+        "arn:aws:iam::{account}:policy/boundary does not allow it. Allow it in "
         "arn:aws:iam::{account}:policy/boundary too.",
     ),
     Broken(
@@ -216,8 +216,8 @@ def of_a_young_workload(cause: str) -> str:
     assert found, cause
     return (
         f"{message} Or AWS does not show the last change yet: policy my-policy was made or changed "
-        "N s ago, and what AWS answers may be older than that. Run the verification again in N minutes. If it says the "
-        f"same: apply the workload{remedy}"
+        "N s ago, and what AWS answers may be older than that. Run the verification again in N minutes. If the finding "
+        f"persists: apply the workload{remedy}"
     )
 
 

@@ -387,7 +387,7 @@ def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> 
         f"AWS manages no policy {arn}."
         if is_aws_managed(arn)
         else f"policy {arn} does not exist (asked in account {account.account_id}).",
-        "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
+        "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
         if is_aws_managed(arn)
         else "Correct the ARN, or give name and document to have the policy made.",
     )

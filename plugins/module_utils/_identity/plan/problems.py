@@ -288,7 +288,7 @@ def attached_extra(
     :arg users: the users of the role outside the run, for whom the policy stays.
     :arg administers: the policy is known to let the role administer the account.
     """
-    message = f"role {role.name} also has {arn} attached, which is not asked for."
+    message = f"role {role.name} also has {arn} attached, which is not part of its configuration."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     if users.description:
@@ -308,8 +308,8 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Rea
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
-        f"role {role.name} also has {arn} attached, which is not asked for. It may deny something, and stays while "
-        f"{unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
+        f"role {role.name} also has {arn} attached, which is not part of its configuration. It may deny something, and stays "
+        f"while {unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
         f"{sentence(error.text)}",
         error.remedy,
         key,

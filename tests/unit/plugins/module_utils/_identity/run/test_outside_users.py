@@ -164,8 +164,8 @@ def test_policy_of_unlisted_user_stays_and_names_the_user(scope: str) -> None:
     (finding,) = findings(run(aws, single("a", scope)))
     assert (finding.code, finding.severity) == ("POLICY_ATTACHED_EXTRA", "warning")
     assert finding.message == (
-        f"role shared also has {policy_arn('of-b')} attached, which is not asked for. The role has users outside this run "
-        "(my-cluster default/b), so the policy may be theirs."
+        f"role shared also has {policy_arn('of-b')} attached, which is not part of its configuration. The role has users "
+        "outside this run (my-cluster default/b), so the policy may be theirs."
     )
     assert finding.remedy == (
         "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
@@ -188,8 +188,8 @@ def test_policy_stays_where_users_cannot_be_seen(scope: str, who: str) -> None:
     assert (attached(aws), made.failures) == (["new", "old"], ())
     (finding,) = findings(made)
     assert finding.message == (
-        f"role shared also has {policy_arn('old')} attached, which is not asked for. The role can be used by {who}, so the "
-        "policy may be theirs."
+        f"role shared also has {policy_arn('old')} attached, which is not part of its configuration. The role can be used by "
+        f"{who}, so the policy may be theirs."
     )
     assert finding.remedy == (
         "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
@@ -393,7 +393,7 @@ def test_the_verification_does_not_send_to_the_run_that_has_just_kept_the_trust_
         if finding.code == "TRUST_WIDER_THAN_ASKED"
     ]
     assert wider == [
-        "Do what TRUST_KEPT_FOR_OTHERS says of the role; until then, applying the workload again keeps it as wide."
+        "Resolve TRUST_KEPT_FOR_OTHERS of the role; until then, applying the workload again does not narrow it."
     ]
 
 

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     verify,
-    workloads_of,
+    workloads_from_associations,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
@@ -195,6 +195,6 @@ def test_associations_of_other_people_are_used_as_they_are() -> None:
 def test_a_verification_without_a_list_compares_nothing() -> None:
     aws = changed_by_hand(workload(role=WIDE), {**TARGET_SET, **LIMITED})
     observed = engine(aws, desired(workload())).observe(desired(workload()))
-    (one,) = workloads_of(observed.associations.values())
+    (one,) = workloads_from_associations(observed.associations.values())
     assert one.association.target_role_arn == TARGET
     assert (one.association.disable_session_tags, one.association.session_policy) == (True, POLICY)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is missing of a workload that was made moments ago, by the clock of AWS, may be invisible yet."""
+"""Missing resources of a workload that was created moments ago, by the clock of AWS."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ READS = VerificationReads({CLUSTER: Agent("ACTIVE", "v1.3.8-eksbuild.2")})
 
 
 def made(role: timedelta | None = None, association: timedelta | None = None) -> FakeAws:
-    """Two workloads, one of them with a role or an association that was made so long ago."""
+    """Build two workloads, one of them with a role or association of this age."""
     aws = FakeAws()
     run(aws, WANTED)
-    for one in aws.iam.roles.values():
-        one["CreateDate"] = OLD
-    for one in aws.eks.associations.values():
-        one["createdAt"] = one["modifiedAt"] = OLD
+    for item in aws.iam.roles.values():
+        item["CreateDate"] = OLD
+    for item in aws.eks.associations.values():
+        item["createdAt"] = item["modifiedAt"] = OLD
     if role is not None:
         aws.iam.roles["my-role"]["CreateDate"] = NOW - role
     if association is not None:
@@ -78,7 +78,7 @@ def made(role: timedelta | None = None, association: timedelta | None = None) ->
 
 
 def _association(aws: FakeAws) -> dict[str, Any]:
-    return next(one for one in aws.eks.associations.values() if one["serviceAccount"] == "app")
+    return next(item for item in aws.eks.associations.values() if item["serviceAccount"] == "app")
 
 
 def look(aws: FakeAws, now: datetime | None = NOW) -> Observed:
@@ -93,8 +93,8 @@ def verified(aws: FakeAws, now: datetime | None = NOW) -> list[Verified]:
     return consider_age(verify(WANTED, observed, READS), observed)
 
 
-def statuses(one: Verified) -> dict[str, str]:
-    return {check.name: check.status for check in one.checks if check.status != "pass"}
+def statuses(item: Verified) -> dict[str, str]:
+    return {check.name: check.status for check in item.checks if check.status != "pass"}
 
 
 def delete_role(aws: FakeAws) -> None:
@@ -139,8 +139,8 @@ YOUNG = {"role": timedelta(seconds=40), "association": timedelta(seconds=40)}
 
 
 @pytest.mark.parametrize(("fault", "code"), FAULTS)
-def test_what_a_young_workload_lacks_is_unknown(fault: Callable[[FakeAws], None], code: str) -> None:
-    """The finding keeps its code and its severity, so that nothing passes by it."""
+def test_missing_part_of_a_young_workload_is_unknown(fault: Callable[[FakeAws], None], code: str) -> None:
+    """The finding keeps its code and severity, so the check does not pass."""
     aws = made(**YOUNG)
     fault(aws)
     app, web = verified(aws)
@@ -162,15 +162,15 @@ def test_what_a_young_workload_lacks_is_unknown(fault: Callable[[FakeAws], None]
         (timedelta(hours=1), "fail"),
     ],
 )
-def test_it_is_young_for_five_minutes(age: timedelta, status: str) -> None:
-    """Something made after the clock was read is as young as can be."""
+def test_workload_is_young_for_five_minutes(age: timedelta, status: str) -> None:
+    """A resource with a later date than the clock has the minimum age."""
     aws = made(association=age)
     delete_role(aws)
     assert statuses(verified(aws)[0])["trust"] == status
 
 
-def test_a_policy_of_aws_makes_no_workload_young() -> None:
-    """AWS changes its own policies when it likes."""
+def test_aws_managed_policy_does_not_count_as_change() -> None:
+    """AWS changes its managed policies at any time."""
     arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
     moment = (NOW - timedelta(seconds=40)).isoformat()
     observed = look(made())
@@ -183,20 +183,20 @@ def test_a_policy_of_aws_makes_no_workload_young() -> None:
         },
     )
 
-    def age_by(given: str) -> Young | None:
-        return youngest(desired(workload(policies=[{"arn": given}])).workloads[0], observed)
+    def age_by(arn: str) -> Young | None:
+        return youngest(desired(workload(policies=[{"arn": arn}])).workloads[0], observed)
 
     assert age_by(arn) is None
     assert age_by(policy_arn("theirs")) == Young("policy theirs", timedelta(seconds=40))
 
 
-def test_without_the_time_of_aws_nothing_is_called_young() -> None:
+def test_no_age_without_time_of_aws() -> None:
     aws = made(**YOUNG)
     delete_role(aws)
     assert statuses(verified(aws, None)[0])["trust"] == "fail"
 
 
-def test_the_message_says_what_is_young_and_when_to_look_again() -> None:
+def test_message_names_young_resource_and_wait() -> None:
     aws = made(role=timedelta(seconds=40))
     delete_association(aws)
     (finding,) = verified(aws)[0].findings
@@ -206,7 +206,7 @@ def test_the_message_says_what_is_young_and_when_to_look_again() -> None:
         "be older than that."
     )
     assert finding.remedy == (
-        "Run the verification again in 5 minutes. If it says the same: apply the workload, which creates it."
+        "Run the verification again in 5 minutes. If the finding persists: apply the workload, which creates it."
     )
 
 
@@ -229,7 +229,7 @@ EXPLAINED = {
     Code.TRUST_WIDER_THAN_ASKED,
 }
 NOT_EXPLAINED = {
-    # No run repairs these, so that one was here moments ago says nothing of them.
+    # No run repairs these, so an age does not explain them.
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_DESCRIPTION_DIFFERS,
     Code.ROLE_INLINE_POLICY,
@@ -238,7 +238,7 @@ NOT_EXPLAINED = {
     Code.TARGET_ROLE_CONDITIONAL,
     Code.TARGET_ROLE_TRUST_NOT_USABLE,
     Code.ASSOCIATION_OWNED_BY_ADDON,
-    # They follow from what other checks have found to be as asked for.
+    # These follow from documents that other checks have found to be correct.
     Code.PERMISSION_CONDITIONAL,
     Code.PERMISSION_NOT_CHECKED,
     Code.PERMISSION_DENIED,
@@ -257,7 +257,7 @@ NOT_EXPLAINED = {
 }
 
 
-def test_each_code_of_a_verification_is_decided() -> None:
+def test_every_code_is_classified_by_age() -> None:
     descriptions = Path(__file__).resolve().parents[6] / "docs/codes.yml"
     codes = yaml.safe_load(descriptions.read_text(encoding="utf-8"))["verification"]
     assert codes.keys() <= EXPLAINED | NOT_EXPLAINED
@@ -266,21 +266,21 @@ def test_each_code_of_a_verification_is_decided() -> None:
 
 @pytest.mark.parametrize("code", sorted(EXPLAINED | NOT_EXPLAINED))
 @pytest.mark.parametrize("severity", ["error", "warning", "info"])
-def test_what_a_late_read_can_show(code: Code, severity: Severity) -> None:
-    """A failure is not known to be one; what is no failure keeps its status, and says the same of its age."""
+def test_late_read_codes_become_unknown(code: Code, severity: Severity) -> None:
+    """A failure becomes unknown; another status is kept, with the same text about the age."""
     finding = Finding(code, "it is so.", "Apply the workload.", key(), raised_as=severity)
     observed = look(made(**YOUNG))
     found = [Verified(WANTED.workloads[0], (conclude("trust", finding),))]
     ((check,),) = [subject.checks for subject in consider_age(found, observed)]
     # Its error is a policy that administers the account, which no run attached.
     explained = code in EXPLAINED and (code, severity) != (Code.POLICY_ATTACHED_EXTRA, "error")
-    before = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
-    assert check.status == ("unknown" if explained and severity == "error" else before)
-    (after,) = check.findings
-    assert (after.code, after.severity) == (code, severity)
-    assert (" Or AWS does not show the last change yet: " in after.message) is explained
-    assert after.remedy == (
-        "Run the verification again in 5 minutes. If it says the same: apply the workload."
+    status = {"error": "fail", "warning": "warning", "info": "pass"}[severity]
+    assert check.status == ("unknown" if explained and severity == "error" else status)
+    (finding,) = check.findings
+    assert (finding.code, finding.severity) == (code, severity)
+    assert (" Or AWS does not show the last change yet: " in finding.message) is explained
+    assert finding.remedy == (
+        "Run the verification again in 5 minutes. If the finding persists: apply the workload."
         if explained
         else "Apply the workload."
     )
@@ -289,8 +289,8 @@ def test_what_a_late_read_can_show(code: Code, severity: Severity) -> None:
 @pytest.mark.parametrize(
     ("cause", "status"), [(Code.ROLE_MISSING, "unknown"), (Code.PERMISSION_DENIED, "fail")]
 )
-def test_what_follows_is_as_unknown_as_its_cause(cause: Code, status: str) -> None:
-    """A warning that the age explains is not what made another check fail."""
+def test_consequence_is_unknown_with_its_cause(cause: Code, status: str) -> None:
+    """A warning that the age explains is not the cause of another failed check."""
     first = conclude("trust", Finding(cause, "it is so.", "Mend it.", key()))
     warned = conclude("contents", Finding(Code.POLICY_SETTINGS_DIFFER, "it is so.", "Mend it.", key()))
     found = [Verified(WANTED.workloads[0], (first, warned, Check("attachment", "fail")))]
@@ -298,7 +298,7 @@ def test_what_follows_is_as_unknown_as_its_cause(cause: Code, status: str) -> No
     assert statuses(subject) == {"trust": status, "contents": "warning", "attachment": status}
 
 
-def test_what_age_does_not_explain_stays_a_failure() -> None:
+def test_failure_without_age_remains() -> None:
     aws = made(**YOUNG)
     detach(aws)
     observed = look(aws)
@@ -308,38 +308,38 @@ def test_what_age_does_not_explain_stays_a_failure() -> None:
     assert statuses(web) == {"agent": "fail"}
 
 
-def test_no_age_explains_a_role_of_another_account() -> None:
-    """Its account is told from what was asked; that a role of its name here is young has nothing to do with it."""
-    wanted = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
+def test_age_does_not_explain_role_of_another_account() -> None:
+    """The account is part of the configured ARN; a young role with that name is unrelated."""
+    config = desired(workload(role={"arn": "arn:aws:iam::444455556666:role/my-role"}))
     observed = look(made(role=timedelta(seconds=40)))
-    (app,) = consider_age(verify(wanted, observed, READS), observed)
+    (app,) = consider_age(verify(config, observed, READS), observed)
     assert statuses(app)["trust"] == "fail"
     assert not [finding for finding in app.findings if "last change" in finding.message]
 
 
-def test_a_young_association_of_an_addon_is_no_less_of_the_addon() -> None:
+def test_young_association_of_addon_is_reported() -> None:
     aws = made(**YOUNG)
     _association(aws)["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/x/1"
     (finding,) = verified(aws)[0].findings
     assert "visible" not in finding.message
 
 
-def removed(aws: FakeAws, wanted: Desired = WANTED) -> list[tuple[str, str, str, str]]:
-    runner = engine(aws, wanted, "absent")
+def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str, str]]:
+    runner = engine(aws, config, "absent")
     runner = replace(
         runner, clusters=replace(runner.clusters, account=replace(runner.clusters.account, answered_at=NOW))
     )
-    ended = runner.run(wanted, "absent", check_mode=False)
-    assert ended.failures == ()
+    result = runner.run(config, "absent", check_mode=False)
+    assert result.failures == ()
     return [
-        (str(one.workload), str(one.code), one.message, one.remedy)
-        for one in ended.findings
-        if one.code == "NOT_YET_VISIBLE"
+        (str(item.workload), str(item.code), item.message, item.remedy)
+        for item in result.findings
+        if item.code == "NOT_YET_VISIBLE"
     ]
 
 
-def test_a_teardown_says_what_it_may_not_see_yet() -> None:
-    """As after a run that was killed a moment ago: the association is there, and what it needs is not seen."""
+def test_teardown_reports_resources_that_may_be_invisible() -> None:
+    """After a killed run the association is visible, but not the resources that it needs."""
     aws = made(association=timedelta(seconds=10))
     delete_role(aws)
     delete_policy_alone(aws)
@@ -360,7 +360,7 @@ def delete_policy_alone(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("age", [timedelta(seconds=10), timedelta(days=1)])
-def test_a_teardown_of_what_is_whole_or_old_says_nothing_of_it(age: timedelta) -> None:
+def test_teardown_of_complete_or_old_workload_has_no_age_finding(age: timedelta) -> None:
     assert removed(made(role=age, association=age)) == []
     aws = made()
     delete_association(aws)
@@ -369,7 +369,7 @@ def test_a_teardown_of_what_is_whole_or_old_says_nothing_of_it(age: timedelta) -
     assert key() not in look(aws).associations
 
 
-def test_a_teardown_does_not_see_an_association_whose_role_still_lets_it_in() -> None:
+def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
     aws = made(role=timedelta(seconds=10))
     delete_association(aws)
     assert removed(aws) == [
@@ -386,20 +386,20 @@ def test_a_teardown_does_not_see_an_association_whose_role_still_lets_it_in() ->
 SHARED = (workload(), workload("web"))
 
 
-@pytest.mark.parametrize("listed", [SHARED, SHARED[:1]], ids=["all", "those that are gone"])
-def test_a_second_teardown_does_not_doubt_the_first(listed: tuple[dict[str, Any], ...]) -> None:
-    """The young role is there for another workload, and lets the one that is gone in no more."""
+@pytest.mark.parametrize("workloads", [SHARED, SHARED[:1]], ids=["all", "removed ones"])
+def test_second_teardown_has_no_age_finding(workloads: tuple[dict[str, Any], ...]) -> None:
+    """The young role serves another workload, and does not allow the removed one."""
     aws = FakeAws()
     run(aws, desired(*SHARED))
     aws.iam.roles["my-role"]["CreateDate"] = NOW
-    for one in aws.eks.associations.values():
-        one["createdAt"] = one["modifiedAt"] = NOW
+    for item in aws.eks.associations.values():
+        item["createdAt"] = item["modifiedAt"] = NOW
     _unmark(aws, "web")
-    wanted = desired(*listed, state="absent")
-    assert removed(aws, wanted) == []
-    assert [one["serviceAccount"] for one in aws.eks.associations.values()] == ["web"]
+    config = desired(*workloads, state="absent")
+    assert removed(aws, config) == []
+    assert [item["serviceAccount"] for item in aws.eks.associations.values()] == ["web"]
     assert list(aws.iam.roles) == ["my-role"]
-    assert removed(aws, wanted) == []
+    assert removed(aws, config) == []
 
 
 @pytest.mark.parametrize(
@@ -410,23 +410,23 @@ def test_a_second_teardown_does_not_doubt_the_first(listed: tuple[dict[str, Any]
         {"name": "my-role", "trust_policy": TRUST_BARE},
     ],
 )
-def test_a_wide_statement_leaves_the_doubt(role: dict[str, Any]) -> None:
-    """It lets in the workload that is gone as before, so that it does not show whether a teardown has been here."""
+def test_wide_trust_statement_keeps_age_finding(role: dict[str, Any]) -> None:
+    """The statement still allows the removed workload, so it does not prove an earlier teardown."""
     aws = FakeAws()
-    wanted = desired(workload(role=role), workload("web", role=role))
-    run(aws, wanted)
+    config = desired(workload(role=role), workload("web", role=role))
+    run(aws, config)
     aws.iam.roles["my-role"]["CreateDate"] = NOW
-    for one in aws.eks.associations.values():
-        one["createdAt"] = one["modifiedAt"] = OLD
+    for item in aws.eks.associations.values():
+        item["createdAt"] = item["modifiedAt"] = OLD
     _unmark(aws, "web")
     delete_association(aws)
-    assert [finding[:2] for finding in removed(aws, wanted)] == [("default/app", "NOT_YET_VISIBLE")]
+    assert [finding[:2] for finding in removed(aws, config)] == [("default/app", "NOT_YET_VISIBLE")]
 
 
 def _unmark(aws: FakeAws, name: str) -> None:
-    for one in aws.eks.associations.values():
-        if one["serviceAccount"] == name:
-            one["tags"] = {}
+    for item in aws.eks.associations.values():
+        if item["serviceAccount"] == name:
+            item["tags"] = {}
 
 
 @pytest.mark.parametrize(
@@ -440,10 +440,10 @@ def _unmark(aws: FakeAws, name: str) -> None:
         ("", None, ["the association and role my-role"]),
     ],
 )
-def test_a_young_policy_that_others_hold_says_nothing_of_the_workload(
+def test_young_policy_of_another_role_has_no_age_finding(
     holder: str, seen: str | None, doubted: list[str]
 ) -> None:
-    """``seen`` is the role whose trust policy my-role has; None where my-role is not there."""
+    """``seen`` is the role whose trust policy my-role has; None if my-role does not exist."""
     observed = look(made())
     arn = policy_arn("my-policy")
     policy = observed.policies[arn]
@@ -459,15 +459,15 @@ def test_a_young_policy_that_others_hold_says_nothing_of_the_workload(
         policies={**observed.policies, arn: policy},
     )
     found = perhaps_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
-    assert [one.message.partition(" cannot be seen, ")[0] for one in found] == doubted
+    assert [item.message.partition(" cannot be seen, ")[0] for item in found] == doubted
 
 
-def test_a_clock_here_that_is_wrong_changes_nothing() -> None:
-    """Only the date of AWS's answer counts: the clock of this machine is never asked."""
+def test_local_clock_is_not_used() -> None:
+    """Only the date of the response counts."""
     aws = made(**YOUNG)
     caller = {"Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"}
     headers = {"date": "Wed, 25 Nov 2026 12:00:00 GMT"}
     aws.replace(
-        "sts:GetCallerIdentity", lambda _asked: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
+        "sts:GetCallerIdentity", lambda _parameters: {**caller, "ResponseMetadata": {"HTTPHeaders": headers}}
     )
     assert engine(aws, WANTED, clock=Clock()).clusters.account.answered_at == NOW

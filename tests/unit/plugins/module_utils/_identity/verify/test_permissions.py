@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whose session a session policy restricts: the role's, or with a target role that role's only."""
+"""Session policies restrict the session of the role, or only of the target role."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 TARGET = role_arn("target")
 OBJECT = "arn:aws:s3:::bucket/key"
-# It allows nothing of AWS STS.
+# It does not allow any action of AWS STS.
 SESSION = document("s3:GetObject", resource="arn:aws:s3:::bucket/*")
 ASSUMING = ("sts:AssumeRole", "sts:TagSession")
 
@@ -60,11 +60,13 @@ def trusting(actions: list[str]) -> Raw:
     }
 
 
-def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | ReadFailure | None = None) -> Check:
-    given: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
+def check(
+    options: Raw, attached: dict[str, Raw], target: str, trust: Raw | ReadFailure | None = None
+) -> Check:
+    association: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
     if target:
-        given["target_role_arn"] = target
-    (wanted,) = desired(workload(**given, **asked)).workloads
+        association["target_role_arn"] = target
+    (subject,) = desired(workload(**association, **options)).workloads
     observed = Observed(
         clusters_of(HERE),
         roles={"my-role": ObservedRole("my-role", role_arn("my-role"), "/", TRUST_BARE)},
@@ -85,48 +87,48 @@ def check(asked: Raw, attached: dict[str, Raw], target: str, trust: Raw | ReadFa
         permissions={"my-role": RolePermissions(tuple(attached.items()))},
         targets={target: trust or trusting(list(ASSUMING))} if target else {},
     )
-    found = check_permissions(wanted, observed, reads)
-    assert found is not None
-    return found
+    result = check_permissions(subject, observed, reads)
+    assert result is not None
+    return result
 
 
-def test_it_restricts_the_session_of_the_target_role_only() -> None:
-    found = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET)
-    assert (found.status, found.findings) == (PASS, ())
+def test_session_policy_restricts_only_the_target_role() -> None:
+    result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET)
+    assert (result.status, result.findings) == (PASS, ())
 
 
-def test_what_a_target_role_that_cannot_be_read_allows_is_unknown() -> None:
+def test_unreadable_target_role_is_unknown() -> None:
     error = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
     unread = ReadFailure(Target("target role", TARGET), error)
-    found = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
-    (finding,) = found.findings
-    assert (found.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_NOT_READABLE", "warning")
+    result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
+    (finding,) = result.findings
+    assert (result.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_NOT_READABLE", "warning")
     assert finding.message == f"the trust policy of target role {TARGET} could not be checked: text of AWS."
     assert finding.remedy == "What to do."
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_way_that_the_policies_as_asked_open_only_follows_from_theirs(asked: bool) -> None:
-    policies = [policy("my-policy", *ASSUMING)] if asked else [policy()]
-    found = check({"policies": policies}, {policy_arn("other"): document("s3:GetObject")}, TARGET)
-    codes = ([finding.code for finding in found.findings], [finding.code for finding in found.follows])
-    assert codes == (([], ["TARGET_ROLE_NOT_ALLOWED"]) if asked else (["TARGET_ROLE_NOT_ALLOWED"], []))
+@pytest.mark.parametrize("options", [True, False])
+def test_missing_target_access_follows_from_missing_policy(options: bool) -> None:
+    policies = [policy("my-policy", *ASSUMING)] if options else [policy()]
+    result = check({"policies": policies}, {policy_arn("other"): document("s3:GetObject")}, TARGET)
+    codes = ([finding.code for finding in result.findings], [finding.code for finding in result.follows])
+    assert codes == (([], ["TARGET_ROLE_NOT_ALLOWED"]) if options else (["TARGET_ROLE_NOT_ALLOWED"], []))
 
 
-def test_without_session_tags_both_sides_need_to_allow_sts_assumerole_only() -> None:
-    found = check(
+def test_target_role_without_session_tags_needs_only_assume_role() -> None:
+    result = check(
         {}, {"way": document("sts:AssumeRole", resource=TARGET)}, TARGET, trusting(["sts:AssumeRole"])
     )
-    assert (found.status, found.findings) == (PASS, ())
+    assert (result.status, result.findings) == (PASS, ())
 
 
-def test_without_a_target_role_it_restricts_the_role() -> None:
+def test_session_policy_restricts_the_role() -> None:
     required = [{"action": "s3:PutObject", "resource": OBJECT}]
-    found = check({"required_permissions": required}, {"all": document("s3:*")}, "")
-    assert [(finding.code, finding.message) for finding in found.findings] == [
+    result = check({"required_permissions": required}, {"all": document("s3:*")}, "")
+    assert [(finding.code, finding.message) for finding in result.findings] == [
         (
             "PERMISSION_TAKEN_AWAY",
             f"role {role_arn('my-role')} is not allowed to perform s3:PutObject on {OBJECT}, although its policies allow"
-            " it: the session policy of the association takes it away.",
+            " it: the session policy of the association does not allow it.",
         )
     ]

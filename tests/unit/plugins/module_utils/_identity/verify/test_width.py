@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trust policy that lets in more than was asked for: what is said, by whose statement it is."""
+"""Trust policies that are wider than their scope, and the remedies."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ BOTH_SERVICES = {
     ],
 }
 OURS = (
-    "Apply the workload, which narrows it to what was asked for, unless workloads outside the run use the role (check mode "
-    "with diff shows how)."
+    "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
+    "diff shows the change)."
 )
 EVERY_CLUSTER = (
-    "Where no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to what was asked for "
-    "(check mode with diff shows how)."
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to the trust_scope (check "
+    "mode with diff shows the change)."
 )
 THEIRS = (
-    "Apply the workload, which narrows the statements that were written here. A statement of others that lets them in "
-    "stays: remove it from the trust policy, or give the whole as role.trust_policy."
+    "Apply the workload, which narrows the managed statements. Other statements are kept: remove those that allow more "
+    "from the trust policy, or set the complete policy in role.trust_policy."
 )
 
 
@@ -56,22 +56,23 @@ THEIRS = (
         pytest.param(BOTH_SERVICES, THEIRS, id="a statement of others"),
     ],
 )
-def test_the_remedy_is_one_that_helps(trust: object, remedy: str) -> None:
-    (wanted,) = desired(workload()).workloads
-    assert wanted.role is not None
+def test_remedy_for_a_wide_trust_policy(trust: object, remedy: str) -> None:
+    (subject,) = desired(workload()).workloads
+    assert subject.role is not None
     if trust in ("cluster", "account"):
         options = Options(trust_scope=trust)
-        trust = wanted_trust(clusters_of(HERE), wanted.role, options, [wanted], frozenset(), None)
+        trust = wanted_trust(clusters_of(HERE), subject.role, options, [subject], frozenset(), None)
     assert isinstance(trust, dict)
     assert remedies(trust, with_owner({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
 
 
-def test_a_role_that_was_not_made_here_is_not_narrowed_without_adopt() -> None:
+def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
     ((code, remedy),) = remedies(TRUST_BARE, {})
     assert code == "TRUST_WIDER_THAN_ASKED"
     assert remedy == (
-        "Ask for the trust_scope that it has, or name the role by its ARN, which uses it as it is. To narrow a role that was "
-        "not made here, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows how)."
+        "Set the trust_scope that it has, or name the role by its ARN, so that it is not changed. To narrow a role that this "
+        "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
+        "change)."
     )
 
 
