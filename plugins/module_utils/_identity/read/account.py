@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the roles and policies of a whole account: in bulk, where that costs fewer requests, or for a purge.
+"""Read the roles and policies of a whole account in bulk: if that needs fewer requests, or for a purge.
 
-Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read has neither the description nor
-the session duration of a role (ListRoles does), nor tags and description of a policy (only GetPolicy does).
+Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read does not return description and
+session duration of a role (ListRoles does), or tags and description of a policy (only GetPolicy does).
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from ..model.errors import AwsError
 from ..model.observed import Document
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_policy_detail
 from ..model.roles import ROLE_DETAILS, ObservedRole, decode_role_detail
-from .reader import unless_missing_twice
+from .reader import none_if_missing
 
-# Below so many requests one by one, the size of the account cannot make bulk reading worth it.
-WORTHWHILE = 40
-# The most items that a page may hold; IAM may send fewer.
+# The minimum number of single requests for which a bulk read may be cheaper.
+BULK_THRESHOLD = 40
+# The maximum number of items of a page; IAM may return fewer.
 PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Roles by lower-case name and policies by ARN, as far as they were read.
+    """The roles by lower-case name and policies by ARN of a bulk read.
 
-    ``complete`` says that what is not in it does not exist. ``denied`` is what AWS said when the
-    caller may not read in bulk.
+    ``complete``: a resource that it does not contain does not exist. ``denied``: the error if the caller is not allowed
+    to read in bulk, or "".
     """
 
     roles: Mapping[str, ObservedRole] = field(default_factory=dict)
@@ -48,29 +48,30 @@ class Snapshot:
     denied: str = ""
 
     def find_roles(self, names: Iterable[str]) -> dict[str, ObservedRole | None]:
-        """What it says of roles. What it does not hold has to be read one by one."""
+        """Return the roles by name, None for a missing role; roles without an entry must be read individually."""
         return {name: self.roles.get(name) for name in names if name in self.roles or self.complete}
 
     def find_policies(
         self, specs: Mapping[str, PolicySpec], planning: Options | None
     ) -> dict[str, ObservedPolicy | None]:
-        """What it says of policies, by ARN. What it does not hold, or not well enough, has to be read one by
-        one.
+        """Return the policies by ARN, None for a missing policy.
 
-        ``planning`` holds the options of the plan that is to be made; None for a verification.
+        Policies without an entry must be read individually, as they or their details were not read.
+
+        :arg planning: the options of the plan; None for a verification.
         """
-        answers: dict[str, ObservedPolicy | None] = {}
+        found: dict[str, ObservedPolicy | None] = {}
         for arn, spec in specs.items():
             policy = self.policies.get(arn)
             if policy is None:
                 if self.complete and ":iam::aws:" not in arn:
-                    answers[arn] = None
+                    found[arn] = None
             elif not _details_matter(spec, policy, planning):
-                answers[arn] = policy
-        return answers
+                found[arn] = policy
+        return found
 
-    def documents_of(self, roles: Iterable[ObservedRole]) -> dict[str, Document]:
-        """The documents, by ARN, that it holds of whatever is attached to the roles or bounds them."""
+    def find_documents(self, roles: Iterable[ObservedRole]) -> dict[str, Document]:
+        """Return the available documents of attached policies and permissions boundaries of the roles, by ARN."""
         return {
             arn: policy.document
             for role in roles
@@ -80,8 +81,10 @@ class Snapshot:
 
 
 def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
-    """Tags are to be compared, set or purged, or a change turns on who owns the policy: they have to be read. So has the
-    description, which is only compared."""
+    """Return whether the tags or description of a policy are needed.
+
+    Tags are compared, set or purged, and decide on the ownership before a change; the description is only compared.
+    """
     if spec.document is None:
         return False
     if options is None:
@@ -91,12 +94,12 @@ def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options |
 
 
 def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: bool = True) -> Snapshot:
-    """The account, unless it is so large that ``singles`` requests one by one are cheaper.
+    """Read the account in bulk, unless ``singles`` individual requests are cheaper.
 
-    ``role_details``: whether descriptions and session durations matter; ``policies``: whether managed
-    policies do.
+    :arg role_details: read descriptions and session durations of roles as well.
+    :arg policies: read managed policies as well.
     """
-    if singles < WORTHWHILE:
+    if singles < BULK_THRESHOLD:
         return Snapshot()
     budget = singles // (4 if role_details else 2)
     kinds = {"Filter": ["Role", "LocalManagedPolicy"] if policies else ["Role"]}
@@ -106,7 +109,7 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     try:
         (pages, all_pages), *details = map_concurrently(lambda read: read(), reads)
     except AwsError as error:
-        # Whatever else it is comes back one by one, and is then told of those whom it concerns.
+        # Any other error recurs in the individual reads, which report it for the workloads concerned.
         return Snapshot(denied=error.text if error.denied else "")
     roles = {
         raw["RoleName"].lower(): decode_role_detail(raw)
@@ -117,14 +120,16 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     for role_pages, all_roles in details:
         complete = complete and all_roles
         roles = _with_details(roles, role_pages)
-    by_arn = {raw["Arn"]: decode_policy_detail(raw) for page in pages for raw in page.get("Policies", ())}
-    return Snapshot(roles, by_arn, complete)
+    policies_by_arn = {
+        raw["Arn"]: decode_policy_detail(raw) for page in pages for raw in page.get("Policies", ())
+    }
+    return Snapshot(roles, policies_by_arn, complete)
 
 
 def _pages(
     api: Api, budget: int, operation: str, parameters: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Pages up to the budget, and whether those are all."""
+    """Return the pages up to the budget, and whether they are complete."""
     pages: list[dict[str, Any]] = []
     for page in answers_by_page(api, "iam", operation, {**parameters, "MaxItems": PAGE_SIZE}):
         pages.append(page)
@@ -147,15 +152,17 @@ def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]
 
 
 def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[ObservedPolicy]]:
-    """Every role of the account, without description and session duration; and, with their tags, the
-    policies of the account that nothing has attached, as far as the caller may read them."""
+    """Return every role of the account, without description and session duration, and the unattached policies.
+
+    The policies have their tags; policies that the caller is not allowed to read are left out.
+    """
     request = {"Filter": ["Role", "LocalManagedPolicy"], "MaxItems": PAGE_SIZE}
     roles: list[ObservedRole] = []
-    idle: list[str] = []
-    # Page by page: the documents of all policies of an account need not be held at once.
+    unattached: list[str] = []
+    # Page by page, so that the documents of all policies are not in memory at once.
     for page in answers_by_page(api, "iam", "GetAccountAuthorizationDetails", request):
         roles += map(decode_role_detail, page.get("RoleDetailList", ()))
-        idle += [
+        unattached += [
             raw["Arn"]
             for raw in page.get("Policies", ())
             if not raw["AttachmentCount"] and not raw.get("PermissionsBoundaryUsageCount")
@@ -163,18 +170,18 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
 
     def read(arn: str) -> ObservedPolicy | None:
         try:
-            answer = unless_missing_twice(lambda: api.call("iam", "GetPolicy", {"PolicyArn": arn}))
+            response = none_if_missing(lambda: api.call("iam", "GetPolicy", {"PolicyArn": arn}))
         except AwsError as error:
             if error.denied:
                 return None
             raise
-        return decode_policy(answer["Policy"]) if answer is not None else None
+        return decode_policy(response["Policy"]) if response is not None else None
 
-    return roles, [policy for policy in map_concurrently(read, idle, width) if policy is not None]
+    return roles, [policy for policy in map_concurrently(read, unattached, width) if policy is not None]
 
 
 def read_attachment_quota(api: Api) -> int | None:
-    """How many managed policies a role may have in this account; None when the caller is not told."""
+    """Return the account's quota of managed policies for a role; None if it cannot be read."""
     try:
         summary = api.call("iam", "GetAccountSummary", {})["SummaryMap"]
     except AwsError:

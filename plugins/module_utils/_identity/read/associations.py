@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read pod identity associations: one, those of some workloads, or all of a cluster."""
+"""Read pod identity associations: of one ID, of some workloads, or of whole clusters."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..model.cluster import Cluster
 from ..model.errors import AwsError
 from ..model.observed import OutsideAssociations, Reach, ReadFailure, UnlistedAssociations
 from ..model.targets import association_target, associations_target
-from .reader import Reader, unless_missing_twice
+from .reader import Reader, none_if_missing
 
 
 def list_associations(
     api: Api, cluster_name: str, namespace: str = "", service_account: str = ""
 ) -> Iterable[dict[str, Any]]:
-    """Summaries of all pages, as EKS returns them, page by page. Source: eks ListPodIdentityAssociations."""
+    """Yield the summaries of a cluster's associations, page by page. Source: eks ListPodIdentityAssociations."""
     parameters = {"clusterName": cluster_name}
     if namespace:
         parameters["namespace"] = namespace
@@ -46,43 +46,45 @@ def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any
 def describe_association(
     api: Api, cluster_name: str, association_id: str, cluster: str = ""
 ) -> ObservedAssociation | None:
-    """One association; None when it has been deleted since it was listed. ``cluster`` is what keys of workloads call
-    its cluster, where that is not its name."""
+    """Describe one association; None if it was deleted since it was listed. Raises AwsError.
+
+    :arg cluster: the cluster part of the workload key, if it differs from the cluster's name.
+    Source: eks DescribePodIdentityAssociation.
+    """
     request = {"clusterName": cluster_name, "associationId": association_id}
-    answer = unless_missing_twice(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
-    return decode_association(answer["association"], cluster) if answer is not None else None
+    result = none_if_missing(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
+    return decode_association(result["association"], cluster) if result is not None else None
 
 
-# Up to so many workloads it is cheaper to ask for each association than to list the cluster's.
+# Up to this number of workloads, a request for each needs fewer pages than a list of the cluster.
 FEW_WORKLOADS = 3
-# The tags of an association take a request of its own.
-MOST_DESCRIBED = 10
+# The maximum number of unlisted associations to describe, as each takes a request.
+MAX_DESCRIBED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """All that a list tells of an association."""
+class _AssociationSummary:
+    """An association as ListPodIdentityAssociations returns it."""
 
     cluster: Cluster
     key: WorkloadKey
     association_id: str
 
 
-_Listing = Iterable["_Listed | ReadFailure"]
+_Listing = Iterable["_AssociationSummary | ReadFailure"]
 
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations that a listing shows and that the run does not list. ``more`` and ``error`` are as in
-    ``UnlistedAssociations``."""
+    """The associations of a cluster without a workload in the run; ``more`` and ``error`` as in UnlistedAssociations."""
 
-    associations: list[_Listed] = field(default_factory=list)
+    associations: list[_AssociationSummary] = field(default_factory=list)
     addons: list[WorkloadKey] = field(default_factory=list)
     more: bool = False
     error: AwsError | None = None
 
-    def add(self, association: _Listed, summary: Mapping[str, Any]) -> None:
-        """Keep one association."""
+    def add(self, association: _AssociationSummary, summary: Mapping[str, Any]) -> None:
+        """Add one association."""
         if summary.get("ownerArn"):
             self.addons.append(association.key)
         else:
@@ -90,16 +92,16 @@ class Remainder:
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
-    """Every association of the clusters. Raises AwsError when one cannot be read."""
+    """Return every association of the clusters. Raises AwsError if one cannot be read."""
 
-    def read(listed: _Listed | ReadFailure) -> ObservedAssociation | None:
-        if isinstance(listed, ReadFailure):
-            raise listed.error
-        association = _describe(reader, listed)
+    def read(summary: _AssociationSummary | ReadFailure) -> ObservedAssociation | None:
+        if isinstance(summary, ReadFailure):
+            raise summary.error
+        association = _describe(reader, summary)
         reader.progress.done(reader.stage)
         return association
 
-    associations = map_concurrently(read, _listings(reader, None), reader.width)
+    associations = map_concurrently(read, _list_clusters(reader, None), reader.width)
     return {association.key: association for association in associations if association is not None}
 
 
@@ -110,72 +112,76 @@ def read_associations(
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | ReadFailure]:
-    """The associations of some workloads. A removal needs the others too: any may still use a role.
+    """Read the associations of some workloads; for a removal all of the clusters, as any may still use a role.
 
-    Those that are ``unchanged`` are read only when there is another in their place. Where the associations of a cluster
-    cannot be listed, that is the one failure of the cluster. ``remainders`` receives the other associations of each cluster.
+    If the associations of a cluster cannot be listed, that is the only failure of the cluster.
+
+    :arg unchanged: associations that are described again only if their ID has changed.
+    :arg remainders: receives the other associations of each cluster.
     """
 
-    def describe(listed: _Listed | ReadFailure) -> ObservedAssociation | ReadFailure | None:
-        if isinstance(listed, ReadFailure):
-            return listed
-        before = unchanged.get(listed.key)
-        if before is not None and before.association_id == listed.association_id:
+    def describe(summary: _AssociationSummary | ReadFailure) -> ObservedAssociation | ReadFailure | None:
+        if isinstance(summary, ReadFailure):
+            return summary
+        present = unchanged.get(summary.key)
+        if present is not None and present.association_id == summary.association_id:
             reader.progress.done(reader.stage)
-            return before
-        return reader.attempt(association_target(listed.key), partial(_describe, reader, listed))
+            return present
+        return reader.attempt(association_target(summary.key), partial(_describe, reader, summary))
 
-    wanted = None if removal else frozenset(keys)
-    answers = map_concurrently(describe, _listings(reader, wanted, remainders), reader.width)
+    selected = None if removal else frozenset(keys)
+    answers = map_concurrently(describe, _list_clusters(reader, selected, remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
-    # The failure of a listing names its cluster, and belongs to none of its associations.
+    # The failure of a list has the cluster as its target, not an association.
     unlisted = {
         result.target.name
         for result in results
         if isinstance(result, ReadFailure) and result.target.resource == "associations"
     }
-    return [result for result in results if _cluster_of(result) not in unlisted]
+    return [result for result in results if _cluster_key(result) not in unlisted]
 
 
 def describe_unlisted(
     reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
 ) -> dict[str, UnlistedAssociations]:
-    """Read whose the associations are that a run does not list, at most MOST_DESCRIBED of each cluster. Those in the
-    ``namespaces`` of the run come first: a workload that left the list is likely to be there."""
+    """Describe at most MAX_DESCRIBED unlisted associations of each cluster, to read their owner.
+
+    The ``namespaces`` of the run have priority, as a workload that was removed from the list is likely to be there.
+    """
     chosen = [
-        listed
+        summary
         for remainder in remainders.values()
-        for listed in sorted(
-            remainder.associations, key=lambda listed: (listed.key.namespace not in namespaces, listed.key)
-        )[:MOST_DESCRIBED]
+        for summary in sorted(
+            remainder.associations, key=lambda summary: (summary.key.namespace not in namespaces, summary.key)
+        )[:MAX_DESCRIBED]
     ]
     reader.progress.expect(reader.stage, len(chosen))
 
-    def describe(listed: _Listed) -> ObservedAssociation | ReadFailure | None:
-        return reader.attempt(association_target(listed.key), partial(_describe, reader, listed))
+    def describe(summary: _AssociationSummary) -> ObservedAssociation | ReadFailure | None:
+        return reader.attempt(association_target(summary.key), partial(_describe, reader, summary))
 
     answers = map_concurrently(describe, chosen, reader.width)
-    results = {listed.key: answer for listed, answer in zip(chosen, answers, strict=True)}
+    results = {summary.key: answer for summary, answer in zip(chosen, answers, strict=True)}
     return {cluster: _unlisted(remainder, results) for cluster, remainder in remainders.items()}
 
 
 def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
-    """Ask EKS for the association of one workload; None where it does not answer."""
+    """Return whether a workload has an association; None if the request fails."""
     cluster = reader.clusters.of(key)
     api = reader.api.in_region(cluster.region)
     try:
         return any(list_associations(api, cluster.name, key.namespace, key.service_account))
     except AwsError:
-        # It would only have been a finding.
+        # Best effort: it only decides on a finding.
         return None
 
 
 def _unlisted(
     remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | ReadFailure | None]
 ) -> UnlistedAssociations:
-    # Without those that were deleted since they were listed.
+    # Without associations that were deleted since they were listed.
     keys = sorted(
-        listed.key for listed in remainder.associations if results.get(listed.key, listed) is not None
+        summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
     )
     failed = {key: result for key in keys if isinstance(result := results.get(key), ReadFailure)}
     first = next(iter(failed.values()), None)
@@ -192,12 +198,15 @@ def _unlisted(
 
 
 def read_outside(
-    reader: Reader, reaches: Collection[Reach], listed: Collection[WorkloadKey], known: OutsideAssociations
+    reader: Reader,
+    reaches: Collection[Reach],
+    summary: Collection[WorkloadKey],
+    previous: OutsideAssociations,
 ) -> OutsideAssociations:
-    """Read the associations of some reaches whose workloads the run does not list, in addition to what is ``known``."""
+    """Read the unlisted associations of some reaches, in addition to the ``previous`` ones."""
     clusters = reader.clusters.members
 
-    def list_reach(reach: Reach) -> list[_Listed] | AwsError:
+    def list_reach(reach: Reach) -> list[_AssociationSummary] | AwsError:
         cluster = clusters[reach.cluster]
         api = reader.api.in_region(cluster.region)
         try:
@@ -206,10 +215,14 @@ def read_outside(
             return error
         keys = [WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"]) for row in summaries]
         rows = zip(keys, summaries, strict=True)
-        return [_Listed(cluster, key, str(row["associationId"])) for key, row in rows if key not in listed]
+        return [
+            _AssociationSummary(cluster, key, str(row["associationId"]))
+            for key, row in rows
+            if key not in summary
+        ]
 
-    def describe(association: _Listed) -> ObservedAssociation | AwsError | None:
-        present = known.associations.get(association.key)
+    def describe(association: _AssociationSummary) -> ObservedAssociation | AwsError | None:
+        present = previous.associations.get(association.key)
         if present is not None and present.association_id == association.association_id:
             return present
         try:
@@ -218,57 +231,58 @@ def read_outside(
             return error
 
     ordered = sorted(reaches)
-    errors = dict(known.errors)
-    found: dict[WorkloadKey, _Listed] = {}
-    for reach, answer in zip(ordered, map_concurrently(list_reach, ordered, reader.width), strict=True):
-        if isinstance(answer, AwsError):
-            errors[reach] = answer
+    errors = dict(previous.errors)
+    summaries: dict[WorkloadKey, _AssociationSummary] = {}
+    for reach, result in zip(ordered, map_concurrently(list_reach, ordered, reader.width), strict=True):
+        if isinstance(result, AwsError):
+            errors[reach] = result
         else:
-            found |= {association.key: association for association in answer}
-    associations = dict(known.associations)
-    described = map_concurrently(describe, found.values(), reader.width)
-    for key, association in zip(found, described, strict=True):
+            summaries |= {association.key: association for association in result}
+    associations = dict(previous.associations)
+    described = map_concurrently(describe, summaries.values(), reader.width)
+    for key, association in zip(summaries, described, strict=True):
         if isinstance(association, AwsError):
             errors |= {
                 reach: association for reach in ordered if reach.includes(Reach(key.cluster, key.namespace))
             }
         elif association is not None:
             associations[key] = association
-    return OutsideAssociations(known.reaches | set(ordered), associations, errors)
+    return OutsideAssociations(previous.reaches | set(ordered), associations, errors)
 
 
-def _cluster_of(result: ObservedAssociation | ReadFailure) -> str:
+def _cluster_key(result: ObservedAssociation | ReadFailure) -> str:
     return result.target.cluster if isinstance(result, ReadFailure) else result.key.cluster
 
 
-def _describe(reader: Reader, listed: _Listed) -> ObservedAssociation | None:
-    api = reader.api.in_region(listed.cluster.region)
-    return describe_association(api, listed.cluster.name, listed.association_id, listed.cluster.key)
+def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | None:
+    api = reader.api.in_region(summary.cluster.region)
+    return describe_association(api, summary.cluster.name, summary.association_id, summary.cluster.key)
 
 
-def _listings(
+def _list_clusters(
     reader: Reader,
-    wanted: frozenset[WorkloadKey] | None,
+    keys: frozenset[WorkloadKey] | None,
     remainders: dict[str, Remainder] | None = None,
 ) -> _Listing:
-    """What the clusters list; with ``wanted`` of these workloads alone. Of one cluster the first are given while the others
-    are still being listed; several clusters are listed at the same time. With ``remainders``, clusters without a workload
-    are listed, too."""
+    """Yield the associations of these workloads, or of all for None; with ``remainders``, list every cluster.
+
+    The associations of a single cluster are yielded page by page; several clusters are listed concurrently.
+    """
     by_cluster: dict[str, set[WorkloadKey]] = {}
-    for key in wanted or ():
+    for key in keys or ():
         by_cluster.setdefault(key.cluster, set()).add(key)
     clusters = [
         cluster
         for cluster in reader.clusters.members.values()
-        if cluster.status and (wanted is None or remainders is not None or cluster.key in by_cluster)
+        if cluster.status and (keys is None or remainders is not None or cluster.key in by_cluster)
     ]
     if remainders is not None:
         remainders |= {cluster.key: Remainder() for cluster in clusters}
     listings = [
-        _listed(
+        _list_cluster(
             reader,
             cluster,
-            None if wanted is None else by_cluster.get(cluster.key, set()),
+            None if keys is None else by_cluster.get(cluster.key, set()),
             remainders[cluster.key] if remainders is not None else None,
         )
         for cluster in clusters
@@ -279,36 +293,38 @@ def _listings(
         yield from listing
 
 
-def _listed(
-    reader: Reader, cluster: Cluster, wanted: Collection[WorkloadKey] | None, remainder: Remainder | None
+def _list_cluster(
+    reader: Reader, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> _Listing:
     api = reader.api.in_region(cluster.region)
     try:
-        for summary in _summaries(api, cluster, wanted, remainder):
-            key = WorkloadKey(cluster.key, summary["namespace"], summary["serviceAccount"])
-            listed = _Listed(cluster, key, str(summary["associationId"]))
-            if wanted is None or key in wanted:
+        for row in _summaries(api, cluster, keys, remainder):
+            key = WorkloadKey(cluster.key, row["namespace"], row["serviceAccount"])
+            summary = _AssociationSummary(cluster, key, str(row["associationId"]))
+            if keys is None or key in keys:
                 reader.progress.expect(reader.stage, 1)
-                yield listed
+                yield summary
             elif remainder is not None:
-                remainder.add(listed, summary)
+                remainder.add(summary, row)
     except AwsError as error:
         if remainder is not None:
             remainder.more, remainder.error = True, error
-        # Where nothing of the run needs them, it does not fail.
-        if remainder is None or wanted:
+        # A cluster without workloads of the run does not fail.
+        if remainder is None or keys:
             yield ReadFailure(associations_target(cluster.key), error)
 
 
 def _summaries(
-    api: Api, cluster: Cluster, wanted: Collection[WorkloadKey] | None, remainder: Remainder | None
+    api: Api, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> Iterator[Mapping[str, Any]]:
-    """List all associations of a cluster, or those of few workloads. With a ``remainder`` the first page comes first, which
-    in most clusters has them all."""
-    if wanted is None or len(wanted) > FEW_WORKLOADS:
+    """Yield all associations of a cluster, or of a few workloads.
+
+    With a ``remainder`` the first page is read as well, which has all associations of most clusters.
+    """
+    if keys is None or len(keys) > FEW_WORKLOADS:
         yield from list_associations(api, cluster.name)
         return
-    missing = set(wanted)
+    missing = set(keys)
     if remainder is not None:
         page, remainder.more = _first_associations(api, cluster.name)
         yield from page

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Is the caller allowed to send the requests of an apply? Simulated by IAM.
+"""Simulate with IAM whether the caller is allowed to send the requests of an apply.
 
 Source: iam SimulatePrincipalPolicy. It evaluates the caller's own policies and boundary, and service control policies,
 but no session policies: "allowed" is probable, "denied" is certain.
@@ -27,21 +27,21 @@ from ..model.desired import Desired
 from ..model.errors import AwsError
 from ..model.shared import shared_policies
 
-# Resources of a kind that are asked about; more would only make the answer slower.
-ASKED = 5
+# The maximum number of simulated resources of a kind; more would only be slower.
+MAX_RESOURCES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class CallerQuestion:
-    """Actions on resources, with condition keys of the request."""
+class SimulationRequest:
+    """Actions on resources, with the condition keys of the request."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     context: Mapping[str, str]
 
 
-def questions(desired: Desired, cluster: Cluster) -> list[CallerQuestion]:
-    """What applying these workloads takes. Pure."""
+def simulation_requests(desired: Desired, cluster: Cluster) -> list[SimulationRequest]:
+    """Return the requests that simulate an apply of these workloads. Pure."""
     roles = {
         cluster.account.role_arn(workload.role): workload.role.existing
         for workload in desired.workloads
@@ -53,8 +53,8 @@ def questions(desired: Desired, cluster: Cluster) -> list[CallerQuestion]:
         for arn, (spec, _users) in shared_policies(cluster.account, desired.workloads).items()
         if spec.document is not None
     ]
-    kinds = [
-        CallerQuestion(
+    requests = [
+        SimulationRequest(
             (
                 "eks:CreatePodIdentityAssociation",
                 "eks:ListPodIdentityAssociations",
@@ -63,39 +63,45 @@ def questions(desired: Desired, cluster: Cluster) -> list[CallerQuestion]:
             (cluster.arn,),
             {},
         ),
-        CallerQuestion(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
-        CallerQuestion(
+        SimulationRequest(("iam:PassRole",), tuple(roles), {"iam:PassedToService": SERVICE}),
+        SimulationRequest(
             ("iam:CreateRole", "iam:GetRole", "iam:UpdateAssumeRolePolicy", "iam:AttachRolePolicy"),
             tuple(managed),
             {},
         ),
-        CallerQuestion(("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}),
+        SimulationRequest(
+            ("iam:CreatePolicy", "iam:GetPolicy", "iam:CreatePolicyVersion"), tuple(policies), {}
+        ),
     ]
-    return [replace(kind, resources=kind.resources[:ASKED]) for kind in kinds if kind.resources]
+    return [
+        replace(request, resources=request.resources[:MAX_RESOURCES])
+        for request in requests
+        if request.resources
+    ]
 
 
 def check_caller(api: Api, desired: Desired, cluster: Cluster, width: int) -> list[Finding]:
-    """A finding for each group of actions that the caller is not allowed to perform, or one that this is not known."""
+    """Return a finding for each group of denied actions, or one finding if the simulation fails."""
     try:
         source = _principal(api, cluster.caller_arn)
         if not source:
             return []
-        answers = map_concurrently(
-            lambda question: _denied(api, source, question), questions(desired, cluster), width
+        results = map_concurrently(
+            lambda request: _denied(api, source, request), simulation_requests(desired, cluster), width
         )
     except AwsError as error:
         return [
             Finding(
                 Code.CALLER_PERMISSION_UNKNOWN,
-                f"it is not known whether {cluster.caller_arn} is allowed to apply the workloads: {error}",
-                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to have this checked.",
+                f"the permissions of {cluster.caller_arn} to apply the workloads could not be checked: {error}",
+                "Allow the caller iam:SimulatePrincipalPolicy and iam:GetRole on itself to enable this check.",
             )
         ]
-    return [_missing(cluster.caller_arn, denied) for denied in answers if denied]
+    return [_missing(cluster.caller_arn, denied) for denied in results if denied]
 
 
 def _principal(api: Api, caller_arn: str) -> str:
-    """The user or role behind the caller; empty for the account's root, which is allowed to do everything."""
+    """Return the user or role of the caller; "" for the account's root user, which is allowed to do everything."""
     if caller_arn.endswith(":root"):
         return ""
     session = re.fullmatch(r"arn:[\w-]+:sts::\d{12}:assumed-role/([^/]+)/.*", caller_arn)
@@ -104,14 +110,14 @@ def _principal(api: Api, caller_arn: str) -> str:
     return str(api.call("iam", "GetRole", {"RoleName": session.group(1)})["Role"]["Arn"])
 
 
-def _denied(api: Api, source: str, question: CallerQuestion) -> list[tuple[str, str]]:
+def _denied(api: Api, source: str, request: SimulationRequest) -> list[tuple[str, str]]:
     parameters: dict[str, Any] = {
         "PolicySourceArn": source,
-        "ActionNames": list(question.actions),
-        "ResourceArns": list(question.resources),
+        "ActionNames": list(request.actions),
+        "ResourceArns": list(request.resources),
         "ContextEntries": [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-            for key, value in question.context.items()
+            for key, value in request.context.items()
         ],
     }
     results = api.pages("iam", "SimulatePrincipalPolicy", parameters, "EvaluationResults")
@@ -131,5 +137,5 @@ def _missing(caller_arn: str, denied: Sequence[tuple[str, str]]) -> Finding:
     return Finding(
         Code.CALLER_PERMISSION_MISSING,
         f"{caller_arn} is not allowed to perform {', '.join(actions)} on {', '.join(resources)}.",
-        f"Allow the caller these actions there{condition}; docs/iam-permissions.md has the whole policy.",
+        f"Allow the caller these actions there{condition}; docs/iam-permissions.md has the complete policy.",
     )

@@ -22,17 +22,17 @@ from ..._findings.codes import Code
 from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, digests_of_data
 from ..model.errors import AwsError, ErrorKind
 from .associations import list_associations
-from .reader import answered_at, read_whole
+from .reader import read_composite, response_time
 
 # Associations can be managed while the control plane is being updated.
 USABLE = ("ACTIVE", "UPDATING")
 
 
 def read_caller(api: Api) -> Account:
-    """Source: sts GetCallerIdentity."""
+    """Return the account of the credentials. Source: sts GetCallerIdentity."""
     caller = api.call("sts", "GetCallerIdentity", {})
     arn = str(caller["Arn"])
-    return Account(str(caller["Account"]), arn.split(":")[1], arn, answered_at(caller))
+    return Account(str(caller["Account"]), arn.split(":")[1], arn, response_time(caller))
 
 
 def require_account(account: Account, account_id: str, name: str, region: str) -> None:
@@ -51,7 +51,7 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
 
 
 def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist: bool) -> Cluster:
-    """Read a cluster; one that need not exist has the status "" without it. Source: eks DescribeCluster."""
+    """Read a cluster; without ``must_exist`` a missing one has the status "". Source: eks DescribeCluster."""
     try:
         raw = _describe(api.in_region(region), name, must_exist)
     except AwsError as error:
@@ -84,8 +84,10 @@ def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist
 
 
 def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None:
-    """As EKS describes it; None where it does not exist and need not. That it is gone decides what a removal leaves, so
-    its associations are asked for as well: where EKS lists them, it is there."""
+    """Describe the cluster; without ``must_exist`` return None for a missing one.
+
+    ListPodIdentityAssociations must confirm a missing cluster, because a removal deletes more without the cluster.
+    """
 
     def describe() -> Mapping[str, Any]:
         cluster: Mapping[str, Any] = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
@@ -93,14 +95,16 @@ def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None
 
     if must_exist:
         return describe()
-    return read_whole(describe, lambda answer: answer, lambda: next(iter(list_associations(api, name)), None))
+    return read_composite(
+        describe, lambda response: response, lambda: next(iter(list_associations(api, name)), None)
+    )
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
-    """The cluster, in a state in which associations can be managed, or AwsError.
+    """Return the cluster, in a state in which associations can be managed.
 
-    For a removal the cluster may be gone: its IAM roles and policies are still there to remove. Credentials of another
-    account than ``account_id`` are refused before EKS is asked.
+    For a removal the cluster may be missing, as its IAM roles and policies may still exist. Raises AwsError, also for
+    credentials of another account than ``account_id``, before any request to EKS.
     """
     account = read_caller(api)
     require_account(account, account_id, name, region)
@@ -120,8 +124,7 @@ def _find_cluster(api: Api, account: Account, name: str, region: str, state: str
 
 @dataclass(frozen=True, slots=True)
 class ClusterPlace:
-    """A cluster that is looked for. ``key`` is what keys of workloads call it; ``region`` is "" for that of the
-    credentials."""
+    """A cluster to find. ``key`` is the cluster part of WorkloadKey; an empty ``region`` means the default region."""
 
     key: str
     name: str
@@ -131,7 +134,7 @@ class ClusterPlace:
 def find_clusters(
     api: Api, account: Account, places: Iterable[ClusterPlace], state: str, width: int
 ) -> Mapping[str, Cluster | AwsError]:
-    """Each cluster as ``find_cluster`` does, by its key; or why it cannot be used, which is no reason for another."""
+    """Return each cluster as ``find_cluster`` does, or its error, by key."""
 
     def find(place: ClusterPlace) -> Cluster | AwsError:
         try:
@@ -140,19 +143,22 @@ def find_clusters(
             return error
         return replace(cluster, alias=place.key)
 
-    wanted = list(places)
-    clusters = map_concurrently(find, wanted, width)
-    return {place.key: cluster for place, cluster in zip(wanted, clusters, strict=True)}
+    requested = list(places)
+    clusters = map_concurrently(find, requested, width)
+    return {place.key: cluster for place, cluster in zip(requested, clusters, strict=True)}
 
 
 _SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")
 _AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)")
-# A test's own STS.
+# A custom STS endpoint, used by tests.
 _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
 def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
-    """Raises AwsError, also for a cluster that has no endpoint (yet). Source: eks DescribeCluster."""
+    """Return endpoint and certificate authority of a cluster. Source: eks DescribeCluster.
+
+    Raises AwsError, also for a cluster without an endpoint.
+    """
     try:
         cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
     except AwsError as error:
@@ -163,24 +169,25 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
     endpoint = str(cluster.get("endpoint") or "")
     authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")
     if not (endpoint and authority):
-        status = cluster.get("status") or "in no state that EKS tells"
-        text = f"cluster {name} is {status}, and EKS tells no endpoint and certificate authority of its Kubernetes API."
+        status = cluster.get("status") or "in an unknown state"
+        text = f"cluster {name} is {status}, without an endpoint and certificate authority of its Kubernetes API."
         raise classify("eks:DescribeCluster", "ClusterNotActive", text)
     mode = str((cluster.get("accessConfig") or {}).get("authenticationMode") or "")
     return EksTarget(name, str(cluster["arn"]), endpoint, authority, mode)
 
 
 def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
-    """What is known of a caller that the API answered 401; None when even STS does not know it.
+    """Read the data that explain a 401 of the Kubernetes API; None if STS rejects the credentials too.
 
-    ``sts_url`` is the endpoint that the token names. Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
+    :arg sts_url: the STS endpoint in the token.
+    Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
     """
     try:
         caller = api.call("sts", "GetCallerIdentity", {})
     except AwsError:
         return None
-    arn, date = str(caller["Arn"]), answered_at(caller)
-    ahead = (now - date).total_seconds() if date else None
+    arn, date = str(caller["Arn"]), response_time(caller)
+    clock_ahead = (now - date).total_seconds() if date else None
     host = urlsplit(sts_url).hostname or ""
     foreign_host = "" if _AWS_HOST.fullmatch(host) or _LOOPBACK.fullmatch(host) else host
     principal, has_entry, unknown = "", None, ""
@@ -189,11 +196,11 @@ def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime)
         has_entry = _has_entry(api, target, principal)
     except AwsError as error:
         unknown = f"{error.operation}: {error.code}"
-    return CallerAccess(arn, principal, has_entry, unknown, ahead, foreign_host)
+    return CallerAccess(arn, principal, has_entry, unknown, clock_ahead, foreign_host)
 
 
 def _access_principal(api: Api, caller_arn: str) -> str:
-    """Whose access entry counts. The ARN of a session lacks the path of its role, which the entry's has."""
+    """Return the ARN of the caller in an access entry: for a session, the ARN of its role with the path."""
     session = _SESSION.fullmatch(caller_arn)
     if session is None:
         return caller_arn

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the EKS clusters of accounts and regions, concurrently. Failed reads are returned beside the clusters."""
+"""Read the EKS clusters of accounts and regions concurrently. Failed reads are returned with the clusters."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from ..model.errors import AwsError
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
-# What reading one item gives: all that it found, and all that failed.
+# The results and the failures of reading one item.
 _Answer = tuple[Sequence[_Found], Sequence[UnreadClusters]]
 
 
-class Apis(Protocol):
-    """Requests to AWS with the credentials as they are or with a role, in one region."""
+class ApiProvider(Protocol):
+    """A source of clients for one region, with the credentials of the run or of an assumed role."""
 
     def api(self, role: AssumeRole | None, region: str) -> Api:
-        """Raises AwsError when the role cannot be assumed."""
+        """Return a client. Raises AwsError if the role cannot be assumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,18 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """A cluster that a list names."""
+    """A cluster of a ListClusters response."""
 
     place: _Place
     name: str
 
 
-def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClusters:
-    """All wanted clusters. ``home`` is the region in which is asked what is no region's own.
+def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> FoundClusters:
+    """Return all clusters that match the request. Raises AwsError if the credentials are not valid.
 
-    AwsError when the credentials themselves are of no use. Sources: sts GetCallerIdentity, organizations
-    ListAccounts, ec2 DescribeRegions, eks ListClusters, DescribeCluster, DescribeAddon.
+    :arg home: the region for requests that do not concern a region.
+    Sources: sts GetCallerIdentity, organizations ListAccounts, ec2 DescribeRegions, eks ListClusters, DescribeCluster,
+    DescribeAddon.
     """
     api = apis.api(None, home)
     caller = api.call("sts", "GetCallerIdentity", {})
@@ -72,15 +73,15 @@ def read_clusters(request: InventoryRequest, apis: Apis, home: str) -> FoundClus
     accounts = _accounts(request, api, str(caller["Account"]), str(caller["Arn"]).split(":")[1], failures)
     width = request.concurrency
     places = _gather(partial(_places, apis, home), accounts, width, failures)
-    named = _gather(partial(_names, apis, request), places, width, failures)
-    clusters = _gather(partial(_clusters, apis), named, width, failures)
+    cluster_name = _gather(partial(_names, apis, request), places, width, failures)
+    clusters = _gather(partial(_clusters, apis), cluster_name, width, failures)
     lost = {(failure.account_id, failure.region) for failure in failures}
     answered = {(place.access.account_id, place.region) for place in places} - lost
-    wanted = [
+    selected = [
         cluster for cluster in clusters if is_wanted(cluster.properties(), request.include, request.exclude)
     ]
     return FoundClusters(
-        tuple(sorted(wanted, key=lambda cluster: (cluster.name, cluster.region, cluster.account_id))),
+        tuple(sorted(selected, key=lambda cluster: (cluster.name, cluster.region, cluster.account_id))),
         tuple(failures),
         nothing_read=bool(failures) and not answered and not clusters,
     )
@@ -92,7 +93,7 @@ def _gather(
     width: int,
     failures: list[UnreadClusters],
 ) -> list[_Found]:
-    """All that is found for the items; what failed goes to ``failures``."""
+    """Return the results for all items, and add their failures to ``failures``."""
     gathered: list[_Found] = []
     for results, failed in map_concurrently(read, items, width):
         gathered.extend(results)
@@ -101,9 +102,9 @@ def _gather(
 
 
 def _accounts(
-    request: InventoryRequest, api: Api, own: str, partition: str, failures: list[UnreadClusters]
+    request: InventoryRequest, api: Api, own_account: str, partition: str, failures: list[UnreadClusters]
 ) -> list[AccountAccess]:
-    """Each account once: the account of the credentials without a role, one that is listed with its own."""
+    """Return each account once: the account of the credentials without a role, listed accounts with their role."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
         try:
@@ -112,32 +113,36 @@ def _accounts(
             failures.append(UnreadClusters("", "", "", error))
             members = []
         for account_id in members:
-            role = None if account_id == own else request.organization.role.in_account(partition, account_id)
+            role = (
+                None
+                if account_id == own_account
+                else request.organization.role.in_account(partition, account_id)
+            )
             accounts[account_id] = AccountAccess(account_id, role, request.regions)
     accounts.update({access.account_id: access for access in request.accounts})
     if request.own_account:
-        accounts[own] = AccountAccess(own, None, request.regions)
+        accounts[own_account] = AccountAccess(own_account, None, request.regions)
     return list(accounts.values())
 
 
 def _members(organization: Organization, api: Api) -> list[str]:
-    listed = api.pages("organizations", "ListAccounts", {}, "Accounts")
+    members = api.pages("organizations", "ListAccounts", {}, "Accounts")
     return [
         str(account["Id"])
-        for account in listed
+        for account in members
         if account.get("Status") == "ACTIVE"
         and str(account["Id"]) not in organization.exclude
         and (not organization.include or str(account["Id"]) in organization.include)
     ]
 
 
-def _places(apis: Apis, home: str, access: AccountAccess) -> _Answer[_Place]:
-    """The regions of an account. The role is assumed here, so that a refusal is one for the whole account."""
+def _places(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Place]:
+    """Return the regions of an account. Assumes the role first, so that an error is one failure for the account."""
     try:
         api = apis.api(access.role, home)
         if access.regions == (ALL_REGIONS,):
-            answer = api.call("ec2", "DescribeRegions", {})
-            regions = sorted(str(region["RegionName"]) for region in answer["Regions"])
+            response = api.call("ec2", "DescribeRegions", {})
+            regions = sorted(str(region["RegionName"]) for region in response["Regions"])
         else:
             regions = list(access.regions)
     except AwsError as error:
@@ -145,8 +150,8 @@ def _places(apis: Apis, home: str, access: AccountAccess) -> _Answer[_Place]:
     return [_Place(access, region) for region in regions], ()
 
 
-def _names(apis: Apis, request: InventoryRequest, place: _Place) -> _Answer[_Named]:
-    known = {"region": place.region, "account": place.access.account_id}
+def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answer[_Named]:
+    properties = {"region": place.region, "account": place.access.account_id}
     try:
         api = apis.api(place.access.role, place.region)
         names = [str(name) for name in api.pages("eks", "ListClusters", {}, "clusters")]
@@ -155,24 +160,24 @@ def _names(apis: Apis, request: InventoryRequest, place: _Place) -> _Answer[_Nam
     return [
         _Named(place, name)
         for name in names
-        if is_wanted({**known, "name": name}, request.include, request.exclude, described=False)
+        if is_wanted({**properties, "name": name}, request.include, request.exclude, described=False)
     ], ()
 
 
-def _clusters(apis: Apis, named: _Named) -> _Answer[FoundCluster]:
-    place = named.place
+def _clusters(apis: ApiProvider, cluster_name: _Named) -> _Answer[FoundCluster]:
+    place = cluster_name.place
     try:
         api = apis.api(place.access.role, place.region)
-        raw = api.call("eks", "DescribeCluster", {"name": named.name})["cluster"]
+        raw = api.call("eks", "DescribeCluster", {"name": cluster_name.name})["cluster"]
     except AwsError as error:
         # Deleted since it was listed.
-        return (), [] if error.missing else [place.failure(error, named.name)]
+        return (), [] if error.missing else [place.failure(error, cluster_name.name)]
     failures: list[UnreadClusters] = []
     try:
-        agent = _agent(api, named.name)
+        agent = _agent(api, cluster_name.name)
     except AwsError as error:
         agent = AgentAddon(present=None)
-        failures.append(place.failure(error, named.name))
+        failures.append(place.failure(error, cluster_name.name))
     return [_cluster(raw, place, agent)], failures
 
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Shared settings of all reads, and the trust in "it does not exist": none while another response shows the resource."""
+"""Shared settings of all reads, and repeated reads to distinguish a missing resource from a stale replica."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..model.errors import AwsError
 from ..model.observed import ReadFailure
 from ..model.targets import Target
 
-MOST_LOOKS = 3
+MAX_READS = 3
 _Found = TypeVar("_Found")
 _Whole = TypeVar("_Whole")
 
 
-def _unless_missing(read: Callable[[], _Found]) -> _Found | None:
+def _catch_missing(read: Callable[[], _Found]) -> _Found | None:
     """Return the result of ``read``, or None if the resource does not exist. Raises AwsError for every other error."""
     try:
         return read()
@@ -37,48 +37,50 @@ def _unless_missing(read: Callable[[], _Found]) -> _Found | None:
         raise
 
 
-def unless_missing_twice(read: Callable[[], _Found]) -> _Found | None:
+def none_if_missing(read: Callable[[], _Found]) -> _Found | None:
     """Return None only if a second read also reports the resource as missing."""
-    answer = _unless_missing(read)
-    return _unless_missing(read) if answer is None else answer
+    result = _catch_missing(read)
+    return _catch_missing(read) if result is None else result
 
 
-def read_part(read: Callable[[], _Found]) -> _Found:
-    """Read a part of a resource that another response has just shown, up to MOST_LOOKS times while AWS reports it as missing:
-    replicas of IAM may disagree. Raises AwsError."""
-    for _look in range(MOST_LOOKS - 1):
-        answer = _unless_missing(read)
-        if answer is not None:
-            return answer
+def read_detail(read: Callable[[], _Found]) -> _Found:
+    """Read a detail of an existing resource, up to MAX_READS times while AWS reports it as missing.
+
+    Replicas of IAM may disagree. Raises AwsError.
+    """
+    for _attempt in range(MAX_READS - 1):
+        result = _catch_missing(read)
+        if result is not None:
+            return result
     return read()
 
 
-def read_whole(
-    first: Callable[[], _Found],
-    rest: Callable[[_Found], _Whole],
-    witness: Callable[[], object] | None = None,
+def read_composite(
+    head: Callable[[], _Found],
+    details: Callable[[_Found], _Whole],
+    confirm: Callable[[], object] | None = None,
 ) -> _Whole | None:
-    """Read a resource by several requests: ``first``, then ``rest`` with its result. Return None if it does not exist.
+    """Read a resource by several requests: ``head``, then ``details`` with its result. Return None if it does not exist.
 
-    If only ``rest`` reports it as missing, the two responses are from different moments: repeat ``rest``, then both, at most
-    MOST_LOOKS times. With a ``witness``, another request about the resource, a missing ``first`` has to be confirmed, and
+    If only ``details`` reports it as missing, the two responses are from different times: repeat ``details``, then both,
+    at most MAX_READS times. ``confirm`` is another request about the resource, which must confirm a missing ``head``;
     responses that still disagree at the end raise AwsError.
     """
-    for _look in range(MOST_LOOKS):
-        answer = _unless_missing(first)
-        if answer is None:
-            if witness is None or not _answers(witness):
+    for _attempt in range(MAX_READS):
+        result = _catch_missing(head)
+        if result is None:
+            if confirm is None or not _exists(confirm):
                 return None
             continue
-        whole = unless_missing_twice(partial(rest, answer))
+        whole = none_if_missing(partial(details, result))
         if whole is not None:
             return whole
-    return rest(first()) if witness is not None else None
+    return details(head()) if confirm is not None else None
 
 
-def _answers(ask: Callable[[], object]) -> bool:
+def _exists(read: Callable[[], object]) -> bool:
     try:
-        ask()
+        read()
     except AwsError as error:
         if error.missing:
             return False
@@ -113,9 +115,9 @@ class Reader:
             self.progress.done(self.stage)
 
 
-def answered_at(answer: Mapping[str, Any]) -> datetime | None:
-    """Return the time of a response by the clock of AWS, because the local clock may be wrong; None without a date."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+def response_time(response: Mapping[str, Any]) -> datetime | None:
+    """Return the time of a response by the clock of AWS, as the local clock may be wrong; None without a date."""
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         return parsedate_to_datetime(headers.get("date", ""))
     except (TypeError, ValueError):

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read roles and their policies, as a plan or a check needs them. Reads only.
+"""Read roles and their policies for a plan or a check. Reads only.
 
 Sources: iam GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListPolicyVersions; for a removal also
 ListRolePolicies, ListInstanceProfilesForRole and ListEntitiesForPolicy, the latter also for some changes.
@@ -26,14 +26,14 @@ from ..model.errors import AwsError
 from ..model.names import parse_role_arn
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
 from ..model.roles import ObservedRole, RoleSpec, decode_role
-from .reader import read_whole
+from .reader import read_composite
 
-# Requests that tell all that the removal of a role has to know.
+# The number of requests that the removal of a role needs.
 REMOVAL_READS = 4
 
 
 def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> ObservedRole | None:
-    """The role; None when it does not exist in the account. Raises AwsError."""
+    """Return the role; None if it does not exist in the account. Raises AwsError."""
     if spec.arn is not None:
         parts = parse_role_arn(spec.arn)
         if parts is not None and parts.account_id != account.account_id:
@@ -43,17 +43,17 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
     def list_attached() -> list[Any]:
         return list(api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies"))
 
-    def rest(raw: Mapping[str, Any]) -> ObservedRole:
+    def details(raw: Mapping[str, Any]) -> ObservedRole:
         role = decode_role(raw, list_attached())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
-    # A removal that is told "it does not exist" ends with that; a converge finds out when it creates it.
-    witness = list_attached if removal else None
-    return read_whole(lambda: api.call("iam", "GetRole", request)["Role"], rest, witness)
+    # A removal ends if the resource does not exist, so that must be confirmed; a converge notices it on creation.
+    confirm = list_attached if removal else None
+    return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
-    """The role with what else keeps it from being deleted."""
+    """Add the inline policies and instance profiles, which prevent a deletion of the role."""
     request = {"RoleName": name}
     inline = api.pages("iam", "ListRolePolicies", request, "PolicyNames")
     profiles = api.pages("iam", "ListInstanceProfilesForRole", request, "InstanceProfiles")
@@ -62,39 +62,43 @@ def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
 
 
 def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
-    """The policy, with its default version's document when ``spec`` has one to compare; None when it does
-    not exist. Raises AwsError."""
+    """Return the policy, with the document of its default version if ``spec`` has one to compare.
+
+    Returns None if it does not exist. Raises AwsError.
+    """
     request = {"PolicyArn": account.policy_arn(spec)}
 
-    def rest(policy: ObservedPolicy) -> ObservedPolicy:
+    def details(policy: ObservedPolicy) -> ObservedPolicy:
         if removal:
             return read_policy_users(api, _with_versions(api, policy)) if policy.owned else policy
         if spec.document is None:
             return policy
         version = {**request, "VersionId": policy.default_version}
-        answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-        policy = replace(policy, document=load_document(answer["Document"]))
+        response = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+        policy = replace(policy, document=load_document(response["Document"]))
         same = same_meaning(policy.document, spec.document, "identity")
         return policy if same else _with_versions(api, policy)
 
     def list_versions() -> list[Any]:
         return list(api.pages("iam", "ListPolicyVersions", request, "Versions"))
 
-    # A removal that is told "it does not exist" ends with that; a converge finds out when it creates it.
-    witness = list_versions if removal else None
-    return read_whole(lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), rest, witness)
+    # A removal ends if the resource does not exist, so that must be confirmed; a converge notices it on creation.
+    confirm = list_versions if removal else None
+    return read_composite(
+        lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), details, confirm
+    )
 
 
 def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
-    """Return the default version of a policy, whose ID is asked for where it is not known. Raises AwsError."""
+    """Return the document of a policy version, by default of the default version. Raises AwsError."""
     if not version:
         version = str(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
-    answer = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
-    return load_document(answer["PolicyVersion"]["Document"])
+    response = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
+    return load_document(response["PolicyVersion"]["Document"])
 
 
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
-    """Return the policy with the entities that have it attached, or as their boundary. Raises AwsError."""
+    """Return the policy with the entities that use it, attached or as permissions boundary. Raises AwsError."""
     users: list[str] = []
     for page in answers_by_page(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
         for kind in ("Role", "User", "Group"):
@@ -120,7 +124,7 @@ class RoleRead:
 
 @dataclass(frozen=True, slots=True)
 class RolePolicies:
-    """The policies that decide what a role is allowed to do; ``role`` is None when they were given."""
+    """The policies that determine the permissions of a role; ``role`` is None if the user passed the policies."""
 
     role: RoleRead | None
     identity: tuple[NamedPolicy, ...]
@@ -128,14 +132,14 @@ class RolePolicies:
 
 
 class RoleNotFound(Exception):
-    """There is no such role where it was looked for; the text says where that was."""
+    """The role does not exist; the text has the account and region of the request."""
 
 
 def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
-    """The role of a name or ARN.
+    """Return the role with a name or ARN.
 
-    :raises RoleNotFound: no role of that name, or its ARN is another than the one asked for.
-    :raises AwsError: for everything else that AWS refuses.
+    :raises RoleNotFound: a role with that name does not exist, or has another ARN.
+    :raises AwsError: for every other error.
     """
     name = reference.rpartition("/")[2] if reference.startswith("arn:") else reference
     try:
@@ -144,13 +148,13 @@ def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
         if not error.missing:
             raise
         raise RoleNotFound(
-            f"There is no role {name} in {_place(api, region)}. Check the name and that the"
-            " credentials are those of the account that you mean."
+            f"There is no role {name} in {_place(api, region)}. Check the name, and that the credentials belong to the "
+            "intended account."
         ) from error
     if reference.startswith("arn:") and role["Arn"] != reference:
         raise RoleNotFound(
-            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check path and"
-            " account in the ARN, and that the credentials are those of its account."
+            f"There is no role {reference} here: the role named {name} is {role['Arn']}. Check path and account in the ARN, "
+            "and that the credentials belong to its account."
         )
     return RoleRead(
         name=name,
@@ -162,17 +166,16 @@ def find_role(api: Api, reference: str, region: str | None = None) -> RoleRead:
 
 
 def read_role_policies(api: Api, reference: str, region: str | None = None) -> RolePolicies:
-    """A role with its attached policies in their default version, its inline policies and its
-    permissions boundary.
+    """Return a role with the default versions of its attached policies, its inline policies and its permissions boundary.
 
     :raises RoleNotFound: as ``find_role``.
-    :raises AwsError: for everything else that AWS refuses.
+    :raises AwsError: for every other error.
     """
     role = find_role(api, reference, region)
     name = {"RoleName": role.name}
-    attached = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
+    attached_policies = api.pages("iam", "ListAttachedRolePolicies", name, "AttachedPolicies")
     inline = api.pages("iam", "ListRolePolicies", name, "PolicyNames")
-    managed = map_concurrently(lambda entry: _managed(api, entry["PolicyArn"]), attached)
+    managed = map_concurrently(lambda entry: _managed(api, entry["PolicyArn"]), attached_policies)
     embedded = map_concurrently(lambda policy_name: _inline(api, role.name, policy_name), inline)
     boundary = _managed(api, role.boundary_arn) if role.boundary_arn else None
     return RolePolicies(role, (*managed, *embedded), boundary)
@@ -181,27 +184,27 @@ def read_role_policies(api: Api, reference: str, region: str | None = None) -> R
 def _managed(api: Api, arn: str) -> NamedPolicy:
     policy = api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]
     version = {"PolicyArn": arn, "VersionId": policy["DefaultVersionId"]}
-    answer = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
-    return NamedPolicy(arn, answer["Document"])
+    response = api.call("iam", "GetPolicyVersion", version)["PolicyVersion"]
+    return NamedPolicy(arn, response["Document"])
 
 
 def _inline(api: Api, role: str, name: str) -> NamedPolicy:
-    answer = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
-    return NamedPolicy(f"inline policy {name}", answer["PolicyDocument"])
+    response = api.call("iam", "GetRolePolicy", {"RoleName": role, "PolicyName": name})
+    return NamedPolicy(f"inline policy {name}", response["PolicyDocument"])
 
 
 def _place(api: Api, region: str | None) -> str:
-    """Account and region that were asked; the account may be out of reach, too."""
-    where = f" (region {region})" if region else ""
+    """Describe the account, if it can be read, and the region of a request."""
+    region_text = f" (region {region})" if region else ""
     try:
         account = api.call("sts", "GetCallerIdentity", {})["Account"]
     except AwsError:
-        return f"the account of these credentials{where}"
-    return f"account {account}{where}"
+        return f"the account of these credentials{region_text}"
+    return f"account {account}{region_text}"
 
 
 def read_trust_policy(api: Api, role_arn: str) -> PolicyDocument | None:
-    """The trust policy of a role; None when there is no such role, or it cannot be read."""
+    """Return the trust policy of a role; None if the role does not exist or cannot be read."""
     parts = parse_role_arn(role_arn)
     if parts is None:
         return None

@@ -40,9 +40,9 @@ from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
-from .reader import read_part, unless_missing_twice
+from .reader import none_if_missing, read_detail
 
-# EvalDecision in the API, and the word that we have for it.
+# EvalDecision of the API, and the decision of our evaluation.
 _DECISIONS = {
     "allowed": "allowed",
     "explicitDeny": "explicit_deny",
@@ -51,21 +51,21 @@ _DECISIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Simulated:
-    """``missing`` are the condition keys that IAM had no value for."""
+class SimulationResult:
+    """A decision of IAM's policy simulator; ``missing`` are the condition keys without a value."""
 
     decision: str
     missing: tuple[str, ...]
 
     def differs(self, decision: str) -> bool:
-        """Whether IAM says something else than a definite verdict."""
+        """Return whether the simulator contradicts a definite decision."""
         return decision not in ("conditional", self.decision)
 
 
-def simulate_role(api: Api, role_arn: str, required: Required, context: Context) -> Simulated:
-    """Ask about a role with its policies and boundary as they are in IAM."""
-    parameters = {"PolicySourceArn": role_arn, **_question(required, context)}
-    return _answer(api.call("iam", "SimulatePrincipalPolicy", parameters))
+def simulate_role(api: Api, role_arn: str, required: Required, context: Context) -> SimulationResult:
+    """Simulate a request of a role, with its policies and boundary in IAM."""
+    parameters = {"PolicySourceArn": role_arn, **_simulation_parameters(required, context)}
+    return _parse_result(api.call("iam", "SimulatePrincipalPolicy", parameters))
 
 
 def simulate_documents(
@@ -74,42 +74,42 @@ def simulate_documents(
     boundary: NamedPolicy | None,
     required: Required,
     context: Context,
-) -> Simulated:
-    """Ask about documents."""
+) -> SimulationResult:
+    """Simulate a request with these policy documents."""
     parameters: dict[str, Any] = {
         "PolicyInputList": [to_json(policy.document) for policy in identity],
-        **_question(required, context),
+        **_simulation_parameters(required, context),
     }
     if boundary is not None:
         parameters["PermissionsBoundaryPolicyInputList"] = [to_json(boundary.document)]
-    return _answer(api.call("iam", "SimulateCustomPolicy", parameters))
+    return _parse_result(api.call("iam", "SimulateCustomPolicy", parameters))
 
 
-def _question(required: Required, context: Context) -> dict[str, Any]:
-    known: dict[str, tuple[str, ...]] = {
+def _simulation_parameters(required: Required, context: Context) -> dict[str, Any]:
+    documents: dict[str, tuple[str, ...]] = {
         key: state for key, state in context.keys.items() if isinstance(state, tuple)
     }
     for key, value in required.context.items():
-        known[key.lower()] = key_state(value)
-    spelled = {key.lower(): key for key in required.context}
+        documents[key.lower()] = key_state(value)
+    original_names = {key.lower(): key for key in required.context}
     return {
         "ActionNames": [required.action],
         "ResourceArns": [required.resource],
         "ContextEntries": [
             {
-                "ContextKeyName": spelled.get(key, key),
+                "ContextKeyName": original_names.get(key, key),
                 "ContextKeyValues": list(values),
                 "ContextKeyType": "stringList" if len(values) > 1 else "string",
             }
-            for key, values in sorted(known.items())
+            for key, values in sorted(documents.items())
             if values
         ],
     }
 
 
-def _answer(response: Mapping[str, Any]) -> Simulated:
+def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
     result = response["EvaluationResults"][0]
-    return Simulated(
+    return SimulationResult(
         _DECISIONS.get(result["EvalDecision"], str(result["EvalDecision"])),
         tuple(result.get("MissingContextValues", ())),
     )
@@ -119,8 +119,7 @@ ADDON = "eks-pod-identity-agent"
 
 
 def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
-    """One request for the agent of each cluster, one for the inline policies of each role that did not come with them, and
-    what these and workloads lead to."""
+    """Read the agent of each cluster, inline policies of each role, relevant policies, and target roles."""
     return _Reader(api, observed, width).read(desired)
 
 
@@ -131,29 +130,30 @@ class _Reader:
         self.width = width
 
     def read(self, desired: Desired) -> VerificationReads:
-        asking = [
+        checked = [
             workload
             for workload in desired.workloads
             if workload.required_permissions or target_of(workload, self.observed)
         ]
-        roles, held = self._roles(asking), self._roles(desired.workloads)
-        wanted = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
-        listed = self._listed_policies(desired)
+        roles, all_roles = self._roles(checked), self._roles(desired.workloads)
+        arns = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
+        workload_policies = self._listed_policies(desired)
         limited = self._limited(desired.workloads)
-        wanted |= {
-            arn for name, role in held.items() for arn in _that_matter(role, listed[name], name in limited)
+        arns |= {
+            arn
+            for name, role in all_roles.items()
+            for arn in _relevant_policies(role, workload_policies[name], name in limited)
         }
-        documents = self._documents(filter(None, wanted))
-        inline = dict(
-            zip(held, map_concurrently(self._held_inline, list(held.values()), self.width), strict=True)
-        )
+        documents = self._documents(filter(None, arns))
+        inline_reads = map_concurrently(self._read_inline, list(all_roles.values()), self.width)
+        inline = dict(zip(all_roles, inline_reads, strict=True))
         permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
-        arns = sorted({arn for workload in asking if (arn := target_of(workload, self.observed))})
-        targets = map_concurrently(self._target, arns, self.width)
+        target_arns = sorted({arn for workload in checked if (arn := target_of(workload, self.observed))})
+        targets = map_concurrently(self._target, target_arns, self.width)
         return VerificationReads(
             agents=self._agents(),
             permissions=permissions,
-            targets=dict(zip(arns, targets, strict=True)),
+            targets=dict(zip(target_arns, targets, strict=True)),
             other_versions=self._other_versions(desired),
             inline=inline,
             documents=documents,
@@ -161,52 +161,52 @@ class _Reader:
         )
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
-        wanted = {workload.key for workload in desired.workloads}
-        without = {key.cluster for key in wanted - set(self.observed.associations)}
+        desired_keys = {workload.key for workload in desired.workloads}
+        incomplete = {key.cluster for key in desired_keys - set(self.observed.associations)}
         complete = {key: unlisted for key, unlisted in self.observed.unlisted.items() if not unlisted.more}
         clusters = [
             cluster
             for key, cluster in self.observed.clusters.members.items()
-            if cluster.status and key in without and key not in complete
+            if cluster.status and key in incomplete and key not in complete
         ]
-        listed = [[*part.keys, *part.addons] for key, part in complete.items() if key in without]
-        listed += map_concurrently(self._listed, clusters, self.width)
-        return tuple(sorted({key for keys in listed for key in keys} - wanted))
+        lists = [[*part.keys, *part.addons] for key, part in complete.items() if key in incomplete]
+        lists += map_concurrently(self._list_keys, clusters, self.width)
+        return tuple(sorted({key for keys in lists for key in keys} - desired_keys))
 
-    def _listed(self, cluster: Cluster) -> list[WorkloadKey]:
+    def _list_keys(self, cluster: Cluster) -> list[WorkloadKey]:
         try:
             return [
                 WorkloadKey(cluster.key, association["namespace"], association["serviceAccount"])
                 for association in list_associations(self.api.in_region(cluster.region), cluster.name)
             ]
         except AwsError:
-            # It would only have been a hint.
+            # Best effort: the lookup only adds suggestions.
             return []
 
     def _listed_policies(self, desired: Desired) -> dict[str, set[str]]:
-        """By the name of a role, what its workloads list."""
-        listed: dict[str, set[str]] = {}
+        """Return the policies of the workloads, by the name of their role."""
+        policies: dict[str, set[str]] = {}
         for workload in desired.workloads:
             if workload.role is not None:
                 arns = map(self.observed.account.policy_arn, workload.policies)
-                listed.setdefault(workload.role.name.lower(), set()).update(arns)
-        return listed
+                policies.setdefault(workload.role.name.lower(), set()).update(arns)
+        return policies
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
-        """Where a policy's default version is not what is wanted: is another version?"""
-        wrong: dict[str, tuple[ObservedPolicy, Document]] = {}
+        """Find non-default versions that are equivalent to the desired document of a policy."""
+        differing: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
                 policy = self.observed.policies.get(self.observed.account.policy_arn(spec))
                 if policy is None or policy.document is None or spec.document is None:
                     continue
                 if not same_meaning(policy.document, spec.document, "identity"):
-                    wrong[policy.arn] = (policy, spec.document)
-        versions = map_concurrently(self._matching, list(wrong.values()), self.width)
-        return {arn: version for arn, version in zip(wrong, versions, strict=True) if version}
+                    differing[policy.arn] = (policy, spec.document)
+        versions = map_concurrently(self._matching, list(differing.values()), self.width)
+        return {arn: version for arn, version in zip(differing, versions, strict=True) if version}
 
     def _matching(self, item: tuple[ObservedPolicy, Document]) -> str:
-        policy, wanted = item
+        policy, arns = item
         for version in policy.versions:
             if version.is_default:
                 continue
@@ -216,10 +216,10 @@ class _Reader:
                 try:
                     answer = self.api.call("iam", "GetPolicyVersion", request)
                 except AwsError:
-                    # The finding that the contents differ stands without this detail.
+                    # Best effort: the finding on different contents does not need this detail.
                     return ""
                 document = load_document(answer["PolicyVersion"]["Document"])
-            if same_meaning(document, wanted, "identity"):
+            if same_meaning(document, arns, "identity"):
                 return version.version_id
         return ""
 
@@ -232,7 +232,7 @@ class _Reader:
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
             api = self.api.in_region(cluster.region)
-            answer = unless_missing_twice(lambda: api.call("eks", "DescribeAddon", request))
+            answer = none_if_missing(lambda: api.call("eks", "DescribeAddon", request))
         except AwsError as error:
             return ReadFailure(Target("addon", ADDON), error)
         return _decode_agent(answer["addon"]) if answer is not None else Agent()
@@ -247,7 +247,7 @@ class _Reader:
         return roles
 
     def _limited(self, workloads: Iterable[Workload]) -> set[str]:
-        """Return the names, in lower case, of the roles of which an association permits a part alone."""
+        """Return the lower-case names of roles whose association has a session policy."""
         associations = ((workload, self.observed.associations.get(workload.key)) for workload in workloads)
         return {
             workload.role.name.lower()
@@ -256,14 +256,14 @@ class _Reader:
         }
 
     def _documents(self, arns: Iterable[str]) -> dict[str, Document | ReadFailure]:
-        """The default versions of managed policies, each read once."""
-        known: dict[str, Document | ReadFailure] = dict(self.observed.documents)
+        """Return the documents of managed policies, each read once."""
+        documents: dict[str, Document | ReadFailure] = dict(self.observed.documents)
         for arn, policy in self.observed.policies.items():
             if policy is not None and policy.document is not None:
-                known[arn] = policy.document
-        missing = sorted(set(arns) - set(known))
-        known.update(zip(missing, map_concurrently(self._document, missing, self.width), strict=True))
-        return known
+                documents[arn] = policy.document
+        missing = sorted(set(arns) - set(documents))
+        documents.update(zip(missing, map_concurrently(self._document, missing, self.width), strict=True))
+        return documents
 
     def _document(self, arn: str) -> Document | ReadFailure:
         try:
@@ -279,11 +279,11 @@ class _Reader:
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
 
-    def _held_inline(self, role: ObservedRole) -> Mapping[str, Document] | ReadFailure:
+    def _read_inline(self, role: ObservedRole) -> Mapping[str, Document] | ReadFailure:
         if role.inline_documents is not None:
             return role.inline_documents
         try:
-            return read_part(partial(self._inline, role))
+            return read_detail(partial(self._inline, role))
         except AwsError as error:
             return ReadFailure(role_target(role.name), error)
 
@@ -297,18 +297,18 @@ class _Reader:
         return documents
 
     def _target(self, arn: str) -> Document | ReadFailure | None:
-        """The trust policy of a target role of this account; others cannot be read from here."""
+        """Return the trust policy of a target role, or a failure for a role of another account."""
         parts = parse_role_arn(arn)
         if parts is None or parts.account_id != self.observed.account.account_id:
             account = parts.account_id if parts else "?"
-            out_of_reach = AwsError(
+            error = AwsError(
                 "iam:GetRole",
                 "OtherAccount",
                 f"it belongs to account {account}, which these credentials do not reach.",
                 ErrorKind.OTHER,
                 "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
             )
-            return ReadFailure(Target("target role", arn), out_of_reach)
+            return ReadFailure(Target("target role", arn), error)
         try:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
@@ -316,16 +316,18 @@ class _Reader:
         return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 
-def _that_matter(role: ObservedRole, listed: Collection[str], limited: bool) -> Iterable[str]:
-    """Return the policies that have to be read: a limit of a role with all that it limits, and whatever nobody asked for.
+def _relevant_policies(
+    role: ObservedRole, workload_policies: Collection[str], limited: bool
+) -> Iterable[str]:
+    """Return the policies to read: the boundary, the policies that it or a session policy limits, and unlisted policies.
 
-    :arg limited: whether a session policy limits it.
+    :arg limited: an association of the role has a session policy.
     """
     if role.permissions_boundary:
         return (*role.attached, role.permissions_boundary)
     if limited:
         return role.attached
-    return [arn for arn in role.attached if arn not in listed]
+    return [arn for arn in role.attached if arn not in workload_policies]
 
 
 def _permissions(
@@ -351,7 +353,7 @@ def _permissions(
 
 
 def _decode_agent(raw: Mapping[str, Any]) -> Agent:
-    """The add-on of the agent, with its health issues in words."""
+    """Decode the add-on of the agent, with its health issues as text. Source: eks DescribeAddon."""
     issues = (raw.get("health") or {}).get("issues") or ()
     return Agent(
         status=str(raw.get("status") or ""),

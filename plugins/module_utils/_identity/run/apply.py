@@ -32,7 +32,7 @@ from ..model.roles import TRUST_POLICY
 from ..model.targets import Failure, Target, association_key, request_failure
 from ..plan.narrowing import find_lost_users, narrowed_reaches, report_restored
 from ..read.associations import describe_association, read_outside
-from ..read.reader import Reader, answered_at
+from ..read.reader import Reader, response_time
 from .consistency import UseCheck, WaitPolicy, send
 from .outcome import Done, Journal, Outcome, Refusal
 
@@ -203,7 +203,7 @@ def _with_document(call: Call, document: Mapping[str, object]) -> Call:
 def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
     """Read the trust policy. Return it with the time of the response."""
     answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
-    return load_document(answer["Role"]["AssumeRolePolicyDocument"]), answered_at(answer)
+    return load_document(answer["Role"]["AssumeRolePolicyDocument"]), response_time(answer)
 
 
 _ALL = 25

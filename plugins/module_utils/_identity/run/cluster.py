@@ -198,7 +198,7 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
             workloads_from_associations((known or {}).values()) if parsed is None else parsed.workloads,
             options,
         )
-        observed = observer.observe(desired, planning=False, known=known, unlisted=True)
+        observed = observer.observe(desired, planning=False, present=known, unlisted=True)
         proof = read_for_verification(api, desired, observed, width)
         lints = lint_workloads(desired.workloads, load_catalogue())
         verified = consider_age(verify(desired, observed, proof, lints), observed)

@@ -35,7 +35,7 @@ from ..model.resource_types import ObservedDraft, find_resource_type, observed_t
 from ..model.roles import decode_role
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
 from ..read.associations import read_associations
-from ..read.reader import Reader, answered_at
+from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
 
 # These build on something made before, which IAM may not know yet.
@@ -232,7 +232,7 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     role = decode_role(answer["Role"], ())
     if role.arn != role_arn or check_trust(role.trust, subject).usable == "no":
         return False
-    age = age_of(role.created_at, now or answered_at(answer))
+    age = age_of(role.created_at, now or response_time(answer))
     return age is None or is_young(age)
 
 

@@ -124,7 +124,7 @@ def build_holders(
 ) -> list[Holder]:
     """Return a holder of permissions for each workload; workloads with a common role share its policies.
 
-    :arg documents: documents of policies that are configured by ARN, as far as they are available.
+    :arg documents: available documents of policies that are configured by ARN.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}
     for workload in workloads:

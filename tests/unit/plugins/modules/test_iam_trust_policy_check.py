@@ -169,8 +169,8 @@ def test_bad_input_fails(run, args, message):
 def test_a_missing_role_names_account_and_region(run):
     result = run(FakeIam(classify("iam:GetRole", "NoSuchEntity", "no")), role_name="my-role")
     assert result["msg"] == (
-        "There is no role my-role in account 111122223333 (region us-west-2). Check the name and that the credentials"
-        " are those of the account that you mean."
+        "There is no role my-role in account 111122223333 (region us-west-2). Check the name, and that the credentials "
+        "belong to the intended account."
     )
 
 
@@ -178,7 +178,7 @@ def test_an_arn_of_another_place_is_not_taken_for_the_role(run):
     result = run(FakeIam(), role_arn="arn:aws:iam::111122223333:role/my-role")
     assert result["msg"] == (
         f"There is no role arn:aws:iam::111122223333:role/my-role here: the role named my-role is {ROLE}. Check path and"
-        " account in the ARN, and that the credentials are those of its account."
+        " account in the ARN, and that the credentials belong to its account."
     )
 
 

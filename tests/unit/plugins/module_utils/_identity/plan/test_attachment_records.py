@@ -335,7 +335,7 @@ def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
 
 @pytest.mark.parametrize("joining", [False, True], ids=["attaching", "joining"])
 def test_a_bulk_read_records_as_well(joining: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "WORTHWHILE", 0)
+    monkeypatch.setattr(observe, "BULK_THRESHOLD", 0)
     monkeypatch.setattr(
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )

@@ -334,7 +334,7 @@ def test_a_role_outside_the_run_that_cannot_be_read_is_named() -> None:
 def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(observe, "WORTHWHILE", 0)
+    monkeypatch.setattr(observe, "BULK_THRESHOLD", 0)
     monkeypatch.setattr(
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the clusters of accounts and regions: what is found, what fails alone, and how many requests that takes."""
+"""Clusters of accounts and regions: results, failures and the number of requests."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ DETAILS: dict[str, Any] = {
 
 
 class Cloud:
-    """AWS as far as the inventory asks it. ``refused`` maps account, region, operation to an error code; account and
+    """The AWS operations of the inventory. ``refused`` maps account, region and operation to an error code; account and
     region may be "*"."""
 
     def __init__(self) -> None:
@@ -128,11 +128,14 @@ def read(cloud: Cloud, **changes: Any) -> FoundClusters:
 
 
 def places(found: FoundClusters) -> list[tuple[str, str, str]]:
-    return [(one.name, one.region, one.account_id) for one in found.clusters]
+    return [(cluster.name, cluster.region, cluster.account_id) for cluster in found.clusters]
 
 
 def failed(found: FoundClusters) -> list[tuple[str, str, str, str]]:
-    return [(one.account_id, one.region, one.cluster, one.error.operation) for one in found.failures]
+    return [
+        (cluster.account_id, cluster.region, cluster.cluster, cluster.error.operation)
+        for cluster in found.failures
+    ]
 
 
 BOTH = {
@@ -141,7 +144,7 @@ BOTH = {
 }
 
 
-def test_what_eks_says_of_a_cluster(cloud: Cloud) -> None:
+def test_cluster_data_of_eks(cloud: Cloud) -> None:
     found = read(cloud)
     blue, green = found.clusters
     assert blue.arn == f"arn:aws:eks:eu-central-1:{OWN}:cluster/blue"
@@ -149,29 +152,29 @@ def test_what_eks_says_of_a_cluster(cloud: Cloud) -> None:
     assert (blue.endpoint, blue.certificate_authority_data) == ("https://x.example", "Q0E=")
     assert (blue.auto_mode, blue.tags, blue.role) == (True, {"stage": "prod"}, None)
     assert blue.agent == AgentAddon(True, "DEGRADED", "v1")
-    # One that is being created has neither endpoint nor certificate yet.
+    # A cluster in creation does not have an endpoint or certificate yet.
     assert (green.status, green.endpoint, green.auto_mode, green.tags) == ("", "", False, {})
     assert green.agent == AgentAddon(False)
     assert (found.failures, found.nothing_read) == ((), False)
 
 
-def test_accounts_times_regions(cloud: Cloud) -> None:
+def test_all_accounts_in_all_regions(cloud: Cloud) -> None:
     found = read(cloud, **BOTH)
     assert places(found) == [
         ("blue", "eu-central-1", OWN),
         ("blue", "us-west-2", OTHER),
         ("green", "eu-central-1", OWN),
     ]
-    assert [one.role for one in found.clusters] == [None, FLEET, None]
+    assert [cluster.role for cluster in found.clusters] == [None, FLEET, None]
     assert cloud.requests["ListClusters"] == 4
 
 
-def test_all_enabled_regions(cloud: Cloud) -> None:
+def test_reads_all_enabled_regions(cloud: Cloud) -> None:
     assert len(read(cloud, regions=("all",)).clusters) == 2
     assert (cloud.requests["DescribeRegions"], cloud.requests["ListClusters"]) == (1, 2)
 
 
-def test_the_organizations_accounts(cloud: Cloud) -> None:
+def test_reads_accounts_of_the_organization(cloud: Cloud) -> None:
     cloud.members = [
         {"Id": OWN, "Status": "ACTIVE"},
         {"Id": OTHER, "Status": "ACTIVE"},
@@ -181,7 +184,7 @@ def test_the_organizations_accounts(cloud: Cloud) -> None:
     organization = Organization(RoleByName("path/fleet", "x-1"), exclude=frozenset(("888899990000",)))
     found = read(cloud, organization=organization, own_account=False)
     # Its own account without a role, which the management account does not have.
-    assert [(one.account_id, one.role) for one in found.clusters] == [
+    assert [(cluster.account_id, cluster.role) for cluster in found.clusters] == [
         (OWN, None),
         (OTHER, AssumeRole(f"arn:aws:iam::{OTHER}:role/path/fleet", "x-1")),
         (OWN, None),
@@ -190,31 +193,31 @@ def test_the_organizations_accounts(cloud: Cloud) -> None:
     assert places(read(cloud, organization=only, own_account=False)) == [("blue", "us-west-2", OTHER)]
 
 
-def test_the_account_of_the_credentials_is_read_once(cloud: Cloud) -> None:
-    listed = AccountAccess(OWN, AssumeRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
-    found = read(cloud, accounts=(listed,), own_account=True)
-    assert [one.role for one in found.clusters] == [None, None]
+def test_own_account_is_read_once(cloud: Cloud) -> None:
+    request = AccountAccess(OWN, AssumeRole(f"arn:aws:iam::{OWN}:role/fleet"), ("eu-central-1",))
+    found = read(cloud, accounts=(request,), own_account=True)
+    assert [cluster.role for cluster in found.clusters] == [None, None]
 
 
-def test_a_name_that_is_not_wanted_is_not_described(cloud: Cloud) -> None:
+def test_excluded_name_is_not_described(cloud: Cloud) -> None:
     found = read(cloud, exclude=(Filter({"name": ("green",)}),))
     assert places(found) == [("blue", "eu-central-1", OWN)]
     assert (cloud.requests["DescribeCluster"], cloud.requests["DescribeAddon"]) == (1, 1)
 
 
-def test_a_tag_that_is_not_wanted_is_left_out_once_it_is_known(cloud: Cloud) -> None:
+def test_excluded_tag_is_filtered_after_describe(cloud: Cloud) -> None:
     found = read(cloud, include=(Filter({"tag:stage": ("prod",)}),))
     assert places(found) == [("blue", "eu-central-1", OWN)]
     assert cloud.requests["DescribeCluster"] == 2
 
 
-def test_a_cluster_that_is_gone_by_now_is_no_failure(cloud: Cloud) -> None:
+def test_deleted_cluster_is_not_a_failure(cloud: Cloud) -> None:
     cloud.clusters[OWN, "eu-central-1"]["green"] = {"status": "gone"}
     found = read(cloud)
     assert (places(found), found.failures) == ([("blue", "eu-central-1", OWN)], ())
 
 
-# What is refused, and what fails for it: account, region, cluster, operation.
+# Rejected requests, and the failures: account, region, cluster, operation.
 ALONE = [
     ((OTHER, "*", "AssumeRole"), [(OTHER, "", "", "sts:AssumeRole")], 2),
     ((OTHER, "us-west-2", "ListClusters"), [(OTHER, "us-west-2", "", "eks:ListClusters")], 2),
@@ -225,7 +228,7 @@ ALONE = [
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "EndpointConnectionError"])
 @pytest.mark.parametrize(("refused", "failures", "left"), ALONE)
-def test_what_fails_leaves_the_others(
+def test_failure_does_not_affect_other_clusters(
     cloud: Cloud,
     refused: tuple[str, str, str],
     failures: list[tuple[str, str, str, str]],
@@ -239,14 +242,14 @@ def test_what_fails_leaves_the_others(
     assert not found.nothing_read
 
 
-def test_an_add_on_that_is_refused_is_unknown(cloud: Cloud) -> None:
+def test_forbidden_addon_is_unknown(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeAddon"] = "AccessDeniedException"
     found = read(cloud)
-    assert [one.agent.present for one in found.clusters] == [None, None]
+    assert [cluster.agent.present for cluster in found.clusters] == [None, None]
     assert not found.nothing_read
 
 
-def test_an_organization_that_is_refused_leaves_the_listed_accounts(cloud: Cloud) -> None:
+def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
     cloud.refused[OWN, "*", "ListAccounts"] = "AccessDeniedException"
     found = read(cloud, organization=Organization(RoleByName("fleet")), **BOTH)
     assert failed(found) == [("", "", "", "organizations:ListAccounts")]
@@ -255,25 +258,25 @@ def test_an_organization_that_is_refused_leaves_the_listed_accounts(cloud: Cloud
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "DescribeRegions"])
-def test_when_all_fails_nothing_was_read(cloud: Cloud, operation: str) -> None:
+def test_nothing_is_read_if_every_request_fails(cloud: Cloud, operation: str) -> None:
     cloud.refused["*", "*", operation] = "AccessDeniedException"
     assert read(cloud, regions=("all",)).nothing_read
 
 
-def test_when_no_cluster_of_any_region_can_be_described_nothing_was_read(cloud: Cloud) -> None:
+def test_nothing_is_read_if_no_cluster_can_be_described(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
     assert read(cloud, regions=("eu-central-1",)).nothing_read
-    # The other region answered that it has none.
+    # The other region does not have clusters.
     assert not read(cloud).nothing_read
 
 
-def test_an_empty_account_is_no_failure(cloud: Cloud) -> None:
+def test_empty_account_is_not_a_failure(cloud: Cloud) -> None:
     cloud.clusters = {}
     found = read(cloud)
     assert (found.clusters, found.failures, found.nothing_read) == ((), (), False)
 
 
-def test_credentials_that_are_of_no_use_end_it(cloud: Cloud) -> None:
+def test_invalid_credentials_raise(cloud: Cloud) -> None:
     cloud.refused[OWN, "*", "GetCallerIdentity"] = "ExpiredToken"
     with pytest.raises(AwsError, match="sts:GetCallerIdentity: ExpiredToken: no"):
         read(cloud)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is read of a cluster for a token, and of a caller whose token it refused."""
+"""Data of a cluster for a token, and of a caller whose token was rejected."""
 
 from __future__ import annotations
 
@@ -39,46 +39,46 @@ DATED = {"HTTPHeaders": {"date": "Thu, 26 Nov 2026 02:00:00 GMT"}}
 
 
 class Aws:
-    """``answers`` by operation; an error is raised."""
+    """Return ``responses`` by operation; errors are raised."""
 
-    def __init__(self, **answers: Any) -> None:
-        self.answers = answers
-        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+    def __init__(self, **responses: Any) -> None:
+        self.responses = responses
+        self.requests: list[tuple[str, Mapping[str, Any]]] = []
 
     def call(self, _service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
-        self.asked.append((operation, parameters))
-        answer = self.answers[operation]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        self.requests.append((operation, parameters))
+        response = self.responses[operation]
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     def pages(self, *_arguments: Any) -> Any:
-        raise AssertionError("why EKS refuses a caller is asked by single requests")
+        raise AssertionError("access of a caller is read by single requests")
 
 
 def refused(operation: str, code: str) -> AwsError:
     return classify(operation, code, "no")
 
 
-def test_one_request_tells_where_the_api_is() -> None:
+def test_endpoint_takes_one_request() -> None:
     aws = Aws(DescribeCluster={"cluster": CLUSTER})
     assert read_eks_target(aws, "blue", "eu-central-1") == TARGET
-    assert aws.asked == [("DescribeCluster", {"name": "blue"})]
+    assert aws.requests == [("DescribeCluster", {"name": "blue"})]
     assert (TARGET.account_id, TARGET.region) == ("111122223333", "eu-central-1")
 
 
 @pytest.mark.parametrize("lost", ["endpoint", "certificateAuthority"])
-def test_a_cluster_without_an_api_is_an_error(lost: str) -> None:
+def test_cluster_without_endpoint_is_an_error(lost: str) -> None:
     cluster = {**CLUSTER, "status": "CREATING", lost: None}
     with pytest.raises(AwsError) as error:
         read_eks_target(Aws(DescribeCluster={"cluster": cluster}), "blue", "eu-central-1")
     assert str(error.value) == (
-        "eks:DescribeCluster: ClusterNotActive: cluster blue is CREATING, and EKS tells no endpoint and certificate "
-        "authority of its Kubernetes API."
+        "eks:DescribeCluster: ClusterNotActive: cluster blue is CREATING, without an endpoint and certificate authority "
+        "of its Kubernetes API."
     )
 
 
-def test_a_cluster_that_is_not_there_is_named_with_its_region() -> None:
+def test_missing_cluster_is_named_with_region() -> None:
     aws = Aws(DescribeCluster=refused("eks:DescribeCluster", "ResourceNotFoundException"))
     with pytest.raises(AwsError) as error:
         read_eks_target(aws, "blue", "eu-central-1")
@@ -87,7 +87,7 @@ def test_a_cluster_that_is_not_there_is_named_with_its_region() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "access"),
+    ("responses", "access"),
     [
         pytest.param(
             {"GetCallerIdentity": {"Arn": USER}, "DescribeAccessEntry": {}},
@@ -124,8 +124,8 @@ def test_a_cluster_that_is_not_there_is_named_with_its_region() -> None:
         ),
     ],
 )
-def test_what_aws_says_of_the_caller(answers: dict[str, Any], access: CallerAccess | None) -> None:
-    assert read_caller_access(Aws(**answers), TARGET, STS, NOW) == access
+def test_access_of_the_caller(responses: dict[str, Any], access: CallerAccess | None) -> None:
+    assert read_caller_access(Aws(**responses), TARGET, STS, NOW) == access
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_aws_says_of_the_caller(answers: dict[str, Any], access: CallerAcce
         ("https://sts.example.org", "sts.example.org"),
     ],
 )
-def test_an_sts_that_eks_does_not_know_is_named(url: str, host: str) -> None:
+def test_foreign_sts_endpoint_is_returned(url: str, host: str) -> None:
     aws = Aws(GetCallerIdentity={"Arn": USER}, DescribeAccessEntry={})
     access = read_caller_access(aws, TARGET, url, NOW + timedelta())
     assert access is not None

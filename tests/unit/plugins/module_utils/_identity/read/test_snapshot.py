@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading in bulk from an endpoint whose pages do not end."""
+"""Bulk reads of an account, also from an endpoint with endless pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import PolicySpec
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
-    WORTHWHILE,
+    BULK_THRESHOLD,
     Snapshot,
     read_account,
     read_snapshot,
@@ -37,7 +37,7 @@ ENDLESS = [
 def endless(more: Mapping[str, Any]) -> FakeAws:
     aws = FakeAws()
 
-    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(_parameters: Mapping[str, Any]) -> dict[str, Any]:
         assert len(aws.requests) < 100
         return {"RoleDetailList": [], "Policies": [], **more}
 
@@ -46,7 +46,7 @@ def endless(more: Mapping[str, Any]) -> FakeAws:
 
 
 @pytest.mark.parametrize(("more", "requests"), ENDLESS)
-def test_an_account_whose_pages_do_not_end_cannot_be_read(more: dict[str, Any], requests: int) -> None:
+def test_endless_pages_of_an_account_raise(more: dict[str, Any], requests: int) -> None:
     aws = endless(more)
     with pytest.raises(AwsError) as caught:
         read_account(aws, 1)
@@ -55,52 +55,52 @@ def test_an_account_whose_pages_do_not_end_cannot_be_read(more: dict[str, Any], 
 
 
 @pytest.mark.parametrize(("more", "requests"), ENDLESS)
-def test_a_snapshot_whose_pages_do_not_end_is_none(more: dict[str, Any], requests: int) -> None:
+def test_endless_pages_give_no_snapshot(more: dict[str, Any], requests: int) -> None:
     aws = endless(more)
-    assert read_snapshot(aws, WORTHWHILE) == Snapshot()
+    assert read_snapshot(aws, BULK_THRESHOLD) == Snapshot()
     assert len(aws.requests) == requests
 
 
-def test_a_snapshot_ends_with_its_budget() -> None:
+def test_snapshot_stops_at_its_budget() -> None:
     aws = FakeAws()
 
-    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(_parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {"RoleDetailList": [], "IsTruncated": True, "Marker": str(len(aws.requests))}
 
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
-    assert not read_snapshot(aws, WORTHWHILE).complete
-    assert len(aws.requests) == WORTHWHILE // 2
+    assert not read_snapshot(aws, BULK_THRESHOLD).complete
+    assert len(aws.requests) == BULK_THRESHOLD // 2
 
 
-def test_a_snapshot_whose_last_page_takes_up_its_budget_is_complete() -> None:
+def test_snapshot_within_its_budget_is_complete() -> None:
     aws = FakeAws()
 
-    def answer(_asked: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(_parameters: Mapping[str, Any]) -> dict[str, Any]:
         number = len(aws.requests)
-        return {"RoleDetailList": [], "IsTruncated": number < WORTHWHILE // 2, "Marker": str(number)}
+        return {"RoleDetailList": [], "IsTruncated": number < BULK_THRESHOLD // 2, "Marker": str(number)}
 
     aws.replace("iam:GetAccountAuthorizationDetails", answer)
-    assert read_snapshot(aws, WORTHWHILE).complete
-    assert len(aws.requests) == WORTHWHILE // 2
+    assert read_snapshot(aws, BULK_THRESHOLD).complete
+    assert len(aws.requests) == BULK_THRESHOLD // 2
 
 
 @pytest.mark.parametrize(
-    ("asked", "options", "is_known"),
+    ("requested", "options", "is_known"),
     [
         ({}, None, True),
         ({"tags": {"team": "a"}}, None, False),
         ({"description": "Reads"}, None, False),
         ({"description": ""}, None, False),
-        # Nothing that a plan does turns on it.
+        # The plan does not depend on it.
         ({"description": "Reads"}, Options(), True),
     ],
 )
-def test_what_bulk_reading_does_not_tell_of_a_policy_is_read_where_it_matters(
-    asked: dict[str, Any], options: Options | None, is_known: bool
+def test_policy_details_are_read_only_if_needed(
+    requested: dict[str, Any], options: Options | None, is_known: bool
 ) -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    spec = PolicySpec("my-policy", document("s3:GetObject"), **asked)
+    spec = PolicySpec("my-policy", document("s3:GetObject"), **requested)
     arn = policy_arn("my-policy")
-    found = read_snapshot(aws, WORTHWHILE).find_policies({arn: spec}, options)
+    found = read_snapshot(aws, BULK_THRESHOLD).find_policies({arn: spec}, options)
     assert list(found) == ([arn] if is_known else [])

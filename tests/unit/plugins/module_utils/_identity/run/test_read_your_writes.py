@@ -13,7 +13,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Agent,
     VerificationReads,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import MOST_LOOKS
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import MAX_READS
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     not_yet_visible,
 )
@@ -166,7 +166,7 @@ def test_a_role_that_one_replica_does_not_know_yet_is_asked_for_again_by_the_run
         converge(aws, wanted, clock)
     operation = "iam:ListRolePolicies"
     unknown = classify(operation, "NoSuchEntity", "The role with name my-role cannot be found.")
-    aws.fail_on(operation, *[unknown] * (MOST_LOOKS + 1))
+    aws.fail_on(operation, *[unknown] * (MAX_READS + 1))
     before = len(clock.pauses)
     done = perform(engine(aws, wanted, clock=clock), wanted, Order("present", verify=True))
     assert done.verified is not None, done.guard

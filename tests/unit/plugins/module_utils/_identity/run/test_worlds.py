@@ -116,7 +116,7 @@ def test_reading_in_bulk_gives_the_same_plan(aws: FakeAws, before: Desired, want
     run(aws, before)
     one_by_one = plans()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(observe, "WORTHWHILE", 0)
+        patch.setattr(observe, "BULK_THRESHOLD", 0)
         patch.setattr(observe, "read_snapshot", in_bulk)
         assert plans() == one_by_one
 
