@@ -131,7 +131,7 @@ def _cli(aws: str) -> Contender:
 
 
 def _guide_commands(aws: str, account: str, cluster: str, workload: dict[str, Any]) -> Iterator[list[str]]:
-    """Yield the AWS stage of the guide for one workload: create, then confirm."""
+    """Yield the AWS part of the guide for one workload: create, then confirm."""
     policy = workload["policies"][0]
     name = ["--role-name", workload["role"]["name"]]
     arn = ["--policy-arn", f"arn:aws:iam::{account}:policy/{policy['name']}"]

@@ -170,7 +170,7 @@ def _describe(error: Exception) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run of the role whose input is read and whose Kubernetes stage is planned.
+    """A run of the role whose input is read and whose Kubernetes part is planned.
 
     ``values`` are the variables of the role, by name without prefix.
     """
@@ -196,7 +196,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Parse the input, read the service accounts and plan the Kubernetes stage; nothing is changed.
+    """Parse the input, read the service accounts and plan the Kubernetes part; nothing is changed.
 
     :arg values: the variables of the role, as ``read_role_variables`` returns them.
     :raises InputError: with all that is wrong with the input.
@@ -331,7 +331,7 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 
 def _settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
-    """Return the settings of the Kubernetes stage; the defaults are those of the role's documentation."""
+    """Return the settings of the Kubernetes part; the defaults are those of the role's documentation."""
     resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
     labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
     injection = values.get("verify_injection", "auto")

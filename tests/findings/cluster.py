@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The embedded Kubernetes: objects to stage, and the cluster as the Kubernetes stage uses it."""
+"""The embedded Kubernetes: objects to stage, and the cluster as the Kubernetes part uses it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@
 
 """Clusters of one account as one input, and the hosts of a play that form such a run. Pure.
 
-Hosts of one account with the same credentials and options are one run of the AWS stage. Two ways into one account are two
+Hosts of one account with the same credentials and options are one run of the AWS part. Two ways into one account are two
 runs, each with its own permissions, one after the other.
 """
 
@@ -32,7 +32,7 @@ from .yaml_file import read_yaml_value
 class ClusterInput:
     """The input of one cluster. ``region`` is "" for that of the credentials.
 
-    ``server`` is where the Kubernetes stage goes, None when nobody said. ``breakage`` are workloads whose running Pods would
+    ``server`` is where the Kubernetes part goes, None when nobody said. ``breakage`` are workloads whose running Pods would
     lose their credentials. ``account_id`` is the account that the credentials must belong to; "" permits any.
     """
 
@@ -223,7 +223,7 @@ GROUP_PATIENCE = ("propagation_timeout", "concurrency")
 @dataclass(frozen=True, slots=True)
 class Host:
     """A host that is a cluster. ``options`` are the variables of the role that have a value, ``seconds_left`` what is left of
-    its deadline, ``row`` what the module of the AWS stage needs of it, and ``account_id`` the account where it is known."""
+    its deadline, ``row`` what the module of the AWS part needs of it, and ``account_id`` the account where it is known."""
 
     name: str
     account_id: str
@@ -234,7 +234,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class StoppedHost:
-    """A host that stopped before the AWS stage. ``options`` are the variables that can be read; ``readable`` says whether all
+    """A host that stopped before the AWS part. ``options`` are the variables that can be read; ``readable`` says whether all
     that lead to its account are among them."""
 
     name: str

@@ -131,7 +131,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where the Kubernetes stage goes. ``url`` is "" when that is not known.
+    """Where the Kubernetes part goes. ``url`` is "" when that is not known.
 
     ``authorities`` are the SHA-256 of the certificates that the connection trusts, empty when they are the
     system's or not known. ``required`` says that nothing may change unless it is the cluster's.

@@ -109,7 +109,7 @@ class DiffRow(TypedDict):
 
 
 class WorkloadFacts(TypedDict):
-    """A workload with its AWS stage. Empty text where there is no association."""
+    """A workload with its AWS part. Empty text where there is no association."""
 
     cluster: str
     namespace: str

@@ -82,7 +82,7 @@ def what_failed(group: Sequence[FailureRow]) -> str:
 
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
-    """What ended the Kubernetes stage before its result, and the remedy."""
+    """What ended the Kubernetes part before its result, and the remedy."""
     return (
         f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
         "Resolve that and run again; changes in AWS are kept.",

@@ -497,7 +497,7 @@ def _administration(
 
 
 def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
-    effect = "allows it to administer the account" if administers else "is not part of its configuration"
+    effect = "lets it administer the account" if administers else "is not part of its configuration"
     return Finding(
         Code.ROLE_INLINE_POLICY,
         f"role {role.name} has the inline policy {name}, which {effect}.",

@@ -6,7 +6,7 @@
 
 """Write service accounts: recheck each before it is deleted, apply the plan, and verify it with a second read. Pure.
 
-The plan is minutes old when it is applied, as the AWS stage runs in between: meanwhile a service account may have got
+The plan is minutes old when it is applied, as the AWS part runs in between: meanwhile a service account may have got
 another owner, or may have been recreated without our label.
 
 The response to a write is no proof: kubernetes.core treats a conflict (409) as success, and another process may revert

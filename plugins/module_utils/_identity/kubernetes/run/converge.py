@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Run the Kubernetes stage after the AWS stage: apply, restart stale Pods, run the proof, and verify. Pure.
+"""Run the Kubernetes part after the AWS part: apply, restart stale Pods, run the proof, and verify. Pure.
 
 Cluster and clock are arguments. If the API is not proven to belong to the cluster, its data prove nothing about it.
 """
@@ -63,7 +63,7 @@ from .usage import keep_used
 
 @dataclass(frozen=True, slots=True)
 class KubernetesOutcome:
-    """The result of the Kubernetes stage for the report.
+    """The result of the Kubernetes part for the report.
 
     ``changes``: a line for each object that was applied or deleted; ``failures``: the rejected writes. ``error``: the
     error of writes that ended without a result, or "". ``checks``: by verified workload. ``judges_agent``: the state of
@@ -120,7 +120,7 @@ _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 def _find_doubt(aws: AwsResult) -> Finding | None:
-    """Return the finding of the AWS stage that the API may belong to another cluster, or None."""
+    """Return the finding of the AWS part that the API may belong to another cluster, or None."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
@@ -155,7 +155,7 @@ READING_PODS = "reading the Pods"
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
-    """The options of the Kubernetes stage; ``injection``, ``restart`` and ``proof`` are None if disabled.
+    """The options of the Kubernetes part; ``injection``, ``restart`` and ``proof`` are None if disabled.
 
     ``injects``: probe the injection on any API server, not only on those of EKS. ``proof_skip_reason``: the reason to
     skip the proof, or ""; None derives it from the cluster's version.
@@ -172,7 +172,7 @@ class KubernetesSettings:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesRun:
-    """A run of the Kubernetes stage; ``outcome`` is its part of the report, ``jobs`` the number of proof Jobs."""
+    """A run of the Kubernetes part; ``outcome`` is its part of the report, ``jobs`` the number of proof Jobs."""
 
     outcome: KubernetesOutcome
     changed: bool = False

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A cluster in memory, as the Kubernetes stage uses one, and a clock that jumps."""
+"""A cluster in memory, as the Kubernetes part uses one, and a clock that jumps."""
 
 from __future__ import annotations
 

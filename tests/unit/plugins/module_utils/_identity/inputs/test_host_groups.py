@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts are one run of the AWS stage."""
+"""Which hosts are one run of the AWS part."""
 
 from __future__ import annotations
 

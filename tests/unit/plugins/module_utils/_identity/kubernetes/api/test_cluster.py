@@ -190,7 +190,7 @@ TEXT = "the deadline of 60 s has passed"
 def run(
     cluster: FakeCluster, remaining: float, preflight: Preflight = THERE, **settings: Any
 ) -> KubernetesRun:
-    """Run the Kubernetes stage with ``remaining`` of the run's 60 seconds remaining."""
+    """Run the Kubernetes part with ``remaining`` of the run's 60 seconds remaining."""
     clock = FakeClock()
     begun = clock.now()
     deadline = Deadline(60, remaining, lambda: (clock.now() - begun).total_seconds())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Kubernetes stage as a whole: its requests, their order, and its result."""
+"""The Kubernetes part as a whole: its requests, their order, and its result."""
 
 from __future__ import annotations
 
