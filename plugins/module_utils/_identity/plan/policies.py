@@ -384,7 +384,7 @@ def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> 
         policy_target(arn),
         "read",
         Code.POLICY_MISSING,
-        f"AWS manages no policy {arn}."
+        f"AWS managed policy {arn} does not exist."
         if is_aws_managed(arn)
         else f"policy {arn} does not exist (asked in account {account.account_id}).",
         "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"

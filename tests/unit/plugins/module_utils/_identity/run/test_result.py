@@ -270,8 +270,8 @@ def test_a_command_stands_on_a_line_of_its_own() -> None:
     missing = "arn:aws:iam::aws:policy/Missing"
     ended = run(FakeAws(), desired(workload(policies=[{"arn": missing}])))
     assert failure_message(ended, HERE).splitlines()[1:] == [
-        f"- default/app: read policy {missing}: POLICY_MISSING: AWS manages no policy {missing}. Correct its ARN; the "
-        "policies that AWS manages:",
+        f"- default/app: read policy {missing}: POLICY_MISSING: AWS managed policy {missing} does not exist. Correct its ARN. "
+        "To list the AWS managed policies:",
         "    aws iam list-policies --scope AWS",
     ]
 
