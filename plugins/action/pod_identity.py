@@ -67,7 +67,7 @@ AWS_STEPS: Mapping[EntryPoint, str] = {
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """Gives the service accounts their roles; the assertions of the role follow in a task of their own."""
+    """The work of the role; its assertions are a separate task."""
 
     TRANSFERS_FILES = False
 
@@ -96,12 +96,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                 with failing_into(failure):
                     run.perform(tell)
             except SystemExit:
-                # Nobody waits for a result any more.
+                # Ansible no longer waits for a result.
                 tell(run.interruption)
                 run.leave_stopped_report(run.interruption)
                 raise
             except BaseException:
-                # Ansible ends a task so when its timeout is over, and tells it.
+                # Ansible ends a task like this at its timeout, and reports it.
                 run.leave_stopped_report(run.describe_end("the time of the task was over"))
                 raise
         if failure:
@@ -113,7 +113,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 class _Run:
-    """One use of the role. ``result`` is that of the task, and grows with each step."""
+    """A use of the role. Each step adds to ``result``, the result of the task."""
 
     def __init__(
         self, task: ActionTask, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
@@ -158,7 +158,7 @@ class _Run:
         )
         result["proof_jobs"] = kubernetes_run.jobs
         last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
-        # The assertions of the role fail, so that the message stands last.
+        # The assertions of the role fail, so that their message is the last one.
         result["failure"] = ""
         if last.pop("failed", False):
             result["failure"] = str(last.pop("msg"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the jobs of a fleet reported, side by side: the work of the playbook report."""
+"""The combined reports of a fleet's jobs, for the playbook report."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def _list(given: Mapping[str, object], name: str) -> list[str]:
 
 
 def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """The reports in files that fit. InputError for a pattern that none fits, and for what is no report."""
+    """Yield the reports in matching files.
+
+    :raises InputError: for a pattern without a match, and for a file without a report.
+    """
     problems = []
     for pattern in filter(None, patterns):
         paths = sorted(glob.glob(pattern))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that users have: a report of what they verified and read themselves."""
+"""The filter for users: a report of their own verification results."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def pod_identity_report(
 
 
 def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
-    """By the names of RESOURCES. What was skipped, or never read, is left out."""
+    """Return the results by the names of RESOURCES, without skipped ones."""
     return {
         name: listing_of(results[name])
         for name in RESOURCES

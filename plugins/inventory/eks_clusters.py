@@ -156,7 +156,7 @@ options:
     description:
       - Whether an account, a region or a cluster that cannot be read is an error. By default it is a warning with
         cause and remedy, and the other clusters become hosts.
-      - If nothing can be read, it is always an error.
+      - It is always an error if all reads fail.
     type: bool
     default: false
     env:
@@ -283,7 +283,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text i
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
 # Jinja expressions, which Constructable evaluates for each host.
 CONSTRUCTED = ("compose", "groups", "keyed_groups")
-# What changes nothing about which clusters are read, or is secret.
+# Secrets, and options that do not affect the selection of clusters.
 NOT_IN_KEY = (
     *CONSTRUCTED,
     "cache",
@@ -318,13 +318,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
             raise AnsibleParserError(_message(error)) from None
-        # Nothing is added before all of it is known.
+        # Hosts are added only after all of them are known.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
             self._add(host)
 
     def _read_file(self, path: str) -> Mapping[str, Any]:
-        """The file of the source with its templates evaluated, which are the options from now on."""
+        """Read the source file, evaluate its templates, and set the options."""
         config = self._read_config_data(path)
         definitions = self.option_definitions
         aliases = [alias for definition in definitions.values() for alias in definition.get("aliases", ())]
@@ -390,7 +390,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return clusters
 
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
-        """The clusters, and whether all could be read."""
+        """Read the clusters. Return them, and whether all reads succeeded."""
         answer = read_clusters(request, sessions, sessions.home)
         sentences = [str(with_option_names(text, "")) for text in describe_unread(answer.failures)]
         if sentences and (answer.nothing_read or request.require_all):
@@ -424,7 +424,7 @@ def _message(error: Exception) -> str:
 
 
 def _digest(options: Mapping[str, Any]) -> str:
-    """Of what decides which clusters are read."""
+    """Return a digest of the options that select clusters."""
     deciding = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
     text = json.dumps(deciding, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

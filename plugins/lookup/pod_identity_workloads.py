@@ -68,7 +68,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _select(workload: Any, fields: list[str]) -> Any:
-    """What is not a mapping is left for others to refuse."""
+    """Return the fields of a workload; leave other values unchanged."""
     if not isinstance(workload, dict):
         return workload
     return {name: workload[name] for name in fields if name in workload}

@@ -479,7 +479,7 @@ FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_
 
 
 def given_policies(params: Mapping[str, Any]) -> RolePolicies:
-    """The documents of the options; ``name`` or the place in the list is what they are called."""
+    """Return the documents of the options, named by ``name`` or their position in the list."""
     identity = []
     for place, item in enumerate(params["policies"], 1):
         wrapped = isinstance(item, Mapping) and "document" in item
@@ -494,7 +494,7 @@ def given_policies(params: Mapping[str, Any]) -> RolePolicies:
 
 
 def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
-    """Whether IAM would store the documents that were given; what was read from IAM is stored."""
+    """Judge whether IAM stores the documents of the options. Documents read from IAM are stored."""
     judged = []
     if policies.role is None:
         judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
@@ -506,8 +506,8 @@ def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[t
 
 
 def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
-    """Who makes the requests; None when nothing at all is said about it."""
-    # EKS takes a session policy only of an association without session tags.
+    """Return the caller of the requests, or None without any option about it."""
+    # EKS accepts a session policy only for an association without session tags.
     facts = {**params, "session_tags": params["session_tags"] and params["session_policy"] is None}
     if policies.role is not None:
         return parse_subject({**facts, "role_arn": policies.role.arn})
@@ -517,7 +517,7 @@ def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
 
 
 def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) -> dict[str, Any]:
-    """The result of the module; ``api`` only where the simulator is asked, too."""
+    """Return the result of the module. ``api`` is needed for the simulator only."""
     session = params["session_policy"]
     layers = permission_layers(
         policies.identity,

@@ -366,7 +366,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 
 
 def judge(params: dict[str, Any], document: object, role_arn: str | None) -> TrustCheck:
-    """What is said of a trust policy; ``role_arn`` is the role that has it, where known."""
+    """Check a trust policy. ``role_arn`` is its role, if known."""
     source = params["pod_identity_role_arn"]
     return check_policy(
         document,

@@ -75,7 +75,7 @@ verification:
   type: dict
   contains:
     done:
-      description: Whether all changes succeeded, without failures other than the ones of the other members.
+      description: Whether all changes succeeded, except for failures that the other members report.
       type: bool
       sample: true
     trust:
