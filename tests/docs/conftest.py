@@ -16,9 +16,9 @@ from support import COLLECTIONS, Sandbox, environment
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A running sandbox, from which Ansible uses this checkout's collection."""
+    """Run a sandbox in which Ansible uses the collection of this checkout."""
     folder = tmp_path_factory.mktemp("sandbox")
-    found = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
-    found.up("--kube", "embedded")
-    yield found
-    found.down()
+    running = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
+    running.up("--kube", "embedded")
+    yield running
+    running.down()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the documentation share: the pages, their blocks, a checkout to run commands in."""
+"""Shared helpers of the documentation tests: pages, code blocks, and a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block of a page. ``line`` is that of its first line of text."""
+    """A fenced block of a page. ``line`` is the line number of its first line of text."""
 
     page: Path
     line: int
@@ -36,7 +36,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every Markdown page of the project, but for those of environments and build output."""
+    """Return every Markdown page of the project, except in environments and build output."""
     found = []
     for page in sorted(ROOT.rglob("*.md")):
         parts = page.relative_to(ROOT).parts
@@ -47,10 +47,10 @@ def pages() -> list[Path]:
 
 def blocks(page: Path, language: str) -> Iterator[Block]:
     text = page.read_text(encoding="utf-8")
-    for found in _BLOCK.finditer(text):
-        if found.group(1) == language:
-            line = text.count("\n", 0, found.start()) + 2
-            yield Block(page, line, language, found.group(2))
+    for match in _BLOCK.finditer(text):
+        if match.group(1) == language:
+            line = text.count("\n", 0, match.start()) + 2
+            yield Block(page, line, language, match.group(2))
 
 
 def all_blocks(language: str) -> list[Block]:
@@ -58,7 +58,7 @@ def all_blocks(language: str) -> list[Block]:
 
 
 def commands(page: Path) -> list[str]:
-    """The lines of all bash blocks of a page; a trailing backslash joins lines."""
+    """Return the lines of all bash blocks of a page; a trailing backslash joins lines."""
     lines = []
     for block in blocks(page, "bash"):
         for line in block.text.replace("\\\n", " ").splitlines():
@@ -68,11 +68,11 @@ def commands(page: Path) -> list[str]:
 
 
 def environment(*collections: Path, home: Path) -> dict[str, str]:
-    """An environment in which Ansible finds these collections and none of the user's own settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
+    """Return an environment in which Ansible finds these collections and ignores the user's settings."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_"))}
     return {
-        **kept,
-        "PATH": f"{BIN}{os.pathsep}{kept['PATH']}",
+        **inherited,
+        "PATH": f"{BIN}{os.pathsep}{inherited['PATH']}",
         "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(str(path) for path in collections),
         "ANSIBLE_HOME": str(home),
         "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -84,7 +84,7 @@ def environment(*collections: Path, home: Path) -> dict[str, str]:
 def run(
     command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; standard error comes with standard output."""
+    """Run a command to its end, with standard error in standard output."""
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -99,15 +99,15 @@ def run(
 
 
 def copy_checkout(target: Path) -> None:
-    """What a clone would hold: every file that is not ignored."""
-    listed = subprocess.run(
+    """Copy every file that git does not ignore, as in a clone."""
+    names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in filter(None, names.split("\0")):
         source = ROOT / name
         if source.is_file():
             destination = target / name
@@ -116,7 +116,7 @@ def copy_checkout(target: Path) -> None:
 
 
 def link_dependencies(root: Path) -> None:
-    """A collections path with what this collection depends on, and not this collection."""
+    """Create a collections path with the dependencies of this collection, and without this collection."""
     for namespace in DEPENDENCIES:
         link = root / "ansible_collections" / namespace
         link.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def link_dependencies(root: Path) -> None:
 
 
 class Sandbox:
-    """A sandbox of the tests' own."""
+    """A sandbox with its own state folder."""
 
     def __init__(self, state: Path, env: Mapping[str, str]) -> None:
         self.state = state
@@ -144,6 +144,6 @@ class Sandbox:
     def run(
         self, *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in it; ``env`` wins over the sandbox's own variables."""
+        """Run a command in the sandbox; ``env`` overrides the variables of the sandbox."""
         extra = [f"{key}={value}" for key, value in (env or {}).items()]
         return run([SANDBOX, "--state", self.state, "run", "--", "env", *extra, *command], cwd, self.env)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/accounts.md: the credentials of an assumed role are nowhere but in memory, and a run may outlive them."""
+"""docs/accounts.md: the credentials of an assumed role are only in memory, and a run may outlive them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 PAGE = ROOT / "docs" / "accounts.md"
 ACCOUNT = "444455556666"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/pod-identity-fleet"
-# A user who may do what the page says, and the role with the page's trust policy, for that user.
+# Creates a user with the caller policy of the page, and a role whose trust policy, also from the page, names that user.
 SET_UP = """
 import json, os, sys, boto3
 caller_policy, trust_policy, permissions = json.load(sys.stdin)
@@ -26,11 +26,11 @@ iam.put_user_policy(UserName="awx", PolicyName="page", PolicyDocument=json.dumps
 key = iam.create_access_key(UserName="awx")["AccessKey"]
 user = iam.get_user(UserName="awx")["User"]["Arn"]
 trust_policy["Statement"][0]["Principal"]["AWS"] = user
-there = boto3.client(
+fleet_iam = boto3.client(
     "iam", aws_access_key_id="444455556666", aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"]
 )
-there.create_role(RoleName="pod-identity-fleet", AssumeRolePolicyDocument=json.dumps(trust_policy))
-there.put_role_policy(RoleName="pod-identity-fleet", PolicyName="all", PolicyDocument=json.dumps(permissions))
+fleet_iam.create_role(RoleName="pod-identity-fleet", AssumeRolePolicyDocument=json.dumps(trust_policy))
+fleet_iam.put_role_policy(RoleName="pod-identity-fleet", PolicyName="all", PolicyDocument=json.dumps(permissions))
 print("KEYS", json.dumps([key["AccessKeyId"], key["SecretAccessKey"]]))
 """
 ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -43,15 +43,15 @@ class World:
         self.sandbox = sandbox
         self.folder = folder
         documents = [*(json.loads(block.text) for block in blocks(PAGE, "json")), ALL]
-        (folder / "given.json").write_text(json.dumps(documents), encoding="utf-8")
+        (folder / "input.json").write_text(json.dumps(documents), encoding="utf-8")
         (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
-        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <given.json", cwd=folder)
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <input.json", cwd=folder)
         assert done.returncode == 0, done.stdout
         key, secret = json.loads(done.stdout.partition("KEYS ")[2].splitlines()[0])
         self.keys = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
 
     def play(self, variables: Mapping[str, Any], *options: str) -> str:
-        """What a run of the role says, with everything that Ansible can say and keep."""
+        """Return the output of a run at full verbosity, with every temporary file kept."""
         workload = {
             "namespace": "default",
             "service_account": "app",
@@ -74,7 +74,7 @@ class World:
             "roles": ["workload_identity.aws.pod_identity"],
         }
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
-        kept = {
+        debugging = {
             "ANSIBLE_KEEP_REMOTE_FILES": "1",
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "local"),
             "ANSIBLE_REMOTE_TEMP": str(self.folder / "remote"),
@@ -84,7 +84,7 @@ class World:
         }
         (self.folder / "tmp").mkdir(exist_ok=True)
         command = ("ansible-playbook", "play.yml", "-vvvv", "--diff", *options)
-        done = self.sandbox.run(*command, cwd=self.folder, env={**self.keys, **kept})
+        done = self.sandbox.run(*command, cwd=self.folder, env={**self.keys, **debugging})
         assert done.returncode == 0, done.stdout[-4000:]
         return done.stdout
 
@@ -111,41 +111,41 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     sandbox = Sandbox(folder / "state", environment(COLLECTIONS, home=folder / "home"))
     sandbox.up("--kube", "embedded", "--auth")
     try:
-        made = sandbox.run(ROOT / ".venv-sandbox/bin/sandbox", "cluster", "blue", "--account", ACCOUNT)
-        assert made.returncode == 0, made.stdout
+        done = sandbox.run(ROOT / ".venv-sandbox/bin/sandbox", "cluster", "blue", "--account", ACCOUNT)
+        assert done.returncode == 0, done.stdout
         (folder / "work").mkdir()
         yield World(sandbox, folder / "work")
     finally:
         sandbox.down()
 
 
-def test_what_the_page_allows_suffices_and_no_secret_is_left_anywhere(world: World) -> None:
-    said = world.play({})
-    assert "Verified: 1 workload; 1 pass." in said
+def test_documented_policies_suffice_and_secrets_are_not_written(world: World) -> None:
+    output = world.play({})
+    assert "Verified: 1 workload; 1 pass." in output
     report = json.loads((world.folder / "report.json").read_text(encoding="utf-8"))
     session = f"arn:aws:sts::{ACCOUNT}:assumed-role/pod-identity-fleet/workload-identity"
     assert (report["account_id"], report["caller_arn"]) == (ACCOUNT, session)
-    assert session in said
+    assert session in output
     sessions = world.control()["sessions"]
     assert sessions
     secrets = [session[name] for session in sessions for name in ("secret_access_key", "session_token")]
     written = {
         path: path.read_bytes() for path in world.folder.rglob("*") if path.is_file() and not path.is_socket()
     }
-    # The log and the report are among what is looked at.
+    # The search covers the log and the report.
     assert {"ansible.log", "report.json"} <= {path.name for path in written}
     for secret in (*secrets, *(session["access_key_id"] for session in sessions)):
-        assert secret not in said
+        assert secret not in output
         assert [str(path) for path, text in written.items() if secret.encode() in text] == []
 
 
-def test_a_run_outlives_the_credentials(world: World) -> None:
-    """They expire sooner than they may be used for another request, so that each one is a renewal."""
-    before = world.control()["operations"]["sts:AssumeRole"]
+def test_run_outlives_credentials(world: World) -> None:
+    """Credentials expire before they can be reused, so that each request renews them."""
+    renewals = world.control()["operations"]["sts:AssumeRole"]
     world.set_session_lifetime(100)
     try:
-        said = world.play({"pod_identity_state": "absent"})
+        output = world.play({"pod_identity_state": "absent"})
     finally:
         world.set_session_lifetime(0)
-    assert "failed=0" in said
-    assert world.control()["operations"]["sts:AssumeRole"] > before + 2
+    assert "failed=0" in output
+    assert world.control()["operations"]["sts:AssumeRole"] > renewals + 2

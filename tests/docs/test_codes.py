@@ -18,12 +18,12 @@ def test_tables_are_up_to_date(page: Path) -> None:
     assert text == filled(page.name, text), "run: make docs-tables"
 
 
-def test_every_table_stands_in_one_page() -> None:
+def test_every_table_is_in_one_page() -> None:
     names = [name for page in PAGES for name in marked_tables(page.read_text(encoding="utf-8"))]
     assert sorted(names) == sorted([*TABLES, INDEX, AWS])
 
 
-def test_the_rows_between_the_marks_are_replaced() -> None:
+def test_fills_rows_between_markers() -> None:
     row = "| `PERMISSION_NO_SUCH_ACTION` | warning | an action that does not exist | correct its name |"
     text = "Before.\n<!-- codes: permissions -->\n\nold\n\n<!-- end of codes -->\nAfter.\n"
     lines = filled("trust-findings.md", text).splitlines()
@@ -32,7 +32,7 @@ def test_the_rows_between_the_marks_are_replaced() -> None:
     assert "old" not in lines
 
 
-def test_a_table_of_another_page_is_refused() -> None:
+def test_rejects_table_of_another_page() -> None:
     text = "<!-- codes: permissions -->\n\nold\n\n<!-- end of codes -->\n"
     with pytest.raises(
         ValueError, match=r"^the table permissions belongs to trust-findings\.md, not to errors\.md$"

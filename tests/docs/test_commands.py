@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands of the README, run as they stand in a copy of the checkout, in the order of a new user."""
+"""The commands of the README, run unchanged in a copy of the checkout, in the order of a new user."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import pytest
 from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
 
 README = ROOT / "README.md"
-# Run on their own below.
+# They have tests below.
 MAKE = ("make demo", "make test")
 BUILD = "ansible-galaxy collection build"
 INSTALL = "ansible-galaxy collection install"
-# They ask servers, which tests do not.
+# They need servers, which tests do not use.
 FROM_SERVERS = ("pip install ", "ansible-galaxy collection install workload_identity.aws")
 SITE = "ansible-playbook workload_identity.aws.site -e @workloads.yml"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A copy of the checkout, an empty collections path, and a sandbox that answers."""
+    """A copy of the checkout, an empty collections path, and a running sandbox."""
 
     checkout: Path
     installed: Path
@@ -33,11 +33,9 @@ class Machine:
     sandbox: Sandbox
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """What is installed must do without the checkout."""
-        of_the_checkout = command.startswith((BUILD, INSTALL)) or "examples/" in command
-        return self.sandbox.run(
-            "bash", "-ec", command, cwd=self.checkout if of_the_checkout else self.elsewhere
-        )
+        """Run a command outside the checkout, except for commands that build, install or use the examples."""
+        in_checkout = command.startswith((BUILD, INSTALL)) or "examples/" in command
+        return self.sandbox.run("bash", "-ec", command, cwd=self.checkout if in_checkout else self.elsewhere)
 
 
 @pytest.fixture(scope="module")
@@ -57,29 +55,29 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def ordered() -> list[str]:
-    """Building and installing first: what follows uses what they leave."""
-    listed = [
+    """Return the commands that can run offline; build and install are first, because the rest needs them."""
+    offline = [
         command
         for command in commands(README)
         if command not in MAKE and not command.startswith(FROM_SERVERS)
     ]
-    first = [command for command in listed if command.startswith((BUILD, INSTALL))]
-    return first + [command for command in listed if command not in first]
+    first = [command for command in offline if command.startswith((BUILD, INSTALL))]
+    return first + [command for command in offline if command not in first]
 
 
-def shown_by_the_readme() -> list[str]:
+def readme_output() -> list[str]:
     (block,) = blocks(README, "text")
     return [" ".join(line.split()) for line in block.text.splitlines() if line]
 
 
 def screen(output: str) -> list[str]:
-    """The lines of a run, however wide the columns of its table are."""
+    """Return the lines of a run with single spaces, independent of the width of table columns."""
     return [" ".join(line.split()) for line in output.splitlines()]
 
 
-def test_readme_has_the_commands_of_a_new_user() -> None:
+def test_readme_has_commands_of_new_user() -> None:
     words = " ".join(commands(README))
-    for wanted in (
+    for command in (
         *MAKE,
         BUILD,
         INSTALL,
@@ -89,11 +87,11 @@ def test_readme_has_the_commands_of_a_new_user() -> None:
         ".teardown",
         "check_permissions",
     ):
-        assert wanted in words
+        assert command in words
 
 
 def test_commands_work_in_order(machine: Machine) -> None:
-    """Without a Galaxy server in reach, the dependencies are found beside the collection."""
+    """Install with --offline, because the dependencies are already in the collections path."""
     outputs: dict[str, list[str]] = {}
     for command in ordered():
         offline = f"{command} --offline" if command.startswith(INSTALL) else command
@@ -106,25 +104,25 @@ def test_commands_work_in_order(machine: Machine) -> None:
         if command.startswith("pip install -r ~"):
             assert (installed / command.rpartition("/aws/")[2]).is_file()
     (site,) = (found for command, found in outputs.items() if command == SITE)
-    assert [line for line in shown_by_the_readme() if line not in screen(site[0])] == []
+    assert [line for line in readme_output() if line not in screen(site[0])] == []
     assert [re.findall(r"Done: (\d+) changes", output) for output in site[1:]] == [["0"]] * (len(site) - 1)
 
 
-def test_what_a_build_leaves_is_no_part_of_the_project() -> None:
+def test_build_output_is_ignored_by_git() -> None:
     ignored = run(["git", "check-ignore", "workload_identity-aws-0.1.0.tar.gz"], ROOT, {})
     assert ignored.returncode == 0, ignored.stdout
 
 
 def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
-    """The environments are those of this checkout, so that nothing has to be installed."""
+    """Reuse the environments of this checkout, so that the demo installs no packages."""
     checkout = tmp_path / "checkout"
     copy_checkout(checkout)
     for name in (".venv", ".venv-sandbox"):
         (checkout / name).symlink_to(ROOT / name, target_is_directory=True)
     link_dependencies(checkout / ".collections")
-    own = checkout / ".collections" / "ansible_collections" / "workload_identity"
-    own.mkdir()
-    (own / "aws").symlink_to(checkout, target_is_directory=True)
+    namespace = checkout / ".collections" / "ansible_collections" / "workload_identity"
+    namespace.mkdir()
+    (namespace / "aws").symlink_to(checkout, target_is_directory=True)
     env = {key: value for key, value in machine.sandbox.env.items() if key != "KUBECONFIG"}
     done = run(["make", "demo"], checkout, {**env, "PYTHON": "true"})
     assert done.returncode == 0, done.stdout
@@ -138,13 +136,13 @@ def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
     assert "Demo done in" in done.stdout
 
 
-def test_make_test_is_every_check() -> None:
-    """`make test` runs this very test, so it is looked at rather than run."""
+def test_make_test_runs_every_check() -> None:
+    """Read the Makefile, because `make test` would run this test again."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
-    listed = re.search(r"^TESTS := (.*)$", makefile, re.MULTILINE)
-    assert listed is not None
-    assert set(listed.group(1).split()) <= targets
+    tests = re.search(r"^TESTS := (.*)$", makefile, re.MULTILINE)
+    assert tests is not None
+    assert set(tests.group(1).split()) <= targets
     recipe = re.search(r"^test:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     assert recipe is not None
     assert "$(TESTS)" in recipe.group(1)

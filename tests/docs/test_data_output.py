@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Under a callback whose output is data, each of its lines stays data, and the result is in it."""
+"""With a JSON callback every line of the output is JSON, and the result is part of it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ ASSERTION = ("Assert that all changes and checks succeeded", "Assert that all ch
 TABLE = re.compile(r"WORKLOAD +TRUST")
 
 
-def results_of(output: str, callback: str) -> list[tuple[str, Json]]:
-    """The name of each task with its result. Raises ValueError where something else was printed."""
+def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
+    """Return the name of each task with its result. Raise ValueError if other text was printed."""
     if callback.endswith("jsonl"):
         events = [json.loads(line) for line in output.splitlines()]
         tasks = [event for event in events if event["_event"].startswith("v2_runner_on_")]
@@ -31,11 +31,11 @@ def results_of(output: str, callback: str) -> list[tuple[str, Json]]:
 
 @pytest.mark.parametrize("callback", ["ansible.posix.json", "ansible.posix.jsonl"])
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
-def test_output_that_is_data_stays_data(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
-    """What a run did is the result of the task that did it, once; why one failed is that of the assertion."""
-    own = tmp_path / "ansible_collections" / "workload_identity"
-    own.mkdir(parents=True)
-    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
+    """Report the changes in the result of one task, and the reason of a failure in the assertion."""
+    namespace = tmp_path / "ansible_collections" / "workload_identity"
+    namespace.mkdir(parents=True)
+    (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
     sandbox.reset()
     output, report_file = tmp_path / "output", tmp_path / "report.json"
     env = {
@@ -46,7 +46,7 @@ def test_output_that_is_data_stays_data(sandbox: Sandbox, tmp_path: Path, core: 
     }
 
     def play(playbook: str, returns: int) -> tuple[Json, Json]:
-        """The result of the assertion, and the report."""
+        """Run a playbook; return the result of the assertion, and the report."""
         done = sandbox.run(
             *("sh", "-c", 'exec "$@" > "$OUTPUT"', "sh", core.bin / "ansible-playbook"),
             *(
@@ -60,19 +60,19 @@ def test_output_that_is_data_stays_data(sandbox: Sandbox, tmp_path: Path, core: 
         )
         assert done.returncode == returns, done.stdout
         assert TABLE.search(done.stdout) is None
-        results = results_of(output.read_text(encoding="utf-8"), callback)
+        results = task_results(output.read_text(encoding="utf-8"), callback)
         (work,) = [result for task, result in results if task.endswith(WORK)]
-        others = [
+        duplicates = [
             task for task, result in results if result is not work and TABLE.search(str(result.get("msg")))
         ]
-        assert others == []
+        assert duplicates == []
         report: Json = json.loads(report_file.read_text(encoding="utf-8"))
         assert work["msg"] == report["lines"]
         assert len([line for line in work["msg"] if TABLE.match(line)]) == 1
         (asserted,) = [result for task, result in results if task.endswith(ASSERTION)]
         return asserted, report
 
-    # Nothing is there yet.
+    # The role does not exist yet.
     asserted, report = play("verify", returns=2)
     assert (asserted["failed"], asserted["msg"]) == (True, report["failure"])
     asserted, report = play("site", returns=0)

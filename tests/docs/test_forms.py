@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The form of workloads is one: parser, modules, role and JSON Schema agree on what a workload may hold."""
+"""The form of workloads: parser, modules, role and JSON Schema accept the same keys and values."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ SESSION = {
 
 
 def workload(**fields: Any) -> dict[str, Any]:
-    """A workload with these fields; without one that is ``...``."""
-    made = {"namespace": "default", "service_account": "app", "role": {"name": "r"}, **fields}
-    return {name: value for name, value in made.items() if value is not ...}
+    """Return a workload with these fields; ``...`` removes a field."""
+    content = {"namespace": "default", "service_account": "app", "role": {"name": "r"}, **fields}
+    return {name: value for name, value in content.items() if value is not ...}
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -82,7 +82,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "labels": workload(service_account_labels={"a": "b"}, service_account_annotations={"a": "b"}),
 }
 BAD: dict[str, Any] = {
-    "no mapping": "app",
+    "text": "app",
     "unknown key": workload(polices=[]),
     "no namespace": workload(namespace=...),
     "no account": workload(service_account=...),
@@ -96,7 +96,7 @@ BAD: dict[str, Any] = {
     "unknown key of a role": workload(role={"name": "r", "boundary": POLICY_ARN}),
     "long role name": workload(role={"name": "r" * 65}),
     "role name with a space": workload(role={"name": "my role"}),
-    "no ARN of a role": workload(role={"arn": POLICY_ARN}),
+    "ARN of a policy as role": workload(role={"arn": POLICY_ARN}),
     "description of an existing role": workload(role={"arn": ROLE_ARN, "description": "d"}),
     "path without an end": workload(role={"name": "r", "path": "/a"}),
     "other scope": workload(role={"name": "r", "trust_scope": "pod"}),
@@ -106,11 +106,11 @@ BAD: dict[str, Any] = {
     "policies as a mapping": workload(policies={"arn": POLICY_ARN}),
     "policy without a document": workload(policies=[{"name": "p"}]),
     "policy with both": workload(policies=[{"name": "p", "document": SESSION, "arn": POLICY_ARN}]),
-    "policy of neither": workload(policies=[{"description": "d"}]),
+    "policy without name and ARN": workload(policies=[{"description": "d"}]),
     "unknown key of a policy": workload(policies=[{"arn": POLICY_ARN, "nmae": "p"}]),
-    "no ARN of a policy": workload(policies=[{"arn": "my-policy"}]),
-    "no ARN of a target": workload(target_role_arn="role"),
-    "flag that is none": workload(disable_session_tags="perhaps"),
+    "policy name as ARN": workload(policies=[{"arn": "my-policy"}]),
+    "role name as target": workload(target_role_arn="role"),
+    "invalid flag": workload(disable_session_tags="perhaps"),
     "session policy with tags": workload(session_policy=SESSION),
     "session policy with tags on": workload(session_policy=SESSION, disable_session_tags=False),
     "tags as a list": workload(tags=["a"]),
@@ -130,25 +130,25 @@ def is_parsed(workload: object) -> bool:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_the_parser_takes_the_schema_takes(name: str) -> None:
+def test_parser_and_schema_accept(name: str) -> None:
     assert is_parsed(GOOD[name])
     for content in ([GOOD[name]], {"pod_identity_workloads": [GOOD[name]], "other": 1}):
         assert [error.message for error in SCHEMA.iter_errors(content)] == []
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_the_schema_refuses_the_parser_refuses(name: str) -> None:
+def test_parser_and_schema_reject(name: str) -> None:
     assert not is_parsed(BAD[name])
     assert not SCHEMA.is_valid([BAD[name]])
     assert not SCHEMA.is_valid({"workloads": [workload(), BAD[name]]})
 
 
-def test_a_file_has_one_list() -> None:
+def test_file_has_one_list() -> None:
     assert not SCHEMA.is_valid({"workloads": [], "pod_identity_workloads": []})
     assert SCHEMA.is_valid({"pod_identity_workloads_from": ["teams/"]})
 
 
-def test_what_ansible_templates_is_left_to_it() -> None:
+def test_schema_accepts_templates() -> None:
     templated = workload(
         namespace="{{ team }}-{{ stage }}",
         role="{{ role }}",
@@ -160,14 +160,14 @@ def test_what_ansible_templates_is_left_to_it() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_name_the_schema_and_fit_it(path: Path) -> None:
+def test_examples_reference_schema_and_are_valid(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert "# yaml-language-server: $schema=../docs/workloads.schema.json\n" in text
     assert (path.parent / "../docs/workloads.schema.json").is_file()
     assert [error.message for error in SCHEMA.iter_errors(yaml.safe_load(text))] == []
 
 
-def test_the_pages_fit_the_schema() -> None:
+def test_pages_match_schema() -> None:
     found = [block for block in all_blocks("yaml") if block.text.startswith("pod_identity_cluster_name:")]
     assert len(found) > 5
     for block in found:
@@ -175,15 +175,15 @@ def test_the_pages_fit_the_schema() -> None:
         assert errors == [], block.name
 
 
-def test_what_is_made_is_up_to_date() -> None:
-    """Else: make docs-tables."""
+def test_generated_files_are_current() -> None:
+    """Compare with the output of make docs-tables."""
     assert make_forms.SCHEMA.read_text(encoding="utf-8") == make_forms.schema_text()
     role = make_forms.ROLE.read_text(encoding="utf-8")
     assert role == make_forms.role_text(role)
 
 
 def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str, bool, tuple[str, ...]]]:
-    """Path, type, elements, whether it is required, choices; of all options, within options too."""
+    """Yield path, type, elements, required and choices of all options, including nested options."""
     for name, option in options.items():
         choices = tuple(option.get("choices") or ())
         kind, required = option["type"], bool(option.get("required"))
@@ -193,16 +193,16 @@ def types(options: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, str,
 
 
 @pytest.mark.parametrize("module", ["eks_pod_identity", "eks_pod_identity_info"])
-def test_the_modules_document_every_key(tmp_path: Path, module: str) -> None:
+def test_modules_document_every_key(tmp_path: Path, module: str) -> None:
     name = f"workload_identity.aws.{module}"
     done = run([BIN / "ansible-doc", "--json", name], ROOT, environment(COLLECTIONS, home=tmp_path))
-    shown = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]["workloads"]
-    documented = sorted(types({"workloads": shown}, "suboptions"))
+    workloads = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]["workloads"]
+    documented = sorted(types({"workloads": workloads}, "suboptions"))
     assert documented == sorted(types({"workloads": workloads_spec()}, "options"))
 
 
 @pytest.mark.parametrize("entry_point", ["main_variables", "verify_variables"])
-def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_point: str) -> None:
+def test_role_documents_every_key_and_leaves_validation_to_parser(entry_point: str) -> None:
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"][entry_point][
         "options"
     ]
@@ -210,19 +210,17 @@ def test_the_role_documents_every_key_and_leaves_the_check_to_the_parser(entry_p
     assert sorted(types(option["options"], "options")) == sorted(
         types(workloads_spec()["options"], "options")
     )
-    given = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [{"nmae": 1}, 2]}
-    checked = ArgumentSpecValidator(spec).validate(given)
-    assert checked.error_messages == []
+    variables = {"pod_identity_cluster_name": "my-cluster", "pod_identity_workloads": [{"nmae": 1}, 2]}
+    result = ArgumentSpecValidator(spec).validate(variables)
+    assert result.error_messages == []
 
 
 @pytest.mark.parametrize(
     ("entry_point", "module"),
     [("main_variables", "eks_pod_identity"), ("verify_variables", "eks_pod_identity_info")],
 )
-def test_variables_of_the_role_are_the_options_of_the_module(
-    tmp_path: Path, entry_point: str, module: str
-) -> None:
-    """The same name has the same type, default and choices."""
+def test_role_variables_match_module_options(tmp_path: Path, entry_point: str, module: str) -> None:
+    """Compare type, default and choices of each common name."""
     name = f"workload_identity.aws.{module}"
     done = run([BIN / "ansible-doc", "--json", name], ROOT, environment(COLLECTIONS, home=tmp_path))
     documented = json.loads(done.stdout[done.stdout.index("{") :])[name]["doc"]["options"]
@@ -239,7 +237,7 @@ def test_variables_of_the_role_are_the_options_of_the_module(
     ] == []
 
 
-def test_a_variable_is_the_same_in_both_entry_points() -> None:
+def test_variables_match_in_both_entry_points() -> None:
     specs = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
     main, verify = specs["main_variables"]["options"], specs["verify_variables"]["options"]
     assert verify.keys() <= main.keys()
@@ -249,8 +247,8 @@ def test_a_variable_is_the_same_in_both_entry_points() -> None:
     ] == []
 
 
-def test_ansible_checks_no_variable_of_the_role_before_the_role_does() -> None:
-    """Ansible would check them by the entry point that has the name of the tasks, without or with its ending."""
+def test_role_validates_its_variables_before_ansible() -> None:
+    """Ansible validates variables if an entry point has the name of a tasks file, with or without suffix."""
     spec = yaml.safe_load(make_forms.ROLE.read_text(encoding="utf-8"))["argument_specs"]
     files = list((ROOT / "roles" / "pod_identity" / "tasks").iterdir())
     assert files

@@ -9,22 +9,22 @@ from pathlib import Path
 import yaml
 from support import Sandbox
 
-# Where the sandbox says it, under names that nothing but this play reads.
-PLACES = {
+# Options of the AWS action group, and the variables of the sandbox that have their values.
+SOURCES = {
     "region": "AWS_REGION",
     "endpoint_url": "AWS_ENDPOINT_URL",
     "access_key": "AWS_ACCESS_KEY_ID",
     "secret_key": "AWS_SECRET_ACCESS_KEY",
 }
-HIDDEN = (*PLACES.values(), "AWS_DEFAULT_REGION", "KUBECONFIG", "K8S_AUTH_KUBECONFIG")
+HIDDEN = (*SOURCES.values(), "AWS_DEFAULT_REGION", "KUBECONFIG", "K8S_AUTH_KUBECONFIG")
 COMMAND = (
-    " ".join(f"export X_{name}=${name};" for name in (*PLACES.values(), "KUBECONFIG"))
+    " ".join(f"export X_{name}=${name};" for name in (*SOURCES.values(), "KUBECONFIG"))
     + f" unset {' '.join(HIDDEN)}; ansible-playbook play.yml"
 )
 
 
-def test_the_role_reaches_both_by_module_defaults_alone(sandbox: Sandbox, tmp_path: Path) -> None:
-    def of_environment(name: str) -> str:
+def test_role_uses_module_defaults_for_aws_and_kubernetes(sandbox: Sandbox, tmp_path: Path) -> None:
+    def read_environment(name: str) -> str:
         return f"{{{{ lookup('ansible.builtin.env', 'X_{name}') }}}}"
 
     workload = {"namespace": "default", "service_account": "app", "role": {"name": "r"}}
@@ -39,9 +39,9 @@ def test_the_role_reaches_both_by_module_defaults_alone(sandbox: Sandbox, tmp_pa
         },
         "module_defaults": {
             "group/workload_identity.aws.aws": {
-                option: of_environment(name) for option, name in PLACES.items()
+                option: read_environment(name) for option, name in SOURCES.items()
             },
-            "group/kubernetes.core.k8s": {"kubeconfig": of_environment("KUBECONFIG")},
+            "group/kubernetes.core.k8s": {"kubeconfig": read_environment("KUBECONFIG")},
         },
         "roles": ["workload_identity.aws.pod_identity"],
     }

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages: links, sizes, the tables that repeat what the code says, and examples of workloads."""
+"""The pages: links, sizes, tables that repeat facts of the code, and examples of workloads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLUSTER = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
 
 def anchor(heading: str) -> str:
-    """The anchor that a heading gets on the usual code hosts."""
+    """Return the anchor of a heading on the usual code hosts."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -51,7 +51,7 @@ def links(page: Path) -> list[str]:
 
 
 def rows(page: Path, section: str) -> list[list[str]]:
-    """The cells of the tables below a heading, without head and rule."""
+    """Return the cells of the tables below a heading, without head and rule."""
     text = page.read_text(encoding="utf-8")
     start = re.search(rf"^#+ {re.escape(section)}$", text, re.MULTILINE)
     assert start is not None, f"{page.name} has no section '{section}'"
@@ -64,12 +64,12 @@ def rows(page: Path, section: str) -> list[list[str]]:
 
 
 def keys(page: Path, section: str) -> list[str]:
-    """The names in back quotes in the first column of a section's tables."""
+    """Return the names in back quotes in the first column of a section's tables."""
     return [name for row in rows(page, section) for name in re.findall(r"`([^`]+)`", row[0])]
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages()])
-def test_relative_links_lead_somewhere(page: Path) -> None:
+def test_relative_links_have_targets(page: Path) -> None:
     broken = []
     for target in links(page):
         name, _, fragment = target.partition("#")
@@ -88,14 +88,14 @@ def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
 
 
-def test_readme_leads_to_every_page() -> None:
+def test_readme_links_every_page() -> None:
     reached, queue = set(), [ROOT / "README.md"]
     while queue:
         page = queue.pop()
         if page not in reached:
             reached.add(page)
             found = [(page.parent / target.partition("#")[0]).resolve() for target in links(page)]
-            queue += [one for one in found if one.suffix == ".md" and one.is_file()]
+            queue += [linked for linked in found if linked.suffix == ".md" and linked.is_file()]
     assert sorted(page.name for page in DOCS.glob("*.md") if page not in reached) == []
 
 
@@ -104,19 +104,21 @@ def workload_blocks() -> list[Block]:
 
 
 def listed_workloads(value: object) -> list[object]:
-    """Every list of workloads in a YAML document, wherever it stands."""
+    """Return every list of workloads in a YAML document, at any depth."""
     if isinstance(value, dict):
         found = [item for key, item in value.items() if key == "pod_identity_workloads"]
-        return found + [one for item in value.values() for one in listed_workloads(item)]
+        return found + [workloads for item in value.values() for workloads in listed_workloads(item)]
     if isinstance(value, list):
-        return [one for item in value for one in listed_workloads(item)]
+        return [workloads for item in value for workloads in listed_workloads(item)]
     return []
 
 
 class TestWorkloads:
     @pytest.mark.parametrize("block", [pytest.param(block, id=block.name) for block in workload_blocks()])
-    def test_examples_of_the_pages_are_accepted(self, block: Block) -> None:
-        found = [one for one in listed_workloads(yaml.safe_load(block.text)) if isinstance(one, list)]
+    def test_accepts_examples_of_pages(self, block: Block) -> None:
+        found = [
+            content for content in listed_workloads(yaml.safe_load(block.text)) if isinstance(content, list)
+        ]
         assert found
         for workloads in found:
             assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
@@ -129,28 +131,28 @@ class TestWorkloads:
             if "\npod_identity_workloads:" in path.read_text(encoding="utf-8")
         ],
     )
-    def test_example_files_are_accepted(self, path: Path) -> None:
+    def test_accepts_example_files(self, path: Path) -> None:
         variables = yaml.safe_load(path.read_text(encoding="utf-8"))
         parse_cluster_name(variables["pod_identity_cluster_name"])
         workloads = variables["pod_identity_workloads"]
         assert len(parse_workloads(workloads, "my-cluster")) == len(workloads)
 
     @pytest.mark.parametrize(
-        ("section", "known"),
+        ("section", "names"),
         [
             pytest.param("The workload", WORKLOAD_KEYS, id="workload"),
             pytest.param("`role`", ROLE_KEYS, id="role"),
             pytest.param("`policies`", POLICY_KEYS, id="policies"),
         ],
     )
-    def test_every_key_is_described_and_no_other(self, section: str, known: tuple[str, ...]) -> None:
+    def test_describes_every_key(self, section: str, names: tuple[str, ...]) -> None:
         described = set(keys(DOCS / "workloads.md", section))
         if section == "`policies`":
             described.add("arn")
-        assert described == set(known)
+        assert described == set(names)
 
 
-def test_variables_of_the_role_are_described_with_their_defaults() -> None:
+def test_role_variables_are_described_with_defaults() -> None:
     specs = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").read_text(encoding="utf-8"))
     options = specs["argument_specs"]["main_variables"]["options"]
     readme = ROOT / "roles/pod_identity/README.md"
@@ -167,15 +169,15 @@ def test_variables_of_the_role_are_described_with_their_defaults() -> None:
 
 
 class TestTrustScopes:
-    def test_sizes_are_those_of_the_statements(self) -> None:
+    def test_sizes_match_statements(self) -> None:
         table = {row[0].strip("`"): int(row[3]) for row in rows(DOCS / "trust-scopes.md", "Trust scopes")}
         assert table == {scope: policy_size(self.policy(scope)) for scope in TRUST_SCOPES}
 
-    def test_the_document_shown_is_the_one_written(self) -> None:
+    def test_example_is_the_written_document(self) -> None:
         (block,) = blocks(DOCS / "trust-scopes.md", "json")
         assert yaml.safe_load(block.text) == self.policy("workload")
 
-    def test_as_many_fit_as_the_page_says(self) -> None:
+    def test_limits_match_page(self) -> None:
         text = (DOCS / "trust-scopes.md").read_text(encoding="utf-8")
         numbers = re.search(
             r"- (\d+) service accounts of one namespace \(`workload`\),\n"
@@ -199,7 +201,7 @@ class TestTrustScopes:
 
     @staticmethod
     def fitting(scope: str, cluster: str, namespace: str, service_account: str) -> int:
-        """How many workloads of this pattern one trust policy holds."""
+        """Count the workloads of this pattern that fit into one trust policy."""
         grants: list[TrustGrant] = []
         while True:
             parts = (part.format(len(grants)) for part in (cluster, namespace, service_account))
@@ -219,7 +221,7 @@ def aws_errors() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("code", "text"), [pytest.param(code, text, id=f"{code}-{text}"[:60]) for code, text in aws_errors()]
 )
-def test_errors_of_aws_have_a_remedy_of_their_own(code: str, text: str) -> None:
+def test_aws_errors_have_specific_remedies(code: str, text: str) -> None:
     error = classify("eks:Operation", code, text)
     handled = error.conflict or code == "ParamValidationError"
     assert handled or error.remedy != classify("eks:Operation", "Other", "").remedy

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The permissions of docs/iam-permissions.md suffice for what the page says, with IAM and RBAC enforced."""
+"""The permissions of docs/iam-permissions.md suffice for the documented playbooks, with IAM and RBAC enforced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import yaml
 from support import BIN, COLLECTIONS, ROOT, Sandbox, blocks, environment
 
 PAGE = ROOT / "docs" / "iam-permissions.md"
-# Which documents of the page each user has.
+# The documents of the page that each user has, by position.
 USERS = {"verify": (0,), "converge": (0, 1), "teardown": (0, 1, 2), "inventory": (3,)}
 VERIFIERS, OPERATORS = "pod-identity-verifiers", "pod-identity-operators"
 PATH = "/pod-identity/"
@@ -27,18 +27,18 @@ TARGET = "arn:aws:iam::444455556666:role/target"
 SET_UP = """
 import json, sys, boto3
 from kubernetes import client, config, utils
-given = json.load(sys.stdin)
+setup = json.load(sys.stdin)
 iam = boto3.client("iam")
 keys = {}
-for user, documents in given["users"].items():
+for user, documents in setup["users"].items():
     iam.create_user(UserName=user)
     for index in documents:
-        document = json.dumps(given["documents"][index])
+        document = json.dumps(setup["documents"][index])
         iam.put_user_policy(UserName=user, PolicyName=f"page-{index}", PolicyDocument=document)
     key = iam.create_access_key(UserName=user)["AccessKey"]
     keys[user] = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 config.load_kube_config()
-for manifest in given["manifests"]:
+for manifest in setup["manifests"]:
     utils.create_from_dict(client.ApiClient(), manifest)
 print("KEYS", json.dumps(keys))
 """
@@ -50,18 +50,18 @@ class Account:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
-        given = {
+        setup = {
             "users": USERS,
             "documents": [json.loads(block.text) for block in blocks(PAGE, "json")],
             "manifests": [
-                one for block in blocks(PAGE, "yaml") for one in yaml.safe_load(block.text)["items"]
+                item for block in blocks(PAGE, "yaml") for item in yaml.safe_load(block.text)["items"]
             ],
         }
-        (folder / "given.json").write_text(json.dumps(given), encoding="utf-8")
+        (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
         (folder / "set_up.py").write_text(SET_UP, encoding="utf-8")
-        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <given.json", cwd=folder)
+        done = sandbox.run("bash", "-ec", f"{BIN}/python set_up.py <setup.json", cwd=folder)
         assert done.returncode == 0, done.stdout
-        line = next(one for one in done.stdout.splitlines() if one.startswith("KEYS "))
+        line = next(line for line in done.stdout.splitlines() if line.startswith("KEYS "))
         self.keys: dict[str, dict[str, str]] = json.loads(line.removeprefix("KEYS "))
 
     def play(self, user: str, playbook: str, variables: Mapping[str, Any], *options: str) -> str:
@@ -92,7 +92,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 def variables(**changes: Any) -> dict[str, Any]:
-    """Two workloads in two namespaces, one of which is to be made, that share a role."""
+    """Return variables with two workloads that share a role; the namespace of the second must be created."""
     role = {"name": "my-role", "path": PATH, **changes.get("role", {})}
     resource = changes.get("resource", "arn:aws:s3:::my-pod-secrets-bucket")
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": resource}
@@ -130,7 +130,7 @@ ALL_CHANGED = {
     },
     "options": {"pod_identity_tags": {"stage": "test"}},
 }
-ALL_TAKEN_BACK = {
+ALL_REVERTED = {
     "role": {"permissions_boundary": ""},
     "workload": {"target_role_arn": ""},
     "options": {"pod_identity_purge_tags": True, "pod_identity_purge_policies": True},
@@ -144,7 +144,7 @@ ALL_TAKEN_BACK = {
         ("yaml", ("verify-rbac.yml", "converge-rbac.yml", "injection-rbac.yml")),
     ],
 )
-def test_the_files_are_what_the_page_shows(language: str, names: tuple[str, ...]) -> None:
+def test_files_match_page(language: str, names: tuple[str, ...]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name, block in zip(names, blocks(PAGE, language), strict=False):
         text = (FILES / name).read_text(encoding="utf-8")
@@ -153,7 +153,7 @@ def test_the_files_are_what_the_page_shows(language: str, names: tuple[str, ...]
     assert {path.name for path in FILES.glob(f"*.{language.replace('yaml', 'yml')}")} == set(names)
 
 
-def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
+def test_policies_suffice_for_their_playbooks(account: Account) -> None:
     assert "Plan: 9 changes" in account.play("verify", "site", variables(), "--check", "--diff")
     assert "Done: 9 changes." in account.play("converge", "site", variables())
     assert "NOT_READABLE" not in account.play("verify", "verify", variables())
@@ -161,7 +161,7 @@ def test_each_policy_suffices_for_its_playbook(account: Account) -> None:
     for number in range(5):
         changed = {**ALL_CHANGED, "resource": f"arn:aws:s3:::bucket-{number}/*"}
         account.play("converge", "site", variables(**changed))
-    account.play("converge", "site", variables(**ALL_TAKEN_BACK))
+    account.play("converge", "site", variables(**ALL_REVERTED))
     assert "delete role my-role" in account.play("teardown", "teardown", variables())
 
 
@@ -181,7 +181,7 @@ iam.delete_role(RoleName=name)
 """
 
 
-def test_the_users_of_a_policy_that_would_change_can_be_read(account: Account) -> None:
+def test_reads_other_users_of_changed_policy(account: Account) -> None:
     account.play("converge", "site", variables())
     policy = f"arn:aws:iam::{ACCOUNT}:policy{PATH}my-policy"
     principal = {"Service": "ec2.amazonaws.com"}
@@ -202,7 +202,7 @@ def test_the_users_of_a_policy_that_would_change_can_be_read(account: Account) -
 
 
 FLEET = f"arn:aws:iam::{ACCOUNT}:role/fleet"
-# The account of the sandbox itself, once with the user's own permissions and once through a role that has them as well.
+# The account of the sandbox, with the permissions of the user and through a role with the same permissions.
 SOURCES: dict[str, dict[str, Any]] = {
     "every way to name regions and accounts": {"regions": "all", "organization": {"role_name": "fleet"}},
     "a role": {"accounts": [{"assume_role_arn": FLEET}]},
@@ -216,7 +216,7 @@ iam.put_role_policy(RoleName="fleet", PolicyName="page", PolicyDocument=sys.argv
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_inventory_suffices_for_the_inventory(account: Account, tmp_path: Path, source: str) -> None:
+def test_inventory_policy_suffices(account: Account, tmp_path: Path, source: str) -> None:
     document = json.loads(list(blocks(PAGE, "json"))[3].text)
     principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/inventory"}
     trust = {
@@ -228,8 +228,8 @@ def test_inventory_suffices_for_the_inventory(account: Account, tmp_path: Path, 
             BIN / "python", "-c", MAKE_FLEET, json.dumps(trust), json.dumps(document), cwd=tmp_path
         )
         assert done.returncode == 0, done.stdout
-    given = {"plugin": "workload_identity.aws.eks_clusters", **SOURCES[source]}
-    (tmp_path / "fleet.eks_clusters.yml").write_text(json.dumps(given), encoding="utf-8")
+    configuration = {"plugin": "workload_identity.aws.eks_clusters", **SOURCES[source]}
+    (tmp_path / "fleet.eks_clusters.yml").write_text(json.dumps(configuration), encoding="utf-8")
     command = ("ansible-inventory", "-i", "fleet.eks_clusters.yml", "--graph")
     done = account.sandbox.run(*command, cwd=tmp_path, env=account.keys["inventory"])
     assert done.returncode == 0, done.stdout
@@ -237,15 +237,15 @@ def test_inventory_suffices_for_the_inventory(account: Account, tmp_path: Path, 
     assert f"|--my-cluster.us-west-2.{ACCOUNT}" in done.stdout
 
 
-def test_verify_alone_may_change_nothing(account: Account) -> None:
+def test_verify_permissions_do_not_allow_changes(account: Account) -> None:
     done = account.attempt("verify", "site", variables())
     assert done.returncode != 0
     assert "AccessDenied" in done.stdout
-    # Nor in Kubernetes, where its workloads would have no role.
+    # Service accounts are not created either, as their workloads would not have a role.
     assert "Done: 0 changes." in done.stdout
 
 
-def test_converge_alone_may_not_take_down(account: Account) -> None:
+def test_converge_permissions_do_not_allow_teardown(account: Account) -> None:
     account.play("converge", "site", variables())
     done = account.attempt("converge", "teardown", variables())
     assert done.returncode != 0

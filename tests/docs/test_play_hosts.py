@@ -52,13 +52,13 @@ def error_for(hosts: str | None, limit: str | None) -> str:
         ("clusters", "@hosts.retry"),
     ],
 )
-def test_a_play_with_hosts(hosts: str | None, limit: str | None) -> None:
+def test_play_with_hosts(hosts: str | None, limit: str | None) -> None:
     assert error_for(hosts, limit) == ""
 
 
 @pytest.mark.parametrize("limit", [None, "blue", "@hosts.retry"])
 @pytest.mark.parametrize("hosts", ["clusterz", "clusters:&red"])
-def test_a_pattern_without_hosts(hosts: str, limit: str | None) -> None:
+def test_pattern_without_hosts(hosts: str, limit: str | None) -> None:
     assert (
         error_for(hosts, limit) == f"pod_identity_hosts is '{hosts}', which matches no host of the inventory."
     )
@@ -67,7 +67,7 @@ def test_a_pattern_without_hosts(hosts: str, limit: str | None) -> None:
 @pytest.mark.parametrize(
     ("hosts", "limit"), [(None, "blue"), (None, "violet"), ("clusters", "red"), ("clusters:!blue", "blue")]
 )
-def test_a_limit_that_leaves_no_host(hosts: str | None, limit: str) -> None:
+def test_limit_without_hosts(hosts: str | None, limit: str) -> None:
     assert error_for(hosts, limit) == (
         f"The limit '{limit}' leaves no host of '{hosts or 'localhost'}', so nothing would be done. Hosts other than "
         "localhost need pod_identity_hosts as an extra variable."
@@ -75,7 +75,7 @@ def test_a_limit_that_leaves_no_host(hosts: str | None, limit: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fleet", "report", "site", "teardown", "verify"])
-def test_each_playbook_has_these_hosts(name: str) -> None:
+def test_playbooks_use_hosts_file(name: str) -> None:
     [play] = yaml.safe_load((PLAYBOOKS / f"{name}.yml").read_text(encoding="utf-8"))
     assert play["vars_files"] == ["vars/hosts.yml"]
     assert play["hosts"].endswith(EXPRESSION.removeprefix("{{ "))

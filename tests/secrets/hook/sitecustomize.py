@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies each file below the folders of SECRETS_WATCHED into SECRETS_KEPT before it is removed, replaced or emptied.
+"""Copy each file below the folders of SECRETS_WATCHED into SECRETS_KEPT before it is deleted, replaced or truncated.
 
-In each Python process that has this folder in PYTHONPATH. Python tells an audit hook of these before it does them, so
-no file goes unseen, however short it is there; a folder that is looked at from outside in turns would miss some.
+It runs in each Python process that has this folder in PYTHONPATH. Python calls an audit hook before these operations,
+so that even short-lived files are found; polling the folder from outside would miss some.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _where(path: Any, folder: int) -> str:
     text = os.fsdecode(path)
     if os.path.isabs(text):
         return text
-    # shutil.rmtree names an open folder and what is in it.
+    # shutil.rmtree passes an open folder and a relative name.
     base = os.getcwd() if folder in (-1, None) else os.readlink(f"/proc/self/fd/{folder}")
     return os.path.join(base, text)
 
