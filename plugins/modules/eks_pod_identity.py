@@ -470,7 +470,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     ModuleResult,
     change_cluster,
     end_module,
-    job_of,
+    module_job,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
     change_clusters,
@@ -493,7 +493,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    job = job_of(module)
+    job = module_job(module)
 
     def change() -> ModuleResult:
         if module.params["clusters"] is None:

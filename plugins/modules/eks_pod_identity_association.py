@@ -266,7 +266,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
     AssociationError,
-    Wanted,
+    AssociationInput,
     converge,
     cut_short,
 )
@@ -278,7 +278,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     Guard,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Journal
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import diff_row
 
 
 @answering()
@@ -310,12 +310,12 @@ def main() -> None:
         validate_options(params)
         role = read_assume_role(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
-        wanted = Wanted(
+        wanted = AssociationInput(
             key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
             absent=params["state"] == "absent",
             role_arn=params["role_arn"] or "",
             spec=parse_association(params),
-            given_tags=params["tags"] is not None,
+            has_tags=params["tags"] is not None,
             purge_tags=params["purge_tags"],
             force=params["force"],
             account_id=account_id_of(params),
@@ -346,7 +346,7 @@ def main() -> None:
         changed=change is not None,
         association=result.association,
         action=change.action if change else "none",
-        diff=[diff_of(change)] if change else [],
+        diff=[diff_row(change)] if change else [],
     )
 
 

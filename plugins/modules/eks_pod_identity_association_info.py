@@ -190,7 +190,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
     Guard,
-    ended_reading,
+    interrupted_result,
 )
 
 
@@ -240,7 +240,7 @@ def main() -> None:
     except AwsError as error:
         module.fail_json(**aws_failure(error, module.region))
     if guard.cause is not None:
-        module.fail_json(**ended_reading(guard.cause))
+        module.fail_json(**interrupted_result(guard.cause))
     module.exit_json(changed=False, associations=rows)
 
 

@@ -339,7 +339,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
     ModuleResult,
     end_module,
-    job_of,
+    module_job,
     verify_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.clusters import (
@@ -358,7 +358,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    job = job_of(module)
+    job = module_job(module)
 
     def verify() -> ModuleResult:
         params = module.params

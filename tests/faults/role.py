@@ -39,7 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
     kubernetes,
 )
@@ -139,7 +139,7 @@ class Role:
         if isinstance(played.ended, AwsError):
             return RoleRun(played.message)
         row = {
-            **result_of(played.ended, False),
+            **build_result(played.ended, False),
             "msg": played.message,
             "account_id": ACCOUNT,
             "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{asked.cluster}",

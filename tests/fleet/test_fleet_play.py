@@ -174,7 +174,7 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     end = ran.output[ran.output.index("1 of 4 clusters done") :]
     assert "1 of 4 clusters done, 3 failed." in end
     assert (
-        "green:\n  cluster prod (account 111122223333, region eu-central-1) was skipped, and nothing was changed for its 2 "
+        "green:\n  cluster prod (account 111122223333, region eu-central-1) was skipped, without changes for its 2 "
         "workloads (default/reports, default/own): eks:DescribeCluster: ClusterNotActive: cluster prod in account "
         "111122223333, region eu-central-1 is FAILED."
     ) in end

@@ -52,17 +52,17 @@ class PurgeScope:
     """What may be purged: what belongs to one owner, or without one to nobody; limited to some namespaces or not.
 
     At most ``limit`` workloads, or with ``percent`` that share of what is there.
-    With ``whosever`` it is what belongs to any owner or none, which is only counted.
+    With ``any_owner`` it is what belongs to any owner or none, which is only counted.
     """
 
     owner: str | None = None
     namespaces: frozenset[str] = frozenset()
     limit: int = 10
-    whosever: bool = False
+    any_owner: bool = False
     percent: int | None = None
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
-        if not self.whosever and tags.get(OWNER_TAG) != self.owner:
+        if not self.any_owner and tags.get(OWNER_TAG) != self.owner:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
@@ -212,7 +212,7 @@ def staying_grants(
     return frozenset(granted - known - account.associations.keys())
 
 
-def left_to_others(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
+def other_owners_findings(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
     """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
     going = {workload.key for workload in unlisted.workloads}
     rest = (describe_key(workload.key) for workload in everybodys.workloads if workload.key not in going)

@@ -37,7 +37,7 @@ from .consistency import UseCheck, WaitPolicy, send
 from .outcome import Done, Journal, Outcome, Refusal
 
 OPERATION = "UpdateAssumeRolePolicy"
-# Each more run at the same role may take one of them.
+# Each concurrent run at the same role may use up one of them.
 LOOKS = 5
 # In seconds. A run needs one request between its read and its write. The pause is longer: other runs have written by then.
 LOOK_PAUSE = 1.0
@@ -50,7 +50,7 @@ class _Writer:
         self, api: Api, change: Change, call: Call, wait_policy: WaitPolicy, journal: Journal
     ) -> None:
         self.api, self.change, self.call, self.wait_policy = api, change, call, wait_policy
-        self.earlier = journal.changes_of(change.target)
+        self.earlier = journal.find_changes(change.target)
         self.read_at: datetime | None = None
         self.began = 0.0
 
@@ -90,7 +90,8 @@ def write_trust(
 
 def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> bool:
     """Read changed trust policies again until no other run overwrites them. Return whether a change was lost and repeated.
-    Raises nothing: the next observation of the run shows what could not be read or written."""
+
+    Ignore errors: the next observation of the run reports them."""
     waiting = [(change, call) for change in changes for call in change.calls if call.operation == OPERATION]
     restored = False
     for _look in range(LOOKS):
@@ -126,15 +127,15 @@ def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait
         role = observed.roles.get(change.target.name.lower())
         if documents is None or role is None:
             continue
-        before, after = (read_grants(document)[0] for document in documents)
-        present, _others = read_grants(role.trust)
-        missing = {grant for grant in after - before if not covered(grant, present)}
+        old_grants, new_grants = (read_grants(document)[0] for document in documents)
+        present, _rest = read_grants(role.trust)
+        missing = {grant for grant in new_grants - old_grants if not covered(grant, present)}
         if missing:
-            lost = _let_in(api, change, missing, wait_policy) or lost
+            lost = _add_grants(api, change, missing, wait_policy) or lost
     return lost
 
 
-def let_in_again(
+def restore_outside_grants(
     reader: Reader,
     observed: Observed,
     changes: Sequence[Change],
@@ -142,9 +143,10 @@ def let_in_again(
     journal: Journal,
     wait_policy: WaitPolicy,
 ) -> list[Finding]:
-    """Grant a role again to workloads outside the run that lost it by changes of this run. ``keys`` are the run's workloads.
+    """Grant a role again to workloads outside the run that lost it through changes of this run. Return a finding for each role.
 
-    Search for them if a wide grant was removed, or if a write came late. Raises nothing, as ``hold_trust``.
+    ``keys`` are the workloads of the run. The other workloads are read only if a wide grant was removed or a write was late.
+    Ignore errors, like ``hold_trust``.
     """
     findings = []
     for change in changes:
@@ -164,35 +166,35 @@ def let_in_again(
         except AwsError:
             continue
         lost = find_lost_users(reader.clusters, users, documents, present, since)
-        if lost.users and _let_in(reader.api, change, lost.grants, wait_policy):
+        if lost.users and _add_grants(reader.api, change, lost.grants, wait_policy):
             findings.append(report_restored(role.arn, change.workloads[0], lost))
     return findings
 
 
-def _let_in(api: Api, change: Change, grants: Collection[TrustGrant], wait_policy: WaitPolicy) -> bool:
-    """Add grants to the trust policy that a change was made to. Return whether they were missing."""
+def _add_grants(api: Api, change: Change, grants: Collection[TrustGrant], wait_policy: WaitPolicy) -> bool:
+    """Add grants to the trust policy of a change. Return whether they were missing."""
     (call,) = change.calls
     try:
         present, _read_at = _read(api, call)
-        granted, others = read_grants(present)
+        granted, unmanaged = read_grants(present)
         missing = {grant for grant in grants if not covered(grant, granted)}
         if not missing:
             return False
-        after = with_grants(present, others, granted | missing)
-        send(api, _with_document(call, after), wait_policy, False, False)
+        merged = with_grants(present, unmanaged, granted | missing)
+        send(api, _with_document(call, merged), wait_policy, False, False)
     except AwsError:
         return False
     hold_trust(
-        api, [replace(change, before={"trust_policy": present}, after={"trust_policy": after})], wait_policy
+        api, [replace(change, before={"trust_policy": present}, after={"trust_policy": merged})], wait_policy
     )
     return True
 
 
 def _documents(change: Change) -> tuple[Mapping[str, object], Mapping[str, object]] | None:
-    before = (change.before or {}).get("trust_policy")
-    after = (change.after or {}).get("trust_policy")
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return before, after
+    old = (change.before or {}).get("trust_policy")
+    new = (change.after or {}).get("trust_policy")
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old, new
     return None
 
 
@@ -212,8 +214,8 @@ _ALL = 25
 def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any] | None:
     """Send the proofs of a change. Raise AwsError for a refusal that leaves the permission unproven.
 
-    Return the answer to the last request of the change when AWS granted it already: a role has room, or the association
-    is gone.
+    Return the response to the last request of the change if AWS granted it already: the role is below its quota, or the
+    association does not exist.
     """
     if change.replaced is not None:
         _check_unchanged(api, change.replaced)
@@ -230,7 +232,7 @@ def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any
 
 
 def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
-    """Raise AwsError if the association is no longer as the plan carries it over."""
+    """Raise AwsError if the association differs from the one in the plan."""
     key = planned.key
     present = describe_association(api, key.cluster_name, planned.association_id, key.cluster)
     if present == planned:
@@ -240,26 +242,26 @@ def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
         for field in fields(planned)
         if present is not None and getattr(present, field.name) != getattr(planned, field.name)
     ]
-    state = f"has changed since it was looked at ({listed(names, _ALL)})" if names else "is gone"
+    state = f"has changed since it was read ({listed(names, _ALL)})" if names else "is gone"
     raise AwsError(
         "eks:DescribePodIdentityAssociation",
         "AssociationChanged",
         f"association {planned.association_id} {state}",
         ErrorKind.IN_USE,
-        "Another process is at work on the association. Run again when it has ended.",
+        "Another process changes the association. Run again after it has ended.",
     )
 
 
 def unproven(change: Change, error: AwsError) -> Failure:
     """Return the failure of a change before which a proof was refused."""
     policy = (change.before or {}).get("policy")
-    after = (
-        " The association stays as it is: it is deleted only once EKS has shown that it can be created again."
+    note = (
+        " The association is unchanged: it is deleted only after EKS has proved that it can be created again."
         if association_key(change.target) is not None
-        else f" {policy} stays attached: it leaves the full role only when both policies can be attached."
+        else f" {policy} is still attached: it is detached only after a proof that both policies can be attached."
     )
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    return request_failure(ended, change.workloads, change.target, change.action, after=after)
+    return request_failure(ended, change.workloads, change.target, change.action, after=note)
 
 
 def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy: WaitPolicy) -> Failure:
@@ -274,11 +276,11 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
         send(api, call, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused
-    after = _association_result(change, refusal) if association else _attachment_result(change, refusal)
+    note = _association_result(change, refusal) if association else _attachment_result(change, refusal)
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    # An association has another ID by then.
+    # The association has a new ID.
     partly = association or refusal is not None
-    return request_failure(ended, change.workloads, change.target, change.action, after=after, partly=partly)
+    return request_failure(ended, change.workloads, change.target, change.action, after=note, partly=partly)
 
 
 def _attachment_result(change: Change, refusal: AwsError | None) -> str:
@@ -290,12 +292,13 @@ def _attachment_result(change: Change, refusal: AwsError | None) -> str:
 
 def _association_result(change: Change, refusal: AwsError | None) -> str:
     if refusal is None:
-        return " The association was deleted, and created again as it was, with another ID."
+        return " The association was deleted, then created again unchanged, with a new ID."
     # A rerun does not see the former association, so the failure reports it.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
     return (
-        f" The association was deleted; it was to be created with {parameters}. It could not be created again as it was "
-        f"either: {refusal.operation}: {sentence(refusal.text)}"
+        f" The association was deleted. Parameters of its replacement: {parameters}. The former association could not be "
+        "created again: "
+        f"{refusal.operation}: {sentence(refusal.text)}"
     )
 
 
@@ -371,10 +374,10 @@ def _make_all(
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
     failures = dict(failed)
-    # One look serves all changes of one role.
+    # One check serves all changes of one role.
     used: AwsError | None = None
     looked = use_check is None
-    # After one replacement was refused, no other policy of the role is put at risk.
+    # After one refused replacement, leave the other policies of the role attached.
     stopped: Failure | None = None
     for change in changes:
         missing = change.needed_among(failures.keys())
@@ -425,7 +428,7 @@ def _send_all(
     journal: Journal,
     granted: Mapping[str, Any] | None = None,
 ) -> Done | Refusal:
-    """Send the requests of a change. ``granted`` is the answer to the last one, if a proof was granted in its place."""
+    """Send the requests of a change. ``granted`` is the response to the last one, if a proof already performed it."""
     calls, made = change.calls, list[Call]()
     last: Mapping[str, Any] = {}
     if granted is not None:
@@ -449,7 +452,7 @@ def _send_all(
             doubtful = call is change.calls[-1] and not error.outcome_unknown
             if call.operation in _REMOVALS and (error.missing or perhaps) and not doubtful:
                 if error.outcome_unknown:
-                    # It was there: an earlier attempt removed it.
+                    # An earlier attempt removed it.
                     made.append(call)
                 continue
             if change.put_back is not None and call is change.calls[-1] and made:
@@ -467,15 +470,15 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     if not made:
         return request_failure(error, change.workloads, change.target, change.action)
     operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
-    after = f" Done before it: {operations}."
+    note = f" Done before it: {operations}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    return request_failure(ended, change.workloads, change.target, change.action, after=after, partly=True)
+    return request_failure(ended, change.workloads, change.target, change.action, after=note, partly=True)
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:
     # A leftover does not fail a workload that is complete.
     workloads = reason.workloads if change.takes else change.workloads
-    note = " What is there stays until then." if change.takes else ""
+    note = " Until then the resource is kept." if change.takes else ""
     return Failure(
         workloads,
         change.target,

@@ -44,18 +44,18 @@ from .outcome import Attempts, Cause, Journal, Outcome, Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One association as a user asks for it. ``role_arn`` is not needed for its removal.
+class AssociationInput:
+    """The options of M(eks_pod_identity_association). ``role_arn`` is "" for a deletion.
 
-    ``given_tags`` says whether tags were given at all; when not, those of an existing one stay. ``account_id`` is the
-    account that the credentials must belong to; "" permits any.
+    Without ``has_tags`` the tags of an existing association are kept. ``account_id`` is the account that the credentials
+    must belong to; "" permits any.
     """
 
     key: WorkloadKey
     absent: bool
     role_arn: str
     spec: AssociationSpec
-    given_tags: bool
+    has_tags: bool
     purge_tags: bool
     force: bool
     account_id: str = ""
@@ -63,9 +63,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``change`` is None when nothing had to be done; ``association`` is as modules return it.
+    """The outcome for one association. ``change`` is None if the association already had its state.
 
-    ``warnings`` say that its Pods get no credentials without session tags, or while it is replaced.
+    ``warnings`` are about interruptions: a replaced association, or a role that requires session tags.
     """
 
     change: Change | None
@@ -74,7 +74,7 @@ class Result:
 
 
 class AssociationError(Exception):
-    """The association could not be brought into the wanted state. ``changed``: something of it was changed."""
+    """A failure of one association. ``changed``: part of the change was made."""
 
     def __init__(self, message: str, failure: Failure, changed: bool) -> None:
         self.failure = failure
@@ -84,25 +84,27 @@ class AssociationError(Exception):
 
 def converge(
     api: Api,
-    wanted: Wanted,
+    request: AssociationInput,
     region: str,
     check_mode: bool,
     wait_policy: WaitPolicy,
     journal: Journal | None = None,
 ) -> Result:
-    """Raises InputError and AwsError before anything is changed, AssociationError for what comes later.
+    """Create, update, replace or delete one association. ``journal`` records the changes, for ``cut_short``.
 
-    ``journal`` is told what is planned and made, for ``cut_short``.
+    :raises InputError: before any change.
+    :raises AwsError: before any change.
+    :raises AssociationError: for a change that failed, perhaps in part.
     """
     journal = journal or Journal()
-    state = "absent" if wanted.absent else "present"
-    cluster = find_cluster(api, wanted.key.cluster, region, state, wanted.account_id)
-    _validate_role(wanted, cluster)
-    result = _converge(api, cluster, wanted, check_mode, wait_policy, journal)
+    state = "absent" if request.absent else "present"
+    cluster = find_cluster(api, request.key.cluster, region, state, request.account_id)
+    _validate_role(request, cluster)
+    result = _converge(api, cluster, request, check_mode, wait_policy, journal)
     stake = replacement_finding(result.change) if result.change else None
     warnings = (
         f"{stake.message} {stake.remedy}" if stake else "",
-        _session_tags_warning(api, cluster, wanted),
+        _session_tags_warning(api, cluster, request),
     )
     return replace(result, warnings=tuple(filter(None, warnings)))
 
@@ -110,20 +112,22 @@ def converge(
 def _converge(
     api: Api,
     cluster: Cluster,
-    wanted: Wanted,
+    request: AssociationInput,
     check_mode: bool,
     wait_policy: WaitPolicy,
     journal: Journal,
 ) -> Result:
     attempts = Attempts()
     refusal: Refusal | None = None
-    # What was made or removed elsewhere since it was looked for is looked at again, once.
+    # If another process created or deleted the association meanwhile, read it again, once.
     for _turn in range(2):
         if refusal is None:
-            association = _find(api, cluster, wanted.key)
+            association = _find(api, cluster, request.key)
         else:
-            association = _look_again(api, cluster, wanted.key, refusal, attempts.perhaps_made(), wait_policy)
-        change = _plan(wanted, association, refusal)
+            association = _look_again(
+                api, cluster, request.key, refusal, attempts.perhaps_made(), wait_policy
+            )
+        change = _plan(request, association, refusal)
         plan = Plan((change,) if change else ())
         journal.begin(Observed(clusters_of(cluster)), plan)
         attempts.look(plan)
@@ -131,24 +135,26 @@ def _converge(
             row = association_row(association) if association else None
             return Result(attempts.done[-1].change if attempts.done else None, row)
         if check_mode:
-            return Result(change, predicted(change, association, wanted.key))
-        outcome = _apply(api, change, cluster, wanted, wait_policy, journal)
+            return Result(change, predicted(change, association, request.key))
+        outcome = _apply(api, change, cluster, request, wait_policy, journal)
         attempts.add(outcome, ())
         refusal = next(iter(attempts.pending.values()), None)
         if not outcome.conflict and not any(refused.vanished for refused in outcome.refusals):
             break
     if refusal:
-        raise _error(refusal.failure, cluster, wanted.key)
+        raise _error(refusal.failure, cluster, request.key)
     made = attempts.done[-1].change
     return Result(made, _read_back(api, cluster, made, wait_policy))
 
 
-def cut_short(journal: Journal, wanted: Wanted, cause: Cause, check_mode: bool) -> AssociationError:
-    """What there is to tell of an association whose module ended before its time."""
-    key = wanted.key
+def cut_short(
+    journal: Journal, request: AssociationInput, cause: Cause, check_mode: bool
+) -> AssociationError:
+    """Return the error for a module that was interrupted."""
+    key = request.key
     if journal.observed is None:
         failure = Failure((key,), association_target(key), "read", cause.code, cause.text, cause.remedy)
-        message = f"the association of {key.cluster} {key} was not looked at, and nothing was changed: "
+        message = f"the association of {key.cluster} {key} was not read, and the run changed no resource: "
         return AssociationError(f"{message}{cause.text} {cause.remedy}", failure, changed=False)
     clusters = journal.observed.clusters
     cluster = clusters.of(key)
@@ -170,18 +176,18 @@ def _look_again(
     awaited: Sequence[Change],
     wait_policy: WaitPolicy,
 ) -> ObservedAssociation | None:
-    """What there is after a refusal. What it says may be there already is waited for."""
+    """Read the association again after a refusal. Wait for the changes that may already be complete."""
     try:
         return _settled(api, cluster, key, awaited, wait_policy)[0]
     except AwsError as error:
-        text = f"{sentence(earlier.failure.message)} What there is now cannot be read: {error}"
+        text = f"{sentence(earlier.failure.message)} Its present state cannot be read: {error}"
         raise _error(replace(earlier.failure, message=text), cluster, key) from error
 
 
 def _settled(
     api: Api, cluster: Cluster, key: WorkloadKey, awaited: Sequence[Change], wait_policy: WaitPolicy
 ) -> tuple[ObservedAssociation | None, bool]:
-    """The association, and whether it shows the changes. As long as it does not, it is read again."""
+    """Read the association until it shows the changes. Return it, with whether it does."""
     association: ObservedAssociation | None = None
     for _attempt in wait_policy.attempts():
         raise_if_interrupted()
@@ -200,9 +206,11 @@ def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation |
     return None
 
 
-def _plan(wanted: Wanted, association: ObservedAssociation | None, earlier: Refusal | None) -> Change | None:
-    """What is still to do. ``earlier`` is what was refused before this look."""
-    planned = _removal(wanted, association) if wanted.absent else _convergence(wanted, association)
+def _plan(
+    request: AssociationInput, association: ObservedAssociation | None, earlier: Refusal | None
+) -> Change | None:
+    """Return the change that is left. ``earlier`` is the refusal of the previous round."""
+    planned = _removal(request, association) if request.absent else _convergence(request, association)
     if isinstance(planned, Failure):
         message = f"{planned.message} {planned.remedy}"
         if earlier is None or not earlier.outcome_unknown:
@@ -211,25 +219,27 @@ def _plan(wanted: Wanted, association: ObservedAssociation | None, earlier: Refu
     return planned
 
 
-def _removal(wanted: Wanted, association: ObservedAssociation | None) -> Change | Failure | None:
+def _removal(request: AssociationInput, association: ObservedAssociation | None) -> Change | Failure | None:
     if association is None:
         return None
-    if association.owner_arn and not wanted.force:
+    if association.owner_arn and not request.force:
         return addon_owned(association, "delete")
     return delete_association(1, association)
 
 
-def _convergence(wanted: Wanted, association: ObservedAssociation | None) -> Change | Failure | None:
-    tags_given = wanted.spec.tags
+def _convergence(
+    request: AssociationInput, association: ObservedAssociation | None
+) -> Change | Failure | None:
+    tags_given = request.spec.tags
     return plan_association(
         DesiredAssociation(
-            key=wanted.key,
-            role_arn=wanted.role_arn,
-            spec=wanted.spec,
+            key=request.key,
+            role_arn=request.role_arn,
+            spec=request.spec,
             tags=with_owner(tags_given) if association is None else tags_given,
-            purge_tags=wanted.given_tags and wanted.purge_tags,
-            force=wanted.force,
-            # It is named, and it is the only thing that is asked for.
+            purge_tags=request.has_tags and request.purge_tags,
+            force=request.force,
+            # The user named the association.
             adopt=True,
         ),
         association,
@@ -240,49 +250,49 @@ def _apply(
     api: Api,
     change: Change,
     cluster: Cluster,
-    wanted: Wanted,
+    request: AssociationInput,
     wait_policy: WaitPolicy,
     journal: Journal,
 ) -> Outcome:
-    """Make the change; wait for the role only when IAM says that EKS is merely behind."""
+    """Apply the change. Wait for the role only if IAM has it, so that EKS will accept it soon."""
     outcome = apply_plan(api, Plan((change,)), 1, wait_policy, journal=journal)
-    # A replace has waited already; another would find nothing to delete, and its failure not tell what was.
+    # A replacement has waited already. Another would not find the association, and its failure not report the former one.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
         return outcome
-    subject = subject_of(cluster, wanted.key, wanted.role_arn, bool(wanted.spec.disable_session_tags))
-    if not may_become_usable(api, wanted.role_arn, subject):
+    subject = subject_of(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
+    if not may_become_usable(api, request.role_arn, subject):
         return outcome
     return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy, journal=journal)
 
 
-def _session_tags_warning(api: Api, cluster: Cluster, wanted: Wanted) -> str:
-    """Why the role cannot be used without session tags, where it can be with them; "" as well when it cannot be read."""
-    if wanted.absent or wanted.spec.disable_session_tags is not True:
+def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:
+    """Return a warning if the role can be assumed only with session tags; "" also for a role that cannot be read."""
+    if request.absent or request.spec.disable_session_tags is not True:
         return ""
-    trust = read_trust_policy(api, wanted.role_arn)
+    trust = read_trust_policy(api, request.role_arn)
     if trust is None:
         return ""
-    without, with_tags = (
-        check_trust(trust, subject_of(cluster, wanted.key, wanted.role_arn, disabled))
+    untagged, tagged = (
+        check_trust(trust, subject_of(cluster, request.key, request.role_arn, disabled))
         for disabled in (True, False)
     )
-    if without.usable != "no" or with_tags.usable == "no":
+    if untagged.usable != "no" or tagged.usable == "no":
         return ""
     return (
-        f"Role {wanted.role_arn} cannot be used by {wanted.key} while disable_session_tags is true: {reasons(without)} "
+        f"Role {request.role_arn} cannot be used by {request.key} while disable_session_tags is true: {reasons(untagged)} "
         "Leave session tags on, or give the role a trust policy without conditions on aws:RequestTag."
     )
 
 
-def _validate_role(wanted: Wanted, cluster: Cluster) -> None:
-    if wanted.absent:
+def _validate_role(request: AssociationInput, cluster: Cluster) -> None:
+    if request.absent:
         return
-    parts = parse_role_arn(wanted.role_arn)
+    parts = parse_role_arn(request.role_arn)
     if parts is None:
         example = f"arn:{cluster.partition}:iam::{cluster.account_id}:role/name"
-        raise InputError([f"role_arn must be the ARN of an IAM role ({example}), got {wanted.role_arn!r}."])
+        raise InputError([f"role_arn must be the ARN of an IAM role ({example}), got {request.role_arn!r}."])
     if parts.account_id != cluster.account_id:
-        raise InputError([foreign_role(wanted.role_arn, parts.account_id, cluster)])
+        raise InputError([foreign_role(request.role_arn, parts.account_id, cluster)])
 
 
 def _error(failure: Failure, cluster: Cluster, key: WorkloadKey) -> AssociationError:
@@ -295,7 +305,7 @@ def _error(failure: Failure, cluster: Cluster, key: WorkloadKey) -> AssociationE
 
 
 def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPolicy) -> AssociationRow | None:
-    """The association once it shows the change, for whoever reads it next."""
+    """Return the association once reads show the change, so that later tasks see it, too."""
     (key,) = change.workloads
     try:
         association, seen = _settled(api, cluster, key, (change,), wait_policy)
@@ -314,7 +324,7 @@ def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPoli
 def _not_yet_visible(cluster: Cluster, change: Change, waited: float) -> AssociationError:
     (key,) = change.workloads
     text = (
-        f"the association of {cluster.name} {key} was changed ({change.action}), and EKS still answers as before it after "
+        f"the association of {cluster.name} {key} was changed ({change.action}), but reads do not show it after "
         f"{waited:g} s."
     )
     remedy = "Run again in a minute, or raise ⟨propagation_timeout⟩."

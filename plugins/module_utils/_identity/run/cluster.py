@@ -41,20 +41,20 @@ from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify, workloads_from_associations
 from ..verify.documents import lint_workloads
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, Order, ended_reading, perform
-from .result import failure_message, notes_of_new_associations, result_of, verified_result
+from .engine import Engine, Guard, Order, interrupted_result, perform
+from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class AwsJob:
-    """The parameters of a run, and its way to AWS.
+    """The parameters of a run, and its connection to AWS.
 
     :arg params: options of the module, by name, as its argument spec returns them.
-    :arg connect: makes requests for a number of threads, as a role where one is to be assumed. Raises AwsError, and
-        InputError for credentials of which only one can be meant.
-    :arg region: the region of the credentials, "" where none is configured.
+    :arg connect: returns a client for a number of threads, with an assumed role if there is one. Raises AwsError, and
+        InputError for conflicting credentials.
+    :arg region: the region of the credentials; "" without one.
     :arg traces: whether the result of an unexpected error has its traceback.
     :arg prefix: the prefix of the caller's options, for messages.
     """
@@ -68,12 +68,12 @@ class AwsJob:
     prefix: str = ""
 
     def open(self) -> Api:
-        """Check the options that an argument spec cannot check, and return the way to AWS. Raises InputError and AwsError."""
+        """Check the options that an argument spec cannot check, and return the client. Raises InputError and AwsError."""
         validate_options(self.params)
         return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
 
     def guarded(self, work: Callable[[], ModuleResult]) -> ModuleResult:
-        """Return the result of some work, or why it failed before any change."""
+        """Return the result of ``work``, or the failure before any change."""
         try:
             return named_result(work(), self.prefix)
         except InputError as error:
@@ -95,7 +95,7 @@ class Module(ClientModule, Protocol):
         """End the module with a failure."""
 
 
-def job_of(module: Module) -> AwsJob:
+def module_job(module: Module) -> AwsJob:
     """Return the job of a module with options of ``change_spec`` or ``verify_spec``."""
     return AwsJob(
         module.params,
@@ -118,8 +118,8 @@ def change_cluster(
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
 
-    :arg server: the Kubernetes API that the run goes to, which has to be the cluster's.
-    :arg breakage: findings by which workloads are left out, or noted.
+    :arg server: the Kubernetes API of the run, which must be the API of the cluster.
+    :arg breakage: findings about the manifests. A workload with an error is skipped.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
@@ -153,7 +153,7 @@ def change_cluster(
     )
     performed = perform(engine, desired, order)
     run = performed.run
-    run_result = result_of(run, job.check_mode)
+    run_result = build_result(run, job.check_mode)
     result: ModuleResult = {
         **run_result,
         "account_id": cluster.account_id,
@@ -167,7 +167,7 @@ def change_cluster(
     # A verification reports them with its checks.
     lints = performed.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
-    # A purge of everything takes a word of its own.
+    # For an empty list, purge has an option.
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
     further = [*([doubt] if doubt else []), *allowed, *empty, *linted]
     if further:
@@ -193,18 +193,20 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
         cluster = find_cluster(api, name, job.region, account_id=account_id_of(params))
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, clusters_of(cluster), width, job.progress, "verify")
-        known = observer.all_associations() if parsed is None else None
+        associations = observer.all_associations() if parsed is None else None
         desired = Desired(
-            workloads_from_associations((known or {}).values()) if parsed is None else parsed.workloads,
+            workloads_from_associations((associations or {}).values())
+            if parsed is None
+            else parsed.workloads,
             options,
         )
-        observed = observer.observe(desired, planning=False, present=known, unlisted=True)
+        observed = observer.observe(desired, planning=False, present=associations, unlisted=True)
         proof = read_for_verification(api, desired, observed, width)
         lints = lint_workloads(desired.workloads, load_catalogue())
         verified = consider_age(verify(desired, observed, proof, lints), observed)
         caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     if guard.cause is not None:
-        return {"failed": True, **ended_reading(guard.cause, job.prefix)}
+        return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     further = [
         *([as_left_open(doubt)] if doubt else []),
         *caller,

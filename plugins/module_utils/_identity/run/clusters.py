@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Runs for clusters of one account: which can be used, and the result of each."""
+"""Runs for several clusters of one account, with a result for each."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, Order, Performed, ended_reading, perform
+from .engine import Engine, Guard, Order, Performed, interrupted_result, perform
 from .outcome import Run
 from .result import (
-    diff_of,
+    build_result,
+    diff_row,
     failure_message,
     failure_rows,
+    filter_run,
     notes_of_new_associations,
-    of_cluster,
-    result_of,
     verified_result,
 )
 
@@ -61,10 +61,10 @@ STOPPED = "ClusterStopped"
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The clusters of a run. ``left_out`` says why some are not in it; their workloads are in ``desired`` all the same,
-    so that nothing they may need is taken away.
+    """The clusters of a run. ``left_out`` has the errors of skipped clusters. Their workloads are in ``desired``, so that the
+    permissions that they may need are kept.
 
-    ``doubts`` are of clusters whose Kubernetes API is not known to be theirs, where that may be so.
+    ``doubts`` has a finding for each cluster whose Kubernetes API may belong to another cluster.
     """
 
     clusters: Clusters
@@ -76,8 +76,8 @@ class Fleet:
     def account(self) -> Account:
         return self.clusters.account
 
-    def doubts_of(self, cluster: str, verified: bool) -> list[Finding]:
-        """``verified`` says that a verification was made, whose checks of Kubernetes it leaves open."""
+    def find_doubts(self, cluster: str, verified: bool) -> list[Finding]:
+        """Return the finding about the Kubernetes API of a cluster. ``verified``: a verification reports it as an open check."""
         doubt = self.doubts.get(cluster)
         if doubt is None:
             return []
@@ -93,10 +93,9 @@ def assemble(
     changes: bool = True,
     stopped: Sequence[str] = (),
 ) -> Fleet:
-    """Look at each cluster, and at what is asked for it. Raises AwsError when the caller is not known.
+    """Describe each cluster, and validate its input. Raises AwsError if sts:GetCallerIdentity fails.
 
-    ``changes``: what is asked for is to be applied, and not only to be verified. ``stopped`` are the keys of clusters of
-    whose workloads nothing is known.
+    ``changes`` is False for a verification. ``stopped`` are the keys of clusters whose workloads are unknown.
     """
     account = read_caller(api)
     left_out = _of_other_accounts(account, members)
@@ -110,7 +109,7 @@ def assemble(
     left_out |= {key: _stopped(key) for key in stopped}
     usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
     doubts: dict[str, Finding] = {}
-    # It is the account's, and asked for once, by the first cluster that needs it.
+    # The quota of the account, read once, for the first cluster that needs it.
     quota = cache(partial(read_attachment_quota, api))
     for member in members:
         cluster = usable.get(member.key)
@@ -127,7 +126,7 @@ def assemble(
 
 
 def _of_other_accounts(account: Account, members: Sequence[Member]) -> dict[str, AwsError]:
-    """Return an error for each cluster that is expected in an account other than that of the credentials."""
+    """Return an error for each cluster with an ``account_id`` other than the account of the credentials."""
     errors: dict[str, AwsError] = {}
     for member in members:
         try:
@@ -150,7 +149,7 @@ def _refusal(
     doubt: Finding | None,
     quota: Callable[[], int | None],
 ) -> AwsError | None:
-    """Why a cluster that can be read is not in the run."""
+    """Return the error for which a cluster is skipped although it can be read."""
     if doubt is not None and member.server is not None and member.server.required:
         return AwsError("", doubt.code.value, doubt.message, ErrorKind.OTHER, as_refusal(doubt).remedy)
     desired = Desired(member.workloads, options)
@@ -161,7 +160,7 @@ def _refusal(
     except InputError as error:
         problems = " ".join(map(sentence, error.problems))
         return AwsError(
-            "", REFUSED, problems, ErrorKind.OTHER, "Correct what was written for the cluster, and run again."
+            "", REFUSED, problems, ErrorKind.OTHER, "Correct the input of the cluster, and run again."
         )
     return None
 
@@ -172,10 +171,10 @@ def _desired(members: Iterable[Member], options: Options) -> Desired:
     return Desired(tuple(workloads), options).stopped_by(findings)
 
 
-def part_of(desired: Desired, cluster: str) -> Desired:
+def cluster_part(desired: Desired, cluster: str) -> Desired:
     """Return the desired state of one cluster.
 
-    :arg key: the name of the cluster in workload keys.
+    :arg cluster: the cluster in workload keys.
     """
     return replace(
         desired,
@@ -193,21 +192,23 @@ def changed_rows(
     check_mode: bool,
     further: Mapping[str, Sequence[Finding]],
 ) -> list[Row]:
-    """A row for each cluster, in their order: what M(eks_pod_identity) returns of it, or why it was left out. ``further``
-    findings come before those of the run."""
+    """Return a row for each cluster, in their order, with the result of M(eks_pod_identity) or the error of a skipped cluster.
+
+    :arg further: findings by cluster, which precede the findings of the run.
+    """
     rows: list[Row] = []
-    shown: set[str] = set()
+    headers: set[str] = set()
     for member in members:
         if member.key in fleet.left_out:
-            waiting = of_cluster(performed.run, member.key).failures or _kept_for_nobody(performed.run)
+            waiting = filter_run(performed.run, member.key).failures or _unassigned_skips(performed.run)
             rows.append(left_out_row(member, fleet.account, fleet.left_out[member.key], waiting))
             continue
         cluster = fleet.clusters.members[member.key]
-        part = of_cluster(performed.run, member.key)
-        result = result_of(part, check_mode, member.key)
+        part = filter_run(performed.run, member.key)
+        result = build_result(part, check_mode, member.key)
         # A change that clusters share is shown once.
-        diff = [row for row in result["diff"] if row["before_header"] not in shown]
-        shown.update(row["before_header"] for row in diff)
+        diff = [row for row in result["diff"] if row["before_header"] not in headers]
+        headers.update(row["before_header"] for row in diff)
         findings = [*map(finding_row, further.get(member.key, ())), *result["findings"]]
         row: Row = {
             **_place(member),
@@ -249,13 +250,15 @@ def verified_rows(
 
 
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
-    """``failures`` are those of its workloads, among them what waits for it elsewhere."""
+    """Return the row of a skipped cluster. ``failures`` include the changes in other clusters that wait for it."""
     workloads = [describe_key(workload.key) for workload in member.workloads]
-    where = f"account {account.account_id}, "
+    place = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
-    kept = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
-    waits = f" Until then these keep their permissions: {listed(dict.fromkeys(kept))}." if kept else ""
+    resources = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
+    waits = (
+        f" Until then these keep their permissions: {listed(dict.fromkeys(resources))}." if resources else ""
+    )
     return {
         **_place(member),
         "failed": True,
@@ -265,7 +268,7 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
         "remedy": visible(error.remedy),
         "names": workloads,
         "msg": visible(
-            f"cluster {member.name} ({where}region {member.region}) was skipped, and nothing was changed for its {count} "
+            f"cluster {member.name} ({place}region {member.region}) was skipped, without changes for its {count} "
             f"({listed(workloads, SHOWN_UNLISTED)}): {operation}{error.code}: {sentence(error.text)} {error.remedy}"
             f"{waits}"
         ),
@@ -274,12 +277,12 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
 
 
 def kept_for_stopped(run: Run) -> list[str]:
-    """Return the names of resources that stay because a stopped cluster may use them."""
-    return list(dict.fromkeys(failure.target.display for failure in _kept_for_nobody(run)))
+    """Return the names of resources that are kept because a failed cluster may use them."""
+    return list(dict.fromkeys(failure.target.display for failure in _unassigned_skips(run)))
 
 
-def _kept_for_nobody(run: Run) -> list[Failure]:
-    """Return the failures of resources that no workload of the run waits for."""
+def _unassigned_skips(run: Run) -> list[Failure]:
+    """Return the skipped changes that no workload of the run waits for."""
     return [
         failure for failure in run.failures if failure.error_code == Code.SKIPPED and not failure.workloads
     ]
@@ -304,7 +307,7 @@ def fleet_message(rows: Sequence[Row]) -> str:
     lines = [f"{len(failed)} of {len(rows)} clusters failed:"]
     lines += [f"- {row['msg']}" for row in failed]
     if len(failed) < len(rows):
-        lines.append("The other clusters are done; a rerun takes up only what is missing.")
+        lines.append("The other clusters succeeded; a rerun applies the rest.")
     return "\n".join(lines)
 
 
@@ -317,7 +320,7 @@ def change_clusters(
 ) -> ModuleResult:
     """Bring the workloads of clusters of one account to their state, and return the result of the module eks_pod_identity.
 
-    :arg stopped: clusters that stopped before, of whose workloads nothing is known.
+    :arg stopped: clusters that failed before this run, whose workloads are unknown.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
@@ -336,7 +339,7 @@ def change_clusters(
     changes = run.plan.changes if job.check_mode else tuple(done.change for done in run.done)
     further = {
         member.key: [
-            *fleet.doubts_of(member.key, performed.verified is not None),
+            *fleet.find_doubts(member.key, performed.verified is not None),
             *notes_of_new_associations(run, member.breakage),
             *(find_empty_list(member.workloads, among_others=True) if state == "present" else []),
             *(
@@ -351,7 +354,7 @@ def change_clusters(
     result = _result(job, fleet, rows, Summary.__annotations__)
     # A change that clusters share counts once.
     result["summary"]["changes"] = len(changes)
-    result["diff"] = [diff_of(change, fleet.account.account_id) for change in changes]
+    result["diff"] = [diff_row(change, fleet.account.account_id) for change in changes]
     if stopped:
         result["kept"] = kept_for_stopped(performed.run)
     if performed.guard.trace and job.traces:
@@ -369,7 +372,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
     with Guard(params["deadline"] or None) as guard:
         api = job.open()
         members = members_of(inputs, job.region)
-        # A removal is not verified; and to verify, the Kubernetes API need not be the cluster's.
+        # A verification has no state "absent", and does not require the Kubernetes API of the cluster.
         options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)
         observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)
@@ -380,16 +383,16 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
         callers: dict[str, list[Finding]] = {}
         if params["check_caller"]:
             for key, cluster in fleet.clusters.members.items():
-                callers[key] = check_caller(api, part_of(fleet.desired, key), cluster, 4)
+                callers[key] = check_caller(api, cluster_part(fleet.desired, key), cluster, 4)
     if guard.cause is not None:
-        return {"failed": True, **ended_reading(guard.cause, job.prefix)}
+        return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     unlisted = [
         *find_unlisted(fleet.desired, observed),
         *find_left_behind(fleet.desired, observed, ()),
     ]
     further = {
         member.key: [
-            *fleet.doubts_of(member.key, verified=True),
+            *fleet.find_doubts(member.key, verified=True),
             *callers.get(member.key, ()),
             *find_empty_list(member.workloads, among_others=True),
             *(finding for finding in unlisted if finding.place == member.key),

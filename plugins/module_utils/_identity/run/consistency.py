@@ -38,7 +38,7 @@ from ..read.associations import read_associations
 from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
 
-# These build on something made before, which IAM may not know yet.
+# These need a resource that was just created, which IAM may not know yet.
 _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))
 
 
@@ -57,7 +57,7 @@ class WaitPolicy:
     chance: Callable[[], float] = random.random
 
     def attempts(self) -> Iterator[None]:
-        """Yield at once, and after ever longer pauses until the timeout is over."""
+        """Yield at once, then after increasing pauses until the timeout is over."""
         deadline = self.now() + self.timeout
         pause = self.first_pause
         yield
@@ -75,10 +75,10 @@ def send(
     replaces: bool,
     renew: Callable[[], Call] | None = None,
 ) -> Mapping[str, Any]:
-    """Send a request, and again as long as its refusal may pass. Raises AwsError.
+    """Send a request; retry while its refusal may be temporary. Raises AwsError.
 
-    ``awaits``: it may build on a resource that AWS does not know yet. ``replaces``: the resource that it replaces was deleted a
-    moment ago. ``renew`` returns the request for the next attempt, where it depends on the time.
+    ``awaits``: it may need a resource that AWS does not know everywhere yet. ``replaces``: the resource that it replaces was
+    deleted a moment ago. ``renew`` returns the request for the next attempt, if it depends on the present state.
     """
     refusal: AwsError | None = None
     for _attempt in wait_policy.attempts():
@@ -107,8 +107,8 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
     return unknown and (awaits or replaces)
 
 
-def seen_before(run: Run) -> list[Change]:
-    """Return the resources that a run read and did not change, as creations: a later observation without them is stale."""
+def unchanged_resources(run: Run) -> list[Change]:
+    """Return the unchanged resources of a run, as creations: a later observation without them is stale."""
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
@@ -193,8 +193,7 @@ def _not_visible(change: Change, waited: float) -> AwsError:
     return AwsError(
         find_resource_type(change.target).operation,
         Code.NOT_YET_VISIBLE,
-        f"this run made the change ({change.action} {change.target.display}), and AWS still answers as before it "
-        f"after {waited:g} s.",
+        f"this run made the change ({change.action} {change.target.display}), but reads do not show it after {waited:g} s.",
         ErrorKind.OTHER,
         "Run again in a minute, or raise ⟨propagation_timeout⟩.",
     )
@@ -217,10 +216,10 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
 
 
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
-    """Return whether IAM has the role with a trust policy that works, so that EKS is merely behind.
+    """Return whether EKS may accept a role soon: IAM has it, new and with a usable trust policy.
 
-    Do not wait for a role that is older than a few minutes or does not exist. Wait without the permission to read the role,
-    or if the response has no time.
+    Return False for a role that is older than a few minutes or does not exist; True without iam:GetRole, or if the response
+    has no time.
     """
     parts = parse_role_arn(role_arn)
     if parts is None:
@@ -238,7 +237,7 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
 
 @dataclass(slots=True)
 class UseCheck:
-    """A check, right before a removal, that nobody uses the role.
+    """A check, right before a deletion, that the role is unused.
 
     ``observed`` is the observation behind the plan, ``journal`` has the later changes of the run.
     """
@@ -251,8 +250,8 @@ class UseCheck:
     failure: AwsError | None = None
 
     def look(self, changes: list[Change]) -> None:
-        """List the associations again. Read the known ones in full only if a trust policy allows more than single workloads:
-        otherwise a new user needs a change of the trust policy first."""
+        """List the associations again. Describe each only if a trust policy allows more than single workloads: otherwise a new
+        user needs a change of the trust policy first."""
         unchanged = self.observed.associations
         if any(change.requires_unused and self._is_open(change) for change in changes):
             unchanged = {}
@@ -282,9 +281,7 @@ class UseCheck:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)
         if appeared:
-            text = (
-                f"{appeared[0].cluster} {appeared[0]} has got an association since the purge looked for one."
-            )
+            text = f"{appeared[0].cluster} {appeared[0]} has got an association since the purge listed them."
             return _in_use(change, text)
         if not change.requires_unused:
             return None
@@ -293,7 +290,7 @@ class UseCheck:
             return None
         if planned.arn.lower() in self.users:
             return _in_use(
-                change, f"{self.users[planned.arn.lower()]} uses role {planned.arn} since it was looked at."
+                change, f"{self.users[planned.arn.lower()]} uses role {planned.arn} since it was read."
             )
         try:
             answer = self.reader.api.call("iam", "GetRole", {"RoleName": planned.name})
@@ -301,7 +298,7 @@ class UseCheck:
             return None if error.missing else error
         if same_meaning(decode_role(answer["Role"], ()).trust, planned.trust, "trust"):
             return None
-        return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was looked at.")
+        return _in_use(change, f"the trust policy of role {planned.arn} has changed since it was read.")
 
     def _is_open(self, change: Change) -> bool:
         role = self.observed.roles.get(change.target.name.lower())
@@ -321,5 +318,5 @@ def _in_use(change: Change, text: str) -> AwsError:
         "RoleInUse",
         f"{text} Nothing was sent.",
         ErrorKind.IN_USE,
-        "Another run is at work on the role. Run again when it has ended.",
+        "Another run changes the role. Run again after it has ended.",
     )

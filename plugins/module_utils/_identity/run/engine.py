@@ -42,7 +42,7 @@ from ..plan.purge import (
     freed_policies,
     leaving_roles,
     left_roles,
-    left_to_others,
+    other_owners_findings,
     staying_associations,
     staying_grants,
     unlisted_workloads,
@@ -57,7 +57,7 @@ from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
-from .apply import apply_plan, hold_trust, let_in_again, restore_grants
+from .apply import apply_plan, hold_trust, restore_grants, restore_outside_grants
 from .consistency import (
     UseCheck,
     WaitPolicy,
@@ -65,7 +65,7 @@ from .consistency import (
     merge,
     not_yet_visible,
     overlay,
-    seen_before,
+    unchanged_resources,
     unseen,
     without_unseen,
 )
@@ -77,9 +77,9 @@ PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 @dataclass(slots=True)
 class Guard:
-    """Within it the work of a run; ``cause`` says afterwards what ended it before its time, if anything did.
+    """A context that ends a run at its deadline, on an interrupt or an unexpected error, and then has the ``cause``.
 
-    What is in ``passed_through``, as a failure that names the thing, is not caught.
+    Errors in ``passed_through`` are not caught: modules report them.
     """
 
     deadline: float | None = None
@@ -107,8 +107,8 @@ class Guard:
         return None
 
 
-def ended_reading(cause: Cause, prefix: str = "") -> dict[str, str]:
-    """The failure of a module that only reads. ``prefix`` is what its caller's options begin with."""
+def interrupted_result(cause: Cause, prefix: str = "") -> dict[str, str]:
+    """Return the result of an interrupted info module. ``prefix`` is the prefix of the caller's options."""
     remedy = str(with_option_names(cause.remedy, prefix))
     return {
         "msg": f"not everything was read: {cause.text} {remedy}",
@@ -143,16 +143,16 @@ def _unexpected(error: Exception) -> Cause:
 Associations = Mapping[WorkloadKey, ObservedAssociation]
 
 
-# A conflict means that another process is at work; two fresh looks are enough, or it is a fight.
+# A conflict means that another process changes the same resources. Give up after two more rounds.
 ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Observe, plan and apply for the workloads of clusters of one account.
+    """The engine of a run for clusters of one account: observe, plan, apply, read again.
 
-    ``unread`` says, by what keys of workloads call them, why other clusters of the run could not be read. Their workloads
-    are planned with the others, and fail: nothing that they may need is taken away meanwhile.
+    ``unread`` has the errors of clusters that could not be read, by the cluster in workload keys. Their workloads are planned
+    and fail, so that the permissions that they may need are kept.
     """
 
     api: Api
@@ -173,13 +173,14 @@ class Engine:
         just_read: Associations | None = None,
         unlisted: bool = False,
     ) -> Observed:
-        """What there is. Associations that were ``just_read`` are only listed again."""
+        """Read the present state. Associations in ``just_read`` are only listed again."""
         return self.observer().observe(desired, removal, unchanged=just_read, unlisted=unlisted)
 
     def observe_after(self, run: Run) -> Observed:
-        """What there is after a run: read again until it shows what the run changed, for the verification and for
-        whoever runs next. One request for each association is what a large run costs, so those that it did not
-        touch are only listed again."""
+        """Read until the changes of a run are visible, for its verification and for later runs.
+
+        Describing each association would dominate the cost of a large run, so unchanged associations are only listed.
+        """
         if not run.done:
             return run.observed
         changes = (*run.plan.changes, *(done.change for done in run.done))
@@ -190,16 +191,18 @@ class Engine:
         def look(desired: Desired) -> Observed:
             return self.observer("verify").observe(desired, planning=False, unchanged=untouched)
 
-        # What an earlier look showed and nobody here removed is not missing because a later one is late.
-        observed = self._settled(run.desired, look, seen_before(run))
+        # A stale replica may omit a resource that an earlier read has shown.
+        observed = self._settled(run.desired, look, unchanged_resources(run))
         # The users outside the run are read once.
         return replace(observed, outside=run.observed.outside, unlisted=run.observed.unlisted)
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
     ) -> Observed:
-        """A look that shows what this run changed. Where it does not, it is repeated for a while; what is still
-        not visible then counts as not read. ``perhaps`` is waited for as well, but may not be there at all."""
+        """Observe until the changes of this run are visible or the timeout is over; then count the others as not read.
+
+        ``perhaps`` are changes that may not be complete: they are awaited, too, but may remain invisible.
+        """
         made = [done.change for done in self.journal.done]
         awaited = (*made, *perhaps)
         observed: Observed | None = None
@@ -221,8 +224,11 @@ class Engine:
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
-        """Plan, and read what only some plans turn on: the associations of workloads outside the run that may use a role
-        which is about to lose something, and the account's quota where the usual one would stand in the way."""
+        """Plan, and read the state that only some plans need. Return the plan, with the extended observation.
+
+        It is the associations outside the run of roles that lose a permission, and the attachment quota if a role exceeds the
+        default.
+        """
         plan = make_plan(desired, observed)
         while plan.unread - observed.outside.reaches:
             observed = self.observer().observe_outside(desired, observed, plan.unread)
@@ -242,20 +248,20 @@ class Engine:
         first_look: Observed | None = None,
         may_purge: MayPurge | None = None,
     ) -> Run:
-        """Raises nothing for what goes wrong with single workloads; those are in ``failures``.
+        """Bring workloads to ``state``. Failures of single workloads are in the result.
 
-        ``first_look`` serves the first round. ``may_purge`` is for the removal that is a purge.
+        ``first_look`` is the observation for the first round. ``may_purge`` selects the policies that a purge may delete.
         """
         removal = state == "absent"
         attempts = Attempts()
-        beside: list[Finding] = []
+        unlisted: list[Finding] = []
         restored: list[Finding] = []
         for turn in range(ROUNDS):
             first = first_look if turn == 0 else None
             observed = first or self._look(desired, removal, attempts, turn == 0)
             if turn == 0:
                 surroundings = observed
-                beside = perhaps_unseen(desired, observed) if removal else find_unlisted(desired, observed)
+                unlisted = perhaps_unseen(desired, observed) if removal else find_unlisted(desired, observed)
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
@@ -263,7 +269,7 @@ class Engine:
             self.journal.begin(observed, plan)
             if check_mode:
                 left = [] if removal else find_left_behind(desired, surroundings, plan.changes)
-                findings = (*plan.findings, *beside, *left)
+                findings = (*plan.findings, *unlisted, *left)
                 return Run(desired, state, observed, plan, (), plan.failures, findings, True)
             if turn:
                 plan = _awaiting(plan)
@@ -285,9 +291,9 @@ class Engine:
                 retryable |= {
                     refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
                 }
-            restored += self._let_in_again(desired, observed, outcome)
+            restored += self._restore_outside_grants(desired, observed, outcome)
             if not turn:
-                # Something was removed or attached since it was looked at, or IAM is very slow: once more is enough.
+                # Another process deleted or attached a resource after the read, or IAM is very slow: try once more.
                 retryable |= {
                     refusal.change.target
                     for refusal in outcome.refusals
@@ -301,12 +307,13 @@ class Engine:
         failures = attempts.failures(plan, outcome)
         changes = [done.change for done in attempts.done]
         left = [] if removal else find_left_behind(desired, surroundings, changes)
-        findings = (*plan.findings, *beside, *left, *restored)
+        findings = (*plan.findings, *unlisted, *left, *restored)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
 
-    def _let_in_again(self, desired: Desired, observed: Observed, outcome: Outcome) -> list[Finding]:
-        """Let in users outside the run that what was written just now has shut out. A trust policy that is given as a whole
-        says itself whom it is for."""
+    def _restore_outside_grants(
+        self, desired: Desired, observed: Observed, outcome: Outcome
+    ) -> list[Finding]:
+        """Restore grants of users outside the run that the last changes revoked, except in a trust policy from the input."""
         roles = (workload.role for workload in desired.workloads)
         whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}
         written = [done.change for done in outcome.done if done.change.target.resource == "trust_policy"]
@@ -314,10 +321,12 @@ class Engine:
         if not changes:
             return []
         keys = frozenset(workload.key for workload in desired.workloads)
-        return let_in_again(self.observer("check"), observed, changes, keys, self.journal, self.wait_policy)
+        return restore_outside_grants(
+            self.observer("check"), observed, changes, keys, self.journal, self.wait_policy
+        )
 
     def restore_grants(self, run: Run, observed: Observed) -> bool:
-        """Put back grants of this run that its last look does not show. Return whether it has to look again."""
+        """Restore grants of this run that its last observation does not show. Return whether a new observation is needed."""
         return restore_grants(self.api, (done.change for done in run.done), observed, self.wait_policy)
 
     def _look(self, desired: Desired, removal: bool, attempts: Attempts, first: bool) -> Observed:
@@ -326,11 +335,11 @@ class Engine:
         return self._settled(desired, look, perhaps)
 
     def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
-        """What there is to tell of a run that ended before its time."""
+        """Return the result of an interrupted run."""
         return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
 
     def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
-        """The targets of refused changes that another look, or time, may bring about."""
+        """Return the targets of refused changes that another round may complete."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
         roles = {
             workload.key: (
@@ -345,7 +354,7 @@ class Engine:
         ]
 
         def is_usable_soon(refusal: Refusal) -> bool:
-            """EKS is merely behind: a run that ended early may have made the role moments ago."""
+            """Return whether EKS will accept the role soon: an interrupted run may have created it moments ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
             subject = subject_of(self.clusters.of(key), key, role_arn, bool(disabled))
@@ -357,15 +366,15 @@ class Engine:
 
 
 def _awaiting(plan: Plan) -> Plan:
-    """What was made a moment ago, here or elsewhere, may still be unknown to AWS."""
+    """Return a plan whose changes wait for new resources: IAM may not know them everywhere yet."""
     return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))
 
 
 def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
-    """Apply the desired workloads, then remove those of ours that are not desired.
+    """Apply the desired workloads, then delete unlisted resources that this collection manages.
 
-    InputError when more would go than the scope allows, AwsError when what there is cannot be
-    read; both before anything is changed.
+    :raises InputError: before any change, if the purge exceeds the limit of its scope.
+    :raises AwsError: before any change, if the account cannot be read.
     """
     (cluster,) = engine.clusters.members.values()
     desired = replace(desired, options=replace(desired.options, purge=True))
@@ -378,18 +387,20 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     freed = freed_policies(plan, observed)
     unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
     validate_purge_limit(desired, unlisted, cluster, scope, account)
-    everybodys = unlisted
+    all_unlisted = unlisted
     if scope.owner is None:
-        everybodys = unlisted_workloads(desired, cluster, replace(scope, whosever=True), account, freed)
-    staying = staying_associations(desired, everybodys, account)
+        all_unlisted = unlisted_workloads(desired, cluster, replace(scope, any_owner=True), account, freed)
+    kept_associations = staying_associations(desired, all_unlisted, account)
     observed = replace(
         observed,
-        unlisted={cluster.key: staying},
-        unassociated=staying_grants(desired, everybodys, cluster, account),
+        unlisted={cluster.key: kept_associations},
+        unassociated=staying_grants(desired, all_unlisted, cluster, account),
     )
     converge = engine.run(desired, "present", check_mode, observed)
     if scope.owner is None:
-        converge = replace(converge, findings=(*converge.findings, *left_to_others(unlisted, everybodys)))
+        converge = replace(
+            converge, findings=(*converge.findings, *other_owners_findings(unlisted, all_unlisted))
+        )
     if converge.failures:
         waits = (_purge_waits(unlisted),) if unlisted.workloads else ()
         return replace(converge, findings=(*converge.findings, *waits))
@@ -410,10 +421,10 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     )
     if purged.failures or not removal.plan.changes or not any(map(_is_kept, converge.findings)):
         return purged
-    return _take_kept(engine, purged, cluster, scope)
+    return _converge_without_purged(engine, purged, cluster, scope)
 
 
-# Codes of findings about what stays for users outside the run.
+# Codes of findings about grants and attachments that are kept for users outside the run.
 _KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
 
 
@@ -426,11 +437,11 @@ def _joined(first: Run, second: Run) -> Run:
     return replace(first, plan=replace(first.plan, changes=changes), done=(*first.done, *second.done))
 
 
-def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
-    """Converge once more without the users that were purged, for whom the listed roles kept something."""
-    gone = {association_key(change.target) for change in purged.plan.changes if change.after is None}
+def _converge_without_purged(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
+    """Converge again without the purged users, for which the listed roles kept grants and policies."""
+    deleted = {association_key(change.target) for change in purged.plan.changes if change.after is None}
     outside = purged.observed.outside
-    left = {key: one for key, one in outside.associations.items() if key not in gone}
+    left = {key: association for key, association in outside.associations.items() if key not in deleted}
     check_mode = purged.check_mode
     observed = engine.observe_after(purged)
     observed = replace(observed, outside=replace(outside, associations=left))
@@ -438,7 +449,7 @@ def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope)
     if check_mode:
         now = predict(observed, observed, purged.plan)
     else:
-        # A plan turns on more than a verification does.
+        # A plan needs more reads than a verification.
         look = engine.observe(desired, just_read=observed.associations)
         now = replace(look, outside=observed.outside, unlisted=observed.unlisted)
     again = engine.run(desired, "present", check_mode, now)
@@ -463,7 +474,7 @@ def _take_kept(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope)
 
 
 def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
-    """Return what a purge has read anyway."""
+    """Return the associations outside the run, which a purge has read already."""
     keys = {workload.key for workload in desired.workloads}
     associations = {key: found for key, found in account.associations.items() if key not in keys}
     return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
@@ -472,8 +483,8 @@ def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> Outside
 def _purge_waits(unlisted: Desired) -> Finding:
     return Finding(
         Code.PURGE_WAITS,
-        f"{len(unlisted.workloads)} workloads that are not listed were not purged, because others failed.",
-        "Resolve the failures and run again; a purge starts only from a complete converge.",
+        f"{len(unlisted.workloads)} unlisted workloads were not purged, because other workloads failed.",
+        "Resolve the failures and run again: a purge starts only after all listed workloads succeeded.",
     )
 
 
@@ -490,8 +501,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the state that was verified, in
-    check mode the one that the plan leads to."""
+    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the verified state, in check mode
+    the predicted one."""
 
     run: Run
     guard: Guard
@@ -500,7 +511,7 @@ class Performed:
 
 
 def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
-    """Raises InputError, and AwsError before any change."""
+    """Execute an order. Raises InputError and AwsError, both before any change."""
     run: Run | None = None
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
@@ -509,7 +520,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             run = run_with_purge(engine, desired, order.purge, order.check_mode)
         else:
             run = engine.run(desired, order.state, order.check_mode)
-        # What has just been read and needed no change is the proof already.
+        # Without changes, the observation of the run serves for the verification.
         observed = engine.observe_after(run)
         if engine.restore_grants(run, observed):
             observed = engine.observe_after(run)
@@ -532,8 +543,8 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
     """Read the parts that only a verification needs.
 
-    :arg made: whether this run changed something. A replica may not know a new role yet that another one has shown, so the
-        parts are read again for a while.
+    :arg made: whether this run changed a resource. A replica may not have a new role yet, so missing parts are read again
+        until the timeout.
     """
     for _attempt in engine.wait_policy.attempts():
         proof = read_for_verification(engine.api, desired, observed, engine.width)

@@ -159,7 +159,7 @@ class Attempts:
     def look(self, plan: Plan) -> None:
         """Remove the pending refusals that a new plan does not contain: the changes are complete.
 
-        A change of this run whose response was unclear counts as made by this run.
+        A change whose response was lost counts as a change of this run.
         """
         planned = {change.target for change in plan.changes}
         unknown = {key for failure in plan.failures for key in failure.workloads}
@@ -204,8 +204,8 @@ class Attempts:
         return (*plan.failures, *latest, *unseen)
 
     def _latest(self, target: Target, refusal: Refusal) -> Failure:
-        known = self.pending.get(target)
-        return known.failure if known is not None and refusal.error is not None else refusal.failure
+        pending = self.pending.get(target)
+        return pending.failure if pending is not None and refusal.error is not None else refusal.failure
 
 
 def joined(earlier: Change, later: Change) -> Change:
@@ -257,7 +257,7 @@ class Journal:
         with self._lock:
             return tuple(self._done.values())
 
-    def changes_of(self, target: Target) -> list[Change]:
+    def find_changes(self, target: Target) -> list[Change]:
         """Return the completed changes of the same resource, oldest first."""
         return [done.change for done in self.done if done.change.target.is_same_resource(target)]
 
@@ -317,8 +317,8 @@ class Journal:
     def _undone(self, change: Change, cause: Cause) -> Failure:
         answered = self._answered.get(change.target, [])
         operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
-        after = f" Done before it: {operations}." if operations else ""
-        text = f"not done: {cause.text}{after}"
+        note = f" Done before it: {operations}." if operations else ""
+        text = f"not done: {cause.text}{note}"
         partly = bool(answered)
         target = change.target
         return Failure(change.workloads, target, change.action, cause.code, text, cause.remedy, partly)

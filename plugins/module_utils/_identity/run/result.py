@@ -43,12 +43,12 @@ from .outcome import Run
 SHOWN_FAILURES = 10
 
 
-def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
-    """Everything but ``failed`` and ``msg``; for the workloads of one cluster, by what their keys call it, or of all.
+def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
+    """Return the result of a run, without ``failed`` and ``msg``, for all workloads or for one cluster.
 
-    What clusters share is in the result of each.
+    ``cluster`` is the cluster in workload keys. Resources that clusters share are in the result of each.
     """
-    run = of_cluster(run, cluster) if cluster else run
+    run = filter_run(run, cluster) if cluster else run
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
     associations = _associations_after(run)
     touched = {key for change in changes for key in change.workloads}
@@ -58,7 +58,7 @@ def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
         for workload in run.desired.workloads
     ]
     return {
-        # A change of which only a part was made is no change of the list, but it did change something.
+        # A partial change is not in the list of changes.
         "changed": bool(changes) or any(failure.partly for failure in run.failures),
         "state": run.state,
         "changes": [change_row(change, cluster) for change in changes],
@@ -73,8 +73,8 @@ def result_of(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
             "changed": sum(row["status"] == "changed" for row in workloads),
             "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
-        # With several clusters in a run, the place of a change has to be shown.
-        "diff": [diff_of(change, run.observed.account.account_id if cluster else "") for change in changes],
+        # With several clusters, the diff shows the place of a change.
+        "diff": [diff_row(change, run.observed.account.account_id if cluster else "") for change in changes],
     }
 
 
@@ -85,8 +85,8 @@ def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Findin
     return [note for note in notes if note.severity != "error" and note.workload in created]
 
 
-def of_cluster(run: Run, cluster: str) -> Run:
-    """The part of a run that concerns one cluster, with what others share with it."""
+def filter_run(run: Run, cluster: str) -> Run:
+    """Return the part of a run for one cluster, including resources that it shares with other clusters."""
 
     def concerns(keys: Iterable[WorkloadKey]) -> bool:
         return any(key.cluster == cluster for key in keys)
@@ -113,7 +113,7 @@ def of_cluster(run: Run, cluster: str) -> Run:
 
 
 def change_row(change: Change, cluster: str = "") -> ChangeRow:
-    """A change as the workloads of ``cluster`` see it, or the first of those that share it."""
+    """Return the row of a change, for a workload of ``cluster`` or else for the first of its workloads."""
     keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
     row: ChangeRow = {
         "workload": workload_text(keys[0]) if keys else "",
@@ -124,13 +124,15 @@ def change_row(change: Change, cluster: str = "") -> ChangeRow:
         "after": change.after,
     }
     if len(keys) > 1:
-        here = keys[0].cluster
-        row["shared_with"] = [str(key) if key.cluster == here else f"{key.cluster} {key}" for key in keys[1:]]
+        cluster_key = keys[0].cluster
+        row["shared_with"] = [
+            str(key) if key.cluster == cluster_key else f"{key.cluster} {key}" for key in keys[1:]
+        ]
     return row
 
 
 def failure_rows(failure: Failure) -> list[FailureRow]:
-    """A row for each workload that misses what failed."""
+    """Return a row for each workload that a failure affects."""
     return [
         {
             "workload": workload_text(key),
@@ -146,13 +148,12 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
 
 
 def failure_message(run: Run, cluster: Cluster) -> str:
-    """What to show first of a run for the workloads of one cluster: each failure once, with its workloads, cause and
-    remedy."""
+    """Return the ``msg`` of a failed run for one cluster: each failure once, with its workloads, cause and remedy."""
     failed = {key for failure in run.failures for key in failure.workloads}
     causes = [failure for failure in run.failures if failure.error_code != Code.SKIPPED]
     verb = "cannot" if run.check_mode else "could not"
     place = f"of cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) {verb} be"
-    # A purge begins only when all that is listed is done.
+    # A purge starts only after all listed workloads succeeded.
     if run.purged:
         lines = [f"{len(failed)} of {run.purged} workloads that are not listed {place} purged:"]
     else:
@@ -167,45 +168,49 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     if run.check_mode:
         lines.append("Nothing was changed.")
     elif run.purged:
-        lines.append("All workloads that are listed are done; a rerun takes up only what is missing.")
+        lines.append("All listed workloads succeeded; a rerun applies the rest.")
     elif len(failed) < len(run.desired.workloads):
-        lines.append("The other workloads are done; a rerun takes up only what is missing.")
+        lines.append("The other workloads succeeded; a rerun applies the rest.")
     return "\n".join(map(visible, lines))
 
 
 def _by_cause(run: Run, failures: Sequence[Failure]) -> list[list[Failure]]:
-    """Failures of one cause together: what AWS says of each differs in the names of their objects, if at all."""
+    """Group failures by cause: messages of AWS that differ only in the names of the resources."""
     account = run.observed.account
     objects: dict[WorkloadKey, list[str]] = {}
     for workload in run.desired.workloads:
         roles = [account.role_arn(workload.role)] if workload.role is not None else []
         objects[workload.key] = [*roles, *map(account.policy_arn, workload.policies)]
 
-    def texts_of(failure: Failure) -> tuple[str, ...]:
+    def texts(failure: Failure) -> tuple[str, ...]:
         return failure.target.resource, failure.action, failure.error_code, failure.message, failure.remedy
 
-    def names_of(failure: Failure) -> list[str]:
-        own = (name for key in failure.workloads for name in objects.get(key, ()))
-        return own_names(map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *own])
+    def names(failure: Failure) -> list[str]:
+        resource_names = (name for key in failure.workloads for name in objects.get(key, ()))
+        return own_names(
+            map(str, failure.workloads), [failure.target.name, failure.target.policy_arn, *resource_names]
+        )
 
-    return group_by_cause(failures, texts_of, names_of)
+    return group_by_cause(failures, texts, names)
 
 
 def _cause_lines(group: Sequence[Failure]) -> list[str]:
     first = group[0]
     keys = dict.fromkeys(key for failure in group for key in failure.workloads)
-    what, message = f"{first.action} {first.target.label}", sentence(first.message)
+    change_text, message = f"{first.action} {first.target.label}", sentence(first.message)
     if len(group) > 1:
         names = listed(dict.fromkeys(failure.target.full_name for failure in group))
-        what = f"{first.action} {first.target.resource} {names}"
+        change_text = f"{first.action} {first.target.resource} {names}"
     if any(failure.message != first.message for failure in group):
         message = f"for {first.target.full_name}: {message}"
-    text = f"- {listed(map(describe_key, keys), SHOWN_FAILURES)}: {what}: {first.error_code}: {message}"
+    text = (
+        f"- {listed(map(describe_key, keys), SHOWN_FAILURES)}: {change_text}: {first.error_code}: {message}"
+    )
     return with_remedy(text, first.remedy, "    ")
 
 
-def diff_of(change: Change, account_id: str = "") -> DiffRow:
-    """``account_id`` is given by a run over several clusters, where the place of each change has to be said."""
+def diff_row(change: Change, account_id: str = "") -> DiffRow:
+    """Return the diff of a change. With ``account_id``, for a run over several clusters, its header has the place."""
     cluster = change.target.cluster
     place = f" of {f'cluster {cluster}, ' if cluster else ''}account {account_id}" if account_id else ""
     header = visible(f"{change.target.label}{place} ({change.action})")
@@ -224,7 +229,7 @@ def _text(state: Mapping[str, object] | None) -> str:
 
 
 def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
-    """The associations as observed, with what this run did to them."""
+    """Return the observed associations, with the changes of this run."""
     associations = dict(run.observed.associations)
     for done in run.done:
         key = association_key(done.change.target)
@@ -240,7 +245,7 @@ def _associations_after(run: Run) -> dict[WorkloadKey, ObservedAssociation]:
 def verified_result(
     verified: Sequence[Verified], observed: Observed, cluster: Cluster, further: Sequence[Finding] = ()
 ) -> VerificationResult:
-    """The result of the verification of one cluster, with ``further`` findings that concern the whole run."""
+    """Return the result of the verification of one cluster. ``further`` findings are about the whole run."""
     verified = [subject for subject in verified if subject.workload.key.cluster == cluster.key]
     rows: list[VerifiedRow] = []
     findings = [*further, *_bulk_denied(observed)]
@@ -251,7 +256,7 @@ def verified_result(
         created = _role_created_at(association, observed)
         rows.append({**facts, "role_created_at": created, "status": subject.status, "checks": checks})
         findings += subject.findings
-    # One finding may be that of many workloads.
+    # Several workloads may share a finding.
     findings = list(dict.fromkeys(findings))
     counts = Counter(subject.status for subject in verified)
     return {
@@ -284,8 +289,8 @@ def _bulk_denied(observed: Observed) -> list[Finding]:
     return [
         Finding(
             Code.BULK_READ_DENIED,
-            f"roles and policies were read one by one, which takes more requests: {observed.bulk_denied}",
-            "Allow the caller iam:GetAccountAuthorizationDetails to have them read in bulk.",
+            f"roles and policies were read one by one, with more requests: {observed.bulk_denied}",
+            "Allow the caller iam:GetAccountAuthorizationDetails to read them in bulk.",
         )
     ]
 
@@ -319,7 +324,7 @@ def _facts(account: Account, workload: Workload, association: ObservedAssociatio
 
 
 def _role_arn(account: Account, workload: Workload, association: ObservedAssociation | None) -> str:
-    """The role that is wanted; for a workload that is given without one, that of its association."""
+    """Return the desired role; for a workload without a role, the role of its association."""
     if workload.role is not None:
         return account.role_arn(workload.role)
     return association.role_arn if association else ""

@@ -49,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     table,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
-    diff_of,
+    diff_row,
     failure_rows,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
@@ -170,7 +170,7 @@ REFUSAL = '{"kind":"Status","message":"a\x1b[2J \\u202e b\n","code":403}'
         pytest.param(
             lambda: [
                 line
-                for text in diff_of(
+                for text in diff_row(
                     Change(
                         1,
                         role_target(HOSTILE),

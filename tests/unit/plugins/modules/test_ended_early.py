@@ -156,7 +156,7 @@ def test_one_association_that_was_not_looked_at_in_time_says_so(run: Run, aws: F
     ended = run(eks_pod_identity_association, **ASSOCIATION)
     assert (ended.get("changed", False), ended["error_code"]) == (False, "INTERRUPTED")
     assert ended["msg"] == (
-        f"{PLACE} was not looked at, and nothing was changed: the run was ended by SIGTERM. Run again: completed "
+        f"{PLACE} was not read, and the run changed no resource: the run was ended by SIGTERM. Run again: completed "
         "changes are kept."
     )
 

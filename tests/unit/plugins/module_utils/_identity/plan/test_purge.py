@@ -26,8 +26,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.pl
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    build_result,
     failure_message,
-    result_of,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -427,7 +427,7 @@ def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
         f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
         "not be purged:"
     )
-    assert last == "All workloads that are listed are done; a rerun takes up only what is missing."
+    assert last == "All listed workloads succeeded; a rerun applies the rest."
 
 
 def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
@@ -469,7 +469,7 @@ def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
     # Nothing is left to do, and what is left is told in words.
     again = purge(aws)
     assert again.done == ()
-    (finding,) = result_of(again, False)["findings"]
+    (finding,) = build_result(again, False)["findings"]
     assert (finding["code"], finding["workload"]) == ("ROLE_HOLDS_FOREIGN", "")
     assert finding["message"] == (
         f"role {role_arn('role-a')} stays: it holds what is not known to be of this collection "
@@ -495,7 +495,7 @@ def test_a_role_without_association_is_named_in_words() -> None:
     aws.eks.associations = {}
     with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
         purge(aws, limit=1)
-    rows = result_of(purge(aws), False)["changes"]
+    rows = build_result(purge(aws), False)["changes"]
     assert {row["workload"] for row in rows} == {""}
 
 

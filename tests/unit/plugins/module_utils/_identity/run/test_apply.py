@@ -432,8 +432,8 @@ def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None
     replaced = change("a", *REPLACED, action="replace", resource="association")
     outcome = apply(api, replace(replaced, put_back=replaced.calls[-1]), change("b", "CreateRole"))
     assert outcome.failures[0].message == (
-        'eks:CreatePodIdentityAssociation: Not allowed. The association was deleted; it was to be created with {"RoleName": '
-        '"a"}. It could not be created again as it was either: eks:CreatePodIdentityAssociation: Not allowed.'
+        'eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: {"RoleName": '
+        '"a"}. The former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed.'
     )
     # A second look would make an association without what only this message still knows.
     assert outcome.conflict is False

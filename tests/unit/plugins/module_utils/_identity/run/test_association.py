@@ -25,8 +25,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.association import (
     AssociationError,
+    AssociationInput,
     Result,
-    Wanted,
     converge,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
@@ -95,12 +95,16 @@ def wanted(
     absent: bool = False,
     cluster: str = CLUSTER,
     **spec: Any,
-) -> Wanted:
+) -> AssociationInput:
     association = AssociationSpec(tags=tags or {}, **spec)
-    return Wanted(key("app", cluster=cluster), absent, role, association, tags is not None, purge_tags, force)
+    return AssociationInput(
+        key("app", cluster=cluster), absent, role, association, tags is not None, purge_tags, force
+    )
 
 
-def make(aws: FakeAws, asked: Wanted, check_mode: bool = False, clock: Clock | None = None) -> Result:
+def make(
+    aws: FakeAws, asked: AssociationInput, check_mode: bool = False, clock: Clock | None = None
+) -> Result:
     return converge(aws, asked, REGION, check_mode, wait_policy(clock))
 
 
@@ -226,7 +230,7 @@ def only(aws: FakeAws) -> dict[str, Any]:
     return one
 
 
-def failed(aws: FakeAws, asked: Wanted = CLEARED) -> AssociationError:
+def failed(aws: FakeAws, asked: AssociationInput = CLEARED) -> AssociationError:
     with pytest.raises(AssociationError) as caught:
         make(aws, asked)
     return caught.value
@@ -263,8 +267,8 @@ def test_an_association_that_could_not_be_created_again_is_not_deleted(code: str
     error = failed(aws)
     assert (aws.state(), set(aws.writes), error.changed) == (before, {CREATE}, False)
     assert error.failure.message == (
-        f"{CREATE}: {text.rstrip('.')}. The association stays as it is: it is deleted only once EKS has shown that it can "
-        "be created again."
+        f"{CREATE}: {text.rstrip('.')}. The association is unchanged: it is deleted only after EKS has proved that it can be "
+        "created again."
     )
 
 
@@ -277,7 +281,7 @@ def test_an_association_comes_back_as_it_was_when_its_successor_is_refused_after
     assert only(aws) == before
     assert (error.failure.error_code, error.changed) == ("AccessDeniedException", True)
     assert error.failure.message == (
-        f"{CREATE}: Not allowed. The association was deleted, and created again as it was, with another ID."
+        f"{CREATE}: Not allowed. The association was deleted, then created again unchanged, with a new ID."
     )
     assert action(make(aws, CLEARED)) == "replace"
 
@@ -290,8 +294,9 @@ def test_an_association_that_does_not_come_back_is_told_in_full() -> None:
     assert (aws.eks.associations, error.changed) == ({}, True)
     parameters = json.dumps(aws.parameters(CREATE)[1], sort_keys=True)
     assert error.failure.message == (
-        f"{CREATE}: Not allowed. The association was deleted; it was to be created with {parameters}. It could not be "
-        f"created again as it was either: {CREATE}: Not allowed."
+        f"{CREATE}: Not allowed. The association was deleted. Parameters of its replacement: {parameters}. The former "
+        "association could "
+        f"not be created again: {CREATE}: Not allowed."
     )
 
 
@@ -324,8 +329,8 @@ def test_an_association_that_changes_at_every_look_is_left_alone() -> None:
     error = failed(aws)
     assert (error.failure.error_code, error.changed, aws.writes) == ("AssociationChanged", False, [])
     assert error.failure.message == (
-        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was looked at (tags). The "
-        "association stays as it is: it is deleted only once EKS has shown that it can be created again."
+        f"eks:DescribePodIdentityAssociation: association {FIRST} has changed since it was read (tags). The association is "
+        "unchanged: it is deleted only after EKS has proved that it can be created again."
     )
 
 
@@ -587,7 +592,7 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
         pytest.param(
             None,
             f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
-            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. What there is now cannot be read: "
+            "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. Its present state cannot be read: "
             "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network; run again, which "
             "takes up whatever is missing.",
             False,
@@ -597,7 +602,7 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
             {"a": "1"},
             f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
             "MalformedAnswer: eks:TagResource: Cut off. Done before it: eks:UpdatePodIdentityAssociation. "
-            "What there is now cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
+            "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
             "proxy and network; run again, which takes up whatever is missing.",
             True,
             id="made in part",
@@ -750,8 +755,8 @@ def test_a_replacement_without_a_usable_role_leaves_what_there_was(readable: boo
     assert str(caught.value) == (
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
-        "exist (still so after 60 s of waiting). The association was deleted, and created again as it was, with "
-        "another ID. Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees it: run "
+        "exist (still so after 60 s of waiting). The association was deleted, then created again unchanged, with a new ID. "
+        "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees it: run "
         "again, or raise ⟨propagation_timeout⟩."
     )
     assert (caught.value.changed, only(aws)) == (True, before)
@@ -975,7 +980,7 @@ def test_what_is_not_seen_in_time_is_a_change_and_a_failure() -> None:
         make(aws, wanted(), clock=clock)
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
-        f"the association of {CLUSTER} default/app was changed (create), and EKS still answers as before it after 60 s. "
+        f"the association of {CLUSTER} default/app was changed (create), but reads do not show it after 60 s. "
         "Run again in a minute, or raise ⟨propagation_timeout⟩."
     )
     assert sum(clock.pauses) <= 60

@@ -320,10 +320,10 @@ def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -
     (failure,) = made.failures
     assert failure.partly
     assert failure.message == (
-        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted; it was to be created with "
+        "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: "
         f'{{"clusterName": "my-cluster", "disableSessionTags": true, "namespace": "default", "roleArn": '
         f'"{role_arn("my-role")}", "serviceAccount": "app", "tags": {{"workload-identity/managed-by": '
-        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}. It could not be created again as it was either: '
+        f'"workload_identity.aws"}}, "targetRoleArn": "{target}"}}. The former association could not be created again: '
         "eks:CreatePodIdentityAssociation: Not allowed."
     )
 

@@ -292,7 +292,7 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
     done = perform(engine, fleet.desired, Order("present"))
     rows = changed_rows(fleet, asked, done, False, {})
     message = (
-        "cluster other-cluster (account 111122223333, region us-west-2) was skipped, and nothing was changed for its 1 "
+        "cluster other-cluster (account 111122223333, region us-west-2) was skipped, without changes for its 1 "
         "workload (default/app): eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: other-cluster. "
         "Asked in account 111122223333, region us-west-2, as arn:aws:sts::111122223333:assumed-role/deployer/session. Check "
         "the cluster's name, and that account and region are the ones you mean."
@@ -301,7 +301,7 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
     assert fleet_message(rows).splitlines() == [
         "1 of 2 clusters failed:",
         f"- {message}",
-        "The other clusters are done; a rerun takes up only what is missing.",
+        "The other clusters succeeded; a rerun applies the rest.",
     ]
 
 
@@ -372,11 +372,11 @@ def test_a_cluster_with_the_api_of_another_is_changed_on_the_users_word_alone(
         assert error.code == "KUBERNETES_API_DIFFERS"
         assert error.remedy.endswith("pod_identity_verify_cluster: false goes on.")
     if told is not None:
-        (finding,) = fleet.doubts_of(CLUSTER, verified=not changes)
+        (finding,) = fleet.find_doubts(CLUSTER, verified=not changes)
         assert finding.severity == told[0]
         assert finding.message.endswith(told[1])
         assert "verify_cluster" not in finding.remedy
-    assert fleet.doubts_of(OTHER_CLUSTER, verified=True) == []
+    assert fleet.find_doubts(OTHER_CLUSTER, verified=True) == []
 
 
 def test_the_quota_of_the_account_is_asked_for_once() -> None:

@@ -363,7 +363,7 @@ def test_a_policy_stays_attached_until_its_successor_is(operation: str) -> None:
             f"attachment my-role {policy_arn('old')}",
             "SKIPPED",
             f"not done, because the attach of attachment my-role {policy_arn('new')} failed ({code}). "
-            "What is there stays until then.",
+            "Until then the resource is kept.",
         )
     ]
 
@@ -411,7 +411,7 @@ def test_a_role_lets_a_workload_in_that_could_not_leave(operation: str) -> None:
     assert "two" in aws.iam.roles["my-role"]["trust"]
     kept = [one for one in made.failures if one.target.resource == "trust_policy"]
     assert [(str(*one.workloads), one.error_code) for one in kept] == [("default/two", "SKIPPED")]
-    assert kept[0].message.endswith(" What is there stays until then.")
+    assert kept[0].message.endswith(" Until then the resource is kept.")
     assert run(aws, wanted).failures == ()
     assert "two" not in aws.iam.roles["my-role"]["trust"]
 
@@ -524,7 +524,7 @@ def test_a_caller_who_cannot_attach_detaches_nothing_and_stops_at_the_first_swap
         (
             policy_arn("a-new"),
             "AccessDenied",
-            f"test:Injected: not authorized. {policy_arn('p0')} stays attached: it leaves the full role only when both "
+            f"test:Injected: not authorized. {policy_arn('p0')} is still attached: it is detached only after a proof that both "
             "policies can be attached.",
         ),
         *(
@@ -549,7 +549,9 @@ def test_a_policy_that_cannot_be_attached_again_is_not_detached() -> None:
     (failure,) = run(aws, wanted).failures
     assert (attached(aws), attachments(aws)) == (before, ["Attach new", "Attach p0"])
     assert failure.error_code == "AccessDenied"
-    assert failure.message.startswith(f"test:Injected: not authorized. {policy_arn('p0')} stays attached: ")
+    assert failure.message.startswith(
+        f"test:Injected: not authorized. {policy_arn('p0')} is still attached: "
+    )
 
 
 def test_a_policy_comes_back_when_its_successor_is_refused_after_all() -> None:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import result_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
     Raw,
@@ -57,7 +57,7 @@ def run(
     wanted = desired(*raw, state=state)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
     done = perform(engine(aws, wanted, state), wanted, Order(state, check_mode, verify=True, purge=purge))
-    result_of(done.run, check_mode)
+    build_result(done.run, check_mode)
     assert done.guard.cause is None, done.guard.trace
     assert done.verified is not None or state == "absent"
 

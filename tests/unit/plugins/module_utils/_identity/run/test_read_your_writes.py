@@ -186,8 +186,7 @@ def test_the_message_for_what_stays_invisible() -> None:
     made = runner.run(wanted, "present", check_mode=False)
     findings = not_yet_visible(runner.observe_after(made), [done.change for done in made.done])
     assert findings[0].message == (
-        "association default/app: this run made the change (create association default/app), and AWS still "
-        "answers as before it after 60 s."
+        "association default/app: this run made the change (create association default/app), but reads do not show it after 60 s."
     )
     assert findings[0].remedy == "Run again in a minute, or raise ⟨propagation_timeout⟩."
 

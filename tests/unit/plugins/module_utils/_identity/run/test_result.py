@@ -31,11 +31,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    build_result,
     change_row,
-    diff_of,
+    diff_row,
     failure_message,
     failure_rows,
-    result_of,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
@@ -66,7 +66,7 @@ def checked(aws: FakeAws, *raws: dict[str, Any], state: str = "present") -> Run:
 
 
 def test_a_run_tells_what_it_did_and_what_there_is() -> None:
-    result = result_of(run(FakeAws(), desired(workload(target_role_arn=TARGET))), False)
+    result = build_result(run(FakeAws(), desired(workload(target_role_arn=TARGET))), False)
     assert result.keys() == {
         "changed",
         "state",
@@ -114,8 +114,8 @@ def test_a_run_tells_what_it_did_and_what_there_is() -> None:
 
 def test_check_mode_tells_the_same_changes_and_diff() -> None:
     aws = FakeAws()
-    planned = result_of(checked(aws, workload()), True)
-    made = result_of(run(aws, desired(workload())), False)
+    planned = build_result(checked(aws, workload()), True)
+    made = build_result(run(aws, desired(workload())), False)
     for part in ("changed", "changes", "diff", "summary"):
         assert planned[part] == made[part]
     assert planned["workloads"][0]["association_id"] == ""
@@ -124,7 +124,7 @@ def test_check_mode_tells_the_same_changes_and_diff() -> None:
 def test_nothing_to_do_is_no_change() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    result = result_of(run(aws, desired(workload())), False)
+    result = build_result(run(aws, desired(workload())), False)
     assert (result["changed"], result["changes"], result["diff"]) == (False, [], [])
     assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("unchanged", FIRST)]
 
@@ -134,7 +134,7 @@ def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -
     run(aws, desired(workload()))
     made = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
     assert [one["tags"]["team"] for one in aws.state()["associations"]] == ["a"]
-    (row,) = result_of(made, False)["workloads"]
+    (row,) = build_result(made, False)["workloads"]
     (association,) = aws.state()["associations"]
     assert (row["target_role_arn"], row["external_id"]) == (TARGET, association["externalId"])
 
@@ -142,7 +142,7 @@ def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -
 def test_what_was_removed_is_not_there_any_more() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    result = result_of(run(aws, desired(workload(), state="absent"), "absent"), False)
+    result = build_result(run(aws, desired(workload(), state="absent"), "absent"), False)
     assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("changed", "")]
 
 
@@ -154,7 +154,7 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
         workload("two", role={"name": "one"}, policies=[policy("bad")]),
         workload("three", role={"name": "three"}),
     ]
-    result = result_of(run(aws, desired(*raws)), False)
+    result = build_result(run(aws, desired(*raws)), False)
     assert [row["status"] for row in result["workloads"]] == ["failed", "failed", "changed"]
     assert [(row["workload"], row["error_code"]) for row in result["failures"]] == [
         ("default/one", "POLICY_NOT_OWNED"),
@@ -173,7 +173,7 @@ def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
     run(aws, desired(workload(role={"name": "my-role", "description": "a"})))
     aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "No."))
     made = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
-    result = result_of(made, False)
+    result = build_result(made, False)
     assert (result["changed"], result["changes"]) == (True, [])
     assert result["failures"][0]["message"] == "iam:TagRole: No. Done before it: iam:UpdateRole."
 
@@ -232,7 +232,7 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
             failed_run(failure(APP)),
             f"1 of 2 {HEAD} could not be brought to state present:\n"
             "- default/app: create role r: LimitExceeded: Too many. Do this.\n"
-            "The other workloads are done; a rerun takes up only what is missing.",
+            "The other workloads succeeded; a rerun applies the rest.",
             id="one of two",
         ),
         pytest.param(
@@ -332,7 +332,7 @@ def test_the_message_shows_ten_causes() -> None:
 )
 def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) -> None:
     header = f"role r ({change.action})"
-    assert diff_of(change) == {
+    assert diff_row(change) == {
         "before_header": header,
         "after_header": header,
         "before": before,
@@ -352,7 +352,7 @@ def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) ->
     ],
 )
 def test_among_several_clusters_a_diff_says_where(target: Target, header: str) -> None:
-    shown = diff_of(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
+    shown = diff_row(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
     assert (shown["before_header"], shown["after_header"]) == (header, header)
 
 

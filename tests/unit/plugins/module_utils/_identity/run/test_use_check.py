@@ -126,8 +126,7 @@ def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
     aws.replace("iam:GetRole", changed)
     removed = run(aws, desired(workload()), "absent")
     assert [one.message for one in removed.failures if one.error_code == "RoleInUse"] == [
-        f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was looked "
-        "at. Nothing was sent."
+        f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was read. Nothing was sent."
     ]
 
 

@@ -34,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
-    result_of,
+    build_result,
     verified_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
@@ -288,7 +288,7 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
         check_mode = way == "check mode"
         performed = perform(engine(aws, config), config, Order("present", check_mode, verify=True))
         verification = verified_result(performed.verified or (), performed.observed, cluster)
-        result |= {**result_of(performed.run, check_mode), "verification": verification}
+        result |= {**build_result(performed.run, check_mode), "verification": verification}
     report = make_report(
         parse_aws_result(result, CLUSTER), KubernetesOutcome(), ReportSettings(check_mode=way == "check mode")
     )
