@@ -192,7 +192,7 @@ class Account:
     def keep(self, name: str) -> None:
         """Remember what is there, for tests that start from it; counters go to zero."""
         self.control.reset_counters()
-        self.control.keep(name)
+        self.control.save(name)
         self.kept.add(name)
 
     def restored(self, name: str) -> bool:

@@ -112,7 +112,7 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
         run = role.run(Asked(desired(*first)), first, Patience())
         assert not run.failed, run.shown
     kube.control.reset_counters()
-    kube.control.keep(name)
+    kube.control.save(name)
     role.account.keep(f"cluster, {name}")
 
 

@@ -176,7 +176,7 @@ class TestCheckpoint:
         for policy in (customer, aws):
             iam.attach_role_policy(RoleName="app", PolicyArn=policy)
         saved_state = control.state(ACCOUNT)
-        control.keep("start")
+        control.save("start")
         for _ in range(2):
             eks.delete_pod_identity_association(clusterName="demo", associationId=created["associationId"])
             eks.create_pod_identity_association(**{**request, "namespace": "other"})
@@ -215,7 +215,7 @@ class TestCheckpoint:
             return [*(entity["CreateDate"] for entity in entities), described["association"]["createdAt"]]
 
         original = dates()
-        control.keep("now")
+        control.save("now")
         time.sleep(1.2)
         control.restore("now")
         shifts = [restored - date for restored, date in zip(dates(), original, strict=True)]

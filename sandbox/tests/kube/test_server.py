@@ -405,7 +405,7 @@ def test_restore_restores_objects(server: Any, core: client.CoreV1Api) -> None:
     created = core.create_namespaced_service_account("apps", account("a"))
     server.control.set_associations([("apps", "a")])
     saved_state = server.control.state()
-    server.control.keep("start")
+    server.control.save("start")
     for _ in range(2):
         core.delete_namespaced_service_account("a", "apps")
         core.patch_namespaced_service_account("default", "default", {"metadata": {"labels": {"a": "b"}}})

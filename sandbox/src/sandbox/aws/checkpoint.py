@@ -19,7 +19,7 @@ class Checkpoints:
         self._overlay = overlay
         self._copies: dict[str, tuple[float, list[dict[Any, Any]]]] = {}
 
-    def keep(self, name: str) -> None:
+    def save(self, name: str) -> None:
         # Copied at once, because stores share records.
         self._copies[name] = (time.monotonic(), copy.deepcopy(self._overlay.stores()))
 

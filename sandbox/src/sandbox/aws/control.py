@@ -119,12 +119,12 @@ class AwsControl:
         """Return the records of an account: roles, policies, clusters, addons, associations, …"""
         return self._request("GET", "state", query={"account": account})
 
-    def keep(self, name: str) -> None:
+    def save(self, name: str) -> None:
         """Save the records of all accounts for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the records that :meth:`keep` saved, with the age they had; clear counters, faults and read lag."""
+        """Restore the records that :meth:`save` saved, with the age they had; clear counters, faults and read lag."""
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:

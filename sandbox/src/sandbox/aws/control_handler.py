@@ -64,7 +64,7 @@ class ControlHandler:
             ("GET", "state"): self._state,
             ("GET", "sessions"): self._sessions,
             ("GET", "tokens"): self._tokens,
-            ("PUT", "checkpoint"): self._keep,
+            ("PUT", "checkpoint"): self._save,
             ("POST", "restore"): self._restore,
             ("POST", "reset"): self._reset,
         }
@@ -206,8 +206,8 @@ class ControlHandler:
     def _tokens(self, _arguments: Arguments, _data: Any) -> Any:
         return {"tokens": self._overlay.token_review.tokens}
 
-    def _keep(self, _arguments: Arguments, data: Any) -> Any:
-        self._checkpoints.keep(str(data["name"]))
+    def _save(self, _arguments: Arguments, data: Any) -> Any:
+        self._checkpoints.save(str(data["name"]))
         return {}
 
     def _restore(self, _arguments: Arguments, data: Any) -> Any:

@@ -62,12 +62,12 @@ class KubeControl:
         body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
         self._request("PUT", "associations", body)
 
-    def keep(self, name: str) -> None:
+    def save(self, name: str) -> None:
         """Save all objects for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the objects that :meth:`keep` saved, with new resource versions; reset the rest."""
+        """Restore the objects that :meth:`save` saved, with new resource versions; reset the rest."""
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
