@@ -22,14 +22,14 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
-    cluster_name_of,
     parse_aws_result,
+    result_cluster_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
-    objects_of,
+    as_objects,
+    as_text,
     parse_service_account,
-    text_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.pod_checks import (
     verify_pods,
@@ -63,7 +63,7 @@ def pod_identity_report(
     ignore: Collection[str] = (),
     fail_on: Literal["error", "warning"] = "error",
 ) -> Report:
-    aws = parse_aws_result(result, cluster_name_of(result))
+    aws = parse_aws_result(result, result_cluster_name(result))
     reads = given_listings(cluster_reads or {})
     now = datetime.now(timezone.utc)
     kubernetes = judge_given(aws, service_accounts, reads, now)
@@ -85,8 +85,8 @@ def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
 def listing_of(result: Mapping[str, Any]) -> Listing:
     """Return the list in a result of k8s_info, or its error."""
     if "resources" in result and result.get("api_found", True):
-        return Listing(objects_of(result["resources"]))
-    return Listing(error=parse_api_error(text_of(result.get("module_stderr") or result.get("msg"))))
+        return Listing(as_objects(result["resources"]))
+    return Listing(error=parse_api_error(as_text(result.get("module_stderr") or result.get("msg"))))
 
 
 def judge_given(

@@ -55,10 +55,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     FIELD_MANAGER,
     Object,
-    mapping_of,
+    as_mapping,
+    as_objects,
+    as_text,
     member,
-    objects_of,
-    text_of,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
@@ -225,7 +225,7 @@ class ClientCluster:
         try:
             with _expecting(DESCRIPTION):
                 return within(
-                    LONGEST_CALL, lambda: mapping_of(self._reads.client().client.version.get("kubernetes"))
+                    LONGEST_CALL, lambda: as_mapping(self._reads.client().client.version.get("kubernetes"))
                 )
         except (ApiException, *FAULTS):
             return {}
@@ -277,7 +277,7 @@ class ClientCluster:
         answer, the first cause is the error of the whole."""
         if not manifests:
             return WriteResult()
-        kinds = {(text_of(item["kind"]), text_of(item["apiVersion"])) for item in manifests}
+        kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
         try:
             service = within(LONGEST_CALL, partial(self._service, kinds, arguments))
         except (ApiException, *FAULTS) as error:
@@ -400,14 +400,14 @@ class _Writer:
         definition = copy.deepcopy(dict(manifest))
         perform = partial(perform_action, self._service, definition, self._service.module.params)
         try:
-            with _expecting(text_of(definition["kind"])):
+            with _expecting(as_text(definition["kind"])):
                 result = within(LONGEST_CALL, perform)
         except TimeoutError as error:
             return self._stop(error)
         except (ApiException, *FAULTS) as error:
             return _Outcome(error=_error_of(error))
         return _Outcome(
-            bool(result.get("changed")), diff=format_diff(mapping_of(result.get("diff")), manifest)
+            bool(result.get("changed")), diff=format_diff(as_mapping(result.get("diff")), manifest)
         )
 
     def _stop(self, error: Exception) -> _Outcome:
@@ -491,13 +491,13 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
         response = client.create(
             pods,
             dict(manifest),
-            namespace=text_of(member(manifest, "metadata").get("namespace")),
+            namespace=as_text(member(manifest, "metadata").get("namespace")),
             dry_run="All",
             serialize=False,
             # A connection of its own: behind the endpoint are several API servers, and each connection leads to one.
             header_params={"Connection": "close"},
         )
-        pod = mapping_of(json.loads(response.data))
+        pod = as_mapping(json.loads(response.data))
     except (ApiException, *FAULTS) as error:
         return DryRun(error=_error_of(error))
     if pod.get("kind") != "Pod":
@@ -517,12 +517,12 @@ def _expecting(what: str) -> Iterator[None]:
 def _listing_of(answer: bytes, kind: str) -> Listing:
     """A proxy may answer a page of its own with 200; that is no empty list."""
     try:
-        items = mapping_of(json.loads(answer)).get("items")
+        items = as_mapping(json.loads(answer)).get("items")
     except ValueError:
         items = None
     if not isinstance(items, list):
         return Listing(error=ApiError(0, f"what answered 200 is not the Kubernetes API: no list of {kind}"))
-    return Listing(objects_of(items))
+    return Listing(as_objects(items))
 
 
 def _error_of(error: Exception) -> ApiError:

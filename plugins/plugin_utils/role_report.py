@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     AwsResult,
-    region_of,
+    arn_region,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.run.converge import (
     KubernetesOutcome,
@@ -190,7 +190,7 @@ def _place(task: ActionTask, variables: Mapping[str, Any], known: Mapping[str, A
         "cluster_name": _variable(task, variables, "cluster_name"),
         "cluster_arn": cluster_arn,
         "account_id": str(known.get("account_id") or "") or (role.account_id if role else ""),
-        "region": region_of(cluster_arn) or _region(task, variables),
+        "region": arn_region(cluster_arn) or _region(task, variables),
         "caller_arn": str(known.get("caller_arn") or ""),
     }
 

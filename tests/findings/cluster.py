@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
-    name_of,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from sandbox.kube.control import KubeControl
@@ -184,7 +184,7 @@ class KubeCluster:
 
     def _try(self, pod: Json) -> DryRun:
         self._mutate(pod)
-        path = path_of("v1", "Pod", name_of(pod).namespace)
+        path = path_of("v1", "Pod", object_name(pod).namespace)
         try:
             return DryRun(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
         except AssociationError as error:
@@ -200,12 +200,12 @@ class KubeCluster:
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:
-            namespace, name = name_of(manifest)
+            namespace, name = object_name(manifest)
             self._kube.ask("DELETE", f"{path_of('batch/v1', 'Job', namespace)}/{name}")
         return WriteResult(changed=True)
 
     def _make_job(self, job: Json) -> None:
-        namespace, name = name_of(job)
+        namespace, name = object_name(job)
         template = self._kube.make(path_of("batch/v1", "Job", namespace), job)["spec"]["template"]
         body = {"metadata": {"name": f"{name}-x2x4z", **template["metadata"]}, "spec": template["spec"]}
         self._kube.make(path_of("v1", "Pod", namespace), body, self._answer)

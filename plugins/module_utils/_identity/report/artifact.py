@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from ..._findings.text import visible
-from ..kubernetes.model.objects import Object, text_of
+from ..kubernetes.model.objects import Object, as_text
 from ..model.checks import FAIL, UNKNOWN
 from .failure import unexplained
 from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
@@ -261,11 +261,11 @@ def _junit_document(report: Report, cases: Iterable[ElementTree.Element]) -> str
 
 
 def _workload_case(cluster: str, row: Mapping[str, object], problems: list[_Problem]) -> ElementTree.Element:
-    status = text_of(row.get("status"))
+    status = as_text(row.get("status"))
     if not problems and status in (FAIL, "failed"):
         problems = [_Problem("FAILED", f"{_name(row)} failed.")]
-    place = f"{cluster}.{text_of(row.get('namespace'))}"
-    case = _case(place, text_of(row.get("service_account")), problems)
+    place = f"{cluster}.{as_text(row.get('namespace'))}"
+    case = _case(place, as_text(row.get("service_account")), problems)
     if not problems and "checks" not in row:
         ElementTree.SubElement(case, "skipped", message=f"Not verified; the workload is {status}.")
     elif not problems and status == UNKNOWN:
@@ -287,4 +287,4 @@ def _problem(finding: ReportedFindingRow) -> _Problem:
 
 
 def _name(row: Mapping[str, object]) -> str:
-    return f"{text_of(row.get('namespace'))}/{text_of(row.get('service_account'))}"
+    return f"{as_text(row.get('namespace'))}/{as_text(row.get('service_account'))}"

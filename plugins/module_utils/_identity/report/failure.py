@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.text import visible, visible_lines, with_remedy
-from ..kubernetes.model.aws_result import AwsResult, key_of_row
-from ..kubernetes.model.objects import Object, text_of
+from ..kubernetes.model.aws_result import AwsResult, row_key
+from ..kubernetes.model.objects import Object, as_text
 from ..kubernetes.run.converge import KubernetesOutcome
 from ..model.errors import group_by_cause, listed, own_names, sentence
 from ..model.rows import FailureRow, FindingRow
@@ -40,7 +40,7 @@ def alike(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRo
 
     What AWS and Kubernetes say of it differs in the names of the objects, if at all.
     """
-    objects = {str(key_of_row(row, aws.cluster)): _objects_of(row) for row in aws.workloads}
+    objects = {str(row_key(row, aws.cluster)): _objects_of(row) for row in aws.workloads}
 
     def names_of(failure: FailureRow) -> list[str]:
         workload = failure["workload"]
@@ -61,7 +61,7 @@ def _texts_of(failure: FailureRow) -> tuple[str, ...]:
 
 def _objects_of(row: Object) -> list[str]:
     arns = row.get("policy_arns")
-    return [text_of(row.get("role_arn")), *(map(text_of, arns) if isinstance(arns, (list, tuple)) else ())]
+    return [as_text(row.get("role_arn")), *(map(as_text, arns) if isinstance(arns, (list, tuple)) else ())]
 
 
 def message_of(group: Sequence[FailureRow]) -> str:
@@ -172,7 +172,7 @@ def _verdict(
     unseen = (concerned & set(unknown)) - refused
     failed = wrong - unseen
     warned = concerned - unseen - failed
-    asked = {str(key_of_row(row, aws.cluster)) for row in aws.workloads}
+    asked = {str(row_key(row, aws.cluster)) for row in aws.workloads}
     # A purge may fail for workloads that are not listed.
     total = f" of {len(asked)}" if concerned <= asked else ""
     parts = [

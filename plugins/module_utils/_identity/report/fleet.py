@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias, get_args
 
 from ..._findings.text import visible
-from ..kubernetes.model.objects import Object, mapping_of, objects_of, text_of
+from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
 from ..model.errors import listed, sentence
 from .artifact import PREFIX, mapping_from_artifact
 from .failure import EXPLAINED
@@ -58,7 +58,7 @@ class Reported:
 
 def parse_reported(report: Object) -> Reported | None:
     """None where it lacks what a row needs, with its types: such a report does not say that all went well."""
-    summary = mapping_of(report.get("summary"))
+    summary = as_mapping(report.get("summary"))
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
     )
@@ -68,8 +68,8 @@ def parse_reported(report: Object) -> Reported | None:
         return None
     if not isinstance(failed, bool) or not {"account_id", "region"} <= report.keys():
         return None
-    place = text_of(report["account_id"]), text_of(report["region"])
-    failure = text_of(report.get("failure") or report.get("headline"))
+    place = as_text(report["account_id"]), as_text(report["region"])
+    failure = as_text(report.get("failure") or report.get("headline"))
     return Reported(
         *place,
         workloads,
@@ -90,7 +90,7 @@ def _changed(report: Object) -> list[ChangeText]:
     return [
         *(
             describe_change(change)
-            for change in objects_of(report.get("changes"))
+            for change in as_objects(report.get("changes"))
             if change.get("action") and change.get("resource") and change.get("name")
         ),
         *(
@@ -103,21 +103,21 @@ def _changed(report: Object) -> list[ChangeText]:
 
 def _warnings(report: Object) -> list[NoteRow]:
     """Those that nobody accepted, and that neither are why the cluster failed nor follow from what was refused."""
-    failure = text_of(report.get("failure"))
-    refused = {text_of(row.get("workload")) for row in objects_of(report.get("failures"))} - {""}
+    failure = as_text(report.get("failure"))
+    refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
     return [
         {
             "label": "warning",
-            "code": text_of(finding.get("code")),
-            "workload": text_of(finding.get("workload")),
-            "message": text_of(finding.get("message")),
-            "remedy": text_of(finding.get("remedy")),
+            "code": as_text(finding.get("code")),
+            "workload": as_text(finding.get("workload")),
+            "message": as_text(finding.get("message")),
+            "remedy": as_text(finding.get("remedy")),
         }
-        for finding in objects_of(report.get("findings"))
+        for finding in as_objects(report.get("findings"))
         if finding.get("severity") == "warning"
-        and (text_of(finding.get("workload")) not in refused or text_of(finding.get("code")) not in EXPLAINED)
+        and (as_text(finding.get("workload")) not in refused or as_text(finding.get("code")) not in EXPLAINED)
         and not finding.get("accepted")
-        and visible(text_of(finding.get("message"))) not in failure
+        and visible(as_text(finding.get("message"))) not in failure
     ]
 
 
@@ -341,7 +341,7 @@ def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
 
 
 def _order(report: Object) -> tuple[str, int]:
-    return text_of(report.get("time")), _STEPS.index(_step(report))
+    return as_text(report.get("time")), _STEPS.index(_step(report))
 
 
 def _step(report: Object) -> ReportStep:
@@ -353,7 +353,7 @@ def _step(report: Object) -> ReportStep:
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
     """Return what the jobs changed in IAM, by account: one slice may make the role that the plans of two announced."""
     return {
-        (text_of(steps["apply"].get("account_id")), _key(change))
+        (as_text(steps["apply"].get("account_id")), _key(change))
         for steps in clusters
         if "apply" in steps and (reported := parse_reported(steps["apply"]))
         for change in reported.changed
@@ -380,7 +380,7 @@ def _ended(
     steps: _Steps, shared: set[tuple[str, str]], now: datetime, max_age: int | None, plans: bool
 ) -> Ended:
     last = next(steps[step] for step in reversed(_STEPS) if step in steps)
-    host, cluster = _label(last), text_of(last.get("cluster_name") or _label(last))
+    host, cluster = _label(last), as_text(last.get("cluster_name") or _label(last))
     work: list[Reported] = []
     for report in [steps[step] for step in _STEPS[1:] if step in steps] or [last]:
         reported, stopped = _parsed(report, now, max_age)
@@ -406,9 +406,9 @@ def _ended(
 
 def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
     """Return the report, or why it does not count."""
-    late = _why_late(text_of(report.get("time")), now, max_age)
+    late = _why_late(as_text(report.get("time")), now, max_age)
     if report.get("stopped") or late:
-        return None, late or text_of(report.get("failure") or WITHOUT_A_MESSAGE)
+        return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)
     reported = parse_reported(report)
     if reported is None or not isinstance(report.get("check_mode"), bool):
         return None, NOT_A_REPORT
@@ -421,7 +421,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
     if plan is None:
         return ""
     if plan.get("stopped"):
-        return "" if apply else f"{PLAN_STOPPED}{text_of(plan.get('failure') or WITHOUT_A_MESSAGE)}"
+        return "" if apply else f"{PLAN_STOPPED}{as_text(plan.get('failure') or WITHOUT_A_MESSAGE)}"
     announced = parse_reported(plan)
     if announced is None:
         return "" if apply else NOT_A_REPORT
@@ -430,7 +430,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
         # Its report has the number of its changes alone.
         return ""
     lines_done = {_key(change) for change in done.changed} if done else set()
-    account = text_of(plan.get("account_id"))
+    account = as_text(plan.get("account_id"))
     undone = [
         change
         for change in announced.changed

@@ -22,7 +22,7 @@ from itertools import groupby
 from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
-from ..kubernetes.model.objects import Object, mapping_of, text_of
+from ..kubernetes.model.objects import Object, as_mapping, as_text
 from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Check, Status, conclude
 from ..model.rows import CheckRow, FailureRow, VerifiedRow
 from .rows import NoteRow, Place, ReportSummary
@@ -82,13 +82,13 @@ class ChangeText:
 
 def describe_change(change: Object) -> ChangeText:
     """What a change in AWS does to which resource, and to which parts of it."""
-    action, resource = text_of(change.get("action")), text_of(change.get("resource"))
-    line = _resource_line(action, resource, text_of(change.get("name")))
+    action, resource = as_text(change.get("action")), as_text(change.get("resource"))
+    line = _resource_line(action, resource, as_text(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
-        leaving = mapping_of(change.get("before")).get("policy")
+        leaving = as_mapping(change.get("before")).get("policy")
         line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
     if action == "update":
-        line += f" ({', '.join(sorted(map(str, mapping_of(change.get('after'))))).replace('_', ' ')})"
+        line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
     kind = "policy" if resource == "attachment" else resource.replace("_", " ")
     return ChangeText(action, kind, visible(line))
 

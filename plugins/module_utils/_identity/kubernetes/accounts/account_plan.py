@@ -25,14 +25,14 @@ from ..model.objects import (
     OWNER_LABEL,
     Object,
     ServiceAccount,
+    as_objects,
+    as_text,
     is_managed,
     is_terminating,
     member,
-    name_of,
-    objects_of,
+    object_name,
     other_owner,
     parse_service_account,
-    text_of,
 )
 
 Accounts = Mapping[WorkloadKey, ServiceAccount]
@@ -74,8 +74,8 @@ def plan_apply(
 ) -> AccountPlan:
     """Plan the objects that are missing or differ.
 
-    An existing service account only gets the configured labels and annotations, and stays unmanaged. If it has another
-    owner, it is not changed, unless ``adopt`` is set.
+    An existing service account only gets the configured labels and annotations, without ownership labels. If it has
+    another owner, it is not changed, unless ``adopt`` is set.
 
     :arg namespaces: the existing namespaces; with ``unlisted``, only those known from the service accounts.
     :arg terminating: descriptions of the terminating namespaces, in which nothing is created.
@@ -131,17 +131,17 @@ def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
     """Drop the service accounts of workloads that failed in AWS, and the namespaces that only they need."""
     failed = {failure["workload"] for failure in removal.failures} - {""}
     left_out = [item for item in (*plan.manifests, *plan.waiting) if affected_workload(item) in failed]
-    names = [str(name_of(item)) for item in left_out]
+    names = [str(object_name(item)) for item in left_out]
     if not names:
         return plan
     waiting = [item for item in plan.waiting if item not in left_out]
-    needed = {name_of(item).namespace for item in waiting}
+    needed = {object_name(item).namespace for item in waiting}
     return replace(
         plan,
         manifests=[
             item
             for item in plan.manifests
-            if item not in left_out and (item["kind"] != "Namespace" or name_of(item).name in needed)
+            if item not in left_out and (item["kind"] != "Namespace" or object_name(item).name in needed)
         ],
         waiting=waiting,
         findings=[*plan.findings, _not_applied(names)],
@@ -241,12 +241,12 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
     items += [("remove", item) for item in plan.unlisted]
     items += [("release", item) for item in plan.released]
-    return [f"{verb} {item['kind']} {name_of(item)}" for verb, item in items]
+    return [f"{verb} {item['kind']} {object_name(item)}" for verb, item in items]
 
 
 def affected_workload(manifest: Object) -> str:
     """Return the workload of a service account; "" for a namespace, which concerns all of its workloads."""
-    return str(name_of(manifest)) if manifest["kind"] == "ServiceAccount" else ""
+    return str(object_name(manifest)) if manifest["kind"] == "ServiceAccount" else ""
 
 
 def _desired_metadata(
@@ -455,11 +455,11 @@ def read_accounts(
     if needs_namespaces(workloads, accounts):
         listing = reader.list_objects(Query("v1", "Namespace"))
         if listing.error is None:
-            existing |= {name_of(item).name for item in listing.items}
+            existing |= {object_name(item).name for item in listing.items}
             terminating = {
                 name: _describe_deletion(item)
                 for item in listing.items
-                if is_terminating(item) and (name := name_of(item).name) in namespaces
+                if is_terminating(item) and (name := object_name(item).name) in namespaces
             }
             preflight = replace(preflight, namespaces=existing & namespaces, terminating=terminating)
         elif state == "verify":
@@ -482,13 +482,13 @@ def _describe_deletion(namespace: Object) -> str:
     """Return a predicate about a terminating namespace: "is being deleted (since ...)", and its finalizers."""
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")
-    names = [text_of(name) for name in finalizers] if isinstance(finalizers, Sequence) else []
+    names = [as_text(name) for name in finalizers] if isinstance(finalizers, Sequence) else []
     # The conditions name the remaining objects and their finalizers.
     reasons = [f"finalizer {name}" for name in names]
     reasons += [
-        text_of(condition.get("message")).rstrip(".")
-        for condition in objects_of(member(namespace, "status").get("conditions"))
+        as_text(condition.get("message")).rstrip(".")
+        for condition in as_objects(member(namespace, "status").get("conditions"))
         if condition.get("status") == "True" and condition.get("message")
     ]
     waits = f" It waits for: {listed(reasons, SHOWN_REASONS)}." if reasons else ""
-    return f"is being deleted (since {text_of(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"
+    return f"is being deleted (since {as_text(metadata.get('deletionTimestamp'))}), with everything in it.{waits}"

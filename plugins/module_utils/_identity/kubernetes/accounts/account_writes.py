@@ -29,14 +29,14 @@ from ..api.cluster import KubernetesCluster, Query, WriteResult
 from ..model.objects import (
     Object,
     ServiceAccount,
+    as_mapping,
+    as_text,
     is_managed,
-    mapping_of,
     member,
-    name_of,
+    object_name,
     other_owner,
     parse_service_account,
-    release_of,
-    text_of,
+    release_manifest,
 )
 from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
 
@@ -46,12 +46,12 @@ _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", 
 
 def format_diff(diff: Object, manifest: Object) -> Object | None:
     """Return a ``diff`` of kubernetes.core with a header that names the object; None if only server fields differ."""
-    old, new = (_text(mapping_of(diff.get(side))) for side in ("before", "after"))
+    old, new = (_text(as_mapping(diff.get(side))) for side in ("before", "after"))
     if old == new:
         return None
     metadata = member(manifest, "metadata")
-    place = "/".join(filter(None, (text_of(metadata.get(name)) for name in ("namespace", "name"))))
-    header = f"{text_of(manifest.get('kind'))} {place}"
+    place = "/".join(filter(None, (as_text(metadata.get(name)) for name in ("namespace", "name"))))
+    header = f"{as_text(manifest.get('kind'))} {place}"
     return {"before_header": header, "after_header": header, "before": old, "after": new}
 
 
@@ -149,8 +149,8 @@ def _is_doubtful(reason: ApiError) -> bool:
 
 
 def _without_refused(manifests: Sequence[Object], refused: Iterable[tuple[Object, ApiError]]) -> list[Object]:
-    names = {name_of(manifest) for manifest, _reason in refused}
-    return [manifest for manifest in manifests if name_of(manifest) not in names]
+    names = {object_name(manifest) for manifest, _reason in refused}
+    return [manifest for manifest in manifests if object_name(manifest) not in names]
 
 
 def unread_failure(
@@ -185,27 +185,27 @@ def recheck_removal(
     touched = [*deletions, *plan.released]
     if not touched:
         return RemovalCheck(plan)
-    namespaces = {name_of(item).namespace for item in touched}
+    namespaces = {object_name(item).namespace for item in touched}
     only = next(iter(namespaces)) if len(namespaces) == 1 else ""
     listing = cluster.list_objects(Query("v1", "ServiceAccount", only))
     if listing.error is not None:
         failures = [unread_failure(item, listing.error) for item in deletions]
         failures += [unread_failure(item, listing.error, action="release") for item in plan.released]
         return RemovalCheck(replace(_restrict(plan, set(), [], removes), released=()), failures)
-    items = {WorkloadKey(name, *name_of(item)): item for item in listing.items}
+    items = {WorkloadKey(name, *object_name(item)): item for item in listing.items}
     read = [parse_service_account(item, name) for item in listing.items]
     managed = {account.key: account for account in read if is_managed(account.labels)}
     owners = {
         key: "" if preflight.adopt else other_owner(account.labels, preflight.owner)
         for key, account in managed.items()
     }
-    keys = [WorkloadKey(name, *name_of(item)) for item in deletions]
+    keys = [WorkloadKey(name, *object_name(item)) for item in deletions]
     findings = [other_owner_finding(key, owners[key]) for key in keys if owners.get(key)]
     restricted = _restrict(plan, {key for key in managed if not owners[key]}, findings, removes)
     unmanaged = [
-        key for key in (WorkloadKey(name, *name_of(item)) for item in plan.released) if key not in managed
+        key for key in (WorkloadKey(name, *object_name(item)) for item in plan.released) if key not in managed
     ]
-    releases = [release_of(items[key]) for key in unmanaged if key in items]
+    releases = [release_manifest(items[key]) for key in unmanaged if key in items]
     return RemovalCheck(
         replace(restricted, released=[item for item in releases if item is not None]), (), items
     )
@@ -217,8 +217,10 @@ def _restrict(
     names = {(key.namespace, key.service_account) for key in deletable}
     return replace(
         plan,
-        manifests=[item for item in plan.manifests if name_of(item) in names] if removes else plan.manifests,
-        unlisted=[item for item in plan.unlisted if name_of(item) in names],
+        manifests=[item for item in plan.manifests if object_name(item) in names]
+        if removes
+        else plan.manifests,
+        unlisted=[item for item in plan.unlisted if object_name(item) in names],
         findings=[*plan.findings, *findings],
     )
 
@@ -266,7 +268,7 @@ def read_back(
     lost = [item for item in creations if not _is_present(item, name, present)]
     active = {key for key, account in present.items() if not account.is_terminating}
     undeleted = [item for item in deletions if account_key(item, name) in active]
-    applied_keys = {account_key(item, name) for item in listing.items if release_of(item) is not None}
+    applied_keys = {account_key(item, name) for item in listing.items if release_manifest(item) is not None}
     unreleased = [item for item in claimed.released if account_key(item, name) in applied_keys]
     done = replace(
         claimed,
@@ -290,7 +292,7 @@ def read_back(
             else _took_effect(item, name, plan, present, removes)
         )
     ]
-    missing = {name_of(item).namespace for item in applied.refused} - inhabited
+    missing = {object_name(item).namespace for item in applied.refused} - inhabited
     done = replace(
         done,
         # Leave out a namespace whose service accounts were rejected: it may not exist.
@@ -298,7 +300,7 @@ def read_back(
             item
             for item in plan.manifests
             if (item in done.manifests or item in settled)
-            and not (item["kind"] == "Namespace" and name_of(item).name in missing)
+            and not (item["kind"] == "Namespace" and object_name(item).name in missing)
         ],
         waiting=[item for item in plan.waiting if item in done.waiting or item in settled],
         unlisted=[item for item in plan.unlisted if item in done.unlisted or item in settled],
@@ -313,7 +315,7 @@ def read_back(
 
 
 def account_key(manifest: Object, cluster: str) -> WorkloadKey:
-    return WorkloadKey(cluster, *name_of(manifest))
+    return WorkloadKey(cluster, *object_name(manifest))
 
 
 def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
@@ -334,12 +336,12 @@ def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Acc
 
 
 def _resource_name(manifest: Object) -> tuple[str, str]:
-    return str(manifest["kind"]), str(name_of(manifest))
+    return str(manifest["kind"]), str(object_name(manifest))
 
 
 def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
     # Kubernetes creates a service account "default" in each namespace.
-    return manifest["kind"] == "ServiceAccount" or name_of(manifest).name in inhabited
+    return manifest["kind"] == "ServiceAccount" or object_name(manifest).name in inhabited
 
 
 def _differs(manifest: Object, account: ServiceAccount) -> bool:
@@ -351,8 +353,8 @@ def _differs(manifest: Object, account: ServiceAccount) -> bool:
 
 
 def _without_accounts(manifests: Iterable[Object], left_out: Collection[Object]) -> list[Object]:
-    names = {name_of(item) for item in left_out}
-    return [item for item in manifests if item["kind"] != "ServiceAccount" or name_of(item) not in names]
+    names = {object_name(item) for item in left_out}
+    return [item for item in manifests if item["kind"] != "ServiceAccount" or object_name(item) not in names]
 
 
 def _lost_write(manifest: Object, present: Accounts, cluster: str) -> FailureRow:
@@ -379,7 +381,7 @@ def _failure(manifest: Object, action: str, cause: str) -> FailureRow:
     return {
         "workload": affected_workload(manifest),
         "resource": "ServiceAccount",
-        "name": str(name_of(manifest)),
+        "name": str(object_name(manifest)),
         "action": action,
         "error_code": Code.SERVICE_ACCOUNT_NOT_KEPT.value,
         "message": f"{cause}.",

@@ -22,7 +22,7 @@ from ...._findings.text import visible_sentence
 from ...model.cluster import ApiServer
 from ...model.errors import sentence
 from ...model.rows import FailureRow
-from ..model.objects import Object, name_of
+from ..model.objects import Object, object_name
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
@@ -96,7 +96,7 @@ def manifest_failure(
     manifest: Object, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
     """Return the failure of a write; ``workload`` is the only workload that needs the object, or ""."""
-    return object_failure(str(manifest["kind"]), str(name_of(manifest)), action, reason, workload, remedy)
+    return object_failure(str(manifest["kind"]), str(object_name(manifest)), action, reason, workload, remedy)
 
 
 def object_failure(
@@ -281,7 +281,7 @@ _OTHER = ConnectionProblem(
 def unreachable_message(error: ApiError, cluster: str, region: str, with_token: bool = False) -> str:
     """Explain why the service accounts of a cluster cannot be listed, with the remedy.
 
-    ``with_token``: endpoint and authority come from DescribeCluster, not from a kubeconfig.
+    :arg with_token: endpoint and authority are from DescribeCluster, not from a kubeconfig.
     """
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
     if error.status:

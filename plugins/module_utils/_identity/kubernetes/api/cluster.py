@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from ...model.cluster import ApiServer
-from ..model.objects import Object, name_of
+from ..model.objects import Object, object_name
 from .api_errors import ApiError
 
 
@@ -187,12 +187,12 @@ def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[
     """Return the indexes to retry: transient rejections, and objects in a namespace that was rejected."""
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
-        name_of(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
+        object_name(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
     }
     missing = {
         index
         for index, reason in refused.items()
-        if reason.status == NOT_FOUND and name_of(manifests[index]).namespace in namespaces
+        if reason.status == NOT_FOUND and object_name(manifests[index]).namespace in namespaces
     }
     return sorted(busy | missing)
 
@@ -293,5 +293,5 @@ class DeadlineCluster:
 
 
 def _identity(manifest: Object) -> tuple[str, str, str]:
-    name = name_of(manifest)
+    name = object_name(manifest)
     return str(manifest.get("kind")), name.namespace, name.name

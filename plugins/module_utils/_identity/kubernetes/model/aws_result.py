@@ -17,14 +17,14 @@ from ...._findings.codes import Code
 from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import Check, Status
 from ...model.rows import FailureRow, parse_finding
-from .objects import Object, mapping_of, objects_of, parse_time, text_of
+from .objects import Object, as_mapping, as_objects, as_text, parse_time
 
 _Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Finding]
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedWorkload:
-    """A workload of a verification. ``row`` is what the module returned, for those who read the report."""
+    """A workload of a verification; ``row`` is its row in the result, for the report."""
 
     key: WorkloadKey
     checks: tuple[Check, ...]
@@ -47,10 +47,11 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class AwsResult:
-    """``state`` is "present", "absent", or "" for a verification alone.
+    """The result of the AWS part.
 
-    ``findings`` are those of the change, beside those of the verification. ``changes`` and ``workloads``
-    are rows as the module returned them. ``message`` tells what failed.
+    ``state`` is "present", "absent", or "" for a verification alone. ``findings`` are the findings of the change, not of
+    the verification. ``changes`` and ``workloads`` are rows of the module's result. ``message`` has the
+    errors of failed workloads.
     """
 
     state: str
@@ -69,86 +70,86 @@ class AwsResult:
     def is_change(self) -> bool:
         return self.state != ""
 
-    def as_planned(self, left_out: Collection[str], now: datetime) -> AwsResult:
-        """Return the verification that a plan leads to: associations that it makes are as old as ``now``, without ID.
+    def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
+        """Return the result with the predicted verification: planned associations have the age 0 and no ID.
 
-        :arg left_out: workloads, as "namespace/service account", of which nothing is known before the plan is done.
+        :arg unpredictable: workloads, as "namespace/service account", to leave out.
         """
-        failed = {*left_out, *(text_of(row.get("workload")) for row in self.failures)}
-        made = {
-            text_of(row.get("workload"))
+        failed = {*unpredictable, *(as_text(row.get("workload")) for row in self.failures)}
+        planned = {
+            as_text(row.get("workload"))
             for row in self.changes
             if row.get("resource") == "association" and row.get("action") in ("create", "replace")
         }
         workloads = tuple(
-            replace(one, association_id="", association_created=now, association_modified=None)
-            if str(one.key) in made
-            else one
-            for one in self.verification.workloads
-            if str(one.key) not in failed
+            replace(workload, association_id="", association_created=now, association_modified=None)
+            if str(workload.key) in planned
+            else workload
+            for workload in self.verification.workloads
+            if str(workload.key) not in failed
         )
         return replace(self, verification=replace(self.verification, workloads=workloads))
 
     @property
     def region(self) -> str:
-        """ "" when the result does not say it."""
-        return region_of(self.cluster_arn)
+        """The region of the cluster; "" if the result does not have it."""
+        return arn_region(self.cluster_arn)
 
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
-    """``cluster`` is the name that was asked for; the result of a verification alone does not say it."""
+    """Parse the result of a module; ``cluster`` is the cluster's name, which a verification alone does not return."""
     changing = "changes" in result
-    arn = text_of(result.get("cluster_arn"))
-    verification = mapping_of(result.get("verification")) if changing else result
+    arn = as_text(result.get("cluster_arn"))
+    verification = as_mapping(result.get("verification")) if changing else result
     return AwsResult(
-        state=(text_of(result.get("state")) or "present") if changing else "",
+        state=(as_text(result.get("state")) or "present") if changing else "",
         cluster=cluster,
         cluster_arn=arn,
-        changes=objects_of(result.get("changes")),
-        workloads=objects_of(result.get("workloads")),
+        changes=as_objects(result.get("changes")),
+        workloads=as_objects(result.get("workloads")),
         failures=parse_failure_rows(result.get("failures")),
         findings=tuple(parse_findings(result.get("findings"), cluster)) if changing else (),
         verification=_verification(verification, cluster, arn),
-        message=text_of(result.get("msg")) if result.get("failures") else "",
-        account_id=text_of(result.get("account_id")),
-        caller_arn=text_of(result.get("caller_arn")),
+        message=as_text(result.get("msg")) if result.get("failures") else "",
+        account_id=as_text(result.get("account_id")),
+        caller_arn=as_text(result.get("caller_arn")),
     )
 
 
-def region_of(cluster_arn: str) -> str:
+def arn_region(cluster_arn: str) -> str:
     return cluster_arn.split(":")[3] if cluster_arn.count(":") > 3 else ""
 
 
 def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[FailureRow]) -> bool:
-    """Whether a run has something to do, or would fail to do it; ``changes`` and ``failures`` are of Kubernetes."""
+    """Return whether a plan has changes or failures; ``changes`` and ``failures`` come from the Kubernetes part."""
     return bool(aws.changes or aws.failures or changes or failures)
 
 
-def cluster_name_of(result: Object) -> str:
-    """The cluster's name as the result itself has it, in the cluster's ARN or with its workloads."""
-    names = [text_of(row.get("cluster")) for row in objects_of(result.get("workloads"))[:1]]
-    return text_of(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
+def result_cluster_name(result: Object) -> str:
+    """Return the cluster's name from the cluster's ARN or the workloads of a result; "" without both."""
+    names = [as_text(row.get("cluster")) for row in as_objects(result.get("workloads"))[:1]]
+    return as_text(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
 
 
 def parse_findings(rows: object, cluster: str) -> list[Finding]:
-    return [parse_finding(row, cluster) for row in objects_of(rows)]
+    return [parse_finding(row, cluster) for row in as_objects(rows)]
 
 
 def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findings) -> tuple[Check, ...]:
-    """A row names the codes of its findings; the findings themselves stand beside the workloads."""
+    """Parse the checks of a workload. A row has the codes of its findings, which are looked up in ``findings``."""
     checks = []
-    for row in objects_of(rows):
+    for row in as_objects(rows):
         codes = row.get("codes")
-        own = tuple(
+        check_findings = tuple(
             findings.get((key, code)) or findings.get((None, code)) or Finding(Code(code), "", "", key)
             for code in (codes if isinstance(codes, Sequence) else ())
         )
         checks.append(
             Check(
-                text_of(row.get("name")),
+                as_text(row.get("name")),
                 cast(Status, row.get("status")),
-                text_of(row.get("detail")),
-                own,
+                as_text(row.get("detail")),
+                check_findings,
                 tuple(parse_findings(row.get("follows"), cluster)),
             )
         )
@@ -162,42 +163,42 @@ def by_workload(findings: Iterable[Finding]) -> _Findings:
 def parse_failure_rows(rows: object) -> list[FailureRow]:
     return [
         {
-            "workload": text_of(row.get("workload")),
-            "resource": text_of(row.get("resource")),
-            "name": text_of(row.get("name")),
-            "action": text_of(row.get("action")),
-            "error_code": text_of(row.get("error_code")),
-            "message": text_of(row.get("message")),
-            "remedy": text_of(row.get("remedy")),
+            "workload": as_text(row.get("workload")),
+            "resource": as_text(row.get("resource")),
+            "name": as_text(row.get("name")),
+            "action": as_text(row.get("action")),
+            "error_code": as_text(row.get("error_code")),
+            "message": as_text(row.get("message")),
+            "remedy": as_text(row.get("remedy")),
         }
-        for row in objects_of(rows)
+        for row in as_objects(rows)
     ]
 
 
-def key_of_row(row: Object, cluster: str) -> WorkloadKey:
-    return WorkloadKey(cluster, text_of(row.get("namespace")), text_of(row.get("service_account")))
+def row_key(row: Object, cluster: str) -> WorkloadKey:
+    return WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
 
 
 def _verification(result: Object, cluster: str, arn: str) -> Verification:
     findings = tuple(parse_findings(result.get("findings"), cluster))
-    known = by_workload(findings)
-    arn = text_of(result.get("cluster_arn")) or arn
+    findings_by_key = by_workload(findings)
+    arn = as_text(result.get("cluster_arn")) or arn
     return Verification(
         cluster,
-        region_of(arn),
-        tuple(_workload(row, cluster, known) for row in objects_of(result.get("workloads"))),
+        arn_region(arn),
+        tuple(_workload(row, cluster, findings_by_key) for row in as_objects(result.get("workloads"))),
         findings,
     )
 
 
 def _workload(row: Object, cluster: str, findings: _Findings) -> VerifiedWorkload:
-    key = key_of_row(row, cluster)
+    key = row_key(row, cluster)
     return VerifiedWorkload(
         key,
         parse_checks(row.get("checks"), key, cluster, findings),
-        text_of(row.get("role_arn")),
-        text_of(row.get("target_role_arn")),
-        text_of(row.get("association_id")),
+        as_text(row.get("role_arn")),
+        as_text(row.get("target_role_arn")),
+        as_text(row.get("association_id")),
         parse_time(row.get("association_created_at")),
         row,
         parse_time(row.get("association_modified_at")),

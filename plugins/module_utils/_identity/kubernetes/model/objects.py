@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Objects of the Kubernetes API: JSON parsed to types, the marks of their ownership, times. Pure."""
+"""Parse objects of the Kubernetes API: their fields, ownership labels, field managers and times. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Object: TypeAlias = Mapping[str, object]
 
 
 class ObjectName(NamedTuple):
-    """What identifies an object among those of its kind. ``namespace`` is "" for a Namespace or a Node."""
+    """The identity of an object within its kind; ``namespace`` is "" for cluster-scoped kinds."""
 
     namespace: str
     name: str
@@ -30,7 +30,7 @@ class ObjectName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A v1 ServiceAccount. ``is_terminating`` says that it is deleted, but still has finalizers."""
+    """A v1 ServiceAccount; ``is_terminating``: it is deleted, but still has finalizers."""
 
     key: WorkloadKey
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -38,64 +38,65 @@ class ServiceAccount:
     is_terminating: bool = False
 
 
-def mapping_of(value: object) -> Object:
-    """A member of an object, or an empty mapping when it is missing."""
+def as_mapping(value: object) -> Object:
+    """Return a mapping unchanged, and an empty mapping for any other value."""
     return value if isinstance(value, Mapping) else {}
 
 
 def member(item: Object, *path: str) -> Object:
-    """The mapping at the end of a path; empty when any part of it is missing."""
+    """Return the mapping at a path; empty if any part of it is missing."""
     for name in path:
-        item = mapping_of(item.get(name))
+        item = as_mapping(item.get(name))
     return item
 
 
-def objects_of(value: object) -> Sequence[Object]:
-    """The mappings of a list; empty when it is missing."""
+def as_objects(value: object) -> Sequence[Object]:
+    """Return the mappings of a list; empty for any other value."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return ()
     return [entry for entry in value if isinstance(entry, Mapping)]
 
 
-def text_of(value: object) -> str:
-    """Text as it is; "" when it is missing."""
+def as_text(value: object) -> str:
+    """Return a value as text; "" for None."""
     return "" if value is None else str(value)
 
 
-def number_of(value: object) -> int:
+def as_number(value: object) -> int:
+    """Return an integer unchanged, and 0 for any other value."""
     return value if isinstance(value, int) else 0
 
 
-def texts_of(value: object) -> dict[str, str]:
-    """A mapping of text to text, like labels."""
-    return {str(name): text_of(text) for name, text in mapping_of(value).items()}
+def as_texts(value: object) -> dict[str, str]:
+    """Return a mapping with text values, such as labels."""
+    return {str(name): as_text(text) for name, text in as_mapping(value).items()}
 
 
-def name_of(item: Object) -> ObjectName:
+def object_name(item: Object) -> ObjectName:
     metadata = member(item, "metadata")
-    return ObjectName(text_of(metadata.get("namespace")), text_of(metadata.get("name")))
+    return ObjectName(as_text(metadata.get("namespace")), as_text(metadata.get("name")))
 
 
 def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
     metadata = member(item, "metadata")
     return ServiceAccount(
-        WorkloadKey(cluster, *name_of(item)),
-        texts_of(metadata.get("labels")),
-        texts_of(metadata.get("annotations")),
+        WorkloadKey(cluster, *object_name(item)),
+        as_texts(metadata.get("labels")),
+        as_texts(metadata.get("annotations")),
         is_terminating(item),
     )
 
 
 def is_terminating(item: Object) -> bool:
-    """Whether an object is being deleted."""
+    """Return whether an object is being deleted."""
     return bool(member(item, "metadata").get("deletionTimestamp"))
 
 
-# The field manager of this collection. Under another name its own fields would belong to someone else.
+# The field manager of this collection. Never rename it, or the API server sees another owner of its fields.
 FIELD_MANAGER = "workload-identity"
-# Parts of a cluster that write to service accounts by themselves, such as the controller of token secrets.
+# Components of a cluster that write to service accounts, such as the controller of token secrets.
 _CLUSTER_MANAGERS = ("kube-apiserver", "kube-controller-manager")
-# On the Jobs and Pods of the runtime proof.
+# The label of the Jobs and Pods of the runtime proof.
 PROOF_LABEL = "workload-identity/proof"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY_LABEL_VALUE = "workload_identity.aws"
@@ -108,7 +109,7 @@ def is_managed(labels: Mapping[str, str]) -> bool:
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Who else of those who use this collection has an object; "" when nobody has, or ``owner`` does."""
+    """Return the owner label of a managed object that belongs to another owner than ``owner``, or ""."""
     label = labels.get(OWNER_LABEL, "")
     return label if is_managed(labels) and label != (owner or "") else ""
 
@@ -116,9 +117,9 @@ def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
 def fields_by_manager(item: Object) -> dict[str, list[str]]:
     """Return the fields that each field manager owns, such as "label team" or "imagePullSecrets"."""
     fields: dict[str, list[str]] = {}
-    for entry in objects_of(member(item, "metadata").get("managedFields")):
-        names = fields.setdefault(text_of(entry.get("manager")), [])
-        names += [name for name in _field_names(mapping_of(entry.get("fieldsV1"))) if name not in names]
+    for entry in as_objects(member(item, "metadata").get("managedFields")):
+        names = fields.setdefault(as_text(entry.get("manager")), [])
+        names += [name for name in _field_names(as_mapping(entry.get("fieldsV1"))) if name not in names]
     return {manager: names for manager, names in fields.items() if names}
 
 
@@ -131,21 +132,21 @@ def other_managers(item: Object) -> dict[str, list[str]]:
     }
 
 
-def release_of(item: Object) -> Object | None:
-    """Return the manifest whose server-side apply gives up our labels and annotations; None without any.
+def release_manifest(item: Object) -> Object | None:
+    """Return the manifest whose server-side apply removes our labels and annotations; None without any.
 
-    The marks stay on a service account of ours, so that the next teardown still knows it. The UID prevents the apply
-    from creating a service account that was deleted in the meantime.
+    A managed service account keeps its ownership labels for the next teardown. The UID prevents the apply from creating a
+    service account that was deleted in the meantime.
     """
     metadata = member(item, "metadata")
-    labels = texts_of(metadata.get("labels"))
+    labels = as_texts(metadata.get("labels"))
     marks = {name: labels[name] for name in (MANAGED_BY_LABEL, OWNER_LABEL) if name in labels}
     if not is_managed(labels):
         marks = {}
     owned = fields_by_manager(item).get(FIELD_MANAGER, [])
     if set(owned) <= {f"label {name}" for name in marks}:
         return None
-    identity = {name: text_of(metadata.get(name)) for name in ("namespace", "name", "uid")}
+    identity = {name: as_text(metadata.get(name)) for name in ("namespace", "name", "uid")}
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -154,7 +155,7 @@ def release_of(item: Object) -> Object | None:
 
 
 def _field_names(tree: Object) -> Iterator[str]:
-    """Read FieldsV1 notation: "f:" begins the name of a field, and "." stands for the map itself."""
+    """Yield the field names of FieldsV1 notation, in which "f:" is the prefix of a field, and "." means the map itself."""
     metadata = member(tree, "f:metadata")
     for kind in ("label", "annotation"):
         yield from (f"{kind} {name}" for name in _steps(member(metadata, f"f:{kind}s")))
@@ -167,7 +168,7 @@ def _steps(tree: Object) -> list[str]:
 
 
 def parse_time(text: object) -> datetime | None:
-    """RFC 3339 as Kubernetes writes it, or ISO 8601 with an offset; None for anything else."""
+    """Parse RFC 3339 as used by Kubernetes, or ISO 8601 with an offset; None for any other text."""
     try:
         moment = datetime.fromisoformat(str(text or "").replace("Z", "+00:00"))
     except ValueError:
@@ -180,7 +181,7 @@ def shown_time(moment: datetime) -> str:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Like "3 hours"; a clock that is ahead gives "0 seconds"."""
+    """Format an age like "3 hours"; a future time gives "0 seconds"."""
     seconds = max(0, int((now - moment).total_seconds()))
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:

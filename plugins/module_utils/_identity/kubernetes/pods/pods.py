@@ -20,13 +20,13 @@ from ..api.cluster import Listing, Reads
 from ..model.objects import (
     Object,
     ObjectName,
+    as_number,
+    as_objects,
+    as_text,
+    as_texts,
     member,
-    name_of,
-    number_of,
-    objects_of,
+    object_name,
     parse_time,
-    text_of,
-    texts_of,
 )
 
 # Set by the VPC resource controller on a Pod with its own security groups.
@@ -140,48 +140,48 @@ def is_live(item: Object) -> bool:
 
 
 def is_ready(item: Object) -> bool:
-    conditions = objects_of(member(item, "status").get("conditions"))
+    conditions = as_objects(member(item, "status").get("conditions"))
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
 def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
     """Return the workload key of a v1 Pod; the default service account is "default"."""
-    account = text_of(member(item, "spec").get("serviceAccountName")) or "default"
-    return WorkloadKey(cluster, name_of(item).namespace, account)
+    account = as_text(member(item, "spec").get("serviceAccountName")) or "default"
+    return WorkloadKey(cluster, object_name(item).namespace, account)
 
 
 def parse_pod(item: Object, cluster: str) -> Pod:
     """Parse a v1 Pod, without ephemeral containers, into which the webhook does not inject."""
     metadata, spec = member(item, "metadata"), member(item, "spec")
-    skip = text_of(member(metadata, "annotations").get(SKIP_CONTAINERS))
-    containers = [*objects_of(spec.get("initContainers")), *objects_of(spec.get("containers"))]
+    skip = as_text(member(metadata, "annotations").get(SKIP_CONTAINERS))
+    containers = [*as_objects(spec.get("initContainers")), *as_objects(spec.get("containers"))]
     selected = _selected_labels(spec)
     return Pod(
         workload=pod_service_account(item, cluster),
-        name=name_of(item).name,
-        node=text_of(spec.get("nodeName")),
+        name=object_name(item).name,
+        node=as_text(spec.get("nodeName")),
         created=parse_time(metadata.get("creationTimestamp")),
         owner=controller(metadata),
-        labels=texts_of(metadata.get("labels")),
+        labels=as_texts(metadata.get("labels")),
         containers=tuple(_container(container) for container in containers),
         skipped=frozenset(name.strip() for name in skip.split(",") if name.strip()),
-        volumes={text_of(volume.get("name")): _volume(volume) for volume in objects_of(spec.get("volumes"))},
-        operating_system=text_of(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
-        has_own_interface=bool(text_of(member(metadata, "annotations").get(OWN_INTERFACE))),
+        volumes={as_text(volume.get("name")): _volume(volume) for volume in as_objects(spec.get("volumes"))},
+        operating_system=as_text(member(spec, "os").get("name")) or selected.get("kubernetes.io/os", ""),
+        has_own_interface=bool(as_text(member(metadata, "annotations").get(OWN_INTERFACE))),
         selected=selected,
-        scheduler=text_of(spec.get("schedulerName")),
+        scheduler=as_text(spec.get("schedulerName")),
     )
 
 
 def controller(metadata: Object) -> Owner:
     """Return the controller among an object's ownerReferences."""
-    for owner in objects_of(metadata.get("ownerReferences")):
+    for owner in as_objects(metadata.get("ownerReferences")):
         if owner.get("controller"):
             return Owner(
-                text_of(owner.get("apiVersion")),
-                text_of(owner.get("kind")),
-                text_of(metadata.get("namespace")),
-                text_of(owner.get("name")),
+                as_text(owner.get("apiVersion")),
+                as_text(owner.get("kind")),
+                as_text(metadata.get("namespace")),
+                as_text(owner.get("name")),
             )
     return Owner()
 
@@ -192,39 +192,39 @@ def _selected_labels(spec: Object) -> dict[str, str]:
     Node selector terms are alternatives, so with several terms no single label is required.
     """
     affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
-    terms = objects_of(affinity.get("nodeSelectorTerms"))
-    expressions = objects_of(terms[0].get("matchExpressions")) if len(terms) == 1 else ()
+    terms = as_objects(affinity.get("nodeSelectorTerms"))
+    expressions = as_objects(terms[0].get("matchExpressions")) if len(terms) == 1 else ()
     required = {}
     for expression in expressions:
         values = expression.get("values")
         if expression.get("operator") == "In" and isinstance(values, list) and len(values) == 1:
-            required[text_of(expression.get("key"))] = text_of(values[0])
-    return {**required, **texts_of(spec.get("nodeSelector"))}
+            required[as_text(expression.get("key"))] = as_text(values[0])
+    return {**required, **as_texts(spec.get("nodeSelector"))}
 
 
 def _volume(item: Object) -> Volume:
-    sources = objects_of(member(item, "projected").get("sources"))
+    sources = as_objects(member(item, "projected").get("sources"))
     tokens = [source for entry in sources if (source := member(entry, "serviceAccountToken"))]
     return Volume(
-        {text_of(token.get("path")): text_of(token.get("audience")) for token in tokens},
+        {as_text(token.get("path")): as_text(token.get("audience")) for token in tokens},
         bool(tokens) and len(tokens) == len(sources),
     )
 
 
 def _container(item: Object) -> Container:
-    entries = objects_of(item.get("env"))
+    entries = as_objects(item.get("env"))
     env = {
-        text_of(entry.get("name")): None if entry.get("valueFrom") else text_of(entry.get("value"))
+        as_text(entry.get("name")): None if entry.get("valueFrom") else as_text(entry.get("value"))
         for entry in entries
     }
-    ports = frozenset(number_of(port.get("hostPort")) for port in objects_of(item.get("ports"))) - {0}
+    ports = frozenset(as_number(port.get("hostPort")) for port in as_objects(item.get("ports"))) - {0}
     return Container(
-        text_of(item.get("name")),
+        as_text(item.get("name")),
         env,
         ports,
-        frozenset(text_of(entry.get("name")) for entry in entries if _is_optional(entry)),
-        tuple(_env_from(entry) for entry in objects_of(item.get("envFrom"))),
-        tuple(_mount(mount) for mount in objects_of(item.get("volumeMounts"))),
+        frozenset(as_text(entry.get("name")) for entry in entries if _is_optional(entry)),
+        tuple(_env_from(entry) for entry in as_objects(item.get("envFrom"))),
+        tuple(_mount(mount) for mount in as_objects(item.get("volumeMounts"))),
     )
 
 
@@ -236,12 +236,12 @@ def _is_optional(entry: Object) -> bool:
 def _env_from(entry: Object) -> EnvFrom:
     kind = "Secret" if member(entry, "secretRef") else "ConfigMap"
     reference = member(entry, "secretRef") or member(entry, "configMapRef")
-    return EnvFrom(f"{kind} {text_of(reference.get('name'))}", text_of(entry.get("prefix")))
+    return EnvFrom(f"{kind} {as_text(reference.get('name'))}", as_text(entry.get("prefix")))
 
 
 def _mount(mount: Object) -> Mount:
-    sub_path = None if mount.get("subPathExpr") else text_of(mount.get("subPath"))
-    return Mount(text_of(mount.get("name")), text_of(mount.get("mountPath")).rstrip("/"), sub_path)
+    sub_path = None if mount.get("subPathExpr") else as_text(mount.get("subPath"))
+    return Mount(as_text(mount.get("name")), as_text(mount.get("mountPath")).rstrip("/"), sub_path)
 
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -331,14 +331,14 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
     """Parse a Deployment, DaemonSet or StatefulSet; ``hashes`` are the result of ``template_hashes``."""
     spec = member(item, "spec")
     strategy = member(spec, "updateStrategy")
-    partition = number_of(member(strategy, "rollingUpdate").get("partition"))
+    partition = as_number(member(strategy, "rollingUpdate").get("partition"))
     return Rollout(
         paused=kind == "Deployment" and spec.get("paused") is True,
         on_delete=strategy.get("type") == "OnDelete",
         partition=partition,
         # The partition of a StatefulSet counts from its first ordinal.
-        first=number_of(member(spec, "ordinals").get("start")) + partition,
-        selector=texts_of(member(spec, "selector").get("matchLabels")),
+        first=as_number(member(spec, "ordinals").get("start")) + partition,
+        selector=as_texts(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
     )
 
@@ -348,9 +348,9 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
     hashes = {}
     for item in replica_sets:
         metadata = member(item, "metadata")
-        name = ObjectName(name_of(item).namespace, controller(metadata).name)
-        revision = text_of(member(metadata, "annotations").get(_REVISION))
-        hashes[name, revision] = text_of(member(metadata, "labels").get("pod-template-hash"))
+        name = ObjectName(object_name(item).namespace, controller(metadata).name)
+        revision = as_text(member(metadata, "annotations").get(_REVISION))
+        hashes[name, revision] = as_text(member(metadata, "labels").get("pod-template-hash"))
     return hashes
 
 
@@ -376,17 +376,17 @@ def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollou
 
 def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
     metadata, status = member(item, "metadata"), member(item, "status")
-    if number_of(status.get("observedGeneration")) < number_of(metadata.get("generation")):
+    if as_number(status.get("observedGeneration")) < as_number(metadata.get("generation")):
         # The controller has not processed the current template.
         return {}
     annotations = member(metadata, "annotations")
     if kind == "Deployment":
         return {
-            "pod-template-hash": hashes.get((name_of(item), text_of(annotations.get(_REVISION))), ""),
+            "pod-template-hash": hashes.get((object_name(item), as_text(annotations.get(_REVISION))), ""),
         }
     if kind == "StatefulSet":
-        return {"controller-revision-hash": text_of(status.get("updateRevision"))}
-    return {"pod-template-generation": text_of(annotations.get(_GENERATION))}
+        return {"controller-revision-hash": as_text(status.get("updateRevision"))}
+    return {"pod-template-generation": as_text(annotations.get(_GENERATION))}
 
 
 def _ordinal(pod: Pod) -> int:
@@ -500,13 +500,13 @@ def read_state(
         now=now,
         pods=_by_workload(items["pods"], frozenset(workloads), cluster) if "pods" in items else None,
         nodes={
-            name_of(item).name: texts_of(member(item, "metadata").get("labels"))
+            object_name(item).name: as_texts(member(item, "metadata").get("labels"))
             for item in items.get("nodes", ())
         },
         agents=_agents(items["agents"]) if "agents" in items else None,
         daemon_sets=_desired_agents(items["daemon_sets"]) if "daemon_sets" in items else None,
         owners={
-            name_of(item): controller(member(item, "metadata")) for item in items.get("replica_sets", ())
+            object_name(item): controller(member(item, "metadata")) for item in items.get("replica_sets", ())
         },
         errors=_errors(reads),
         auto_mode=auto_mode,
@@ -518,7 +518,7 @@ def read_state(
 def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollout]:
     hashes = template_hashes(replica_sets)
     return {
-        Owner(APPS, kind, *name_of(item)): parse_rollout(kind, item, hashes)
+        Owner(APPS, kind, *object_name(item)): parse_rollout(kind, item, hashes)
         for name, kind in OWNER_KINDS.items()
         for item in reads.get(name, Listing()).items
     }
@@ -533,7 +533,7 @@ def _errors(reads: Reads) -> dict[str, ApiError]:
 def _agents(items: Iterable[Object]) -> dict[str, bool]:
     nodes: dict[str, bool] = {}
     for item in items:
-        node = text_of(member(item, "spec").get("nodeName"))
+        node = as_text(member(item, "spec").get("nodeName"))
         if node:
             nodes[node] = nodes.get(node, False) or (is_live(item) and is_ready(item))
     return nodes
@@ -553,7 +553,7 @@ def _by_workload(
 def _desired_agents(items: Iterable[Object]) -> list[int]:
     # The add-on's DaemonSet, and the DaemonSet for hybrid nodes that its chart can create.
     return [
-        number_of(member(item, "status").get("desiredNumberScheduled"))
+        as_number(member(item, "status").get("desiredNumberScheduled"))
         for item in items
-        if name_of(item).name.startswith(AGENT)
+        if object_name(item).name.startswith(AGENT)
     ]

@@ -21,7 +21,7 @@ from ...._findings.finding import WorkloadKey
 from ..api.api_errors import ApiError
 from ..api.cluster import ClusterReader, Listing, Query, Reads
 from ..model.aws_result import Verification
-from ..model.objects import PROOF_LABEL, Object, member, name_of, objects_of, texts_of
+from ..model.objects import PROOF_LABEL, Object, as_objects, as_texts, member, object_name
 from .pod_checks import find_faults
 from .pod_faults import needs_admission
 from .pods import (
@@ -84,7 +84,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
         if listing.error is not None:
             errors[resource] = listing.error
         for item in listing.items:
-            owner = Owner(api_version, kind, *name_of(item))
+            owner = Owner(api_version, kind, *object_name(item))
             parent = controller(member(item, "metadata"))
             if parent.kind and kind in ("ReplicaSet", "Job"):
                 parents[owner] = parent
@@ -109,7 +109,7 @@ def _template_pods(
         return
     spec = member(item, "spec", "jobTemplate", "spec") if kind == "CronJob" else member(item, "spec")
     template = member(spec, "template")
-    namespace, name = name_of(item)
+    namespace, name = object_name(item)
     pod = {
         "metadata": {**member(template, "metadata"), "namespace": namespace, "name": name},
         "spec": member(template, "spec"),
@@ -120,11 +120,11 @@ def _template_pods(
 
 def is_proof(item: Object) -> bool:
     """Return whether a Job or Pod belongs to the runtime proof of this collection."""
-    return PROOF_LABEL in texts_of(member(item, "metadata").get("labels"))
+    return PROOF_LABEL in as_texts(member(item, "metadata").get("labels"))
 
 
 def _has_finished(job: Object) -> bool:
-    conditions = objects_of(member(job, "status").get("conditions"))
+    conditions = as_objects(member(job, "status").get("conditions"))
     return any(
         condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
         for condition in conditions

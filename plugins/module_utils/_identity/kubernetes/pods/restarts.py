@@ -21,7 +21,7 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, manifest_failure, remedy_for
 from ..api.cluster import Clock, KubernetesCluster, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, ObjectName, name_of, shown_time
+from ..model.objects import Object, ObjectName, object_name, shown_time
 from .pod_checks import find_stale
 from .pods import Hold, KubeState, Owner, Pod, describe_hold, restart_patch
 from .reads import build_state, pods_query, read_pod_state
@@ -226,7 +226,9 @@ def predict_restart(
     replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
     current = dict(reads)
     if pods := reads.get("pods"):
-        current["pods"] = replace(pods, items=[item for item in pods.items if name_of(item) not in replaced])
+        current["pods"] = replace(
+            pods, items=[item for item in pods.items if object_name(item) not in replaced]
+        )
     return RestartRun(current, restarts, bool(restarts.manifests), _warnings(restarts))
 
 

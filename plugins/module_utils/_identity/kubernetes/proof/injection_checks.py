@@ -22,7 +22,7 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import PASS, UNKNOWN, Check, conclude
 from ..api.cluster import Clock, KubernetesCluster, Query
 from ..model.aws_result import AwsResult, VerifiedWorkload
-from ..model.objects import Object, member, name_of, objects_of, text_of, texts_of
+from ..model.objects import Object, as_objects, as_text, as_texts, member, object_name
 from ..pods.pod_faults import SETTLED_AFTER
 from ..pods.restarts import passed_aws_checks
 from .injection import ProbeResult, ProbeSettings, evaluate_dry_run, probe_pod
@@ -49,8 +49,8 @@ class WebhookState:
         return not any(selects(member(webhook, "namespaceSelector"), labels) for webhook in webhooks)
 
     def _webhooks(self) -> list[Object]:
-        items = [item for item in self.configurations or () if WEBHOOK in name_of(item).name]
-        return [webhook for item in items for webhook in objects_of(item.get("webhooks"))]
+        items = [item for item in self.configurations or () if WEBHOOK in object_name(item).name]
+        return [webhook for item in items for webhook in as_objects(item.get("webhooks"))]
 
 
 def has_webhook(version: Object) -> bool:
@@ -58,7 +58,7 @@ def has_webhook(version: Object) -> bool:
 
     :arg version: the response of GET /version.
     """
-    git_version = text_of(version.get("gitVersion"))
+    git_version = as_text(version.get("gitVersion"))
     return not git_version or "-eks-" in git_version
 
 
@@ -71,24 +71,24 @@ def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> Webho
     listing = cluster.list_objects(Query("v1", "Namespace"))
     required = set(namespaces)
     labels = {
-        name_of(item).name: texts_of(member(item, "metadata").get("labels"))
+        object_name(item).name: as_texts(member(item, "metadata").get("labels"))
         for item in listing.items
-        if name_of(item).name in required
+        if object_name(item).name in required
     }
     return WebhookState(registered.items, labels)
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
     """Evaluate a label selector as Kubernetes does; an empty selector and an unknown operator match."""
-    required = texts_of(selector.get("matchLabels"))
+    required = as_texts(selector.get("matchLabels"))
     if any(labels.get(name) != value for name, value in required.items()):
         return False
-    return all(_meets(requirement, labels) for requirement in objects_of(selector.get("matchExpressions")))
+    return all(_meets(requirement, labels) for requirement in as_objects(selector.get("matchExpressions")))
 
 
 def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
-    name, raw_values = text_of(expression.get("key")), expression.get("values")
-    values = [text_of(value) for value in raw_values] if isinstance(raw_values, Sequence) else []
+    name, raw_values = as_text(expression.get("key")), expression.get("values")
+    values = [as_text(value) for value in raw_values] if isinstance(raw_values, Sequence) else []
     operator = expression.get("operator")
     if operator == "In":
         return name in labels and labels[name] in values

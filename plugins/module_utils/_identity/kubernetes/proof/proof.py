@@ -27,7 +27,7 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, ApiError, manifest_failure, object_failure
 from ..api.cluster import Clock, KubernetesCluster, Query, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, member, name_of, objects_of, text_of
+from ..model.objects import MANAGED_BY_LABELS, PROOF_LABEL, Object, as_objects, as_text, member, object_name
 from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
 CONTAINER = "proof"
@@ -292,8 +292,8 @@ def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
 
 def emulator_reason(version: Object) -> str:
     """Return why Pods cannot run in a cluster, or ""; ``version`` is the response of GET /version."""
-    git_version = text_of(version.get("gitVersion"))
-    if "emulat" in text_of(version.get("platform")) or "+sandbox" in git_version:
+    git_version = as_text(version.get("gitVersion"))
+    if "emulat" in as_text(version.get("platform")) or "+sandbox" in git_version:
         return f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs"
     return ""
 
@@ -331,7 +331,7 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
     terminated = _terminated(pod)
     if not terminated:
         return (_judge_unfinished(key, pod, proof),)
-    text = text_of(terminated.get("message")).strip()
+    text = as_text(terminated.get("message")).strip()
     if terminated.get("exitCode") == 0:
         return _judge_identity(key, text, expected_role_arn(workload))
     cause = find_cause(text)
@@ -372,29 +372,29 @@ def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Fin
 
 def _judge_unfinished(key: WorkloadKey, pod: Object, proof: ProofRun) -> Finding:
     status, waiting = member(pod, "status"), _waiting(pod)
-    reason = text_of(waiting.get("reason"))
+    reason = as_text(waiting.get("reason"))
     if reason in _IMAGE_REASONS:
-        message = f"the runtime proof did not run: {reason}: {_excerpt(text_of(waiting.get('message')))}"
+        message = f"the runtime proof did not run: {reason}: {_excerpt(as_text(waiting.get('message')))}"
         remedy = "Set pod_identity_proof_image to an image with sh and aws that the nodes can pull."
         return Finding(Code.PROOF_IMAGE, message, remedy, key)
-    conditions = objects_of(status.get("conditions"))
+    conditions = as_objects(status.get("conditions"))
     unscheduled = next((entry for entry in conditions if entry.get("reason") == "Unschedulable"), None)
     if unscheduled is not None:
-        cause = text_of(unscheduled.get("message")) or "no node accepts it"
+        cause = as_text(unscheduled.get("message")) or "no node accepts it"
     else:
-        phase = reason or text_of(status.get("phase")) or "no status"
-        cause = f"Pod {name_of(pod).name} had no result after {proof.timeout} seconds ({phase})"
+        phase = reason or as_text(status.get("phase")) or "no status"
+        cause = f"Pod {object_name(pod).name} had no result after {proof.timeout} seconds ({phase})"
     remedy = "Set tolerations or a node selector in pod_identity_proof_pod_spec, or a greater pod_identity_proof_timeout."
     return Finding(Code.PROOF_NOT_STARTED, f"the runtime proof did not run: {cause}.", remedy, key)
 
 
 def _pod_job_name(pod: Object) -> str:
     labels = member(pod, "metadata", "labels")
-    return text_of(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name"))
+    return as_text(labels.get("batch.kubernetes.io/job-name") or labels.get("job-name"))
 
 
 def _states(pod: Object) -> Sequence[Object]:
-    statuses = objects_of(member(pod, "status").get("containerStatuses"))
+    statuses = as_objects(member(pod, "status").get("containerStatuses"))
     return [member(entry, "state") for entry in statuses if entry.get("name") == "proof"]
 
 
@@ -490,7 +490,7 @@ def _end_early(
     remaining = _refusals(ending.remove(manifests), len(manifests))
     if not remaining:
         return
-    jobs = [name_of(manifests[index]) for index in remaining]
+    jobs = [object_name(manifests[index]) for index in remaining]
     namespaces = {job.namespace for job in jobs}
     scope = f"-n {jobs[0].namespace}" if len(namespaces) == 1 else "--all-namespaces"
     number = f"{len(jobs)} Job{'' if len(jobs) == 1 else 's'}"

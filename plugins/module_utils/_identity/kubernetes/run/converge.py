@@ -157,7 +157,7 @@ READING_PODS = "reading the Pods"
 class KubernetesSettings:
     """The options of the Kubernetes part; ``injection``, ``restart`` and ``proof`` are None if disabled.
 
-    ``injects``: probe the injection on any API server, not only on those of EKS. ``proof_skip_reason``: the reason to
+    ``injects``: probe the injection also on API servers outside EKS. ``proof_skip_reason``: the reason to
     skip the proof, or ""; None derives it from the cluster's version.
     """
 

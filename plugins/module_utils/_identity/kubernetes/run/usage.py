@@ -33,7 +33,7 @@ from ..accounts.account_writes import RemovalCheck, account_key, unread_failure
 from ..api.api_errors import AGAIN, FORBIDDEN, ApiError, list_rules
 from ..api.cluster import ClusterReader, Reads
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, member, name_of, other_managers, release_of
+from ..model.objects import Object, member, object_name, other_managers, release_manifest
 from ..pods.environment import preferred_provider
 from ..pods.pod_faults import Association, has_injection, on_fargate, on_virtual_node, on_windows
 from ..pods.pods import (
@@ -283,7 +283,7 @@ def keep_used(
         if names or managers:
             retained.append(manifest)
             findings.append(_in_use(key, names, managers))
-            release = release_of(item)
+            release = release_manifest(item)
             released += [release] if release else []
         elif users.errors:
             retained.append(manifest)
@@ -321,7 +321,7 @@ def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> li
         if owner.kind:
             counts[str(owner)] = counts.get(str(owner), 0) + 1
         else:
-            bare.append(f"Pod {name_of(pod).name}")
+            bare.append(f"Pod {object_name(pod).name}")
     names = [
         f"{name} ({count} Pod{'' if count == 1 else 's'})" if count else name
         for name, count in counts.items()
@@ -358,5 +358,5 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
 
 
 def _exclude(manifests: Sequence[Object], retained: Sequence[Object]) -> list[Object]:
-    names = {name_of(manifest) for manifest in retained}
-    return [manifest for manifest in manifests if name_of(manifest) not in names]
+    names = {object_name(manifest) for manifest in retained}
+    return [manifest for manifest in manifests if object_name(manifest) not in names]

@@ -21,9 +21,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
     ObjectName,
+    as_text,
     member,
-    name_of,
-    text_of,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
@@ -65,7 +65,7 @@ class FakeCluster:
         return self.server
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        names = [text_of(member(manifest, "spec").get("serviceAccountName")) for manifest in manifests]
+        names = [as_text(member(manifest, "spec").get("serviceAccountName")) for manifest in manifests]
         self.log.append(f"try {' '.join(names)}")
         return [answers.pop(0) if len(answers := self.trials[name]) > 1 else answers[0] for name in names]
 
@@ -79,7 +79,7 @@ class FakeCluster:
         return self._write("remove", manifests)
 
     def _write(self, verb: str, manifests: Sequence[Object]) -> WriteResult:
-        names = [name_of(manifest).name for manifest in manifests]
+        names = [object_name(manifest).name for manifest in manifests]
         self.log.append(f"{verb} {' '.join(names)}")
         if self.broken:
             return WriteResult(error=ApiError(0, self.broken))
@@ -97,9 +97,9 @@ class FakeCluster:
         if manifest.get("kind") != "ServiceAccount":
             return
         if verb == "apply":
-            self.accounts[name_of(manifest)] = manifest
+            self.accounts[object_name(manifest)] = manifest
         else:
-            self.accounts.pop(name_of(manifest), None)
+            self.accounts.pop(object_name(manifest), None)
 
 
 @dataclass

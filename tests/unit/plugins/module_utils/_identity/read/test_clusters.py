@@ -258,12 +258,12 @@ def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "DescribeRegions"])
-def test_nothing_is_read_if_every_request_fails(cloud: Cloud, operation: str) -> None:
+def test_empty_result_if_every_request_fails(cloud: Cloud, operation: str) -> None:
     cloud.refused["*", "*", operation] = "AccessDeniedException"
     assert read(cloud, regions=("all",)).nothing_read
 
 
-def test_nothing_is_read_if_no_cluster_can_be_described(cloud: Cloud) -> None:
+def test_empty_result_if_no_cluster_can_be_described(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
     assert read(cloud, regions=("eu-central-1",)).nothing_read
     # The other region does not have clusters.

@@ -125,7 +125,7 @@ def test_missing_detail_is_read_again(results: list[str], requests: int) -> None
 
 
 @pytest.mark.parametrize(("code", "requests"), [(MISSING, MAX_READS), (DENIED, 1)])
-def test_detail_that_is_always_missing_raises(code: str, requests: int) -> None:
+def test_permanently_missing_detail_raises(code: str, requests: int) -> None:
     order: list[str] = []
     with pytest.raises(AwsError) as caught:
         read_detail(scripted_read(order, "part", code))

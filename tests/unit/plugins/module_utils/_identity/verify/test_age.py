@@ -338,7 +338,7 @@ def removed(aws: FakeAws, config: Desired = WANTED) -> list[tuple[str, str, str,
     ]
 
 
-def test_teardown_reports_resources_that_may_be_invisible() -> None:
+def test_teardown_reports_possibly_invisible_resources() -> None:
     """After a killed run the association is visible, but not the resources that it needs."""
     aws = made(association=timedelta(seconds=10))
     delete_role(aws)

@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.objects import (
     Object,
-    name_of,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
@@ -80,7 +80,7 @@ class ScriptedCluster(FakeCluster):
         return result
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        self.requests.append([name_of(manifest).name for manifest in manifests])
+        self.requests.append([object_name(manifest).name for manifest in manifests])
         result = self._next()
         assert isinstance(result, WriteResult)
         return result

@@ -31,7 +31,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     Object,
     ObjectName,
     ServiceAccount,
-    name_of,
+    object_name,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.pods.restarts import (
     RestartSettings,
@@ -587,7 +587,7 @@ def test_lost_response_of_a_deletion_is_resolved_by_read_back(present: bool) -> 
     assert [failure["message"] for failure in kube_run.outcome.failures] == (["reset."] if present else [])
 
 
-def test_error_that_prevented_purge_is_a_failure() -> None:
+def test_error_before_a_purge_is_a_failure() -> None:
     cluster = Answering(
         {
             "ServiceAccount": Listing(
@@ -989,7 +989,7 @@ class Ending:
     log: list[str] = field(default_factory=list)
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
-        self.log += [f"remove {name_of(manifest)}" for manifest in manifests]
+        self.log += [f"remove {object_name(manifest)}" for manifest in manifests]
         return self.removed
 
     def tell(self, text: str) -> None:
