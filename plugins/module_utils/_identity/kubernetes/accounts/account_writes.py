@@ -9,7 +9,7 @@
 The plan is minutes old when it is applied, as the AWS part runs in between: meanwhile a service account may have got
 another owner, or may have been recreated without our label.
 
-The response to a write is no proof: kubernetes.core treats a conflict (409) as success, and another process may revert
+The response to a write does not prove it: kubernetes.core treats a conflict (409) as success, and another process may revert
 the write. A list without resource version is served by a quorum of etcd, so it is never stale.
 """
 

@@ -102,8 +102,8 @@ def run(
     ending: Ending | None = None,
     **settings: Any,
 ) -> KubernetesRun:
-    given = build.result(build.row()) if result is None else result
-    aws = build.parse_aws_result(given, build.CLUSTER)
+    aws_rows = build.result(build.row()) if result is None else result
+    aws = build.parse_aws_result(aws_rows, build.CLUSTER)
     on_step = [].append if steps is None else steps.append
     return converge_kubernetes(
         cluster, aws, preflight, KubernetesSettings(**settings), clock or FakeClock(), on_step, ending
