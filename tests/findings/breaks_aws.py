@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways in which AWS can be wrong: each changes one thing of a world that is right."""
+"""Faults in AWS: each function changes one resource of a correct world."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ASSUME = ("sts:AssumeRole", "sts:TagSession")
 Workloads = Sequence[Mapping[str, Any]]
 
 
-# What is asked for, and made.
+# Workloads of a scenario.
 
 
 def guide(_world: World) -> Workloads:
@@ -40,12 +40,12 @@ def guide_with(**fields: Any) -> Any:
     return lambda _world: [{**GUIDE, **fields}]
 
 
-def guide_with_policy(wanted: Mapping[str, Any]) -> Any:
-    return guide_with(policies=[{"name": POLICY, "document": wanted}])
+def guide_with_policy(content: Mapping[str, Any]) -> Any:
+    return guide_with(policies=[{"name": POLICY, "document": content}])
 
 
 def many(_world: World) -> Workloads:
-    """So many that roles and policies are read in bulk."""
+    """Return enough workloads for bulk reads of roles and policies."""
     return [GUIDE] + [
         {
             "namespace": NAMESPACE,
@@ -62,39 +62,39 @@ def two(world: World) -> Workloads:
 
 
 def sharing(_world: World) -> Workloads:
-    """Two workloads with one role."""
+    """Return two workloads with one role."""
     return [GUIDE, {**GUIDE, "service_account": "another"}]
 
 
 def with_target(world: World) -> Workloads:
-    """A target role of the same account that lets in whom that account allows it."""
+    """Create a target role of the same account, which trusts the account."""
     arn = world.make_role(TARGET, trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
-    wanted = document(*ASSUME, resource=arn)
-    return [_to_target(arn, wanted)]
+    content = document(*ASSUME, resource=arn)
+    return [_to_target(arn, content)]
 
 
-def _to_target(arn: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What the target role itself is allowed to do is not looked at, so nothing is required."""
-    policies = [{"name": POLICY, "document": wanted}]
+def _to_target(arn: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a workload without required permissions, as the policies of a target role are not read."""
+    policies = [{"name": POLICY, "document": content}]
     return {**GUIDE, "target_role_arn": arn, "policies": policies, "required_permissions": []}
 
 
 def allowed_target(world: World) -> Workloads:
-    """The role may assume a target role, which the list does not name for the association."""
-    [wanted] = with_target(world)
-    return [{name: value for name, value in wanted.items() if name != "target_role_arn"}]
+    """Return a workload that may assume a target role, without target_role_arn."""
+    [workload] = with_target(world)
+    return [{name: value for name, value in workload.items() if name != "target_role_arn"}]
 
 
 def with_target_and_requirements(world: World) -> Workloads:
     return [{**with_target(world)[0], "required_permissions": GUIDE["required_permissions"]}]
 
 
-def with_target_for_some(world: World) -> Workloads:
-    """The role may assume it from one address only."""
-    (wanted,) = with_target(world)
-    policy = document(*ASSUME, resource=wanted["target_role_arn"])
+def with_conditional_target_policy(world: World) -> Workloads:
+    """Return a workload that may assume the target role from one address only."""
+    (workload,) = with_target(world)
+    policy = document(*ASSUME, resource=workload["target_role_arn"])
     policy["Statement"][0]["Condition"] = {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}
-    return [{**wanted, "policies": [{"name": POLICY, "document": policy}]}]
+    return [{**workload, "policies": [{"name": POLICY, "document": policy}]}]
 
 
 def with_target_not_allowed(world: World) -> Workloads:
@@ -102,8 +102,8 @@ def with_target_not_allowed(world: World) -> Workloads:
 
 
 def with_foreign_target(_world: World) -> Workloads:
-    wanted = document(*ASSUME, resource=FOREIGN_TARGET)
-    return [_to_target(FOREIGN_TARGET, wanted)]
+    content = document(*ASSUME, resource=FOREIGN_TARGET)
+    return [_to_target(FOREIGN_TARGET, content)]
 
 
 def guide_with_boundary(world: World) -> Workloads:
@@ -113,8 +113,8 @@ def guide_with_boundary(world: World) -> Workloads:
     return [{**GUIDE, "role": {**GUIDE["role"], "permissions_boundary": boundary}}]
 
 
-def guide_with_useless_boundary(world: World) -> Workloads:
-    """And nobody says what the Pods must be allowed to do."""
+def guide_with_unrelated_boundary(world: World) -> Workloads:
+    """Return a workload whose boundary allows only EC2, without required permissions."""
     boundary = world.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(document("ec2:*", resource="*"))
     )["Policy"]["Arn"]
@@ -130,11 +130,11 @@ def guide_tagged(_world: World) -> Workloads:
     return [{**GUIDE, "role": {**role, "tags": TAGS}, "policies": [{**policy, "tags": TAGS}], "tags": TAGS}]
 
 
-# What somebody did by hand.
+# Changes by hand.
 
 
-def nothing(_world: World) -> None:
-    """All stays right."""
+def unchanged(_world: World) -> None:
+    """Keep the world unchanged."""
 
 
 def delete_role(world: World) -> None:
@@ -143,10 +143,10 @@ def delete_role(world: World) -> None:
 
 
 def move_role(world: World) -> None:
-    """The role made anew under another path."""
+    """Recreate the role with another path."""
     delete_role(world)
-    wanted = json.dumps(trust(PODS, *ASSUME))
-    world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=wanted)
+    policy = json.dumps(trust(PODS, *ASSUME))
+    world.iam.create_role(RoleName=ROLE, Path="/apps/", AssumeRolePolicyDocument=policy)
 
 
 def trust_without_tag_session(world: World) -> None:
@@ -162,8 +162,8 @@ def trust_one_pod(world: World) -> None:
     world.set_trust(trust(PODS, *ASSUME, Condition=name))
 
 
-def let_in_too(principal: Mapping[str, str]) -> Callable[[World], None]:
-    """A statement of others beside ours."""
+def add_principal(principal: Mapping[str, str]) -> Callable[[World], None]:
+    """Add an unmanaged statement to the trust policy."""
 
     def arrange(world: World) -> None:
         present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
@@ -173,8 +173,8 @@ def let_in_too(principal: Mapping[str, str]) -> Callable[[World], None]:
     return arrange
 
 
-def deny_too(**condition: str) -> Callable[[World], None]:
-    """Somebody restricts the role by its trust policy."""
+def add_deny(**condition: str) -> Callable[[World], None]:
+    """Add a Deny statement to the trust policy."""
 
     def arrange(world: World) -> None:
         present = world.iam.get_role(RoleName=ROLE)["Role"]["AssumeRolePolicyDocument"]
@@ -203,7 +203,7 @@ def delete_policy(world: World) -> None:
 
 
 def change_policy(world: World) -> None:
-    """And what was asked for is no version of it any more."""
+    """Replace the policy, and delete the version with the desired document."""
     world.set_policy(document("s3:PutObject"))
     world.iam.delete_policy_version(PolicyArn=world.policy_arn, VersionId="v1")
 
@@ -241,10 +241,10 @@ def add_admin_policy(world: World) -> None:
 
 
 def attach_another(world: World) -> None:
-    another = world.iam.create_policy(
+    policy = world.iam.create_policy(
         PolicyName="another", PolicyDocument=json.dumps(document("s3:GetObject"))
     )
-    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=another["Policy"]["Arn"])
+    world.iam.attach_role_policy(RoleName=ROLE, PolicyArn=policy["Policy"]["Arn"])
 
 
 def attach_denying(world: World) -> None:
@@ -255,12 +255,12 @@ def attach_denying(world: World) -> None:
 
 
 def share_role(world: World) -> None:
-    """Another list brings a workload, and a policy, to the role."""
-    listed = world.asked
+    """Apply another list with a workload and a policy for the role."""
+    workloads = world.asked
     other = {"name": "of-another-list", "document": document("s3:GetObject")}
     world.asked = [{**GUIDE, "service_account": "other", "policies": [other], "required_permissions": []}]
     world.converge()
-    world.asked = listed
+    world.asked = workloads
 
 
 def attach_administrator(world: World) -> None:
@@ -294,13 +294,13 @@ def guide_described(_world: World) -> Workloads:
     return [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads secrets"}]}]
 
 
-def ask_for_another_description(world: World) -> None:
+def request_another_description(world: World) -> None:
     world.asked = [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads objects"}]}]
 
 
-def ask_for_a_description(world: World) -> None:
-    """Of a policy that was created without one."""
-    ask_for_another_description(world)
+def request_description(world: World) -> None:
+    """Request a description for a policy that was created without one."""
+    request_another_description(world)
 
 
 def tag_association(world: World) -> None:
@@ -309,7 +309,7 @@ def tag_association(world: World) -> None:
 
 
 def name_owner(world: World) -> None:
-    """From now on the list is for an owner, whom nothing names yet."""
+    """Set an owner that existing resources do not have in their tags."""
     world.owner = "payments"
 
 
@@ -335,27 +335,27 @@ def associate_by_hand(world: World) -> None:
 
 
 def grant_alone(world: World) -> None:
-    """Remove the last workload as a teardown does that may not write the trust policy."""
+    """Remove the last workload like a teardown without permission to write the trust policy."""
     removed = world.asked.pop()
-    listed = world.eks.list_pod_identity_associations(
+    associations = world.eks.list_pod_identity_associations(
         clusterName=CLUSTER, namespace=removed["namespace"], serviceAccount=removed["service_account"]
     )
-    for association in listed["associations"]:
+    for association in associations["associations"]:
         world.eks.delete_pod_identity_association(
             clusterName=CLUSTER, associationId=association["associationId"]
         )
-    # What is new may belong to a run that is still at work.
+    # New resources may belong to a run in progress.
     world.control.grow_older(world.account, 3600)
 
 
 def unlist(world: World) -> None:
-    """Take the last workload out of the list."""
+    """Remove the last workload from the list."""
     world.asked.pop()
 
 
 def associate_another_target(world: World) -> None:
-    another = world.make_role("another", trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
-    world.update_association(targetRoleArn=another)
+    target = world.make_role("another", trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME))
+    world.update_association(targetRoleArn=target)
 
 
 def disable_session_tags(world: World) -> None:
@@ -391,7 +391,7 @@ def open_target(world: World) -> None:
     world.set_trust(trust({"AWS": "*"}, *ASSUME), TARGET)
 
 
-def open_target_to_some(world: World) -> None:
+def open_target_to_organization(world: World) -> None:
     policy = trust({"AWS": f"arn:aws:iam::{world.account}:root"}, *ASSUME)
     policy["Statement"][0]["Condition"] = {"StringEquals": {"aws:PrincipalOrgID": "o-abcdefghij"}}
     world.set_trust(policy, TARGET)
@@ -401,8 +401,8 @@ def delete_addon(world: World) -> None:
     world.eks.delete_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
 
 
-def delete_addon_unseen(world: World) -> None:
-    """Nobody looks whether there is an agent in the cluster all the same."""
+def delete_addon_without_pod_checks(world: World) -> None:
+    """Delete the add-on, and skip the checks of Pods and agent in the cluster."""
     delete_addon(world)
     world.looks_at_pods = False
 
@@ -425,7 +425,7 @@ def refuse(operation: str) -> Any:
 
 
 def caller_with(*actions: str) -> Any:
-    """The verification asks IAM about its caller, a user with ``actions``."""
+    """Verify as a user with ``actions``, whose permissions IAM simulates."""
 
     def arrange(world: World) -> None:
         world.iam.create_user(UserName="deployer")

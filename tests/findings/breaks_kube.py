@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ways in which the cluster can be wrong: each changes one thing of a world that is right."""
+"""Faults in the cluster: each function changes one object of a correct world."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
 from ansible_collections.workload_identity.aws.tests.findings.breaks_aws import degrade_addon, delete_addon
-from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING, path_of
+from ansible_collections.workload_identity.aws.tests.findings.cluster import READER, WAITING, object_path
 from ansible_collections.workload_identity.aws.tests.findings.world import (
     ACCOUNT_NAME,
     NAMESPACE,
@@ -30,12 +30,12 @@ Arrange = Callable[[World], None]
 
 
 def new_pod(**changes: Any) -> Arrange:
-    """The Pod as ``World.pod`` makes it, with changes."""
+    """Create the Pod of ``World.pod``, with changes."""
     return lambda world: world.pod(**changes)
 
 
 def pod_on(node: str, **labels: str) -> Arrange:
-    """The Pod on another node, which has no agent."""
+    """Create the Pod on another node, which does not have an agent."""
 
     def arrange(world: World) -> None:
         world.kube.node(node, **labels)
@@ -53,7 +53,7 @@ AUTHORITY = frozenset({hashlib.sha256(b"CERT").hexdigest()})
 
 
 def api_at(url: str, authorities: frozenset[str] = AUTHORITY, checks_certificate: bool = True) -> Arrange:
-    """The kubeconfig leads there, and trusts the cluster's own authority unless told otherwise."""
+    """Use a kubeconfig for this URL, which by default trusts the authority of the cluster."""
 
     def arrange(world: World) -> None:
         world.patch_cluster(
@@ -93,7 +93,7 @@ def annotate_account(world: World) -> None:
 
 
 def pod_before_association(world: World) -> None:
-    """The Pod was admitted first, as if the association had been made an hour later."""
+    """Create the Pod an hour before the association."""
     world.pod(injected=False)
     world.date_association(datetime.now(timezone.utc) + timedelta(hours=1))
 
@@ -103,7 +103,7 @@ def changed_under_pod(world: World) -> None:
 
 
 def owned_pod_before_association(kind: str, pod: str, **spec: Any) -> Arrange:
-    """The same Pod has an owner with these fields, which is "web"."""
+    """Create the Pod an hour before the association, with an owner "web" with these fields."""
 
     def arrange(world: World) -> None:
         world.pod(injected=False, name=pod, ownerReferences=[make_owner(world, kind, **spec)])
@@ -120,11 +120,11 @@ def pod_of_paused_deployment(world: World) -> None:
 
 
 def make_owner(world: World, kind: str, name: str = "web", owner: Json | None = None, **spec: Any) -> Json:
-    """An object that owns Pods, as the reference to it in what it owns."""
+    """Create an object that owns Pods, and return the owner reference to it."""
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
-    made = world.kube.make(
-        path_of("apps/v1", kind, NAMESPACE),
+    created = world.kube.make(
+        object_path("apps/v1", kind, NAMESPACE),
         {
             "metadata": {"name": name, "ownerReferences": [owner] if owner else []},
             "spec": {"selector": {"matchLabels": labels}, "template": template, **spec},
@@ -134,7 +134,7 @@ def make_owner(world: World, kind: str, name: str = "web", owner: Json | None = 
         "apiVersion": "apps/v1",
         "kind": kind,
         "name": name,
-        "uid": made["metadata"]["uid"],
+        "uid": created["metadata"]["uid"],
         "controller": True,
     }
 
@@ -179,18 +179,18 @@ def read_without_daemon_sets(world: World) -> None:
     world.kube.delete_agent()
 
 
-def proved(exit_code: int, message: str) -> Arrange:
-    """The runtime proof ended so."""
+def proof(exit_code: int, message: str) -> Arrange:
+    """Finish the runtime proof with this exit code and message."""
     state = {"exitCode": exit_code, "message": message}
     return lambda world: world.prove({"terminated": state})
 
 
-def proved_as(role: str) -> Arrange:
-    """The runtime proof answered as a session of a role of the account."""
+def proof_as_role(role: str) -> Arrange:
+    """Finish the runtime proof with a session of this role of the account."""
 
     def arrange(world: World) -> None:
         answer = f"arn:aws:sts::{world.account}:assumed-role/{role}/eks-my-cluster-my-pod"
-        proved(0, answer)(world)
+        proof(0, answer)(world)
 
     return arrange
 
@@ -208,14 +208,14 @@ def proof_without_node(world: World) -> None:
     world.prove(condition={**condition, "message": "0/1 nodes are available: 1 Insufficient cpu."})
 
 
-def probed(arrange: Arrange = lambda _world: None) -> Arrange:
-    """The injection probe is made of a cluster that ``arrange`` changes."""
+def with_probe(arrange: Arrange = lambda _world: None) -> Arrange:
+    """Run the injection probe on a cluster that ``arrange`` changes."""
 
-    def arranged(world: World) -> None:
+    def arrange_probe(world: World) -> None:
         arrange(world)
         world.probes = True
 
-    return arranged
+    return arrange_probe
 
 
 def unknown_to_webhook(world: World) -> None:
@@ -243,14 +243,14 @@ def irsa_instead(world: World) -> None:
     unknown_to_webhook(world)
 
 
-def marked_by_a_policy(world: World) -> None:
+def policy_adds_skip_label(world: World) -> None:
     def mutate(pod: Json) -> None:
         pod["metadata"]["labels"]["eks.amazonaws.com/skip-pod-identity-webhook"] = "true"
 
     world.mutate = mutate
 
 
-def keys_by_a_policy(world: World) -> None:
+def policy_adds_access_keys(world: World) -> None:
     def mutate(pod: Json) -> None:
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         pod["spec"]["containers"][0]["env"] += [{"name": name, "value": "x"} for name in keys]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The embedded Kubernetes: objects to stage, and the cluster as the Kubernetes part uses it."""
+"""The embedded Kubernetes: objects of a test, and the cluster interface of the Kubernetes part."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ Json = dict[str, Any]
 
 
 class AssociationError(Exception):
-    """A request that the API server denied, in the words of the Kubernetes client."""
+    """A rejected request, with the text of the Kubernetes client."""
 
     def __init__(self, status: int, reason: str, body: str) -> None:
         super().__init__(f"{status}\nReason: {reason}\nHTTP response body: {body}")
 
 
 class Kube:
-    """One API server. ``token`` is the caller's for reads; what is staged is the administrator's doing."""
+    """An API server, with requests of the administrator by default, or of the caller with ``token``."""
 
     def __init__(self, endpoint: str, authority: Path, kubeconfig: Path) -> None:
         self.endpoint = endpoint
@@ -73,7 +73,7 @@ class Kube:
         self._pool = PoolManager(ca_certs=str(authority), retries=False)
 
     def ask(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
-        """The answer of a request. Raises AssociationError."""
+        """Send a request and return its result. Raise AssociationError if it fails."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
@@ -84,15 +84,15 @@ class Kube:
         text = response.data.decode()
         if response.status >= 400:
             raise AssociationError(response.status, response.reason or "", text)
-        found: Json = json.loads(text)
-        return found
+        result: Json = json.loads(text)
+        return result
 
     def make(self, path: str, body: Json, status: Mapping[str, Any] | None = None) -> Json:
         """Create an object, and write its status as a kubelet or controller would."""
-        made = self.ask("POST", path, body)
+        created = self.ask("POST", path, body)
         if status:
-            made = self.ask("PATCH", f"{path}/{made['metadata']['name']}/status", {"status": status})
-        return made
+            created = self.ask("PATCH", f"{path}/{created['metadata']['name']}/status", {"status": status})
+        return created
 
     def account(self, namespace: str, name: str, **metadata: Any) -> None:
         self.make(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name, **metadata}})
@@ -101,7 +101,7 @@ class Kube:
         self.make("/api/v1/nodes", {"metadata": {"name": name, "labels": labels}})
 
     def agent(self, node: str = NODE, status: Mapping[str, Any] = READY) -> None:
-        """The agent's DaemonSet, as far as it is not there yet, and its Pod on a node."""
+        """Create the DaemonSet of the agent, unless it exists, and its Pod on a node."""
         if not self.ask("GET", AGENT_SETS)["items"]:
             self.daemon_set()
         body = {
@@ -110,7 +110,7 @@ class Kube:
         }
         self.make(AGENT_PODS, body, status)
 
-    def daemon_set(self, wanted: int = 1) -> None:
+    def daemon_set(self, desired: int = 1) -> None:
         template = {
             "metadata": {"labels": AGENT_LABEL},
             "spec": {"containers": [{"name": "agent", "image": "agent"}]},
@@ -119,7 +119,7 @@ class Kube:
             "metadata": {"name": "eks-pod-identity-agent"},
             "spec": {"selector": {"matchLabels": AGENT_LABEL}, "template": template},
         }
-        self.make(AGENT_SETS, body, {"desiredNumberScheduled": wanted})
+        self.make(AGENT_SETS, body, {"desiredNumberScheduled": desired})
 
     def delete_agent(self) -> None:
         for path in (AGENT_SETS, AGENT_PODS):
@@ -143,14 +143,14 @@ class Kube:
         self.make(f"{rbac}/clusterrolebindings", binding)
 
 
-def path_of(api_version: str, kind: str, namespace: str) -> str:
+def object_path(api_version: str, kind: str, namespace: str) -> str:
     root = f"/api/{api_version}" if "/" not in api_version else f"/apis/{api_version}"
     return f"{root}{f'/namespaces/{namespace}' if namespace else ''}/{PLURALS[kind]}"
 
 
 class KubeCluster:
-    """The cluster for a caller with ``token``. A Job gets its Pod as the Job controller and a kubelet would
-    leave it, with ``answer`` as the Pod's status. ``mutate`` is what another webhook does to new Pods."""
+    """The cluster for a caller with ``token``. Each Job gets a Pod with the status ``answer``, like from the Job
+    controller and a kubelet. ``mutate`` is another webhook for new Pods."""
 
     def __init__(
         self,
@@ -166,10 +166,10 @@ class KubeCluster:
             "fieldSelector": ",".join(query.field_selectors),
             "labelSelector": ",".join(query.label_selectors),
         }
-        given = {name: text for name, text in selectors.items() if text}
-        path = path_of(query.api_version, query.kind, query.namespace)
+        parameters = {name: text for name, text in selectors.items() if text}
+        path = object_path(query.api_version, query.kind, query.namespace)
         try:
-            return Listing(self._kube.ask("GET", path, None, self._token, **given)["items"])
+            return Listing(self._kube.ask("GET", path, None, self._token, **parameters)["items"])
         except AssociationError as error:
             return Listing(error=parse_api_error(str(error)))
 
@@ -184,7 +184,7 @@ class KubeCluster:
 
     def _try(self, pod: Json) -> DryRun:
         self._mutate(pod)
-        path = path_of("v1", "Pod", object_name(pod).namespace)
+        path = object_path("v1", "Pod", object_name(pod).namespace)
         try:
             return DryRun(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
         except AssociationError as error:
@@ -201,21 +201,21 @@ class KubeCluster:
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:
             namespace, name = object_name(manifest)
-            self._kube.ask("DELETE", f"{path_of('batch/v1', 'Job', namespace)}/{name}")
+            self._kube.ask("DELETE", f"{object_path('batch/v1', 'Job', namespace)}/{name}")
         return WriteResult(changed=True)
 
     def _make_job(self, job: Json) -> None:
         namespace, name = object_name(job)
-        template = self._kube.make(path_of("batch/v1", "Job", namespace), job)["spec"]["template"]
+        template = self._kube.make(object_path("batch/v1", "Job", namespace), job)["spec"]["template"]
         body = {"metadata": {"name": f"{name}-x2x4z", **template["metadata"]}, "spec": template["spec"]}
-        self._kube.make(path_of("v1", "Pod", namespace), body, self._answer)
+        self._kube.make(object_path("v1", "Pod", namespace), body, self._answer)
 
 
 class RestlessClock:
-    """Nothing in these tests changes while somebody waits for it."""
+    """A clock without delays, because these tests do not change while the code waits."""
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
 
     def sleep(self, seconds: float) -> None:
-        """No time passes."""
+        """Return at once."""

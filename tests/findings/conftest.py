@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One embedded AWS and one embedded Kubernetes for the suite; each test has an account of its own."""
+"""One embedded AWS and one embedded Kubernetes for the suite; each test has its own account."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NewWorld = Callable[[], World]
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[str]:
-    """A server process of the sandbox, and the address that it prints once it is ready."""
+    """Run a server process of the sandbox; yield the address that it prints once it is ready."""
     process = subprocess.Popen(
         [PYTHON, "-m", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -36,7 +36,7 @@ def serving(*arguments: str) -> Iterator[str]:
     try:
         line = process.stdout.readline()
         found = re.search(r"https?://127\.0\.0\.1:\d+", line)
-        assert found, f"the server said {line!r}"
+        assert found, f"the server printed {line!r}"
         yield found.group()
     finally:
         process.terminate()
@@ -62,7 +62,7 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
 
 @pytest.fixture(scope="session")
 def new_world(aws_endpoint: str, kube: Kube) -> NewWorld:
-    """Gives an empty AWS account, which nobody used before, and an empty Kubernetes cluster."""
+    """Return a function that creates a world with a new AWS account and an empty Kubernetes cluster."""
     numbers = itertools.count(1)
 
     def make() -> World:

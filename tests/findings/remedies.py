@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Remedies carried out as they are written: commands as a shell would run them, and settings of the workload."""
+"""Repairs that follow the remedies: their commands, or changes of the workload."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ KINDS = {"serviceaccount": "serviceaccounts", "pod": "pods"}
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A remedy as a person follows it.
+    """The steps of a remedy.
 
-    ``says`` must be in the remedy. Its command is run with ``runs``, and ``by_hand`` does what no command is given for; else the
-    workload is applied with ``changes`` and ``options``. ``leaves`` are the codes of later findings, which were right before.
+    ``says`` is a part of the remedy. With ``runs`` its command is run, and ``by_hand`` is a repair without a command; else the
+    workload is applied with ``changes`` and ``options``. ``leaves`` are the codes of findings after the repair.
     """
 
     says: str
@@ -46,17 +46,20 @@ class Repair:
 
 
 def _edit_trust(role: str, keep: Callable[[Mapping[str, Any]], bool]) -> Callable[[World], None]:
-    """Remove the statements of a trust policy that are not to be kept."""
+    """Return a function that removes statements of a trust policy, except where ``keep`` is true."""
 
     def edit(world: World) -> None:
         present = world.iam.get_role(RoleName=role)["Role"]["AssumeRolePolicyDocument"]
-        world.set_trust({**present, "Statement": [one for one in present["Statement"] if keep(one)]}, role)
+        world.set_trust(
+            {**present, "Statement": [statement for statement in present["Statement"] if keep(statement)]},
+            role,
+        )
 
     return edit
 
 
 def _set_trust(role: str, principal: str) -> Callable[[World], None]:
-    """Let a role assume another one, made where it is missing."""
+    """Return a function that lets ``principal`` assume ``role``, which it creates if missing."""
 
     def edit(world: World) -> None:
         document = trust({"AWS": world.arn("role", principal)}, *ASSUME)
@@ -81,10 +84,12 @@ def _remove_inline(world: World) -> None:
 
 
 def _delete_unlisted(world: World) -> None:
-    listed = {(one["namespace"], one["service_account"]) for one in world.asked}
-    for one in world.eks.list_pod_identity_associations(clusterName=CLUSTER)["associations"]:
-        if (one["namespace"], one["serviceAccount"]) not in listed:
-            world.eks.delete_pod_identity_association(clusterName=CLUSTER, associationId=one["associationId"])
+    workloads = {(workload["namespace"], workload["service_account"]) for workload in world.asked}
+    for association in world.eks.list_pod_identity_associations(clusterName=CLUSTER)["associations"]:
+        if (association["namespace"], association["serviceAccount"]) not in workloads:
+            world.eks.delete_pod_identity_association(
+                clusterName=CLUSTER, associationId=association["associationId"]
+            )
 
 
 def _permit(world: World) -> None:
@@ -92,7 +97,7 @@ def _permit(world: World) -> None:
 
 
 def _recreate(world: World) -> None:
-    """Make a new Pod, an hour after the last change of its association."""
+    """Recreate the Pod an hour after the last change of its association."""
     world.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
     world.pod()
 
@@ -105,53 +110,49 @@ APPLY = Repair("pply the workload")
 COMMAND = Repair("", runs=True)
 ALLOW_READS = Repair("Allow the caller this action", by_hand=_permit)
 NEW_POD = Repair("It has no owner, so recreate it", by_hand=_recreate)
-# By the name of the scenario.
+# By name of the scenario.
 REPAIRS: Mapping[str, Repair] = {
     "role deleted": APPLY,
     "trust without sts:TagSession": APPLY,
-    # The statement that lets that service in is not ours to take out.
-    "trust of another service": Repair("pply the workload", leaves=("TRUST_STATEMENT_FOREIGN",)),
-    "session tags turned off, which trust asks for": Repair(
+    # The statement for that service is not managed, so it is kept.
+    "trust policy for another service": Repair("pply the workload", leaves=("TRUST_STATEMENT_FOREIGN",)),
+    "session tags disabled, required by the trust policy": Repair(
         "disable_session_tags: false", changes={"disable_session_tags": False}
     ),
-    "trust of every cluster": APPLY,
+    "trust policy for every cluster": APPLY,
     "policy detached": APPLY,
     "policy deleted": APPLY,
     "policy changed": APPLY,
-    "policy changed, so that it denies": APPLY,
-    "another version is the default": COMMAND,
+    "policy changed to deny": APPLY,
+    "another default version": COMMAND,
     "association deleted": APPLY,
     "association to another role": APPLY,
     "association to another target role": APPLY,
-    "session tags turned off": APPLY,
-    "session tags turned off, without a word in the list": Repair(
+    "session tags disabled": APPLY,
+    "session tags disabled, not in the list": Repair(
         "list disable_session_tags: false", changes={"disable_session_tags": False}
     ),
-    "target role set, without a word in the list": Repair(
-        "list target_role_arn: ''", changes={"target_role_arn": ""}
-    ),
-    "session policy set, without a word in the list": Repair(
-        "list session_policy: ''", changes={"session_policy": ""}
-    ),
-    "session policy that takes away": APPLY,
+    "target role set, not in the list": Repair("list target_role_arn: ''", changes={"target_role_arn": ""}),
+    "session policy set, not in the list": Repair("list session_policy: ''", changes={"session_policy": ""}),
+    "session policy with fewer permissions": APPLY,
     "boundary removed": APPLY,
     "description changed": APPLY,
     "tag of the role changed": APPLY,
     "tag of the policy changed": APPLY,
-    "another description of the policy asked for": Repair(
+    "different policy description requested": Repair(
         "Set the existing description (Reads secrets), or",
         changes={"policies": [{**GUIDE["policies"][0], "description": "Reads secrets"}]},
     ),
-    "a description asked for, of a policy without": Repair(
+    "policy description requested, none stored": Repair(
         "Leave the description out, or", changes={"policies": GUIDE["policies"]}
     ),
     "tag of the association changed": APPLY,
     "inline policy added": COMMAND,
-    "policy that only denies attached": COMMAND,
+    "denying policy attached": COMMAND,
     "inline policy of an administrator added": COMMAND,
-    "add-on deleted, Pods not looked at": COMMAND,
-    "Auto Mode beside the add-on": COMMAND,
-    "annotation of IRSA left": COMMAND,
+    "add-on deleted, without Pod checks": COMMAND,
+    "Auto Mode with the add-on": COMMAND,
+    "IRSA annotation present": COMMAND,
     "Pod of a StatefulSet with OnDelete": Repair("Delete web-0 one by one", runs=True),
     "Pod of a DaemonSet with OnDelete": Repair("Delete web-x2x4z one by one", runs=True),
     "Pod below the partition of its StatefulSet": Repair("ordinal below 1 (partition 1)", runs=True),
@@ -160,38 +161,40 @@ REPAIRS: Mapping[str, Repair] = {
     ),
     "role of another path": Repair("another role name", changes={"role": {"name": "another-role"}}),
     "role deleted, with a target role": APPLY,
-    "trust of one Pod only": Repair(
+    "trust policy for one Pod": Repair(
         "remove them from the trust policy",
         by_hand=lambda world: world.set_trust(trust({"Service": "pods.eks.amazonaws.com"}, *ASSUME)),
         leaves=("TRUST_WIDER_THAN_ASKED",),
     ),
-    "trust of everyone added": Repair(
-        "Remove the statement", by_hand=_edit_trust(ROLE, lambda one: "Service" in one["Principal"])
+    "trust policy opened to everyone": Repair(
+        "Remove the statement",
+        by_hand=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
-    "trust of another account added": Repair(
+    "trust policy opened to another account": Repair(
         "Remove them from the trust policy",
-        by_hand=_edit_trust(ROLE, lambda one: "Service" in one["Principal"]),
+        by_hand=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
     **dict.fromkeys(
         (
-            "a Deny added to the trust policy",
-            "a Deny for one Pod added to the trust policy",
-            "a Deny for another namespace added to the trust policy",
+            "Deny added to the trust policy",
+            "Deny for one Pod added to the trust policy",
+            "Deny for another namespace added to the trust policy",
         ),
         Repair(
-            "remove it from the trust policy", by_hand=_edit_trust(ROLE, lambda one: one["Effect"] == "Allow")
+            "remove it from the trust policy",
+            by_hand=_edit_trust(ROLE, lambda statement: statement["Effect"] == "Allow"),
         ),
     ),
-    "policy detached, which the target role needs": APPLY,
-    "policy of the bucket alone, as in the guide": Repair(
+    "policy detached, required for the target role": APPLY,
+    "policy for the bucket only, as in the guide": Repair(
         "Allow it in one of the workload's policies", changes={"policies": GUIDE["policies"]}
     ),
-    "a policy that denies added": Repair("remove Statement 1 of inline policy deny", by_hand=_remove_inline),
+    "denying policy added": Repair("remove Statement 1 of inline policy deny", by_hand=_remove_inline),
     "permissions boundary set": Repair(
         "Allow it in arn:aws:iam::", by_hand=_allow_in_boundary, leaves=("ROLE_RESTRICTED",)
     ),
-    "boundary that leaves nothing": Repair("Allow in permissions boundary", by_hand=_allow_in_boundary),
-    "policy with a condition that nobody knows": Repair(
+    "boundary without a granted action": Repair("Allow in permissions boundary", by_hand=_allow_in_boundary),
+    "policy with a condition on an unknown key": Repair(
         "Give the keys in the permission's context",
         changes={
             "required_permissions": [
@@ -199,21 +202,23 @@ REPAIRS: Mapping[str, Repair] = {
             ]
         },
     ),
-    "association made by hand": Repair("or delete them", by_hand=_delete_unlisted),
-    "policy of others attached": Repair(
+    "unlisted association": Repair("or delete them", by_hand=_delete_unlisted),
+    "unlisted policy attached": Repair(
         "set pod_identity_purge_policies: true", options={"purge_policies": True}
     ),
     "policy of an administrator attached": COMMAND,
-    "policy of the bucket alone, and nobody says what is required": Repair(
+    "policy for the bucket only, without required permissions": Repair(
         "Name the objects", changes={"policies": GUIDE["policies"]}
     ),
     "policy with a misspelt action": Repair("Correct the name", changes={"policies": GUIDE["policies"]}),
-    "no owner yet": APPLY,
-    "mark of the role removed": Repair("with pod_identity_adopt: true", options={"adopt": True}),
+    "owner tag missing": APPLY,
+    "managed-by tag of the role removed": Repair("with pod_identity_adopt: true", options={"adopt": True}),
     "target role deleted": Repair("or create the role", by_hand=_set_trust("target", ROLE)),
-    "target role lets nobody in": Repair("Have its trust policy allow", by_hand=_set_trust("target", ROLE)),
-    "target role for everyone": Repair("Specify the caller", by_hand=_set_trust("target", ROLE)),
-    "target role for an organization": Repair("or remove them", by_hand=_set_trust("target", ROLE)),
+    "target role with unusable trust policy": Repair(
+        "Have its trust policy allow", by_hand=_set_trust("target", ROLE)
+    ),
+    "target role open to everyone": Repair("Specify the caller", by_hand=_set_trust("target", ROLE)),
+    "target role limited to an organization": Repair("or remove them", by_hand=_set_trust("target", ROLE)),
     **dict.fromkeys(
         (
             "role not readable",
@@ -234,24 +239,24 @@ REPAIRS: Mapping[str, Repair] = {
     **dict.fromkeys(
         (
             "Pod older than the association",
-            "association changed under the Pod",
+            "association newer than the Pod",
             "Pod not injected",
-            "a Pod that is left to itself",
-            "the agent's port taken",
+            "Pod excluded from the webhook",
+            "host port of the agent in use",
             "container skipped",
             "access keys in the Pod",
-            "an endpoint of its own in the Pod",
-            "variables of the Pod from a Secret",
+            "custom credentials endpoint in the Pod",
+            "Pod variables from a Secret",
             "proxy",
         ),
         NEW_POD,
     ),
 }
-_PURGE = "a purge reads what nobody lists, which tests of the engine and of the playbooks do"
-_CLUSTER = "the sandbox has no nodes, agents or admission policies to mend"
-_AWS = "AWS or the owner of another account does it"
-_LOOK = "the remedy is to look, and says where"
-# By the name of the scenario, the reason why its remedy is not applied here.
+_PURGE = "the remedy is a purge, which tests of the engine and of the playbooks cover"
+_CLUSTER = "the sandbox does not run nodes, agents or admission policies"
+_AWS = "AWS or the owner of another account must repair it"
+_INSPECT = "the remedy is to inspect a component"
+# By name of the scenario, the reason why its remedy is not applied.
 NOT_APPLIED: Mapping[str, str] = {
     **dict.fromkeys(
         (
@@ -265,29 +270,29 @@ NOT_APPLIED: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "Fargate",
-            "IRSA is injected instead",
-            "Pods not to be tried",
+            "IRSA injected instead",
+            "dry run not allowed",
             "Pods not readable",
             "DaemonSets not readable",
             "Windows",
-            "a policy marks new Pods",
-            "a policy sets keys",
-            "agent deleted, and the add-on",
+            "admission policy adds the skip label",
+            "admission policy adds access keys",
+            "agent and add-on deleted",
             "agent deleted in the cluster",
             "agent not ready",
             "agent not ready on another node",
-            "agent not ready, and EKS knows it",
+            "agent not ready, add-on degraded",
             "agent without Pods",
-            "an API without Pods",
-            "image not pulled",
+            "runtime proof impossible",
+            "image pull failed",
             "label of the service account changed",
-            "namespace left out",
-            "namespace never made",
-            "namespace on its way out",
-            "no node takes it",
+            "namespace excluded",
+            "namespace missing",
+            "namespace terminating",
+            "Pod not scheduled",
             "node without the agent",
             "security groups for Pods",
-            "service account on its way out",
+            "service account terminating",
             "virtual node",
             "webhook fails",
             "webhook removed",
@@ -296,44 +301,44 @@ NOT_APPLIED: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "AWS STS not reachable",
-            "IRSA tried",
-            "agent does not answer",
-            "agent refuses",
-            "association not known yet",
+            "AWS STS unreachable",
+            "IRSA attempted",
+            "agent unreachable",
+            "agent rejects the request",
+            "association not yet propagated",
             "no credentials",
             "old SDK",
-            "session not taggable",
-            "session too large",
-            "the node's role",
+            "session tags not allowed",
+            "session tags too large",
+            "role of the node",
             "token with Bearer",
-            "unknown text",
+            "unknown output",
         ),
-        _LOOK,
+        _INSPECT,
     ),
     **dict.fromkeys(
         (
             "add-on degraded",
             "association of an add-on",
-            "caller whom IAM tells nothing",
+            "caller without simulation",
             "caller without iam:PassRole",
-            "no policy for the target role",
+            "target role without a policy to assume it",
             "old platform version",
-            "permissions asked of a target role",
-            "target role from one address only",
+            "required permissions of a target role",
+            "target role limited to one address",
             "target role of another account",
         ),
         _AWS,
     ),
-    "an API that is not proven to be the cluster's": _LOOK,
-    "empty list": "an empty list may be meant",
-    "policy of another list on a shared role": "the policy is another list's, and stays",
-    "the API of another cluster": _LOOK,
+    "API server of unknown cluster": _INSPECT,
+    "empty list": "an empty list may be intended",
+    "policy of another list on a shared role": "the policy belongs to another list",
+    "API server of another cluster": _INSPECT,
 }
 
 
 def run_command(world: World, command: str) -> None:
-    """A command of the AWS CLI, or of kubectl as far as remedies use it."""
+    """Run a command of the AWS CLI, or a kubectl command that remedies contain."""
     program, *words = shlex.split(command)
     if program == "aws":
         _run_aws(world, *words)
@@ -346,8 +351,8 @@ def _run_aws(world: World, service: str, operation: str, *options: str) -> None:
     method = operation.replace("-", "_")
     shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
     members = {f"--{xform_name(member, '-')}": member for member in shape.members}
-    given = {members[name]: value for name, value in zip(options[::2], options[1::2], strict=True)}
-    getattr(client, method)(**given)
+    parameters = {members[name]: value for name, value in zip(options[::2], options[1::2], strict=True)}
+    getattr(client, method)(**parameters)
 
 
 def _run_kubectl(world: World, verb: str, kind: str, name: str, *words: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table: what is broken by hand, and the findings that follow from it, each as often as it is there."""
+"""The scenarios: a fault, and the codes of the findings that it causes, with repetitions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ansible_collections.workload_identity.aws.tests.findings.world import World
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``made`` gives the workloads, which are brought about before ``arrange`` breaks something.
+    """A fault and its findings. ``made`` returns the workloads to apply before ``arrange`` breaks a resource.
 
-    ``also`` are findings beside the one of the cause, for the reason ``because``.
+    ``also`` are findings in addition to ``code``, for the reason ``because``.
     """
 
     name: str
@@ -32,98 +32,98 @@ class Scenario:
         return sorted(filter(None, (self.code, *self.also)))
 
 
-RIGHT = (
-    Scenario("the guide's example", aws.nothing),
-    Scenario("a target role", aws.nothing, made=aws.with_target),
-    Scenario("eleven workloads, read in bulk", aws.nothing, made=aws.many),
-    Scenario("an agent that is no add-on", aws.delete_addon),
-    Scenario("a caller who may do everything", aws.caller_with("*")),
-    Scenario("a new Pod would be injected", kube.probed()),
-    Scenario("a runtime proof with the right role", kube.proved_as("my-role")),
+CORRECT_SCENARIOS = (
+    Scenario("example of the guide", aws.unchanged),
+    Scenario("target role", aws.unchanged, made=aws.with_target),
+    Scenario("eleven workloads, read in bulk", aws.unchanged, made=aws.many),
+    Scenario("agent without the add-on", aws.delete_addon),
+    Scenario("caller with all permissions", aws.caller_with("*")),
+    Scenario("probe Pod is injected", kube.with_probe()),
+    Scenario("runtime proof with the role of the workload", kube.proof_as_role("my-role")),
     Scenario(
-        "a proxy with an exception for the agent",
+        "proxy with an exception for the agent",
         kube.new_pod(
             env=kube.environment(HTTPS_PROXY="http://proxy:3128", NO_PROXY="169.254.170.23,[fd00:ec2::23]")
         ),
     ),
-    Scenario("a tunnel to the cluster", kube.api_at("https://localhost:8443")),
+    Scenario("tunnel to the cluster", kube.api_at("https://localhost:8443")),
     Scenario(
-        "the cluster's endpoint, by a proxy", kube.api_at("https://abc.eks.amazonaws.com", frozenset({"00"}))
+        "cluster endpoint through a proxy", kube.api_at("https://abc.eks.amazonaws.com", frozenset({"00"}))
     ),
     Scenario(
-        "a node of Auto Mode",
+        "node of Auto Mode",
         kube.pod_on("i-0123456789abcdef0", **{"eks.amazonaws.com/compute-type": "auto"}),
     ),
 )
 
-OF_AWS = (
+AWS_SCENARIOS = (
     Scenario("role deleted", aws.delete_role, "ROLE_MISSING"),
     Scenario("role deleted, with a target role", aws.delete_role, "ROLE_MISSING", made=aws.with_target),
     Scenario("role of another path", aws.move_role, "ROLE_MISSING"),
     Scenario(
-        "session tags turned off, which trust asks for",
+        "session tags disabled, required by the trust policy",
         aws.disable_session_tags,
         "ASSOCIATION_SETTINGS_EXTRA",
     ),
     Scenario(
-        "session tags turned off, without a word in the list",
+        "session tags disabled, not in the list",
         aws.disable_session_tags,
         "ASSOCIATION_SETTINGS_EXTRA",
         made=aws.guide_with(role={"name": "my-role", "trust_scope": "account"}),
     ),
     Scenario(
-        "target role set, without a word in the list",
+        "target role set, not in the list",
         aws.set_target,
         "ASSOCIATION_SETTINGS_EXTRA",
         made=aws.allowed_target,
     ),
     Scenario(
-        "session policy set, without a word in the list",
+        "session policy set, not in the list",
         aws.set_session_policy,
         "ASSOCIATION_SETTINGS_EXTRA",
         made=aws.guide_with(disable_session_tags=True, role={"name": "my-role", "trust_scope": "account"}),
     ),
     Scenario("trust without sts:TagSession", aws.trust_without_tag_session, "TRUST_NOT_USABLE"),
-    Scenario("trust of another service", aws.trust_another_service, "TRUST_NOT_USABLE"),
-    Scenario("trust of one Pod only", aws.trust_one_pod, "TRUST_CONDITIONAL"),
-    Scenario("trust of every cluster", aws.trust_every_cluster, "TRUST_WIDER_THAN_ASKED"),
-    Scenario("trust of everyone added", aws.let_in_too({"AWS": "*"}), "TRUST_OPEN_TO_EVERYONE"),
+    Scenario("trust policy for another service", aws.trust_another_service, "TRUST_NOT_USABLE"),
+    Scenario("trust policy for one Pod", aws.trust_one_pod, "TRUST_CONDITIONAL"),
+    Scenario("trust policy for every cluster", aws.trust_every_cluster, "TRUST_WIDER_THAN_ASKED"),
+    Scenario("trust policy opened to everyone", aws.add_principal({"AWS": "*"}), "TRUST_OPEN_TO_EVERYONE"),
     Scenario(
-        "trust of another account added",
-        aws.let_in_too({"AWS": "arn:aws:iam::999988887777:root"}),
+        "trust policy opened to another account",
+        aws.add_principal({"AWS": "arn:aws:iam::999988887777:root"}),
         "TRUST_STATEMENT_FOREIGN",
     ),
-    Scenario("a Deny added to the trust policy", aws.deny_too(), "ROLE_RESTRICTED"),
+    Scenario("Deny added to the trust policy", aws.add_deny(), "ROLE_RESTRICTED"),
     Scenario(
-        "a Deny for one Pod added to the trust policy",
-        aws.deny_too(**{"kubernetes-pod-name": "pod-0"}),
+        "Deny for one Pod added to the trust policy",
+        aws.add_deny(**{"kubernetes-pod-name": "pod-0"}),
         "ROLE_RESTRICTED",
     ),
     Scenario(
-        "a Deny for another namespace added to the trust policy",
-        aws.deny_too(**{"kubernetes-namespace": "batch"}),
+        "Deny for another namespace added to the trust policy",
+        aws.add_deny(**{"kubernetes-namespace": "batch"}),
         "ROLE_RESTRICTED",
     ),
-    Scenario("policy that only denies attached", aws.attach_denying, "ROLE_RESTRICTED"),
+    Scenario("denying policy attached", aws.attach_denying, "ROLE_RESTRICTED"),
     Scenario("policy detached", aws.detach_policy, "POLICY_NOT_ATTACHED"),
     Scenario(
-        "policy detached, which the target role needs",
+        "policy detached, required for the target role",
         aws.detach_policy,
         "POLICY_NOT_ATTACHED",
         made=aws.with_target,
     ),
     Scenario("policy deleted", aws.delete_policy, "POLICY_MISSING"),
     Scenario("policy changed", aws.change_policy, "POLICY_CONTENTS_DIFFER"),
-    Scenario("policy changed, so that it denies", aws.deny_in_policy, "POLICY_CONTENTS_DIFFER"),
-    Scenario("another version is the default", aws.another_default_version, "POLICY_OTHER_VERSION_DEFAULT"),
+    Scenario("policy changed to deny", aws.deny_in_policy, "POLICY_CONTENTS_DIFFER"),
+    Scenario("another default version", aws.another_default_version, "POLICY_OTHER_VERSION_DEFAULT"),
     Scenario(
-        "policy of the bucket alone, as in the guide",
-        aws.nothing,
+        "policy for the bucket only, as in the guide",
+        aws.unchanged,
         "PERMISSION_DENIED",
         made=aws.guide_with_policy(document("s3:GetObject", resource="arn:aws:s3:::my-pod-secrets-bucket")),
     ),
     Scenario(
-        "a policy that denies added",
+        "denying policy added",
         aws.add_denying_policy,
         "PERMISSION_DENIED",
         also=("ROLE_RESTRICTED",),
@@ -137,8 +137,8 @@ OF_AWS = (
         because="One says what the Pod cannot do, the other that somebody restricts the role.",
     ),
     Scenario(
-        "policy with a condition that nobody knows",
-        aws.nothing,
+        "policy with a condition on an unknown key",
+        aws.unchanged,
         "PERMISSION_CONDITIONAL",
         made=aws.guide_with_policy(
             document("s3:GetObject", Condition={"StringEquals": {"aws:SourceVpc": "vpc-1"}})
@@ -152,26 +152,26 @@ OF_AWS = (
         "ASSOCIATION_OTHER_TARGET_ROLE",
         made=aws.with_target,
     ),
-    Scenario("association made by hand", aws.associate_by_hand, "UNLISTED_ASSOCIATIONS"),
+    Scenario("unlisted association", aws.associate_by_hand, "UNLISTED_ASSOCIATIONS"),
     Scenario(
         "empty list",
         aws.unlist,
         "NOTHING_VERIFIED",
         also=("UNLISTED_ASSOCIATIONS",),
-        because="One says that nothing was verified, the other what the cluster has all the same.",
+        because="One finding reports that no workload was verified, the other the associations of the cluster.",
     ),
     Scenario("workload removed from the list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.two),
     Scenario("grant without association", aws.grant_alone, "TRUST_WITHOUT_ASSOCIATION", made=aws.sharing),
     Scenario("role without workload, read in bulk", aws.grant_alone, "ROLE_LEFT", made=aws.many),
     Scenario("workload removed from a long list", aws.unlist, "UNLISTED_ASSOCIATIONS", made=aws.many),
     Scenario(
-        "session tags turned off",
+        "session tags disabled",
         aws.disable_session_tags,
         "ASSOCIATION_SETTINGS_DIFFER",
         made=aws.guide_with(disable_session_tags=False),
     ),
     Scenario(
-        "session policy that takes away",
+        "session policy with fewer permissions",
         aws.limit_session,
         "ASSOCIATION_SETTINGS_DIFFER",
         made=aws.guide_with(
@@ -185,14 +185,14 @@ OF_AWS = (
     Scenario("description changed", aws.describe_role, "ROLE_SETTINGS_DIFFER"),
     Scenario("tag of the policy changed", aws.tag_policy, "POLICY_SETTINGS_DIFFER", made=aws.guide_tagged),
     Scenario(
-        "another description of the policy asked for",
-        aws.ask_for_another_description,
+        "different policy description requested",
+        aws.request_another_description,
         "POLICY_DESCRIPTION_DIFFERS",
         made=aws.guide_described,
     ),
     Scenario(
-        "a description asked for, of a policy without",
-        aws.ask_for_a_description,
+        "policy description requested, none stored",
+        aws.request_description,
         "POLICY_DESCRIPTION_DIFFERS",
     ),
     Scenario(
@@ -203,7 +203,7 @@ OF_AWS = (
     ),
     Scenario("inline policy added", aws.add_inline_policy, "ROLE_INLINE_POLICY"),
     Scenario("inline policy of an administrator added", aws.add_admin_policy, "ROLE_INLINE_POLICY"),
-    Scenario("policy of others attached", aws.attach_another, "POLICY_ATTACHED_EXTRA"),
+    Scenario("unlisted policy attached", aws.attach_another, "POLICY_ATTACHED_EXTRA"),
     Scenario(
         "policy of another list on a shared role",
         aws.share_role,
@@ -213,14 +213,14 @@ OF_AWS = (
     ),
     Scenario("policy of an administrator attached", aws.attach_administrator, "POLICY_ATTACHED_EXTRA"),
     Scenario(
-        "boundary that leaves nothing",
-        aws.nothing,
+        "boundary without a granted action",
+        aws.unchanged,
         "PERMISSION_NOTHING_LEFT",
-        made=aws.guide_with_useless_boundary,
+        made=aws.guide_with_unrelated_boundary,
     ),
     Scenario(
-        "policy of the bucket alone, and nobody says what is required",
-        aws.nothing,
+        "policy for the bucket only, without required permissions",
+        aws.unchanged,
         "PERMISSION_RESOURCE_MISMATCH",
         made=aws.guide_with(
             policies=[{"name": "my-policy", "document": document("s3:GetObject", resource=aws.BUCKET)}],
@@ -229,57 +229,62 @@ OF_AWS = (
     ),
     Scenario(
         "policy with a misspelt action",
-        aws.nothing,
+        aws.unchanged,
         "PERMISSION_NO_SUCH_ACTION",
         made=aws.guide_with_policy(document("s3:GetObject", "s3:GetObjct")),
     ),
     Scenario(
-        "no owner yet",
+        "owner tag missing",
         aws.name_owner,
         "OWNER_NOT_SET",
         also=("ASSOCIATION_SETTINGS_DIFFER", "OWNER_NOT_SET"),
-        because="Role, policy and association are three resources; others may use the first two.",
+        because="role, policy and association are three resources, and the first two may have other users",
     ),
-    Scenario("mark of the role removed", aws.unmark_role, "NOT_MARKED"),
+    Scenario("managed-by tag of the role removed", aws.unmark_role, "NOT_MARKED"),
     Scenario("association of an add-on", aws.own_by_addon, "ASSOCIATION_OWNED_BY_ADDON"),
     Scenario("target role deleted", aws.delete_target, "TARGET_ROLE_MISSING", made=aws.with_target),
     Scenario(
-        "target role lets nobody in", aws.close_target, "TARGET_ROLE_TRUST_NOT_USABLE", made=aws.with_target
+        "target role with unusable trust policy",
+        aws.close_target,
+        "TARGET_ROLE_TRUST_NOT_USABLE",
+        made=aws.with_target,
     ),
     Scenario(
-        "no policy for the target role",
-        aws.nothing,
+        "target role without a policy to assume it",
+        aws.unchanged,
         "TARGET_ROLE_NOT_ALLOWED",
         made=aws.with_target_not_allowed,
     ),
     Scenario(
         "target role of another account",
-        aws.nothing,
+        aws.unchanged,
         "TARGET_ROLE_NOT_READABLE",
         made=aws.with_foreign_target,
     ),
-    Scenario("target role for everyone", aws.open_target, "TRUST_OPEN_TO_EVERYONE", made=aws.with_target),
+    Scenario("target role open to everyone", aws.open_target, "TRUST_OPEN_TO_EVERYONE", made=aws.with_target),
     Scenario(
-        "target role for an organization",
-        aws.open_target_to_some,
+        "target role limited to an organization",
+        aws.open_target_to_organization,
         "TARGET_ROLE_CONDITIONAL",
         made=aws.with_target,
     ),
     Scenario(
-        "target role from one address only",
-        aws.nothing,
+        "target role limited to one address",
+        aws.unchanged,
         "TARGET_ROLE_CONDITIONAL",
-        made=aws.with_target_for_some,
+        made=aws.with_conditional_target_policy,
     ),
     Scenario(
-        "permissions asked of a target role",
-        aws.nothing,
+        "required permissions of a target role",
+        aws.unchanged,
         "PERMISSION_NOT_CHECKED",
         made=aws.with_target_and_requirements,
     ),
-    Scenario("add-on deleted, Pods not looked at", aws.delete_addon_unseen, "AGENT_ADDON_MISSING"),
+    Scenario(
+        "add-on deleted, without Pod checks", aws.delete_addon_without_pod_checks, "AGENT_ADDON_MISSING"
+    ),
     Scenario("add-on degraded", aws.degrade_addon, "AGENT_ADDON_DEGRADED"),
-    Scenario("Auto Mode beside the add-on", aws.auto_mode, "AGENT_ADDON_WITH_AUTO_MODE"),
+    Scenario("Auto Mode with the add-on", aws.auto_mode, "AGENT_ADDON_WITH_AUTO_MODE"),
     Scenario("old platform version", aws.old_platform, "CLUSTER_PLATFORM_TOO_OLD"),
     Scenario("role not readable", aws.refuse("iam:GetRole"), "NOT_READABLE"),
     Scenario("attachments not readable", aws.refuse("iam:ListAttachedRolePolicies"), "NOT_READABLE"),
@@ -299,28 +304,28 @@ OF_AWS = (
         ),
         "CALLER_PERMISSION_MISSING",
     ),
-    Scenario("caller whom IAM tells nothing", aws.caller_unknown, "CALLER_PERMISSION_UNKNOWN"),
+    Scenario("caller without simulation", aws.caller_unknown, "CALLER_PERMISSION_UNKNOWN"),
 )
 
-OF_KUBERNETES = (
+KUBERNETES_SCENARIOS = (
     Scenario(
-        "namespace never made", aws.nothing, "NAMESPACE_MISSING", made=aws.guide_with(namespace="nowhere")
+        "namespace missing", aws.unchanged, "NAMESPACE_MISSING", made=aws.guide_with(namespace="nowhere")
     ),
     Scenario("service account deleted", kube.delete_account, "SERVICE_ACCOUNT_MISSING"),
     Scenario(
-        "namespace on its way out",
+        "namespace terminating",
         kube.delete_namespace,
         "NAMESPACE_GOING",
         made=aws.guide_with(namespace="leaving"),
     ),
-    Scenario("service account on its way out", kube.delete_account_with_finalizer, "SERVICE_ACCOUNT_GOING"),
+    Scenario("service account terminating", kube.delete_account_with_finalizer, "SERVICE_ACCOUNT_GOING"),
     Scenario(
         "label of the service account changed",
         kube.label_account,
         "SERVICE_ACCOUNT_DIFFERS",
         made=aws.guide_with(service_account_labels={"team": "payments"}),
     ),
-    Scenario("annotation of IRSA left", kube.annotate_account, "IRSA_ANNOTATION"),
+    Scenario("IRSA annotation present", kube.annotate_account, "IRSA_ANNOTATION"),
     Scenario("Pod older than the association", kube.pod_before_association, "POD_BEFORE_ASSOCIATION"),
     Scenario(
         "Pod of a paused Deployment",
@@ -346,25 +351,25 @@ OF_KUBERNETES = (
         ),
         "POD_BEFORE_ASSOCIATION",
     ),
-    Scenario("association changed under the Pod", kube.changed_under_pod, "POD_BEFORE_CHANGE"),
+    Scenario("association newer than the Pod", kube.changed_under_pod, "POD_BEFORE_CHANGE"),
     Scenario("Pod not injected", kube.new_pod(injected=False), "POD_NOT_INJECTED"),
     Scenario(
-        "the API of another cluster",
+        "API server of another cluster",
         kube.api_at("https://10.1.2.3", frozenset({"00"})),
         "KUBERNETES_API_DIFFERS",
     ),
     Scenario(
-        "an API that is not proven to be the cluster's",
+        "API server of unknown cluster",
         kube.api_at("https://10.1.2.3", checks_certificate=False),
         "KUBERNETES_API_UNKNOWN",
     ),
     Scenario(
-        "a Pod that is left to itself",
+        "Pod excluded from the webhook",
         kube.new_pod(injected=False, labels={"eks.amazonaws.com/skip-pod-identity-webhook": ""}),
         "POD_SKIPS_WEBHOOK",
     ),
     Scenario(
-        "the agent's port taken",
+        "host port of the agent in use",
         kube.new_pod(
             more=[{"name": "web", "image": "web", "ports": [{"containerPort": 80, "hostPort": 80}]}],
         ),
@@ -389,12 +394,12 @@ OF_KUBERNETES = (
         "POD_OTHER_CREDENTIALS",
     ),
     Scenario(
-        "an endpoint of its own in the Pod",
+        "custom credentials endpoint in the Pod",
         kube.new_pod(env=kube.environment(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:9911/")),
         "POD_OTHER_CREDENTIALS",
     ),
     Scenario(
-        "variables of the Pod from a Secret",
+        "Pod variables from a Secret",
         kube.new_pod(
             more=[{"name": "web", "image": "web", "envFrom": [{"secretRef": {"name": "web-env"}}]}],
         ),
@@ -410,14 +415,14 @@ OF_KUBERNETES = (
     Scenario("virtual node", kube.pod_on("virtual-kubelet-1", type="virtual-kubelet"), "POD_ON_VIRTUAL_NODE"),
     Scenario("node without the agent", kube.pod_on("ip-10-0-1-9"), "AGENT_NOT_ON_NODE"),
     Scenario("agent deleted in the cluster", kube.delete_agent, "AGENT_MISSING"),
-    Scenario("agent deleted, and the add-on", kube.delete_agent_and_addon, "AGENT_MISSING"),
+    Scenario("agent and add-on deleted", kube.delete_agent_and_addon, "AGENT_MISSING"),
     Scenario("agent not ready", kube.agent_not_ready, "AGENT_NOT_READY"),
     Scenario(
-        "agent not ready, and EKS knows it",
+        "agent not ready, add-on degraded",
         kube.agent_not_ready_and_degraded,
         "AGENT_NOT_READY",
         also=("AGENT_ADDON_DEGRADED",),
-        because="Kubernetes says on which node, and EKS what it has tried: it takes both to repair it.",
+        because="Kubernetes reports the node, and EKS the cause",
     ),
     Scenario("agent without Pods", kube.agent_without_pods, "AGENT_NOT_READY"),
     Scenario("agent not ready on another node", kube.agent_not_ready_elsewhere, "AGENT_NOT_READY"),
@@ -425,76 +430,82 @@ OF_KUBERNETES = (
     Scenario("DaemonSets not readable", kube.read_without_daemon_sets, "KUBERNETES_NOT_READABLE"),
 )
 
-OF_THE_PROOF = (
-    Scenario("an API without Pods", kube.proof_impossible, "PROOF_SKIPPED"),
-    Scenario("the node's role", kube.proved_as("node"), "PROOF_OTHER_ROLE"),
-    Scenario("image not pulled", kube.proof_without_image, "PROOF_IMAGE"),
-    Scenario("no node takes it", kube.proof_without_node, "PROOF_NOT_STARTED"),
-    Scenario("unknown text", kube.proved(1, "sh: aws: not found"), "PROOF_FAILED"),
+PROOF_SCENARIOS = (
+    Scenario("runtime proof impossible", kube.proof_impossible, "PROOF_SKIPPED"),
+    Scenario("role of the node", kube.proof_as_role("node"), "PROOF_OTHER_ROLE"),
+    Scenario("image pull failed", kube.proof_without_image, "PROOF_IMAGE"),
+    Scenario("Pod not scheduled", kube.proof_without_node, "PROOF_NOT_STARTED"),
+    Scenario("unknown output", kube.proof(1, "sh: aws: not found"), "PROOF_FAILED"),
     Scenario(
         "no credentials",
-        kube.proved(253, "Unable to locate credentials. You can configure credentials by running aws login."),
+        kube.proof(253, "Unable to locate credentials. You can configure credentials by running aws login."),
         "PROOF_NO_CREDENTIALS",
     ),
     Scenario(
-        "agent does not answer",
-        kube.proved(255, f'Connect timeout on endpoint URL: "{kube.AGENT_URI}"'),
+        "agent unreachable",
+        kube.proof(255, f'Connect timeout on endpoint URL: "{kube.AGENT_URI}"'),
         "PROOF_AGENT_UNREACHABLE",
     ),
     Scenario(
-        "agent refuses",
-        kube.proved(255, "Received non 200 response 400 from container metadata: AccessDeniedException"),
+        "agent rejects the request",
+        kube.proof(255, "Received non 200 response 400 from container metadata: AccessDeniedException"),
         "PROOF_REFUSED",
     ),
     Scenario(
-        "IRSA tried",
-        kube.proved(254, "(InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation"),
+        "IRSA attempted",
+        kube.proof(254, "(InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation"),
         "PROOF_IRSA",
     ),
     Scenario(
         "old SDK",
-        kube.proved(255, "Unsupported host '169.254.170.23'. Can only retrieve metadata from these hosts"),
+        kube.proof(255, "Unsupported host '169.254.170.23'. Can only retrieve metadata from these hosts"),
         "PROOF_SDK_TOO_OLD",
     ),
     Scenario(
         "token with Bearer",
-        kube.proved(255, "[InvalidTokenException]: Service account token cannot be parsed"),
+        kube.proof(255, "[InvalidTokenException]: Service account token cannot be parsed"),
         "PROOF_TOKEN_MALFORMED",
     ),
     Scenario(
-        "session not taggable",
-        kube.proved(255, "(AccessDenied) is not authorized to perform: sts:TagSession on resource"),
+        "session tags not allowed",
+        kube.proof(255, "(AccessDenied) is not authorized to perform: sts:TagSession on resource"),
         "PROOF_TAG_SESSION",
     ),
     Scenario(
-        "session too large",
-        kube.proved(
-            255, "(PackedPolicyTooLarge) Packed size of session tags consumes 104% of allotted space"
-        ),
+        "session tags too large",
+        kube.proof(255, "(PackedPolicyTooLarge) Packed size of session tags consumes 104% of allotted space"),
         "PROOF_TAGS_TOO_LARGE",
     ),
     Scenario(
-        "AWS STS not reachable",
-        kube.proved(255, 'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"'),
+        "AWS STS unreachable",
+        kube.proof(255, 'Could not connect to the endpoint URL: "https://sts.us-west-2.amazonaws.com/"'),
         "PROOF_NO_NETWORK",
     ),
 )
 
-OF_THE_PROBE = (
-    Scenario("association not known yet", kube.probed(kube.young_association), "INJECTION_NOT_YET"),
-    Scenario("webhook fails", kube.probed(kube.unknown_to_webhook), "INJECTION_MISSING"),
-    Scenario("webhook removed", kube.probed(kube.no_webhook), "INJECTION_NO_WEBHOOK"),
-    Scenario("namespace left out", kube.probed(kube.excluded_namespace), "INJECTION_NAMESPACE_EXCLUDED"),
-    Scenario("a policy marks new Pods", kube.probed(kube.marked_by_a_policy), "INJECTION_SKIPPED"),
-    Scenario("a policy sets keys", kube.probed(kube.keys_by_a_policy), "INJECTION_OTHER_IDENTITY"),
+PROBE_SCENARIOS = (
+    Scenario("association not yet propagated", kube.with_probe(kube.young_association), "INJECTION_NOT_YET"),
+    Scenario("webhook fails", kube.with_probe(kube.unknown_to_webhook), "INJECTION_MISSING"),
+    Scenario("webhook removed", kube.with_probe(kube.no_webhook), "INJECTION_NO_WEBHOOK"),
+    Scenario("namespace excluded", kube.with_probe(kube.excluded_namespace), "INJECTION_NAMESPACE_EXCLUDED"),
     Scenario(
-        "IRSA is injected instead",
-        kube.probed(kube.irsa_instead),
+        "admission policy adds the skip label",
+        kube.with_probe(kube.policy_adds_skip_label),
+        "INJECTION_SKIPPED",
+    ),
+    Scenario(
+        "admission policy adds access keys",
+        kube.with_probe(kube.policy_adds_access_keys),
+        "INJECTION_OTHER_IDENTITY",
+    ),
+    Scenario(
+        "IRSA injected instead",
+        kube.with_probe(kube.irsa_instead),
         "INJECTION_IRSA",
         also=("IRSA_ANNOTATION",),
-        because="the annotation is what has IRSA injected",
+        because="the annotation causes the injection",
     ),
-    Scenario("Pods not to be tried", kube.probed(kube.probe_not_allowed), "INJECTION_UNKNOWN"),
+    Scenario("dry run not allowed", kube.with_probe(kube.probe_not_allowed), "INJECTION_UNKNOWN"),
 )
 
-SCENARIOS = (*RIGHT, *OF_AWS, *OF_KUBERNETES, *OF_THE_PROBE, *OF_THE_PROOF)
+SCENARIOS = (*CORRECT_SCENARIOS, *AWS_SCENARIOS, *KUBERNETES_SCENARIOS, *PROBE_SCENARIOS, *PROOF_SCENARIOS)

@@ -173,14 +173,14 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
             ["policy {policy} differs from its configuration: tag team is others, not payments."],
         ),
         (
-            "another description of the policy asked for",
+            "different policy description requested",
             [
                 "policy {policy} differs from its configuration: description is Reads secrets, not Reads objects. IAM cannot "
                 "change the description of a policy."
             ],
         ),
         (
-            "a description asked for, of a policy without",
+            "policy description requested, none stored",
             [
                 "policy {policy} differs from its configuration: description is (none), not Reads objects. IAM cannot change "
                 "the description of a policy."
@@ -194,7 +194,7 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
             ],
         ),
         (
-            "mark of the role removed",
+            "managed-by tag of the role removed",
             ["role {role} does not have this collection's tag, so teardown and purge keep it."],
         ),
         (
@@ -213,7 +213,7 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
             ],
         ),
         (
-            "boundary that leaves nothing",
+            "boundary without a granted action",
             [
                 "role {role} has no effective permissions: permissions boundary "
                 "{account}:policy/boundary rules out everything that its policies grant."

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guide's example broken by hand: the first line of the failure is the cause, and what to do."""
+"""The example of the guide with faults: the first line of the failure is the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.tests.findings.world import (
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """``first`` is the line; {account} and {association} stand for the IDs."""
+    """A fault, and the ``first`` line of its failure, with {account} and {association} for the IDs."""
 
     name: str
     arrange: Callable[[World], None]
@@ -35,7 +35,7 @@ class Broken:
 
 
 def delete_everything(world: World) -> None:
-    """A teardown by hand, half done: the role, its policy and the agent are gone."""
+    """Delete the role, its policy and the agent, like an incomplete teardown by hand."""
     aws.delete_role(world)
     world.iam.delete_policy(PolicyArn=world.policy_arn)
     kube.delete_agent(world)
@@ -89,7 +89,7 @@ BROKEN = (
         "to /apps/, or choose another role name: IAM identifies roles by name alone.",
     ),
     Broken(
-        "session tags turned off",
+        "session tags disabled",
         aws.disable_session_tags,
         "default/my-service-account: association {association} of default/my-service-account has what is not asked for: "
         "disable_session_tags is true. Role arn:aws:iam::{account}:role/my-role cannot be used without session tags. List what "
@@ -140,24 +140,24 @@ BROKEN = (
         "manifest. First:",
     ),
 )
-BY_NAME = {one.name: one for one in BROKEN}
+BY_NAME = {broken.name: broken for broken in BROKEN}
 
 
 def first_line(world: World, broken: Broken) -> str:
-    """What is expected, with the association that the arrangement left."""
+    """Return the expected line, with the present association ID."""
     association = world.association_id if "{association}" in broken.first else ""
     return broken.first.format(account=world.account, association=association)
 
 
 def without_age(text: str) -> str:
-    """How old a Pod or an association is is the clock's saying."""
+    """Replace ages and times, which depend on the clock."""
     text = re.sub(r"\(\d+ seconds? old\)", "(N old)", text)
     text = re.sub(r"\b\d+ s ago\b", "N s ago", text)
     text = re.sub(r"\bin \d minutes?\b", "in N minutes", text)
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
 
 
-@pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.name)
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
 def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
     world = new_world()
     world.build(GUIDE)
@@ -167,13 +167,13 @@ def test_first_line_is_the_cause(new_world: NewWorld, broken: Broken) -> None:
 
 
 def verify(world: World, folder: Path, **variables: object) -> subprocess.CompletedProcess[str]:
-    """By a kubeconfig that leads to the endpoint that EKS gives the cluster."""
+    """Run the playbook with a kubeconfig for the endpoint of the cluster in EKS."""
     world.patch_cluster(endpoint=world.kube.endpoint)
-    given = folder / "workloads.json"
-    asked = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.asked, **variables}
-    given.write_text(json.dumps(asked), encoding="utf-8")
+    path = folder / "workloads.json"
+    content = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.asked, **variables}
+    path.write_text(json.dumps(content), encoding="utf-8")
     return subprocess.run(
-        [ROOT / ".venv" / "bin" / "ansible-playbook", "playbooks/verify.yml", "-e", f"@{given}"],
+        [ROOT / ".venv" / "bin" / "ansible-playbook", "playbooks/verify.yml", "-e", f"@{path}"],
         cwd=ROOT,
         env={
             **{
@@ -196,7 +196,7 @@ def verify(world: World, folder: Path, **variables: object) -> subprocess.Comple
 
 
 def failed_with(done: subprocess.CompletedProcess[str]) -> str:
-    """The first line of the message of the task that failed."""
+    """Return the first line of the message of the failed task."""
     found = re.search(r"^fatal: \[localhost\]: FAILED! => (.*)$", done.stdout, re.MULTILINE)
     assert done.returncode == 2, done.stdout
     assert found, done.stdout
@@ -204,14 +204,14 @@ def failed_with(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def shown_first(done: subprocess.CompletedProcess[str]) -> str:
-    """The first error below the table, in one line; without its code and as a failure has it."""
+    """Return the first error below the table in one line, without its code."""
     block = re.search(r"^  error \w+ ?(.*?)(?=^(?:  )?\S)", done.stdout, re.MULTILINE | re.DOTALL)
     assert block, done.stdout
     return " ".join(block.group(1).split()).removeprefix(": ")
 
 
-def of_a_young_workload(cause: str) -> str:
-    """What is as new as all of this is may be right by now."""
+def with_recent_change(cause: str) -> str:
+    """Return the cause with the reservation for recently changed resources."""
     message, found, remedy = cause.partition(" Apply the workload")
     assert found, cause
     return (
@@ -222,23 +222,23 @@ def of_a_young_workload(cause: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "young"), [("policy detached", True), ("agent deleted, which EKS has not noticed", False)]
+    ("name", "recent"), [("policy detached", True), ("agent deleted, which EKS has not noticed", False)]
 )
-def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name: str, young: bool) -> None:
+def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name: str, recent: bool) -> None:
     world = new_world()
     world.build(GUIDE)
     BY_NAME[name].arrange(world)
     done = verify(world, tmp_path)
     cause = first_line(world, BY_NAME[name])
-    cause = of_a_young_workload(cause) if young else cause
-    # Behind it stands its command, on a line of its own.
+    cause = with_recent_change(cause) if recent else cause
+    # The command of the remedy is on the next line.
     assert without_age(shown_first(done)).startswith(cause)
-    # Once: the message of the task points to it.
+    # The message of the task refers to it instead of repeating it.
     assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
     assert re.fullmatch(r".* (failed|is unknown): \w+\. See above\.", failed_with(done))
 
 
-def test_playbook_fails_with_the_cluster_that_is_not_there(new_world: NewWorld, tmp_path: Path) -> None:
+def test_playbook_fails_for_missing_cluster(new_world: NewWorld, tmp_path: Path) -> None:
     world = new_world()
     world.build(GUIDE)
     done = verify(world, tmp_path, pod_identity_cluster_name="my-clutser")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The shipped permissions to verify suffice, with enforcement on; each one left out is named."""
+"""The shipped permissions for verification suffice; each missing permission is named in a finding."""
 
 from __future__ import annotations
 
@@ -54,23 +54,23 @@ def shipped_policy(account: str) -> Json:
     return policy
 
 
-def actions_of(statement: Mapping[str, Any]) -> list[str]:
+def statement_actions(statement: Mapping[str, Any]) -> list[str]:
     found = statement["Action"]
     return [found] if isinstance(found, str) else list(found)
 
 
 def without_action(policy: Json, action: str) -> Json:
-    """The policy without one action, and without a statement that has no other."""
+    """Remove an action from the policy, and statements without another action."""
     statements = [
-        {**one, "Action": kept}
-        for one in policy["Statement"]
-        if (kept := [name for name in actions_of(one) if name != action])
+        {**statement, "Action": actions}
+        for statement in policy["Statement"]
+        if (actions := [name for name in statement_actions(statement) if name != action])
     ]
     return {**policy, "Statement": statements}
 
 
 def call_as_user(world: World, *policies: Json) -> None:
-    """From now on the caller is a user of the account with these policies and no others."""
+    """Create a user with only these policies, and make it the caller."""
     world.iam.create_user(UserName="verifier")
     for index, policy in enumerate(policies):
         world.iam.put_user_policy(
@@ -81,59 +81,59 @@ def call_as_user(world: World, *policies: Json) -> None:
 
 
 def inline_policy(world: World) -> None:
-    """A policy within the role, which matters for what the role may do."""
-    wanted = json.dumps(document("s3:ListBucket"))
-    world.iam.put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=wanted)
+    """Add an inline policy to the role, which the verification must read."""
+    content = json.dumps(document("s3:ListBucket"))
+    world.iam.put_role_policy(RoleName=ROLE, PolicyName="more", PolicyDocument=content)
 
 
-# By action: what is there beside a right workload so that the action matters, and what is found with it.
+# By action: a change of the world that requires the action, and the codes found with it.
 ACTIONS: dict[str, tuple[Arrange, list[str]]] = {
-    "eks:DescribeCluster": (aws.nothing, []),
-    "eks:ListPodIdentityAssociations": (aws.nothing, []),
-    "eks:DescribePodIdentityAssociation": (aws.nothing, []),
-    "eks:DescribeAddon": (aws.nothing, []),
-    "iam:GetRole": (aws.nothing, []),
-    "iam:ListAttachedRolePolicies": (aws.nothing, []),
-    "iam:ListRolePolicies": (aws.nothing, []),
+    "eks:DescribeCluster": (aws.unchanged, []),
+    "eks:ListPodIdentityAssociations": (aws.unchanged, []),
+    "eks:DescribePodIdentityAssociation": (aws.unchanged, []),
+    "eks:DescribeAddon": (aws.unchanged, []),
+    "iam:GetRole": (aws.unchanged, []),
+    "iam:ListAttachedRolePolicies": (aws.unchanged, []),
+    "iam:ListRolePolicies": (aws.unchanged, []),
     "iam:GetRolePolicy": (inline_policy, ["ROLE_INLINE_POLICY"]),
-    "iam:GetPolicy": (aws.nothing, []),
-    "iam:GetPolicyVersion": (aws.nothing, []),
+    "iam:GetPolicy": (aws.unchanged, []),
+    "iam:GetPolicyVersion": (aws.unchanged, []),
     "iam:ListPolicyVersions": (aws.another_default_version, ["POLICY_OTHER_VERSION_DEFAULT"]),
 }
-# Only a plan that changes a document reads it.
-FOR_A_PLAN = ["iam:ListEntitiesForPolicy"]
-# What is read before anything can be found: without it there is an error, not a finding.
+# Only a plan that changes a document needs it.
+PLAN_ACTIONS = ["iam:ListEntitiesForPolicy"]
+# The first request of a verification: denied, it is an error and not a finding.
 FIRST = "eks:DescribeCluster"
 
 
-def told(world: World) -> list[tuple[str, str]]:
-    """Code and message of each finding, or of the error that the module fails with."""
+def reported(world: World) -> list[tuple[str, str]]:
+    """Return code and message of each finding, or of the error of the module."""
     try:
-        return [(one["code"], one["message"]) for one in world.report()["findings"]]
+        return [(finding["code"], finding["message"]) for finding in world.report()["findings"]]
     except AwsError as error:
         return [(error.code, aws_message(error, REGION))]
 
 
-def test_the_table_has_every_action_of_the_policy() -> None:
+def test_table_has_every_action_of_policy() -> None:
     policy = shipped_policy("111122223333")
-    assert sorted([*ACTIONS, *FOR_A_PLAN]) == sorted(
-        name for one in policy["Statement"] for name in actions_of(one)
+    assert sorted([*ACTIONS, *PLAN_ACTIONS]) == sorted(
+        name for statement in policy["Statement"] for name in statement_actions(statement)
     )
 
 
-def test_the_policy_only_reads() -> None:
+def test_policy_has_only_read_actions() -> None:
     assert [name for name in ACTIONS if not re.match(r"\w+:(Describe|Get|List)", name)] == []
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_an_action_left_out_is_named(new_world: NewWorld, action: str) -> None:
+def test_missing_action_is_named(new_world: NewWorld, action: str) -> None:
     arrange, codes = ACTIONS[action]
     world = new_world()
     world.build(GUIDE)
     arrange(world)
     administrator = world.key
     call_as_user(world, shipped_policy(world.account))
-    assert [code for code, _message in told(world)] == codes
+    assert [code for code, _message in reported(world)] == codes
 
     user, world.key = world.key, administrator
     rest = without_action(shipped_policy(world.account), action)
@@ -141,29 +141,29 @@ def test_an_action_left_out_is_named(new_world: NewWorld, action: str) -> None:
         UserName="verifier", PolicyName="policy-0", PolicyDocument=json.dumps(rest)
     )
     world.key = user
-    ((code, message),) = told(world)
+    ((code, message),) = reported(world)
     assert code == ("AccessDeniedException" if action == FIRST else "NOT_READABLE")
     assert set(ACTION.findall(message)) == {action}
 
 
-def requests_of(world: World) -> tuple[int, Json]:
+def count_requests(world: World) -> tuple[int, Json]:
     world.control.reset_counters()
-    found = world.verification()
-    return int(world.control.counters()["total"]), found
+    result = world.verification()
+    return int(world.control.counters()["total"]), result
 
 
-def test_bulk_reading_left_out_is_named_and_costs_requests(new_world: NewWorld) -> None:
+def test_missing_bulk_read_is_named_and_costs_requests(new_world: NewWorld) -> None:
     world = new_world()
     world.build(*aws.many(world))
     administrator = world.key
     call_as_user(world, shipped_policy(world.account), document(BULK, "iam:ListRoles", resource="*"))
-    with_it, found = requests_of(world)
+    with_it, found = count_requests(world)
     assert found["findings"] == []
 
     user, world.key = world.key, administrator
     world.client("iam").delete_user_policy(UserName="verifier", PolicyName="policy-1")
     world.key = user
-    without_it, again = requests_of(world)
+    without_it, again = count_requests(world)
     (finding,) = again["findings"]
     assert (finding["code"], finding["severity"]) == ("BULK_READ_DENIED", "info")
     assert set(ACTION.findall(finding["message"] + finding["remedy"])) == {BULK}
@@ -172,8 +172,8 @@ def test_bulk_reading_left_out_is_named_and_costs_requests(new_world: NewWorld) 
 
 
 @pytest.mark.parametrize("allowed", [(BULK,), (BULK, "iam:ListRoles")], ids=["without", "with"])
-def test_a_plan_with_descriptions_also_lists_roles(new_world: NewWorld, allowed: tuple[str, ...]) -> None:
-    """What a role's description is, only iam:ListRoles tells in bulk."""
+def test_plan_with_descriptions_lists_roles(new_world: NewWorld, allowed: tuple[str, ...]) -> None:
+    """Read descriptions of roles with iam:ListRoles, as other bulk reads omit them."""
     world = new_world()
     world.build(*aws.many(world))
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
@@ -184,11 +184,11 @@ def test_a_plan_with_descriptions_also_lists_roles(new_world: NewWorld, allowed:
     assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)
 
 
-def test_bulk_reading_is_not_missed_for_few_workloads(new_world: NewWorld) -> None:
+def test_few_workloads_need_no_bulk_read(new_world: NewWorld) -> None:
     world = new_world()
     world.build(GUIDE)
     call_as_user(world, shipped_policy(world.account))
-    _count, found = requests_of(world)
+    _count, found = count_requests(world)
     assert found["findings"] == []
 
 
@@ -197,11 +197,11 @@ def shipped_manifests() -> tuple[Json, Json]:
     return role, binding
 
 
-def apply_rbac(world: World, left_out: str = "") -> None:
-    """Give the reader the shipped role, as if its group were the one of the manifest, without a resource."""
+def apply_rbac(world: World, excluded: str = "") -> None:
+    """Bind the shipped role, without one resource, to the group of the reader."""
     role, binding = copy.deepcopy(shipped_manifests())
     for rule in role["rules"]:
-        rule["resources"] = [name for name in rule["resources"] if name != left_out]
+        rule["resources"] = [name for name in rule["resources"] if name != excluded]
     role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
     binding["subjects"][0]["name"] = "readers"
     world.kube.make(f"{RBAC}/clusterroles", role)
@@ -209,57 +209,59 @@ def apply_rbac(world: World, left_out: str = "") -> None:
     world.kube_token = READER
 
 
-def stale_pod_of(kind: str, **fields: Any) -> Arrange:
+def stale_owned_pod(kind: str, **fields: Any) -> Arrange:
     return lambda world: world.pod(injected=False, ownerReferences=[make_owner(world, kind, **fields)])
 
 
-def stale_pod_of_a_deployment(world: World) -> None:
+def stale_deployment_pod(world: World) -> None:
     owner = make_owner(world, "Deployment")
-    owned = make_owner(world, "ReplicaSet", "web-5d8f", owner)
-    world.pod(injected=False, labels={"app": "web"}, ownerReferences=[owned])
+    replica_set = make_owner(world, "ReplicaSet", "web-5d8f", owner)
+    world.pod(injected=False, labels={"app": "web"}, ownerReferences=[replica_set])
 
 
 def no_agent(world: World) -> None:
     world.kube.delete_agent()
 
 
-# By resource: what is amiss so that it matters, what is found with it, and the words that name it.
+# By resource: a fault that requires the resource, the codes found with it, and the name in the message.
 RESOURCES: dict[str, tuple[Arrange, list[str], str]] = {
-    "pods": (aws.nothing, [], "pods"),
+    "pods": (aws.unchanged, [], "pods"),
     "nodes": (no_agent, ["AGENT_MISSING"], "nodes"),
     "daemonsets": (no_agent, ["AGENT_MISSING"], "daemonsets.apps in namespace kube-system"),
-    "replicasets": (stale_pod_of("ReplicaSet", name="web-5d8f"), ["POD_NOT_INJECTED"], "replicasets.apps"),
-    "deployments": (stale_pod_of_a_deployment, ["POD_NOT_INJECTED"], "deployments.apps"),
-    "statefulsets": (stale_pod_of("StatefulSet"), ["POD_NOT_INJECTED"], "statefulsets.apps"),
+    "replicasets": (stale_owned_pod("ReplicaSet", name="web-5d8f"), ["POD_NOT_INJECTED"], "replicasets.apps"),
+    "deployments": (stale_deployment_pod, ["POD_NOT_INJECTED"], "deployments.apps"),
+    "statefulsets": (stale_owned_pod("StatefulSet"), ["POD_NOT_INJECTED"], "statefulsets.apps"),
 }
 
 
-def test_the_table_has_every_resource_of_the_role() -> None:
+def test_table_has_every_resource_of_role() -> None:
     role, _binding = shipped_manifests()
     named = sorted(name for rule in role["rules"] for name in rule["resources"])
-    # Without namespaces a missing service account is told, and not that its namespace is.
+    # Without namespaces a missing service account is reported instead of its missing namespace.
     assert named == sorted([*RESOURCES, "namespaces", "serviceaccounts"])
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"list"}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_with_the_whole_role_everything_is_read(new_world: NewWorld, resource: str) -> None:
+def test_whole_role_suffices(new_world: NewWorld, resource: str) -> None:
     arrange, codes, _words = RESOURCES[resource]
     world = new_world()
     world.build(GUIDE)
     arrange(world)
     apply_rbac(world)
-    assert [one["code"] for one in world.report()["findings"]] == codes
+    assert [finding["code"] for finding in world.report()["findings"]] == codes
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
-def test_a_resource_left_out_is_named(new_world: NewWorld, resource: str) -> None:
+def test_missing_resource_is_named(new_world: NewWorld, resource: str) -> None:
     arrange, _codes, words = RESOURCES[resource]
     world = new_world()
     world.build(GUIDE)
     arrange(world)
     apply_rbac(world, resource)
-    notes = [one for one in world.report()["findings"] if one["code"] == "KUBERNETES_NOT_READABLE"]
+    notes = [
+        finding for finding in world.report()["findings"] if finding["code"] == "KUBERNETES_NOT_READABLE"
+    ]
     (note,) = notes
     assert note["severity"] == ("error" if resource == "pods" else "warning")
     assert note["message"].startswith(
@@ -272,8 +274,8 @@ def test_a_resource_left_out_is_named(new_world: NewWorld, resource: str) -> Non
     )
 
 
-def test_service_accounts_left_out_are_named(new_world: NewWorld) -> None:
-    """The role reads them first, and stops with what the API server says."""
+def test_missing_service_accounts_are_named(new_world: NewWorld) -> None:
+    """Fail with the message of the API server, because the role reads service accounts first."""
     world = new_world()
     apply_rbac(world, "serviceaccounts")
     with pytest.raises(
@@ -282,7 +284,7 @@ def test_service_accounts_left_out_are_named(new_world: NewWorld) -> None:
         world.kube.ask("GET", "/api/v1/serviceaccounts", None, READER)
 
 
-def test_service_accounts_are_read_with_the_whole_role(new_world: NewWorld) -> None:
+def test_whole_role_reads_service_accounts(new_world: NewWorld) -> None:
     world = new_world()
     world.build(GUIDE)
     apply_rbac(world)

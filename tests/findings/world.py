@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guide's example in an AWS account and a cluster, all right; and what the verification says of it."""
+"""The example of the guide in an AWS account and a cluster, and its verification."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def trust(principal: Mapping[str, str], *actions: str, **more: Any) -> Json:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-# The guide's policy names the bucket alone; this one is right for its objects.
+# The policy in the guide is for the bucket only; this one is for its objects.
 GUIDE: Mapping[str, Any] = {
     "namespace": NAMESPACE,
     "service_account": ACCOUNT_NAME,
@@ -124,7 +124,7 @@ GUIDE: Mapping[str, Any] = {
 
 
 class World:
-    """An account and a cluster. Arrangements change what is there, and how it is asked about."""
+    """An account and a cluster. Scenarios change the resources, and the options of the verification."""
 
     def __init__(self, endpoint: str, account: str, kube: Kube) -> None:
         self.endpoint, self.account, self.kube = endpoint, account, kube
@@ -145,10 +145,10 @@ class World:
         self.server: ApiServer | None = None
 
     def client(self, service: Any) -> Any:
-        """A client of the account, or of the user whose ``key`` it is by now. It sends a request once."""
-        known = self._clients.get((service, self.key))
-        if known is None:
-            known = boto3.client(
+        """Return a client with the present ``key``, of the account or of a user. It does not retry."""
+        client = self._clients.get((service, self.key))
+        if client is None:
+            client = boto3.client(
                 service,
                 endpoint_url=self.endpoint,
                 region_name=REGION,
@@ -156,8 +156,8 @@ class World:
                 aws_secret_access_key=self.key[1],
                 config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
             )
-            self._clients[service, self.key] = known
-        return known
+            self._clients[service, self.key] = client
+        return client
 
     def arn(self, kind: str, name: str) -> str:
         return f"arn:aws:iam::{self.account}:{kind}/{name}"
@@ -178,8 +178,8 @@ class World:
         return str(found["associations"][0]["associationId"])
 
     def build(self, *workloads: Mapping[str, Any]) -> None:
-        """Make everything right: the cluster with its agent, the workloads, and a Pod of the first."""
-        self.asked = [dict(one) for one in workloads]
+        """Create the cluster with its agent, the workloads, and a Pod of the first workload."""
+        self.asked = [dict(workload) for workload in workloads]
         self.eks.create_cluster(
             name=CLUSTER,
             roleArn=self.make_role("cluster", trust({"Service": "eks.amazonaws.com"}, "sts:AssumeRole")),
@@ -196,7 +196,7 @@ class World:
     def converge(self, **options: bool) -> None:
         """Apply the list in AWS as site.yml does, an hour ago.
 
-        :arg options: those of ``Options`` beside the owner.
+        :arg options: fields of ``Options`` in addition to the owner.
         """
         api = self._api()
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
@@ -220,23 +220,23 @@ class World:
         self.control.patch_addon(self.account, REGION, CLUSTER, "eks-pod-identity-agent", **members)
 
     def refuse(self, operation: str) -> None:
-        """Have AWS deny an operation from now on."""
+        """Let AWS deny an operation from now on."""
         self.control.set_faults([{"kind": "access_denied", "operation": operation, "account": self.account}])
 
-    def set_trust(self, wanted: Mapping[str, Any], role: str = ROLE) -> None:
-        self.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(wanted))
+    def set_trust(self, policy: Mapping[str, Any], role: str = ROLE) -> None:
+        self.iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(policy))
 
-    def make_role(self, name: str, wanted: Mapping[str, Any]) -> str:
-        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(wanted))
+    def make_role(self, name: str, trust_policy: Mapping[str, Any]) -> str:
+        role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust_policy))
         return str(role["Role"]["Arn"])
 
-    def set_policy(self, wanted: Mapping[str, Any], default: bool = True) -> None:
+    def set_policy(self, content: Mapping[str, Any], default: bool = True) -> None:
         self.iam.create_policy_version(
-            PolicyArn=self.policy_arn, PolicyDocument=json.dumps(wanted), SetAsDefault=default
+            PolicyArn=self.policy_arn, PolicyDocument=json.dumps(content), SetAsDefault=default
         )
 
     def update_association(self, **members: Any) -> None:
-        """Change it an hour ago, before its Pod was admitted."""
+        """Change the association an hour ago, before its Pod was admitted."""
         self.eks.update_pod_identity_association(
             clusterName=CLUSTER, associationId=self.association_id, **members
         )
@@ -259,9 +259,9 @@ class World:
         more: Sequence[Json] = (),
         **metadata: Any,
     ) -> None:
-        """The one Pod of the service account, instead of the one that was there.
+        """Replace the Pod of the service account.
 
-        With ``injected`` EKS' webhook knows the association when the Pod is admitted.
+        With ``injected``, the webhook of EKS has the association when the Pod is admitted.
         """
         self.delete_pod()
         self.kube.control.set_associations([(NAMESPACE, ACCOUNT_NAME)] if injected else [])
@@ -276,11 +276,11 @@ class World:
         self.kube.make(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
 
     def prove(self, container: Json | None = None, condition: Json | None = None) -> None:
-        """Have the runtime proof made, with the state of its container, or a condition of its Pod."""
+        """Run the runtime proof with this container state, or this condition of its Pod."""
         self.proves, self.container, self.proof_condition = True, container, condition
 
     def verification(self) -> Json:
-        """The result of eks_pod_identity_info."""
+        """Return the result of eks_pod_identity_info."""
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
@@ -300,7 +300,7 @@ class World:
         return named_result(result, "pod_identity_")
 
     def report(self, **options: Any) -> Report:
-        """What the role makes of AWS and Kubernetes; ``options`` are those of ReportSettings."""
+        """Return the report of the role on AWS and Kubernetes, with the ``options`` of ReportSettings."""
         aws = parse_aws_result(self.verification(), CLUSTER)
         cluster = KubeCluster(self.kube, self.kube_token, self._answer(), self.mutate)
         preflight = read_accounts(
@@ -308,7 +308,7 @@ class World:
         )
         assert isinstance(preflight, Preflight), preflight
         proof = ProofSettings("r", "aws-cli", 120) if self.proves else None
-        # Nothing here changes while a run waits.
+        # The cluster does not change while a run waits.
         injection = InjectionSettings(ProbeSettings("aws-cli", {}, {}), timeout=0) if self.probes else None
         settings = KubernetesSettings(
             verify_pods=self.looks_at_pods,
@@ -329,7 +329,7 @@ class World:
         )
 
     def _answer(self) -> Json:
-        """The status of the Pod of the runtime proof; empty when none can run."""
+        """Return the status of the Pod of the runtime proof, or {} if the proof cannot run."""
         status: Json = {}
         if self.container is not None:
             state = {"name": "proof", "image": "aws-cli", "imageID": "", "ready": False, "restartCount": 0}
