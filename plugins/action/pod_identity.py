@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The work of the role in one process: input, preflight, AWS, Kubernetes, report, screen."""
+"""The action of the role: input, preflight, AWS, Kubernetes, report and screen in one process."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
     is_watched,
     printable,
     show_last,
-    shown,
+    show_progress,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
@@ -67,7 +67,7 @@ AWS_STEPS: Mapping[EntryPoint, str] = {
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The work of the role; its assertions are a separate task."""
+    """The action of the role, which reports a failure in its result. The assertions of the role are a separate task."""
 
     TRANSFERS_FILES = False
 
@@ -91,13 +91,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
         # Ansible repeats its signal after a moment; the report is written before the second one counts.
-        with parent_stderr() as tell, interruptible():
+        with parent_stderr() as write, interruptible():
             try:
                 with failing_into(failure):
-                    run.perform(tell)
+                    run.perform(write)
             except SystemExit:
                 # Ansible no longer waits for a result.
-                tell(run.interruption)
+                write(run.interruption)
                 run.leave_stopped_report(run.interruption)
                 raise
             except BaseException:
@@ -107,7 +107,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         if failure:
             message = str(failure.pop("msg"))
             run.leave_stopped_report(message)
-            # The assertions of the role fail: a failed result would be printed with all that it leaves.
+            # The assertions of the role fail instead: Ansible would print a failed result with all its members.
             result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
         return result
 
@@ -124,17 +124,17 @@ class _Run:
         self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=not self._hidden)
         self._aws: dict[str, Any] = {}
 
-    def perform(self, tell: Callable[[str], None]) -> None:
-        """Go through all steps.
+    def perform(self, write: Callable[[str], None]) -> None:
+        """Run all steps.
 
-        :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
-        :raises SystemExit: where a signal ends the run.
+        :arg write: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
+        :raises SystemExit: when a signal ends the run.
         """
         task, variables, result, steps = self.task, self._variables, self._result, self._steps
         self._entry_point = entry_point = read_entry_point(task, variables, self._entry_point)
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
-        screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
+        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
         # A process that creates the Jobs of a proof must end before they are removed.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, screen:
@@ -145,7 +145,7 @@ class _Run:
             self._aws = run_aws(task, prepared, entry_point, task.check_mode, steps)
             _raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
-            kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
+            kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
         result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
         result["warnings"] += [*kubernetes_run.warnings]
@@ -168,7 +168,7 @@ class _Run:
 
     @property
     def interruption(self) -> str:
-        """The message of a run that a signal ended: changes made, and changes left out."""
+        """The message of a run that a signal ended: the changes completed and skipped."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")
@@ -182,7 +182,7 @@ class _Run:
 
 
 def _raise_if_ended(aws: Mapping[str, Any]) -> None:
-    """Raise where the AWS part could not begin, and where a signal or the timeout of the task has ended it."""
+    """Raise an error if the AWS part could not start, or if a signal or the timeout of the task ended it."""
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
         raise RoleError(str(aws["msg"]), details)

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps of a play over many clusters: each host prepares, the first one of an account works in AWS for all of it, and each
-host finishes."""
+"""The steps of a play over many clusters.
+
+Each host prepares, the first host of each account runs the AWS part for the whole account, and each host finishes.
+"""
 
 from __future__ import annotations
 
@@ -62,17 +64,17 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
     Steps,
     is_watched,
     printable,
-    shown,
+    show_progress,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-KEPT = "Until then these keep their permissions: {names}."
+KEEPS_PERMISSIONS = "Until then these keep their permissions: {names}."
 
 INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """A step that fails for one cluster stops that cluster alone, and is reported at the end with all others."""
+    """The action of a step. A failure stops only its own cluster, and the report at the end has it."""
 
     TRANSFERS_FILES = False
 
@@ -112,7 +114,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {"changed": False, "failed": True, "msg": input_message(error)}
 
     def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
-        """Return the host as it is handed to the later steps, or why it stopped."""
+        """Return the prepared host for the later steps, or why the preparation failed."""
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
         with failing_into(failure):
@@ -124,10 +126,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {"stopped": str(failure["msg"])} if failure else row
 
     def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
-        """Return by each host of an account the file with its result, or why there is none."""
+        """Return the file with the result for each host of an account, or why the AWS part failed."""
         failure: dict[str, Any] = {}
         steps = Steps("")
-        screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
+        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
         with failing_into(failure), task.in_environment(), interruptible(), screen:
             return run_account(task, groups, steps)
         return failure
@@ -135,7 +137,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
     def _finish(
         self, task: ActionTask, result: dict[str, Any], variables: dict[str, Any], leader: str
     ) -> None:
-        """Do the cluster's own part, and add its report, or why it stopped, to the result of the task."""
+        """Run the Kubernetes part of the cluster, and add its report or failure to the result of the task."""
         host = str(variables["inventory_hostname"])
         prepared = variables.get(PREPARED) or {}
         stopped = str(prepared.get("stopped") or prepared.get("msg") or "")
@@ -152,7 +154,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                     entry_point = read_entry_point(task, variables, "main", fleet=True)
                     if stopped:
                         names = listed(part.get("kept") or ())
-                        raise RoleError(f"{stopped}\n{KEPT.format(names=names)}" if names else stopped)
+                        raise RoleError(
+                            f"{stopped}\n{KEEPS_PERMISSIONS.format(names=names)}" if names else stopped
+                        )
                     result |= {"changed": part["changed"], "diff": list(part.get("diff", ()))}
                     if part.get("left_out"):
                         raise RoleError(part["msg"])
@@ -173,11 +177,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             prepared = restore(task, variables[PREPARED])
             values = prepared.values
             steps = Steps(prepared.cluster_name, displays=False)
-            screen = shown(steps.line) if is_watched(task) else contextlib.nullcontext()
+            screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
             group = leading_group() if has_proof(values) else contextlib.nullcontext()
             aws = parse_aws_result(part, prepared.cluster_name)
-            with group, screen, parent_stderr() as tell:
-                kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, tell)
+            with group, screen, parent_stderr() as write:
+                kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
         result["changed"] = result["changed"] or kubernetes_run.changed
         result["diff"] += kubernetes_run.diffs
         result["warnings"] = [*kubernetes_run.warnings]

@@ -48,25 +48,25 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             validate_extra_variables(task.loader)
             find_variables(task_vars or {})
-            given = read_report_variables(
+            values = read_report_variables(
                 {
                     "expected": options["expected"],
                     "report_files": options["files"],
                     "report_max_age": options["max_age"],
                 }
             )
-            reports = [*artifacts_in(task_vars or {}), *_read_files(_list(given, "report_files"))]
+            reports = [*artifacts_in(task_vars or {}), *_read_files(_list(values, "report_files"))]
         except InputError as error:
             return {**result, "failed": True, "msg": "\n".join(error.problems)}
-        expected = _list(given, "expected")
-        age = given.get("report_max_age")
+        expected = _list(values, "expected")
+        age = values.get("report_max_age")
         now, plans = datetime.now(timezone.utc), task.check_mode
         gathered = gather(reports, expected, now, age if isinstance(age, int) else None, plans)
         return {**result, **show_last(gathered.lines, gathered.failure, gathered.failure)}
 
 
-def _list(given: Mapping[str, object], name: str) -> list[str]:
-    value = given.get(name)
+def _list(values: Mapping[str, object], name: str) -> list[str]:
+    value = values.get(name)
     return [str(part) for part in value if part] if isinstance(value, list) else []
 
 
@@ -79,7 +79,7 @@ def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     for pattern in filter(None, patterns):
         paths = sorted(glob.glob(pattern))
         if not paths:
-            problems.append(f"pod_identity_report_files: no file fits {pattern}.")
+            problems.append(f"pod_identity_report_files: no file matches {pattern}.")
         for path in paths:
             try:
                 report = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -88,7 +88,7 @@ def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
                 continue
             if not isinstance(report, Mapping) or not {"summary", "failed", "time"} <= set(report):
                 problems.append(
-                    f"pod_identity_report_files: {path} is no report, as pod_identity_report_file writes it."
+                    f"pod_identity_report_files: {path} is not a report from pod_identity_report_file."
                 )
                 continue
             yield report

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Clients of AWS in the controller's own process, with the options that the modules of this collection take."""
+"""AWS clients in the controller process, with the connection options of this collection's modules."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# check_options says when it is missing.
+# check_options reports a missing SDK.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -60,16 +60,19 @@ NO_SDK = (
     "requests to AWS need the Python packages boto3 and botocore, which are missing: {python}. Install them for that Python: "
     "python -m pip install boto3 botocore."
 )
-# The module whose module_defaults count.
+# The module whose module_defaults apply.
 MODULE = "workload_identity.aws.eks_pod_identity"
-# A token ends with the credentials that signed it: so many seconds they are good for more, a token's time and the way.
+# Seconds that credentials must remain valid: a token expires with the credentials that signed it.
 LASTING = 870
 
 
 class AwsClients:
-    """``options`` are those of amazon.aws's modules, by their names; the ``role`` is assumed with their credentials.
+    """boto3 clients with connection options of amazon.aws and, optionally, an assumed role.
 
-    What the options do not say is in variables of the process.
+    Environment variables of the process replace missing options, as in amazon.aws.
+
+    :arg options: the connection options, by their canonical names.
+    :arg role: a role to assume with the credentials of the options.
     """
 
     def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
@@ -78,7 +81,7 @@ class AwsClients:
 
     @property
     def region(self) -> str:
-        """The region that is given; "" when botocore has to find one."""
+        """The configured region, or "" if botocore determines it."""
         return self._new_connection().region or ""
 
     @property
@@ -86,10 +89,10 @@ class AwsClients:
         return BotoApi(self.client, width=1, ready=self._session.ready if self._session else None)
 
     def connect(self, width: int, role: AssumeRole | None) -> BotoApi:
-        """Return requests for a number of threads, as a role where one is given.
+        """Return an API for ``width`` threads, with the credentials of ``role`` if it is not None.
 
-        :raises AwsError: for a profile that cannot be used.
-        :raises InputError: for a profile beside access keys.
+        :raises AwsError: for an unusable profile.
+        :raises InputError: for a profile together with access keys.
         """
         if has_two_credentials(self._options):
             raise InputError([TWO_CREDENTIALS])
@@ -97,7 +100,7 @@ class AwsClients:
         return api_with(self._own, self._new_connection, width, role, self.region)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
-        """A boto3 client. Raises AwsError."""
+        """Return a boto3 client. Raises AwsError."""
         config = client_config(1)
         if self._session is None:
             return self._own(service, aws_config=config, **({"endpoint": endpoint} if endpoint else {}))
@@ -107,7 +110,7 @@ class AwsClients:
             raise as_aws_error(error, service, "client") from error
 
     def sign_tokens(self, clusters: Iterable[str], now: datetime) -> list[EksToken]:
-        """A token for each of some EKS clusters of the region. Raises AwsError."""
+        """Return a token for each of these EKS clusters of the region. Raises AwsError."""
         client = regional_client(self.client)
         if self._session is not None:
             self._session.ready()
@@ -115,7 +118,7 @@ class AwsClients:
         return [sign_token(client, cluster, now, ends) for cluster in clusters]
 
     def _own(self, service: str, **extra: Any) -> Any:
-        """A client with the job's own credentials. Raises AwsError."""
+        """Return a client with the credentials of the options, before a role is assumed. Raises AwsError."""
         try:
             region, endpoint, credentials = _connection_info(self._options)
             options = {"region": region, "endpoint": endpoint, **credentials, **extra}
@@ -129,7 +132,7 @@ class AwsClients:
 
 
 class _Options:
-    """Options in the place of a module of amazon.aws."""
+    """The parts of a module that ``get_aws_connection_info`` uses."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.params = dict(options)
@@ -139,17 +142,19 @@ class _Options:
 
 
 def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
-    """Return region, endpoint and credentials of options and environment. Raises AnsibleBotocoreError."""
+    """Return region, endpoint and credentials from options and environment. Raises AnsibleBotocoreError."""
     region, endpoint, credentials = get_aws_connection_info(_Options(options))
     return region, endpoint, credentials
 
 
-def clients_of_task(task: ActionTask, given: Mapping[str, Any]) -> AwsClients:
-    """With the options that are given and the module_defaults of MODULE, as that module would have them, within the
-    environment of the task. Raises AnsibleError, and InputError for a role that cannot be meant and for a profile beside
-    access keys."""
-    own = {name: value for name, value in given.items() if value is not None}
-    arguments = task.with_defaults(MODULE, own)
+def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> AwsClients:
+    """Return clients with these options and the module_defaults of MODULE. Call it within the environment of the task.
+
+    :raises AnsibleError: for invalid options or a missing SDK.
+    :raises InputError: for an invalid role, or a profile together with access keys.
+    """
+    arguments_set = {name: value for name, value in connection_options.items() if value is not None}
+    arguments = task.with_defaults(MODULE, arguments_set)
     options = validated_options(arguments)
     if has_two_credentials(options):
         raise InputError([str(with_option_names(TWO_CREDENTIALS, ROLE))])
@@ -164,8 +169,12 @@ def job_of_task(
     check_mode: bool,
     progress: Progress,
 ) -> AwsJob:
-    """Return the job that a module of this collection would have as a task in the place of the caller's, with its
-    module_defaults. Entered within the environment of the task. Raises AnsibleError."""
+    """Return the job of a module of this collection, with its module_defaults, for the process of the calling task.
+
+    Call it within the environment of the task.
+
+    :raises AnsibleError: for invalid arguments or a missing SDK.
+    """
     names = {**aws_argument_spec(), **spec}
     checked = ArgumentSpecValidator(names).validate(task.with_defaults(module, arguments))
     if checked.error_messages:
@@ -188,12 +197,14 @@ def _require_sdk() -> None:
 
 
 def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of AWS among a module's arguments, by their names, with what amazon.aws takes from the environment. Raises
-    AnsibleError."""
+    """Return the AWS connection options among a module's arguments, with defaults from the environment.
+
+    :raises AnsibleError: for an invalid option.
+    """
     spec = aws_argument_spec()
-    known = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
+    names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
     checked = ArgumentSpecValidator(spec).validate(
-        {name: value for name, value in arguments.items() if name in known}
+        {name: value for name, value in arguments.items() if name in names}
     )
     if checked.error_messages:
         raise AnsibleError("\n".join(checked.error_messages))
@@ -201,9 +212,9 @@ def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as they are. Raises AnsibleError where boto3 is missing, and for a profile beside access keys."""
+    """Return the options unchanged. Raises AnsibleError for a missing SDK, or a profile together with access keys."""
     if has_two_credentials(options):
-        # Whether anything was changed, only the caller knows.
+        # Only the caller knows whether anything was changed.
         raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
     _require_sdk()
     try:

@@ -4,9 +4,9 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Exec plugins of a kubeconfig with a time limit: the Kubernetes client waits for their credentials without one.
+"""A time limit for exec credential plugins of a kubeconfig, which the Kubernetes client runs without one.
 
-This file is also the script that starts a plugin and ends it. It then knows nothing but the standard library.
+This file is also the script that runs a plugin; it then has only the standard library.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ try:
 except ImportError:
     kube_config = None
 
-# A plugin that asks AWS takes some seconds; nobody is there to answer a question.
+# A plugin that calls AWS takes some seconds. It must not prompt: no user could respond.
 PLUGIN_SECONDS = 60.0
-# Seconds between two looks at whether the process that waits for the credentials is still there.
-LOOK = 0.5
-# As of the command timeout, and of a shell for a command that it does not find.
+# Seconds between checks that the parent process, which waits for the credentials, still runs.
+POLL_SECONDS = 0.5
+# Exit codes of timeout(1), and of a shell for an unknown command.
 ENDED, NOT_FOUND = 124, 127
-# Credentials that the client takes where a plugin gives none.
-OTHERS = ("username", "client-certificate", "client-certificate-data")
+# Other credentials of a kubeconfig user, which the client uses if the plugin returns none.
+OTHER_CREDENTIALS = ("username", "client-certificate", "client-certificate-data")
 
 
 def bound_plugins() -> None:
-    """From now on a client of this process that reads a kubeconfig gets a plugin with a time limit."""
+    """Limit the time of exec plugins for all Kubernetes clients of this process."""
     if kube_config is not None and not hasattr(kube_config.KubeConfigLoader, "has_bound"):
         kube_config.KubeConfigLoader = _bounded(kube_config.KubeConfigLoader)
 
 
 def _bounded(loader: Any) -> Any:
     def load(self: Any) -> Any:
-        """Raise ConfigException for a plugin that gives no credentials, where the client only writes a log."""
+        """Raise ConfigException for a plugin without credentials, which the client would only log."""
         plugin = self._user.value.get("exec")
         if not isinstance(plugin, dict) or "command" not in plugin:
             return loader._load_from_exec_plugin(self)
@@ -55,10 +55,10 @@ def _bounded(loader: Any) -> Any:
                 loaded = loader._load_from_exec_plugin(self)
         finally:
             self._user.value["exec"] = plugin
-        if errors and not loaded and not any(name in self._user for name in OTHERS):
+        if errors and not loaded and not any(name in self._user for name in OTHER_CREDENTIALS):
             context = self._current_context
             names = f"user {context['context']['user']}, context {context['name']}"
-            # Not its arguments, which may hold a secret.
+            # The arguments may contain a secret.
             raise ConfigException(f"exec plugin {plugin['command']} ({names}): {errors[-1]}")
         return loaded
 
@@ -66,7 +66,7 @@ def _bounded(loader: Any) -> Any:
 
 
 def bounded_plugin(plugin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a plugin with this script in the place of its command."""
+    """Return the settings of a plugin with this script as the command and the plugin as its arguments."""
     script = ["-I", "-S", os.path.abspath(__file__), str(PLUGIN_SECONDS)]
     return {
         **plugin,
@@ -97,16 +97,16 @@ class _Collector(logging.Handler):
 
 
 def run_plugin(seconds: float, command: Sequence[str]) -> int:
-    """Run a plugin in a session of its own, and end it after so many seconds, or with the parent process.
+    """Run a plugin in a new session and return its exit code. Kill it after ``seconds``, or if the parent exits.
 
-    Its input is empty and it has no terminal, so that a question ends it rather than waits.
+    It has no terminal and empty input, so a prompt fails instead of waiting.
     """
     signals: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
 
-    # Before the plugin starts, so that it cannot be left.
+    # Before the plugin starts, so that a signal cannot orphan it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
     parent = os.getppid()
@@ -118,8 +118,8 @@ def run_plugin(seconds: float, command: Sequence[str]) -> int:
     last = time.monotonic() + seconds
     while time.monotonic() < last and os.getppid() == parent and not signals:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            code = process.wait(LOOK)
-            # What a plugin that ended leaves in the background is its own.
+            code = process.wait(POLL_SECONDS)
+            # Background processes of a finished plugin are left running.
             return code if code >= 0 else 128 - code
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

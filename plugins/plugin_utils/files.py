@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Files on the controller: those with workloads, and private ones."""
+"""Files on the controller: workload files, and private files that this collection writes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
-    """Absolute paths, or InputError. Called on the controller, in the directory where Ansible was started."""
+    """Return absolute paths, relative to the playbook or the working directory of Ansible. Raises InputError."""
     working_dir = str(Path.cwd())
     playbook_dir = str((variables or {}).get("playbook_dir") or working_dir)
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
 
 
 def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> FileSource:
-    """Return the workloads of files and folders, with their places. Raises InputError."""
+    """Return the workloads of files and folders, with file and line of each. Raises InputError."""
     return read_sources(locate_files(paths, variables))
 
 
 def write_private(path: str, content: str | bytes) -> None:
-    """Put a file in place as a whole, for this user alone; OSError when that cannot be done.
+    """Write a file atomically, with mode 0600.
 
-    A link to a file or to nothing gives way to the file: what it leads to is not touched. Anything else, such as a device,
-    stays: to replace ``/dev/null`` would break the machine.
+    A link is replaced; its target is not changed. A path that is not a regular file is an error: a replaced ``/dev/null``
+    would break the machine.
+
+    :raises OSError: when the file cannot be written.
     """
     if reason := _why_not_replaceable(path):
         raise OSError(errno.EEXIST, reason, path)
@@ -55,7 +57,7 @@ def write_private(path: str, content: str | bytes) -> None:
 
 
 def why_not_writable(path: str) -> str:
-    """Return the reason why the path is not writable, or "", after a test with a file of another name."""
+    """Return the reason why the path is not writable, or "". Tests with a temporary file in the same folder."""
     if reason := _why_not_replaceable(path):
         return reason
     try:
@@ -83,5 +85,5 @@ def _why_not_replaceable(path: str) -> str:
 
 
 def _scratch(path: str) -> tuple[int, str]:
-    """A new file beside it, of mode 0600."""
+    """Create a temporary file with mode 0600 in the same folder. Return its descriptor and path."""
     return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")

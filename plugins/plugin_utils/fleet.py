@@ -68,26 +68,26 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
-# The variables that determine the account of a host.
-PLACE = ("account_id", *CREDENTIALS)
-NOT_BEGUN = "The AWS run of this account did not start: {reason}"
-BROKE_OFF = (
+# Role variables that determine the account of a host.
+ACCOUNT_OPTIONS = ("account_id", *CREDENTIALS)
+NOT_STARTED = "The AWS run of this account did not start: {reason}"
+WAS_INTERRUPTED = (
     "The AWS run of this account was interrupted: {reason} Its changes, if any, are missing in this report. Run the play again: "
     "it continues from the current state."
 )
 
-APART = (
-    "The strategy of this play is {strategy}, under which each host runs its tasks on its own. With tasks_from: fleet the "
-    "first cluster of an account changes AWS for the others, which have to wait for it. Set strategy: "
+REQUIRES_LINEAR = (
+    "The strategy of this play is {strategy}, under which hosts do not wait for each other. With tasks_from: fleet the "
+    "first cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
     "ansible.builtin.linear for the play."
 )
 
 
 def hand_over(name: str, content: Any) -> dict[str, str]:
-    """Write an object for later tasks of this run, and return the path of the file and its SHA-256.
+    """Write an object for later tasks of this run. Return the path of the file and its SHA-256.
 
-    The file is for this user alone and lives as long as this run of Ansible, whose processes exchange pickled objects
-    themselves. Variables have the path alone: Ansible looks at every value of a result, and every host has the variables of all.
+    Only this user can read the file, and Ansible deletes it when it exits. Results contain only the path, because Ansible
+    processes every value of a result on every host. Pickle is safe here: Ansible's own processes exchange pickled objects.
     """
     data = pickle.dumps(content)
     digest = hashlib.sha256(data).hexdigest()
@@ -97,7 +97,7 @@ def hand_over(name: str, content: Any) -> dict[str, str]:
 
 
 def take_over(file: Mapping[str, str]) -> Any:
-    """Return the object that ``hand_over`` wrote. Raises InputError where the file has changed, of which nothing is loaded."""
+    """Return the object that ``hand_over`` wrote. Raises InputError for a missing or modified file, before it is loaded."""
     path = str(file["path"])
     try:
         data = Path(path).read_bytes()
@@ -110,38 +110,39 @@ def take_over(file: Mapping[str, str]) -> Any:
 
 
 def prepared_row(prepared: Prepared) -> Result:
-    """Return a prepared host as it is handed to the later steps; ``restore`` reads it back."""
+    """Return a prepared host as a result for the later steps. ``restore`` reads it."""
     access, deadline = prepared.access, prepared.deadline
     target = access.target if isinstance(access, EksAccess) else None
     return {
-        # The parsed input has the tags.
+        # The tags are in the parsed input.
         "options": {
             name: value for name, value in prepared.values.items() if name not in (*WORKLOADS, "tags")
         },
         "prepared": hand_over("prepared", (prepared.parsed, prepared.preflight, deadline, target)),
-        # For the run of the account: a second at least, for none would be no limit.
+        # Time limit of the account's run in seconds. At least 1, because 0 means no limit.
         "seconds_left": max(1, math.ceil(deadline.remaining)) if deadline else None,
     }
 
 
 def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
-    """Return the host that ``prepared_row`` was given. Raises InputError."""
+    """Return the prepared host from the result of ``prepared_row``. Raises InputError."""
     values = dict(row["options"])
     parsed, preflight, deadline, target = take_over(row["prepared"])
     return Prepared(values, parsed, access_for(task, target, connection_options(values)), preflight, deadline)
 
 
 def require_step(strategy: str, hosts: Collection[str]) -> None:
-    """Raise InputError when the strategy of a play lets its hosts run apart from each other."""
+    """Raise InputError unless the play runs its hosts in lockstep, as the strategy linear does."""
     plugin = strategy_loader.get(strategy, class_only=True)
-    # Ansible imports a plugin under several names, so that there is no one class to compare with.
+    # Ansible imports a plugin under several names, so classes cannot be compared.
     modules = [base.__module__ for base in plugin.__mro__] if plugin else []
     if len(hosts) > 1 and not any(module.endswith(".strategy.linear") for module in modules):
-        raise InputError([APART.format(strategy=strategy)])
+        raise InputError([REQUIRES_LINEAR.format(strategy=strategy)])
 
 
 def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
-    """By the first host of each account what it has to run, and by each host which one that is."""
+    """Group the hosts by account. Return a file with the groups for each leader, the first host of an account, and the leader of
+    each host."""
     hosts: list[Host] = []
     stopped: list[StoppedHost] = []
     for name in names:
@@ -152,7 +153,7 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # force vouches for hosts that are done, which excludes those of later batches.
+        # force confirms only finished hosts; hosts of later batches are not finished.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -165,9 +166,9 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
 
 
 def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[StoppedHost]:
-    """The hosts of other batches of the play that did not end well so far."""
-    others = [name for name in variables["ansible_play_hosts_all"] if name not in batch]
-    rows = {name: variables["hostvars"][name] for name in others}
+    """Return the hosts of other batches of the play that have not succeeded yet."""
+    other_hosts = [name for name in variables["ansible_play_hosts_all"] if name not in batch]
+    rows = {name: variables["hostvars"][name] for name in other_hosts}
     return [
         _stopped_host(name, row)
         for name, row in rows.items()
@@ -176,10 +177,10 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """Return a stopped host with its readable variables; the others may be the reason of its stop."""
+    """Return a failed host with its readable variables. The unreadable ones may be why it failed."""
     options: dict[str, object] = {}
     unreadable = set()
-    for option in ("cluster_name", "region", *PLACE):
+    for option in ("cluster_name", "region", *ACCOUNT_OPTIONS):
         try:
             value = variables.get(f"{ROLE}{option}")
         except AnsibleError:
@@ -187,17 +188,17 @@ def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
             continue
         if value is None or value == "":
             continue
-        # Undefined templates stay as written, or are not text.
+        # An undefined template is returned unchanged, or is not text.
         if isinstance(value, (str, int)) and "{{" not in str(value):
             options[option] = value
         else:
             unreadable.add(option)
     account = str(options.pop("account_id", ""))
-    return StoppedHost(name, account, options, unreadable.isdisjoint(PLACE))
+    return StoppedHost(name, account, options, unreadable.isdisjoint(ACCOUNT_OPTIONS))
 
 
 def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
-    """Return a host that is prepared, or None for one that stopped before."""
+    """Return a prepared host, or None if its preparation failed."""
     prepared = variables.get(PREPARED) or {}
     if "prepared" not in prepared:
         return None
@@ -212,28 +213,28 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
 
 
 def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Result:
-    """Run the AWS part for an account's groups, one after the other, and return by each host the file with its result.
+    """Run the AWS part for each group of an account in turn. Return the file with the result for each host.
 
-    Nothing here fails once it has begun: what went wrong is in the parts, and each host says it for itself.
+    Once it has started it does not fail: errors are in the parts, and each host reports its own.
     """
     try:
         content = take_over(groups)
     except InputError as error:
         return {"failed": True, "not_begun": True, "changed": False, "msg": input_message(error)}
     parts: dict[str, dict[str, str]] = {}
-    kept: dict[str, list[str]] = {}
+    kept_names: dict[str, list[str]] = {}
     for group in content:
         steps.title = listed(group["hosts"])
         steps.begin("applying policies, roles and associations")
         result = _run_group(task, group["arguments"], steps)
         for host in group["stopped"]:
-            kept.setdefault(host, []).extend(result.get("kept") or ())
+            kept_names.setdefault(host, []).extend(result.get("kept") or ())
         rows = result.get("clusters") or [_failed_row(result)] * len(group["hosts"])
         for host, row in zip(group["hosts"], rows, strict=True):
             parts[host] = hand_over("part", row)
-    for host, names in kept.items():
+    for host, names in kept_names.items():
         parts[host] = hand_over("part", {"changed": False, "kept": list(dict.fromkeys(names))})
-    # Changes and their diff belong to the hosts of the clusters, which take their parts.
+    # Changes and diffs are in the parts, because each host reports its own.
     return {"changed": False, "parts": parts}
 
 
@@ -243,21 +244,21 @@ def _run_group(task: ActionTask, group: Mapping[str, Any], steps: Steps) -> Resu
     arguments = {name: value for name, value in group.items() if name in spec or name in AWS_SPEC}
     if verifies:
         job = job_of_task(task, VERIFY, spec, arguments, task.check_mode, steps)
-        return job.guarded(lambda: verify_clusters(job, [*map(_asked, group["clusters"])]))
+        return job.guarded(lambda: verify_clusters(job, [*map(_cluster_input, group["clusters"])]))
     arguments |= {"continue_on_error": True, "verify": True}
     job = job_of_task(task, CHANGE, spec, arguments, task.check_mode, steps)
     stopped = [Stopped(row["cluster_name"], row.get("region", "")) for row in group.get("stopped", ())]
-    return job.guarded(lambda: change_clusters(job, [*map(_asked, group["clusters"])], stopped))
+    return job.guarded(lambda: change_clusters(job, [*map(_cluster_input, group["clusters"])], stopped))
 
 
-def _asked(row: Mapping[str, Any]) -> ClusterInput:
+def _cluster_input(row: Mapping[str, Any]) -> ClusterInput:
     parsed, preflight, _deadline, _target = take_over(row["prepared"])
     breakage = (*preflight.plan.refused, *preflight.breakage)
     return ClusterInput(parsed, row.get("region", ""), preflight.server, breakage, account_id_of(row))
 
 
 def _failed_row(result: Result) -> Result:
-    """Return the result of each host of a run that failed before it read a cluster."""
+    """Return the result for each host of a run that failed before it read a cluster."""
     passed_on: Result = {
         name: result[name] for name in ("error_code", "remedy", "exception") if name in result
     }
@@ -265,29 +266,29 @@ def _failed_row(result: Result) -> Result:
 
 
 def take_part(account: Mapping[str, Any], host: str) -> Result:
-    """The result of the AWS part for one host, as the module for one cluster returns it.
+    """Return the result of the AWS part for one host, in the form of the module for one cluster.
 
-    ``account`` is the result of ``run_account`` on the first host of the account, or its failure.
+    :arg account: the result of ``run_account`` on the leader of the account, or its failure.
     """
     part = (account.get("parts") or {}).get(host)
     if part is None:
         reason = sentence(str(account.get("msg") or "it ended without a result"))
-        message = NOT_BEGUN if account.get("not_begun") else BROKE_OFF
+        message = NOT_STARTED if account.get("not_begun") else WAS_INTERRUPTED
         return {"failed": True, "left_out": True, "changed": False, "msg": message.format(reason=reason)}
     row: Result = take_over(part)
     return {**row, "changed": bool(row.get("changed"))}
 
 
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
-    """Show the lines of the hosts of the batch; of the whole play at its end."""
-    hosts, everybody = variables["hostvars"], variables["ansible_play_hosts_all"]
-    names = [name for name in everybody if _has_ended(hosts[name])]
+    """Display a line for each host of the batch; in the last batch, for each host of the play."""
+    hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
+    names = [name for name in all_hosts if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])
-    # Reports are taken apart where they are shown: a batch is not to do so for all that came before it.
-    shown = names if len(names) == len(everybody) else [name for name in names if name in batch]
-    ended = [_ended(name, hosts[name]) for name in shown]
+    # Parse only the displayed reports, not the reports of all earlier batches again.
+    displayed = names if len(names) == len(all_hosts) else [name for name in names if name in batch]
+    ended = [_ended(name, hosts[name]) for name in displayed]
     check_mode = bool(variables.get("ansible_check_mode"))
-    lines = fleet_lines(ended, len(everybody), len(everybody) - len(names), check_mode)
+    lines = fleet_lines(ended, len(all_hosts), len(all_hosts) - len(names), check_mode)
     return {"changed": False, **show_last(lines, "", "", hidden=hidden)}
 
 
@@ -296,7 +297,7 @@ def _has_ended(variables: Mapping[str, Any]) -> bool:
 
 
 def _stopped(variables: Mapping[str, Any]) -> str:
-    """Return why a host stopped before its report, or ""."""
+    """Return why a host failed before its report, or ""."""
     return str((variables.get("pod_identity_result") or {}).get("stopped") or "")
 
 

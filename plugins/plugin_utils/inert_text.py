@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Text of others as values of variables: none of it is ever evaluated as a template."""
+"""External text as values of variables, never evaluated as a template."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from ansible.utils.unsafe_proxy import wrap_var
 
 try:
     from ansible.template import trust_as_template
-except ImportError:  # ansible-core before 2.19 trusts all that is not marked.
+except ImportError:  # ansible-core before 2.19 trusts unmarked text.
 
     def trust_as_template(value: str) -> str:
         return value
 
 
 def inert(value: Any) -> Any:
-    """The value, whose text evaluates to itself: what could be a template is marked as none, for the cores that trust
-    what has no mark. What cannot be one is trusted, for the others print a mark where trust is missing, and
-    ``ansible-inventory --list`` then has mappings in the place of text.
+    """Return the value with its text marked so that Ansible never evaluates it as a template.
+
+    Text that looks like a template is marked as unsafe, for ansible-core before 2.19, which evaluates unmarked text. Other
+    text is marked as trusted: newer versions print untrusted text as a mapping in ``ansible-inventory --list``.
     """
     if isinstance(value, Mapping):
         return {key: inert(part) for key, part in value.items()}
@@ -34,5 +35,5 @@ def inert(value: Any) -> Any:
 
 
 def _may_be_template(text: str) -> bool:
-    # The header can give a template other delimiters than braces.
+    # The header can set other delimiters than braces.
     return "{" in text or text.lstrip().startswith("#jinja2")

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The Kubernetes API, asked in the process of the task by the client and the service layer of kubernetes.core."""
+"""Requests to the Kubernetes API in the process of the task, with the client and service layer of kubernetes.core."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_a
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
     alarm,
     each_within,
-    within,
+    run_within,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
@@ -103,7 +103,7 @@ else:
     except ImportError as error:
         MISSING = f"the collection kubernetes.core cannot be used: {error}"
     else:
-        # Faults of a kubeconfig, a connection or an answer.
+        # Errors in a kubeconfig, a connection or a response.
         FAULTS: tuple[type[Exception], ...] = (
             CoreException,
             ConfigException,
@@ -116,29 +116,29 @@ else:
         )
 
 
-# Seconds to connect, and between two pieces of an answer: an API server itself gives up after 60.
+# Seconds to connect, and between two parts of a response: an API server times out after 60.
 REQUEST_TIMEOUT = (10, 65)
-# Seconds for a whole list, or for all requests of one object, discovery and the client's own retries among them.
+# Seconds for a whole list, or for all requests of one object, including discovery and the client's retries.
 LONGEST_CALL = 120.0
 # Seconds for the removal of objects that an interrupted run created.
-ENDING_SECONDS = 30.0
-# Requests that are under way at once.
+CLEANUP_SECONDS = 30.0
+# Concurrent requests.
 AT_ONCE = 8
-# Seconds for all dry runs of a call together.
-LONGEST_TRIALS = 180.0
-# Seconds that writes under way have to end in when the task is interrupted.
+# Seconds for all dry runs of a call.
+LONGEST_DRY_RUNS = 180.0
+# Seconds that pending writes have to finish when the task is interrupted.
 GRACE = 5.0
-# The module of kubernetes.core whose module_defaults hold for writes.
+# The module of kubernetes.core whose module_defaults apply to writes.
 APPLY = "kubernetes.core.k8s"
 DESCRIPTION = "description of its resources"
-NOT_BEGUN = "pending, because another write ended early: {cause}"
+NOT_STARTED = "pending, because another write ended early: {cause}"
 
 
 class Connection:
-    """A client of kubernetes.core, made with the first use.
+    """A client of kubernetes.core, created on first use.
 
-    ``options`` are those of the modules of kubernetes.core; the client looks in variables of the process for the others.
-    ``access`` gives the token where the options do not identify the caller.
+    :arg options: options of kubernetes.core modules; the client reads others from environment variables.
+    :arg access: the source of the token, unless the options have credentials.
     """
 
     def __init__(self, options: Mapping[str, Any], access: Access) -> None:
@@ -151,17 +151,17 @@ class Connection:
             if token is None:
                 client = get_api_client(**{**_named_kubeconfig(), **self._options})
             else:
-                # Empty options keep the client from looking in variables of the process.
+                # Empty options keep the client from reading environment variables.
                 unnamed = dict.fromkeys(IDENTITY_OPTIONS, "")
                 client = get_api_client(**{**unnamed, **self._options, "api_key": token})
-                # The client calls it before each request.
+                # The client calls this hook before each request.
                 client.configuration.refresh_api_key_hook = self._renew
             _limit_requests(client)
             self._client = client
         return self._client
 
     def token(self) -> str | None:
-        """Return a token that is valid for as long as a call may take. Raises CoreException."""
+        """Return a token that is valid for the longest call. Raises CoreException."""
         try:
             return self._access.token(LONGEST_CALL)
         except AwsError as error:
@@ -173,8 +173,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """``defaults`` are the module_defaults of kubernetes.core.k8s. With ``force`` fields of other field managers are taken
-    over."""
+    """The settings of writes: the module_defaults of kubernetes.core.k8s, and whether to override other field managers."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
@@ -183,48 +182,48 @@ class WriteOptions:
 
 
 class ClientCluster:
-    """The cluster of a task. ``reads`` and ``writes`` are the same connection unless module_defaults differ."""
+    """The cluster of a task. Reads and writes share one connection unless their module_defaults differ."""
 
     def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
         self._reads, self._writes, self._options = reads, writes, options
-        # The client takes the description of an API from a file of a known name in the folder for temporary files, whoever
-        # wrote it.
+        # The client caches API discovery in a file with a predictable name in the temporary folder, and does not check its
+        # owner.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         bound_plugins()
-        # The role reports it once, in a sentence; the client would warn with every request.
+        # The role reports it once; the client would warn with every request.
         warnings.simplefilter("ignore", InsecureRequestWarning)
 
     def list_objects(self, query: Query) -> Listing:
         try:
-            return _listing_of(within(LONGEST_CALL, partial(self._ask, query)), query.kind)
+            return _parse_listing(run_within(LONGEST_CALL, partial(self._request, query)), query.kind)
         except (ApiException, *FAULTS) as error:
-            return Listing(error=_error_of(error))
+            return Listing(error=_parse_error(error))
 
-    def _ask(self, query: Query) -> bytes:
-        client, resource = _resource_of(self._reads, query.kind, query.api_version)
+    def _request(self, query: Query) -> bytes:
+        client, resource = _find_resource(self._reads, query.kind, query.api_version)
         response = client.get(
             resource,
             namespace=query.namespace or None,
             label_selector=",".join(query.label_selectors),
             field_selector=",".join(query.field_selectors),
-            # Thousands of objects are not to be wrapped one by one.
+            # Skip the client's wrapper objects: a list may have thousands of items.
             serialize=False,
         )
         return bytes(response.data)
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> list[DryRun]:
-        end = time.monotonic() + LONGEST_TRIALS
+        end = time.monotonic() + LONGEST_DRY_RUNS
         try:
-            client, pods = within(LONGEST_TRIALS, partial(_resource_of, self._reads, "Pod", "v1"))
+            client, pods = run_within(LONGEST_DRY_RUNS, partial(_find_resource, self._reads, "Pod", "v1"))
             try_pod = partial(_try_pod, client, pods)
             return each_within(end - time.monotonic(), try_pod, manifests, AT_ONCE)
         except (ApiException, *FAULTS) as error:
-            return [DryRun(error=_error_of(error))] * len(manifests)
+            return [DryRun(error=_parse_error(error))] * len(manifests)
 
     def read_version(self) -> Object:
         try:
-            with _expecting(DESCRIPTION):
-                return within(
+            with _expect(DESCRIPTION):
+                return run_within(
                     LONGEST_CALL, lambda: as_mapping(self._reads.client().client.version.get("kubernetes"))
                 )
         except (ApiException, *FAULTS):
@@ -232,8 +231,8 @@ class ClientCluster:
 
     def read_server(self) -> ApiServer:
         try:
-            with _expecting(DESCRIPTION):
-                settings = within(LONGEST_CALL, self._reads.client).configuration
+            with _expect(DESCRIPTION):
+                settings = run_within(LONGEST_CALL, self._reads.client).configuration
             authorities = (
                 Path(settings.ssl_ca_cert).read_text(encoding="utf-8") if settings.ssl_ca_cert else ""
             )
@@ -242,9 +241,9 @@ class ClientCluster:
         return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        """Apply service accounts, which other field managers write as well, on the server's side, and create other objects."""
-        shared = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
-        others = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
+        """Apply service accounts server-side, because other field managers write them as well. Create other objects."""
+        applied = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
+        created = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
         apply = {
             "apply": True,
             "server_side_apply": {
@@ -252,19 +251,19 @@ class ClientCluster:
                 "force_conflicts": self._options.force,
             },
         }
-        written = WriteResult()
-        # Namespaces first, as service accounts go into them.
-        for places, arguments in ((others, {}), (shared, apply)):
-            if places and written.error is None:
-                done = self._write([manifests[index] for index in places], state="present", **arguments)
-                refused = {places[index]: reason for index, reason in done.refused.items()}
-                written = WriteResult(
-                    written.changed or done.changed,
-                    dict(sorted({**written.refused, **refused}.items())),
-                    done.error,
-                    [*written.diffs, *done.diffs],
+        total = WriteResult()
+        # Namespaces before their service accounts.
+        for places, arguments in ((created, {}), (applied, apply)):
+            if places and total.error is None:
+                result = self._write([manifests[index] for index in places], state="present", **arguments)
+                refused = {places[index]: reason for index, reason in result.refused.items()}
+                total = WriteResult(
+                    total.changed or result.changed,
+                    dict(sorted({**total.refused, **refused}.items())),
+                    result.error,
+                    [*total.diffs, *result.diffs],
                 )
-        return written
+        return total
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
         return self._write(manifests, state="patched")
@@ -273,15 +272,18 @@ class ClientCluster:
         return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
 
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
-        """Write each object by itself, several at once. After one without an answer no more are begun; where none has an
-        answer, the first cause is the error of the whole."""
+        """Write the objects concurrently, one request for each.
+
+        After a write without a response no more are started. If no write has a response, the first error is the error of
+        the result.
+        """
         if not manifests:
             return WriteResult()
         kinds = {(as_text(item["kind"]), as_text(item["apiVersion"])) for item in manifests}
         try:
-            service = within(LONGEST_CALL, partial(self._service, kinds, arguments))
+            service = run_within(LONGEST_CALL, partial(self._service, kinds, arguments))
         except (ApiException, *FAULTS) as error:
-            return WriteResult(error=_error_of(error))
+            return WriteResult(error=_parse_error(error))
         writer = _Writer(service, self._writes.token)
         outcomes = each_within(LONGEST_CALL * len(manifests), writer.write, manifests, AT_ONCE, GRACE)
         cause = writer.cause
@@ -294,11 +296,10 @@ class ClientCluster:
         )
 
     def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
-        """Return the service layer with its client, after the API has described each of ``kinds``: the threads of the writes
-        would each ask for the description."""
+        """Return the service layer with its client. Discover ``kinds`` first, or each thread would send that request."""
         for kind, api_version in kinds:
-            _resource_of(self._writes, kind, api_version)
-        # Reads are never dry runs, and their client may be the same.
+            _find_resource(self._writes, kind, api_version)
+        # A copy, because reads may share the client and are never dry runs.
         client = copy.copy(self._writes.client())
         client.dry_run = self._options.check_mode
         options = {**self._options.defaults, **arguments}
@@ -314,14 +315,17 @@ class SystemClock:
 
 
 class BoundedEnding:
-    """Removes what an interrupted run has created, in ``ENDING_SECONDS`` at most. ``write`` takes lines for the user."""
+    """The removal of objects that an interrupted run has created, in at most ``CLEANUP_SECONDS``.
+
+    :arg write: displays a line to the user.
+    """
 
     def __init__(self, cluster: KubernetesCluster, write: Callable[[str], None]) -> None:
         self._cluster, self._write = cluster, write
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         try:
-            with alarm(ENDING_SECONDS):
+            with alarm(CLEANUP_SECONDS):
                 return self._cluster.remove(manifests)
         except TimeoutError as error:
             return WriteResult(error=ApiError(0, str(error)))
@@ -330,7 +334,7 @@ class BoundedEnding:
         self._write(visible(text))
 
 
-def clock_of(deadline: Deadline | None) -> Clock:
+def make_clock(deadline: Deadline | None) -> Clock:
     return DeadlineClock(SystemClock(), deadline) if deadline else SystemClock()
 
 
@@ -341,7 +345,11 @@ def connect(
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
-    """Raises AnsibleError for a kubeconfig or a package that cannot be found, and InputError."""
+    """Return the cluster of a task. No request is sent.
+
+    :raises AnsibleError: for a missing kubeconfig or package.
+    :raises InputError: for invalid module_defaults or a remote connection of the task.
+    """
     if MISSING:
         raise AnsibleError(MISSING)
     require_local(task)
@@ -354,7 +362,7 @@ def connect(
     cluster: KubernetesCluster = ClientCluster(reading, writing, options)
     if deadline:
         cluster = DeadlineCluster(cluster, deadline)
-    return RetryingCluster(cluster, clock_of(deadline))
+    return RetryingCluster(cluster, make_clock(deadline))
 
 
 class _Module:
@@ -364,14 +372,14 @@ class _Module:
         self.params, self.check_mode, self._diff = dict(params), check_mode, diff
 
     def warn(self, *_texts: Any, **_more: Any) -> None:
-        """Drop a warning: the findings of the role are about the objects as they are read back."""
+        """Drop a warning: the role reads the objects afterwards and reports findings."""
 
     deprecate = warn
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of one write. ``is_lost`` where nothing is known of it, or it was not begun."""
+    """The result of one write. ``is_lost`` means that it has no response or was not started."""
 
     changed: bool = False
     error: ApiError | None = None
@@ -380,9 +388,9 @@ class _Outcome:
 
 
 class _Writer:
-    """Writes objects until one has no answer, which is then the ``cause``. Shared by threads.
+    """A writer, shared by threads, that stops after the first write without a response: the ``cause``.
 
-    ``ready`` raises CoreException where there are no credentials for another request.
+    :arg ready: raises CoreException when there are no credentials for another request.
     """
 
     def __init__(self, service: Any, ready: Callable[[], object]) -> None:
@@ -391,7 +399,7 @@ class _Writer:
 
     def write(self, manifest: Object) -> _Outcome:
         if self.cause:
-            text = NOT_BEGUN.format(cause=sentence(self.cause.text))
+            text = NOT_STARTED.format(cause=sentence(self.cause.text))
             return _Outcome(error=ApiError(0, text), is_lost=True)
         try:
             self._ready()
@@ -400,31 +408,31 @@ class _Writer:
         definition = copy.deepcopy(dict(manifest))
         perform = partial(perform_action, self._service, definition, self._service.module.params)
         try:
-            with _expecting(as_text(definition["kind"])):
-                result = within(LONGEST_CALL, perform)
+            with _expect(as_text(definition["kind"])):
+                result = run_within(LONGEST_CALL, perform)
         except TimeoutError as error:
             return self._stop(error)
         except (ApiException, *FAULTS) as error:
-            return _Outcome(error=_error_of(error))
+            return _Outcome(error=_parse_error(error))
         return _Outcome(
             bool(result.get("changed")), diff=format_diff(as_mapping(result.get("diff")), manifest)
         )
 
     def _stop(self, error: Exception) -> _Outcome:
-        found = _error_of(error)
+        found = _parse_error(error)
         self.cause = self.cause or found
         return _Outcome(error=found, is_lost=True)
 
 
 def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of a connection among those of a module of kubernetes.core. Raises InputError."""
+    """Return the connection options among the options of a kubernetes.core module. Raises InputError."""
     names = {alias for name, option in AUTH_ARG_SPEC.items() for alias in (name, *option.get("aliases", ()))}
     found = _validated({name: value for name, value in options.items() if name in names})
     return {name: found[name] for name in AUTH_ARG_SPEC if found.get(name) is not None}
 
 
 def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the other options, of kubernetes.core.k8s. Raises InputError."""
+    """Return the options of kubernetes.core.k8s without the connection options. Raises InputError."""
     return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
 
 
@@ -436,7 +444,7 @@ def _client_options(task: ActionTask, module: str, access: Access) -> dict[str, 
 
 
 def _decrypted(task: ActionTask, kubeconfig: str) -> str:
-    """As kubernetes.core finds it: beside the playbook or the role, and from a vault."""
+    """Return the paths of kubeconfig files, found and decrypted as kubernetes.core does. Raises AnsibleError."""
     paths = [_find_file(task, path) for path in kubeconfig.split(os.pathsep)]
     return os.pathsep.join(task.loader.get_real_file(path, decrypt=True) for path in paths)
 
@@ -445,7 +453,7 @@ def _find_file(task: ActionTask, path: str) -> str:
     try:
         return task.find_file(path)
     except AnsibleError as error:
-        # Before ansible-core 2.19 it does not name the file.
+        # The error of ansible-core before 2.19 does not name the file.
         raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
 
 
@@ -457,7 +465,7 @@ def _validated(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limit_requests(client: Any) -> None:
-    """Give each request a time limit: the service layer of kubernetes.core sets none."""
+    """Set a timeout for each request, which the service layer of kubernetes.core does not."""
     api = client.client.client
     call_api = api.call_api
 
@@ -467,16 +475,18 @@ def _limit_requests(client: Any) -> None:
     api.call_api = call_within_limit
 
 
-def _resource_of(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
-    """Return a client, and the resource as the API describes it."""
-    with _expecting(DESCRIPTION):
+def _find_resource(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
+    """Return the client and the resource, from API discovery."""
+    with _expect(DESCRIPTION):
         client = connection.client()
         return client, client.resource(kind, api_version)
 
 
 def _named_kubeconfig() -> dict[str, str]:
-    """Return the option for the file in KUBECONFIG, where kubernetes.core's modules would use that file. Its client reads the
-    variable when it is imported, before the task has its environment."""
+    """Return KUBECONFIG as an option, if kubernetes.core modules would use it.
+
+    The client reads the variable when it is imported, which is before the environment of the task is set.
+    """
     file = os.environ.get("KUBECONFIG")
     if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
         return {}
@@ -494,48 +504,54 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
             namespace=as_text(member(manifest, "metadata").get("namespace")),
             dry_run="All",
             serialize=False,
-            # A connection of its own: behind the endpoint are several API servers, and each connection leads to one.
+            # A new connection for each request reaches different API servers behind the endpoint.
             header_params={"Connection": "close"},
         )
         pod = as_mapping(json.loads(response.data))
     except (ApiException, *FAULTS) as error:
-        return DryRun(error=_error_of(error))
+        return DryRun(error=_parse_error(error))
     if pod.get("kind") != "Pod":
-        return DryRun(error=ApiError(0, "what answered is not the Kubernetes API: no Pod"))
+        return DryRun(error=ApiError(0, "the response is not from the Kubernetes API: no Pod"))
     return DryRun(pod)
 
 
 @contextlib.contextmanager
-def _expecting(what: str) -> Iterator[None]:
-    """Raise ValueError where the client looks for members of an object in a web page."""
+def _expect(content: str) -> Iterator[None]:
+    """Raise ValueError when the client fails on a response that is not an object, such as a web page."""
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"what answered 200 is not the Kubernetes API: no {what}") from error
+        raise ValueError(
+            f"the response with status 200 is not from the Kubernetes API: no {content}"
+        ) from error
 
 
-def _listing_of(answer: bytes, kind: str) -> Listing:
-    """A proxy may answer a page of its own with 200; that is no empty list."""
+def _parse_listing(answer: bytes, kind: str) -> Listing:
+    """Parse a list of objects. The web page of a proxy, with status 200, is an error and not an empty list."""
     try:
         items = as_mapping(json.loads(answer)).get("items")
     except ValueError:
         items = None
     if not isinstance(items, list):
-        return Listing(error=ApiError(0, f"what answered 200 is not the Kubernetes API: no list of {kind}"))
+        return Listing(
+            error=ApiError(
+                0, f"the response with status 200 is not from the Kubernetes API: no list of {kind}"
+            )
+        )
     return Listing(as_objects(items))
 
 
-def _error_of(error: Exception) -> ApiError:
-    """Return the answer of the API without the headers around it, else the fault of the client."""
+def _parse_error(error: Exception) -> ApiError:
+    """Return the error in the API's response body, or the error of the client."""
     answer = error if isinstance(error, ApiException) else error.__cause__
     if isinstance(answer, ApiException):
-        return _answered(answer)
+        return _parse_response(answer)
     if isinstance(error, YAMLError):
         return ApiError(0, visible_sentence(f"Invalid kube-config file: {' '.join(str(error).split())}"))
     return parse_api_error(str(error))
 
 
-def _answered(error: ApiException) -> ApiError:
+def _parse_response(error: ApiException) -> ApiError:
     body = error.body.decode(errors="replace") if isinstance(error.body, bytes) else str(error.body or "")
     parsed = parse_api_error(body or str(error.reason or ""))
     header = str((error.headers or {}).get("Retry-After") or "")

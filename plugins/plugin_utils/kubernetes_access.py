@@ -54,14 +54,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# The module of kubernetes.core whose module_defaults say how the API is reached.
+# The module of kubernetes.core whose module_defaults configure the connection.
 LIST = "kubernetes.core.k8s_info"
-# Options of the role; kubernetes.core finds the others (K8S_AUTH_*, KUBECONFIG).
+# Connection options of the role; kubernetes.core reads the others from K8S_AUTH_* and KUBECONFIG.
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
-# Options of a token for the EKS cluster.
+# AWS options for a token of the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
-    # Without a type: they are read together, and empty text is none.
+    # Untyped: accounts.py parses them together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (
@@ -71,18 +71,18 @@ ELSEWHERE = (
 
 
 class Access(Protocol):
-    """A way for the client of kubernetes.core to reach the API. ``arguments`` are options of its modules."""
+    """A connection to the Kubernetes API, as options of kubernetes.core modules and a token."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """Options, without a secret of this collection."""
+        """Options of kubernetes.core modules, without the token."""
 
     def token(self, seconds: float, /) -> str | None:
-        """Return a bearer token that is valid for so long; None where the options identify the caller. Raises AwsError."""
+        """Return a bearer token valid for ``seconds``, or None if the options have the credentials. Raises AwsError."""
 
 
 class GivenAccess:
-    """Access by options of CONNECTION_SPEC; kubernetes.core finds the others."""
+    """A connection with options of CONNECTION_SPEC; kubernetes.core finds the others."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -92,7 +92,7 @@ class GivenAccess:
 
 
 class EksAccess:
-    """Access by the endpoint and certificate authority of an EKS cluster, and a token for that cluster."""
+    """A connection with the endpoint, certificate authority and a token of an EKS cluster."""
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
         self.target, self._clients = target, clients
@@ -107,7 +107,7 @@ class EksAccess:
         return self._source.token(seconds).text
 
     def caller_access(self) -> CallerAccess | None:
-        """Who was not known to the API, and what EKS says of them."""
+        """Return the caller and its EKS access entry, to explain a 401 response; None if they cannot be read."""
         url = regional_client(self._clients.client).meta.endpoint_url
         return read_caller_access(self._clients.api, self.target, str(url), _now())
 
@@ -117,36 +117,38 @@ class EksAccess:
 
 
 def find_access(
-    task: ActionTask, wanted: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
+    task: ActionTask, kube_auth: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
 ) -> Access:
-    """By a token for the EKS cluster where one is to be used, else by the task's ``options``.
+    """Return a connection with a token for the EKS cluster, or with ``options`` if they or the environment name another one.
 
-    The token is made with credentials of ``account_id``, where one is given. Raises InputError, AnsibleError, and AwsError
-    where EKS does not tell where the API of the cluster is.
+    :arg account_id: the account that the AWS credentials must belong to, or "".
+    :raises InputError: for a remote connection of the task, or credentials of another account.
+    :raises AwsError: when EKS does not return the endpoint of the cluster.
+    :raises AnsibleError: for invalid AWS options.
     """
     require_local(task)
-    given = task.with_defaults(LIST, _connection(options))
-    names = [name for name, value in given.items() if value]
-    if not uses_eks_token(wanted, names, task.environment, os.environ):
+    arguments = task.with_defaults(LIST, _connection(options))
+    names = [name for name, value in arguments.items() if value]
+    if not uses_eks_token(kube_auth, names, task.environment, os.environ):
         return GivenAccess(_connection(options))
-    clients = clients_of_task(task, _of_aws(options))
+    clients = clients_of_task(task, _aws_options(options))
     if account_id:
         require_account(read_caller(clients.api), account_id, cluster, clients.region)
     return EksAccess(read_eks_target(clients.api, cluster, clients.region), clients)
 
 
 def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
-    """By a token for a target that was found before, or where there is none by the task's options.
+    """Return a connection with a token for ``target``, or with the task's options if it is None.
 
     Raises InputError and AnsibleError.
     """
     if target is None:
         return GivenAccess(_connection(options))
-    return EksAccess(target, clients_of_task(task, _of_aws(options)))
+    return EksAccess(target, clients_of_task(task, _aws_options(options)))
 
 
 def require_local(task: ActionTask) -> None:
-    """Raise InputError where modules would run on another machine, or as another user."""
+    """Raise InputError if modules of the task would run on another machine or as another user."""
     if task.runs_here:
         return
     transport = str(task.connection.transport)
@@ -158,7 +160,7 @@ def _connection(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in CONNECTION_SPEC if options.get(name)}
 
 
-def _of_aws(options: Mapping[str, Any]) -> dict[str, Any]:
+def _aws_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in AWS_SPEC if options.get(name) not in (None, "")}
 
 
@@ -168,7 +170,7 @@ def no_token_message(error: AwsError) -> str:
 
 
 def write_authority(target: EksTarget) -> str:
-    """The path of a file with the certificate authority, which is no secret. It lives as long as this run of Ansible."""
+    """Write the certificate authority to a file, which Ansible deletes when it exits. Return its path."""
     pem = base64.b64decode(target.authority)
     name = f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt"
     path = Path(constants.DEFAULT_LOCAL_TMP) / name

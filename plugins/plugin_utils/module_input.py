@@ -40,9 +40,9 @@ ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 def plain_arguments(
     arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
 ) -> dict[str, Any]:
-    """Return a module's arguments with workloads as lists, in the place of files and text.
+    """Return a module's arguments with workloads as lists instead of files and text.
 
-    :raises InputError: with all that is wrong with the workloads, by file and line.
+    :raises InputError: with all problems of the workloads, by file and line.
     """
 
     @cache
@@ -62,7 +62,7 @@ def plain_arguments(
 
 
 def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
-    """Return arguments with the list of workloads that they name in one of two ways, if any."""
+    """Return arguments with ``workloads`` as a list, from ``workloads`` or ``workloads_from``, if one is set."""
     plain = {str(name): value for name, value in arguments.items() if name not in WAYS}
     ways = [way for way in WAYS if arguments.get(way) not in (None, "")]
     if ways:
@@ -71,7 +71,7 @@ def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of YAML in the types of JSON, as the parser of workloads takes it."""
+    """Return a YAML value with JSON types. Dates become text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
-    """Runs the module of the same name on input that is checked here."""
+    """The action of a module of the same name, whose workloads are validated on the controller."""
 
     workloads_required = True
 
@@ -92,11 +92,11 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
-            # Where this ends, nobody waits for the module any more, and it ends as well.
+            # If this process ends, so does the module, whose result would be lost.
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
             # A retry of the task reads the files again.
             task.args = arguments
-        # A module that ended in order has a printable result, which may be long.
+        # Only a crashed module has unprintable text.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

@@ -26,19 +26,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 
 
 @contextlib.contextmanager
-def variables(values: Mapping[str, str | None]) -> Iterator[None]:
-    """With None a variable is removed. The process is the task's own, and no other variable of it changes.
+def set_environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables of the process within the block. None removes a variable.
 
-    Raise RuntimeError in a thread: where two uses overlap, the later end would set what the earlier one has put back.
+    :raises RuntimeError: outside the main thread, where overlapping blocks would restore each other's values.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("only the main thread sets variables of the process")
-    before = {name: os.environ.get(name) for name in values}
+    old_values = {name: os.environ.get(name) for name in values}
     _set(values)
     try:
         yield
     finally:
-        _set(before)
+        _set(old_values)
 
 
 def _set(values: Mapping[str, str | None]) -> None:
@@ -53,27 +53,30 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return the result of a call, or raise its error or TimeoutError.
+def run_within(seconds: float, call: Callable[[], T]) -> T:
+    """Return the result of a call, or raise its error, or TimeoutError after ``seconds``.
 
-    A call that is given up ends with the process, which is the task's own.
+    A call that timed out continues in its thread until the process of the task exits.
     """
     try:
         return call_within(seconds, call)
     except OutOfTime as error:
-        raise TimeoutError(f"no complete answer within {seconds:g} seconds") from error
+        raise TimeoutError(f"no complete response within {seconds:g} seconds") from error
 
 
 def each_within(
     seconds: float, work: Callable[[Item], T], items: Sequence[Item], width: int, grace: float = 0.0
 ) -> list[T]:
-    """Return the results of work on each item, at most ``width`` at once, or raise what it raises; TimeoutError when all
-    together take longer. Then no more work begins, and what has begun ends with the process, which does not wait for it: a
-    pool of threads would keep it. Where this is itself interrupted, no more work begins either, and what has begun has
-    ``grace`` seconds to end in."""
+    """Return the results of work on each item, in order, with at most ``width`` concurrent calls.
+
+    Daemon threads run the work, because the process would wait for a thread pool at its exit. An interrupt starts no more
+    work and waits ``grace`` seconds for running work.
+
+    :raises TimeoutError: when all items take longer than ``seconds``; no more work is started.
+    """
     waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
-    for place in enumerate(items):
-        waiting.put(place)
+    for index in enumerate(items):
+        waiting.put(index)
     results: dict[int, T] = {}
     errors: list[BaseException] = []
     given_up = threading.Event()
@@ -81,10 +84,10 @@ def each_within(
     def serve() -> None:
         with contextlib.suppress(Empty):
             while not (errors or given_up.is_set()):
-                place, item = waiting.get_nowait()
+                index, item = waiting.get_nowait()
                 try:
-                    results[place] = work(item)
-                except BaseException as error:  # noqa: BLE001 - it is raised where the results are waited for
+                    results[index] = work(item)
+                except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
                     errors.append(error)
 
     end = time.monotonic() + seconds
@@ -101,8 +104,8 @@ def each_within(
         raise errors[0]
     if len(results) < len(items):
         given_up.set()
-        raise TimeoutError(f"no complete answer within {seconds:g} seconds")
-    return [results[place] for place in range(len(items))]
+        raise TimeoutError(f"no complete response within {seconds:g} seconds")
+    return [results[index] for index in range(len(items))]
 
 
 def _join(threads: Sequence[threading.Thread], end: float) -> None:
@@ -112,8 +115,10 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 
 @contextlib.contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """TimeoutError in the main thread after that time. An alarm that was set before, as for a task's ``timeout``, keeps
-    its time, and goes first where it is earlier."""
+    """Raise TimeoutError in the main thread after ``seconds``.
+
+    An existing alarm, such as a task's ``timeout``, keeps its time, and takes precedence if it is earlier.
+    """
     began = time.monotonic()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -123,39 +128,39 @@ def alarm(seconds: float) -> Iterator[None]:
     if left and left <= seconds:
         yield
         return
-    before = signal.signal(signal.SIGALRM, stop)
+    old_handler = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, old_handler)
         if left:
             signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - began), 0.001))
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds between two looks at whether Ansible is still there.
-LOOK = 0.5
+# Seconds between checks that ansible-playbook still runs.
+POLL_SECONDS = 0.5
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM, with which Ansible ends its workers, raise SystemExit once, so that ``finally`` is reached. So does
-    the end of ansible-playbook: killed alone it ends no worker, and nobody is told what that does.
+    """Raise SystemExit once on SIGINT and SIGTERM, with which Ansible ends its workers, so that ``finally`` blocks run.
 
-    What was started from here gets the signal as well, where this process leads a group: as in workers of ansible-core
-    2.19 and newer, whose own answer to the signals this replaces.
+    The same happens when ansible-playbook exits: killed alone, it ends no worker, and their changes would not be reported.
+    A process that leads a group passes the signal on to its children. Workers of ansible-core 2.19 and newer lead one; this
+    replaces their signal handlers.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        for handled in SIGNALS:
+            signal.signal(handled, signal.SIG_IGN)
         if os.getpgrp() == os.getpid():
             os.killpg(os.getpid(), number)
         raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    old_handlers = {number: signal.signal(number, stop) for number in SIGNALS}
     ended = threading.Event()
     watch = threading.Thread(target=_watch_parent, args=(os.getppid(), ended), daemon=True)
     watch.start()
@@ -164,12 +169,12 @@ def interruptible() -> Iterator[None]:
     finally:
         ended.set()
         watch.join()
-        for number, handler in before.items():
+        for number, handler in old_handlers.items():
             signal.signal(number, handler)
 
 
 def raise_timeout() -> None:
-    """Raise the timeout of the task as Ansible does, if it has passed and work has only noted it."""
+    """Raise the timeout of the task as Ansible does, if it has expired and the work stopped without raising it."""
     handler = signal.getsignal(signal.SIGALRM)
     seconds_left, _interval = signal.getitimer(signal.ITIMER_REAL)
     if callable(handler) and not seconds_left:
@@ -178,7 +183,7 @@ def raise_timeout() -> None:
 
 @contextlib.contextmanager
 def leading_group() -> Iterator[None]:
-    """Lead a process group, so that an interruption also ends what is started from here.
+    """Lead a process group within the block, so that an interrupt also ends the children of this process.
 
     A worker of ansible-core before 2.19 belongs to the group of ansible-playbook.
     """
@@ -191,7 +196,7 @@ def leading_group() -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            # The group may have ended meanwhile.
+            # The group may no longer exist.
             os.setpgid(0, group)
 
 
@@ -199,8 +204,7 @@ def leading_group() -> Iterator[None]:
 def parent_stderr() -> Iterator[Callable[[str], None]]:
     """Yield a function that writes lines to standard error of ansible-playbook.
 
-    Workers have none of their own, and what they display is not shown any more once ansible-playbook is interrupted.
-    Where the system does not give access to it, nothing is written.
+    Once it is interrupted, ansible-playbook no longer displays messages of its workers. Systems without /proc drop the lines.
     """
     try:
         descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
@@ -219,8 +223,8 @@ def parent_stderr() -> Iterator[Callable[[str], None]]:
 
 
 def _watch_parent(parent: int, ended: threading.Event) -> None:
-    while not ended.wait(LOOK):
-        # A process whose parent has ended gets another one.
+    while not ended.wait(POLL_SECONDS):
+        # A process whose parent has exited gets another parent.
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return

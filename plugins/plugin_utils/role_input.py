@@ -56,7 +56,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 # Prefixes of a file, and of a mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
-_SETS_NOTHING = (
+_DROPPED_WORDS = (
     "-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
     "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
@@ -64,19 +64,19 @@ _SETS_NOTHING = (
 
 
 def validate_extra_variables(loader: Any) -> None:
-    """Refuse results of the role, names with a misspelt prefix, and text of which Ansible drops a part.
+    """Reject extra variables that are results of the role, have a misspelt prefix, or from which Ansible drops words.
 
-    Values are in no message: they may be secret.
+    Messages never contain values, which may be secret.
 
-    :raises InputError: with each of them.
+    :raises InputError: with all problems.
     """
     texts = [str(text) for text in context.CLIARGS.get("extra_vars", ())]
     problems = [
-        _SETS_NOTHING.format(names=listed(map(visible, dict.fromkeys(names))))
+        _DROPPED_WORDS.format(names=listed(map(visible, dict.fromkeys(names))))
         for text in texts
         if not text.startswith(_NOT_BY_NAME)
         and (names := _NAME.findall(text))
-        # Where the rest of the words goes, which is for modules like command.
+        # Ansible puts words without a name into this key, for modules such as command.
         and "_raw_params" in parse_kv(text)
     ]
     if problems:
@@ -85,7 +85,11 @@ def validate_extra_variables(loader: Any) -> None:
 
 
 def matches(pattern: str, names: Collection[str]) -> bool:
-    """``names`` are the host's own, those of its groups, and "all". InputError for what depends on the order of hosts."""
+    """Return whether a host pattern matches a host.
+
+    :arg names: the name of the host, the names of its groups, and "all".
+    :raises InputError: for a pattern that depends on the order of hosts.
+    """
     terms = order_patterns(split_host_pattern(pattern))
     for term in terms:
         if not term.startswith("~") and PATTERN_WITH_SUBSCRIPT.match(term):
@@ -103,9 +107,11 @@ def matches(pattern: str, names: Collection[str]) -> bool:
 
 
 def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
-    """A sentence for each part of a pattern that fits nothing of the inventory. ``names`` are those of all hosts and groups.
+    """Return a sentence for each term of a pattern that matches no host and no group of the inventory.
 
-    It is no error: a slice of a job has not all hosts, nor must each group have hosts.
+    This is a warning, because a job slice has only some of the hosts, and a group may be empty.
+
+    :arg names: the names of all hosts and groups.
     """
     sentences = []
     for pattern in dict.fromkeys(patterns):
@@ -126,7 +132,7 @@ def _is_one_of(term: str, names: Collection[str]) -> bool:
         try:
             return any(re.match(term[1:], name) for name in names)
         except re.error as error:
-            raise InputError([f"hosts '{term}' is no regular expression: {error}."]) from error
+            raise InputError([f"hosts '{term}' is not a regular expression: {error}."]) from error
     return any(fnmatch.fnmatchcase(name, term) for name in names)
 
 
@@ -152,37 +158,37 @@ Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identi
 Nothing was changed."""
 EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
 ELSEWHERE = (
-    "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them, or a group of "
-    "them, on the command line: -e pod_identity_hosts=all\n"
+    "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them or their group "
+    "on the command line: -e pod_identity_hosts=all\n"
 )
-PURGE_IN_A_FLEET = (
+PURGE_IN_FLEET = (
     f"{ROLE}purge is true, but a fleet cannot be purged, because scope and limit of a purge depend on the list of one cluster. "
     "Leave it out here, and purge each cluster alone afterwards."
 )
-NOTHING_FOR_HOST = (
-    f"{ROLE}{LAYERS} has nothing for host {{host}}: none of its patterns is meant for it, and neither {ROLE}workloads nor "
-    f"{ROLE}workloads_from is set. Add an entry with hosts: {{host}} or a group of it (workloads: [] for none), or leave the "
-    "host out of the run."
+NO_ENTRY = (
+    f"{ROLE}{LAYERS} has no entry for host {{host}}: no pattern matches it, and {ROLE}workloads and "
+    f"{ROLE}workloads_from are not set. Add an entry with hosts: {{host}} or one of its groups (workloads: [] for no "
+    "workloads), or remove the host from the run."
 )
 NO_WORKLOADS = (
-    f"host {{host}} has no workloads: none of {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} is set for it. Set one "
-    f"for the host, for a group of it or for all ({ROLE}workloads: [] for none), or leave the host out of the run."
+    f"host {{host}} has no workloads: {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} are not set for it. Set one "
+    f"for the host, one of its groups or all ({ROLE}workloads: [] for no workloads), or remove the host from the run."
 )
 VERIFY_ONLY = f"{ROLE}verify_only"
 VERIFY_WITHOUT_FLEET = (
-    f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes. "
+    f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes. "
     "To verify one cluster, use verify.yml, the playbook or the role's tasks_from."
 )
 
 
 class MissingInput(InputError):
-    """The variables that every run needs are not there; the message is complete."""
+    """An error for missing variables that every run needs. Its message is complete."""
 
 
 def read_entry_point(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> EntryPoint:
-    """Return the entry point of the role, which in a fleet a variable turns into a verification. Raises InputError."""
+    """Return the entry point, which is "verify" for a fleet with ``pod_identity_verify_only``. Raises InputError."""
     value = task.template(variables.get(VERIFY_ONLY))
     if is_unanswered(value):
         return entry_point
@@ -197,8 +203,8 @@ def read_entry_point(
 def read_role_variables(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> dict[str, Any]:
-    """Return the variables of the role that have a value, by name without prefix, with their types. Raises InputError."""
-    # Within a mapping, ansible-core since 2.19 leaves out what is set to omit; before that it is a placeholder.
+    """Return the role variables with a value, converted to their types, by name without prefix. Raises InputError."""
+    # In a mapping, ansible-core 2.19 and newer drops omitted values; older versions return a placeholder.
     raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
     try:
         values = task.template(raw)
@@ -210,44 +216,44 @@ def read_role_variables(
     host = str(variables["inventory_hostname"])
     if is_unanswered(values.get("cluster_name")) or (not has_workloads and host == "localhost"):
         reasons = [EMPTY_CLUSTER_NAME] if values.get("cluster_name") is not None else []
-        others = [str(name) for name in variables["groups"]["all"] if name != host]
-        if others and (host == "localhost" or f"{ROLE}hosts" not in variables):
-            reasons.append(ELSEWHERE.format(host=host, others=listed(others)))
+        other_hosts = [str(name) for name in variables["groups"]["all"] if name != host]
+        if other_hosts and (host == "localhost" or f"{ROLE}hosts" not in variables):
+            reasons.append(ELSEWHERE.format(host=host, others=listed(other_hosts)))
         raise MissingInput([*reasons, MISSING])
     if not has_workloads:
         raise InputError([NO_WORKLOADS.format(host=host)])
-    read = read_variables(values, entry_point)
-    if fleet and read.get("purge") and entry_point == "main" and read.get("state") != "absent":
-        raise InputError([PURGE_IN_A_FLEET])
+    parsed = read_variables(values, entry_point)
+    if fleet and parsed.get("purge") and entry_point == "main" and parsed.get("state") != "absent":
+        raise InputError([PURGE_IN_FLEET])
     for name in FILES:
-        if read.get(name):
-            read[name] = os.path.expanduser(os.path.expandvars(str(read[name])))
-    return read
+        if parsed.get(name):
+            parsed[name] = os.path.expanduser(os.path.expandvars(str(parsed[name])))
+    return parsed
 
 
 def parse_role_input(
     values: Mapping[str, Any], variables: Mapping[str, Any], entry_point: EntryPoint
 ) -> tuple[ParsedInput, list[str]]:
-    """Return the parsed input, and a sentence for each name in a pattern that nobody in the inventory has.
+    """Return the parsed input, and a warning for each pattern with an unknown host or group.
 
-    :arg values: the variables of the role, as ``read_role_variables`` returns them.
-    :raises InputError: with all that is wrong, an unwritable file of the report included.
+    :arg values: the result of ``read_role_variables``.
+    :raises InputError: with all problems, including an unwritable report file.
     """
     _check_files(values)
     read = partial(read_files, variables=variables)
-    layers, unknown = _layers_of(values, variables, read)
+    layers, unknown = _read_layers(values, variables, read)
     options = {name: value for name, value in values.items() if name in INPUT_OPTIONS}
     return read_input({**options, "verify_only": entry_point == "verify"}, read, ROLE, layers), unknown
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the error of each variable that cannot be templated, of workloads by workload."""
+    """Yield an error for each variable whose template fails; for ``workloads``, one for each entry."""
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
         errors = [_template_error(task, row) for row in rows]
         if any(errors):
             yield from (
-                f"{ROLE}{name}[{number}]{_name_of(row)}: {error}"
+                f"{ROLE}{name}[{number}]{_workload_label(row)}: {error}"
                 for number, (row, error) in enumerate(zip(rows, errors, strict=True))
                 if error
             )
@@ -263,38 +269,40 @@ def _template_error(task: ActionTask, value: Any) -> str:
     return ""
 
 
-def _name_of(row: object) -> str:
-    """Return " (namespace/service account)" of a workload as written; "" unless both are plain text."""
+def _workload_label(row: object) -> str:
+    """Return " (namespace/service account)" of an untemplated workload, or "" unless both are plain text."""
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
 
 
-def _layers_of(
+def _read_layers(
     values: Mapping[str, Any], variables: Mapping[str, Any], read: ReadFiles
 ) -> tuple[list[FileSource] | None, list[str]]:
-    """Return the workloads by pattern that are meant for this host, None where there are no patterns; and a sentence for
-    each name in a pattern that nobody in the inventory has."""
+    """Return the entries of ``fleet_workloads`` for this host, and a warning for each pattern with an unknown host or group.
+
+    The entries are None if the variable is not set.
+    """
     if values.get(LAYERS) is None:
         return None, []
     host = str(variables["inventory_hostname"])
     names = {host, "all", *map(str, variables["group_names"])}
     patterns: list[str] = []
 
-    def is_meant(hosts: str) -> bool:
+    def matches_host(hosts: str) -> bool:
         patterns.append(hosts)
         return matches(hosts, names)
 
-    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", is_meant, read)
+    layers = read_layers(values[LAYERS], f"{ROLE}{LAYERS}", matches_host, read)
     if not layers and not any(values.get(name) is not None for name in WORKLOADS[:2]):
-        raise InputError([NOTHING_FOR_HOST.format(host=host)])
+        raise InputError([NO_ENTRY.format(host=host)])
     groups: Mapping[str, Sequence[str]] = variables["groups"]
-    everybody = {host, *groups, *groups.get("all", ())}
-    return layers, [f"{ROLE}{LAYERS}: {pattern}" for pattern in find_unknown(patterns, everybody)]
+    known_names = {host, *groups, *groups.get("all", ())}
+    return layers, [f"{ROLE}{LAYERS}: {pattern}" for pattern in find_unknown(patterns, known_names)]
 
 
 def _check_files(values: Mapping[str, Any]) -> None:
-    """Raise InputError with each file of the report that cannot be written at the end."""
+    """Raise InputError with each report file that is not writable."""
     unwritable = [
         f"{ROLE}{name} {path} cannot be written: {reason}."
         for name in FILES

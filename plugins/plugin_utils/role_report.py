@@ -57,7 +57,7 @@ except ImportError:  # ansible-core before 2.21
 
 
 def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) -> None:
-    """Set a fact of the host, by the interface of set_fact where ansible-core has one (2.21), else by the result of the task."""
+    """Set a fact of the host: with the API of ansible-core 2.21 and newer, or in the result of the task."""
     if VariableLayer is None:
         result["ansible_facts"] = {**result.get("ansible_facts", {}), name: value}
         return
@@ -65,7 +65,7 @@ def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) ->
 
 
 def read_fact(variables: Mapping[str, Any], name: str) -> Any:
-    """Return a fact, or None. Before ansible-core 2.21 INJECT_FACTS_AS_VARS decides whether it is a variable as well."""
+    """Return a fact, or None. With INJECT_FACTS_AS_VARS false, ansible-core before 2.21 has it only in ansible_facts."""
     return variables[name] if name in variables else (variables.get("ansible_facts") or {}).get(name)
 
 
@@ -73,7 +73,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read_version(root: Path = ROOT) -> str:
-    """Return the version of this collection, from MANIFEST.json or galaxy.yml; "" without either."""
+    """Return the version of this collection from MANIFEST.json or galaxy.yml, or ""."""
     try:
         manifest = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
         return str(manifest["collection_info"]["version"])
@@ -88,7 +88,10 @@ def read_version(root: Path = ROOT) -> str:
 
 
 def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
-    """Return the reason why a file could not be written, or "". ``more`` are members of the JSON file alone."""
+    """Write the JSON and JUnit files of a report. Return why a file could not be written, or "".
+
+    :arg more: further members of the JSON file.
+    """
     texts = {}
     if path:
         texts[path] = f"{json.dumps({**report, **more}, indent=4, sort_keys=True)}\n"
@@ -106,7 +109,7 @@ FACT = "pod_identity_report"
 
 
 def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
-    """Empty the fact of an earlier use of the role, which else would pass for that of this one."""
+    """Clear the fact of an earlier use of the role, which would look like the report of this one."""
     set_fact(task, result, FACT, {})
 
 
@@ -118,9 +121,9 @@ def leave_report(
     values: Mapping[str, Any],
     host: str,
 ) -> Report:
-    """Make the report, write its files, and add fact and artifacts to the result of the task.
+    """Create the report, write its files, and add its fact and artifacts to the result of the task.
 
-    :arg values: the variables of the role, by name without prefix.
+    :arg values: the result of ``read_role_variables``.
     :raises AnsibleError: when a file cannot be written.
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
@@ -134,11 +137,11 @@ def leave_report(
         path,
     )
     report = make_report(aws, outcome, settings)
-    # Files are no change of the cluster: check mode writes them, too.
+    # Check mode writes the files as well: they do not change the cluster.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
-    # Facts hold lists and text of JSON, as later tasks compare them.
+    # JSON types, because later tasks compare the fact with lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
     result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))
     return report
@@ -150,23 +153,24 @@ def leave_stopped_report(
     message: str,
     variables: Mapping[str, Any],
     entry_point: EntryPoint,
-    known: Mapping[str, Any],
+    aws: Mapping[str, Any],
 ) -> None:
-    """Write the files of a run that stopped before its report, and add its artifacts to the result of the task, so that
-    nobody takes silence, or the files of an earlier run, for success.
+    """Write the files of a run that failed before its report, and add its artifacts to the result of the task.
 
-    :arg known: members of the result of the AWS part, as far as there is one.
+    Without them, the files of an earlier run could pass for success.
+
+    :arg aws: the result of the AWS part, if it has one.
     """
     check_mode = task.check_mode
     report = stopped_report(
-        _place(task, variables, known),
+        _place(task, variables, aws),
         message,
         _now(),
         read_version(),
         check_mode,
         step_of(verifies=entry_point == "verify", check_mode=check_mode),
     )
-    changes, failures = (list(known.get(name) or ()) for name in ("changes", "failures"))
+    changes, failures = (list(aws.get(name) or ()) for name in ("changes", "failures"))
     report["changes"], report["failures"] = changes, failures
     report["summary"]["changes"] = len(changes)
     host = str(variables["inventory_hostname"])
@@ -177,21 +181,21 @@ def leave_stopped_report(
     unwritten = write_report(report, files[0], files[1], "error", host=host, stopped=True)
     if unwritten:
         result["warnings"] = [*result.get("warnings", ()), unwritten]
-    asked = _variable(task, variables, "artifact")
-    form = asked if asked in FORMS else "auto"
+    artifact = _variable(task, variables, "artifact")
+    form = artifact if artifact in FORMS else "auto"
     result |= job_artifacts(make_artifacts(report, host, form, stopped=True))
 
 
-def _place(task: ActionTask, variables: Mapping[str, Any], known: Mapping[str, Any]) -> Place:
-    """Return the place of a run from what is known so early, with "" for the rest."""
+def _place(task: ActionTask, variables: Mapping[str, Any], aws: Mapping[str, Any]) -> Place:
+    """Return the cluster, account, region and caller of a run, with "" for a value not read yet."""
     role = parse_role_arn(_variable(task, variables, "assume_role_arn"))
-    cluster_arn = str(known.get("cluster_arn") or "")
+    cluster_arn = str(aws.get("cluster_arn") or "")
     return {
         "cluster_name": _variable(task, variables, "cluster_name"),
         "cluster_arn": cluster_arn,
-        "account_id": str(known.get("account_id") or "") or (role.account_id if role else ""),
+        "account_id": str(aws.get("account_id") or "") or (role.account_id if role else ""),
         "region": arn_region(cluster_arn) or _region(task, variables),
-        "caller_arn": str(known.get("caller_arn") or ""),
+        "caller_arn": str(aws.get("caller_arn") or ""),
     }
 
 
@@ -200,12 +204,12 @@ def _region(task: ActionTask, variables: Mapping[str, Any]) -> str:
     try:
         return task.region(region)
     except AnsibleError:
-        # The environment of the task cannot be templated, which may be why the role stopped.
+        # A template error in the environment of the task may be why the role failed.
         return region
 
 
 def _variable(task: ActionTask, variables: Mapping[str, Any], name: str) -> str:
-    """Return a variable of the role as text, or "": what cannot be templated may be why the role stopped."""
+    """Return a role variable as text, or "". A template error may be why the role failed."""
     try:
         value = task.template(variables.get(f"{ROLE}{name}"))
     except AnsibleError:
@@ -218,5 +222,5 @@ def _now() -> str:
 
 
 def job_artifacts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The member of an action's result; empty where there is nothing to hand over."""
+    """Return the member of a task result that sets job artifacts, or {} without data."""
     return {"ansible_stats": {"data": dict(data), "per_host": False, "aggregate": True}} if data else {}

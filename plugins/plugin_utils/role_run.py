@@ -91,8 +91,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
     BoundedEnding,
-    clock_of,
     connect,
+    make_clock,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
     AWS_SPEC,
@@ -108,7 +108,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 # For the injection probe, whose Pod never runs.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
-GONE = (
+CLUSTER_DELETED = (
     "If the cluster was deleted, workload_identity.aws.eks_pod_identity with state: absent removes its remaining resources in "
     "AWS."
 )
@@ -136,8 +136,10 @@ VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "
 
 
 class RoleError(Exception):
-    """The role cannot begin; the message says why, and that nothing was changed. ``details`` are further members of the
-    result of the task."""
+    """An error of the role with a complete message.
+
+    :arg details: further members of the result of the task.
+    """
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -146,10 +148,10 @@ class RoleError(Exception):
 
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
-    """Put an error of the block into ``failure``, as members of the result of a task, of which "msg" is always there."""
+    """Catch an error of the block and write it to ``failure`` as members of a task result, at least "msg"."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - a run leaves its report in every case
+    except Exception as error:  # noqa: BLE001 - every run writes its report
         failure.update(_describe(error))
 
 
@@ -172,7 +174,7 @@ def _describe(error: Exception) -> dict[str, Any]:
 class Prepared:
     """A run of the role whose input is read and whose Kubernetes part is planned.
 
-    ``values`` are the variables of the role, by name without prefix.
+    ``values`` is the result of ``read_role_variables``.
     """
 
     values: Mapping[str, Any]
@@ -188,7 +190,7 @@ class Prepared:
 
 
 def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options by which the Kubernetes API is reached, from the variables of the role."""
+    """Return the connection options of the Kubernetes API from the role variables."""
     options = {name: values.get(name) for name in (*AWS_SPEC, "kubeconfig")}
     return {**options, "context": values.get("kube_context")}
 
@@ -196,7 +198,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Parse the input, read the service accounts and plan the Kubernetes part; nothing is changed.
+    """Parse the input, read the service accounts and plan the Kubernetes part, without changes.
 
     :arg values: the variables of the role, as ``read_role_variables`` returns them.
     :raises InputError: with all that is wrong with the input.
@@ -229,13 +231,13 @@ def prepare(
 def run_aws(
     task: ActionTask, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> ModuleResult:
-    """Change or verify what the workloads need in AWS, and return the result of the module of that name."""
+    """Run the AWS part. Return the result of eks_pod_identity, or of eks_pod_identity_info for a verification."""
     values, deadline = prepared.values, prepared.deadline
     changes = entry_point == "main"
     names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
     arguments = {name: values[name] for name in names if values.get(name) not in (None, "")}
     if deadline:
-        # No time left is a second, for none would be no limit.
+        # At least 1 second, because 0 means no limit.
         arguments["deadline"] = max(1, round(deadline.remaining + 0.5))
     preflight = prepared.preflight
     if not changes:
@@ -253,11 +255,11 @@ def run_kubernetes(
     aws: AwsResult,
     variables: Mapping[str, Any],
     on_step: Callable[[str], None],
-    tell: Callable[[str], None],
+    write: Callable[[str], None],
 ) -> KubernetesRun:
     """Apply the service accounts, and verify them and the Pods.
 
-    :arg tell: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
+    :arg write: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
     connection = connect(task, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
@@ -266,9 +268,9 @@ def run_kubernetes(
         aws,
         prepared.preflight,
         _settings(values, task.check_mode),
-        clock_of(deadline),
+        make_clock(deadline),
         on_step,
-        BoundedEnding(connection, tell),
+        BoundedEnding(connection, write),
     )
 
 
@@ -286,7 +288,7 @@ def _find_access(
     except AwsError as error:
         if not error.missing or parsed.state != "absent":
             raise
-        raise error.with_remedy(f"{error.remedy} {GONE}") from error
+        raise error.with_remedy(f"{error.remedy} {CLUSTER_DELETED}") from error
 
 
 def _read_accounts(
@@ -331,7 +333,7 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 
 def _settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
-    """Return the settings of the Kubernetes part; the defaults are those of the role's documentation."""
+    """Return the settings of the Kubernetes part, with the documented defaults of the role."""
     resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
     labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
     injection = values.get("verify_injection", "auto")

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The screen: who reads it, lines of a report, progress of a task."""
+"""The screen: its reader, lines of a report, progress of a task."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _PAGED = ("awx_display", "tower_display")
 
 
 def is_for_people() -> bool:
-    """Return whether the output of this run is text rather than data."""
+    """Return whether the output of this run is text for people and not data."""
     return is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
 
 
 def is_text(callback: str) -> bool:
-    """Whether a stdout callback writes for people. AWX and Automation Platform have one of their own."""
+    """Return whether a stdout callback writes text for people. The callbacks of AWX and Automation Platform do not."""
     name = callback.rpartition(".")[2]
     return not ("json" in name or name in (*_PAGED, "null"))
 
 
 def is_paged() -> bool:
-    """Return whether the output of this run is events, which AWX and Automation Platform show cut to their first bytes."""
+    """Return whether the output of this run is events of AWX or Automation Platform, which truncate long ones."""
     return constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2] in _PAGED
 
 
 def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Decorate the ``run`` of an action: what it returns or raises is printed as it is, by callbacks and with -v."""
+    """Decorate the ``run`` of an action to make its result and errors safe to print."""
 
     @wraps(run)
     def run_printably(*arguments: Any, **options: Any) -> dict[str, Any]:
@@ -62,28 +62,29 @@ def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
     return run_printably
 
 
-# AWX shows so many bytes of an event. All of it is in "Download output".
+# The bytes of an event that AWX displays. "Download output" has all of it.
 EVENT_BYTES = 1024
-# With the line's end, and with room for four bytes a character where a line has to be cut.
+# Leaves room for the end of the line.
 _PAGE_BYTES = EVENT_BYTES - 24
 _LINE_CHARACTERS = 240
 
 
 def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
-    """Print the lines where output is for people, on AWX page by page; else put them into the result.
+    """Display the lines, in pages on AWX. If the output is data, return them in the result.
 
-    ``headline`` and ``failure`` both say why it failed, the first in one line; both are "" where it did not.
-
-    :arg hidden: print nothing, as for a task with ``no_log: true``, whose result Ansible hides.
+    :arg headline: the reason for a failure in one line, or "" for success.
+    :arg failure: the reason for a failure in full, or "" for success.
+    :arg hidden: display nothing, for a task with ``no_log: true``, whose result Ansible hides.
+    :return: members of the result of the task.
     """
     if hidden:
         return {"failed": True, "msg": headline} if failure else {}
     if is_for_people():
-        # In one piece, as several hosts may write at once.
+        # One call, because several hosts may display at once.
         Display().display("\n".join(map(visible, lines)))
         return {"failed": True, "msg": headline} if failure else {}
     if is_paged():
-        # Each is an event of its own, and the short message of a failure the last one.
+        # One event for each page. The message of a failure is short, because it is the last event.
         for page in pages(lines):
             Display().display(page)
         return {"failed": True, "msg": headline} if failure else {}
@@ -93,10 +94,10 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
 
 
 def pages(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the lines in texts that fit into an event."""
+    """Yield the lines in texts that each fit into an event."""
     page: list[str] = []
     size = 0
-    for line in (part for each in lines for part in _cut(visible(each))):
+    for line in (part for long_line in lines for part in _cut(visible(long_line))):
         length = len(line.encode()) + 2
         if page and size + length > _PAGE_BYTES:
             yield "\n".join(page)
@@ -113,33 +114,41 @@ def _cut(line: str) -> list[str]:
     return textwrap.wrap(line, _LINE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False)
 
 
-# Seconds: the first line, and all others after it.
-FIRST = 5.0
-EACH = 10.0
+# Seconds until the first line, and between lines.
+FIRST_DELAY = 5.0
+INTERVAL = 10.0
 
 
 class Watch(threading.Thread):
-    """Asks again and again for a line, and shows it when it has changed."""
+    """A thread that displays a line repeatedly, when it has changed.
+
+    :arg delay: seconds until the first line.
+    :arg interval: seconds between lines.
+    """
 
     def __init__(
-        self, line: Callable[[], str], show: Callable[[str], None], first: float = FIRST, each: float = EACH
+        self,
+        line: Callable[[], str],
+        show: Callable[[str], None],
+        delay: float = FIRST_DELAY,
+        interval: float = INTERVAL,
     ) -> None:
         super().__init__(daemon=True)
         self._line = line
         self._show = show
-        self._first = first
-        self._each = each
+        self._delay = delay
+        self._interval = interval
         self._ended = threading.Event()
 
     def run(self) -> None:
-        pause = self._first
-        shown = ""
+        pause = self._delay
+        last_line = ""
         while not self._ended.wait(pause):
-            pause = self._each
+            pause = self._interval
             line = self._line()
-            if line and line != shown:
+            if line and line != last_line:
                 self._show(line)
-                shown = line
+                last_line = line
 
     def stop(self) -> None:
         self._ended.set()
@@ -147,8 +156,8 @@ class Watch(threading.Thread):
 
 
 @contextlib.contextmanager
-def shown(line: Callable[[], str]) -> Iterator[None]:
-    """Within it, the line stands on the screen now and then."""
+def show_progress(line: Callable[[], str]) -> Iterator[None]:
+    """Display a line of progress from time to time within the block."""
     watch = Watch(line, lambda text: Display().display(text, screen_only=True))
     watch.start()
     try:
@@ -158,11 +167,11 @@ def shown(line: Callable[[], str]) -> Iterator[None]:
 
 
 class Steps:
-    """The steps of a task: a line for each that begins, and for the current one how far it is.
+    """The steps of a task, with the progress of the current one.
 
-    Safe to count from any thread. Nothing is displayed where the output of Ansible is data.
+    Its methods are thread-safe. It displays nothing if the output of Ansible is data.
 
-    :arg displays: whether steps that begin are displayed; those of many hosts at once would be noise.
+    :arg displays: whether to display the start of a step, which is too much output for many hosts.
     """
 
     def __init__(
@@ -177,22 +186,22 @@ class Steps:
         self._counts: dict[str, tuple[int, int]] = {}
 
     def begin(self, step: str) -> None:
-        """Show that a step begins, like "applying 40 objects"."""
+        """Start a step, such as "applying 40 objects", and display it."""
         with self._lock:
             self.step, self._begun, self._counts = step, self._now(), {}
         if self._displays and (is_for_people() or is_paged()):
             Display().display(visible(f"{self.title}: {step}"))
 
     def expect(self, stage: str, number: int) -> None:
-        """Count so many more as expected in a stage of the step."""
+        """Add ``number`` to the expected count of a stage of the step."""
         self._count(stage, 0, number)
 
     def done(self, stage: str) -> None:
-        """Count one of them as done."""
+        """Add 1 to the completed count of a stage."""
         self._count(stage, 1, 0)
 
     def line(self) -> str:
-        """Return "my-cluster: applying 40 objects (15 s)", or the counts of the step; "" before the first step."""
+        """Return the progress, such as "my-cluster: applying 40 objects (15 s)", or "" before the first step."""
         with self._lock:
             step, begun, counts = self.step, self._begun, dict(self._counts)
         if counts:
@@ -201,13 +210,13 @@ class Steps:
 
     def _count(self, stage: str, done: int, expected: int) -> None:
         with self._lock:
-            before, of = self._counts.get(stage, (0, 0))
-            # A list can turn out to be longer than what was asked for.
-            self._counts[stage] = before + done, max(before + done, of + expected)
+            completed, total = self._counts.get(stage, (0, 0))
+            # A list may be longer than expected.
+            self._counts[stage] = completed + done, max(completed + done, total + expected)
 
 
 def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
-    """ "my-cluster: read 1000 of 1000, policy 430 of 1000"; empty before anything is counted."""
+    """Return the counts, such as "my-cluster: read 1000 of 1000, policy 430 of 1000", or "" without counts."""
     stages = ", ".join(
         f"{stage} {done} of {expected}" for stage, (done, expected) in counts.items() if expected
     )
@@ -215,5 +224,5 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
 
 
 def is_watched(task: ActionTask) -> bool:
-    """Return whether the screen may be read while a task runs."""
+    """Return whether a task may display progress while it runs."""
     return not task.keywords.no_log and not task.keywords.async_val and is_for_people()

@@ -15,18 +15,18 @@ from typing import Any
 
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import variables
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import set_environment
 
 
 class ActionTask:
-    """The task of an action plugin. Ansible has only private names for the parts of an action; they are used here alone."""
+    """The task of an action plugin. Only this class uses the private attributes of Ansible's actions."""
 
     def __init__(self, action: ActionBase) -> None:
         self.action = action
 
     @property
     def keywords(self) -> Any:
-        """The task as written in the play, with its keywords as attributes: ``args``, ``no_log``, ``async_val``, ``play``."""
+        """The task with its keywords as attributes: ``args``, ``no_log``, ``async_val``, ``play``."""
         return self.action._task
 
     @property
@@ -47,7 +47,7 @@ class ActionTask:
 
     @property
     def runs_here(self) -> bool:
-        """Return whether modules of the task run on this machine, as this user."""
+        """True if modules of the task run on this machine, as this user."""
         return self.connection.transport == "local" and not self.connection.become
 
     def template(self, value: Any) -> Any:
@@ -75,7 +75,7 @@ class ActionTask:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the task, which Ansible sets for modules only. Raises AnsibleError."""
+        """The environment of the task, which Ansible sets only for modules. Raises AnsibleError."""
         values: dict[str, str] = {}
         for environment in self.keywords.environment or ():
             templated = self.template(environment) or {}
@@ -83,11 +83,13 @@ class ActionTask:
         return values
 
     def in_environment(self) -> contextlib.AbstractContextManager[None]:
-        """Set the environment of the task in this process, for clients that look for credentials in it. Entered once, by the
-        main thread, around all that the task does."""
-        return variables(self.environment)
+        """Set the environment of the task in this process, for clients that read credentials from it.
+
+        The main thread enters it once, around all work of the task.
+        """
+        return set_environment(self.environment)
 
     def region(self, option: object) -> str:
-        """Return the region of an option or of the environment of the task, or ""."""
+        """Return the region from an option or the environment of the task, or ""."""
         environment = {**os.environ, **self.environment}
         return str(option or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")

@@ -236,10 +236,14 @@ VERIFY_ONLY = "pod_identity_verify_only"
         (
             "site",
             "yes",
-            f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes. To verify one cluster, use verify.yml, "
-            "the playbook or the role's tasks_from.",
+            f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes. To verify one cluster, use "
+            "verify.yml, the playbook or the role's tasks_from.",
         ),
-        ("teardown", "true", f"{VERIFY_ONLY} is true, which is for a fleet; this would make changes."),
+        (
+            "teardown",
+            "true",
+            f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes.",
+        ),
         ("site", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
         ("fleet", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
     ],

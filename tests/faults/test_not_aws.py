@@ -57,5 +57,5 @@ def test_an_answer_that_trickles_ends(account: Account) -> None:
     assert time.monotonic() - began < 10
     assert (caught.value.code, caught.value.text) == (
         "AnswerTooSlow",
-        "no complete answer within 0.3 s (after 5 attempts)",
+        "no complete response within 0.3 s (after 5 attempts)",
     )

@@ -147,8 +147,8 @@ def test_the_role_refuses_a_fleet_whose_hosts_run_apart(fleet: Scene, strategy: 
     ran = fleet.play(str(path))
     assert ran.code == 2
     assert (
-        f"The strategy of this play is {strategy}, under which each host runs its tasks on its own. With tasks_from: fleet "
-        "the first cluster of an account changes AWS for the others, which have to wait for it. Set strategy: "
+        f"The strategy of this play is {strategy}, under which hosts do not wait for each other. With tasks_from: fleet the "
+        "first cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
         "ansible.builtin.linear for the play. Nothing was changed."
     ) in " ".join(ran.output.split())
     assert {counts["failed"] for counts in ran.recap.values()} == {1}
@@ -328,7 +328,7 @@ def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet
     assert ran.code == 2
     assert (
         "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If they are the clusters, "
-        "name them, or a group of them, on the command line: -e pod_identity_hosts=all"
+        "name them or their group on the command line: -e pod_identity_hosts=all"
     ) in ran.output
 
 
@@ -388,16 +388,16 @@ def _report(path: Path) -> dict[str, Any]:
         ),
         pytest.param(
             {"pod_identity_fleet_workloads": [{"hosts": "payments", "workloads": []}]},
-            "pod_identity_fleet_workloads has nothing for host grey: none of its patterns is meant for it, and neither "
-            "pod_identity_workloads nor pod_identity_workloads_from is set. Add an entry with hosts: grey or a group of it "
-            "(workloads: [] for none), or leave the host out of the run.",
+            "pod_identity_fleet_workloads has no entry for host grey: no pattern matches it, and pod_identity_workloads and "
+            "pod_identity_workloads_from are not set. Add an entry with hosts: grey or one of its groups (workloads: [] for "
+            "no workloads), or remove the host from the run.",
             id="nothing for a host",
         ),
         pytest.param(
             {"pod_identity_fleet_workloads": "{{ omit }}"},
-            "host grey has no workloads: none of pod_identity_workloads, pod_identity_workloads_from and "
-            "pod_identity_fleet_workloads is set for it. Set one for the host, for a group of it or for all "
-            "(pod_identity_workloads: [] for none), or leave the host out of the run.",
+            "host grey has no workloads: pod_identity_workloads, pod_identity_workloads_from and "
+            "pod_identity_fleet_workloads are not set for it. Set one for the host, one of its groups or all "
+            "(pod_identity_workloads: [] for no workloads), or remove the host from the run.",
             id="no workloads for a host",
         ),
         pytest.param(

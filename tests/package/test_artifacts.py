@@ -207,8 +207,6 @@ def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> 
     (workflow.folder / "other.json").write_text("[]", encoding="utf-8")
     done, _artifacts = workflow.job(*report, "-e", f"pod_identity_report_files={files}")
     assert done.returncode == 2
-    assert squeezed("other.json is no report, as pod_identity_report_file writes it.") in squeezed(
-        done.stdout
-    )
+    assert squeezed("other.json is not a report from pod_identity_report_file.") in squeezed(done.stdout)
     done, _artifacts = workflow.job(*report)
     assert squeezed("1 of 1 did not report: blue. See above.") in squeezed(done.stdout)

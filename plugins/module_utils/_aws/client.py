@@ -192,7 +192,7 @@ class BotoApi:
                 request = partial(getattr(channel.client, snake_case(operation)), **parameters)
                 answer = cast("Response", self._bounded.within(self._attempt_seconds, request))
         except OutOfTime as error:
-            text = f"no complete answer within {self._attempt_seconds:g} s"
+            text = f"no complete response within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
         except KeyError as error:
             # botocore fails so on a page of XHTML.

@@ -13,19 +13,19 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
     alarm,
     each_within,
-    within,
+    run_within,
 )
 
 
 def test_a_call_gives_what_it_returns_or_raises() -> None:
-    assert within(5, lambda: 1) == 1
+    assert run_within(5, lambda: 1) == 1
     with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 / 0)
+        run_within(5, lambda: 1 / 0)
 
 
 def test_a_call_that_does_not_end_is_given_up() -> None:
-    with pytest.raises(TimeoutError, match=r"^no complete answer within 0\.1 seconds$"):
-        within(0.1, threading.Event().wait)
+    with pytest.raises(TimeoutError, match=r"^no complete response within 0\.1 seconds$"):
+        run_within(0.1, threading.Event().wait)
 
 
 def test_an_alarm_ends_what_takes_too_long() -> None:
@@ -83,7 +83,7 @@ def test_work_that_was_given_up_is_not_followed_by_more() -> None:
         done.append(item)
         release.wait(60)
 
-    with pytest.raises(TimeoutError, match=r"^no complete answer within 0\.1 seconds$"):
+    with pytest.raises(TimeoutError, match=r"^no complete response within 0\.1 seconds$"):
         each_within(0.1, work, range(5), 2)
     release.set()
     for thread in threading.enumerate():

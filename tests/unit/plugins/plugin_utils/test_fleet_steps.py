@@ -228,5 +228,7 @@ def test_a_single_host_needs_no_step() -> None:
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
 def test_a_strategy_that_separates_hosts_is_refused(strategy: str) -> None:
-    with pytest.raises(InputError, match=rf"^The strategy of this play is {strategy}, under which each host"):
+    with pytest.raises(
+        InputError, match=rf"^The strategy of this play is {strategy}, under which hosts do not wait"
+    ):
         require_step(strategy, ["blue", "red"])

@@ -62,7 +62,7 @@ def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) ->
             "payments[0]",
             "hosts 'payments[0]': payments[0] takes hosts by their number, which changes with the inventory; name a group.",
         ),
-        ("~(", "hosts '~(' is no regular expression: missing ), unterminated subpattern at position 0."),
+        ("~(", "hosts '~(' is not a regular expression: missing ), unterminated subpattern at position 0."),
     ],
 )
 def test_what_is_no_pattern_of_a_host(pattern: str, problem: str) -> None:

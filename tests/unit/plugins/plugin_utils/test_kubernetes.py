@@ -213,7 +213,7 @@ def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch:
     [
         (refusal('{"message":"pods is forbidden","code":403}'), ApiError(403, "pods is forbidden")),
         (ConnectionRefusedError("Connection refused"), ApiError(0, "Connection refused")),
-        ({"items": []}, ApiError(0, "what answered is not the Kubernetes API: no Pod")),
+        ({"items": []}, ApiError(0, "the response is not from the Kubernetes API: no Pod")),
     ],
 )
 def test_a_pod_that_could_not_be_tried_has_the_reason(
@@ -243,7 +243,7 @@ def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, t
 def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     reader, _client, _made = reader_of(answer, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(
-        error=ApiError(0, "what answered 200 is not the Kubernetes API: no list of Pod")
+        error=ApiError(0, "the response with status 200 is not from the Kubernetes API: no list of Pod")
     )
 
 
@@ -259,7 +259,7 @@ def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
         raise error
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
-    text = "what answered 200 is not the Kubernetes API: no description of its resources"
+    text = "the response with status 200 is not from the Kubernetes API: no description of its resources"
     assert reader.list_objects(QUERY) == Listing(error=ApiError(0, text))
     assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
 
@@ -269,7 +269,7 @@ def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.Monkey
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
     monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(LONG))
     began = time.monotonic()
-    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete answer within 0.2 seconds"))
+    assert reader.list_objects(QUERY) == Listing(error=ApiError(0, "no complete response within 0.2 seconds"))
     assert time.monotonic() - began < LONG
 
 
@@ -360,7 +360,7 @@ from types import SimpleNamespace
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes as module
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_access as module_access
 
-module.LONGEST_TRIALS = 0.5
+module.LONGEST_DRY_RUNS = 0.5
 module.get_api_client = lambda **_options: SimpleNamespace(
     resource=lambda *_: None,
     create=lambda *_, **__: time.sleep(60),
@@ -377,7 +377,7 @@ def test_dry_runs_that_were_given_up_do_not_keep_the_process() -> None:
     done = subprocess.run(
         [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
     )
-    assert done.stdout.startswith("no complete answer within 0.")
+    assert done.stdout.startswith("no complete response within 0.")
 
 
 def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -578,7 +578,7 @@ def test_an_object_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch) -
     """The client makes text of a web page, and goes on."""
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
-    text = "what answered 200 is not the Kubernetes API: no ServiceAccount"
+    text = "the response with status 200 is not from the Kubernetes API: no ServiceAccount"
     assert store_cluster(monkeypatch, store).apply(accounts(2)) == WriteResult(
         False, {0: ApiError(0, text), 1: ApiError(0, text)}, diffs=[]
     )
@@ -597,7 +597,7 @@ def test_an_object_without_an_answer_is_named_and_no_more_are_begun(monkeypatch:
     monkeypatch.setattr(kubernetes, "AT_ONCE", 1)
     store = Store(answer=hang("a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(4))
-    lost = "no complete answer within 0.5 seconds"
+    lost = "no complete response within 0.5 seconds"
     waiting = ApiError(0, f"pending, because another write ended early: {lost}.")
     assert (written.changed, written.error, len(written.diffs)) == (True, None, 1)
     assert written.refused == {1: ApiError(0, lost), 2: waiting, 3: waiting}
@@ -609,7 +609,7 @@ def test_where_no_object_has_an_answer_the_cause_is_reported_once(monkeypatch: p
     monkeypatch.setattr(kubernetes, "AT_ONCE", 2)
     store = Store(answer=hang("a0", "a1"))
     written = store_cluster(monkeypatch, store).apply(accounts(5))
-    assert written == WriteResult(error=ApiError(0, "no complete answer within 0.2 seconds"), diffs=[])
+    assert written == WriteResult(error=ApiError(0, "no complete response within 0.2 seconds"), diffs=[])
     assert sorted(store.writes) == ["apply a0", "apply a1"]
 
 

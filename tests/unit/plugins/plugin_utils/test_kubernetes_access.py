@@ -124,7 +124,7 @@ def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
             time.sleep(60)
             return WriteResult()
 
-    monkeypatch.setattr(kubernetes, "ENDING_SECONDS", 0.1)
+    monkeypatch.setattr(kubernetes, "CLEANUP_SECONDS", 0.1)
     lines: list[str] = []
     ending = kubernetes.BoundedEnding(Slow(), lines.append)
     assert ending.remove([JOB]) == WriteResult(error=ApiError(0, "no result within 0.1 seconds"))

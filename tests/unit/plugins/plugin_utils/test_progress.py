@@ -46,7 +46,7 @@ def test_only_people_are_shown_progress(callback: str, shown: bool) -> None:
 def test_a_line_is_shown_once_and_again_when_it_has_changed() -> None:
     steps = Steps("my-cluster", displays=False)
     lines: queue.Queue[str] = queue.Queue()
-    watch = Watch(steps.line, lines.put, first=0, each=0.001)
+    watch = Watch(steps.line, lines.put, delay=0, interval=0.001)
     steps.expect("policy", 3)
     steps.done("policy")
     watch.start()
@@ -60,7 +60,7 @@ def test_a_line_is_shown_once_and_again_when_it_has_changed() -> None:
 
 def test_before_the_first_step_nothing_is_shown() -> None:
     lines: list[str] = []
-    watch = Watch(Steps("my-cluster").line, lines.append, first=0, each=0.001)
+    watch = Watch(Steps("my-cluster").line, lines.append, delay=0, interval=0.001)
     watch.start()
     watch.stop()
     assert lines == []

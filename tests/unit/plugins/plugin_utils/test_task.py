@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import variables
+from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import set_environment
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
 
@@ -58,7 +58,7 @@ def test_no_thread_sets_variables_of_the_process(monkeypatch: pytest.MonkeyPatch
 
     def work() -> None:
         try:
-            with variables({"FIRST": "of the thread"}):
+            with set_environment({"FIRST": "of the thread"}):
                 pass
         except RuntimeError as error:
             errors.append(error)

@@ -251,14 +251,14 @@ _PROBLEMS = (
         eks_remedy=f"{_EKS_NETWORK}.",
     ),
     ConnectionProblem(
-        r"timed out|ConnectTimeout|ReadTimeout|no complete answer|No route to host|Network is unreachable",
+        r"timed out|ConnectTimeout|ReadTimeout|no complete response|No route to host|Network is unreachable",
         "did not respond in time",
         f"{_NETWORK}. Then look at firewalls and security groups.",
         _HOST,
         eks_remedy=f"{_EKS_NETWORK}. Then look at firewalls and security groups.",
     ),
     ConnectionProblem(
-        r"not the Kubernetes API|No matches found|Failed to find exact match|Expecting value|Unable to deserialize",
+        r"not from the Kubernetes API|No matches found|Failed to find exact match|Expecting value|Unable to deserialize",
         "was not reached, as another server responds at its endpoint",
         f"Check the server in the kubeconfig ({_UPDATE}), and proxies between.",
         eks_remedy=_EKS_OTHER_WAY,

@@ -214,9 +214,9 @@ KUBECONFIG = (
             id="no response",
         ),
         pytest.param(
-            "what answered 200 is not the Kubernetes API: no list of ServiceAccount",
-            "was not reached, as another server responds at its endpoint: what answered 200 is not the Kubernetes API: no "
-            "list of ServiceAccount.",
+            "the response with status 200 is not from the Kubernetes API: no list of ServiceAccount",
+            "was not reached, as another server responds at its endpoint: the response with status 200 is not from the "
+            "Kubernetes API: no list of ServiceAccount.",
             "Check the server in the kubeconfig (aws eks update-kubeconfig writes one), and proxies between.",
             id="another API",
         ),
