@@ -74,7 +74,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         return join_checks(
             PERMISSIONS_CHECK,
             [
-                _check_way_to_target(workload, observed, permissions, subject, target),
+                _check_target_access(workload, observed, permissions, subject, target),
                 _check_target_trust(workload, observed, reads, subject, target),
                 *_target_permissions_unchecked(workload, target),
             ],
@@ -197,7 +197,7 @@ def _denial_reason(verdict: PermissionVerdict) -> str:
     return f"{', '.join(denying)} denies it" if denying else "none of its policies allows it"
 
 
-def _check_way_to_target(
+def _check_target_access(
     workload: Workload, observed: Observed, permissions: RolePermissions, subject: Subject, target: str
 ) -> Check:
     def judge(layers: Sequence[Layer]) -> list[PermissionVerdict]:

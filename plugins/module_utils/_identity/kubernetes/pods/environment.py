@@ -70,14 +70,14 @@ def find_source(container: Container, volumes: Mapping[str, Volume]) -> Credenti
     names = preferred_provider(env)
     profiles = _set_names(env, _PROFILES)
     if names and not profiles and container.optional.isdisjoint(names):
-        return _earlier_source(names, env)
+        return _preferred_source(names, env)
     source = _container_source(container, volumes)
     if source.kind != "agent":
         return source
-    return _find_doubt(container, profiles) or source
+    return _find_ambiguous_source(container, profiles) or source
 
 
-def _earlier_source(names: tuple[str, ...], env: Env) -> CredentialSource:
+def _preferred_source(names: tuple[str, ...], env: Env) -> CredentialSource:
     text = " and ".join(names)
     if names != _WEB_IDENTITY:
         return CredentialSource("other", f"{text}, which SDKs prefer", text, names)
@@ -135,16 +135,16 @@ def _token_source(
     )
 
 
-def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
+def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
     """Return the first source that some SDKs may prefer to the agent, or None."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
     if names:
-        return _doubt(names, "which some SDKs prefer")
+        return _ambiguous_source(names, "which some SDKs prefer")
     names = (*profiles, *_set_names(env, _FILES))
     if names:
         keys = _set_names(env, (*_KEYS, *_WEB_IDENTITY)) if profiles else ()
-        return _doubt((*names, *keys), "so that the contents of the file decide")
+        return _ambiguous_source((*names, *keys), "so that the contents of the file decide")
     homes = [mount.path for mount in container.mounts if "/.aws/" in f"{mount.path}/"]
     if homes:
         return CredentialSource(
@@ -152,7 +152,9 @@ def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSo
         )
     if _set_names(env, _PARTS):
         names = _set_names(env, (*_PARTS, *_KEYS[1:], "AWS_SECRET_KEY"))
-        return _doubt(tuple(dict.fromkeys(names)), "which some SDKs prefer, or fail without the rest")
+        return _ambiguous_source(
+            tuple(dict.fromkeys(names)), "which some SDKs prefer, or fail without the rest"
+        )
     entries = [entry for entry in container.env_from if _may_decide(entry.prefix, env)]
     if entries:
         text = ", ".join(dict.fromkeys(map(str, entries)))
@@ -165,7 +167,7 @@ def _find_doubt(container: Container, profiles: tuple[str, ...]) -> CredentialSo
     return None
 
 
-def _doubt(names: tuple[str, ...], reason: str) -> CredentialSource:
+def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
     text = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return CredentialSource("unknown", f"{text}, {reason}", text, names)
 

@@ -21,7 +21,7 @@ from ...model.checks import FAIL, PASS, UNKNOWN, WARNING, Check, Status
 from ...model.errors import listed
 from ..api.api_errors import FORBIDDEN, ApiError, remedy_for
 from ..model.aws_result import VerifiedWorkload
-from ..model.objects import age
+from ..model.objects import format_age
 from .pod_faults import SHOW_AGENTS, Association, Fault, is_repairable, judge_pod, needs_admission
 from .pods import (
     AGENT,
@@ -292,7 +292,7 @@ def _ages(group: Sequence[FaultyPod], state: KubeState) -> str:
     created = [entry.pod.created for entry in group if entry.pod.created]
     if not created:
         return ""
-    oldest = f"{age(min(created), state.now)} old"
+    oldest = f"{format_age(min(created), state.now)} old"
     return f" ({oldest})" if len(group) == 1 else f" (up to {oldest})"
 
 

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from ...._findings.codes import Code
 from ...model.errors import listed
-from ..model.objects import shown_time
+from ..model.objects import format_time
 from .environment import (
     IPV4_ADDRESS,
     IPV6_ADDRESS,
@@ -129,7 +129,7 @@ def admitted_before_association(pod: Pod, _state: KubeState, association: Associ
     created = association.created
     if has_injection(pod) or created is None or pod.created is None or pod.created > created:
         return None
-    event = f"association {association.association_id} was created ({shown_time(created)})"
+    event = f"association {association.association_id} was created ({format_time(created)})"
     if not association.association_id:
         event = "the association that this plan creates"
     return Fault(
@@ -204,7 +204,7 @@ def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | N
     return None
 
 
-def takes_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
+def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """Find a container that uses port 80 of its node, on which the agent listens."""
     for container in pod.containers:
         if AGENT_PORT in container.host_ports:
@@ -316,14 +316,14 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
     if pod.created >= changed or state.now >= end:
         return None
     if max(moments) == association.modified:
-        change = f"association {association.association_id} was last changed ({shown_time(changed)})"
+        change = f"association {association.association_id} was last changed ({format_time(changed)})"
         former = "the former role or settings"
     else:
-        change = f"its role was created ({shown_time(changed)})"
+        change = f"its role was created ({format_time(changed)})"
         former = "credentials of the deleted role, which AWS rejects,"
     return Fault(
         Code.POD_BEFORE_CHANGE,
-        f"admitted before {change}. Its SDKs may use {former} until {shown_time(end)}",
+        f"admitted before {change}. Its SDKs may use {former} until {format_time(end)}",
         "Wait until then, or recreate the Pods to apply the change at once.",
         recreates=True,
     )
@@ -340,7 +340,7 @@ FLAWS: tuple[Predicate, ...] = (
     proxied,
     containers_skipped,
     admitted_before_change,
-    takes_agent_port,
+    uses_agent_port,
     has_own_interface,
 )
 

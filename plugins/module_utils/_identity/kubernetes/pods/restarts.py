@@ -21,7 +21,7 @@ from ...model.rows import FailureRow
 from ..api.api_errors import ALLOW, FORBIDDEN, manifest_failure, remedy_for
 from ..api.cluster import Clock, KubernetesCluster, Reads, WriteResult
 from ..model.aws_result import Verification, VerifiedWorkload
-from ..model.objects import Object, ObjectName, object_name, shown_time
+from ..model.objects import Object, ObjectName, format_time, object_name
 from .pod_checks import find_stale
 from .pods import Hold, KubeState, Owner, Pod, describe_hold, restart_patch
 from .reads import build_state, pods_query, read_pod_state
@@ -87,7 +87,7 @@ def plan_restarts(
     wait = injection.settle - (now - max(created)).total_seconds() if created else 0
     rolling = [owner for owner, holds in groups.items() if "rolling" in holds and owner not in owners]
     return Restarts(
-        [restart_patch(owner, shown_time(now)) for owner in owners],
+        [restart_patch(owner, format_time(now)) for owner in owners],
         _names(owners),
         sorted({f"{faulty.pod.namespace}/{faulty.pod.name}" for faulty in unmanaged}),
         _names(rolling),

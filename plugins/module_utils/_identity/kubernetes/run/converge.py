@@ -58,7 +58,7 @@ from ..proof.injection_checks import (
     run_probes,
 )
 from ..proof.proof import Ending, ProofRun, ProofSettings, ProofVerdict, judge_proofs, run_proof
-from .usage import keep_used
+from .usage import keep_used_accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def judge_cluster(
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
-def _find_doubt(aws: AwsResult) -> Finding | None:
+def _find_api_doubt(aws: AwsResult) -> Finding | None:
     """Return the finding of the AWS part that the API may belong to another cluster, or None."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
@@ -211,7 +211,7 @@ def converge_kubernetes(
     if removes or plan.unlisted:
         on_step("reading the objects to delete")
     recheck = recheck_removal(cluster, aws.cluster, plan, preflight, removes=removes)
-    plan, unknown = keep_used(cluster, aws.cluster, recheck, removes=removes)
+    plan, unknown = keep_used_accounts(cluster, aws.cluster, recheck, removes=removes)
     unread = [*recheck.failures, *unknown]
     if step := describe_step(plan, removes=removes, check_mode=settings.check_mode):
         on_step(step)
@@ -227,7 +227,7 @@ def converge_kubernetes(
     if settings.check_mode and is_pending(aws, changes, failures):
         aws = aws.as_planned(_unpredictable(applied.plan, failures, preflight), clock.now())
         read = replace(read, accounts=_planned_accounts(read.accounts, preflight, applied.plan))
-    doubt = _find_doubt(aws)
+    doubt = _find_api_doubt(aws)
     verified = (
         _verify(cluster, aws, preflight, read, settings, clock, on_step, ending)
         if doubt is None

@@ -107,7 +107,7 @@ def find_breakage(
     workloads = tuple(VerifiedWorkload(key, (), "", "", "", None, {}) for key in annotated)
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
-    recheck = _ClusterState(build_state(verification, reads, now), finished=_ended_pods(reads, cluster))
+    recheck = _ClusterState(build_state(verification, reads, now), finished=_finished_pods(reads, cluster))
     # Without an association the webhook would not have injected EKS Pod Identity into the newest Pod.
     uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
     if uninjected:
@@ -146,7 +146,7 @@ def _incompatible_reason(pod: Pod, state: KubeState) -> str:
     return next((fault.description for fault in faults if fault is not None), "")
 
 
-def _ended_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
+def _finished_pods(reads: Reads, cluster: str) -> dict[WorkloadKey, list[Pod]]:
     pods: dict[WorkloadKey, list[Pod]] = {}
     for item in reads["pods"].items:
         if has_ended(item):
@@ -259,7 +259,7 @@ class Users:
     errors: Mapping[str, ApiError]
 
 
-def keep_used(
+def keep_used_accounts(
     reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
     """Return the plan without deletions of service accounts in use, and a failure for each that may be in use.
