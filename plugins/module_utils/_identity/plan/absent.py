@@ -29,24 +29,31 @@ from .attachments import detach_policy, outdated_records, record_key, recorded_c
 from .present import without_failed
 from .problems import (
     cluster_missing,
-    grant_stays,
+    grant_kept,
     of_another_owner,
     owned_by_another,
     perhaps_used,
-    policy_not_made_here,
+    policy_not_managed,
     role_holds,
-    role_not_made_here,
-    statement_stays,
-    stays_attached,
-    stays_for_users,
-    stays_without_record,
+    role_not_managed,
+    statement_kept,
     still_used,
+    unmanaged_attachment_kept,
+    unrecorded_attachment_kept,
     usage_unknown,
+    used_attachment_kept,
 )
 from .roles import update_trust
-from .trust import foreign_principals, granted_elsewhere, may_let_in, still_granted, tied_to, without
+from .trust import (
+    foreign_principals,
+    grants_elsewhere,
+    is_limited_to,
+    is_still_granted,
+    may_allow_cluster,
+    revoke_grants,
+)
 
-# Whether a policy that nothing needs any more may go.
+# Return whether an unused policy may be deleted.
 MayPurge = Callable[[ObservedPolicy], bool]
 
 ASSOCIATION_REMOVAL = 1
@@ -57,17 +64,17 @@ POLICY_REMOVAL = 4
 
 @dataclass(frozen=True, slots=True)
 class _Removal:
-    """What is known once the associations have been planned.
+    """The state of a removal after its associations are planned.
 
-    ``going`` are the workloads whose associations this plan deletes, ``listed`` all that it is about.
-    ``may_purge`` is given for a purge. ``freed`` says, by the ARN of a policy, which roles let go of it and by
-    which change. ``unlisted`` has, by the ARN of a policy, the roles of other people that need it for these clusters no
-    longer, with the workloads. ``before`` has the changes that come before the deletion of an association.
+    ``going`` are the workloads whose associations this plan deletes, ``targets`` all workloads of the removal.
+    ``may_purge`` is set for a purge. ``freed`` has, by the ARN of a policy, the roles that lose it, with the change that detaches
+    it. ``unlisted`` has, by the ARN of a policy, the unmanaged roles that do not need it for these clusters any longer, with
+    the workloads. ``predecessors`` has the changes that precede the deletion of an association.
     """
 
     observed: Observed
     options: Options
-    listed: frozenset[WorkloadKey]
+    targets: frozenset[WorkloadKey]
     going: frozenset[WorkloadKey]
     unread: tuple[ReadFailure, ...]
     may_purge: MayPurge | None
@@ -76,11 +83,10 @@ class _Removal:
     unlisted: dict[str, list[tuple[ObservedRole, tuple[WorkloadKey, ...], list[str]]]] = field(
         default_factory=dict
     )
-    before: dict[WorkloadKey, set[Target]] = field(default_factory=dict)
+    predecessors: dict[WorkloadKey, set[Target]] = field(default_factory=dict)
 
     def clusters(self, shared: SharedRole) -> Clusters:
-        """The clusters of a role's workloads whose associations are known. What a role is granted in another cluster, this
-        run cannot see."""
+        """Return the clusters of a role's workloads whose associations were read."""
         return self.observed.clusters.among(shared.keys).without(self.observed.unread_clusters)
 
     @property
@@ -89,24 +95,24 @@ class _Removal:
 
     @property
     def removed(self) -> frozenset[WorkloadKey]:
-        """The workloads that trust policies let in no longer."""
-        return self.listed | self.unassociated
+        """The workloads that trust policies must not allow any longer."""
+        return self.targets | self.unassociated
 
     def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
-        """Let changes come before the deletion of associations, instead of after it."""
+        """Order changes before the deletion of associations, instead of after it."""
         going = self.going.intersection(keys)
         deletions = {association_target(key) for key in going}
         first = [
             replace(change, stage=ASSOCIATION_REMOVAL, needs=change.needs - deletions) for change in changes
         ]
         for key in going:
-            self.before.setdefault(key, set()).update(change.target for change in first)
+            self.predecessors.setdefault(key, set()).update(change.target for change in first)
         return first
 
     def ordered(self, change: Change) -> Change:
         """Return the deletion of an association after the changes that precede it."""
         key = association_key(change.target)
-        needs = self.before.get(key) if key is not None else None
+        needs = self.predecessors.get(key) if key is not None else None
         if needs is None:
             return change
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
@@ -116,24 +122,24 @@ class _Removal:
 
 
 def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge | None = None) -> Plan:
-    """Associations first, then attachments, roles and policies, each only if it is ours and free.
+    """Plan a removal: associations, then attachments, roles and policies, each only if it is managed here and unused.
 
-    With ``may_purge`` it is a purge: nobody listed what is to go, and ``may_purge`` says which policies may.
+    With ``may_purge`` the removal is a purge of unlisted workloads, and ``may_purge`` selects the policies to delete.
     """
     draft = Draft()
     unread = observed.unread
     desired = _without_appeared(desired, observed)
-    listed = frozenset(workload.key for workload in desired.workloads)
+    targets = frozenset(workload.key for workload in desired.workloads)
     removal = _Removal(
         observed,
         desired.options,
-        listed,
-        frozenset(_plan_associations(draft, desired, observed, listed)),
+        targets,
+        frozenset(_plan_associations(draft, desired, observed, targets)),
         tuple(failure for failure in observed.failures if association_key(failure.target)),
         may_purge,
         desired.unassociated,
     )
-    for cluster in observed.clusters.among(listed).members.values():
+    for cluster in observed.clusters.among(targets).members.values():
         if not cluster.status:
             draft.findings.append(cluster_missing(cluster))
     for shared in shared_roles(observed.account, desired.workloads):
@@ -156,7 +162,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
 
 
 def _without_appeared(desired: Desired, observed: Observed) -> Desired:
-    """Leave out the workloads that had no association, and have one by now, or may have."""
+    """Leave out workloads without association for which one has appeared, or could not be read."""
     appeared = {
         key
         for key in desired.unassociated
@@ -167,14 +173,14 @@ def _without_appeared(desired: Desired, observed: Observed) -> Desired:
 
 
 def _plan_associations(
-    draft: Draft, desired: Desired, observed: Observed, listed: frozenset[WorkloadKey]
+    draft: Draft, desired: Desired, observed: Observed, targets: frozenset[WorkloadKey]
 ) -> list[WorkloadKey]:
-    """The keys of the associations that this plan deletes."""
+    """Plan the deletion of associations. Return the keys of their workloads."""
     going = []
-    keys = {association_target(key): key for key in listed}
+    keys = {association_target(key): key for key in targets}
     for failure in observed.failures:
         if failure.target.resource == "associations":
-            affected = tuple(sorted(key for key in listed if key.cluster == failure.target.name))
+            affected = tuple(sorted(key for key in targets if key.cluster == failure.target.name))
             draft.failures.append(read_failure(failure, affected))
         elif failure.target in keys:
             draft.failures.append(read_failure(failure, (keys[failure.target],)))
@@ -212,20 +218,20 @@ def _plan_associations(
 
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Let go of what is attached, delete the role, or at least take our statement out of its trust."""
+    """Plan to detach the policies and delete the role, or else to remove the managed grants from its trust policy."""
     if _is_of_another(removal.options, role.tags):
         target, owner = role_target(role.name), removal.options.owner
         if not shared.spec.existing:
             draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
             return
-        # Nobody names what a purge takes; whoever removes a workload names its role.
+        # A removal names the role, a purge does not.
         if removal.purges:
             if _lets_in(removal, shared, role):
-                draft.findings.append(grant_stays(role, owner, shared.keys))
+                draft.findings.append(grant_kept(role, owner, shared.keys))
             return
     part = Draft()
     if not role.owned and not shared.spec.existing:
-        part.findings.append(role_not_made_here(role, shared.keys))
+        part.findings.append(role_not_managed(role, shared.keys))
     users = _users(removal, shared, role) + _foreigners(shared, role)
     unsure = not users and _perhaps_used(removal, shared, role)
     deleted = not users and not unsure and _may_delete(part, removal, shared, role)
@@ -259,8 +265,8 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
 
 
 def _lets_in(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Whether a trust policy grants the role to what is removed."""
-    return without(removal.clusters(shared), role.trust, removal.listed, frozenset()) is not None
+    """Return whether a trust policy has a managed grant for a removed workload."""
+    return revoke_grants(removal.clusters(shared), role.trust, removal.targets, frozenset()) is not None
 
 
 def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
@@ -268,50 +274,50 @@ def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
 
 
 def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Who still uses a role once the workloads are gone: in these clusters, and by our grants elsewhere."""
+    """Describe the users of a role after the removal: in these clusters, and by managed grants in others."""
     keys = removal.observed.role_users.get(role.arn.lower(), ())
-    here = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
+    local_users = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
     return [
-        *here,
+        *local_users,
         *_unread_users(removal, shared, role),
-        *granted_elsewhere(removal.clusters(shared), role.trust),
+        *grants_elsewhere(removal.clusters(shared), role.trust),
     ]
 
 
 def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
-    """The clusters of the run that may use a role beside those that could be read."""
+    """Describe the users of a role in clusters that could not be read."""
     if not removal.clusters(shared).members:
         return []
-    asking = {key.cluster for key in shared.keys}
+    cluster_keys = {key.cluster for key in shared.keys}
     return [
         f"workloads of cluster {name}, which was not read"
         for name in sorted(removal.observed.unread_clusters)
-        if name in asking or may_let_in(name.rpartition("/")[2], role.trust)
+        if name in cluster_keys or may_allow_cluster(name.rpartition("/")[2], role.trust)
     ]
 
 
 def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Whom else the trust policy of a role of ours lets in, by statements that nobody asked us for."""
+    """Describe the principals in unmanaged statements of a managed role."""
     if not role.owned or shared.spec.existing:
         return []
     return foreign_principals(role.trust, shared.spec.trust_policy)
 
 
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Whether others may use the role who cannot be seen from this cluster."""
+    """Return whether other clusters may use the role."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
-    return not tied_to(removal.clusters(shared), role.trust)
+    return not is_limited_to(removal.clusters(shared), role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Whether nobody uses the role is known by now; here is asked what it is and what it holds."""
+    """Return whether an unused role may be deleted: it is managed here, without foreign policies and instance profiles."""
     if not role.owned or shared.spec.existing:
         return False
     foreign = [arn for arn in role.attached if not _may_detach(removal, shared, role, arn)]
-    kept = [*role.inline, *foreign, *role.instance_profiles]
-    if kept:
-        draft.findings.append(role_holds(role, shared.keys, kept))
+    contents = [*role.inline, *foreign, *role.instance_profiles]
+    if contents:
+        draft.findings.append(role_holds(role, shared.keys, contents))
         return False
     return True
 
@@ -327,7 +333,7 @@ def _plan_detachments(
 
 
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy of ours was attached for these clusters alone: to a role of ours, or by its records."""
+    """Return whether a managed policy was attached for these clusters only: to a managed role, or by its records."""
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
         return False
@@ -342,7 +348,7 @@ def _cluster_arns(removal: _Removal, shared: SharedRole) -> set[str]:
 
 
 def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
-    """Return the policies that a removal is about, on a role of other people: those that are listed; a purge lists none."""
+    """Return the policies to detach from an unmanaged role, with their workloads; for a purge, all attached ones."""
     if shared.spec.existing:
         return shared.policy_users
     return {**dict.fromkeys(role.attached, shared.keys), **shared.policy_users}
@@ -351,29 +357,32 @@ def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[Wo
 def _note_attached(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
 ) -> None:
-    """Report what stays attached to a role of other people, and keep in mind what is not needed on it any more."""
-    own = _cluster_arns(removal, shared)
+    """Report the policies that stay attached to an unmanaged role, and note those that are not needed on it any longer."""
+    cluster_arns = _cluster_arns(removal, shared)
     for arn, keys in _listed_for(shared, role).items():
         policy = removal.observed.policies.get(arn)
         if policy is None or not policy.owned:
             if arn in role.attached and shared.spec.existing:
-                draft.findings.append(stays_attached(role, keys[0], arn))
+                draft.findings.append(unmanaged_attachment_kept(role, keys[0], arn))
             continue
         if not users:
-            removal.unlisted.setdefault(arn, []).append((role, keys, sorted(own)))
+            removal.unlisted.setdefault(arn, []).append((role, keys, sorted(cluster_arns)))
         if arn not in role.attached:
             continue
         recorded = recorded_clusters(policy.tags or {}, role)
-        others = [*users, *(f"workloads of cluster {cluster}" for cluster in sorted(recorded - own))]
-        if others:
-            draft.findings.append(stays_for_users(role, keys[0], arn, others))
+        other_users = [
+            *users,
+            *(f"workloads of cluster {cluster}" for cluster in sorted(recorded - cluster_arns)),
+        ]
+        if other_users:
+            draft.findings.append(used_attachment_kept(role, keys[0], arn, other_users))
         elif not recorded:
             tag = record_key(role.name, removal.observed.cluster_of(keys[0]).arn)
-            draft.findings.append(stays_without_record(role, keys[0], arn, tag))
+            draft.findings.append(unrecorded_attachment_kept(role, keys[0], arn, tag))
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
-    """Delete the records of these clusters from the policies that stay."""
+    """Delete the records of these clusters from policies that are kept."""
     deleted = {change.target for change in draft.changes if change.action == "delete"}
     for arn, users in removal.unlisted.items():
         policy = removal.observed.policies.get(arn)
@@ -386,12 +395,12 @@ def _plan_records(draft: Draft, removal: _Removal) -> None:
 
 
 def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Our grants to workloads go, except to those whose association stays and names this role."""
+    """Plan to revoke the managed grants, except for workloads whose association with this role is kept."""
     clusters = removal.clusters(shared)
     staying = frozenset(
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
     )
-    narrowed = without(clusters, role.trust, removal.removed - staying, staying)
+    narrowed = revoke_grants(clusters, role.trust, removal.removed - staying, staying)
     closes = role.owned and (removal.purges or not shared.spec.existing)
     if narrowed is not None and closes:
         narrowed = closed(narrowed, next(iter(clusters.members.values())).arn)
@@ -403,15 +412,15 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
             change = replace(change, stage=DETACHMENT, unassociated=unassociated)
             draft.changes.append(change)
     elif shared.spec.extend_trust and (
-        narrowed is not None or still_granted(clusters, role.trust, removal.listed)
+        narrowed is not None or is_still_granted(clusters, role.trust, removal.targets)
     ):
-        draft.findings.append(statement_stays(role, shared.keys))
+        draft.findings.append(statement_kept(role, shared.keys))
 
 
 def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Never detach what we did not attach: what is listed for our role, or a policy of ours. A purge lists nothing."""
-    listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
-    return listed or _owned(removal.observed, arn)
+    """Return whether a policy may be detached: it is listed for a managed role, or managed itself. A purge lists none."""
+    is_listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
+    return is_listed or _owned(removal.observed, arn)
 
 
 def _owned(observed: Observed, arn: str) -> bool:
@@ -420,12 +429,12 @@ def _owned(observed: Observed, arn: str) -> bool:
 
 
 def _associations(removal: _Removal, shared: SharedRole) -> frozenset[Target]:
-    """The deletions of associations that come before anything is taken from their role."""
+    """Return the deletions of associations that must precede the removal of permissions from their role."""
     return frozenset(association_target(key) for key in shared.keys if key in removal.going)
 
 
 def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> Change:
-    before = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
+    old = {"arn": role.arn, **changed_from_default(ROLE_ATTRIBUTES, role)}
     needs = _associations(removal, shared) | {change.target for change in draft.changes}
     call = Call("iam", "DeleteRole", {"RoleName": role.name})
     return Change(
@@ -433,7 +442,7 @@ def _delete_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Obse
         role_target(role.name),
         "delete",
         shared.keys,
-        before,
+        old,
         None,
         (call,),
         needs,
@@ -449,16 +458,16 @@ def _plan_policy(
     freed: Mapping[str, Iterable[Target]],
 ) -> None:
     if not policy.owned:
-        draft.findings.append(policy_not_made_here(policy, users))
+        draft.findings.append(policy_not_managed(policy, users))
         return
     present = policy.tags or {}
     if _is_of_another(options, present):
         target = policy_target(policy.arn)
         draft.findings.append(of_another_owner(target, present, options.owner, users))
         return
-    others = [entity for entity in policy.attached_to if entity not in freed]
-    if others:
-        draft.findings.append(still_used("policy", policy.arn, users, others))
+    other_entities = [entity for entity in policy.attached_to if entity not in freed]
+    if other_entities:
+        draft.findings.append(still_used("policy", policy.arn, users, other_entities))
         return
     identity = {"PolicyArn": policy.arn}
     calls = [
@@ -468,7 +477,7 @@ def _plan_policy(
     ]
     calls.append(Call("iam", "DeletePolicy", identity))
     needs = frozenset(change for changes in freed.values() for change in changes)
-    before = {"arn": policy.arn, "tags": dict(policy.tags or {})}
+    old = {"arn": policy.arn, "tags": dict(policy.tags or {})}
     draft.changes.append(
-        Change(POLICY_REMOVAL, policy_target(policy.arn), "delete", users, before, None, tuple(calls), needs)
+        Change(POLICY_REMOVAL, policy_target(policy.arn), "delete", users, old, None, tuple(calls), needs)
     )

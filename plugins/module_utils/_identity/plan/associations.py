@@ -64,7 +64,7 @@ class DesiredAssociation:
 def plan_association(
     desired: DesiredAssociation, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    """Plan one association; None when it already is as desired."""
+    """Plan one association. Return None if it has its desired state, a Failure if it must not be changed."""
     if association is None:
         return _create(desired)
     return _update(desired, association)
@@ -73,8 +73,8 @@ def plan_association(
 def _create(desired: DesiredAssociation) -> Change:
     values = {attribute.name: getattr(desired.spec, attribute.name) for attribute in ASSOCIATION_SETTINGS}
     values |= {"role_arn": desired.role_arn, "tags": dict(desired.tags)}
-    call, after = _creation(desired.key, values)
-    return _change(desired, "create", None, after, (call,))
+    call, state = _creation(desired.key, values)
+    return _change(desired, "create", None, state, (call,))
 
 
 def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Change | Failure | None:
@@ -83,10 +83,10 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         *compare((ASSOCIATION_ROLE,), desired, association),
         *compare(ASSOCIATION_SETTINGS, spec, association),
     ]
-    before, after = split_states(differences)
+    old, new = split_states(differences)
     tags = changes.compare_tags(association.tags, desired.tags, desired.purge_tags)
     if tags:
-        before["tags"], after["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
+        old["tags"], new["tags"] = dict(association.tags), changes.tags_after(association.tags, tags)
     if not differences and not tags:
         return None
     if association.owner_arn:
@@ -96,18 +96,18 @@ def _update(desired: DesiredAssociation, association: ObservedAssociation) -> Ch
         return _of_another(desired, association) if differences else None
     if spec.disable_session_tags is False and association.session_policy and spec.session_policy is None:
         return _needs_disabled_tags(desired, association)
-    if ASSOCIATION_SESSION_POLICY.name in after and not spec.session_policy:
-        return _replace(desired, association, before, after)
+    if ASSOCIATION_SESSION_POLICY.name in new and not spec.session_policy:
+        return _replace(desired, association, old, new)
     identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
     calls = []
     if differences:
         parameters = update_parameters(differences)
-        if ASSOCIATION_SESSION_POLICY.name in after:
-            # EKS takes a session policy only together with session tags turned off.
+        if ASSOCIATION_SESSION_POLICY.name in new:
+            # EKS accepts a session policy only with session tags turned off.
             parameters["disableSessionTags"] = True
         calls.append(Call("eks", "UpdatePodIdentityAssociation", {**identity, **parameters}))
     calls += changes.eks_tag_calls(association.association_arn, tags)
-    return _change(desired, "update", before, after, tuple(calls))
+    return _change(desired, "update", old, new, tuple(calls))
 
 
 def _of_another(desired: DesiredAssociation, association: ObservedAssociation) -> Failure:
@@ -120,25 +120,25 @@ def _of_another(desired: DesiredAssociation, association: ObservedAssociation) -
 def _replace(
     desired: DesiredAssociation,
     association: ObservedAssociation,
-    before: dict[str, object],
-    after: dict[str, object],
+    old: dict[str, object],
+    new: dict[str, object],
 ) -> Change | Failure:
     """Delete the association and create it again, because EKS does not remove a session policy from an association.
 
-    EKS authorizes CreatePodIdentityAssociation before it looks for an association of the service account, so "already
-    exists" is the answer to a caller who is allowed to create it. Whether EKS has checked the role by then is not known:
-    where it has not, and refuses the role once the association is deleted, the association is created again as it was.
+    EKS authorizes CreatePodIdentityAssociation before it looks for an existing association, so "already exists" proves that
+    the caller may create one. EKS may not have validated the role by then: if it refuses the role after the deletion, the
+    former association is created again.
     """
     if losses := _losses(association):
         return _not_replaceable(association, losses)
     present = {attribute.name: attribute.observed_value(association) for attribute in ASSOCIATION_ATTRIBUTES}
-    creation_call, _state = _creation(desired.key, {**present, **after})
+    creation_call, _state = _creation(desired.key, {**present, **new})
     restoration, _state = _creation(desired.key, present)
     identity = {"clusterName": desired.key.cluster_name, "associationId": association.association_id}
-    before["association_id"], after["association_id"] = association.association_id, "a new one"
+    old["association_id"], new["association_id"] = association.association_id, "a new one"
     calls = (Call("eks", "DeletePodIdentityAssociation", identity), creation_call)
     return replace(
-        _change(desired, "replace", before, after, calls),
+        _change(desired, "replace", old, new, calls),
         proofs=(Proof(creation_call, ErrorKind.EXISTS),),
         put_back=restoration,
         replaced=association,
@@ -173,7 +173,7 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
 
 
 def replacement_finding(change: Change) -> Finding | None:
-    """Report the consequences of a replacement."""
+    """Return a finding about the consequences of a replacement."""
     association = change.replaced
     if association is None:
         return None
@@ -197,24 +197,24 @@ def predicted(
     if change.after is None:
         return None
     row = association_row(association or ObservedAssociation(key, "", "", ""))
-    known = {name: value for name, value in change.after.items() if name in row}
-    if "target_role_arn" in known:
+    new_values = {name: value for name, value in change.after.items() if name in row}
+    if "target_role_arn" in new_values:
         # EKS chooses it.
-        known["external_id"] = ""
+        new_values["external_id"] = ""
     if change.action == "replace":
-        known["association_id"] = known["association_arn"] = ""
-    return cast("AssociationRow", {**row, **known})
+        new_values["association_id"] = new_values["association_arn"] = ""
+    return cast("AssociationRow", {**row, **new_values})
 
 
 def delete_association(stage: int, association: ObservedAssociation) -> Change:
     identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
-    before = {
+    old = {
         "association_id": association.association_id,
         **changed_from_default(ASSOCIATION_ATTRIBUTES, association),
     }
     call = Call("eks", "DeletePodIdentityAssociation", identity)
     return Change(
-        stage, association_target(association.key), "delete", (association.key,), before, None, (call,)
+        stage, association_target(association.key), "delete", (association.key,), old, None, (call,)
     )
 
 
@@ -261,14 +261,14 @@ def find_extra_settings(
     if not settings:
         return None
     names = [attribute.name for attribute in settings]
-    shown = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
+    descriptions = (f"{attribute.name} is {describe_value(value)}" for attribute, value in settings.items())
     notes = [" Pods get the permissions of that role."] if "target_role_arn" in names else []
     if "disable_session_tags" in names and role_shuts_out:
         notes.append(f" Role {association.role_arn} cannot be used without session tags.")
     empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)
     return Finding(
         Code.ASSOCIATION_SETTINGS_EXTRA,
-        f"association {association.association_id} of {association.key} has what is not asked for: {', '.join(shown)}."
+        f"association {association.association_id} of {association.key} has what is not asked for: {', '.join(descriptions)}."
         f"{''.join(notes)}",
         f"List what is meant. To have it removed, list {empty}, and apply the workload. Pods see the change after up to six "
         "hours, or at once when they are recreated.",
@@ -279,20 +279,20 @@ def find_extra_settings(
 
 def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dict[str, object]]:
     """Return the request that creates an association, and the state after it."""
-    parameters, after = creation(ASSOCIATION_ATTRIBUTES, values)
+    parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
     identity = {
         "clusterName": key.cluster_name,
         "namespace": key.namespace,
         "serviceAccount": key.service_account,
     }
-    return Call("eks", "CreatePodIdentityAssociation", {**identity, **parameters}), after
+    return Call("eks", "CreatePodIdentityAssociation", {**identity, **parameters}), state
 
 
 def _change(
     desired: DesiredAssociation,
     action: Action,
-    before: Mapping[str, object] | None,
-    after: Mapping[str, object] | None,
+    old: Mapping[str, object] | None,
+    new: Mapping[str, object] | None,
     calls: tuple[Call, ...],
 ) -> Change:
     return Change(
@@ -300,8 +300,8 @@ def _change(
         association_target(desired.key),
         action,
         (desired.key,),
-        before,
-        after,
+        old,
+        new,
         calls,
         desired.needs,
         desired.awaits,

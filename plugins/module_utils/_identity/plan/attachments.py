@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan attachments of policies: attach, detach, the quota of a role, and records for roles of other people. Pure.
+"""Plan attachments of policies: attach, detach, the quota of a role, and records for unmanaged roles. Pure.
 
-A policy that was attached here to a role of other people gets a record, so that a removal detaches it from no others.
-A record is a tag of the policy for one role and one cluster whose workloads use the role. Its key contains the name of the
-role, its value the ID of the role and the ARN of the cluster: a role that is recreated under the name has another ID. The
-first record of a role is written before the attachment, so that no attachment is left without; a further cluster adds its
-own. The removal of the last one includes the attachment.
+A policy that this collection attaches to an unmanaged role gets a record, so that a removal detaches only recorded ones. A
+record is a tag of the policy for one role and one cluster whose workloads use the role. Its key contains the name of the role,
+its value the ID of the role and the ARN of the cluster: a role that is recreated under the name has another ID. The first
+record of a role is written before the attachment, so that no attachment is without a record; each further cluster adds a
+record. The removal of the last record detaches the policy.
 
 Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
 quotas": managed policies attached to a role, of which foreign attachments use a part.
@@ -42,7 +42,7 @@ DETACHING_STAGE = Stage.TAKE
 
 
 def attach_policy(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
-    """``made`` says that the role or the policy is made by this very plan."""
+    """Plan an attachment. ``made``: the same plan creates the role or the policy."""
     needs = frozenset((policy_target(policy_arn), role_target(role_name)))
     return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
 
@@ -104,7 +104,7 @@ _ALL = 25
 
 
 def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
-    """Return how many policies the role may have. The number that it has shows the least that the quota allows."""
+    """Return the number of policies that the role may have. The quota allows at least the present number."""
     return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
 
 
@@ -116,26 +116,26 @@ def find_overfull(
     joining: Sequence[Change],
     leaving: Sequence[Change],
 ) -> Failure | None:
-    """The failure of all who ask for a policy, where the role has no room for what is ``joining``.
+    """Return a failure of the workloads whose policies exceed the quota of the role, or None.
 
-    ``leaving`` are the policies that the plan detaches. What is listed alone is counted when the input is read.
+    ``joining`` and ``leaving`` are the attachments and detachments of the plan. The input validation counts the listed policies.
     """
     count = len(role.attached if role else ()) - len(leaving) + len(joining)
     limit = policy_limit(observed, role)
     if role is None or not joining or count <= limit:
         return None
-    gone = {change.target for change in leaving}
-    others = [
+    detached = {change.target for change in leaving}
+    unlisted = [
         arn
         for arn in role.attached
-        if arn not in shared.policy_users and attachment_target(role.name, arn) not in gone
+        if arn not in shared.policy_users and attachment_target(role.name, arn) not in detached
     ]
-    known = (
+    quota_note = (
         ""
         if observed.attachment_quota
         else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
     )
-    purge = (
+    purge_note = (
         ""
         if shared.spec.existing or options.purge_policies
         else " (⟨purge_policies⟩: true does, unless the trust policy of the role names workloads outside the run)"
@@ -145,15 +145,15 @@ def find_overfull(
         role_target(role.name),
         "update",
         Code.ROLE_POLICIES_OVER_QUOTA,
-        f"role {role.arn} would have {count} policies, {len(others)} of them attached already and not asked for "
-        f"({listed(others, _ALL)}); {limit} are allowed{known}.",
-        f"Detach those of them that are not needed{purge}, join some of the policies that are asked for, or have the quota "
+        f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached already and not asked for "
+        f"({listed(unlisted, _ALL)}); {limit} are allowed{quota_note}.",
+        f"Detach those of them that are not needed{purge_note}, join some of the policies that are asked for, or have the quota "
         "'Managed policies per role' raised.",
     )
 
 
 def has_overfull(plan: Plan) -> bool:
-    """Whether it takes the account's own quota to tell if a role has room."""
+    """Return whether the plan depends on the quota of the account: a role exceeds the default."""
     return any(failure.error_code == Code.ROLE_POLICIES_OVER_QUOTA for failure in plan.failures)
 
 
@@ -168,28 +168,28 @@ def record_key(role_name: str, cluster_arn: str) -> str:
 
 
 def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
-    """Return the ARNs of the clusters for which a policy with these tags was attached to this very role here."""
+    """Return the ARNs of the clusters for which this collection attached a policy with these tags to the role."""
     prefix = record_key(role.name, "").rpartition("/")[0]
     values = (value.partition(" ") for key, value in present.items() if key.rpartition("/")[0] == prefix)
     return {cluster_arn for role_id, _separator, cluster_arn in values if role_id and role_id == role.role_id}
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the records that a policy with these tags lacks; none where it may not have so many tags."""
+    """Return the records that a policy with these tags lacks, or none if they exceed the limit of tags."""
     records = {record_key(role.name, arn): f"{role.role_id} {arn}" for arn in cluster_arns}
     missing = {key: value for key, value in records.items() if present.get(key) != value}
     return missing if role.role_id and len({**present, **missing}) <= TAGS_OF_A_POLICY else {}
 
 
-def _cluster_arns_of(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
-    """Return the ARNs of the clusters of some workloads, as far as the clusters could be read."""
+def _find_cluster_arns(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
+    """Return the ARNs of the clusters of some workloads, without clusters that could not be read."""
     return sorted({clusters.of(key).arn for key in keys if key in clusters})
 
 
 def further_records(
     policy: ObservedPolicy, users: Iterable[tuple[SharedRole, ObservedRole]], clusters: Clusters
 ) -> dict[str, str]:
-    """Return the records for clusters of the run that use an attachment which was made for another one.
+    """Return the records for clusters of the run that use an existing attachment of another cluster.
 
     :arg users: the roles of the run that have the policy attached.
     """
@@ -198,23 +198,23 @@ def further_records(
     for shared, role in users:
         keys = shared.policy_users.get(policy.arn, ()) if shared.spec.existing else ()
         if keys and policy.arn in role.attached and recorded_clusters(present, role):
-            records |= _missing_records({**present, **records}, role, _cluster_arns_of(clusters, keys))
+            records |= _missing_records({**present, **records}, role, _find_cluster_arns(clusters, keys))
     return records
 
 
 def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
-    """Return the change that adds records to a policy of which nothing else changes."""
+    """Return a change that only adds records to a policy."""
     return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes, in which attachments to roles that are given by their ARN record themselves.
+    """Return the changes, with a record for each attachment to a role from role.arn.
 
-    A policy of other people is not tagged, and one that has all the tags it may have gets no more: a removal leaves it attached.
+    An unmanaged policy, or one at the limit of tags, does not get a record: a removal leaves it attached.
     """
     roles = {
         role.name: role
@@ -231,18 +231,18 @@ def with_records(
     recorded = []
     for change in changes:
         role, arn = roles.get(change.target.name), change.target.policy_arn
-        known = present.get(arn, {})
+        tags = present.get(arn, {})
         if (
             change.action == "attach"
             and role is not None
-            and may_change(known, options.owner, options.adopt)
+            and may_change(tags, options.owner, options.adopt)
             and (
                 missing := _missing_records(
-                    known, role, _cluster_arns_of(observed.clusters, change.workloads)
+                    tags, role, _find_cluster_arns(observed.clusters, change.workloads)
                 )
             )
         ):
-            present[arn] = {**known, **missing}
+            present[arn] = {**tags, **missing}
             change = _recording(change, missing)
         recorded.append(change)
     return recorded
@@ -250,8 +250,8 @@ def with_records(
 
 def _recording(change: Change, records: Tags) -> Change:
     call = Call("iam", "TagPolicy", {"PolicyArn": change.target.policy_arn, "Tags": iam_tags(records)})
-    after = {**(change.after or {}), "policy_tags": dict(records)}
-    return replace(change, calls=(call, *change.calls), after=after)
+    state = {**(change.after or {}), "policy_tags": dict(records)}
+    return replace(change, calls=(call, *change.calls), after=state)
 
 
 def outdated_records(
@@ -260,9 +260,9 @@ def outdated_records(
     policy: ObservedPolicy,
     users: Sequence[tuple[ObservedRole, tuple[WorkloadKey, ...], Sequence[str]]],
 ) -> Change | None:
-    """Return the deletion of the records that nothing stands behind any more, once ``changes`` are made.
+    """Return the deletion of the records that are outdated after ``changes``, or None.
 
-    :arg users: roles of other people, with the workloads that list the policy for them and the clusters of these.
+    :arg users: unmanaged roles, with the workloads that list the policy for them and the ARNs of the clusters of these workloads.
     """
     going = {change.target for change in changes if change.action == "detach"}
     keys, workloads, needs = set[str](), dict[WorkloadKey, None](), set[Target]()

@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Narrow the trust policy of a role without shutting out users that the run does not list. Pure.
+"""Narrow the trust policy of a role and keep the access of users that the run does not list. Pure.
 
-A grant that is wider than one workload may have users outside the run, and may have been written for another list:
+A grant that is wider than one workload may have users outside the run, and may belong to another list:
 
-- a grant for every cluster stays: its users in other clusters cannot be listed;
-- a grant for a cluster or a namespace that the workloads of the run rely on is theirs to narrow: every other user gets a
-  statement of its own;
-- any other such grant was written for somebody else, and stays as long as a workload outside the run uses it.
+- a grant for every cluster is kept, because its users in other clusters cannot be listed;
+- a grant for a cluster or a namespace that workloads of the run use is narrowed, and each other user gets a separate
+  statement;
+- any other wide grant belongs to another list, and is kept while a workload outside the run uses it.
 
-``force`` narrows all of them. Whoever was seen to use the role keeps a statement then, too.
+``force`` narrows all of them. Known users of the role keep a statement then, too.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from ..model.observed import Observed, Reach, age_of
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from .outside_users import describe_grant, describe_unread_users
-from .trust import is_allow, subject_of, widened
+from .trust import is_allow, trust_subject, union_trust
 
 _SHOWN = 5
-# IAM and EKS may have clocks that differ, and answers give whole seconds.
+# The clocks of IAM and EKS may differ, and responses have whole seconds.
 _CLOCKS = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """The trust policy that a role gets.
+    """The next trust policy of a role.
 
-    ``unread`` are the associations that have to be read before grants are taken away, and ``lost`` the users that a trust policy
-    given as a whole shuts out.
+    ``unread`` are the associations that must be read before grants are removed, and ``lost`` the users that role.trust_policy of
+    the input does not allow.
     """
 
     trust: Mapping[str, object]
@@ -73,13 +73,13 @@ class _Narrowing:
         self.observed, self.options = observed, options
         self.shared, self.role, self.trust, self.outside = shared, role, trust, outside
         self.present, present_others = read_grants(role.trust)
-        self.wanted, self.others = read_grants(trust)
-        wide = {grant for grant in self.present - self.wanted if not grant.service_account}
-        # A grant that the wanted ones cover costs nothing, and may be of another list.
-        self.covered = {grant for grant in wide if covered(grant, self.wanted)}
+        self.desired, self.rest = read_grants(trust)
+        wide = {grant for grant in self.present - self.desired if not grant.service_account}
+        # A grant that desired grants cover may belong to another list, and is kept at no cost.
+        self.covered = {grant for grant in wide if covered(grant, self.desired)}
         self.dropped = wide - self.covered
         self.statements = [
-            statement for statement in present_others if is_allow(statement) and statement not in self.others
+            statement for statement in present_others if is_allow(statement) and statement not in self.rest
         ]
 
     @property
@@ -90,7 +90,7 @@ class _Narrowing:
 
     @property
     def reaches(self) -> set[Reach]:
-        """Return the associations that may use what is dropped."""
+        """Return the associations that may use the dropped grants."""
         whole = self.shared.spec.trust_policy is not None
         dropped = self.dropped if whole else self.dropped - self.unseen
         return _reaches(self.observed.clusters, dropped, bool(self.statements))
@@ -105,18 +105,18 @@ class _Narrowing:
         if not any(self.covers(grant, user) for user in self.outside):
             return False
         if not spare:
-            exact = (_exact_grant(self.observed.clusters, key) for key in self.shared.keys)
-            return not any(covered(own, (grant,)) for own in exact)
-        rest = self.present & self.wanted
-        own = (self.observed.associations.get(key) for key in self.shared.keys)
+            exact_grants = (_exact_grant(self.observed.clusters, key) for key in self.shared.keys)
+            return not any(covered(exact_grant, (grant,)) for exact_grant in exact_grants)
+        rest = self.present & self.desired
+        associations = (self.observed.associations.get(key) for key in self.shared.keys)
         return not any(
             self.covers(grant, user) and not covered(self.exact_grant(user), rest)
-            for user in own
+            for user in associations
             if user is not None and user.role_arn.lower() == self.role.arn.lower()
         )
 
     def covers(self, grant: TrustGrant, user: ObservedAssociation) -> bool:
-        """Return whether a grant lets in a user, who then needs no other."""
+        """Return whether a grant is sufficient for a user."""
         return not user.disable_session_tags and covered(self.exact_grant(user), (grant,))
 
     def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
@@ -125,41 +125,41 @@ class _Narrowing:
 
     def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
         """Return the next trust policy with further grants."""
-        return with_grants(self.trust, self.others, {*self.wanted, *grants})
+        return with_grants(self.trust, self.rest, {*self.desired, *grants})
 
     def lost_users(self, trust: Mapping[str, object]) -> list[ObservedAssociation]:
-        """Return the users outside the run that the present trust policy lets in, and another one does not."""
+        """Return the users outside the run that the present trust policy may allow, and ``trust`` does not."""
         clusters = self.observed.clusters
         present, following = _Admission(clusters, self.role.trust), _Admission(clusters, trust)
         return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]
 
 
 class _Admission:
-    """What the Allow statements of a trust policy mean for its users. A Deny may be there for a time only, and no user may lose
-    its statement meanwhile."""
+    """The access that the Allow statements of a trust policy give to users. Deny statements are ignored: they may be temporary,
+    and users must keep their statements."""
 
     def __init__(self, clusters: Clusters, trust: Mapping[str, object]) -> None:
         self._clusters = clusters
-        grants, others = read_grants(trust)
-        allowed = with_grants(trust, filter(is_allow, others), grants)
+        grants, rest = read_grants(trust)
+        allowed = with_grants(trust, filter(is_allow, rest), grants)
         self._trust = prepare_trust(allowed) if allowed["Statement"] else None
 
     def can_use(self, user: ObservedAssociation) -> bool:
-        """Return whether the user is certainly let in."""
+        """Return whether the user certainly has access."""
         return self._trust is not None and is_usable(self._trust, self._subject(user))
 
     def may_use(self, user: ObservedAssociation) -> bool:
-        """Return whether the user is not certainly shut out."""
+        """Return whether the user may have access."""
         if self._trust is None:
             return False
         return self.can_use(user) or check_trust(self._trust, self._subject(user)).usable != "no"
 
     def _subject(self, user: ObservedAssociation) -> Subject:
-        return subject_of(self._clusters.of(user.key), user.key, user.role_arn, user.disable_session_tags)
+        return trust_subject(self._clusters.of(user.key), user.key, user.role_arn, user.disable_session_tags)
 
 
 def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
-    """Return the associations of the clusters that wide grants may let in."""
+    """Return the associations that wide grants may allow."""
     if everywhere or any(not grant.cluster_arn for grant in grants):
         return set(map(Reach, clusters.members))
     members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
@@ -174,7 +174,7 @@ def narrow_trust(
     trust: Mapping[str, object],
     keys: frozenset[WorkloadKey],
 ) -> Narrowed:
-    """Return the trust policy for a role that is there, so that no user outside the run loses it.
+    """Return the next trust policy of an existing role, so that users outside the run keep their access.
 
     :arg trust: the trust policy for the workloads of the run.
     :arg keys: the workloads of the run.
@@ -192,33 +192,33 @@ def narrow_trust(
     failed = describe_unread_users(observed, reaches)
     if shared.spec.trust_policy is not None:
         return Narrowed(trust, unread=unread, lost=(*_names(narrowing.lost_users(trust)), *failed))
-    wide = widened(role.trust, trust)
+    wide = union_trust(role.trust, trust)
     if unread:
         return Narrowed(wide, unread=unread)
     if failed:
-        why = f"it can be used by {listed(failed)}"
-        return Narrowed(wide, (_stays_wide(shared, role, why, next(iter(failed.values()))),))
+        reason = f"it can be used by {listed(failed)}"
+        return Narrowed(wide, (_kept_wide(shared, role, reason, next(iter(failed.values()))),))
     # A trust policy that would be too long loses the wide statements that workloads of the run use.
     narrowed = _narrowed(narrowing, wide, spare=True)
     return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, spare=False)
 
 
 def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
-    """Return the trust policy with the statements that users outside the run keep, or the wide one where there is none."""
+    """Return the narrowed trust policy, with statements for users outside the run, or the wide one if that is impossible."""
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {
         grant
         for grant in narrowing.dropped - narrowing.unseen
         if narrowing.has_only_outside_users(grant, spare)
     }
-    kept = narrowing.covered | narrowing.unseen | foreign
-    lost = narrowing.lost_users(narrowing.with_grants(kept))
+    kept_grants = narrowing.covered | narrowing.unseen | foreign
+    lost = narrowing.lost_users(narrowing.with_grants(kept_grants))
     exact = {narrowing.exact_grant(user) for user in lost if not user.disable_session_tags}
-    narrow = narrowing.with_grants(kept | exact)
+    narrow = narrowing.with_grants(kept_grants | exact)
     if without_tags := narrowing.lost_users(narrow):
-        return Narrowed(wide, (_stays_wide(shared, role, _needs_tags(without_tags)),))
-    if (kept or exact) and policy_size(narrow) > options.trust_policy_size_limit:
-        return Narrowed(wide, (_stays_wide(shared, role, _too_long(narrow, options)),))
+        return Narrowed(wide, (_kept_wide(shared, role, _needs_tags(without_tags)),))
+    if (kept_grants or exact) and policy_size(narrow) > options.trust_policy_size_limit:
+        return Narrowed(wide, (_kept_wide(shared, role, _too_long(narrow, options)),))
     findings = [_keeps_grant(narrowing, grant) for grant in sorted(foreign)]
     findings += [_keeps_every_cluster(shared, role)] if narrowing.unseen else []
     findings += [_keeps_statement(shared, role, lost)] if lost else []
@@ -227,20 +227,20 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """Users outside the run that a change of the trust policy has shut out, and what lets them in again."""
+    """Users outside the run that lost access by a change of the trust policy, and the grants that restore it."""
 
     users: tuple[ObservedAssociation, ...]
     grants: frozenset[TrustGrant]
 
 
 def narrowed_reaches(
-    clusters: Clusters, before: Mapping[str, object], after: Mapping[str, object], everywhere: bool
+    clusters: Clusters, old_trust: Mapping[str, object], new_trust: Mapping[str, object], everywhere: bool
 ) -> set[Reach]:
-    """Return the associations that may use what a change has taken from a trust policy, or all of them."""
-    old_grants, old_others = read_grants(before)
-    grants, others = read_grants(after)
+    """Return the associations that may use the grants that a change removed, or all of them."""
+    old_grants, old_rest = read_grants(old_trust)
+    grants, rest = read_grants(new_trust)
     dropped = {grant for grant in old_grants if not grant.service_account and not covered(grant, grants)}
-    statements = any(is_allow(statement) and statement not in others for statement in old_others)
+    statements = any(is_allow(statement) and statement not in rest for statement in old_rest)
     return _reaches(clusters, dropped, everywhere or statements)
 
 
@@ -251,19 +251,19 @@ def find_lost_users(
     present: Mapping[str, object],
     since: datetime | None,
 ) -> LostUsers:
-    """Find the users of a role that the present trust policy shuts out by a change of this run.
+    """Find the users of a role that lost access by a change of this run.
 
-    :arg change: the trust policy before and after it.
-    :arg since: when the trust policy was read that may have been written over another one; None where that did not happen.
-        What another run granted meanwhile is not known, but its associations are as young.
+    :arg change: the trust policy before and after the change.
+    :arg since: the time of the read, if the write may have overwritten another run; else None. The grants of the other run
+        are unknown, but its associations are as recent.
     """
-    before, after, current = (_Admission(clusters, trust) for trust in (*change, present))
+    old_access, new_access, present_access = (_Admission(clusters, trust) for trust in (*change, present))
     lost = tuple(
         user
         for user in users
-        if not current.can_use(user)
+        if not present_access.can_use(user)
         and (
-            (before.may_use(user) and not after.can_use(user))
+            (old_access.may_use(user) and not new_access.can_use(user))
             or (not user.disable_session_tags and _is_as_young(user, since))
         )
     )
@@ -274,7 +274,7 @@ def find_lost_users(
 
 
 def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding:
-    """Report the users that got their access back."""
+    """Return a finding about users whose access was restored."""
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was made: "
@@ -336,10 +336,10 @@ def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
     )
 
 
-def _stays_wide(shared: SharedRole, role: ObservedRole, why: str, remedy: str = "") -> Finding:
+def _kept_wide(shared: SharedRole, role: ObservedRole, reason: str, remedy: str = "") -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role.arn} does not become narrower, as this run asks: {why}.",
+        f"the trust policy of role {role.arn} does not become narrower, as this run asks: {reason}.",
         remedy or "List the other users in this run, or give them a role of their own.",
         shared.keys[0],
     )

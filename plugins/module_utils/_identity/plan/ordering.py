@@ -4,15 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Order a plan so that no session gets a permission that neither the present nor the desired state grants. Pure.
+"""Order a plan so that every permission of a session is in the present or in the desired state. Pure.
 
 For each existing role:
 
 1. restrictions: a permissions boundary, a Deny in a policy document, an attached policy that denies, a session policy, a
    narrower trust policy;
-2. grants, which are left out where a restriction is refused;
-3. removed grants, and only once their replacement exists;
-4. lifted restrictions, which are left out where a grant could not be removed.
+2. grants, which are skipped if a restriction fails;
+3. removed grants, after their replacement exists;
+4. lifted restrictions, which are skipped if the removal of a grant fails.
 
 Roles without restrictions keep their order.
 """
@@ -41,7 +41,7 @@ from ..model.targets import (
     trust_target,
 )
 from .policies import NARROWING_STAGE, POLICY_STAGE, denies, denies_more, gives, in_steps, takes
-from .trust import widened
+from .trust import union_trust
 
 
 def restrict_first(
@@ -61,7 +61,7 @@ def restrict_first(
     plan = _Plan(changes, observed, documents)
     for shared in all_shared:
         plan.order(shared, observed.roles.get(shared.spec.name.lower()))
-    plan.let_wait()
+    plan.delay_grants()
     return plan.result()
 
 
@@ -78,9 +78,9 @@ class _Plan:
         self.others = [change for change in changes if self.changes[change.target] is not change]
         self.observed, self.documents = observed, documents
         self.common: dict[Target, frozenset[Target]] = {}
-        # By the trust policy that becomes narrower at the end, the grants of its role.
+        # The grants of a role, by its trust policy that becomes narrower at the end.
         self.waiting: dict[Target, list[Target]] = {}
-        # By a change, those that needed it when this was first asked.
+        # The changes that need a change, indexed on the first use.
         self.needing: dict[Target, list[Target]] = {}
         self.policies: dict[str, list[Target]] = {}
         for target in self.changes:
@@ -111,7 +111,7 @@ class _Plan:
             self._lift_after(lifts, removals)
         narrowing = trust_target(shared.spec.name, narrows=True)
         if narrowing in self.changes:
-            # A workload that joins the role gives nothing to those who leave it.
+            # An association with the role does not give permissions to workloads that leave the role.
             self.waiting[narrowing] = [target for target in grants if target.resource != "association"]
 
     # Restrictions
@@ -131,7 +131,7 @@ class _Plan:
         for arn, keys in shared.policy_users.items():
             if arn not in attached and self._denies(arn):
                 attachment = attachment_target(name, arn)
-                # One that is not even planned is left out with the workloads that list it.
+                # A restriction that is not planned is skipped with the workloads that list it.
                 planned = attachment in self.changes
                 yield from [attachment] if planned else map(association_target, keys)
                 yield from self._document_restrictions(arn)
@@ -140,14 +140,14 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _document_restrictions(self, arn: str) -> Iterator[Target]:
-        """Return the changes of a document that add a Deny, or the policy where a Deny cannot be added, or cannot be read."""
-        listed, policy = self.documents.get(arn), self.observed.policies.get(arn)
-        if listed is None or not denies(listed):
+        """Return the changes of a document that add a Deny, or the policy if it cannot be read or changed."""
+        desired, policy = self.documents.get(arn), self.observed.policies.get(arn)
+        if desired is None or not denies(desired):
             return
         if policy_target(arn) in self.observed.unread:
             yield policy_target(arn)
         present = policy.document if policy is not None else None
-        if present is None or not denies_more(present, listed):
+        if present is None or not denies_more(present, desired):
             return
         found = [
             target
@@ -166,8 +166,7 @@ class _Plan:
         return document is not None and denies(document)
 
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
-        """Return whether the session policy of an association that has the role becomes another one. One that could not be read
-        may be such."""
+        """Return whether the session policy of an association with the role changes. An unread association may be one."""
         desired, key = workload.association.session_policy, workload.key
         if not desired or role is None:
             return False
@@ -183,7 +182,7 @@ class _Plan:
         return present is None or takes(present, desired)
 
     def _restrict(self, shared: SharedRole, restrictions: frozenset[Target]) -> None:
-        """Let the restrictions of a role come first, in an order in which AWS accepts them."""
+        """Move the restrictions of a role to the front, in an order that AWS accepts."""
         first = frozenset(target for target in restrictions if target.resource in ("policy", "role"))
         attachments = frozenset(target for target in restrictions if target.resource == "attachment")
         for target in attachments:
@@ -197,7 +196,7 @@ class _Plan:
             change = self.changes.get(target)
             if target.resource != "association" or change is None or change.action == "create":
                 continue
-            # EKS compares the association with the trust policy of its role, and with nothing that the role may do.
+            # EKS validates only the trust policy of the role of an association.
             needs = frozenset(need for need in change.needs if need.resource in ("role", "trust_policy"))
             self.changes[target] = replace(change, stage=Stage.SESSION_POLICY, needs=needs)
 
@@ -224,7 +223,7 @@ class _Plan:
                 yield association.target
 
     def _after(self, target: Target, restrictions: frozenset[Target]) -> None:
-        """Let a grant, or what lifts a restriction, need the restrictions of its role."""
+        """Order a grant, or the lifting of a restriction, after the restrictions of its role."""
         if target.resource in ("policy", "role") and self.changes[target].stage < Stage.DOCUMENT:
             self._move(target, Stage.DOCUMENT)
         self._need(target, restrictions)
@@ -269,7 +268,7 @@ class _Plan:
         )
 
     def _loses_session_policy(self, workload: Workload, role: ObservedRole) -> bool:
-        """Return whether the session policy of an association that keeps its role allows more, or goes."""
+        """Return whether the session policy of an association that keeps its role allows more, or is removed."""
         change = self.changes.get(association_target(workload.key))
         association = self.observed.associations.get(workload.key)
         if change is None or association is None or association.session_policy is None:
@@ -278,14 +277,14 @@ class _Plan:
             return False
         if "session_policy" not in (change.after or {}) or "disable_session_tags" in (change.after or {}):
             return False
-        wanted = workload.association.session_policy
-        return not wanted or not takes(association.session_policy, wanted)
+        desired = workload.association.session_policy
+        return not desired or not takes(association.session_policy, desired)
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
-        """Let what lifts a restriction come after what takes grants away, unless something needs it before."""
+        """Order lifted restrictions after removed grants, unless an earlier change needs them."""
         for target in lifts:
             for needing in self._needing(target):
-                # An attachment to a role that is there does not need its other attributes.
+                # An attachment to an existing role does not need its other attributes.
                 if needing in removals or (target.resource == "role" and needing.resource == "attachment"):
                     change = self.changes[needing]
                     self.changes[needing] = replace(change, needs=change.needs - {target})
@@ -303,9 +302,12 @@ class _Plan:
 
     # Grants after a narrower trust policy
 
-    def let_wait(self) -> None:
-        """Let the grants of a role wait until its trust policy is narrower, where that is at the end: associations still need
-        the wide one. Where those need the grants, nothing can wait."""
+    def delay_grants(self) -> None:
+        """Delay the grants of a role until its trust policy is narrower.
+
+        The trust policy becomes narrower at the end if associations still need the wide one. If these associations need the
+        grants, the order is unchanged.
+        """
         for narrowing, grants in self.waiting.items():
             later = self._closure(grants)
             if narrowing in later or not later.isdisjoint(self.changes[narrowing].needs):
@@ -319,7 +321,7 @@ class _Plan:
                 self._need(target, frozenset((narrowing,)) | self.changes[narrowing].needs)
 
     def _closure(self, targets: Iterable[Target]) -> set[Target]:
-        """Return changes with all that need them, and would come before them if they waited."""
+        """Return changes with all changes that depend on them."""
         found: set[Target] = set()
         left = list(targets)
         while left:
@@ -351,39 +353,39 @@ def _value(change: Change, name: str) -> object:
 
 
 def _documents(change: Change, name: str) -> tuple[Document, Document] | None:
-    before, after = (change.before or {}).get(name), (change.after or {}).get(name)
-    return (before, after) if isinstance(before, Mapping) and isinstance(after, Mapping) else None
+    old, new = (change.before or {}).get(name), (change.after or {}).get(name)
+    return (old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else None
 
 
 def _compare(change: Change, comparison: Callable[[Document, Document], bool]) -> bool:
-    """Return what a comparison of the documents before and after a change gives."""
+    """Compare the documents before and after a change; False without documents."""
     documents = _documents(change, "document")
     return documents is not None and comparison(*documents)
 
 
 def _is_wider(change: Change) -> bool:
     documents = _documents(change, "trust_policy")
-    return documents is not None and not same_meaning(widened(*documents), documents[0], "trust")
+    return documents is not None and not same_meaning(union_trust(*documents), documents[0], "trust")
 
 
 def _is_narrower(change: Change) -> bool:
     """Return whether a trust policy loses a statement that the next one does not cover."""
     documents = _documents(change, "trust_policy")
-    return documents is not None and not same_meaning(widened(*documents), documents[1], "trust")
+    return documents is not None and not same_meaning(union_trust(*documents), documents[1], "trust")
 
 
-def _boundaries_of(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
-    """Return the ARNs of the policies that bound roles of the run, now or from then on."""
+def _find_boundaries(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
+    """Return the ARNs of the present and desired permissions boundaries of roles of the run."""
     present = (role.permissions_boundary for role in observed.roles.values() if role is not None)
-    wanted = (shared.spec.permissions_boundary for shared in all_shared)
-    return frozenset(arn for arn in (*present, *wanted) if arn)
+    desired = (shared.spec.permissions_boundary for shared in all_shared)
+    return frozenset(arn for arn in (*present, *desired) if arn)
 
 
 class Replacing:
-    """What takes the place of statements that a policy loses: what its roles get, and the roles that their workloads
-    move to. Indexed once, as each policy asks.
+    """The replacements of permissions that a policy loses: other policies of its roles, and the new roles of their workloads.
 
-    :arg gained: all that a role gets, by its name, of which this plan gives, or may leave out, what is ``given``.
+    :arg gained: the policies and attachments of a role, by its name.
+    :arg added: the changes among them that this plan makes, or may have to skip.
     :arg movers: the associations that leave a role, by its ARN in lower case.
     :arg changes: the changes of the plan so far.
     """
@@ -393,23 +395,23 @@ class Replacing:
         observed: Observed,
         all_shared: Sequence[SharedRole],
         gained: Mapping[str, frozenset[Target]],
-        given: frozenset[Target],
+        added: frozenset[Target],
         movers: Mapping[str, frozenset[Target]],
         changes: Iterable[Change],
     ) -> None:
-        self.policies, self.gained, self.given, self.movers = observed.policies, gained, given, movers
-        # By the ARN of a policy: the roles that have it or are to have it, and the ARNs of those that have it.
+        self.policies, self.gained, self.added, self.movers = observed.policies, gained, added, movers
+        # By the ARN of a policy: the roles that have it or will have it, and the ARNs of the roles that have it.
         self.roles: dict[str, list[SharedRole]] = {}
         self.role_arns: dict[str, list[str]] = {}
-        # They may have any policy, as they were not looked at.
+        # Roles that were not read may have any policy.
         self.unknown_roles: list[SharedRole] = []
-        # Of roles that could not be read, what they get, by its name, and one user, which stands for all: they fail.
+        # For roles that could not be read, and whose workloads fail: the names of their policies, and one user for all.
         self.unread_gain: set[str] = set()
         unread_users: list[Target] = []
         for shared in all_shared:
             name = shared.spec.name.lower()
             if role_target(name) in observed.unread:
-                self.unread_gain |= {target.name for target in gained[name] & given}
+                self.unread_gain |= {target.name for target in gained[name] & added}
                 unread_users += map(association_target, shared.keys)
                 continue
             if name not in observed.roles:
@@ -420,7 +422,7 @@ class Replacing:
             for arn in dict.fromkeys((*shared.policy_users, *attached)):
                 self.roles.setdefault(arn, []).append(shared)
         self.unread_user = frozenset(sorted(unread_users)[:1])
-        self.boundaries = _boundaries_of(observed, all_shared)
+        self.boundaries = _find_boundaries(observed, all_shared)
         # By the name of a role, the targets' names of the changes that concern it.
         self.changed: dict[str, set[str]] = {}
         for change in changes:
@@ -433,14 +435,16 @@ class Replacing:
                 seen.add(role.arn.lower())
                 for arn in role.attached:
                     self.role_arns.setdefault(arn, []).append(role.arn.lower())
-        # Those that leave a role that was not looked at, which may have any policy.
+        # The associations that leave a role that was not read, which may have any policy.
         self.movers_unseen = frozenset(
             target for role_arn, targets in movers.items() if role_arn not in seen for target in targets
         )
 
     def steps(self, change: Change) -> tuple[Change, ...]:
-        """A policy that gives and takes does so at once, unless something else replaces what it takes, or is to be denied by it.
-        One that bounds a role changes at once: what it loses is a restriction."""
+        """Return the change of a policy in steps, if other changes replace its permissions or depend on its Deny statements.
+
+        A permissions boundary changes in one step, because its allowed actions restrict the role.
+        """
         policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
         if policy is None or change.action != "update":
             return (change,)
@@ -454,7 +458,7 @@ class Replacing:
             or self.movers_unseen
             or len(self.unread_gain) > (arn in self.unread_gain)
             or self._leaving(arn)
-            or self._gained(arn) & self.given
+            or self._gained(arn) & self.added
         )
         return in_steps(change, policy) if elsewhere else (change,)
 
@@ -463,14 +467,14 @@ class Replacing:
         return any(self.changed.get(shared.spec.name.lower(), set()) - {arn} for shared in self._roles(arn))
 
     def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
-        """Return whether a change adds a Deny, or takes one away."""
-        wanted = (change.after or {}).get("document")
-        if not isinstance(wanted, Mapping) or policy.document is None:
+        """Return whether a change adds or removes a Deny."""
+        desired = (change.after or {}).get("document")
+        if not isinstance(desired, Mapping) or policy.document is None:
             return False
-        return denies_more(policy.document, wanted) or denies_more(wanted, policy.document)
+        return denies_more(policy.document, desired) or denies_more(desired, policy.document)
 
     def ordered(self, change: Change) -> Change:
-        """A policy that loses statements waits for all that may replace them."""
+        """Order a policy that loses statements after the changes that may replace them."""
         if change.stage != NARROWING_STAGE or change.target.resource != "policy":
             return change
         arn = change.target.name
@@ -478,7 +482,7 @@ class Replacing:
         return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
 
     def _gained(self, arn: str) -> frozenset[Target]:
-        """What the roles of the policy get beside it."""
+        """Return the other policies and attachments of the roles of a policy."""
         return frozenset(
             target
             for shared in self._roles(arn)
@@ -487,14 +491,13 @@ class Replacing:
         )
 
     def _users(self, arn: str) -> frozenset[Target]:
-        """The associations of all who use the policy's roles: where one of them fails, what it gets instead is not
-        even planned."""
+        """Return the associations with roles of a policy: if one fails, its replacement is not planned."""
         return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
 
     def _roles(self, arn: str) -> list[SharedRole]:
         return [*self.roles.get(arn, ()), *self.unknown_roles]
 
     def _leaving(self, arn: str) -> frozenset[Target]:
-        """The associations that leave a role of the policy."""
+        """Return the associations that leave a role of the policy."""
         leaving = (self.movers.get(role_arn, ()) for role_arn in self.role_arns.get(arn, ()))
         return frozenset(target for targets in leaving for target in targets)

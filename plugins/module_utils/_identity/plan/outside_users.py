@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the users of a role or policy outside a run: no run takes anything from them, or gives them more. Pure.
+"""Find the users of a role or policy outside a run, whose permissions a run must not change. Pure.
 
-Grants name some of them. Associations show the others, as far as the statement is for clusters of the run. A role is
-part of the run where the run lists it, or where only workloads of the run may use it. Source: iam ListEntitiesForPolicy.
+Grants name some of them, associations with clusters of the run show others. A role is part of the run if the run lists it, or
+if only workloads of the run may use it. Source: iam ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from ..model.targets import Target, role_target
-from .trust import grants_of_others, in_words, is_allow, principals_of
+from .trust import describe_principals, is_allow, outside_grants, read_principals
 
 _SHOWN = 5
 
@@ -36,26 +36,26 @@ _SHOWN = 5
 class OutsideUsers:
     """The users of a role that a run does not list.
 
-    ``known`` are named by associations or grants. ``unseen`` describes statements whose users cannot be listed, and
-    ``unread`` are the associations that have to be read where neither tells that there are users, ``unreadable`` describes those
-    that could not be, and ``remedy`` is for them.
+    ``names`` are from associations and grants. ``unseen`` describes statements whose users cannot be listed. ``unread`` are the
+    associations that must be read if there are neither; ``unreadable`` describes associations that could not be read, with
+    a ``remedy``.
     """
 
-    known: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     unread: tuple[Reach, ...] = ()
     unreadable: tuple[str, ...] = ()
     remedy: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.known or self.unseen or self.unread or self.unreadable)
+        return bool(self.names or self.unseen or self.unread or self.unreadable)
 
     @property
     def description(self) -> str:
-        """Name the users in a clause with the role as its subject; "" where there are none."""
-        parts = [f"has users outside this run ({listed(self.known, _SHOWN)})"] if self.known else []
-        others = [*self.unseen, *self.unreadable]
-        parts += [f"can be used by {listed(others, _SHOWN)}"] if others else []
+        """Return the predicate of a sentence about the role, like "has users outside this run (…)"; "" without users."""
+        parts = [f"has users outside this run ({listed(self.names, _SHOWN)})"] if self.names else []
+        rest = [*self.unseen, *self.unreadable]
+        parts += [f"can be used by {listed(rest, _SHOWN)}"] if rest else []
         parts += ["may have users outside this run"] if self.unread and not parts else []
         return " and ".join(parts)
 
@@ -72,17 +72,17 @@ def find_outside_users(
 
     :arg clusters: the clusters whose workloads use the role.
     :arg trust: the trust policy that the run gives the role.
-    :arg vouched: the caller knows that the role has no users except those that can be listed.
+    :arg vouched: all users of the role can be listed.
     """
-    grants, others = read_grants(trust)
-    foreign = grants_of_others(clusters, trust, keys)
+    grants, rest = read_grants(trust)
+    foreign = outside_grants(clusters, trust, keys)
     names = {describe_grant(grant, observed.clusters) for grant in foreign}
     names |= {
         f"{association.key.cluster} {association.key}"
         for association in observed.users_outside(role.arn, keys)
     }
     unseen = [_describe_scope(grant) for grant in sorted(grants) if not grant.cluster_arn]
-    unseen += [text for statement in others for text in _describe_statement(statement)]
+    unseen += [text for statement in rest for text in _describe_statement(statement)]
     reaches = {
         Reach(cluster.key, grant.namespace)
         for grant in grants - foreign
@@ -102,7 +102,7 @@ def find_outside_users(
 
 
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
-    """Name the workload, or all workloads, that a grant lets in. Clusters of the run have the name that it uses."""
+    """Name the workload, namespace or cluster of a grant. Clusters of the run have their names in the run."""
     member = clusters.with_arn(grant.cluster_arn)
     cluster = member.key if member is not None else grant.cluster_arn.rpartition("/")[2]
     if grant.service_account:
@@ -121,17 +121,17 @@ def _describe_scope(grant: TrustGrant) -> str:
 
 
 def _describe_statement(statement: object) -> list[str]:
-    """Name those who are let in by a statement that was not written here."""
+    """Name the principals that an unmanaged statement allows."""
     if not isinstance(statement, Mapping) or not is_allow(statement):
         return []
-    names = principals_of(statement)
+    names = read_principals(statement)
     sid = f" (statement {statement['Sid']})" if statement.get("Sid") else ""
     pods = [f"workloads of a trust statement that was not written here{sid}"] if not names - {SERVICE} else []
-    return [*pods, *in_words(names - {SERVICE})]
+    return [*pods, *describe_principals(names - {SERVICE})]
 
 
 def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[str, str]:
-    """Explain which associations of these reaches are not known, and why, each with a remedy."""
+    """Describe the associations that could not be read, each with its remedy."""
     errors = {
         reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.error_of(reach))
     }
@@ -147,7 +147,7 @@ class PolicyUsers:
     """The users of policies, indexed once for a plan.
 
     :arg all_shared: the roles of the run.
-    :arg reaches: gets the associations that have to be read before the users of a role are known.
+    :arg reaches: collects the associations that must be read to know the users of a role.
     """
 
     def __init__(
@@ -160,7 +160,8 @@ class PolicyUsers:
         self.observed, self.options, self.reaches = observed, desired.options, reaches
         self.keys = frozenset(workload.key for workload in desired.workloads)
         self.leaving = desired.leaving
-        # The roles of the run by the ARN of what is attached to them or bounds them, and the names of those that were read.
+        # The roles of the run, by the ARN of an attached policy or permissions boundary, and the names of the roles that were
+        # read.
         self.roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
         self.names: set[str] = set()
         # The workloads whose role could not be read, which fail.
@@ -178,13 +179,13 @@ class PolicyUsers:
         return self.observed.unread.get(Target("users", policy.arn))
 
     def outside(self, policy: ObservedPolicy) -> list[str]:
-        """Describe the users of a policy outside the run; empty where the run has them all."""
+        """Describe the users of a policy outside the run; empty if the run has all of them."""
         in_run = (self._describe_listed(policy, *pair) for pair in self.roles.get(policy.arn, ()))
-        others = map(self._describe_other, policy.attached_to)
-        return [text for text in (*in_run, *others) if text]
+        other_entities = map(self._describe_other, policy.attached_to)
+        return [text for text in (*in_run, *other_entities) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
-        """Return why an owner's tag would shut out others; empty where the run has all users of the policy."""
+        """Return why an owner's tag would lock other users out; "" if the run has all users of the policy."""
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"
         if (unread := self.unread(policy)) is not None:
@@ -194,7 +195,7 @@ class PolicyUsers:
         return f"it has users outside this run ({listed(users, 5)})" if users else ""
 
     def _other_cluster(self, policy: ObservedPolicy) -> str:
-        """Return the ARN of the cluster that the policy was created for, where that is not part of the run."""
+        """Return the ARN of the cluster that the policy was created for, if it is not part of the run."""
         arn = (policy.tags or {}).get(CLUSTER_TAG, "")
         return arn if arn and self.observed.clusters.with_arn(arn) is None else ""
 
@@ -206,7 +207,7 @@ class PolicyUsers:
         if not (listed_here or managed):
             return f"role {role.name}, for which this run does not list it"
         clusters = self.observed.clusters.among(shared.keys)
-        # Where any cluster may use the role, other clusters cannot be seen; the policy tells whether it was created for one.
+        # Users in other clusters cannot be listed; the tag of the policy shows whether it was created for another cluster.
         vouched = not self._other_cluster(policy)
         users = find_outside_users(self.observed, clusters, role, role.trust, self.keys, vouched)
         return self._describe(role, users)
@@ -233,5 +234,5 @@ class PolicyUsers:
 
 
 def _in_brackets(users: OutsideUsers) -> str:
-    names = listed([*users.known, *users.unseen, *users.unreadable])
+    names = listed([*users.names, *users.unseen, *users.unreadable])
     return f" ({names})" if names else ""

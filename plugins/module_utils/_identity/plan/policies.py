@@ -44,83 +44,84 @@ from .outside_users import PolicyUsers
 from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 
 RawStatement: TypeAlias = Mapping[str, object]
-# What may grow in a statement without anything being lost.
+# Elements of a statement that may grow without a loss of permissions.
 _LISTS = ("Action", "Resource")
-# Of actions with resources that are compared by their wildcards; above it by their text.
+# Pairs of actions and resources above this number are compared by their text, not by their wildcards.
 _MOST_PAIRS = 4096
 
 
-def gives(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Whether the wanted document allows something that the present one does not, as far as statements tell."""
-    return _allows_more(present, wanted) or denies_more(present=wanted, wanted=present)
+def gives(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """Return whether the desired document may allow a request that the present one does not, compared by statements."""
+    return _allows_more(present, desired) or denies_more(present=desired, desired=present)
 
 
-def _allows_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Return whether an Allow of the wanted document is not covered by the present one, whatever is denied."""
-    return any(not _is_covered(statement, _allows(present)) for statement in _allows(wanted))
+def _allows_more(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """Return whether the present document does not cover an Allow of the desired one. Deny statements are ignored."""
+    return any(not _is_covered(statement, _allows(present)) for statement in _allows(desired))
 
 
-def denies_more(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Return whether the wanted document has a Deny that the present one does not have."""
-    return any(statement not in _denies(present) for statement in _denies(wanted))
+def denies_more(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """Return whether the desired document has a Deny that the present one does not have."""
+    return any(statement not in _denies(present) for statement in _denies(desired))
 
 
 def denies(document: Mapping[str, object]) -> bool:
-    """Return whether a document denies something."""
+    """Return whether a document has a Deny."""
     return bool(_denies(document))
 
 
 def only_denies(document: Mapping[str, object]) -> bool:
-    """Return whether a document allows nothing and denies something."""
+    """Return whether a document has a Deny, and no Allow."""
     return bool(_denies(document)) and not _allows(document)
 
 
-def takes(present: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Whether the wanted document lacks something that the present one allows."""
-    return gives(present=wanted, wanted=present)
+def takes(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
+    """Return whether the desired document may not allow a request that the present one allows."""
+    return gives(present=desired, desired=present)
 
 
 def steps(
-    present: Mapping[str, object], wanted: Mapping[str, object]
+    present: Mapping[str, object], desired: Mapping[str, object]
 ) -> list[tuple[Step, Mapping[str, object]]]:
-    """Return the documents on the way to the wanted one, the last of which it is: first all that either denies, then all that
-    either allows, then no more than the wanted one allows, and at the end no more than it denies. Where policy variables mean
-    something else in the two documents, there is one step.
+    """Return the documents of a change in steps, the last of which is the desired one.
+
+    The first step adds Deny statements, the second adds Allow statements, the third removes Allow statements, the last
+    removes Deny statements. Documents with different versions have one step, because policy variables differ.
     """
-    if present.get("Version") != wanted.get("Version"):
-        return [("", wanted)]
-    allowed = _allows(wanted)
-    sids = {statement.get("Sid") for statement in _statements(wanted)} - {None}
+    if present.get("Version") != desired.get("Version"):
+        return [("", desired)]
+    allowed = _allows(desired)
+    sids = {statement.get("Sid") for statement in _statements(desired)} - {None}
     kept_allows = [
         _without_sid(statement, sids) for statement in _allows(present) if not _is_covered(statement, allowed)
     ]
     kept_denies = [
-        _without_sid(statement, sids) for statement in _denies(present) if statement not in _denies(wanted)
+        _without_sid(statement, sids) for statement in _denies(present) if statement not in _denies(desired)
     ]
-    new_denies = [statement for statement in _denies(wanted) if statement not in _denies(present)]
-    own = {statement.get("Sid") for statement in new_denies} - {None}
-    restricted = [_without_sid(statement, own) for statement in _statements(present)]
+    new_denies = [statement for statement in _denies(desired) if statement not in _denies(present)]
+    new_sids = {statement.get("Sid") for statement in new_denies} - {None}
+    restricted = [_without_sid(statement, new_sids) for statement in _statements(present)]
     documents: list[tuple[Step, Mapping[str, object]]] = []
-    if denies_more(present, wanted):
-        documents.append(("restricts", {**wanted, "Statement": [*restricted, *new_denies]}))
-    if _allows_more(present, wanted):
+    if denies_more(present, desired):
+        documents.append(("restricts", {**desired, "Statement": [*restricted, *new_denies]}))
+    if _allows_more(present, desired):
         documents.append(
-            ("", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_allows, *kept_denies]})
+            ("", {**desired, "Statement": [*allowed, *_denies(desired), *kept_allows, *kept_denies]})
         )
-    if _allows_more(present=wanted, wanted=present):
-        documents.append(("takes", {**wanted, "Statement": [*allowed, *_denies(wanted), *kept_denies]}))
-    if denies_more(present=wanted, wanted=present):
-        documents.append(("lifts", wanted))
+    if _allows_more(present=desired, desired=present):
+        documents.append(("takes", {**desired, "Statement": [*allowed, *_denies(desired), *kept_denies]}))
+    if denies_more(present=desired, desired=present):
+        documents.append(("lifts", desired))
     if not documents:
-        return [("", wanted)]
+        return [("", desired)]
     last, _document = documents[-1]
-    return [*documents[:-1], (last, wanted)]
+    return [*documents[:-1], (last, desired)]
 
 
 def _statements(document: Mapping[str, object]) -> list[RawStatement]:
     statements = document.get("Statement", [])
-    listed = statements if isinstance(statements, list) else [statements]
-    return [statement for statement in listed if isinstance(statement, Mapping)]
+    items = statements if isinstance(statements, list) else [statements]
+    return [statement for statement in items if isinstance(statement, Mapping)]
 
 
 def _allows(document: Mapping[str, object]) -> list[RawStatement]:
@@ -131,9 +132,9 @@ def _denies(document: Mapping[str, object]) -> list[RawStatement]:
     return [statement for statement in _statements(document) if statement.get("Effect") != "Allow"]
 
 
-def _is_covered(statement: RawStatement, others: Iterable[RawStatement]) -> bool:
-    """Whether one of the others is the same, or the same with more actions or resources."""
-    return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in others)
+def _is_covered(statement: RawStatement, candidates: Iterable[RawStatement]) -> bool:
+    """Return whether another statement is equal, or equal with more actions or resources."""
+    return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in candidates)
 
 
 def _rest(statement: RawStatement) -> dict[str, object]:
@@ -149,8 +150,8 @@ def _is_within(statement: RawStatement, other: RawStatement) -> bool:
 
 
 def _is_within_wildcards(statement: RawStatement, other: RawStatement) -> bool:
-    """Whether the other one's wildcards cover each action on each resource: ``sqs:*`` covers ``sqs:SendMessage``."""
-    if any(name not in each for name in _LISTS for each in (statement, other)):
+    """Return whether the wildcards of ``other`` cover each action on each resource: ``sqs:*`` covers ``sqs:SendMessage``."""
+    if any(name not in item for name in _LISTS for item in (statement, other)):
         return False
     actions, resources = (_listed(statement, name) for name in _LISTS)
     if len(actions) * len(resources) > _MOST_PAIRS or any("${" in resource for resource in resources):
@@ -173,7 +174,7 @@ def _covers(rule: Rule, action: str, resource: str, everywhere: bool) -> bool:
     request = Request(action, resource)
     if not rule.matches_action(request):
         return False
-    # "*" asks a rule for what has no resource; here it stands for every one.
+    # A request for "*" has no resource; in a statement "*" means every resource.
     return everywhere if resource == "*" else rule.matches_resource(request, Context()) is True
 
 
@@ -182,9 +183,9 @@ def _listed(statement: RawStatement, name: str) -> set[str]:
     return set(map(str, value)) if isinstance(value, list) else {str(value)}
 
 
-def _without_sid(statement: RawStatement, taken: set[object]) -> RawStatement:
-    """IAM wants every Sid once."""
-    if statement.get("Sid") not in taken:
+def _without_sid(statement: RawStatement, used_sids: set[object]) -> RawStatement:
+    """Return a statement without its Sid if it is in use: IAM requires unique Sids."""
+    if statement.get("Sid") not in used_sids:
         return statement
     return {name: value for name, value in statement.items() if name != "Sid"}
 
@@ -228,7 +229,7 @@ def plan_policy(
     present = policy.tags or {}
     of_another = is_of_another(present, options.owner)
     if (of_another or not policy.owned) and not options.adopt:
-        # With the same document it is used; it does not become ours by that.
+        # Use an unmanaged policy with the same document without changing it.
         if not _same_document(spec, policy):
             draft.failures.append(
                 owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
@@ -248,17 +249,17 @@ def plan_policy(
 def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> Change:
     values = {attribute.name: getattr(spec, attribute.name) for attribute in POLICY_ATTRIBUTES}
     values["tags"] = _marked(spec, clusters, workloads)
-    parameters, after = creation(POLICY_ATTRIBUTES, values)
+    parameters, state = creation(POLICY_ATTRIBUTES, values)
     parameters |= {"PolicyName": spec.name, "Path": spec.path}
-    after["arn"] = arn
+    state["arn"] = arn
     call = Call("iam", "CreatePolicy", parameters)
-    return Change(POLICY_STAGE, policy_target(arn), "create", workloads, None, after, (call,))
+    return Change(POLICY_STAGE, policy_target(arn), "create", workloads, None, state, (call,))
 
 
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
-    """The tags of a policy that becomes ours. Its cluster stays the first one: others may share it."""
-    first = next((clusters.of(key).arn for key in workloads if key in clusters), "")
-    return {**with_owner(spec.tags), **({CLUSTER_TAG: first} if first else {})}
+    """Return the tags of a policy that becomes managed. Its cluster is the first of its users."""
+    cluster_arn = next((clusters.of(key).arn for key in workloads if key in clusters), "")
+    return {**with_owner(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
 
 
 def _update(
@@ -268,25 +269,25 @@ def _update(
     options: Options,
     workloads: tuple[WorkloadKey, ...],
 ) -> Change | None:
-    before: dict[str, object] = {}
-    after: dict[str, object] = {}
+    old: dict[str, object] = {}
+    new: dict[str, object] = {}
     calls: list[Call] = []
     identity = {"PolicyArn": policy.arn}
     if not _same_document(spec, policy):
-        before["document"], after["document"] = policy.document, spec.document
+        old["document"], new["document"] = policy.document, spec.document
         oldest = _oldest(policy.versions)
         if oldest is not None:
-            before["oldest_version"], after["oldest_version"] = oldest.version_id, "deleted"
+            old["oldest_version"], new["oldest_version"] = oldest.version_id, "deleted"
         calls += _version_calls(policy.arn, oldest, spec.document)
     if policy.tags is not None:
-        wanted = with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
-        change = compare_tags(policy.tags, wanted, options.purge_tags)
+        desired_tags = with_owner(spec.tags) if policy.owned else _marked(spec, clusters, workloads)
+        change = compare_tags(policy.tags, desired_tags, options.purge_tags)
         if change:
-            before["tags"], after["tags"] = dict(policy.tags), tags_after(policy.tags, change)
+            old["tags"], new["tags"] = dict(policy.tags), tags_after(policy.tags, change)
             calls += iam_tag_calls("Policy", identity, change)
     if not calls:
         return None
-    update = Change(POLICY_STAGE, policy_target(policy.arn), "update", workloads, before, after, tuple(calls))
+    update = Change(POLICY_STAGE, policy_target(policy.arn), "update", workloads, old, new, tuple(calls))
     present: Mapping[str, object] = policy.document or {}
     desired: Mapping[str, object] = spec.document or {}
     only_takes = (
@@ -304,21 +305,20 @@ _STAGES: Mapping[Step, Stage] = {
 
 
 def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
-    """Return a change of a document as several, so that nothing is missing before other policies have it, and nothing is allowed
-    before other policies deny it.
+    """Split a change of a document into steps, so that other policies can take over permissions and Deny statements in between.
 
-    A document on the way that is longer than IAM accepts is left out. Where only the wanted one is left, it comes at the end.
+    An intermediate document that exceeds the size limit of IAM is skipped. If only the desired one remains, it is last.
     """
-    wanted = (update.after or {}).get("document")
-    if not isinstance(wanted, Mapping) or policy.document is None:
+    document_after = (update.after or {}).get("document")
+    if not isinstance(document_after, Mapping) or policy.document is None:
         return (update,)
-    *between, last = steps(policy.document, wanted)
+    *between, last = steps(policy.document, document_after)
     documents = [*(step for step in between if policy_size(step[1]) <= DOCUMENT_SIZE), last]
     if len(documents) == 1:
         step, _document = last
         if step == "lifts":
             return (replace(update, stage=Stage.LIFT, target=policy_target(policy.arn, step)),)
-        loses = between or (not step and _allows_more(wanted, policy.document))
+        loses = between or (not step and _allows_more(document_after, policy.document))
         return (replace(update, stage=NARROWING_STAGE),) if loses else (update,)
     rest = [
         call for call in update.calls if call.operation not in ("CreatePolicyVersion", "DeletePolicyVersion")
@@ -345,7 +345,7 @@ def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
 
 
 def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
-    """The version that has to go before another one is made."""
+    """Return the version that must be deleted before another one can be created, or None below the limit."""
     if len(versions) < VERSION_LIMIT:
         return None
     return min(
@@ -356,10 +356,10 @@ def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
 def _with_another(
     versions: Sequence[PolicyVersion], oldest: PolicyVersion | None
 ) -> tuple[PolicyVersion, ...]:
-    """The versions once another one is made, which IAM numbers."""
-    kept = [replace(version, is_default=False) for version in versions if version != oldest]
+    """Return the versions after the creation of another one, which IAM numbers."""
+    former = [replace(version, is_default=False) for version in versions if version != oldest]
     newest = max((version.number for version in versions), default=0) + 1
-    return (*kept, PolicyVersion(f"v{newest}", True))
+    return (*former, PolicyVersion(f"v{newest}", True))
 
 
 def _version_calls(

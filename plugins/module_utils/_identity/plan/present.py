@@ -36,12 +36,12 @@ from .outside_users import PolicyUsers
 from .policies import plan_policy
 from .problems import breaks, refused_in_kubernetes
 from .shared_role import gains, plan_shared_role, without_claim
-from .trust import is_shut_out, scope_of
+from .trust import effective_scope, is_shut_out
 
 
 @dataclass(slots=True)
 class _Definition:
-    """The first definition of a name, with all who use the name and the first who defines it in another way."""
+    """The first definition of a name, with its users and the first user whose definition differs."""
 
     spec: RoleSpec | PolicySpec
     users: list[WorkloadKey]
@@ -56,7 +56,7 @@ class _Definition:
 
 
 def _find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
-    """By the role or policy, the failure of all workloads that share it; IAM tells names apart by nothing but letters."""
+    """Return the failures of workloads with different definitions, by role or policy. IAM names are case-insensitive."""
     roles: dict[str, _Definition] = {}
     policies: dict[str, _Definition] = {}
     for workload in workloads:
@@ -83,12 +83,12 @@ def _define(
     key: WorkloadKey,
     target: Target,
 ) -> None:
-    known = definitions.get(name)
-    if known is None:
+    definition = definitions.get(name)
+    if definition is None:
         definitions[name] = _Definition(spec, [key], {target})
     else:
-        known.targets.add(target)
-        known.add(spec, key)
+        definition.targets.add(target)
+        definition.add(spec, key)
 
 
 def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
@@ -105,38 +105,37 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
 
 
 def without_failed(plan: Plan) -> Plan:
-    """Leave out the changes that serve only workloads which cannot be completed anyway, and those
-    that need one which is left out."""
+    """Skip the changes of workloads that fail, and the changes that depend on skipped ones."""
     failed = {key for failure in plan.failures for key in failure.workloads}
-    kept: list[Change] = []
+    kept_changes: list[Change] = []
     skipped: list[Failure] = []
-    left_out: set[Target] = set()
-    # What replaces something may have failed before it became a change.
-    hindered = {failure.target: failure.workloads for failure in plan.failures}
-    hindered |= {association_target(key): (key,) for key in sorted(failed)}
+    skipped_targets: set[Target] = set()
+    # A replacement may have failed before it became a change.
+    failed_targets = {failure.target: failure.workloads for failure in plan.failures}
+    failed_targets |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
-        need = change.needed_among(left_out)
-        missing = change.needed_among(hindered.keys())
+        need = change.needed_among(skipped_targets)
+        missing = change.needed_among(failed_targets.keys())
         if all(key in failed for key in change.workloads):
-            left_out.add(change.target)
-            hindered.setdefault(change.target, change.workloads)
+            skipped_targets.add(change.target)
+            failed_targets.setdefault(change.target, change.workloads)
         elif change.takes and missing is not None:
-            left_out.add(change.target)
-            skipped.append(_kept(change, missing, hindered[missing]))
+            skipped_targets.add(change.target)
+            skipped.append(_skipped_removal(change, missing, failed_targets[missing]))
         elif need is not None or (
             missing is not None
             and (change.target.resource == "association" or missing in change.common_needs)
         ):
-            left_out.add(change.target)
-            hindered.setdefault(change.target, change.workloads)
+            skipped_targets.add(change.target)
+            failed_targets.setdefault(change.target, change.workloads)
             skipped.append(_skipped(change, need or missing or change.target, failed))
         else:
-            kept.append(change)
-    return replace(plan, changes=tuple(kept), failures=(*plan.failures, *skipped))
+            kept_changes.append(change)
+    return replace(plan, changes=tuple(kept_changes), failures=(*plan.failures, *skipped))
 
 
-def _kept(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    """Those who have all they asked for do not fail because something stays."""
+def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
+    """Return the failure of a skipped removal. A leftover does not fail a workload that is complete."""
     return Failure(
         workloads,
         change.target,
@@ -160,16 +159,16 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
-    """The changes that the desired workloads need, and what stands in the way of some."""
+    """Return the changes for the desired workloads, with failures and findings."""
     draft = Draft()
     account, options = observed.account, desired.options
     workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
-    listed = frozenset(workload.key for workload in workloads)
-    unread = find_unread(observed, listed)
+    keys = frozenset(workload.key for workload in workloads)
+    unread = find_unread(observed, keys)
     differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
     draft.failures += refused_in_kubernetes(desired.refused)
-    # Of those that have workloads here, the workloads are told.
+    # Clusters with workloads have failures for these workloads.
     draft.failures += [
         read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
     ]
@@ -191,23 +190,23 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         if failure := observed.unread.get(role_target(shared.spec.name.lower())):
             draft.failures.append(read_failure(failure, shared.keys))
         else:
-            shared = without_claim(draft, observed, options, shared, listed)
-            plan_shared_role(draft, observed, options, shared, listed, made, unread)
+            shared = without_claim(draft, observed, options, shared, keys)
+            plan_shared_role(draft, observed, options, shared, keys, made, unread)
     draft.changes = with_records(draft.changes, observed, options, all_shared)
     gained = {
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    # What could not be read may be about to give something, too.
+    # Changes of roles that could not be read may add permissions, too.
     left_out = {
         target
         for name, targets in gained.items()
         if role_target(name) in observed.unread
         for target in targets
     }
-    given = _given(draft.changes) | observed.unread.keys() | left_out
+    added = _added_permissions(draft.changes) | observed.unread.keys() | left_out
     movers = _movers(account, workloads, observed, unread)
-    replacing = Replacing(observed, all_shared, gained, given, movers, draft.changes)
+    replacing = Replacing(observed, all_shared, gained, added, movers, draft.changes)
     draft.changes = [replacing.ordered(step) for change in draft.changes for step in replacing.steps(change)]
     _plan_associations(draft, desired, workloads, observed, observed.unread, gained)
     draft.changes = restrict_first(draft.changes, observed, all_shared, account, workloads)
@@ -219,7 +218,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
 
 
 def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
-    """The policies that this plan takes over count as ours at once: a second run would find them so."""
+    """Return the observed state with the new tags of policies that this plan adopts, as a second run would read them."""
     policies = dict(observed.policies)
     for change in changes:
         policy = policies.get(change.target.name) if change.action == "update" else None
@@ -229,8 +228,8 @@ def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
     return replace(observed, policies=policies)
 
 
-def _given(changes: Sequence[Change]) -> frozenset[Target]:
-    """The changes by which roles get something: policies that are attached, documents that allow more."""
+def _added_permissions(changes: Sequence[Change]) -> frozenset[Target]:
+    """Return the changes that add permissions to roles: attachments, and documents that allow more."""
     return frozenset(
         change.target
         for change in changes
@@ -243,7 +242,7 @@ def _given(changes: Sequence[Change]) -> frozenset[Target]:
 def _movers(
     account: Account, workloads: Sequence[Workload], observed: Observed, unread: Unread
 ) -> dict[str, frozenset[Target]]:
-    """By the ARN of a role in lower case, the associations that are to leave it."""
+    """Return the associations that will leave a role, by its ARN in lower case."""
     movers: dict[str, set[Target]] = {}
     for workload in workloads:
         association = observed.associations.get(workload.key)
@@ -251,17 +250,17 @@ def _movers(
             continue
         if association.role_arn != account.role_arn(workload.role):
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
-    # Which role they use is not known.
+    # Unread associations may use any role.
     movers[""] = set(unread.associations.values())
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 
 def _other_owner(change: Change) -> Finding | None:
-    """A list that takes over what another list made: one of them should not have it."""
-    before, after = (side.get("tags") if side else None for side in (change.before, change.after))
-    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+    """Return a finding if a resource gets another owner: two lists may contain it."""
+    old_tags, new_tags = (side.get("tags") if side else None for side in (change.before, change.after))
+    if not isinstance(old_tags, Mapping) or not isinstance(new_tags, Mapping):
         return None
-    old, new = before.get(OWNER_TAG), after.get(OWNER_TAG)
+    old, new = old_tags.get(OWNER_TAG), new_tags.get(OWNER_TAG)
     if not old or old == new:
         return None
     return Finding(
@@ -273,8 +272,10 @@ def _other_owner(change: Change) -> Finding | None:
 
 
 def _as_associated(draft: Draft, workload: Workload, observed: Observed) -> Workload:
-    """Session tags that an association has turned off stay off when nothing is said of them, and then the role has to be
-    usable without them. Where it is not, somebody else turned them off, and its trust policy is not widened for that."""
+    """Return the workload with the present disable_session_tags of its association, if the workload does not set it.
+
+    If the role cannot be used without session tags, another process turned them off, and the workload is unchanged.
+    """
     association = observed.associations.get(workload.key)
     if association is None:
         return workload
@@ -297,8 +298,8 @@ def _plan_associations(
     unread: Mapping[Target, ReadFailure],
     gained: Mapping[str, frozenset[Target]],
 ) -> None:
-    """``gained`` is all that a role gets, also for others who share it, by its name: who moves to it leaves
-    another role for that."""
+    """Plan the associations. ``gained`` has all policies and attachments of a role, by its name: an association that moves to
+    the role needs them."""
     account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
@@ -314,12 +315,12 @@ def _plan_associations(
             continue
         if role is None:
             continue
-        before = by_key.get(workload.key, [])
+        changes = by_key.get(workload.key, [])
         association = observed.associations.get(workload.key)
         spec = workload.association
         owned = association is None or association.owned or options.adopt
         moves = association is not None and association.role_arn != account.role_arn(role)
-        wanted = DesiredAssociation(
+        desired_association = DesiredAssociation(
             key=workload.key,
             role_arn=account.role_arn(role),
             spec=spec,
@@ -328,11 +329,11 @@ def _plan_associations(
             force=options.force,
             adopt=options.adopt,
             owner=options.owner,
-            needs=frozenset(change.target for change in before if not change.takes)
+            needs=frozenset(change.target for change in changes if not change.takes)
             | (gained[role.name.lower()] if moves else frozenset()),
-            awaits=any(change.target.resource in ("role", "trust_policy") for change in before),
+            awaits=any(change.target.resource in ("role", "trust_policy") for change in changes),
         )
-        planned = plan_association(wanted, association)
+        planned = plan_association(desired_association, association)
         if isinstance(planned, Change) and association is None and workload.key in desired.would_break:
             draft.failures.append(breaks(desired.would_break[workload.key], planned))
         elif isinstance(planned, Change):
@@ -349,7 +350,7 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
         and role.trust_policy is None
         and role.trust_scope is None
         and options.trust_scope != "account"
-        and scope_of(role, options, workload) == "account"
+        and effective_scope(role, options, workload) == "account"
     ):
         draft.findings.append(
             Finding(

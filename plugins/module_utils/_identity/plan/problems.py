@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Problems of a plan in words: failures, and findings about what a run leaves unchanged. Pure."""
+"""Failures of a plan, and findings about resources that a run leaves unchanged. Pure."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def owned_by_another(
 
 
 def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
-    """What is said of it, and what to do."""
+    """Return the message and the remedy for a resource of another owner."""
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return (
         f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is left as it is.",
@@ -151,7 +151,7 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
 
 
 def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
-    """Where a trust policy has to let in those who leave until those who come are there."""
+    """Return a failure if the trust policy exceeds its limit while it allows both leaving and joining workloads."""
     limit = options.trust_policy_size_limit
     for change in changes:
         trust = (change.after or {}).get("trust_policy")
@@ -197,9 +197,9 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
 def role_used_elsewhere(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> Failure | None:
-    """Return the refusal to change what a role means for users outside the run; None where nothing of that changes.
+    """Return the failure of a change that would affect users of the role outside the run, or None.
 
-    :arg lost: the users whom a trust policy that is given as a whole would shut out.
+    :arg lost: the users that role.trust_policy of the input does not allow.
     """
     differences, users = _differences(shared, role, users, lost)
     if not users:
@@ -219,7 +219,7 @@ def role_used_elsewhere(
 def role_changed_elsewhere(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> Finding:
-    """Name the users outside the run for whom a run with ``force`` changes the role."""
+    """Return the finding about users outside the run whose role changes, in a run with ``force``."""
     differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
@@ -234,31 +234,31 @@ def role_changed_elsewhere(
 def _differences(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> tuple[list[str], OutsideUsers]:
-    """Return what differs from the definition of the run, and the users outside the run for whom it would change."""
+    """Return the differences from the definition of the run, and the users outside the run that they would affect."""
     differences = [
-        f"its {name.replace('_', ' ')} is {present or 'none'}, not {wanted or 'none'}"
-        for name, present, wanted in differing_limits(shared.spec, role)
+        f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
+        for name, present, desired in differing_limits(shared.spec, role)
     ]
     users = users if differences else OutsideUsers()
     if lost:
-        users = replace(users, known=tuple(sorted({*users.known, *lost})))
+        users = replace(users, names=tuple(sorted({*users.names, *lost})))
         differences.append("role.trust_policy does not let all of its users in")
     return differences, users
 
 
-# Only until the associations have been read, or as long as they cannot be.
+# Used until the associations are read, or if they cannot be read.
 _UNREAD = "may be used by others"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
-    """An association that is not made, because Pods that run would lose their credentials by it."""
+    """Return the failure of an association that would cut running Pods off from their present credentials."""
     return Failure(
         change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
     )
 
 
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
-    """One failure for all workloads of a namespace that lacks the same."""
+    """Return a failure for each missing Kubernetes object, with all of its workloads."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
     for finding in findings:
         if key := finding.workload:
@@ -283,9 +283,9 @@ def attached_extra(
     unread: ReadFailure | None = None,
     administers: bool = False,
 ) -> Finding:
-    """Report a policy that is attached without being asked for.
+    """Report an attached policy that is not part of the configuration.
 
-    :arg users: the users of the role outside the run, for whom the policy stays.
+    :arg users: the users of the role outside the run, for which the policy is kept.
     :arg administers: the policy is known to let the role administer the account.
     """
     message = f"role {role.name} also has {arn} attached, which is not part of its configuration."
@@ -304,7 +304,8 @@ def attached_extra(
 
 
 def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure) -> Finding:
-    """Report a policy that may deny, and stays while another attached policy could not be read, whose grants it may restrict."""
+    """Report an extra policy that may deny requests. It is kept, because it may restrict an attached policy that could not be
+    read."""
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
@@ -325,7 +326,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         )
     if users.remedy:
         return users.remedy
-    if users.known or users.unread:
+    if users.names or users.unread:
         return (
             "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
             f"the policy, detach it: {command}"
@@ -379,7 +380,7 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
-        # A role that stays has a remedy of its own, which may not be to remove it.
+        # A role that is kept has a separate finding, whose remedy may differ.
         "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again."
         if kind == "role"
         else "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
@@ -388,10 +389,10 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
     )
 
 
-def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence[str]) -> Finding:
+def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
-        f"role {role.arn} stays: it holds what is not known to be of this collection ({', '.join(kept)}).",
+        f"role {role.arn} stays: it holds what is not known to be of this collection ({', '.join(contents)}).",
         "Detach or delete those, then run again.",
         keys[0],
     )
@@ -400,8 +401,8 @@ def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], kept: Sequence
 _RESTORE = "If it was made here and has lost the tag {tag}, set it again ({value}) and run again; else there is nothing to do."
 
 
-def role_not_made_here(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """In a removal."""
+def role_not_managed(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """Report an unmanaged role in a removal."""
     return Finding(
         Code.NOT_MARKED,
         f"role {role.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here.",
@@ -410,8 +411,8 @@ def role_not_made_here(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Fin
     )
 
 
-def policy_not_made_here(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """In a removal."""
+def policy_not_managed(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
+    """Report an unmanaged policy in a removal."""
     return Finding(
         Code.NOT_MARKED,
         f"policy {policy.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made "
@@ -436,7 +437,7 @@ def of_another_owner(
 def owner_not_set(
     target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
 ) -> Finding:
-    """Report a resource without owner that stays so, because an owner's tag would shut out its other users."""
+    """Report a resource that does not get the owner's tag, because the tag would lock its other users out."""
     return Finding(
         Code.OWNER_NOT_SET,
         f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, no list of "
@@ -446,7 +447,7 @@ def owner_not_set(
     )
 
 
-def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
+def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, ...]) -> Finding:
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return Finding(
         Code.OWNED_BY_ANOTHER,
@@ -457,7 +458,7 @@ def grant_stays(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, 
     )
 
 
-def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
+def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
@@ -467,10 +468,10 @@ def stays_attached(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     )
 
 
-def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
-    """Report a policy of ours on a role of other people, where nothing shows that it was attached here.
+def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
+    """Report a managed policy on an unmanaged role, without a record of its attachment.
 
-    :arg tag: the key of the tag that would show it.
+    :arg tag: the key of the missing tag.
     """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
@@ -482,8 +483,8 @@ def stays_without_record(role: ObservedRole, key: WorkloadKey, arn: str, tag: st
     )
 
 
-def stays_for_users(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
-    """Report a policy of ours on a role of other people that is still used."""
+def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
+    """Report a managed policy on an unmanaged role that is still used."""
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} stays attached to role {role.arn}, which is still used by {listed(users, 10)}.",
@@ -492,7 +493,7 @@ def stays_for_users(role: ObservedRole, key: WorkloadKey, arn: str, users: Seque
     )
 
 
-def statement_stays(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
+def statement_kept(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
         f"role {role.arn} keeps our trust statement: it lets in others too, or is the only one.",
@@ -534,5 +535,5 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
 
 
 def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
-    why = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
-    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=why)
+    note = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
+    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=note)

@@ -6,9 +6,9 @@
 
 """Find resources that are managed here and no longer desired, for a purge or to report them. Pure.
 
-The engine reads before and removes after. A workload that left the list is known by its association, which has our tag;
-a role that lost its last association by its tag and by our grants, which all name this cluster; a policy without
-attachments by the tag that names this cluster; a grant by its workload, which has no association.
+A purge finds a workload that left the list by its managed association; a role without associations by its tag and its managed
+grants, which all name this cluster; a policy without attachments by the tag that names this cluster; a grant by its workload,
+which does not have an association.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ from .unlisted import SHOWN_ASSOCIATIONS, describe_place
 
 @dataclass(frozen=True, slots=True)
 class PurgeAccount:
-    """What a purge looks through: the cluster's associations, the account's roles, and the policies that
-    nothing has attached."""
+    """The reads of a purge: the associations of the cluster, the roles of the account, and its unattached policies."""
 
     associations: Mapping[WorkloadKey, ObservedAssociation]
     roles: Sequence[ObservedRole]
@@ -49,10 +48,10 @@ class PurgeAccount:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """What may be purged: what belongs to one owner, or without one to nobody; limited to some namespaces or not.
+    """The scope of a purge: resources of one owner, or resources without owner; optionally limited to namespaces.
 
-    At most ``limit`` workloads, or with ``percent`` that share of what is there.
-    With ``any_owner`` it is what belongs to any owner or none, which is only counted.
+    A purge removes at most ``limit`` workloads, or ``percent`` of the present ones. ``any_owner`` includes resources of all
+    owners, to count them.
     """
 
     owner: str | None = None
@@ -67,7 +66,7 @@ class PurgeScope:
         return not self.namespaces or set(namespaces) <= self.namespaces
 
     def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
-        """Whether a policy that nothing needs any more may go: one that we made for this cluster."""
+        """Return whether an unused policy may be deleted: it is managed here and was created for this cluster."""
         tags = policy.tags or {}
         return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
 
@@ -79,12 +78,12 @@ def unlisted_workloads(
     account: PurgeAccount,
     freed: Iterable[ObservedPolicy] = (),
 ) -> Desired:
-    """The workloads to remove, in the form of a removal. What a wanted workload uses is left out.
+    """Return the unlisted workloads as input of a removal, without roles and policies that listed workloads use.
 
-    ``freed`` are policies that are attached now, but will not be once the wanted workloads are as wanted.
+    ``freed`` are policies that the plan for the listed workloads detaches.
     """
-    wanted = {workload.key for workload in desired.workloads}
-    kept_roles = _wanted_roles(desired, cluster)
+    listed_keys = {workload.key for workload in desired.workloads}
+    kept_roles = _desired_roles(desired, cluster)
     kept_policies = {
         cluster.account.policy_arn(spec) for workload in desired.workloads for spec in workload.policies
     }
@@ -93,26 +92,28 @@ def unlisted_workloads(
         for workload in desired.workloads
         if workload.role is not None
     }
-    # A role that a wanted workload is about to leave: Pods that run hold its credentials.
-    kept_roles |= {arn for key, used in account.associations.items() if key in wanted for arn in _roles(used)}
+    # Keep a role that a listed workload leaves: running Pods still have its credentials.
+    kept_roles |= {
+        arn for key, used in account.associations.items() if key in listed_keys for arn in _roles(used)
+    }
     by_arn = {role.arn.lower(): role for role in account.roles}
     used = {arn for association in account.associations.values() for arn in _roles(association)}
 
     def parts(role: ObservedRole | None) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
-        """A role and what is attached to it, as far as it may go; who owns it is looked at later."""
+        """Return a role and its attached policies to remove. A removal checks their owners."""
         if role is None:
             return None, ()
         if role.arn.lower() in kept_roles or not scope.includes(role.tags, ()):
-            # It stays. Given by its ARN, it only loses what we grant to the workload.
+            # The role is kept. With its ARN, a removal only revokes the managed grants of the workload.
             return RoleSpec(name=role.name, arn=role.arn), ()
         arn = parse_role_arn(role.arn)
         attached = (policy_arn for policy_arn in role.attached if policy_arn not in kept_policies)
-        return RoleSpec(name=role.name, path=arn.path if arn else "/"), _made_policies(attached)
+        return RoleSpec(name=role.name, path=arn.path if arn else "/"), _managed_policies(attached)
 
     unlisted = [
         Workload(key, *parts(by_arn.get(association.role_arn.lower())))
         for key, association in sorted(account.associations.items())
-        if key not in wanted
+        if key not in listed_keys
         and association.owned
         and not association.owner_arn
         and scope.includes(association.tags, (key.namespace,))
@@ -123,14 +124,14 @@ def unlisted_workloads(
         if role.owned and role.arn.lower() not in used | kept_roles and _is_orphan(role, cluster, scope)
     ]
     unused = [
-        Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _made_policies((policy.arn,)))
+        Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _managed_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
-        # A policy has no namespace: a purge of namespaces leaves it.
+        # A purge of namespaces keeps policies, which are outside of namespaces.
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
     grants = _unused_grants(desired, cluster, scope, account)
     going = {role.name for workload in (*unlisted, *orphans) if (role := workload.role) and not role.existing}
-    # A role that goes loses its grants with it. Given by its ARN, it loses only them.
+    # A deleted role does not need its grants revoked. With its ARN, a removal only revokes the grants.
     guests = [
         Workload(key, RoleSpec(name=role.name, arn=role.arn))
         for role, keys in grants
@@ -147,10 +148,12 @@ def unlisted_workloads(
 def _unused_grants(
     desired: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> list[tuple[ObservedRole, set[WorkloadKey]]]:
-    """Return the roles that let in workloads which are not listed and have no association, with these workloads. A trust
-    policy that a list gives as a whole has no grants to purge. The associations of a new role may be about to be created."""
+    """Return the roles that allow unlisted workloads without association, with these workloads.
+
+    Skip roles with role.trust_policy, and new roles, whose associations may be created next.
+    """
     present = {workload.key for workload in desired.workloads} | account.associations.keys()
-    given = {
+    input_roles = {
         role.name.lower()
         for workload in desired.workloads
         if (role := workload.role) is not None and role.trust_policy is not None
@@ -165,7 +168,9 @@ def _unused_grants(
             },
         )
         for role in account.roles
-        if role.owned and role.name.lower() not in given and not is_new(role.created_at, cluster.answered_at)
+        if role.owned
+        and role.name.lower() not in input_roles
+        and not is_new(role.created_at, cluster.answered_at)
     ]
     return [(role, keys) for role, keys in grants if keys]
 
@@ -191,8 +196,8 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) ->
 
 def staying_associations(desired: Desired, going: Desired, account: PurgeAccount) -> UnlistedAssociations:
     """Return the unlisted associations that are not among the workloads ``going``."""
-    known = {workload.key for workload in (*desired.workloads, *going.workloads)}
-    rest = {key: account.associations[key] for key in sorted(account.associations) if key not in known}
+    excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    rest = {key: account.associations[key] for key in sorted(account.associations) if key not in excluded}
     owned = {key: association for key, association in rest.items() if not association.owner_arn}
     addons = tuple(key for key in rest if key not in owned)
     return UnlistedAssociations(tuple(owned), addons, described=owned)
@@ -201,21 +206,21 @@ def staying_associations(desired: Desired, going: Desired, account: PurgeAccount
 def staying_grants(
     desired: Desired, going: Desired, cluster: Cluster, account: PurgeAccount
 ) -> frozenset[WorkloadKey]:
-    """Return the workloads without association that roles let in, and that are not among the workloads ``going``."""
+    """Return the workloads without association that roles allow, except the listed ones and the workloads ``going``."""
     granted = {
         key
         for role in account.roles
         if role.owned and not is_new(role.created_at, cluster.answered_at)
         for key in granted_workloads(clusters_of(cluster), role.trust)
     }
-    known = {workload.key for workload in (*desired.workloads, *going.workloads)}
-    return frozenset(granted - known - account.associations.keys())
+    excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    return frozenset(granted - excluded - account.associations.keys())
 
 
-def other_owners_findings(unlisted: Desired, everybodys: Desired) -> tuple[Finding, ...]:
-    """What a purge without owner leaves because it has one. ``everybodys`` is what a purge for all would take."""
+def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Finding, ...]:
+    """Report the unlisted workloads of other owners. ``all_unlisted`` are the unlisted workloads of all owners."""
     going = {workload.key for workload in unlisted.workloads}
-    rest = (describe_key(workload.key) for workload in everybodys.workloads if workload.key not in going)
+    rest = (describe_key(workload.key) for workload in all_unlisted.workloads if workload.key not in going)
     names = list(dict.fromkeys(rest))
     if not names:
         return ()
@@ -232,16 +237,16 @@ def other_owners_findings(unlisted: Desired, everybodys: Desired) -> tuple[Findi
 def left_roles(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> tuple[Finding, ...]:
-    """The roles that the wanted workloads move away from, and that nobody else has an association with."""
+    """Report the roles that listed workloads leave, and that are then without association."""
     moving = {workload.key for workload in desired.workloads if workload.role is not None}
-    gone = {workload.key for workload in unlisted.workloads}
+    purged = {workload.key for workload in unlisted.workloads}
     associations = account.associations.items()
-    kept = _wanted_roles(desired, cluster)
-    kept |= {arn for key, other in associations if key not in moving | gone for arn in _roles(other)}
+    used_roles = _desired_roles(desired, cluster)
+    used_roles |= {arn for key, other in associations if key not in moving | purged for arn in _roles(other)}
     left = {
         association.role_arn.lower(): key
         for key, association in associations
-        if key in moving and association.role_arn.lower() not in kept
+        if key in moving and association.role_arn.lower() not in used_roles
     }
     return tuple(
         Finding(
@@ -257,7 +262,7 @@ def left_roles(
 
 
 def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
-    """The policies that a plan detaches from roles."""
+    """Return the policies that a plan detaches from roles."""
     detached = {
         str(change.before["policy"])
         for change in plan.changes
@@ -269,20 +274,20 @@ def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
 def validate_purge_limit(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> None:
-    """InputError when more would go than the limit allows, before anything is changed."""
+    """Raise InputError if the purge exceeds its limit."""
     names = list(dict.fromkeys(describe_key(workload.key) for workload in unlisted.workloads))
     count = len(names)
     associations = account.associations
-    kept = sum(
+    listed_count = sum(
         workload.key in associations and associations[workload.key].owned for workload in desired.workloads
     )
-    allowed = allowed_purge(kept + count, scope.limit, scope.percent)
+    allowed = allowed_purge(listed_count + count, scope.limit, scope.percent)
     if count <= allowed:
         return
     limit = (
         str(scope.limit)
         if scope.percent is None
-        else f"{scope.percent}% of the {kept + count} that are there, which is {allowed}"
+        else f"{scope.percent}% of the {listed_count + count} that are there, which is {allowed}"
     )
     raise InputError(
         [
@@ -294,13 +299,13 @@ def validate_purge_limit(
     )
 
 
-def _wanted_roles(desired: Desired, cluster: Cluster) -> set[str]:
-    """The ARNs in lower case of the roles that wanted workloads use, also as their target role."""
+def _desired_roles(desired: Desired, cluster: Cluster) -> set[str]:
+    """Return the lower-case ARNs of the roles and target roles of the listed workloads."""
     workloads = desired.workloads
-    own = {
+    role_arns = {
         cluster.account.role_arn(workload.role).lower() for workload in workloads if workload.role is not None
     }
-    return own | {(workload.association.target_role_arn or "").lower() for workload in workloads}
+    return role_arns | {(workload.association.target_role_arn or "").lower() for workload in workloads}
 
 
 def _roles(association: ObservedAssociation) -> set[str]:
@@ -308,7 +313,7 @@ def _roles(association: ObservedAssociation) -> set[str]:
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
-    """Return whether a purge may remove a role of ours that no association uses."""
+    """Return whether a purge may delete a managed role without associations."""
     grants, _others = read_grants(role.trust)
     tied = _tied_cluster(role) == cluster.arn
     return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
@@ -316,13 +321,13 @@ def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
 
 def _tied_cluster(role: ObservedRole) -> str:
     """Return the ARN of the only cluster whose workloads the trust policy allows; "" where it allows others."""
-    grants, others = read_grants(role.trust)
+    grants, rest = read_grants(role.trust)
     arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
-    return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, others)) else ""
+    return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, rest)) else ""
 
 
-def _made_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
-    """Those of the account. The document stands for "one that we made"; a removal does not look into it."""
+def _managed_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
+    """Return the customer managed policies among ``arns``. A removal ignores the content of their documents."""
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
         PolicySpec(name=part.name, path=part.path, document=PolicyDocument())
@@ -336,7 +341,7 @@ _PURGE = "run for this cluster alone with ⟨purge⟩: true"
 
 
 def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
-    """Return what the ``changes`` of a run leave behind, and the roles without workload that its reads have shown."""
+    """Report the roles and policies that the ``changes`` of a run leave unused, and unused roles among its reads."""
     if desired.options.purge:
         return []
     scope = PurgeScope(desired.options.owner)
@@ -390,18 +395,18 @@ def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
 
 
 def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
-    """Return a finding for each policy that has been detached, and that nothing has attached any more."""
+    """Return a finding for each detached policy that is not attached to another entity."""
     attachments = [change for change in changes if change.target.resource == "attachment"]
     detached: dict[str, list[Change]] = {}
     for change in attachments:
         if change.before:
             detached.setdefault(str(change.before["policy"]), []).append(change)
     joined = Counter(str(change.after["policy"]) for change in attachments if change.after)
-    wanted = shared_policies(observed.account, desired.workloads)
+    desired_policies = shared_policies(observed.account, desired.workloads)
     findings = []
     for arn, leavers in sorted(detached.items()):
         policy = observed.policies.get(arn)
-        if policy is None or arn in wanted or joined[arn] or policy.user_count != len(leavers):
+        if policy is None or arn in desired_policies or joined[arn] or policy.user_count != len(leavers):
             continue
         if policy.owned and not is_of_another(policy.tags or {}, desired.options.owner):
             findings.append(_left_policy(observed, policy, leavers[0].workloads[0]))
@@ -410,8 +415,8 @@ def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Chang
 
 def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -> Finding:
     arn = (policy.tags or {}).get(CLUSTER_TAG, "")
-    here = observed.clusters.with_arn(arn)
-    if here is not None and here.key == key.cluster:
+    cluster = observed.clusters.with_arn(arn)
+    if cluster is not None and cluster.key == key.cluster:
         remedy = f"A {_PURGE} deletes it."
     else:
         other = f", or purge cluster {arn}, for which it was created" if arn else ""

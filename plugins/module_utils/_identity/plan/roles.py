@@ -32,7 +32,7 @@ from ..model.roles import (
 )
 from ..model.targets import Target, policy_target, role_target, trust_target
 from .attachments import DETACHING_STAGE
-from .trust import widened
+from .trust import union_trust
 
 ROLE_STAGE = Stage.ROLE
 
@@ -47,14 +47,14 @@ def create_role(
     """Plan a new role. ``boundary_made``: the same plan creates the permissions boundary."""
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
     values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
-    parameters, after = creation(ROLE_ATTRIBUTES, values)
+    parameters, state = creation(ROLE_ATTRIBUTES, values)
     parameters |= {"RoleName": spec.name, "Path": spec.path}
-    after["arn"] = account.role_arn(spec)
+    state["arn"] = account.role_arn(spec)
     boundary = spec.permissions_boundary
     needs = frozenset((policy_target(boundary),)) if boundary else frozenset[Target]()
     call = Call("iam", "CreateRole", parameters)
     return Change(
-        ROLE_STAGE, role_target(spec.name), "create", workloads, None, after, (call,), needs, boundary_made
+        ROLE_STAGE, role_target(spec.name), "create", workloads, None, state, (call,), needs, boundary_made
     )
 
 
@@ -65,9 +65,9 @@ def update_role(
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
 ) -> Change | None:
-    """Plan the attributes of a role, except its trust policy; None when all are as desired."""
+    """Plan the attributes of a role, except its trust policy. Return None without differences."""
     differences = compare(ROLE_SETTINGS, spec, role)
-    before, after = split_states(differences)
+    old, new = split_states(differences)
     details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
     calls: list[Call] = []
     identity = {"RoleName": role.name}
@@ -75,7 +75,7 @@ def update_role(
         # UpdateRole resets a parameter that it does not get.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
-    boundary = after.get(PERMISSIONS_BOUNDARY.name)
+    boundary = new.get(PERMISSIONS_BOUNDARY.name)
     needs = frozenset[Target]()
     if isinstance(boundary, str):
         needs = frozenset((policy_target(boundary),))
@@ -84,13 +84,13 @@ def update_role(
         calls.append(Call("iam", operation, {**identity, **parameters}))
     change = compare_tags(role.tags, with_owner(spec.tags), options.purge_tags)
     if change:
-        before["tags"], after["tags"] = dict(role.tags), tags_after(role.tags, change)
+        old["tags"], new["tags"] = dict(role.tags), tags_after(role.tags, change)
         calls += iam_tag_calls("Role", identity, change)
     if not calls:
         return None
     made = tuple(calls)
     return Change(
-        ROLE_STAGE, role_target(role.name), "update", workloads, before, after, made, needs, boundary_made
+        ROLE_STAGE, role_target(role.name), "update", workloads, old, new, made, needs, boundary_made
     )
 
 
@@ -133,7 +133,7 @@ def change_trust(
     once the associations of ``holders`` have changed."""
     if TRUST_POLICY.equals(role.trust, trust):
         return []
-    wide = widened(role.trust, trust)
+    wide = union_trust(role.trust, trust)
     if not holders or TRUST_POLICY.equals(wide, trust):
         return [_trust_change(role.name, role.trust, trust, workloads, frozenset())]
     changes = []

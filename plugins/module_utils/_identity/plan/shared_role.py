@@ -45,14 +45,14 @@ from .policies import denies, only_denies
 from .roles import change_trust, create_role, differing_limits, update_role, update_trust
 from .trust import (
     TAGGED_SCOPES,
-    everyone_let_in,
+    desired_trust,
     extended_trust,
+    find_foreign_access,
+    find_public_access,
     find_restrictions,
-    may_let_in,
-    others_let_in,
-    subject_of,
+    may_allow_cluster,
     trust_failures,
-    wanted_trust,
+    trust_subject,
 )
 
 
@@ -61,13 +61,13 @@ def plan_shared_role(
     observed: Observed,
     options: Options,
     shared: SharedRole,
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
     made: Collection[str],
     unread: Unread,
 ) -> None:
-    """``made`` holds the ARNs of the policies that this plan makes.
+    """Plan one role with its trust policy and attachments. ``made`` has the ARNs of the policies that the same plan creates.
 
-    Workloads of a cluster that could not be read get nothing, and what is attached for them stays wanted.
+    Skip workloads of clusters that could not be read, and keep the policies that are attached for them.
     """
     shared = shared.without(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
     if not shared.users:
@@ -86,13 +86,13 @@ def plan_shared_role(
     if _boundary_missing(observed, spec, role, made):
         draft.failures.append(problems.boundary_missing(clusters.account, shared))
         return
-    holders = _holders(observed, shared, role, listed, unread)
-    narrowed = _next_trust(observed, clusters, options, shared, role, listed)
+    holders = _holders(observed, shared, role, keys, unread)
+    narrowed = _next_trust(observed, clusters, options, shared, role, keys)
     draft.unread.update(narrowed.unread)
     changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, made, holders)
-    users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, listed)
+    users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, keys)
     changed: list[Finding] = []
-    if role is not None and _is_ours(role, options):
+    if role is not None and _may_change_role(role, options):
         refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
         if refusal is not None:
             draft.unread.update(users.unread)
@@ -102,12 +102,17 @@ def plan_shared_role(
                 failures.append(refusal)
     if failures:
         draft.failures.extend(failures)
-        others = shared.without(frozenset(key for failure in failures for key in failure.workloads))
-        if others.users:
-            plan_shared_role(draft, observed, options, others, listed, made, unread)
+        rest = shared.without(frozenset(key for failure in failures for key in failure.workloads))
+        if rest.users:
+            plan_shared_role(draft, observed, options, rest, keys, made, unread)
         return
     joining = _attachments(shared, role, made)
-    if role is not None and not spec.existing and [*changes, *joining] and not _is_ours(role, options):
+    if (
+        role is not None
+        and not spec.existing
+        and [*changes, *joining]
+        and not _may_change_role(role, options)
+    ):
         if role.owned:
             target = role_target(role.name)
             failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
@@ -119,19 +124,19 @@ def plan_shared_role(
     overfull = find_overfull(observed, options, shared, role, joining, leaving)
     if overfull is not None:
         draft.failures.append(overfull)
-        others = shared.without(frozenset(overfull.workloads))
-        if others.users:
-            plan_shared_role(draft, observed, options, others, listed, made, unread)
+        rest = shared.without(frozenset(overfull.workloads))
+        if rest.users:
+            plan_shared_role(draft, observed, options, rest, keys, made, unread)
         return
     if role is not None and not spec.existing:
         draft.findings.extend(_restrictions(clusters, shared, role, changes))
-        if spec.trust_policy is None and _is_ours(role, options):
-            draft.findings.extend(everyone_let_in(role, shared.keys[0]))
-            draft.findings.extend(others_let_in(role, shared.keys[0]))
+        if spec.trust_policy is None and _may_change_role(role, options):
+            draft.findings.extend(find_public_access(role, shared.keys[0]))
+            draft.findings.extend(find_foreign_access(role, shared.keys[0]))
         draft.findings.extend([*narrowed.findings, *staying, *changed])
-        # A full role takes a policy only after another one has left.
+        # For a full role, detach a policy before another one is attached.
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
-        # A policy that denies leaves last.
+        # Detach policies with a Deny last.
         leaving.sort(key=lambda change: denies(find_document(observed, change.target.policy_arn) or {}))
         swaps = list(map(swap_policies, leaving[:excess], joining))
         joining = [*swaps, *joining[len(swaps) :]]
@@ -143,13 +148,13 @@ def plan_shared_role(
 def _restrictions(
     clusters: Clusters, shared: SharedRole, role: ObservedRole, changes: Sequence[Change]
 ) -> list[Finding]:
-    """Report what restricts the role by the trust policy that it gets."""
+    """Report the Deny statements of the next trust policy of a role."""
     trust = role.trust
     for change in changes:
         document = (change.after or {}).get("trust_policy")
         trust = document if isinstance(document, Mapping) else trust
     subjects = {
-        workload.key: subject_of(
+        workload.key: trust_subject(
             clusters.of(workload.key),
             workload.key,
             role.arn,
@@ -165,13 +170,13 @@ def without_claim(
     observed: Observed,
     options: Options,
     shared: SharedRole,
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
 ) -> SharedRole:
-    """Leave out the owner's tag of a role that has no owner, and users outside the run whose list it would shut out."""
+    """Return the role without the owner's tag, if the tag would lock users outside the run out of a role without owner."""
     spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
     if role is None or spec.existing or options.adopt or not lacks_owner(role.tags, spec.tags):
         return shared
-    users = find_outside_users(observed, observed.clusters.among(shared.keys), role, role.trust, listed)
+    users = find_outside_users(observed, observed.clusters.among(shared.keys), role, role.trust, keys)
     if not users:
         return shared
     draft.unread.update(users.unread)
@@ -181,8 +186,8 @@ def without_claim(
     return replace(shared, spec=spec, users=tuple(replace(user, role=spec) for user in shared.users))
 
 
-def _is_ours(role: ObservedRole, options: Options) -> bool:
-    """Whether it may be changed: made here for this owner, or to be taken over."""
+def _may_change_role(role: ObservedRole, options: Options) -> bool:
+    """Return whether a role may be changed: it is managed here for this owner, or adopted."""
     return may_change(role.tags, options.owner, options.adopt)
 
 
@@ -190,16 +195,20 @@ def _holders(
     observed: Observed,
     shared: SharedRole,
     role: ObservedRole | None,
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
     unread: Unread,
 ) -> frozenset[Target]:
-    """The associations that need the role as it is until they have changed: of workloads that move to another
-    role, or that are let in by their session tags only from then on. Those that could not be read may be such."""
+    """Return the associations that need the present trust policy until they change.
+
+    They move to another role, or turn session tags on or off. Unread associations may be among them.
+    """
     if role is None:
         return frozenset()
-    unseen = (target for name, target in sorted(unread.associations.items()) if may_let_in(name, role.trust))
+    unseen = (
+        target for name, target in sorted(unread.associations.items()) if may_allow_cluster(name, role.trust)
+    )
     using = (
-        observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in listed
+        observed.associations[key] for key in observed.role_users.get(role.arn.lower(), ()) if key in keys
     )
     users = {workload.key: workload for workload in shared.users}
     return frozenset(
@@ -218,7 +227,7 @@ def find_document(observed: Observed, arn: str) -> Mapping[str, object] | None:
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
-    """All policies that a role gets, with what makes them."""
+    """Return all policies and attachments of a role, as targets."""
     arns = shared.policy_users
     attached = role.attached if role is not None else ()
     joining = (attachment_target(shared.spec.name, arn) for arn in arns if arn not in attached)
@@ -240,20 +249,20 @@ def _next_trust(
     options: Options,
     shared: SharedRole,
     role: ObservedRole | None,
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
 ) -> Narrowed:
-    """Return the trust policy that the role gets."""
+    """Return the next trust policy of the role."""
     spec = shared.spec
     if role is None:
-        return Narrowed(wanted_trust(clusters, spec, options, shared.users, listed, None))
+        return Narrowed(desired_trust(clusters, spec, options, shared.users, keys, None))
     if spec.existing:
         extended = spec.extend_trust
         trust = extended_trust(clusters, spec, options, shared.users, role.trust) if extended else role.trust
         return Narrowed(trust)
-    trust = wanted_trust(clusters, spec, options, shared.users, listed, role.trust)
-    if not _is_ours(role, options):
+    trust = desired_trust(clusters, spec, options, shared.users, keys, role.trust)
+    if not _may_change_role(role, options):
         return Narrowed(trust)
-    return narrow_trust(observed, options, shared, role, trust, listed)
+    return narrow_trust(observed, options, shared, role, trust, keys)
 
 
 def _outside_users(
@@ -263,16 +272,18 @@ def _outside_users(
     shared: SharedRole,
     role: ObservedRole | None,
     trust: Mapping[str, object],
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
 ) -> OutsideUsers:
-    """Return the users of the role outside the run, where a change turns on them. Whoever takes over a role, or says so,
-    knows that it has no others than those that can be seen."""
+    """Return the users of the role outside the run, if a change depends on them.
+
+    With ⟨adopt⟩, or with ⟨force⟩ and ⟨purge_policies⟩, all users count as listed.
+    """
     if role is None or shared.spec.existing:
         return OutsideUsers()
     if set(role.attached) <= shared.policy_users.keys() and not differing_limits(shared.spec, role):
         return OutsideUsers()
     vouched = not role.owned or (options.force and options.purge_policies)
-    return find_outside_users(observed, clusters, role, trust, listed, vouched)
+    return find_outside_users(observed, clusters, role, trust, keys, vouched)
 
 
 def _role_changes(
@@ -306,21 +317,20 @@ def _role_changes(
         return [create_role(clusters.account, spec, trust, keys, boundary_made)], failures
     update = update_role(spec, role, options, keys, boundary_made)
     changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
-    # On its way to the narrower one, the trust policy lets in those who go and those who come.
+    # The intermediate trust policy allows both leaving and joining workloads.
     failures += problems.too_long_on_the_way(shared, changes, options)
-    if not _is_ours(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
-        # A role of others that already is as wanted is used; it does not become ours by that.
+    if not _may_change_role(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
+        # Use an unmanaged role with the desired attributes without changing it.
         return [], failures
     return changes, failures
 
 
 def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
-    """What is missing on the role, each for those who asked for it: so a policy that is refused, with
-    all who asked for it, stays off."""
+    """Return an attachment for each missing policy, with the workloads that list it, so that a failed policy is not attached."""
     attached = role.attached if role is not None else ()
     changes, present = [], frozenset(shared.keys)
-    for arn, asking in shared.policy_users.items():
-        users = tuple(key for key in asking if key in present)
+    for arn, requesters in shared.policy_users.items():
+        users = tuple(key for key in requesters if key in present)
         if users and arn not in attached:
             new = role is None or arn in made
             changes.append(attach_policy(shared.spec.name, arn, users, new))
@@ -335,9 +345,11 @@ def _detachments(
     role: ObservedRole | None,
     users: OutsideUsers,
 ) -> tuple[list[Change], list[Finding]]:
-    """Plan to detach policies made here that the role is no longer to have, and all others with ``purge_policies``. The rest
-    stays, and is reported; so does everything that users outside the run may need."""
-    if role is None or shared.spec.existing or not _is_ours(role, options):
+    """Plan to detach extra managed policies, and with ``purge_policies`` all extra policies. Report the policies that are kept.
+
+    Policies that users outside the run may need are kept.
+    """
+    if role is None or shared.spec.existing or not _may_change_role(role, options):
         return [], []
     changes, findings = [], []
     extra = [arn for arn in role.attached if arn not in shared.policy_users]
@@ -351,19 +363,19 @@ def _detachments(
     }
     for arn in extra:
         policy = observed.policies.get(arn)
-        ours = policy is not None and policy.owned
+        is_managed = policy is not None and policy.owned
         document = find_document(observed, arn)
-        if not ours and document is not None and only_denies(document):
+        if not is_managed and document is not None and only_denies(document):
             findings.append(problems.restricted_by_policy(role, shared.keys[0], arn))
             continue
-        unread = None if ours else observed.unread.get(Target("document", arn))
-        removable = unread is None and (options.purge_policies or ours)
+        unread = None if is_managed else observed.unread.get(Target("document", arn))
+        removable = unread is None and (options.purge_policies or is_managed)
         unread_grant = next((failures[other] for other in failures if other != arn), None)
         if removable and not users and unread_grant is not None and (document is None or denies(document)):
             findings.append(problems.denies_meanwhile(role, shared.keys[0], arn, unread_grant))
             continue
         if removable and not users:
-            # It may be this plan that makes the policy ours.
+            # The same plan may adopt the policy.
             needs = frozenset((policy_target(arn),))
             change = detach_policy(DETACHING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))

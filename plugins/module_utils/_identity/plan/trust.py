@@ -4,10 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Trust policies of roles: plan them, report whom they let in, and check them before anything is changed. Pure.
-
-Also of roles whose trust policy is not managed here: can the workloads use them?
-"""
+"""Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure."""
 
 from __future__ import annotations
 
@@ -42,21 +39,20 @@ from ..model.targets import Failure, trust_target
 TAGGED_SCOPES = ("workload", "namespace", "cluster")
 
 
-def scope_of(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
-    """The trust scope of one workload. Without session tags nothing narrower than the account can
-    be told apart, so an unstated scope is then "account"."""
+def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
+    """Return the trust scope of one workload. Without session tags the default is "account": AWS cannot distinguish workloads."""
     stated = role.trust_scope or options.trust_scope
     if workload.association.disable_session_tags and stated in (None, *TAGGED_SCOPES):
         return "account"
     return stated or "workload"
 
 
-def grants_of(
+def desired_grants(
     clusters: Clusters, role: RoleSpec, options: Options, users: Iterable[Workload]
 ) -> set[TrustGrant]:
     return {
         grant_for(
-            scope_of(role, options, workload),
+            effective_scope(role, options, workload),
             clusters.account.account_id,
             clusters.of(workload.key).arn,
             workload.key.namespace,
@@ -66,28 +62,27 @@ def grants_of(
     }
 
 
-def wanted_trust(
+def desired_trust(
     clusters: Clusters,
     role: RoleSpec,
     options: Options,
     users: Sequence[Workload],
-    listed: frozenset[WorkloadKey],
+    keys: frozenset[WorkloadKey],
     present: Mapping[str, object] | None,
 ) -> Mapping[str, object]:
-    """The trust policy for a role that we make.
+    """Return the trust policy of a managed role.
 
-    What our own statements grant to workloads that this run does not list (of another cluster, or of
-    another play) stays: they are somebody's, and this run knows nothing about them. So do statements for others
-    than EKS Pod Identity, and every Deny. A trust policy that is given as a whole takes a Deny away only with ``force``.
+    Keep grants to workloads outside this run, statements for principals other than EKS Pod Identity, and every Deny.
+    role.trust_policy replaces the policy, and removes a Deny only with ``force``.
     """
     if role.trust_policy is not None:
         denies = foreign_denies(present or {}, role.trust_policy)
         return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
     foreign: list[Mapping[str, object]] = []
-    # What others were granted stays even where a wider grant of ours covers it: ours may go again.
-    grants = widest(grants_of(clusters, role, options, users))
+    # Keep outside grants that a wider desired grant covers: the wide grant may be revoked later.
+    grants = widest(desired_grants(clusters, role, options, users))
     if present is not None:
-        grants |= grants_of_others(clusters, present, listed)
+        grants |= outside_grants(clusters, present, keys)
         foreign = foreign_statements(present)
     granted = trust_policy(grants)
     return with_grants(granted, foreign, grants) if foreign else granted
@@ -101,42 +96,45 @@ def _with_denies(
     return {**document, "Statement": join_statements(denies, added)}
 
 
-def grants_of_others(
-    clusters: Clusters, present: Mapping[str, object], listed: frozenset[WorkloadKey]
+def outside_grants(
+    clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
 ) -> set[TrustGrant]:
-    """What our own statements grant to workloads that a run does not list, as far as that can be told:
-    a grant for the whole cluster or account may be its own. ``clusters`` are those whose workloads use the role: what
-    another one has of it is nothing to this run, be it in it or not."""
+    """Return the managed grants to workloads outside the run. Grants for a whole cluster or account may belong to the run.
+
+    ``clusters`` are the clusters whose workloads use the role. Grants in other clusters are outside the run.
+    """
     grants, _others = read_grants(present)
-    return {grant for grant in grants if _of_others(grant, clusters, listed)}
+    return {grant for grant in grants if _of_others(grant, clusters, keys)}
 
 
-def _of_others(grant: TrustGrant, clusters: Clusters, listed: frozenset[WorkloadKey]) -> bool:
+def _of_others(grant: TrustGrant, clusters: Clusters, keys: frozenset[WorkloadKey]) -> bool:
     cluster = clusters.with_arn(grant.cluster_arn)
     if cluster is None:
         return bool(grant.cluster_arn)
     if grant.service_account:
-        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) not in listed
-    return bool(grant.namespace) and not _in_reach(grant, cluster, listed)
+        return WorkloadKey(cluster.key, grant.namespace, grant.service_account) not in keys
+    return bool(grant.namespace) and not _in_reach(grant, cluster, keys)
 
 
-def may_let_in(cluster_name: str, present: Mapping[str, object]) -> bool:
-    """Whether a trust policy may let in workloads of a cluster, of which nothing but the name is known."""
-    grants, others = read_grants(present)
+def may_allow_cluster(cluster_name: str, present: Mapping[str, object]) -> bool:
+    """Return whether a trust policy may allow workloads of a cluster that is known by name only."""
+    grants, rest = read_grants(present)
     return any(grant.cluster_arn.rpartition("/")[2] in ("", cluster_name) for grant in grants) or any(
-        isinstance(statement, Mapping) and not _names_others(statement) for statement in others
+        isinstance(statement, Mapping) and not _names_others(statement) for statement in rest
     )
 
 
-def widened(present: Mapping[str, object], wanted: Mapping[str, object]) -> Mapping[str, object]:
-    """A trust policy that lets in all whom either of two does, but for those whom the present one denies. A grant that
-    both have stays, even where a wider one covers it: it may be of others, and the wider one may go again."""
-    grants, others = read_grants(present)
-    new_grants, new_others = read_grants(wanted)
-    kept = {grant for grant in grants if grant in new_grants or not covered(grant, new_grants)}
+def union_trust(present: Mapping[str, object], desired: Mapping[str, object]) -> Mapping[str, object]:
+    """Merge the grants of two trust policies; the Deny statements of the present one win.
+
+    Keep grants in both even if a wider grant covers them: the wider grant may be revoked later.
+    """
+    grants, rest = read_grants(present)
+    new_grants, new_others = read_grants(desired)
+    kept_grants = {grant for grant in grants if grant in new_grants or not covered(grant, new_grants)}
     joining = {grant for grant in new_grants if grant in grants or not covered(grant, grants)}
-    allowed = [statement for statement in new_others if is_allow(statement) and statement not in others]
-    return with_grants(wanted, join_statements(others, allowed), kept | joining)
+    allowed = [statement for statement in new_others if is_allow(statement) and statement not in rest]
+    return with_grants(desired, join_statements(rest, allowed), kept_grants | joining)
 
 
 def is_allow(statement: object) -> bool:
@@ -144,45 +142,49 @@ def is_allow(statement: object) -> bool:
 
 
 def foreign_statements(
-    present: Mapping[str, object], asked: Mapping[str, object] | None = None
+    present: Mapping[str, object], desired: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """The statements for others than EKS Pod Identity and every Deny that was written elsewhere, but for those of a trust
-    policy that was ``asked`` for."""
-    _grants, others = read_grants(present)
-    _asked_grants, known = read_grants(asked or {})
+    """Return the unmanaged statements: for principals other than EKS Pod Identity, and every Deny.
+
+    :arg desired: role.trust_policy of the input, whose statements are not returned.
+    """
+    _grants, rest = read_grants(present)
+    _desired_grants, desired_statements = read_grants(desired or {})
     return [
         statement
-        for statement in others
+        for statement in rest
         if isinstance(statement, Mapping)
-        and statement not in known
+        and statement not in desired_statements
         and (_names_others(statement) or not is_allow(statement))
     ]
 
 
-def foreign_principals(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> list[str]:
-    """Whom those statements let in, in words."""
-    return in_words(_foreign_names(present, asked))
+def foreign_principals(
+    present: Mapping[str, object], desired: Mapping[str, object] | None = None
+) -> list[str]:
+    """Describe the principals in unmanaged statements."""
+    return describe_principals(_foreign_names(present, desired))
 
 
-def _foreign_names(present: Mapping[str, object], asked: Mapping[str, object] | None = None) -> set[str]:
-    """Whom those statements let in, as they name them."""
-    statements = foreign_statements(present, asked)
-    return {name for statement in statements if is_allow(statement) for name in principals_of(statement)} - {
-        SERVICE
-    }
+def _foreign_names(present: Mapping[str, object], desired: Mapping[str, object] | None = None) -> set[str]:
+    """Return the principals in unmanaged statements."""
+    statements = foreign_statements(present, desired)
+    return {
+        name for statement in statements if is_allow(statement) for name in read_principals(statement)
+    } - {SERVICE}
 
 
-def in_words(names: Iterable[str]) -> list[str]:
+def describe_principals(names: Iterable[str]) -> list[str]:
     return [f"{name} (by the trust policy)" for name in sorted(names)]
 
 
 def _names_others(statement: Mapping[str, object]) -> bool:
-    names = principals_of(statement)
+    names = read_principals(statement)
     return not names or bool(names - {SERVICE})
 
 
-def principals_of(statement: Mapping[str, object]) -> set[str]:
-    """Empty when a statement says whom it is not for."""
+def read_principals(statement: Mapping[str, object]) -> set[str]:
+    """Return the principals of a statement; empty with NotPrincipal."""
     principal = statement.get("Principal", {})
     values = principal.values() if isinstance(principal, Mapping) else [principal]
     lists = (value if isinstance(value, list) else [value] for value in values)
@@ -196,30 +198,30 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """An existing role's trust policy, with our statements added or renewed and all others kept."""
-    grants, others = read_grants(present)
-    wanted = widest(grants_of(clusters, role, options, users))
-    return with_grants(present, others, grants | {grant for grant in wanted if not covered(grant, grants)})
+    """Return the trust policy of an existing role, with the managed statements added."""
+    grants, rest = read_grants(present)
+    new_grants = widest(desired_grants(clusters, role, options, users))
+    return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
 
 
-def without(
+def revoke_grants(
     clusters: Clusters,
     present: Mapping[str, object],
     removed: frozenset[WorkloadKey],
     staying: frozenset[WorkloadKey],
 ) -> Mapping[str, object] | None:
-    """A trust policy without our grants to removed workloads; None when it has no such grant.
+    """Return a trust policy without the managed grants to removed workloads, or None without such grants.
 
-    A grant for a namespace or the cluster goes when none of ``staying`` is left to use it.
+    Revoke a grant for a namespace or a cluster if none of the workloads ``staying`` uses it.
     """
-    grants, others = read_grants(present)
-    gone = {grant for grant in grants if _is_gone(grant, clusters, removed, staying)}
-    if not gone:
+    grants, rest = read_grants(present)
+    revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}
+    if not revoked:
         return None
-    return with_grants(present, others, grants - gone)
+    return with_grants(present, rest, grants - revoked)
 
 
-def _is_gone(
+def _is_revoked(
     grant: TrustGrant, clusters: Clusters, removed: frozenset[WorkloadKey], staying: frozenset[WorkloadKey]
 ) -> bool:
     cluster = clusters.with_arn(grant.cluster_arn)
@@ -232,12 +234,14 @@ def _is_gone(
 
 
 def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
-    """The workloads of a cluster that a grant for it, or for a namespace of it, lets in."""
+    """Return the workloads that a grant for a cluster, or for a namespace, allows."""
     return [key for key in keys if key.cluster == cluster.key and grant.namespace in ("", key.namespace)]
 
 
-def still_granted(clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]) -> bool:
-    """Whether statements of ours, wider than one workload, still let removed workloads in."""
+def is_still_granted(
+    clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]
+) -> bool:
+    """Return whether wide managed statements still allow removed workloads."""
     grants, _others = read_grants(present)
     return any(
         not grant.cluster_arn
@@ -250,16 +254,16 @@ def still_granted(clusters: Clusters, present: Mapping[str, object], removed: fr
     )
 
 
-def tied_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
-    """Whether our own statements tie the role to these clusters, as far as they say anything."""
+def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
+    """Return whether managed statements name only these clusters."""
     grants, _others = read_grants(present)
     if not grants:
         return clusters.with_arn(closed_for(present)) is not None
     return all(clusters.with_arn(grant.cluster_arn) is not None for grant in grants)
 
 
-def granted_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
-    """Whom our own statements let use the role in other clusters, which this run cannot see."""
+def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
+    """Return the managed grants for clusters outside the run, as text."""
     grants, _others = read_grants(present)
     return sorted(
         "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
@@ -271,7 +275,7 @@ def granted_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list
 _ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.ASCII | re.DOTALL)
 
 
-def everyone_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
+def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Find statements open to every principal of every account."""
     for lint in prepare_trust(role.trust).lints:
         if lint.code == Code.TRUST_OPEN_TO_EVERYONE:
@@ -284,14 +288,14 @@ def everyone_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
             )
 
 
-def others_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """Of the statements for others than EKS Pod Identity, but for those that name everyone."""
+def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
+    """Report principals other than EKS Pod Identity, except "*"."""
     names = _foreign_names(role.trust) - {"*"}
     strange = {name for name in names if _is_of_another_account(name, role)}
     if strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also lets in {listed(in_words(strange), 10)}, which is of another account and was not "
+            f"role {role.name} also lets in {listed(describe_principals(strange), 10)}, which is of another account and was not "
             "asked for; those statements stay.",
             "Remove them from the trust policy. If the role is meant for that account too, give the whole trust policy as "
             "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN].",
@@ -301,7 +305,7 @@ def others_let_in(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     if names - strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also lets in {listed(in_words(names - strange), 10)}, which was not asked for; those "
+            f"role {role.name} also lets in {listed(describe_principals(names - strange), 10)}, which was not asked for; those "
             "statements stay.",
             _REMEDY,
             key,
@@ -312,7 +316,7 @@ _REMEDY = "Remove them from the trust policy when nothing needs them, or give th
 
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
-    """Services belong to none, nor does the unique ID that a deleted principal leaves behind."""
+    """Return whether a principal has another account. Services and unique IDs of deleted principals do not have an account."""
     match = _ACCOUNT_OF.fullmatch(principal)
     return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]
 
@@ -330,8 +334,8 @@ _EFFECTS: Mapping[Severity, str] = {
 }
 
 
-def subject_of(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
-    """What is known of a workload's request. ``disabled``: session tags are turned off."""
+def trust_subject(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
+    """Return the request context of a workload. ``disabled``: session tags are turned off."""
     return Subject(
         cluster_arn=cluster.arn,
         namespace=key.namespace,
@@ -349,11 +353,11 @@ def trust_failures(
     trust: Mapping[str, object],
     role_arn: str,
 ) -> list[Failure]:
-    """A failure for each workload that the trust policy certainly keeps out."""
+    """Return a failure for each workload that the trust policy certainly does not allow."""
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        subject = subject_of(clusters.of(workload.key), workload.key, role_arn, disabled)
+        subject = trust_subject(clusters.of(workload.key), workload.key, role_arn, disabled)
         verdict = check_trust(trust, subject)
         if verdict.usable == "no":
             failures.append(
@@ -363,7 +367,7 @@ def trust_failures(
                     "read",
                     Code.TRUST_NOT_USABLE,
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
-                    given_trust_remedy(workload)
+                    input_trust_remedy(workload)
                     or (_LIFT if usable_without_denies(trust, None, subject) != "no" else "")
                     or "Have the trust policy corrected, or set role.extend_trust: true to have our statement added "
                     "to it.",
@@ -375,25 +379,24 @@ def trust_failures(
 def is_shut_out(
     workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, clusters: Clusters
 ) -> bool:
-    """Return whether an association turns session tags off, which the workload does not ask for, and its role certainly cannot
-    be used without them."""
+    """Return whether the association has session tags turned off, the workload leaves the setting open, and the role certainly
+    requires session tags."""
     if association is None or not association.disable_session_tags or role is None:
         return False
     if workload.association.disable_session_tags is not None or workload.key not in clusters:
         return False
     if association.role_arn.lower() != role.arn.lower():
         return False
-    subject = subject_of(clusters.of(workload.key), workload.key, role.arn, disabled=True)
+    subject = trust_subject(clusters.of(workload.key), workload.key, role.arn, disabled=True)
     return check_trust(role.trust, subject).usable == "no"
 
 
-def usable_without_denies(trust: Document, given: Document | None, subject: Subject) -> str:
-    """Return whether the workload could use the role without the Deny statements that were written elsewhere: "yes", "no" or
-    "conditional".
+def usable_without_denies(trust: Document, desired: Document | None, subject: Subject) -> str:
+    """Return whether the workload could use the role without unmanaged Deny statements: "yes", "no" or "conditional".
 
-    :arg given: the trust policy that a user gives as a whole.
+    :arg desired: role.trust_policy of the input.
     """
-    denies = foreign_denies(trust, given)
+    denies = foreign_denies(trust, desired)
     stored = trust["Statement"]
     statements = [
         statement
@@ -404,32 +407,35 @@ def usable_without_denies(trust: Document, given: Document | None, subject: Subj
 
 
 def find_restrictions(
-    role_arn: str, trust: Document, given: Document | None, subjects: Mapping[WorkloadKey, Subject]
+    role_arn: str, trust: Document, desired: Document | None, subjects: Mapping[WorkloadKey, Subject]
 ) -> list[Finding]:
-    """Report each Deny statement of a trust policy that was written elsewhere, for the first workload that it concerns most.
+    """Report each unmanaged Deny statement of a trust policy, for the workload with the most severe effect.
 
-    :arg given: the trust policy that a user gives as a whole.
+    :arg desired: role.trust_policy of the input.
     """
-    denies = foreign_denies(trust, given)
+    denies = foreign_denies(trust, desired)
     if not denies:
         return []
     prepared = prepare_trust(trust)
     worst: dict[str, Finding] = {}
     for key, subject in subjects.items():
         usable = check_trust(prepared, subject).usable
-        together = usable == "no" and usable_without_denies(trust, given, subject) != "no"
+        together = usable == "no" and usable_without_denies(trust, desired, subject) != "no"
         for denial in find_denials(prepared, subject):
             if denial.statement not in denies:
                 continue
-            finding = _restriction(role_arn, denial, together, given is not None, key)
+            finding = _restriction(role_arn, denial, together, desired is not None, key)
             present = worst.get(denial.label)
             if present is None or _rank(finding) < _rank(present):
                 worst[denial.label] = finding
     return list(worst.values())
 
 
-def _restriction(role_arn: str, denial: Denial, together: bool, given: bool, key: WorkloadKey) -> Finding:
-    """:arg together: the workload could use the role without all of these statements."""
+def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, key: WorkloadKey) -> Finding:
+    """Return the finding about a Deny statement.
+
+    :arg together: the workload could use the role without all of these statements.
+    """
     severity: Severity = "error" if denial.applies or (denial.applies is None and together) else "warning"
     if denial.applies is False:
         severity = "info"
@@ -437,7 +443,7 @@ def _restriction(role_arn: str, denial: Denial, together: bool, given: bool, key
         Code.ROLE_RESTRICTED,
         f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. It was not written by "
         "this collection, and stays.",
-        f"{_LIFT} {_FORCE}" if given else _LIFT,
+        f"{_LIFT} {_FORCE}" if is_input else _LIFT,
         key,
         denial.label,
         raised_as=severity,
@@ -448,8 +454,8 @@ def _rank(finding: Finding) -> int:
     return _WORST_FIRST.index(finding.severity)
 
 
-def given_trust_remedy(workload: Workload) -> str:
-    """What to do where a user wrote the trust policy himself; "" where not."""
+def input_trust_remedy(workload: Workload) -> str:
+    """Return the remedy for role.trust_policy of the input; "" without it."""
     if workload.role is None or workload.role.trust_policy is None:
         return ""
     return (
@@ -459,7 +465,7 @@ def given_trust_remedy(workload: Workload) -> str:
 
 
 def reasons(verdict: TrustVerdict) -> str:
-    """The errors among the findings of a verdict that keep the workload out, in one line."""
+    """Return the reasons for which a role cannot be used, in one line."""
     errors = [
         finding.message
         for finding in verdict.findings

@@ -37,7 +37,7 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
 
 
 def find_empty_list(workloads: Collection[Workload], among_others: bool = False) -> list[Finding]:
-    """Return a finding where a cluster has no workload in the list; ``among_others``: it is one of the clusters of a fleet."""
+    """Return a finding for a cluster with an empty list; ``among_others``: it is one of the clusters of a fleet."""
     if workloads:
         return []
     return [
@@ -52,7 +52,7 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
 
 
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each workload in the trust policy of a role made here that has no association."""
+    """Return a finding for each workload without association in the trust policy of a managed role."""
     return [
         _unused_grant(observed.cluster_of(key), role, key)
         for shared in shared_roles(observed.account, desired.workloads)
@@ -79,16 +79,22 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
 
 def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, options: Options) -> Finding:
     described = [unlisted.described[key] for key in unlisted.keys if key in unlisted.described]
-    unmanaged = [one for one in described if not one.owned]
-    foreign = [one for one in described if is_of_another(one.tags, options.owner)]
-    ownerless = [one for one in described if one.owned and options.owner and not one.tags.get(OWNER_TAG)]
-    managed = [one for one in described if one not in (*unmanaged, *foreign, *ownerless)]
+    unmanaged = [association for association in described if not association.owned]
+    foreign = [association for association in described if is_of_another(association.tags, options.owner)]
+    ownerless = [
+        association
+        for association in described
+        if association.owned and options.owner and not association.tags.get(OWNER_TAG)
+    ]
+    managed = [
+        association for association in described if association not in (*unmanaged, *foreign, *ownerless)
+    ]
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
-    owners = sorted({one.tags[OWNER_TAG] for one in foreign})
-    # A purge of namespaces leaves those of the others.
-    stays = " outside of ⟨purge_namespaces⟩" if options.purge else ""
+    owners = sorted({association.tags[OWNER_TAG] for association in foreign})
+    # A purge of namespaces keeps associations in other namespaces.
+    place = " outside of ⟨purge_namespaces⟩" if options.purge else ""
     parts = (
-        _part(len(managed), f"managed{stays}", _keys(managed)),
+        _part(len(managed), f"managed{place}", _keys(managed)),
         _part(len(ownerless), "managed without owner", _keys(ownerless)),
         _part(len(unmanaged), "not managed", map(_with_role, unmanaged)),
         _part(len(foreign), "of other owners", owners),

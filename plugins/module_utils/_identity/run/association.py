@@ -34,7 +34,7 @@ from ..plan.associations import (
     predicted,
     replacement_finding,
 )
-from ..plan.trust import reasons, subject_of
+from ..plan.trust import reasons, trust_subject
 from ..read.associations import describe_association, list_associations
 from ..read.cluster import find_cluster
 from ..read.roles import read_trust_policy
@@ -259,7 +259,7 @@ def _apply(
     # A replacement has waited already. Another would not find the association, and its failure not report the former one.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
         return outcome
-    subject = subject_of(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
+    subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
     if not may_become_usable(api, request.role_arn, subject):
         return outcome
     return apply_plan(api, Plan((replace(change, awaits=True),)), 1, wait_policy, journal=journal)
@@ -273,7 +273,7 @@ def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput)
     if trust is None:
         return ""
     untagged, tagged = (
-        check_trust(trust, subject_of(cluster, request.key, request.role_arn, disabled))
+        check_trust(trust, trust_subject(cluster, request.key, request.role_arn, disabled))
         for disabled in (True, False)
     )
     if untagged.usable != "no" or tagged.usable == "no":

@@ -48,9 +48,9 @@ from ..plan.purge import (
     unlisted_workloads,
     validate_purge_limit,
 )
-from ..plan.trust import subject_of
+from ..plan.recent_changes import find_possibly_unseen
+from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
-from ..plan.young import perhaps_unseen
 from ..read.account import read_account, read_attachment_quota
 from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
@@ -261,7 +261,9 @@ class Engine:
             observed = first or self._look(desired, removal, attempts, turn == 0)
             if turn == 0:
                 surroundings = observed
-                unlisted = perhaps_unseen(desired, observed) if removal else find_unlisted(desired, observed)
+                unlisted = (
+                    find_possibly_unseen(desired, observed) if removal else find_unlisted(desired, observed)
+                )
             if removal:
                 plan = make_removal_plan(desired, observed, may_purge)
             else:
@@ -357,7 +359,7 @@ class Engine:
             """Return whether EKS will accept the role soon: an interrupted run may have created it moments ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
-            subject = subject_of(self.clusters.of(key), key, role_arn, bool(disabled))
+            subject = trust_subject(self.clusters.of(key), key, role_arn, bool(disabled))
             return may_become_usable(self.api, role_arn, subject)
 
         usable = map_concurrently(is_usable_soon, waiting, self.width)

@@ -32,7 +32,7 @@ from ..model.errors import as_clause
 from ..model.names import parse_role_arn
 from ..model.observed import Agent, Observed, ReadFailure, VerificationReads
 from ..model.roles import RoleSpec
-from ..plan.young import Young, in_minutes, youngest
+from ..plan.recent_changes import RecentChange, in_minutes, latest_change
 from .confirmations import (
     add_findings,
     check_association,
@@ -197,7 +197,7 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     """Change failed checks to unknown where the resource may be too young to be visible."""
     results = []
     for subject in verified:
-        young = youngest(subject.workload, observed)
+        young = latest_change(subject.workload, observed)
         # A role of another account fails by its ARN, independent of reads.
         if young is not None and not has_foreign_role(subject.workload, observed.account):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
@@ -207,7 +207,7 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
     return results
 
 
-def _apply_age(check: Check, young: Young, explained: bool) -> Check:
+def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     """Return a check that fails only because of the age as unknown.
 
     A failed check without findings follows from another check; ``explained``: the age may explain a finding of that check.
@@ -234,7 +234,7 @@ def _is_explained(finding: Finding) -> bool:
     return finding.code in _LATE_READ_CODES
 
 
-def _with_age(finding: Finding, young: Young) -> Finding:
+def _with_age(finding: Finding, young: RecentChange) -> Finding:
     return replace(
         finding,
         message=f"{finding.message} Or AWS does not show the last change yet: {young.reason}",

@@ -47,7 +47,7 @@ from ..model.targets import role_target
 from ..plan.outside_users import OutsideUsers, find_outside_users
 from ..plan.policies import only_denies
 from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
-from ..plan.trust import reasons, subject_of
+from ..plan.trust import reasons, trust_subject
 from .trust import tags_disabled
 
 PERMISSIONS_CHECK = "permissions"
@@ -66,7 +66,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
         return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
     if isinstance(permissions, ReadFailure):
         return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
-    subject = subject_of(
+    subject = trust_subject(
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     if target:
@@ -400,7 +400,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         *readable,
         *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
     ]
-    subject = subject_of(
+    subject = trust_subject(
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     try:

@@ -39,13 +39,13 @@ from ..model.shared import shared_roles
 from ..model.targets import role_target
 from ..plan.associations import find_extra_settings
 from ..plan.trust import (
-    everyone_let_in,
+    effective_scope,
+    find_foreign_access,
+    find_public_access,
     find_restrictions,
-    given_trust_remedy,
-    others_let_in,
+    input_trust_remedy,
     reasons,
-    scope_of,
-    subject_of,
+    trust_subject,
     usable_without_denies,
 )
 
@@ -81,7 +81,7 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
     for workload in desired.workloads:
         if workload.role is not None:
             name = workload.role.name.lower()
-            scope = scope_of(workload.role, desired.options, workload)
+            scope = effective_scope(workload.role, desired.options, workload)
             scopes[name] = max(scopes.get(name, scope), scope, key=TRUST_SCOPES.index)
     return scopes
 
@@ -94,7 +94,7 @@ def check_width(
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
     disabled = bool(workload.association.disable_session_tags)
-    subject = subject_of(observed.cluster_of(workload.key), workload.key, role.arn, disabled)
+    subject = trust_subject(observed.cluster_of(workload.key), workload.key, role.arn, disabled)
     other_cluster = observed.cluster_of(workload.key).arn.rpartition("/")[0] + f"/{STRANGER}"
     strangers = (
         ("every cluster of the account", replace(subject, cluster_arn=other_cluster)),
@@ -160,7 +160,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     if role is None:
         return result
     association = observed.associations.get(workload.key)
-    subject = subject_of(
+    subject = trust_subject(
         observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     trust = prepare_trust(role.trust)
@@ -228,7 +228,7 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
             "Apply the workload with ⟨adopt⟩: true, which takes over the role, as this collection did not create it; or apply "
             "the suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
-    return given_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
+    return input_trust_remedy(workload) or "Apply the workload again, which restores the trust policy."
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
@@ -293,13 +293,13 @@ def find_unexpected_access(desired: Desired, observed: Observed) -> dict[Workloa
         is_managed = not spec.existing and role.owned
         for workload in shared.users:
             key = workload.key
-            principals = others_let_in(role, key) if is_managed and spec.trust_policy is None else ()
+            principals = find_foreign_access(role, key) if is_managed and spec.trust_policy is None else ()
             restrictions = [
                 finding
                 for finding in _restrictions(workload, observed, role)
                 if is_managed or finding.severity != "info"
             ]
-            findings[key] = [*everyone_let_in(role, key), *principals, *restrictions]
+            findings[key] = [*find_public_access(role, key), *principals, *restrictions]
     return findings
 
 
@@ -307,7 +307,7 @@ def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) ->
     key = workload.key
     if key not in observed.clusters:
         return []
-    subject = subject_of(observed.cluster_of(key), key, role.arn, tags_disabled(workload, observed))
+    subject = trust_subject(observed.cluster_of(key), key, role.arn, tags_disabled(workload, observed))
     document = workload.role.trust_policy if workload.role is not None else None
     return find_restrictions(role.arn, role.trust, document, {key: subject})
 

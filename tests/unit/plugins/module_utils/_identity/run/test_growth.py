@@ -121,12 +121,12 @@ def calls(name: str, count: int) -> int:
     return sum(
         called.callcount
         for caller in profile.getstats()
-        if _is_ours(caller.code)
+        if _may_change_role(caller.code)
         for called in caller.calls or ()
     )
 
 
-def _is_ours(code: CodeType | str) -> bool:
+def _may_change_role(code: CodeType | str) -> bool:
     """Whether it is a function of what is tested; one in C is only a text."""
     file = "" if isinstance(code, str) else code.co_filename
     return "/plugins/module_utils/_identity/" in file and "/tests/" not in file

@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import subject_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import trust_subject
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
     Order,
@@ -103,7 +103,7 @@ def can_use(
     aws: FakeAws, name: str, cluster: str = CLUSTER, namespace: str = "default", tags: bool = True
 ) -> bool:
     where = find_cluster(aws, cluster, REGION)
-    subject = subject_of(where, WorkloadKey(cluster, namespace, name), ROLE, not tags)
+    subject = trust_subject(where, WorkloadKey(cluster, namespace, name), ROLE, not tags)
     return is_usable(prepare_trust(json.loads(aws.iam.roles["shared"]["trust"])), subject)
 
 

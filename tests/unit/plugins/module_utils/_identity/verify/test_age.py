@@ -29,10 +29,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     ObservedPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.young import (
-    Young,
-    perhaps_unseen,
-    youngest,
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.recent_changes import (
+    RecentChange,
+    find_possibly_unseen,
+    latest_change,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import (
     consider_age,
@@ -183,11 +183,11 @@ def test_aws_managed_policy_does_not_count_as_change() -> None:
         },
     )
 
-    def age_by(arn: str) -> Young | None:
-        return youngest(desired(workload(policies=[{"arn": arn}])).workloads[0], observed)
+    def age_by(arn: str) -> RecentChange | None:
+        return latest_change(desired(workload(policies=[{"arn": arn}])).workloads[0], observed)
 
     assert age_by(arn) is None
-    assert age_by(policy_arn("theirs")) == Young("policy theirs", timedelta(seconds=40))
+    assert age_by(policy_arn("theirs")) == RecentChange("policy theirs", timedelta(seconds=40))
 
 
 def test_no_age_without_time_of_aws() -> None:
@@ -458,7 +458,7 @@ def test_young_policy_of_another_role_has_no_age_finding(
         associations={},
         policies={**observed.policies, arn: policy},
     )
-    found = perhaps_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
+    found = find_possibly_unseen(replace(WANTED, workloads=WANTED.workloads[:1]), observed)
     assert [item.message.partition(" cannot be seen, ")[0] for item in found] == doubted
 
 

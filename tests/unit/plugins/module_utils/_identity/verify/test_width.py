@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import wanted_trust
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.trust import desired_trust
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.trust import check_width
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.trust import prepare_trust
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -61,7 +61,7 @@ def test_remedy_for_a_wide_trust_policy(trust: object, remedy: str) -> None:
     assert subject.role is not None
     if trust in ("cluster", "account"):
         options = Options(trust_scope=trust)
-        trust = wanted_trust(clusters_of(HERE), subject.role, options, [subject], frozenset(), None)
+        trust = desired_trust(clusters_of(HERE), subject.role, options, [subject], frozenset(), None)
     assert isinstance(trust, dict)
     assert remedies(trust, with_owner({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Young resources of a workload: created or changed so recently that reads may not show the rest of it yet. Pure."""
+"""Detect resources that are too new for consistent reads. Pure."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from . import trust
 
 
 @dataclass(frozen=True, slots=True)
-class Young:
-    """``name`` is like "role my-role"."""
+class RecentChange:
+    """A recent change of a resource. ``name`` is like "role my-role"."""
 
     name: str
     age: timedelta
 
     @property
     def reason(self) -> str:
-        """Why a read may be wrong, as the end of a sentence."""
+        """The reason for which reads may be stale, as the end of a sentence."""
         return (
             f"{self.name} was made or changed {self.age.total_seconds():.0f} s ago, and what AWS answers may be older "
             "than that."
@@ -43,37 +43,37 @@ class Young:
 
     @property
     def minutes_left(self) -> int:
-        """Minutes until it is no longer young."""
+        """Minutes until reads are reliable."""
         return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
 
 
-def youngest(workload: Workload, observed: Observed, only_ours: bool = False) -> Young | None:
-    """The part of a workload that was made or changed last, where that was moments ago by the clock of AWS."""
+def latest_change(workload: Workload, observed: Observed, managed_only: bool = False) -> RecentChange | None:
+    """Return the last change of a workload's resources, if it is recent by the clock of AWS, or None."""
     now = observed.account.answered_at
-    young = [
-        Young(name, age)
-        for name, moment, ours in _moments(workload, observed)
-        if (ours or not only_ours) and (age := age_of(moment, now)) is not None and is_young(age)
+    recent = [
+        RecentChange(name, age)
+        for name, moment, is_managed in _moments(workload, observed)
+        if (is_managed or not managed_only) and (age := age_of(moment, now)) is not None and is_young(age)
     ]
-    return min(young, key=lambda candidate: (candidate.age, candidate.name), default=None)
+    return min(recent, key=lambda candidate: (candidate.age, candidate.name), default=None)
 
 
-def perhaps_unseen(desired: Desired, observed: Observed) -> list[Finding]:
-    """What a removal does not find of workloads of which something is young: it may be there all the same."""
+def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
+    """Report the resources that a removal does not find for workloads with recent changes: reads may be stale."""
     findings = []
     for workload in desired.workloads:
         if not workload_text(workload.key) or workload.key in desired.unassociated:
-            # A purge has found it by what is left of it, and has looked for its association.
+            # A purge found the workload by its leftovers, and has listed the associations.
             continue
-        young = youngest(workload, observed, only_ours=True)
-        missing = list(_missing(workload, observed)) if young else []
-        if young is None or not missing:
+        change = latest_change(workload, observed, managed_only=True)
+        missing = list(_missing(workload, observed)) if change else []
+        if change is None or not missing:
             continue
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"{' and '.join(missing)} cannot be seen, so nothing of that is removed. It may be there: {young.reason}",
-                f"Run again in {in_minutes(young.minutes_left)}.",
+                f"{' and '.join(missing)} cannot be seen, so nothing of that is removed. It may be there: {change.reason}",
+                f"Run again in {in_minutes(change.minutes_left)}.",
                 workload.key,
                 raised_as="warning",
             )
@@ -86,18 +86,17 @@ def in_minutes(number: int) -> str:
 
 
 def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
-    """When the parts of a workload were made or changed, as far as AWS says it, and whether they are ours, as far as
-    they are of this workload and not of others alone."""
+    """Yield the resources of a workload: name, time of the last change, whether it is managed for this workload."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
-        lets_in = _may_let_in(observed.clusters, workload, role)
-        yield f"role {role.name}", role.created_at, role.owned and lets_in
+        is_allowed = _allows(observed.clusters, workload, role)
+        yield f"role {role.name}", role.created_at, role.owned and is_allowed
     for spec in workload.policies:
         policy = observed.policies.get(observed.account.policy_arn(spec))
-        # When AWS changed a policy of its own says nothing of what was done in this account.
+        # A change of an AWS managed policy is not a change of this account.
         if policy is not None and not is_aws_managed(policy.arn):
-            ours = policy.owned and not _is_of_others(policy, workload, observed)
-            yield f"policy {policy.name}", policy.changed_at, ours
+            is_managed = policy.owned and not _is_of_others(policy, workload, observed)
+            yield f"policy {policy.name}", policy.changed_at, is_managed
     association = observed.associations.get(workload.key)
     if association is not None:
         name = f"association {association.association_id}"
@@ -105,30 +104,31 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
         yield name, association.modified_at, association.owned
 
 
-def _may_let_in(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
-    """Whether a role lets a workload in by a statement of ours, or by a trust policy that somebody wrote; a teardown
-    that was carried out has taken ours away, also from a role that stays for others."""
+def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
+    """Return whether a role allows a workload by a managed statement or by role.trust_policy. A teardown revokes the managed
+    ones,
+    also of a role that is kept for other users."""
     if workload.role is not None and workload.role.trust_policy is not None:
         return True
     keys = frozenset({workload.key})
-    granted = trust.without(clusters, role.trust, keys, frozenset()) is not None
-    return granted or trust.still_granted(clusters, role.trust, keys)
+    granted = trust.revoke_grants(clusters, role.trust, keys, frozenset()) is not None
+    return granted or trust.is_still_granted(clusters, role.trust, keys)
 
 
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
-    """Whether a policy is there for others than the workload: for roles that are not its own, or are no more."""
+    """Return whether a policy is used for other workloads: by other roles, or by a role that does not allow the workload."""
     if not policy.attached_to or workload.role is None:
         return False
     name = workload.role.name.lower()
     if f"role {name}" not in {holder.lower() for holder in policy.attached_to}:
         return True
-    # A role that holds the policy and is not seen may be one of which reads do not show the rest.
+    # Reads may not show a new role yet that has the policy attached.
     role = observed.roles.get(name)
-    return role is not None and not _may_let_in(observed.clusters, workload, role)
+    return role is not None and not _allows(observed.clusters, workload, role)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
-    """What this collection would have made for a workload and a look did not find, as in a sentence of that workload."""
+    """Yield the missing resources of a workload that this collection would have created, as parts of a sentence."""
     unread = observed.unread
     listing = associations_target(workload.key.cluster)
     if (
