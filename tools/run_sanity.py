@@ -3,8 +3,8 @@
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
 CORE is a version of ansible-core, such as 2.17. The default is all installed versions, as many at a time as there are
-processors. The newest version runs all tests, the oldest skips linters that do not depend on ansible-core, and the versions
-between them also skip the import test. With SANITY=all in the environment every version runs all tests.
+processors. The newest version runs all tests, the oldest those that depend on ansible-core, and the versions between them
+validate-modules. With SANITY=all in the environment every version runs all tests.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 # Files that are not in the built collection. Of tests/, ansible-test needs its targets and settings.
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# Tests that do not depend on ansible-core.
-LINTERS = ("pylint", "pep8", "yamllint", "changelog", "pslint", "shellcheck")
-# Tests for the oldest and the newest version only. The versions between them import the same modules.
-OLDEST_AND_NEWEST = ("import",)
+# Tests that depend on ansible-core. Both import the plugins.
+OLDEST = ("ansible-doc", "validate-modules")
+# Each version has its own rules in validate-modules. Versions between oldest and newest render the same documentation.
+BETWEEN = ("validate-modules",)
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
 
@@ -44,19 +44,22 @@ def main(arguments: Sequence[str]) -> int:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [
             pool.submit(
-                run, core, *installed[core], options or ([] if every_test else _skips(core, newest, oldest))
+                run,
+                core,
+                *installed[core],
+                options or ([] if every_test else _selection(core, newest, oldest)),
             )
             for core in cores or installed
         ]
         return max([_show(*future.result()) for future in runs])
 
 
-def _skips(core: str, newest: str, oldest: str) -> list[str]:
-    """Return the options that skip tests with the same result in another version."""
+def _selection(core: str, newest: str, oldest: str) -> list[str]:
+    """Return the options that select the tests of a version; none select all."""
     if core == newest:
         return []
-    skipped = LINTERS if core == oldest else (*LINTERS, *OLDEST_AND_NEWEST)
-    return [part for name in skipped for part in ("--skip-test", name)]
+    tests = OLDEST if core == oldest else BETWEEN
+    return [part for name in tests for part in ("--test", name)]
 
 
 def excluded_files() -> list[str]:
