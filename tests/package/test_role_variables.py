@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -170,40 +171,21 @@ MISSPELT = (
 
 
 REFUSED = (
-    pytest.param(SITE, "", ["-e", "pod_identity_purge_namespace=a"], MISSPELT, id="extra variable"),
-    pytest.param(SITE, "pod_identity_purge_namespace=a", [], MISSPELT, id="inventory"),
-    pytest.param("play.yml", "", [], MISSPELT, id="play"),
-    pytest.param(SITE, "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
-    pytest.param(
-        "workload_identity.aws.fleet", "", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"
-    ),
+    pytest.param(SITE, ["-e", "pod_identity_purge_namespace=a"], MISSPELT, id="extra variable"),
+    pytest.param("play.yml", [], MISSPELT, id="play"),
+    pytest.param(SITE, ["-e", json.dumps(RESULTS)], HIDDEN, id="results"),
+    pytest.param("workload_identity.aws.fleet", ["-e", json.dumps(RESULTS)], HIDDEN, id="results of a fleet"),
     pytest.param(
         "workload_identity.aws.teardown",
-        "",
         ["-e", "pod_identity_force = false"],
         f"{DROPPED.format(name='pod_identity_force')} Nothing was changed.",
         id="spaces around the sign",
     ),
     pytest.param(
         "workload_identity.aws.report",
-        "",
         ["-e", "pod_identity_expected=blue, green"],
         DROPPED.format(name="pod_identity_expected"),
         id="a list that ends at its space",
-    ),
-    pytest.param(
-        SITE,
-        "",
-        ["-e", "pod_identity_purge=maybe"],
-        "pod_identity_purge must be true or false, got 'maybe'. Nothing was changed.",
-        id="no value of the type",
-    ),
-    pytest.param(
-        SITE,
-        "",
-        ["-e", "pod_identity_region={{ nowhere }}"],
-        "pod_identity_region: 'nowhere' is undefined. Nothing was changed.",
-        id="undefined",
     ),
 )
 
@@ -219,13 +201,12 @@ def on_cores(cases: Iterable[Any], alike: Collection[str]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("core", "playbook", "inventory", "extra", "message"),
-    on_cores(REFUSED, {"results of a fleet", "a list that ends at its space", "no value of the type"}),
+    ("core", "playbook", "extra", "message"),
+    on_cores(REFUSED, {"results of a fleet", "a list that ends at its space"}),
 )
 def test_what_is_refused_is_refused_in_a_sentence(
     core: str,
     playbook: str,
-    inventory: str,
     extra: list[str],
     message: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
@@ -237,37 +218,52 @@ def test_what_is_refused_is_refused_in_a_sentence(
     venv, env = cores[core]
     (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
     texts = {"cluster_name": "my-cluster", "workloads": json.dumps(WORKLOADS)}
-    lines = [*(f"pod_identity_{name}={text}" for name, text in texts.items()), inventory]
+    lines = [f"pod_identity_{name}={text}" for name, text in texts.items()]
     (tmp_path / "hosts.ini").write_text("\n".join(["localhost", "[all:vars]", *lines]), encoding="utf-8")
+    printed, failed = fail(venv, env, tmp_path, "-i", "hosts.ini", playbook, *extra)
+    assert failed["localhost"]["msg"] == message
+    # Nothing else that is long.
+    assert set(failed["localhost"]) <= {"assertion", "changed", "evaluated_to", "msg"}
+    assert len(printed) < 3000
+
+
+def fail(
+    venv: Path, env: Mapping[str, str], cwd: Path, *arguments: str
+) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Run a playbook that fails. Return its output, and the result of the failed task of each host."""
     done = subprocess.run(
-        [venv / "bin" / "ansible-playbook", "-i", "hosts.ini", playbook, *extra],
-        cwd=tmp_path,
+        [venv / "bin" / "ansible-playbook", *arguments],
+        cwd=cwd,
         env=env,
         check=False,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 2
-    [fatal] = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
-    failed = json.loads(fatal.split("=> ", 1)[1])
-    assert failed["msg"] == message
-    # Nothing else that is long.
-    assert set(failed) <= {"assertion", "changed", "evaluated_to", "msg"}
-    assert len(done.stdout) < 3000
+    assert done.returncode == 2, done.stdout
+    fatal = re.findall(r"^fatal: \[(.+?)\]: FAILED! => (.*)$", done.stdout, re.MULTILINE)
+    assert len(fatal) == len(dict(fatal))
+    return done.stdout, {host: json.loads(result) for host, result in fatal}
 
 
-BY = {
-    "include_role": "tasks: [{ansible.builtin.include_role: {name: workload_identity.aws.pod_identity}}]",
-    "import_role": "tasks: [{ansible.builtin.import_role: {name: workload_identity.aws.pod_identity}}]",
-    "tasks_from": "tasks: [{ansible.builtin.include_role: {name: workload_identity.aws.pod_identity, tasks_from: verify}}]",
-    "roles": "roles: [workload_identity.aws.pod_identity]",
-}
-OWN_PLAY = """
-- hosts: localhost
-  connection: local
+# A host is a case. Each play has all of them, since a play whose hosts all fail is the last one.
+OWN_PLAYS = """
+- hosts: all
   gather_facts: false
-  vars: {variables}
-  {by}
+  tasks:
+    - ansible.builtin.include_role: {name: workload_identity.aws.pod_identity}
+      when: by == 'include_role'
+    - ansible.builtin.include_role: {name: workload_identity.aws.pod_identity, tasks_from: verify}
+      when: by == 'tasks_from'
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: workload_identity.aws.pod_identity}
+      when: by == 'import_role'
+- hosts: all
+  gather_facts: false
+  roles:
+    - role: workload_identity.aws.pod_identity
+      when: by == 'roles'
 """
 CLUSTER = {"pod_identity_cluster_name": "my-cluster"}
 LISTED = {**CLUSTER, "pod_identity_workloads": WORKLOADS}
@@ -275,69 +271,55 @@ A_LIST = {**LISTED, "pod_identity_region": ["a"]}
 NO_TEXT = "pod_identity_region must be text, got ['a']. Nothing was changed."
 
 
-OWN_PLAYS = (
-    *(pytest.param(by, A_LIST, NO_TEXT, id=by) for by in BY),
-    pytest.param(
+# By the host how its play uses the role, its variables, and the beginning of the message.
+OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
+    **{
+        f"a-list-{by}": (by, A_LIST, NO_TEXT) for by in ("include_role", "import_role", "tasks_from", "roles")
+    },
+    "a-word-for-a-boolean": (
         "include_role",
         {**LISTED, "pod_identity_purge_tags": "maybe"},
         "pod_identity_purge_tags must be true or false, got 'maybe'. Nothing was changed.",
-        id="a word for a boolean",
     ),
-    pytest.param(
+    "no-choice": (
         "import_role",
         {**LISTED, "pod_identity_trust_scope": "wide"},
         "pod_identity_trust_scope must be one of workload, namespace, cluster, account, none, got 'wide'. Nothing was "
         "changed.",
-        id="no choice",
     ),
-    pytest.param(
+    "a-string-for-a-list": (
         "roles",
         {**CLUSTER, "pod_identity_workloads": "api"},
         "pod_identity_workloads line 1: must be a list of workloads, one mapping each. Nothing was changed.",
-        id="a string for a list",
     ),
-    pytest.param(
-        "include_role",
-        {"pod_identity_workloads": WORKLOADS},
-        "The role needs pod_identity_cluster_name and pod_identity_workloads ",
-        id="no cluster",
+    "undefined": (
+        "roles",
+        {**LISTED, "pod_identity_region": "{{ nowhere }}"},
+        "pod_identity_region: 'nowhere' is undefined. Nothing was changed.",
     ),
-    pytest.param(
+    "undefined-within": (
         "include_role",
         {**CLUSTER, "pod_identity_workloads": [{**WORKLOADS[0], "tags": {"a": "{{ nowhere }}"}}]},
         "pod_identity_workloads[0] (default/api): 'nowhere' is undefined. Nothing was changed.",
-        id="undefined",
     ),
-)
+    "misspelt": ("roles", {**LISTED, "pod_identity_purge_namespace": "a"}, MISSPELT),
+}
 
 
-@pytest.mark.parametrize(
-    ("core", "by", "variables", "message"),
-    on_cores(OWN_PLAYS, {"a word for a boolean", "no choice", "a string for a list", "no cluster"}),
-)
+@pytest.mark.parametrize("core", CORES)
 def test_a_play_of_ones_own_gets_a_sentence_too(
-    core: str,
-    by: str,
-    variables: Mapping[str, object],
-    message: str,
-    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
-    tmp_path: Path,
+    core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], tmp_path: Path
 ) -> None:
     """Not the whole specification, which Ansible prints where it checks the variables of a role first."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
-    venv, env = cores[core]
-    play = OWN_PLAY.format(variables=json.dumps(variables), by=BY[by])
-    (tmp_path / "play.yml").write_text(play, encoding="utf-8")
-    done = subprocess.run(
-        [venv / "bin" / "ansible-playbook", "play.yml"],
-        cwd=tmp_path,
-        env=env,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 2
-    [fatal] = [line for line in done.stdout.splitlines() if line.startswith("fatal:")]
-    assert json.loads(fatal.split("=> ", 1)[1])["msg"].startswith(message)
-    assert len(done.stdout) < 3000
+    hosts = {
+        host: {"ansible_connection": "local", "by": by, **variables}
+        for host, (by, variables, _message) in OWN_CASES.items()
+    }
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    (tmp_path / "plays.yml").write_text(OWN_PLAYS, encoding="utf-8")
+    printed, failed = fail(*cores[core], tmp_path, "-i", "hosts.json", "plays.yml")
+    messages = {host: message for host, (_by, _variables, message) in OWN_CASES.items()}
+    assert {host: failed[host]["msg"][: len(message)] for host, message in messages.items()} == messages
+    assert len(printed) < 3000 * len(messages)
