@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,14 @@ def task_results(output: str, callback: str) -> list[tuple[str, Json]]:
     return [(task["task"]["name"], result) for task in tasks for result in task["hosts"].values()]
 
 
-@pytest.mark.parametrize("callback", ["ansible.posix.json", "ansible.posix.jsonl"])
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
+# Each callback with one of the cores.
+@pytest.mark.parametrize(
+    ("core", "callback"),
+    [
+        pytest.param(core, f"ansible.posix.{name}", id=f"{core.name}-{name}")
+        for core, name in zip(end_cores(), cycle(("jsonl", "json")), strict=False)
+    ],
+)
 def test_json_callback_prints_only_json(sandbox: Sandbox, tmp_path: Path, core: Core, callback: str) -> None:
     """Report the changes in the result of one task, and the reason of a failure in the assertion."""
     namespace = tmp_path / "ansible_collections" / "workload_identity"

@@ -99,16 +99,13 @@ FILE_FIXTURES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [pytest.param(kind, name, id=f"{kind}-{name}") for kind, name in kinds()]
-)
-def test_ansible_doc_renders(kind: str, name: str, tmp_path: Path) -> None:
-    done = run(
-        [BIN / "ansible-doc", "-t", kind, f"{NAME}.{name}"], tmp_path, environment(COLLECTIONS, home=tmp_path)
-    )
+def test_ansible_doc_renders_the_roles(tmp_path: Path) -> None:
+    """Of the other kinds, ansible-test sanity renders each on each core."""
+    names = [f"{NAME}.{name}" for kind, name in kinds() if kind == "role"]
+    done = run([BIN / "ansible-doc", "-t", "role", *names], tmp_path, environment(COLLECTIONS, home=tmp_path))
     assert done.returncode == 0, done.stdout
     assert "ERROR" not in done.stdout
-    assert name in done.stdout
+    assert [name for name in names if name.rpartition(".")[2] not in done.stdout] == []
 
 
 def test_readme_lists_every_module() -> None:

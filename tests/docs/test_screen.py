@@ -121,7 +121,6 @@ def test_hidden_characters_are_escaped_at_every_verbosity(
     printed = []
     for playbook, changes, code in (
         ("site", {}, 0),
-        ("site", {"pod_identity_force_conflicts": True}, 0),
         ("verify", {}, 0),
         (
             "site",
@@ -172,17 +171,16 @@ def test_unwritable_report_file_fails_before_changes(sandbox: Sandbox, tmp_path:
 def test_readme_inventory_avoids_warnings(sandbox: Sandbox) -> None:
     assert "`-i localhost,` avoids them" in (ROOT / "README.md").read_text(encoding="utf-8")
     loud = {"ANSIBLE_LOCALHOST_WARNING": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "true"}
-    command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--check")
+    command = ("ansible-playbook", "playbooks/site.yml", "-e", f"@{EXAMPLE}", "--list-hosts")
     assert "[WARNING]" in sandbox.run(*command, env=loud).stdout
     done = sandbox.run(*command, "-i", "localhost,", env=loud)
     assert (done.returncode, "[WARNING]" in done.stdout) == (0, False), done.stdout
 
 
-@pytest.mark.parametrize("form", ["json", "yaml"])
-def test_lines_are_unchanged_in_json_and_yaml_results(sandbox: Sandbox, form: str) -> None:
+def test_lines_are_unchanged_in_yaml_results(sandbox: Sandbox) -> None:
     sandbox.reset()
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
-    done = sandbox.run(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": form})
+    done = sandbox.run(*command, env={"ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml"})
     assert done.returncode == 2, done.stdout
     assert re.search(
         r"^Cluster my-cluster, account 111122223333, region us-west-2, as ", done.stdout, re.MULTILINE
@@ -191,14 +189,17 @@ def test_lines_are_unchanged_in_json_and_yaml_results(sandbox: Sandbox, form: st
     assert (
         len(re.findall(r"^  error ROLE_MISSING default/my-service-account: ", done.stdout, re.MULTILINE)) == 1
     )
+    assert UNCHECKED not in " ".join(done.stdout.split())
+
+
+UNCHECKED = "is used without checking its certificate: any server at that address gets the token."
 
 
 def test_unverified_certificate_is_a_warning(sandbox: Sandbox) -> None:
     """Use the setting of AWX for a bearer token credential without certificate authority."""
     command = ("ansible-playbook", "playbooks/verify.yml", "-e", f"@{EXAMPLE}")
-    warning = "is used without checking its certificate: any server at that address gets the token."
-    assert warning in " ".join(sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"}).stdout.split())
-    assert warning not in " ".join(sandbox.run(*command).stdout.split())
+    done = sandbox.run(*command, env={"K8S_AUTH_VERIFY_SSL": "False"})
+    assert UNCHECKED in " ".join(done.stdout.split())
 
 
 INVENTORY = """
@@ -228,7 +229,6 @@ def test_teardown_rejects_state_present(tmp_path: Path) -> None:
 VERIFY_ONLY = "pod_identity_verify_only"
 
 
-@pytest.mark.parametrize("core", end_cores(), ids=lambda core: core.name)
 @pytest.mark.parametrize(
     ("playbook", "value", "message"),
     [
@@ -249,10 +249,10 @@ VERIFY_ONLY = "pod_identity_verify_only"
     ],
 )
 def test_misplaced_verify_only_fails_without_changes(
-    tmp_path: Path, core: Core, playbook: str, value: str, message: str
+    tmp_path: Path, playbook: str, value: str, message: str
 ) -> None:
     options = ("-e", f"@{EXAMPLE}", "-e", f"{VERIFY_ONLY}={value}")
-    done = play(core, tmp_path, playbook, INVENTORY, *options)
+    done = play(cores()[0], tmp_path, playbook, INVENTORY, *options)
     assert done.returncode == 2, done.stdout
     assert message in done.stdout
     assert "Nothing was changed." in done.stdout
