@@ -63,7 +63,14 @@ def associations(fleet: Scene) -> dict[str, list[str]]:
     return found
 
 
-def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
+def _report(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    # When it was.
+    report.pop("time")
+    return report
+
+
+def test_plan_converge_unchanged_verify_teardown(fleet: Scene, tmp_path: Path) -> None:
     planned = fleet.play("fleet", "--check", "--diff")
     assert planned.code == 0, planned.output
     assert '"EksPodIdentityWorkloads' in planned.output
@@ -96,9 +103,16 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene) -> None:
     assert fleet.operations()["iam:CreateRole"] == 4
     assert fleet.writes() == 18
 
-    again = fleet.play("fleet")
+    report = str(tmp_path / "{{ inventory_hostname }}.json")
+    again = fleet.play("fleet", pod_identity_report_file=report)
     assert (again.code, fleet.writes()) == (0, 0), again.output
     assert {counts["changed"] for counts in again.recap.values()} == {0}
+
+    # site.yml reports the same facts for a host.
+    by_fleet = _report(tmp_path / "green.json")
+    site = fleet.play("site", hosts="green", pod_identity_report_file=report)
+    assert (site.code, fleet.writes()) == (0, 0), site.output
+    assert _report(tmp_path / "green.json") == by_fleet
 
     # As a survey hands it on where nothing was answered.
     unanswered = {"pod_identity_serial": "", "pod_identity_max_fail_percentage": ""}
@@ -140,9 +154,8 @@ OWN_PLAY = """\
 """
 
 
-@pytest.mark.parametrize("strategy", ["free", "ansible.builtin.host_pinned"])
-def test_the_role_refuses_a_fleet_whose_hosts_run_apart(fleet: Scene, strategy: str) -> None:
-    path = fleet.folder / "own_play.yml"
+def test_the_role_refuses_a_fleet_whose_hosts_run_apart(fleet: Scene) -> None:
+    path, strategy = fleet.folder / "own_play.yml", "ansible.builtin.host_pinned"
     path.write_text(OWN_PLAY.format(strategy=strategy), encoding="utf-8")
     ran = fleet.play(str(path))
     assert ran.code == 2
@@ -332,20 +345,22 @@ def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet
     ) in ran.output
 
 
-@pytest.mark.parametrize("serial", [[1, "100%"], '[1, "100%"]'], ids=["a list", "of a survey"])
-def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene, serial: object) -> None:
+def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene) -> None:
     fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
-    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial=serial)
+    # As a survey gives it.
+    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial='[1, "100%"]')
     assert ran.code == 2
     assert list(rows(ran)) == ["blue"]
     assert "0 of 4 clusters done, 1 failed, 3 pending." in ran.output
     assert associations(fleet) == {place.host: [] for place in PLACES}
 
 
-@pytest.mark.parametrize(("most", "begun"), [("100", 4), ("", 4), ("0", 2), (0, 2)])
-def test_batches_go_on_until_too_many_failed(fleet: Scene, most: str | int, begun: int) -> None:
+@pytest.mark.parametrize(
+    ("serial", "most", "begun"), [([2, "100%"], "", 4), ("50%", "0", 2)], ids=["none is most", "most is 0"]
+)
+def test_batches_go_on_until_too_many_failed(fleet: Scene, serial: object, most: str, begun: int) -> None:
     fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
-    ran = fleet.play("fleet", pod_identity_serial="50%", pod_identity_max_fail_percentage=most)
+    ran = fleet.play("fleet", pod_identity_serial=serial, pod_identity_max_fail_percentage=most)
     assert ran.code == 2
     done = [host for host, names in associations(fleet).items() if names]
     assert len(done) == begun - 1
@@ -358,23 +373,6 @@ def test_two_ways_into_one_account_are_two_runs(fleet: Scene) -> None:
     assert ran.code == 0, ran.output
     assert fleet.operations()["sts:GetCallerIdentity"] == 2
     assert associations(fleet)["green"] == ["own", "reports"]
-
-
-def test_facts_of_a_host_are_those_of_site(fleet: Scene, tmp_path: Path) -> None:
-    file = tmp_path / "{{ inventory_hostname }}.json"
-    fleet.variables["pod_identity_report_file"] = str(file)
-    assert fleet.play("fleet").code == 0
-    assert fleet.play("fleet").code == 0
-    by_fleet = _report(tmp_path / "green.json")
-    assert fleet.play("site", hosts="green").code == 0
-    assert _report(tmp_path / "green.json") == by_fleet
-
-
-def _report(path: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    # When it was.
-    report.pop("time")
-    return report
 
 
 @pytest.mark.parametrize(
