@@ -31,7 +31,7 @@ from ansible_collections.workload_identity.aws.tests.faults.sampling import THOR
 from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCENARIOS, undisturbed
 
 SEED = 20260101
-KILLS = 25 if THOROUGH else 3
+KILLS = 25 if THOROUGH else 2
 # Without a signal nobody reads what the task prints any more.
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
 # EKS takes a session policy away only with the whole association: killed in between, the workload has none until the

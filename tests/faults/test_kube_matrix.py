@@ -66,12 +66,12 @@ class KubeFault:
 
 FAULTS = (
     KubeFault("429 once", "throttle", passes=True),
-    KubeFault("500", "error500", passes=True),
+    KubeFault("500", "error500", passes=True, alike=True),
     KubeFault("503", "error503", passes=True, alike=True),
     KubeFault("dropped before it took effect", "reset_before"),
     KubeFault("answer lost", "reset_after"),
     KubeFault("answer stalls", "stall"),
-    KubeFault("web page with 200", "html200"),
+    KubeFault("web page with 200", "html200", alike=True),
     KubeFault("nothing with 200", "empty200", alike=True),
     KubeFault("404", "not_found"),
     KubeFault("409", "conflict"),

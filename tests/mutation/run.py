@@ -5,7 +5,7 @@
 Usage: python tests/mutation/run.py [--jobs N] [NAME ...]
 
 Works on a copy in a temporary folder. Exits with 1 when a fault is not detected, or does not fit the code. NAME selects
-the faults whose name contains it. The default is every third fault, and with MUTATION=all every fault; all of them must fit
+the faults whose name contains it. The default is every sixth fault, and with MUTATION=all every fault; all of them must fit
 the code in any case.
 """
 
@@ -44,7 +44,7 @@ NEAR = {
 }
 LIMIT = 300
 # By default one of this many faults is seeded.
-SHARE = 3
+SHARE = 6
 
 
 def prepare(folder: Path) -> Path:

@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     workload,
 )
 
-FEW, FACTOR = 60, 4
+FEW, FACTOR = 40, 4
 # Four times as many workloads take up to four times as many calls. With a loop within a loop it is more than this.
 MOST = 6
 BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
