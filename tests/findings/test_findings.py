@@ -21,11 +21,12 @@ from ansible_collections.workload_identity.aws.tests.findings.conftest import Ne
 from ansible_collections.workload_identity.aws.tests.findings.remedies import (
     NOT_APPLIED,
     REPAIRS,
+    Repair,
     commands_of,
     run_command,
 )
 from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
-from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE
+from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE, World
 
 # What a verification finds beside the checks of its workloads.
 OF_THE_RUN = (
@@ -75,6 +76,11 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     statuses = {row["status"] for row in report["workloads"]}
     if not scenario.code:
         assert statuses == {"pass"}
+    for finding in report["findings"]:
+        check_commands(finding["remedy"])
+    if scenario.name in REPAIRS:
+        [remedy] = {one["remedy"] for one in report["findings"] if one["code"] == scenario.code}
+        check_repair(world, remedy, REPAIRS[scenario.name])
 
 
 def test_each_remedy_is_applied_or_has_a_reason_not_to_be() -> None:
@@ -83,15 +89,18 @@ def test_each_remedy_is_applied_or_has_a_reason_not_to_be() -> None:
     assert not set(REPAIRS) & set(NOT_APPLIED)
 
 
-@pytest.mark.parametrize("name", REPAIRS)
-def test_the_remedy_repairs(new_world: NewWorld, name: str) -> None:
-    """What the remedy says is done, as it says it, and verified again."""
-    scenario, repair = next(one for one in SCENARIOS if one.name == name), REPAIRS[name]
-    world = new_world()
-    world.build(*scenario.made(world))
-    scenario.arrange(world)
-    remedies = {one["remedy"] for one in world.report()["findings"] if one["code"] == scenario.code}
-    [remedy] = remedies
+def check_commands(remedy: str) -> None:
+    """Check that a command is ready to paste: after a colon, at the end. No other text begins as one does."""
+    prose, commands = split_commands(remedy)
+    assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
+    for command in commands:
+        assert not command.endswith((".", ",", ";")), remedy
+        assert ". " not in command, remedy
+        shlex.split(command)
+
+
+def check_repair(world: World, remedy: str, repair: Repair) -> None:
+    """Apply the remedy as it says, and verify again."""
     assert repair.says in remedy
     if repair.runs:
         [command] = commands_of(remedy)
@@ -104,21 +113,6 @@ def test_the_remedy_repairs(new_world: NewWorld, name: str) -> None:
         # A Pod that is older than a role created anew has a finding of its own.
         world.pod()
     assert [one["code"] for one in world.report()["findings"]] == list(repair.leaves)
-
-
-@pytest.mark.parametrize("scenario", [one for one in SCENARIOS if one.code], ids=lambda one: one.name)
-def test_a_command_is_ready_to_paste(new_world: NewWorld, scenario: Scenario) -> None:
-    """After a colon, at the end, with nothing behind it; no other text begins as one does."""
-    world = new_world()
-    world.build(*scenario.made(world))
-    scenario.arrange(world)
-    for remedy in (one["remedy"] for one in world.report()["findings"]):
-        prose, commands = split_commands(remedy)
-        assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
-        for command in commands:
-            assert not command.endswith((".", ",", ";")), remedy
-            assert ". " not in command, remedy
-            shlex.split(command)
 
 
 def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) -> None:
