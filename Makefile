@@ -37,7 +37,7 @@ setup-matrix:
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
 
-# Processes of one check
+# Worker processes of one check; with 0 it is one process
 WORKERS ?= 2
 # Quick ones first; then those that take longest, so that none is left alone at the end
 TESTS := lint unit findings emulators package integration docs sanity faults awx fleet sandbox-tests mutation molecule
@@ -61,7 +61,7 @@ emulators: setup
 	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/emulators
 
 mutation: setup
-	@$(VENV)/python tests/mutation/run.py --jobs $(WORKERS)
+	@$(VENV)/python tests/mutation/run.py --jobs $(or $(filter-out 0,$(WORKERS)),1)
 
 docs: setup-matrix
 	@$(VENV)/python -m pytest -q -n $(WORKERS) --dist loadfile tests/docs

@@ -64,8 +64,8 @@ def _run(name: str, output_lock: threading.Lock) -> Check:
         print(f"... {name} started", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        # Each check has one worker, because several checks already use all processors.
-        command = ["make", "--no-print-directory", name, "WORKERS=1"]
+        # Each check is one process, because several checks already use all processors.
+        command = ["make", "--no-print-directory", name, "WORKERS=0"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
