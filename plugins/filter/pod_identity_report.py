@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter for users: a report of their own verification results."""
+"""The filter that reports on verification results which a playbook collected."""
 
 from __future__ import annotations
 
@@ -64,32 +64,32 @@ def pod_identity_report(
     fail_on: Literal["error", "warning"] = "error",
 ) -> Report:
     aws = parse_aws_result(result, result_cluster_name(result))
-    reads = given_listings(cluster_reads or {})
+    reads = parse_cluster_reads(cluster_reads or {})
     now = datetime.now(timezone.utc)
-    kubernetes = judge_given(aws, service_accounts, reads, now)
+    kubernetes = judge_service_accounts(aws, service_accounts, reads, now)
     time = now.isoformat(timespec="seconds")
     return make_report(
         aws, kubernetes, ReportSettings(check_mode, ignore, fail_on, time=time, version=read_version())
     )
 
 
-def given_listings(results: Mapping[str, Mapping[str, Any]]) -> Reads:
+def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
     """Return the results by the names of RESOURCES, without skipped ones."""
     return {
-        name: listing_of(results[name])
+        name: parse_list_result(results[name])
         for name in RESOURCES
         if results.get(name) and not results[name].get("skipped")
     }
 
 
-def listing_of(result: Mapping[str, Any]) -> Listing:
+def parse_list_result(result: Mapping[str, Any]) -> Listing:
     """Return the list in a result of k8s_info, or its error."""
     if "resources" in result and result.get("api_found", True):
         return Listing(as_objects(result["resources"]))
     return Listing(error=parse_api_error(as_text(result.get("module_stderr") or result.get("msg"))))
 
 
-def judge_given(
+def judge_service_accounts(
     aws: AwsResult, service_accounts: Sequence[Object], reads: Reads, now: datetime
 ) -> KubernetesOutcome:
     accounts = [parse_service_account(item, aws.cluster) for item in service_accounts]

@@ -347,7 +347,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         options: dict[str, Any] = dict(self.get_options())
         validate_credentials(options)
         sessions = self._sessions(options)
-        # The plugin's own region, else what boto3 finds in the profile.
+        # The region of the options, or of the profile.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
         clusters = self._cached(options, path, request, sessions, cache)
         connection = {
@@ -358,8 +358,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return make_hosts(clusters, request.hostnames, request.group_by, connection)
 
     def _sessions(self, options: Mapping[str, Any]) -> Sessions:
-        given = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
-        credentials = Credentials(**{name: options.get(name) or "" for name in given})
+        names = ("profile", "access_key", "secret_key", "session_token", "endpoint_url")
+        credentials = Credentials(**{name: options.get(name) or "" for name in names})
         first = next(iter(options.get("regions") or ()), ALL_REGIONS)
         home = options.get("region") or ("" if first == ALL_REGIONS else first)
         return Sessions(credentials, home, int(options["concurrency"]))
@@ -379,11 +379,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         entries = self._cache
         if cache:
             try:
-                known = from_cache(entries[key])
+                clusters_in_cache = from_cache(entries[key])
             except KeyError:
-                known = None
-            if known is not None:
-                return known
+                clusters_in_cache = None
+            if clusters_in_cache is not None:
+                return clusters_in_cache
         clusters, complete = self._read(request, sessions)
         if complete:
             entries[key] = to_cache(clusters)
@@ -391,13 +391,13 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
         """Read the clusters. Return them, and whether all reads succeeded."""
-        answer = read_clusters(request, sessions, sessions.home)
-        sentences = [str(with_option_names(text, "")) for text in describe_unread(answer.failures)]
-        if sentences and (answer.nothing_read or request.require_all):
+        result = read_clusters(request, sessions, sessions.home)
+        sentences = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]
+        if sentences and (result.nothing_read or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
             self.display.warning(visible_lines(sentence))
-        return answer.clusters, not sentences
+        return result.clusters, not sentences
 
     def _add(self, host: ClusterHost) -> None:
         for group in host.groups:
@@ -425,6 +425,6 @@ def _message(error: Exception) -> str:
 
 def _digest(options: Mapping[str, Any]) -> str:
     """Return a digest of the options that select clusters."""
-    deciding = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
-    text = json.dumps(deciding, sort_keys=True, default=str)
+    selection = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
+    text = json.dumps(selection, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -103,7 +103,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
     check_options,
 )
 
-# As eks CreateCluster takes it.
+# The pattern of CreateCluster.
 CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
 
 
@@ -112,10 +112,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
         self.set_options(var_options=variables, direct=kwargs)
         options = check_options(self.get_options())
         names = flatten(terms, skip_nulls=False)
-        wrong = [str(name) for name in names if not CLUSTER_NAME.fullmatch(str(name))]
-        if wrong or not names:
+        invalid = [str(name) for name in names if not CLUSTER_NAME.fullmatch(str(name))]
+        if invalid or not names:
             raise AnsibleLookupError(
-                f"eks_token takes names of EKS clusters, and {visible(repr(wrong[0])) if wrong else 'nothing'} is none."
+                f"eks_token needs the names of EKS clusters, got {visible(repr(invalid[0])) if invalid else 'no name'}."
             )
         try:
             clients = AwsClients(options, read_assume_role(options))

@@ -310,7 +310,7 @@ def main() -> None:
         validate_options(params)
         role = read_assume_role(params)
         cluster_name = parse_cluster_name(params["cluster_name"])
-        wanted = AssociationInput(
+        desired = AssociationInput(
             key=WorkloadKey(cluster_name, params["namespace"], params["service_account"]),
             absent=params["state"] == "absent",
             role_arn=params["role_arn"] or "",
@@ -324,9 +324,9 @@ def main() -> None:
         journal = Journal()
         with guard:
             api = api_for(module, 10, role)
-            result = converge(api, wanted, module.region or "", module.check_mode, wait_policy, journal)
+            result = converge(api, desired, module.region or "", module.check_mode, wait_policy, journal)
         if guard.cause is not None:
-            raise cut_short(journal, wanted, guard.cause, module.check_mode)
+            raise cut_short(journal, desired, guard.cause, module.check_mode)
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:

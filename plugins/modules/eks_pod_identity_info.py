@@ -364,8 +364,8 @@ def main() -> None:
         params = module.params
         if params["clusters"] is not None:
             return verify_clusters(job, read_cluster_inputs(params, refuse_files))
-        listed = any(params[way] is not None for way in ("workloads", "workloads_from"))
-        return verify_cluster(job, read_input(params, refuse_files) if listed else None)
+        has_workloads = any(params[way] is not None for way in ("workloads", "workloads_from"))
+        return verify_cluster(job, read_input(params, refuse_files) if has_workloads else None)
 
     end_module(module, job.guarded(verify))
 

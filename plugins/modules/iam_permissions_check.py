@@ -478,13 +478,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.perm
 FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_org_id", "role_arn")
 
 
-def given_policies(params: Mapping[str, Any]) -> RolePolicies:
-    """Return the documents of the options, named by ``name`` or their position in the list."""
+def option_policies(params: Mapping[str, Any]) -> RolePolicies:
+    """Return the policies of the options, named by ``name`` or their position in the list."""
     identity = []
-    for place, item in enumerate(params["policies"], 1):
+    for number, item in enumerate(params["policies"], 1):
         wrapped = isinstance(item, Mapping) and "document" in item
         name = item.get("name") if wrapped else None
-        identity.append(NamedPolicy(str(name or f"policy {place}"), item["document"] if wrapped else item))
+        identity.append(NamedPolicy(str(name or f"policy {number}"), item["document"] if wrapped else item))
     boundary = params["permissions_boundary"]
     return RolePolicies(
         role=None,
@@ -494,7 +494,7 @@ def given_policies(params: Mapping[str, Any]) -> RolePolicies:
 
 
 def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
-    """Judge whether IAM stores the documents of the options. Documents read from IAM are stored."""
+    """Return whether IAM would store each document of the options. Documents read from IAM are omitted."""
     judged = []
     if policies.role is None:
         judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
@@ -517,7 +517,7 @@ def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
 
 
 def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) -> dict[str, Any]:
-    """Return the result of the module. ``api`` is needed for the simulator only."""
+    """Return the result of the module. ``api`` is only used for the simulator of IAM."""
     session = params["session_policy"]
     layers = permission_layers(
         policies.identity,
@@ -538,13 +538,13 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
     notes: list[str] = []
     if api is not None:
 
-        def ask(permission: Required) -> Any:
+        def simulate(permission: Required) -> Any:
             if policies.role is not None:
                 return simulate_role(api, policies.role.arn, permission, context)
             return simulate_documents(api, policies.identity, policies.boundary, permission, context)
 
         for row, verdict, answer in zip(
-            rows, verdicts, map_concurrently(ask, required, DEFAULT_WIDTH), strict=True
+            rows, verdicts, map_concurrently(simulate, required, DEFAULT_WIDTH), strict=True
         ):
             row["simulated"] = {
                 "decision": answer.decision,
@@ -552,7 +552,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
                 "differs": answer.differs(verdict.decision),
             }
         if session is not None:
-            notes.append("The simulator of IAM does not know the session policy.")
+            notes.append("The simulator of IAM ignores the session policy.")
     findings = list(refusal_findings(judged))
     if params["lint"]:
         lint_findings, note = lint_all(policies.identity, required)
@@ -618,17 +618,17 @@ def main() -> None:
         if params["policies"] is None and api is not None:
             policies = read_role_policies(api, params["role_name"] or params["role_arn"], module.region)
         else:
-            policies = given_policies(params)
+            policies = option_policies(params)
         result = judge(params, policies, api if params["method"] == "simulate" else None)
     except InputError as error:
         module.fail_json(msg=input_message(error))
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(msg=visible(f"A policy is not one that IAM accepts: {error}. Correct it there."))
+        module.fail_json(msg=visible(f"IAM would reject a policy: {error}. Correct it there."))
     except AwsError as error:
         module.fail_json(
-            msg=with_option_names(f"Asking IAM failed: {error} {error.remedy}", ""),
+            msg=with_option_names(f"The request to IAM failed: {error} {error.remedy}", ""),
             error_code=error.code,
             remedy=with_option_names(error.remedy, ""),
             region=module.region,

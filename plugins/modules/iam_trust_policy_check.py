@@ -410,8 +410,8 @@ def main() -> None:
         assumed = read_assume_role(params)
         if document is None:
             require_sdk(module)
-            asked = params["role_name"] or role_arn
-            role = find_role(api_for(module, 1, assumed), asked, module.region)
+            role_id = params["role_name"] or role_arn
+            role = find_role(api_for(module, 1, assumed), role_id, module.region)
             document, role_arn = role.trust_policy, role.arn
         checked = judge(params, document, role_arn)
     except InputError as error:
@@ -419,9 +419,7 @@ def main() -> None:
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(
-            msg=visible(f"The trust policy is not one that IAM accepts: {error}. Correct it there.")
-        )
+        module.fail_json(msg=visible(f"IAM would reject the trust policy: {error}. Correct it there."))
     except AwsError as error:
         module.fail_json(
             msg=with_option_names(f"Reading the role failed: {error} {error.remedy}", ""),

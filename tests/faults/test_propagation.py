@@ -95,8 +95,8 @@ def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
             f"(still so after {timeout} s of waiting)"
         )
         assert failure.remedy == (
-            "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
-            "sees it: run again, or raise ⟨propagation_timeout⟩."
+            "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
+            "⟨propagation_timeout⟩."
         )
     account.control.set_propagation(0)
     account.complete(ALL)

@@ -243,7 +243,7 @@ def test_playbook_fails_for_missing_cluster(new_world: NewWorld, tmp_path: Path)
     world.build(GUIDE)
     done = verify(world, tmp_path, pod_identity_cluster_name="my-clutser")
     assert failed_with(done) == (
-        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: my-clutser. Asked in "
-        f"account {world.account}, region us-west-2, as arn:aws:iam::{world.account}:root. Check the "
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: my-clutser. Requested in account "
+        f"{world.account}, region us-west-2, as arn:aws:iam::{world.account}:root. Check the "
         "cluster's name, and that account and region are the ones you mean. Nothing was changed."
     )

@@ -143,9 +143,9 @@ def test_a_role_that_the_job_is_refused_is_explained_before_anything_is_changed(
     assert ran.returncode != 0, ran.stdout
     message = (
         f"sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ROLE}. "
-        f"Asked in region {REGION}, for account {OTHER}. Allow the caller sts:AssumeRole on this role, and let the role's "
-        "trust policy name the caller. If that asks for sts:ExternalId, pod_identity_assume_role_external_id must be the "
-        "same. AWS does not say which of these is missing, nor whether there is such a role: check the ARN as well. "
+        f"Requested in region {REGION}, for account {OTHER}. Allow the caller sts:AssumeRole on this role, and let the role's "
+        "trust policy name the caller. If it requires sts:ExternalId, pod_identity_assume_role_external_id must be the "
+        "same. AWS does not report which of these is missing, or whether the role exists: check the ARN as well. "
         "Nothing was changed."
     )
     assert message in " ".join(ran.stdout.split())
@@ -163,7 +163,7 @@ def test_the_lookup_gives_a_token_of_the_role_or_says_why_not(job: Job) -> None:
     said = " ".join((refused.stdout + refused.stderr).split())
     for part in (
         f"No token for {CLUSTER}: sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: ",
-        f"Asked in region {REGION}, for account {OTHER}. ",
-        "If that asks for sts:ExternalId, assume_role_external_id must be the same.",
+        f"Requested in region {REGION}, for account {OTHER}. ",
+        "If it requires sts:ExternalId, assume_role_external_id must be the same.",
     ):
         assert part in said

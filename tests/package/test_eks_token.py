@@ -210,8 +210,8 @@ def test_a_profile_beside_access_keys_is_refused_by_the_names_of_the_role(
     output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
     assert (
         "a profile (pod_identity_profile, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
-        "AWS_SESSION_TOKEN) are both given, and only one of them can be meant; leave the profile out, or unset the variables of "
-        "the keys. Nothing was changed."
+        "AWS_SESSION_TOKEN) are both set, but only one of them can be used. Remove the profile, or unset the variables of the "
+        "access keys. Nothing was changed."
     ) in " ".join(output.split())
 
 

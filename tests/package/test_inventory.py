@@ -239,8 +239,8 @@ DENIED = {"kind": "access_denied", "operation": "eks:ListClusters", "region": EA
 DENIED_WARNING = (
     f"Account {OWN}, region {EAST}: its clusters are not in the inventory: eks:ListClusters: AccessDeniedException: "
     f"User: arn:aws:iam::{OWN}:root is not authorized to perform: eks:ListClusters on resource: * because no "
-    "identity-based policy allows the eks:ListClusters action. Allow the caller this action on this resource; a "
-    "service control policy or a permissions boundary can also be what denies it."
+    "identity-based policy allows the eks:ListClusters action. Allow the caller this action on this resource. A service control "
+    "policy or a permissions boundary can also deny it."
 )
 
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Credentials of an assumed role: obtained when first needed, and renewed before they expire."""
+"""Credentials of an assumed role, requested on first use and refreshed before they expire."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError
 from .errors import already_expired, explain_refusal, unexpected_account
 
-# AnsibleAWSModule reports it when boto3 or botocore is missing.
+# AnsibleAWSModule reports missing boto3 or botocore.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
     from botocore.session import Session
 
 METHOD = "assume-role"
-# A refusal holds for so many seconds: workloads by the hundred need not ask for the same one.
-REFUSED_SECONDS = 60
+# Seconds for which a denied AssumeRole is not requested again, because a run may have hundreds of workloads.
+DENIED_SECONDS = 60
 
 
 class AssumingClient(Protocol):
-    """The job's own credentials, and requests with them."""
+    """Requests with the source credentials, which assume the role."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to one request. Raises AwsError."""
+        """Return the response to a request. Raises AwsError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What clients of a module or plugin have in common, whatever credentials they use. None is as configured.
+    """Settings of all clients of a module or plugin. None means the configured default.
 
-    ``verify`` is whether certificates are verified, or the file of CAs to do so.
+    ``verify`` is whether to verify certificates, or the path of a CA bundle.
     """
 
     region: str | None = None
@@ -55,10 +55,12 @@ def _now() -> datetime:
 
 
 class AssumedSession:
-    """One assumed role for a whole run: all clients share its credentials, in all regions and threads.
+    """An assumed role for a whole run. Its clients share the credentials, in all regions and threads.
 
-    ``source`` makes requests with the job's own credentials. Nothing is asked before credentials are needed. Whenever
-    they are used they are good for ``lasting`` seconds more, as far as the role gives them for so long.
+    The role is assumed on first use.
+
+    :arg source: sends AssumeRole with the source credentials.
+    :arg lasting: the seconds for which credentials must remain valid, if the session duration permits.
     """
 
     def __init__(
@@ -77,15 +79,15 @@ class AssumedSession:
         self._expires_at: datetime | None = None
         self._credentials = _renewed(self._assume, role.duration, lasting, now)
         self._session: Any = None
-        self._making_clients = threading.Lock()
+        self._client_lock = threading.Lock()
 
     def ready(self) -> None:
-        """Have credentials that last for some minutes. Raises AwsError."""
+        """Ensure that the credentials are valid for some minutes. Raises AwsError."""
         self._credentials.get_frozen_credentials()
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the credentials expire, in UTC; None before there are any."""
+        """The time when the credentials expire, in UTC, or None before the first use."""
         return self._expires_at
 
     def client(
@@ -95,11 +97,13 @@ class AssumedSession:
         region: str | None = None,
         endpoint_url: str | None = None,
     ) -> Any:
-        """A boto3 client that renews the credentials where that is needed.
+        """Return a boto3 client that refreshes the credentials when needed.
 
-        ``config`` is of botocore's class. Without ``region`` and ``endpoint_url`` those of the connection count.
+        :arg config: a ``botocore.config.Config``.
+        :arg region: defaults to the region of the connection.
+        :arg endpoint_url: defaults to the endpoint of the connection.
         """
-        with self._making_clients:
+        with self._client_lock:
             return self._boto3_session().client(
                 service,
                 region_name=region or self._connection.region,
@@ -117,27 +121,27 @@ class AssumedSession:
         return self._session
 
     def _assume(self) -> dict[str, str]:
-        """What botocore wants of a renewal; it lets one thread at a time ask. Raises AwsError."""
+        """Return new credentials in botocore's form. botocore calls it in one thread at a time. Raises AwsError."""
         if self._refusal is not None:
             refused_at, refusal = self._refusal
-            if (self._now() - refused_at).total_seconds() < REFUSED_SECONDS:
+            if (self._now() - refused_at).total_seconds() < DENIED_SECONDS:
                 raise refusal
         try:
-            answer = self._source.call("sts", "AssumeRole", self._request())
+            response = self._source.call("sts", "AssumeRole", self._request())
         except AwsError as error:
             refusal = explain_refusal(error, self._role, self._caller_arn(error), self._region)
             if not error.transient:
                 self._refusal = (self._now(), refusal)
             raise refusal from error
         self._refusal = None
-        self._check(answer)
-        given = answer["Credentials"]
-        self._expires_at = given["Expiration"]
+        self._check(response)
+        credentials = response["Credentials"]
+        self._expires_at = credentials["Expiration"]
         return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
+            "access_key": credentials["AccessKeyId"],
+            "secret_key": credentials["SecretAccessKey"],
+            "token": credentials["SessionToken"],
+            "expiry_time": credentials["Expiration"].isoformat(),
         }
 
     @property
@@ -153,16 +157,16 @@ class AssumedSession:
         }
         return {**request, "ExternalId": role.external_id} if role.external_id else request
 
-    def _check(self, answer: Mapping[str, Any]) -> None:
-        session_arn = str(answer.get("AssumedRoleUser", {}).get("Arn", ""))
+    def _check(self, response: Mapping[str, Any]) -> None:
+        session_arn = str(response.get("AssumedRoleUser", {}).get("Arn", ""))
         if session_arn.split(":")[4:5] != [self._role.account_id]:
             raise unexpected_account(self._role, session_arn or "nobody", self._region)
-        expires, now = answer["Credentials"]["Expiration"], self._now()
+        expires, now = response["Credentials"]["Expiration"], self._now()
         if expires <= now:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Whose credentials the job has, for a message that does not say so. Anyone may ask that."""
+        """Return the caller's ARN for a message without it, else "". GetCallerIdentity needs no permissions."""
         if error.transient or "User: arn:" in error.text:
             return ""
         try:
@@ -175,8 +179,8 @@ def _renewed(
     assume: Callable[[], dict[str, str]], duration: int, lasting: int, now: Callable[[], datetime]
 ) -> Any:
     class Renewed(DeferredRefreshableCredentials):
-        """Renewed as botocore does it for an hour, and less early in a shorter session: with botocore's own bounds
-        one of 15 minutes is renewed at every request."""
+        """Credentials that are refreshed later in a shorter session. botocore's limits suit an hour: with them a session of 15
+        minutes would be refreshed at every request."""
 
         _advisory_refresh_timeout = max(lasting, min(900, duration // 3))
         _mandatory_refresh_timeout = max(lasting, min(600, duration // 5))

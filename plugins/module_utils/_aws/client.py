@@ -47,44 +47,44 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# Retries are those of transport.py: botocore also repeats requests that may be sent once only, and gives up for all threads
-# after a hundred retries.
+# transport.py retries instead: botocore also retries requests that may be sent only once, and stops retrying in all threads
+# after 100 retries.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
-# Seconds: to connect, between two parts of an answer, and for the whole of an attempt.
+# Seconds to connect, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
-# Services of which each region has its own limits. IAM is one for an account.
+# Services with separate limits for each region. IAM has one limit for an account.
 REGIONAL = frozenset(("eks",))
 # A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
 MOST_PAGES = 1000
 
 
 class Api(Protocol):
-    """Requests to one account of AWS."""
+    """Requests to one AWS account."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """Return the answer to one request. Raises AwsError."""
+        """Return the response to a request. Raises AwsError."""
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterable[Any]:
-        """Yield the items of all pages, found under ``results``; each page is read when it is needed. Raises AwsError."""
+        """Yield the items of all pages, under the keys ``results``. Each page is read when needed. Raises AwsError."""
 
     def in_region(self, region: str) -> Api:
-        """Return requests to the same account with regional services in that region; "" is the region of the credentials."""
+        """Return an API for the same account in another region; "" is the default region of the credentials."""
 
 
 class ClientModule(Protocol):
-    """The part of AnsibleAWSModule that makes clients."""
+    """The part of AnsibleAWSModule that creates clients."""
 
     params: Mapping[str, Any]
 
     @property
     def region(self) -> str | None:
-        """The region of the module, as asked for or as configured."""
+        """The region from the option or the configuration."""
 
     def client(self, service: str, **extra: Any) -> Any:
-        """A boto3 client with the credentials and the region of the module."""
+        """Return a boto3 client with the credentials and region of the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,15 @@ class _Service:
 
 
 class BotoApi:
-    """Requests through boto3 clients, each made at its first use, with a rate of its own: a client for each service of the
-    account, and for each region of a regional service.
+    """Requests through boto3 clients: one for each service, and for each region of a regional service.
 
-    ``make_client`` takes the service; ``make_regional`` also takes a region other than ``region``, that of the credentials.
-    Without ``make_regional`` there is one region. Threads may share an instance; at most ``width`` requests run at once, in
-    all regions together. ``ready`` is called before each request, to renew credentials, and may raise AwsError.
+    A client is created on first use and has its own rate limiter. Threads may share an instance.
+
+    :arg make_client: returns a client of a service in the default region.
+    :arg width: the maximum of concurrent requests in all regions.
+    :arg region: the default region of the credentials.
+    :arg make_regional: returns a client of a service in another region. Without it there is only the default region.
+    :arg ready: runs before each request to refresh credentials. It may raise AwsError.
     """
 
     def __init__(
@@ -120,13 +123,13 @@ class BotoApi:
         self._free = threading.BoundedSemaphore(max(1, width))
         self._home = region
         self._make_regional = make_regional
-        # Where the requests of this view go; "" for that of the credentials.
+        # The region of this view; "" is the default region.
         self._region = ""
         self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
     def in_region(self, region: str) -> BotoApi:
-        """Return requests in another region, with the same clients and rates for services that are not regional."""
+        """Return an API for another region that shares the clients and rate limiters of global services."""
         regional = copy.copy(self)
         regional._region = "" if region == self._home or self._make_regional is None else region
         return regional
@@ -145,16 +148,16 @@ class BotoApi:
         return self._make_client(service)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """Return the answer of one request. ``operation`` is the name in the API, like "CreateRole"."""
-        return self._answer(service, operation, parameters, _ANSWERS.get(operation))
+        """Return the response to a request. ``operation`` is the name in the API, such as "CreateRole"."""
+        return self._request(service, operation, parameters, _REQUIRED.get(operation))
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterator[Any]:
-        """Yield all items of all pages, found under ``results`` (one key inside another) in each answer."""
+        """Yield the items of all pages, under the nested keys ``results`` of each response."""
 
         def request(parameters: Mapping[str, Any]) -> Response:
-            return self._answer(service, operation, parameters, *results)
+            return self._request(service, operation, parameters, *results)
 
         for page in _pages(request, service, operation, parameters):
             items: Any = page
@@ -162,16 +165,16 @@ class BotoApi:
                 items = items[key]
             yield from items
 
-    def _answer(
+    def _request(
         self, service: str, operation: str, parameters: Mapping[str, Any], *expected: str | None
     ) -> Response:
         complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
-            # The same for every attempt, so that EKS recognises a repeated request.
+            # One token for all attempts, so that EKS recognises a retry.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
-        # Outside of the attempts: AssumeRole has its own attempts and time limit.
+        # Not part of the attempts, because AssumeRole has its own attempts and time limit.
         if self._ready is not None:
             self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
@@ -184,41 +187,41 @@ class BotoApi:
         expected: list[str],
         sent: float,
     ) -> Response:
-        """Send the request at the time ``sent``, once. The answer must have the keys ``expected``, one inside another."""
+        """Send the request once, at the time ``sent``. The response must have the nested keys ``expected``."""
         channel = self._service(service)
         try:
             with self._free:
                 raise_if_interrupted()
                 request = partial(getattr(channel.client, snake_case(operation)), **parameters)
-                answer = cast("Response", self._bounded.within(self._attempt_seconds, request))
+                response = cast("Response", self._bounded.run(self._attempt_seconds, request))
         except OutOfTime as error:
             text = f"no complete response within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
         except KeyError as error:
-            # botocore fails so on a page of XHTML.
+            # botocore raises it for a page of XHTML.
             raise _not_aws(service, operation) from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
             if failure.kind is ErrorKind.THROTTLED:
                 channel.limiter.throttled(sent)
             elif isinstance(error, ClientError):
-                channel.limiter.answered()
+                channel.limiter.responded()
             raise failure from error
-        if not _is_from_aws(answer):
+        if not _is_from_aws(response):
             raise _not_aws(service, operation)
-        channel.limiter.answered()
-        part: Any = answer
+        channel.limiter.responded()
+        part: Any = response
         for key in expected:
             if key not in part:
-                raise _malformed(service, operation, f"the answer lacks {key}")
+                raise _malformed(service, operation, f"the response lacks {key}")
             part = part[key]
-        return answer
+        return response
 
 
-def answers_by_page(
+def response_pages(
     api: Api, service: str, operation: str, parameters: Mapping[str, Any]
 ) -> Iterator[Response]:
-    """Yield the answer for each page, for its other members; each page is read when it is needed."""
+    """Yield the whole response of each page, for its other members. Each page is read when needed."""
     return _pages(partial(api.call, service, operation), service, operation, parameters)
 
 
@@ -235,31 +238,33 @@ def _pages(
         page = request(parameters)
         content = {key: value for key, value in page.items() if key not in _ENVELOPE}
         if content == previous and any(content.values()):
-            raise _malformed(service, operation, "the answer gives the page again that was read before it")
+            raise _malformed(service, operation, "the response repeats the previous page")
         previous = content
         yield page
         token = page.get(name)
         if not page.get("IsTruncated", bool(token)):
             return
         if not token:
-            raise _malformed(service, operation, "the answer says that there are more pages, but not which")
-        if token in tokens:
             raise _malformed(
-                service, operation, "the answer names a page as the next one that was read before"
+                service, operation, "the response is truncated but has no token for the next page"
             )
+        if token in tokens:
+            raise _malformed(service, operation, "the token for the next page was used before")
         tokens.add(token)
         if len(tokens) >= MOST_PAGES:
-            raise _malformed(service, operation, f"the answer names another page after {MOST_PAGES}")
+            raise _malformed(
+                service, operation, f"the response has a token for another page after {MOST_PAGES} pages"
+            )
         parameters = {**parameters, name: token}
 
 
 def snake_case(operation: str) -> str:
-    """Return the method of a boto3 client for an operation of the API: "create_role" for "CreateRole"."""
+    """Return the boto3 client method for an API operation: "create_role" for "CreateRole"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
-    """Classify an error of botocore. The text for an unknown parameter names the version of botocore that has it."""
+    """Return the AwsError for an error of botocore. For an unknown parameter it names the required version of botocore."""
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
         reason = error.response.get("Error", {})
@@ -272,7 +277,7 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     if isinstance(error, ParamValidationError):
         return classify(name, "ParamValidationError", f"{error}{_botocore_hint(str(error))}")
     if isinstance(error, ResponseParserError):
-        return _malformed(service, operation, "the answer cannot be parsed")
+        return _malformed(service, operation, "the response cannot be parsed")
     if isinstance(error, (BotoConnectionError, HTTPClientError)) and not isinstance(error, SSLError):
         never_sent = (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError)
         outcome_unknown = not isinstance(error, never_sent)
@@ -280,9 +285,9 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     return classify(name, type(error).__name__, str(error))
 
 
-def _is_from_aws(answer: Mapping[str, Any]) -> bool:
-    """Return whether the answer has a request ID and is no web page. An answer without metadata did not come by HTTP."""
-    metadata = answer.get("ResponseMetadata")
+def _is_from_aws(response: Mapping[str, Any]) -> bool:
+    """Return whether the response has a request ID and is not a web page. Without metadata it is not from HTTP."""
+    metadata = response.get("ResponseMetadata")
     if metadata is None or "HTTPHeaders" not in metadata:
         return True
     headers = {str(name).lower(): str(value) for name, value in metadata["HTTPHeaders"].items()}
@@ -291,25 +296,25 @@ def _is_from_aws(answer: Mapping[str, Any]) -> bool:
 
 
 def _not_aws(service: str, operation: str) -> AwsError:
-    text = "the answer is not from AWS: it has no request ID, or is a web page"
+    text = "the response is not from AWS: it has no request ID, or is a web page"
     return classify(f"{service}:{operation}", NOT_AWS, text, outcome_unknown=True)
 
 
-def _malformed(service: str, operation: str, why: str) -> AwsError:
-    text = f"{why}, as if something between here and AWS had cut it off"
+def _malformed(service: str, operation: str, reason: str) -> AwsError:
+    text = f"{reason}, as if a proxy had truncated it"
     return classify(f"{service}:{operation}", MALFORMED, text, outcome_unknown=True)
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# The member of an answer that names the next page, and the parameter of a request for it.
+# The response member with the token for the next page, which is also the request parameter.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# Members that differ between two answers with the same page.
+# Members that differ between two responses with the same page.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
-# The parameter that identifies a request when it is repeated.
+# The idempotency parameter of a request.
 _REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
 
-# Members that an answer must have: botocore takes a broken answer for an empty one.
-_ANSWERS = {
+# Members that a response must have: botocore parses a damaged response as an empty one.
+_REQUIRED = {
     "AssumeRole": "Credentials",
     "CreatePolicy": "Policy",
     "CreatePolicyVersion": "PolicyVersion",
@@ -333,9 +338,9 @@ _ANSWERS = {
 
 TWO_CREDENTIALS = (
     "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
-    "given, and only one of them can be meant; leave the profile out, or unset the variables of the keys."
+    "set, but only one of them can be used. Remove the profile, or unset the variables of the access keys."
 )
-# The first version of botocore with a parameter. Source: its changelog.
+# The first botocore version with a parameter. Source: its changelog.
 _BOTOCORE_FLOORS = {
     "targetRoleArn": "1.38.35",
     "disableSessionTags": "1.38.35",
@@ -351,16 +356,15 @@ def _botocore_hint(text: str) -> str:
 
 
 def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
-    """Return requests with the credentials, region and endpoint of a module, for ``width`` threads.
+    """Return an API with the credentials, region and endpoint of a module, for ``width`` threads.
 
-    With a ``role`` the credentials assume it, and all requests are those of the role.
-
-    :raises AwsError: for a profile that cannot be used.
-    :raises InputError: for a profile beside access keys.
+    :arg role: a role to assume for all requests.
+    :raises AwsError: for an unusable profile.
+    :raises InputError: for a profile together with access keys.
     """
     if has_two_credentials(module.params):
         raise InputError([TWO_CREDENTIALS])
-    connection = _connection_of(module)
+    connection = _read_connection(module)
     validate_profile(connection.profile)
     return api_with(module.client, lambda: connection, width, role, module.region or "")
 
@@ -372,14 +376,16 @@ def api_with(
     role: AssumeRole | None,
     region: str = "",
 ) -> BotoApi:
-    """Return requests for ``width`` threads, with the ``role`` if there is one; in ``region``, and in others.
+    """Return an API for ``width`` threads.
 
-    ``make_client`` is the method ``client`` of a module or plugin of amazon.aws, with the credentials of the job; ``connect``
-    returns the connection of the clients of a role.
+    :arg make_client: the method ``client`` of a module or plugin of amazon.aws.
+    :arg connect: returns the settings of clients with an assumed role.
+    :arg role: a role to assume for all requests.
+    :arg region: the default region of the credentials.
     """
     if role is None:
-        own = partial(_own_client, make_client, client_config(width))
-        return BotoApi(own, width=width, region=region, make_regional=own)
+        create = partial(_own_client, make_client, client_config(width))
+        return BotoApi(create, width=width, region=region, make_regional=create)
     session = session_with(make_client, connect, role)
     assumed = partial(_assumed_client, session, width)
     return BotoApi(assumed, width=width, ready=session.ready, region=region, make_regional=assumed)
@@ -388,31 +394,33 @@ def api_with(
 def session_with(
     make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole, lasting: int = 0
 ) -> AssumedSession:
-    """Return the session of a role, for tokens that are signed without a request. Its credentials are valid for ``lasting``
-    seconds more whenever they are used."""
-    own = partial(_own_client, make_client, client_config(1))
-    return AssumedSession(role, BotoApi(own, width=1), connect(), lasting=lasting)
+    """Return the session of a role, to sign tokens without a request.
+
+    :arg lasting: the seconds for which its credentials must remain valid.
+    """
+    create = partial(_own_client, make_client, client_config(1))
+    return AssumedSession(role, BotoApi(create, width=1), connect(), lasting=lasting)
 
 
 def client_config(width: int) -> dict[str, Any]:
-    """Return the configuration of botocore for the clients of a BotoApi."""
+    """Return the botocore configuration of a BotoApi's clients."""
     return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
 
 
-def _connection_of(module: ClientModule) -> Connection:
+def _read_connection(module: ClientModule) -> Connection:
     region, endpoint_url, options = get_aws_connection_info(module)
     return Connection(region, endpoint_url, options.get("profile_name"), options.get("verify"))
 
 
 def has_two_credentials(options: Mapping[str, Any]) -> bool:
-    """Return whether the options of amazon.aws, or their environment variables, have both a profile and access keys."""
+    """Return whether amazon.aws options, with defaults from the environment, have both a profile and access keys."""
     return bool(options.get("profile")) and any(
         map(options.get, ("access_key", "secret_key", "session_token"))
     )
 
 
 def validate_profile(profile: str | None) -> None:
-    """Raise AwsError for a profile that cannot be used; amazon.aws says only that it couldn't connect."""
+    """Raise AwsError for an unusable profile. The message of amazon.aws does not name the cause."""
     if profile:
         try:
             Session(profile=profile).get_scoped_config()
@@ -423,8 +431,8 @@ def validate_profile(profile: str | None) -> None:
 def _own_client(
     make_client: Callable[..., Any], config: Mapping[str, Any], service: str, region: str = ""
 ) -> Any:
-    where = {"region": region} if region else {}
-    return _with_all_members(make_client(service, aws_config=dict(config), **where), service)
+    region_option = {"region": region} if region else {}
+    return _with_all_members(make_client(service, aws_config=dict(config), **region_option), service)
 
 
 def _assumed_client(session: AssumedSession, width: int, service: str, region: str = "") -> Any:
@@ -437,9 +445,9 @@ def _assumed_client(session: AssumedSession, width: int, service: str, region: s
 
 
 def _with_all_members(client: Any, service: str) -> Any:
-    """Let a client of EKS return all members of an association, also those that the installed botocore does not know.
+    """Let an EKS client return all members of an association, including those unknown to the installed botocore.
 
-    botocore drops them from the parsed answer. Without them an association that has to be created anew would lose them.
+    botocore drops unknown members, and a replaced association would lose them.
     """
     if service == "eks":
         client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)
@@ -447,9 +455,9 @@ def _with_all_members(client: Any, service: str) -> Any:
 
 
 def add_unknown_members(http_response: Any, parsed: Response, model: Any, **_event: Any) -> None:
-    """Add to the parsed association what only the body of the answer has."""
+    """Add the members that only the response body has to the parsed association."""
     if "association" not in parsed:
         return
-    known = model.output_shape.members["association"].members
+    modelled = model.output_shape.members["association"].members
     association = json.loads(http_response.content)["association"]
-    parsed["association"] |= {name: value for name, value in association.items() if name not in known}
+    parsed["association"] |= {name: value for name, value in association.items() if name not in modelled}

@@ -25,31 +25,32 @@ from typing import Any
 
 from .client import as_aws_error
 
-# Who makes the client has looked whether it is there.
+# The creator of the client has checked that it is installed.
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError
 
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_SECONDS = 60
-# A minute less than EKS accepts it, for the way and for clocks that differ.
+# One minute less than EKS accepts, for latency and clock skew.
 LIFETIME = timedelta(minutes=14)
 GLOBAL_ENDPOINT = "https://sts.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
 class EksToken:
-    """``text`` is a secret. ``expires_at`` is when it is not to be used any more, in UTC."""
+    """A bearer token. ``text`` is secret. ``expires_at`` is the time until which to use it, in UTC."""
 
     text: str = field(repr=False)
     expires_at: datetime
 
 
 def sign_token(client: Any, cluster: str, now: datetime, credentials_end: datetime | None = None) -> EksToken:
-    """A token for a cluster. Raises AwsError where there are no credentials.
+    """Return a token for a cluster.
 
-    ``client`` is a boto3 client of STS for the cluster's region. ``credentials_end`` is when its credentials expire, which
-    end the token with them.
+    :arg client: a boto3 STS client in the cluster's region.
+    :arg credentials_end: the time when its credentials expire, and the token with them.
+    :raises AwsError: without credentials.
     """
     events = client.meta.events
     name = "before-sign.sts.GetCallerIdentity"
@@ -69,7 +70,7 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
 
 
 def regional_client(make_client: Callable[..., Any]) -> Any:
-    """A client of the STS of its region, also where botocore or its configuration prefers the global endpoint."""
+    """Return an STS client with a regional endpoint, even if botocore is configured for the global one."""
     client = make_client("sts")
     if client.meta.endpoint_url != GLOBAL_ENDPOINT:
         return client
@@ -81,7 +82,7 @@ def _add_cluster(cluster: str, request: Any, **_others: Any) -> None:
 
 
 class TokenSource:
-    """Tokens for one cluster, each used as long as it is good for what it is wanted for. Safe to share by threads."""
+    """A thread-safe cache of the token for one cluster."""
 
     def __init__(self, sign: Callable[[], EksToken], now: Callable[[], datetime]) -> None:
         self._sign, self._now = sign, now
@@ -89,9 +90,9 @@ class TokenSource:
         self._lock = threading.Lock()
 
     def token(self, seconds: float = 0.0) -> EksToken:
-        """A token that is good for so many seconds more, as far as one can be. Raises AwsError."""
+        """Return a token that is valid for ``seconds`` more, if the credentials permit. Raises AwsError."""
         with self._lock:
-            needed = self._now() + timedelta(seconds=seconds)
-            if self._token is None or self._token.expires_at <= needed:
+            valid_until = self._now() + timedelta(seconds=seconds)
+            if self._token is None or self._token.expires_at <= valid_until:
                 self._token = self._sign()
             return self._token

@@ -17,11 +17,11 @@ from .._findings.text import option
 from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError, ErrorKind, sentence
 
-# Not codes of AWS. An answer that cannot be used: whether the request took effect is not known.
+# Not codes of AWS. A damaged response: the request may have taken effect.
 MALFORMED = "MalformedAnswer"
-# An answer that AWS did not give, of a proxy or a portal.
+# A response from a proxy or a captive portal and not from AWS.
 NOT_AWS = str(Code.NOT_AWS)
-# An answer that took too long, whatever was done meanwhile.
+# A response that took too long. The request may have taken effect.
 TOO_SLOW = "AnswerTooSlow"
 
 
@@ -34,7 +34,7 @@ class _Meaning(NamedTuple):
     remedy: str
 
 
-_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message of AWS; run again once the cause is gone.")
+_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message of AWS. Correct the cause and run again.")
 
 _THROTTLED = _Meaning(
     ErrorKind.THROTTLED,
@@ -82,21 +82,21 @@ _LOST = _Meaning(
     "network, then run again.",
 )
 
-# The first row that fits counts.
+# The first matching row is used.
 MEANINGS: tuple[_Meaning, ...] = (
     _Meaning(
         ErrorKind.ROLE_NOT_USABLE,
         ("InvalidParameterException",),
         "Role provided in the request does not exist",
-        "Check the role's ARN and account. A role made moments ago may need some seconds "
-        "until EKS sees it: run again, or raise ⟨propagation_timeout⟩.",
+        "Check the role's ARN and account. A new role may take some seconds "
+        "to become visible to EKS: run again, or raise ⟨propagation_timeout⟩.",
     ),
     _Meaning(
         ErrorKind.ROLE_NOT_USABLE,
         ("InvalidParameterException",),
         "Trust policy of the role provided is invalid",
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-        "workload_identity.aws.iam_trust_policy_check says which statement is at fault.",
+        "workload_identity.aws.iam_trust_policy_check finds the statement at fault.",
     ),
     _Meaning(
         ErrorKind.OTHER,
@@ -116,8 +116,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.DENIED,
         ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"),
         "",
-        "Allow the caller this action on this resource; a service control policy or a permissions "
-        "boundary can also be what denies it.",
+        "Allow the caller this action on this resource. A service control policy or a permissions "
+        "boundary can also deny it.",
     ),
     _Meaning(
         ErrorKind.MISSING,
@@ -142,19 +142,19 @@ MEANINGS: tuple[_Meaning, ...] = (
         ("LimitExceeded*",),
         "ACLSizePerRole",
         "The trust policy is too long. Use a wider trust_scope (namespace or cluster), give the "
-        "workloads roles of their own, or have the quota 'Role trust policy length' raised.",
+        "workloads separate roles, or request an increase of the quota 'Role trust policy length'.",
     ),
     _Meaning(
         ErrorKind.OTHER,
         ("LimitExceeded*",),
         "PolicySize",
-        "The policy is too long, and no quota raises that. Split it into several policies, or use wildcards.",
+        "The policy is too long, and this quota cannot be increased. Split it into several policies, or use wildcards.",
     ),
     _Meaning(
         ErrorKind.FULL,
         ("LimitExceeded*", "ResourceLimitExceededException"),
         "",
-        "Have the quota raised in Service Quotas, or remove what is no longer used.",
+        "Request a quota increase in Service Quotas, or delete unused resources.",
     ),
     _Meaning(
         ErrorKind.OTHER,
@@ -173,7 +173,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("UnrecognizedClientException", "InvalidClientTokenId", "ExpiredToken*", "SignatureDoesNotMatch"),
         "",
-        "The credentials are not valid (any more): renew them, or check which profile is in use.",
+        "The credentials are invalid or expired: renew them, or check which profile is used.",
     ),
     _THROTTLED,
     _Meaning(
@@ -186,28 +186,28 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.EXISTS,
         ("EntityAlreadyExists",),
         "",
-        "Something of this name is there already, maybe with another path or in other letter case "
-        "(IAM tells names apart without regard to either): give its path and spelling, or another name.",
+        "The name is in use, maybe with another path or letter case, which do not make IAM names "
+        "distinct. Use the existing path and spelling, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, ("ResourceInUseException",), "", _OTHER.remedy),
     _Meaning(
         ErrorKind.DAMAGED,
         (NOT_AWS,),
         "",
-        "Something between here and AWS answers in its place: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
+        "Another server responds in place of AWS: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
         "page of the network, and endpoint_url (AWS_ENDPOINT_URL). Then run again.",
     ),
     _Meaning(
         ErrorKind.DAMAGED,
         (MALFORMED,),
         "",
-        "Check proxy and network; run again, which takes up whatever is missing.",
+        "Check proxy and network, then run again: completed changes are kept.",
     ),
     _Meaning(
         ErrorKind.IN_USE,
         ("DeleteConflict",),
         "",
-        "Something else still uses it; detach it there first.",
+        "Another resource still uses it. Detach it there first.",
     ),
     _SERVER,
     _Meaning(
@@ -222,7 +222,7 @@ MEANINGS: tuple[_Meaning, ...] = (
             "ConfigNotFound",
         ),
         "",
-        "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID "
+        "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID "
         "and AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
     ),
     _Meaning(
@@ -236,10 +236,10 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("NoRegionError",),
         "",
-        "Give the region: the option ⟨region⟩, or AWS_REGION.",
+        "Set the region: the option ⟨region⟩, or AWS_REGION.",
     ),
     _LOST,
-    # A certificate that does not fit does not fit at the next attempt either.
+    # Not retried: an invalid certificate stays invalid.
     _Meaning(ErrorKind.OTHER, ("SSLError",), "", _LOST.remedy),
 )
 
@@ -252,9 +252,12 @@ def classify(
     status: int = 0,
     lost: bool = False,
 ) -> AwsError:
-    """The error of a request. ``status`` is that of the HTTP answer; ``lost`` says that none came.
+    """Return the error of a request.
 
-    Both count more than the code, which something between here and AWS may have made up.
+    A status of 429 or 5xx and a lost connection take precedence over the code, which may be from a proxy.
+
+    :arg status: the status of the HTTP response, or 0.
+    :arg lost: whether there was no response.
     """
     meaning = _LOST if lost else _meaning(code, text, status)
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)
@@ -279,7 +282,7 @@ ALREADY_EXPIRED = "CredentialsAlreadyExpired"
 
 
 class _Reason(NamedTuple):
-    """``code`` and ``text`` are regular expressions: the whole code, a part of the message."""
+    """The cause of a denied AssumeRole. ``code`` and ``text`` are regular expressions for the code and a part of the message."""
 
     code: str
     text: str
@@ -288,20 +291,20 @@ class _Reason(NamedTuple):
 
 _DENIED = r"AccessDenied(Exception)?"
 _DURATION = option("assume_role_duration")
-_RENEWED = "A run that takes longer renews the credentials."
-# The first row that fits counts. Sources: the errors of STS AssumeRole; "Troubleshoot IAM roles" and "Troubleshoot
+_RENEWED = "A longer run refreshes the credentials."
+# The first matching row is used. Sources: the errors of STS AssumeRole; "Troubleshoot IAM roles" and "Troubleshoot
 # access denied error messages" in the IAM User Guide.
 _REASONS = (
     _Reason(
         _DENIED,
         r"root accounts",
-        "Use credentials of an IAM user or of a role: AWS lets the root user of an account assume no role.",
+        "Use credentials of an IAM user or of a role: the root user of an account cannot assume a role.",
     ),
     _Reason(
         _DENIED,
         r"with an explicit deny",
-        "A policy denies the caller sts:AssumeRole on this role, and no other policy can allow it: have that one "
-        "changed, or use other credentials.",
+        "A policy denies the caller sts:AssumeRole on this role, and an explicit deny overrides every allow: change "
+        "that policy, or use other credentials.",
     ),
     _Reason(
         _DENIED,
@@ -317,19 +320,19 @@ _REASONS = (
         _DENIED,
         r"",
         "Allow the caller sts:AssumeRole on this role, and let the role's trust policy name the caller. {external_id} "
-        "AWS does not say which of these is missing, nor whether there is such a role: check the ARN as well.",
+        "AWS does not report which of these is missing, or whether the role exists: check the ARN as well.",
     ),
     _Reason(
         r"ValidationError",
         r"role chaining",
-        "The job's own credentials are those of a role, and from one role to the next AWS gives an hour at most: set "
+        "The credentials of the job are from a role, and role chaining limits a session to one hour: set "
         f"{_DURATION} to 3600 or less, or leave it out. {_RENEWED}",
     ),
     _Reason(
         r"ValidationError",
         r"MaxSessionDuration",
-        f"Set {_DURATION}, which is {{duration}} seconds, to the role's MaxSessionDuration or less (3600 unless it was "
-        f"changed), or have that raised. {_RENEWED}",
+        f"Set {_DURATION}, which is {{duration}} seconds, to the role's MaxSessionDuration or less (3600 by default), or "
+        f"increase that. {_RENEWED}",
     ),
     _Reason(
         r"ValidationError",
@@ -339,17 +342,17 @@ _REASONS = (
     _Reason(
         r"RegionDisabledException",
         r"",
-        "Have STS activated for this region in the account settings of IAM, or give another region.",
+        "Activate STS for this region in the account settings of IAM, or use another region.",
     ),
 )
-_GIVEN_ID = f"If that asks for sts:ExternalId, {option('assume_role_external_id')} must be the same."
-_NO_ID = f"If that asks for sts:ExternalId, give it in {option('assume_role_external_id')}."
+_WITH_ID = f"If it requires sts:ExternalId, {option('assume_role_external_id')} must be the same."
+_WITHOUT_ID = f"If it requires sts:ExternalId, set {option('assume_role_external_id')}."
 
 
 def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: str) -> AwsError:
-    """The error of an AssumeRole with who asked for which role, where, and with the remedy for it.
+    """Return the error of an AssumeRole with the caller, the role, the region and a remedy.
 
-    ``caller_arn`` is whose credentials the job has; empty where that is not known.
+    :arg caller_arn: the ARN of the source credentials, or "" if it is unknown.
     """
     reason = next(
         (row for row in _REASONS if re.fullmatch(row.code, error.code) and re.search(row.text, error.text)),
@@ -357,7 +360,7 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
     )
     remedy = error.remedy
     if reason is not None:
-        external_id = _GIVEN_ID if role.external_id else _NO_ID
+        external_id = _WITH_ID if role.external_id else _WITHOUT_ID
         remedy = reason.remedy.format(external_id=external_id, duration=role.duration)
     return AwsError(
         error.operation,
@@ -370,8 +373,8 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
 
 
 def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsError:
-    """The answer names a session of another account: it is not that of AWS."""
-    text = f"The answer gives credentials of {session_arn}."
+    """Return the error for a session of another account, which a response from AWS never has."""
+    text = f"The response has credentials of {session_arn}."
     return AwsError(
         _ASSUME_ROLE,
         OTHER_ACCOUNT,
@@ -383,20 +386,20 @@ def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsEr
 
 def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> AwsError:
     """Return the error for new credentials that are expired by the clock of this machine."""
-    text = f"The credentials expire at {expires}, and by this machine's clock it is {now}."
+    text = f"The credentials expire at {expires}, but the clock of this machine is at {now}."
     return AwsError(
         _ASSUME_ROLE,
         ALREADY_EXPIRED,
         _with_place(text, role, "", region),
         ErrorKind.OTHER,
-        "Set the clock of this machine, by NTP for instance.",
+        "Synchronize the clock of this machine, for example with NTP.",
     )
 
 
 def _with_place(text: str, role: AssumeRole, caller_arn: str, region: str) -> str:
-    """The text, and what it does not say of who asked, for which role, where."""
+    """Return the text with the region, and the caller and role unless it names them."""
     parts = [f"in region {region}"] if region else []
     parts += [f"as {caller_arn}"] if caller_arn and caller_arn not in text else []
-    of_role = "" if role.arn in text else f"the role {role.arn} of "
-    parts.append(f"for {of_role}account {role.account_id}")
-    return f"{sentence(text)} Asked {', '.join(parts)}."
+    role_text = "" if role.arn in text else f"the role {role.arn} of "
+    parts.append(f"for {role_text}account {role.account_id}")
+    return f"{sentence(text)} Requested {', '.join(parts)}."

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The end of work that is interrupted: its threads wake up, and send nothing more.
+"""Interruption of work in threads: they wake up and send no more requests.
 
-An interrupt reaches the main thread alone. The event that tells the others belongs to the work, and
-the context of each of its threads leads there; a thread of no such work is never stopped.
+An interrupt reaches only the main thread. The other threads of the work learn of it from an event, which a context variable
+holds. Threads without the event are not stopped.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
 
 class Interrupted(BaseException):
-    """This thread's work is interrupted. No failure of the work: nothing reports it or goes on."""
+    """The interruption of this thread's work. It is not an error, so that no handler of errors catches it."""
 
 
 def current_interrupt() -> Event:
-    """The event that ends the work of this thread; a new one when it is about to begin some."""
+    """Return the event that interrupts the work of this thread, or a new one outside of work."""
     return _STOP.get() or Event()
 
 
 def set_interrupt(stop: Event) -> None:
-    """From now on this thread works until that event."""
+    """Let the event interrupt the work of this thread from now on."""
     _STOP.set(stop)
 
 
 def raise_if_interrupted() -> None:
-    """Raises Interrupted once the work is interrupted."""
+    """Raise Interrupted once the work is interrupted."""
     stop = _STOP.get()
     if stop is not None and stop.is_set():
         raise Interrupted
 
 
 def pause(seconds: float) -> None:
-    """Sleep; raises Interrupted as soon as the work is interrupted."""
+    """Sleep, or raise Interrupted as soon as the work is interrupted."""
     stop = _STOP.get()
     if stop is None:
         time.sleep(seconds)
@@ -61,7 +61,7 @@ def pause(seconds: float) -> None:
 
 @contextmanager
 def interrupting(stop: Event) -> Iterator[None]:
-    """End the work when an interruption leaves the block."""
+    """Set the event if an interrupt ends the block."""
     try:
         yield
     except BaseException as error:
@@ -73,53 +73,56 @@ def interrupting(stop: Event) -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """The block is brought to its end all the same: half of it is worse than waiting."""
-    before = _STOP.set(None)
+    """Protect the block from interruption, because its partial completion is worse than a wait."""
+    token = _STOP.set(None)
     try:
         yield
     finally:
-        _STOP.reset(before)
+        _STOP.reset(token)
 
 
 @dataclass(slots=True)
 class Stop:
-    """The early end of a run. ``reason`` is the name of a signal or ``DEADLINE``; empty while the run goes on."""
+    """The early end of a run. ``reason`` is the name of a signal or ``DEADLINE``, or "" before the end."""
 
     reason: str = ""
     event: Event = field(default_factory=Event)
 
     def end(self, reason: str) -> None:
-        """End the work. The first reason counts."""
+        """End the work. The first reason is kept."""
         self.reason = self.reason or reason
         self.event.set()
 
 
 DEADLINE = "deadline"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_ANSWERS: ContextVar[bool] = ContextVar("answers", default=False)
+_RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 
 
 def _numbers() -> tuple[signal.Signals, ...]:
-    """Only the main thread decides what becomes of signals."""
+    """Return the signals to handle: none outside the main thread, which alone may set handlers."""
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 
 def _alarm() -> tuple[signal.Signals, ...]:
-    """Return SIGALRM where Ansible has set a timeout for the task of this process."""
+    """Return SIGALRM if the task of this process has a timeout of Ansible."""
     return (signal.SIGALRM,) if _numbers() and callable(signal.getsignal(signal.SIGALRM)) else ()
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Around the whole of a module: between the end of its work and its answer, which takes milliseconds, no signal ends
-    it. Else what was done would go unsaid. Where nobody can read the answer any more, the module ends as by SIGTERM."""
+    """Protect a module from signals between the end of its work and its result, which takes milliseconds.
+
+    Otherwise its changes would not be reported. If the reader of the result is lost, the module ends as by SIGTERM. Wrap the
+    whole module in it.
+    """
     handlers = {number: signal.getsignal(number) for number in _numbers()}
-    before = _ANSWERS.set(True)
+    token = _RESULT_PENDING.set(True)
     try:
         with listened_to(partial(os.kill, os.getpid(), signal.SIGTERM)):
             yield
     finally:
-        _ANSWERS.reset(before)
+        _RESULT_PENDING.reset(token)
         for number, handler in handlers.items():
             signal.signal(number, handler)
 
@@ -129,26 +132,25 @@ def stoppable(deadline: float | None = None) -> Iterator[Stop]:
     """End the work of the block on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline, in seconds
     from now.
 
-    Nothing is torn apart by them: requests under way are answered, and what must not stay half done is
-    finished. Then the work raises Interrupted.
+    Requests in progress and blocks of ``finishing`` are completed. Then the work raises Interrupted.
     """
     stop = Stop()
 
     def end(number: int, _frame: FrameType | None) -> None:
-        # The thread that is interrupted may hold the lock of the event.
+        # The interrupted thread may hold the lock of the event.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
     handlers = {number: signal.signal(number, end) for number in (*_numbers(), *_alarm())}
     timer = threading.Timer(deadline, stop.end, (DEADLINE,)) if deadline else None
-    before = _STOP.set(stop.event)
+    token = _STOP.set(stop.event)
     try:
         if timer is not None:
             timer.daemon = True
             timer.start()
         yield stop
     finally:
-        _STOP.reset(before)
+        _STOP.reset(token)
         if timer is not None:
             timer.cancel()
         for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_IGN if _ANSWERS.get() and number in _SIGNALS else handler)
+            signal.signal(number, signal.SIG_IGN if _RESULT_PENDING.get() and number in _SIGNALS else handler)

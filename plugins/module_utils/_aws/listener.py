@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Whether anybody still waits for what this process is to print.
+"""Detection of a lost reader of standard output.
 
-A module outlives the process that started it, where that is killed alone: what it does then is told to nobody.
+A module continues if only the process that started it is killed, and then its changes are not reported.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _LOST = select.POLLERR | select.POLLHUP
 
 @contextmanager
 def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
-    """Within it, ``lost`` is called, in another thread, once nobody can read what is written to a stream any more.
+    """Call ``lost`` in another thread if the reader of a stream disappears within the block.
 
-    :arg stream: a file descriptor. A file, and one that is closed here, has no listener to lose.
+    :arg stream: a file descriptor. A file and a closed descriptor have no reader to lose.
     """
     block, end_of_block = os.pipe()
     watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)

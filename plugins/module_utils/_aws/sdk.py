@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The module class for requests to AWS, and a check for the SDK of AWS."""
+"""The module class for requests to AWS, and a check for the AWS SDK."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 from .._findings.text import visible_values
 
 ESCAPED = (
-    "The result has characters that do not print. They are written as escapes, such as \\u202e; a value with one is not what "
-    "AWS has."
+    "The result contains unprintable characters, which are replaced with escapes such as \\u202e. A value with an escape differs "
+    "from the value in AWS."
 )
 
 
 class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
-    """A module whose result has no character that a terminal obeys or hides, since Ansible prints results as they are."""
+    """A module whose result contains only printable characters, because Ansible prints results without escapes."""
 
     @property
     def traces(self) -> bool:
-        """Return whether results show the traceback of an error, as with -vvv."""
+        """True if results include the traceback of an error, as with -vvv."""
         return bool(self._verbosity >= 3)
 
     def exit_json(self, **result: Any) -> None:
@@ -44,21 +44,21 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
         super().fail_json(**self._visible({"msg": msg, **result}))
 
     def _visible(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the result, and the arguments, which Ansible adds and prints with -vvv."""
+        """Return the printable result with the arguments, which Ansible adds and prints with -vvv."""
         whole = {"invocation": {"module_args": self.params}, **result}
         visible = visible_values(whole)
         if visible != whole:
-            # Ansible removes secrets after this, and would not find one with an escape in it.
+            # Ansible removes secrets later, and would not find a secret with an escape.
             visible = visible_values(remove_values(whole, self.no_log_values))
         return cast("dict[str, Any]", visible)
 
 
 class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type information
-    """A module with options and clients as those of amazon.aws, and a printable result."""
+    """A module with the connection options and clients of amazon.aws, and a printable result."""
 
     def __init__(self, **options: Any) -> None:
         settings = AnsibleAWSModule.default_settings
-        # amazon.aws ignores the class that is among the options, and takes that of its own settings.
+        # amazon.aws ignores the option for the class, and uses the class of its default settings.
         AnsibleAWSModule.default_settings = {**settings, "module_class": _PrintableModule}
         try:
             super().__init__(**options)
@@ -73,13 +73,13 @@ class SdkModule(Protocol):
         """Add a warning to the result."""
 
     def fail_json(self, *, msg: str) -> NoReturn:
-        """End the module. Does not return."""
+        """End the module with an error."""
 
 
 def require_sdk(module: SdkModule) -> None:
-    """Fail, as every module of amazon.aws does, when boto3 or botocore is missing.
+    """Fail if boto3 or botocore is missing, as every module of amazon.aws does.
 
-    For modules that need them only for some of their input.
+    For modules that need them only for some input.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

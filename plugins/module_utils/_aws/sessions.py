@@ -25,13 +25,13 @@ with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-# The region for global services where none is configured.
+# The region for global services if none is configured.
 GLOBAL_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials for boto3, which looks for empty ones in its own ways. They are secrets, so ``repr`` leaves them out."""
+    """Credentials for boto3, which finds empty ones itself. ``repr`` omits them, because they are secret."""
 
     profile: str = field(default="", repr=False)
     access_key: str = field(default="", repr=False)
@@ -44,10 +44,10 @@ class Sessions:
     """The sessions of a run, one for each role. Threads may share an instance."""
 
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
-        """Make the session of the job's own credentials.
+        """Create the session of the source credentials.
 
-        :arg home: the region in which roles are assumed, by default that of environment or profile.
-        :raises AwsError: for a profile that cannot be used.
+        :arg home: the region in which to assume roles. Defaults to the region of environment or profile.
+        :raises AwsError: for an unusable profile.
         """
         self._credentials = credentials
         self._width = width
@@ -63,7 +63,7 @@ class Sessions:
         return self._own.region_name or ""
 
     def api(self, role: AssumeRole | None, region: str) -> BotoApi:
-        """Return requests in the region, with the role if there is one. Raises AwsError when it cannot be assumed."""
+        """Return an API for the region, with the role if it is not None. Raises AwsError if it cannot be assumed."""
         session = self._session(role) if role else None
         if session is not None:
             session.ready()
@@ -77,21 +77,21 @@ class Sessions:
             return self._apis[role, region]
 
     def _first(self) -> Any:
-        own = self._credentials
+        credentials = self._credentials
         try:
             return boto3.session.Session(
-                profile_name=own.profile or None,
-                aws_access_key_id=own.access_key or None,
-                aws_secret_access_key=own.secret_key or None,
-                aws_session_token=own.session_token or None,
+                profile_name=credentials.profile or None,
+                aws_access_key_id=credentials.access_key or None,
+                aws_secret_access_key=credentials.secret_key or None,
+                aws_session_token=credentials.session_token or None,
             )
         except BotoCoreError as error:
             raise as_aws_error(error, "sts", "GetCallerIdentity") from error
 
     def _session(self, role: AssumeRole) -> AssumedSession:
         source = self.api(None, self.home)
-        own = self._credentials
-        connection = Connection(self.home, own.endpoint_url or None, own.profile or None)
+        credentials = self._credentials
+        connection = Connection(self.home, credentials.endpoint_url or None, credentials.profile or None)
         with self._lock:
             return self._assumed.setdefault(role, AssumedSession(role, source, connection))
 
@@ -100,7 +100,7 @@ class Sessions:
         try:
             if session is not None:
                 return session.client(service, config, region)
-            # A session of boto3 makes one client at a time.
+            # boto3 sessions are not thread-safe when they create clients.
             with self._lock:
                 return self._own.client(
                     service,

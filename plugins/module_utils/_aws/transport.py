@@ -6,10 +6,10 @@
 
 """Transport of requests: concurrency, a time limit for each call, the rate of a service, and retries.
 
-A body that arrives in small pieces resets every timeout of a socket, so calls run in threads of their own.
+A body that arrives in small pieces resets every timeout of a socket, so each call runs in a separate thread.
 
-No request is delayed before the service throttles; then all threads slow down together, once, to the rate that the service
-answered. docs/benchmarks.md compares this with the adaptive mode of botocore.
+No request is delayed before the service throttles. Then all threads slow down together, once, to the rate of successful
+responses. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
 A conflict, a denial and bad input are never retried. Retries are bounded in number and time, with jitter. botocore itself
 sends each request once.
@@ -85,7 +85,7 @@ class _Task(Generic[_Result]):
     def run(self) -> None:
         try:
             self._results.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is waited for
+        except BaseException as error:  # noqa: BLE001 - result() raises it
             self._error = error
 
     def result(self, seconds: float) -> _Result:
@@ -107,7 +107,7 @@ class Bounded:
         self._lock = threading.Lock()
         self._idle: list[SimpleQueue[_Task[Any]]] = []
 
-    def within(self, seconds: float, work: Callable[[], _Result]) -> _Result:
+    def run(self, seconds: float, work: Callable[[], _Result]) -> _Result:
         """Return the result of the work, or raise its error; raise OutOfTime after that time."""
         task = _Task(work)
         with self._lock:
@@ -151,9 +151,9 @@ def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
     return task.result(seconds)
 
 
-# Seconds over which answers are counted.
+# Seconds over which responses are counted.
 WINDOW = 1.0
-# Requests a second: the least, and the first rate when nothing was answered yet.
+# Requests a second: the minimum, and the first rate before any response.
 SLOWEST = 1.0
 FIRST = 5.0
 # The part of a rate that is left after throttling.
@@ -165,8 +165,8 @@ GROWTH_PART = 0.02
 RECOVERY = 2.0
 # The size of a burst, in seconds of the current rate.
 BURST = 0.1
-# Seconds between two checks of a waiting thread for an interrupt.
-LOOK = 0.5
+# Seconds between checks of a waiting thread for an interrupt.
+POLL_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -179,18 +179,18 @@ class Rate:
     limit: float | None = None
     good: float = math.inf
     slowed: float = -math.inf
-    _asked: float = -math.inf
+    _requested: float = -math.inf
     _started: float = 0.0
     _tokens: float = 0.0
     _filled: float = 0.0
-    _answers: deque[float] = field(default_factory=deque)
+    _responses: deque[float] = field(default_factory=deque)
 
     def take(self, now: float) -> float:
         """Return 0 when a request may be sent now, else the seconds to wait before the next call."""
-        if now - self._asked > WINDOW:
-            # Answers show no rate for a time without requests.
+        if now - self._requested > WINDOW:
+            # Responses do not show a rate for a time without requests.
             self._started = now
-        self._asked = now
+        self._requested = now
         if self.limit is None:
             return 0.0
         self._tokens += (now - self._filled) * self.limit
@@ -201,17 +201,17 @@ class Rate:
             self._tokens -= 1
             return 0.0
         pause = missing / self.limit
-        # A request waits until then, so that this is no time without requests.
-        self._asked += pause
+        # A request waits until then, so this counts as time with requests.
+        self._requested += pause
         return pause
 
-    def answered(self, now: float) -> None:
+    def responded(self, now: float) -> None:
         """Count a request that was not throttled, and let the rate grow."""
-        since = min(now - self._answers[-1], 1.0) if self._answers else 0.0
-        self._answers.append(now)
+        since = min(now - self._responses[-1], 1.0) if self._responses else 0.0
+        self._responses.append(now)
         measured = self._measured(now)
         if self.limit is None or measured < self.limit / 4:
-            # The limit is not what slows requests down.
+            # Requests are slower than the limit anyway.
             return
         if self.limit < self.good:
             self.limit = min(self.good, self.limit * (1 + RECOVERY * since))
@@ -226,7 +226,7 @@ class Rate:
         if now - self._started < WINDOW:
             # Too early to measure a good rate.
             self.limit = max(FIRST, measured * CUT)
-        elif self._answers and self._answers[-1] > self.slowed:
+        elif self._responses and self._responses[-1] > self.slowed:
             self.good = min(measured, self.limit or math.inf)
             self.limit = max(SLOWEST, self.good * CUT)
         else:
@@ -235,9 +235,9 @@ class Rate:
         self._tokens = 0.0
 
     def _measured(self, now: float) -> float:
-        while self._answers and self._answers[0] < now - WINDOW:
-            self._answers.popleft()
-        return len(self._answers) / min(WINDOW, max(now - self._started, WINDOW / 4))
+        while self._responses and self._responses[0] < now - WINDOW:
+            self._responses.popleft()
+        return len(self._responses) / min(WINDOW, max(now - self._started, WINDOW / 4))
 
 
 class RateLimiter:
@@ -264,7 +264,7 @@ class RateLimiter:
             with self._lock:
                 self._queue.append(turn)
                 self._queue[0].set()
-            while not turn.wait(LOOK):
+            while not turn.wait(POLL_SECONDS):
                 raise_if_interrupted()
             while True:
                 with self._lock:
@@ -280,16 +280,16 @@ class RateLimiter:
                 if self._queue:
                     self._queue[0].set()
 
-    def answered(self) -> None:
+    def responded(self) -> None:
         with self._lock:
-            self._rate.answered(self._time())
+            self._rate.responded(self._time())
 
     def throttled(self, sent: float) -> None:
         with self._lock:
             self._rate.throttled(sent, self._time())
 
     def _time(self) -> float:
-        """Return the time, which never goes back between threads."""
+        """Return the time, which is monotonic across threads."""
         self._latest = max(self._latest, self._now())
         return self._latest
 
@@ -301,7 +301,7 @@ _Answer = TypeVar("_Answer")
 class Pace:
     """The number of ``attempts``, the first one included, and the pauses between them, in seconds.
 
-    A pause doubles from ``first`` up to ``longest``; jitter takes away up to half of it.
+    A pause doubles from ``first`` up to ``longest``. Jitter reduces it by up to half.
     """
 
     attempts: int
@@ -335,14 +335,14 @@ class Retries:
     def run(
         self,
         send: Callable[[float], _Answer],
-        once: bool = False,
+        once_only: bool = False,
         turn: Callable[[], float] | None = None,
     ) -> _Answer:
-        """Return the answer, or raise the AwsError of the last attempt.
+        """Return the response, or raise the AwsError of the last attempt.
 
         ``turn`` waits until an attempt may be made and returns the time, which ``send`` gets. The error is
-        ``outcome_unknown`` when any attempt may have taken effect. With ``once`` the request is not sent again after such
-        an attempt.
+        ``outcome_unknown`` when any attempt may have taken effect. With ``once_only`` the request is not sent again after
+        such an attempt.
         """
         wait = turn or self.now
         deadline = self.now() + self.budget
@@ -359,7 +359,7 @@ class Retries:
                 outcome_unknown = outcome_unknown or error.outcome_unknown
                 pace = self.paces.get(error.kind)
                 sent = failed.total()
-                if pace is None or failed[error.kind] >= pace.attempts or (once and outcome_unknown):
+                if pace is None or failed[error.kind] >= pace.attempts or (once_only and outcome_unknown):
                     raise _last(error, sent, outcome_unknown) from error
                 rest = min(pace.first * 2 ** (failed[error.kind] - 1), pace.longest)
                 rest *= 1 - self.chance() / 2

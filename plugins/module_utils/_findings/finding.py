@@ -17,8 +17,8 @@ from .codes import Code, Severity
 class WorkloadKey:
     """A service account of a cluster: the identity of an association.
 
-    ``cluster`` is the name of the cluster, in a run over clusters of several regions "region/name": names are unique
-    within a region only. As text a key is "namespace/service_account", for whoever reads it knows the cluster.
+    ``cluster`` is the name of the cluster, or "region/name" in a run over several regions, because names are unique only
+    within a region. The string form omits the cluster: "namespace/service_account".
     """
 
     cluster: str
@@ -27,7 +27,7 @@ class WorkloadKey:
 
     @property
     def cluster_name(self) -> str:
-        """The cluster's name in EKS, which has no slash."""
+        """The cluster's name in EKS, without the region."""
         return self.cluster.rpartition("/")[2]
 
     def __str__(self) -> str:
@@ -36,10 +36,11 @@ class WorkloadKey:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``workload`` is None when it concerns them all; ``statement`` names the statement of a policy.
+    """A finding about a workload, a cluster or the whole run, with a remedy.
 
-    ``cluster`` is the cluster part of workload keys, for a finding about one cluster as a whole.
-    ``raised_as`` is given where the code has more than one severity, and this is not its first.
+    ``workload`` is None for a finding about a whole cluster or run. ``cluster`` is the cluster part of a WorkloadKey, for a
+    finding about a whole cluster. ``statement`` names a statement of a policy. ``raised_as`` is a severity other than the
+    first severity of the code.
     """
 
     code: Code
@@ -52,7 +53,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The cluster part of workload keys; "" when it concerns all clusters."""
+        """The cluster part of a WorkloadKey, or "" for a finding about all clusters."""
         return self.workload.cluster if self.workload is not None else self.cluster
 
     @property

@@ -18,26 +18,25 @@ _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def visible(text: str) -> str:
-    r"""One line that shows what is in a text: an escape sequence as "\x1b[2J", a line break as "\n".
+    r"""Escape unprintable characters: an escape sequence becomes "\x1b[2J", a line break "\n".
 
-    A terminal obeys control characters, and turns text around after bidirectional ones. What is visible
-    stays as it is, so that a text may come by here twice.
+    Terminals interpret control characters and reorder text after bidirectional ones. The function is idempotent.
     """
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def visible_sentence(text: str) -> str:
-    """The same of an error message, of which some have line breaks of their own: they become spaces."""
+    """Escape unprintable characters of an error message. Line breaks become spaces."""
     return visible(" ".join(part for line in text.split("\n") if (part := line.strip())))
 
 
 def visible_lines(text: str) -> str:
-    """The same of text that has several lines of its own, where a tab does no harm either."""
+    """Escape unprintable characters except line breaks and tabs."""
     return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 
 def visible_values(value: object) -> object:
-    """The same of every text within mappings and lists, such as the diff of an object or the result of a task."""
+    """Escape unprintable characters in every string of nested mappings and lists, except line breaks and tabs."""
     if isinstance(value, str):
         return value if value.isprintable() else visible_lines(value)
     if isinstance(value, (dict, Mapping)):
@@ -52,17 +51,19 @@ def visible_values(value: object) -> object:
 
 
 def split_commands(text: str) -> tuple[str, list[str]]:
-    """A remedy's prose, and the commands at its end, each after a colon: they stand on lines of their own, so that they
-    can be copied."""
+    """Split a remedy into its prose and the commands at its end, each after a colon.
+
+    Commands are displayed on separate lines, so that you can copy them.
+    """
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
-    # The colon in front of the next one is no part of a command.
+    # Without the colon before the next command.
     return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 
 def with_remedy(text: str, remedy: str, indent: str) -> list[str]:
-    """A text with the prose of its remedy as one line, and the commands of it below."""
+    """Return a line with a text and the prose of its remedy, and a line for each command."""
     prose, commands = split_commands(remedy)
     return [f"{text} {prose}".rstrip(), *(f"{indent}{command}" for command in commands)]
 
@@ -78,7 +79,7 @@ _REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
 
 
 def option(name: str) -> str:
-    """A reference to an option, which ``with_option_names`` turns into its name."""
+    """Return a reference to an option, which ``with_option_names`` replaces with its name."""
     return f"⟨{name}⟩"
 
 
@@ -94,7 +95,7 @@ def with_option_names(value: object, prefix: str) -> object:
 
 
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """A module's result, in the members that hold messages; what users wrote stays as it is."""
+    """Replace option references in the members of a result with messages. The user's own values are unchanged."""
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()
     }

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Found clusters as hosts of an inventory: names, groups, variables, their cache, and failed reads in words. Pure."""
+"""Inventory hosts for EKS clusters: names, groups, variables, cache, and messages for failed reads. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from typing import Any
 from .model.accounts import TAG, AgentAddon, AssumeRole, FoundCluster, UnreadClusters
 from .model.errors import InputError
 
-# Of the clusters that one message names.
-SHOWN_CLUSTERS = 5
-# What EKS answers where a region is not enabled for the account, to credentials that are valid elsewhere.
+# The number of clusters that a message names.
+NAMED_CLUSTERS = 5
+# Error codes for valid credentials in a region that is not enabled for the account.
 _NOT_ENABLED = frozenset(
     ("UnrecognizedClientException", "InvalidClientTokenId", "AuthFailure", "OptInRequired")
 )
 
 
 def describe_unread(failures: Sequence[UnreadClusters]) -> list[str]:
-    """A sentence or two for each place; the clusters of a region that failed for one reason share theirs."""
+    """Return a message for each failed read. Clusters of a region with the same cause share a message."""
     same: dict[tuple[str, str, str, str], list[UnreadClusters]] = defaultdict(list)
     for failure in failures:
         key = (failure.account_id, failure.region, failure.error.operation, failure.error.code)
@@ -48,27 +48,27 @@ def _place(group: Sequence[UnreadClusters]) -> str:
     clusters = sorted(failure.cluster for failure in group if failure.cluster)
     if not clusters:
         return f"{place[0].upper()}{place[1:]}:"
-    named = ", ".join(clusters[:SHOWN_CLUSTERS])
-    more = f" and {len(clusters) - SHOWN_CLUSTERS} more" if len(clusters) > SHOWN_CLUSTERS else ""
+    named = ", ".join(clusters[:NAMED_CLUSTERS])
+    more = f" and {len(clusters) - NAMED_CLUSTERS} more" if len(clusters) > NAMED_CLUSTERS else ""
     return f"{'Clusters' if len(clusters) > 1 else 'Cluster'} {named}{more} in {place}:"
 
 
 def _missing(failure: UnreadClusters) -> str:
     if failure.error.operation == "eks:DescribeAddon":
-        return "it is not known whether the agent's add-on is there"
+        return "the state of the agent's add-on is unknown"
     if failure.cluster:
         return "not in the inventory"
     if failure.account_id:
         return "its clusters are not in the inventory"
-    return "its accounts are not known"
+    return "its accounts are unknown"
 
 
 def _remedy(failure: UnreadClusters) -> str:
     code, operation = failure.error.code, failure.error.operation
     if operation == "organizations:ListAccounts":
         return (
-            "Use credentials of the organization's management account or of a delegated administrator that is "
-            "allowed organizations:ListAccounts, or list the accounts under accounts."
+            "Use credentials of the organization's management account or a delegated administrator with the permission "
+            "organizations:ListAccounts, or list the accounts in accounts."
         )
     if failure.region and code in _NOT_ENABLED:
         return "The region may not be enabled for the account: enable it, or leave it out of regions."
@@ -91,30 +91,31 @@ def make_hosts(
     group_by: Sequence[str],
     connection: Mapping[str, object],
 ) -> list[ClusterHost]:
-    """A host for each cluster, in the order of their names. InputError when two have one name.
+    """Return a host for each cluster, sorted by name.
 
-    ``connection`` has variables of the role that are the same for all of them.
+    :arg connection: role variables of all hosts.
+    :raises InputError: for two clusters with the same name, or a cluster without a name.
     """
-    taken: dict[str, FoundCluster] = {}
+    by_name: dict[str, FoundCluster] = {}
     for cluster in clusters:
         name = _hostname(cluster, hostnames)
-        if name in taken:
-            first, second = sorted((taken[name].arn, cluster.arn))
+        if name in by_name:
+            first, second = sorted((by_name[name].arn, cluster.arn))
             raise InputError(
                 [
-                    f"hostnames gives the name '{name}' to {first} and to {second}. Give names that differ, such as "
-                    "name.region.account; arn always does."
+                    f"hostnames gives the name '{name}' to {first} and to {second}. Use unique names, such as "
+                    "name.region.account or arn."
                 ]
             )
-        taken[name] = cluster
+        by_name[name] = cluster
     return [
-        ClusterHost(name, host_variables(cluster, connection), groups_of(cluster, group_by))
-        for name, cluster in sorted(taken.items())
+        ClusterHost(name, host_variables(cluster, connection), cluster_groups(cluster, group_by))
+        for name, cluster in sorted(by_name.items())
     ]
 
 
 def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
-    """By the first form for which the cluster has a value."""
+    """Return the name from the first form that has a value for the cluster."""
     parts = {"name": cluster.name, "region": cluster.region, "account": cluster.account_id}
     for form in hostnames:
         if form == "arn":
@@ -126,14 +127,14 @@ def _hostname(cluster: FoundCluster, hostnames: Sequence[str]) -> str:
         return ".".join(parts[part] for part in form.split("."))
     raise InputError(
         [
-            f"hostnames gives no name to {cluster.arn}, which has none of these tags with a value: "
-            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last one."
+            f"hostnames gives no name to {cluster.arn}, which lacks values for the tags "
+            f"{', '.join(form.removeprefix(TAG) for form in hostnames)}. Add name.region.account as the last form."
         ]
     )
 
 
 def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> dict[str, object]:
-    """What a play knows of the cluster, and what the role pod_identity takes to work on it."""
+    """Return the facts of the cluster and the variables of the role pod_identity."""
     return {
         "ansible_connection": "local",
         "eks_account": cluster.account_id,
@@ -161,7 +162,7 @@ def host_variables(cluster: FoundCluster, connection: Mapping[str, object]) -> d
 
 
 def _role_variables(role: AssumeRole | None) -> dict[str, object]:
-    """What differs from the defaults of the role pod_identity, which are the same."""
+    """Return the role variables that differ from the defaults of the role pod_identity."""
     if role is None:
         return {}
     default = AssumeRole(role.arn)
@@ -174,14 +175,14 @@ def _role_variables(role: AssumeRole | None) -> dict[str, object]:
         "pod_identity_assume_role_arn": role.arn,
         **{
             f"pod_identity_assume_role_{name}": value
-            for name, (value, usual) in details.items()
-            if value != usual
+            for name, (value, default_value) in details.items()
+            if value != default_value
         },
     }
 
 
-def groups_of(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]:
-    """The default groups of a cluster. Tags that AWS itself sets make none."""
+def cluster_groups(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]:
+    """Return the default groups of a cluster. Tags with the prefix ``aws:`` create no groups."""
     values = {
         "region": [cluster.region],
         "account": [cluster.account_id],
@@ -198,11 +199,11 @@ def groups_of(cluster: FoundCluster, group_by: Sequence[str]) -> tuple[str, ...]
 
 
 def safe_group_name(name: str) -> str:
-    """With "_" for what Ansible takes no group's name to hold: all but letters of ASCII, digits and "_"."""
+    """Replace the characters that Ansible rejects in a group name with "_"."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-# Raised with every change of the classes, so that what another version of the collection wrote is not read.
+# Increased with every change of the classes, so that entries of other versions of the collection are not read.
 CACHE_FORMAT = 2
 
 
@@ -211,7 +212,7 @@ def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:
 
 
 def from_cache(cached: object) -> tuple[FoundCluster, ...] | None:
-    """The clusters, or None when it is not what ``to_cache`` of this version made."""
+    """Return the clusters, or None for an entry of another version."""
     if not isinstance(cached, Mapping) or cached.get("format") != CACHE_FORMAT:
         return None
     return tuple(_cluster(row) for row in cached["clusters"])

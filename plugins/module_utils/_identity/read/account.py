@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ..._aws.client import Api, answers_by_page
+from ..._aws.client import Api, response_pages
 from ..._aws.transport import map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..model.attributes import decode_attributes
@@ -131,7 +131,7 @@ def _pages(
 ) -> tuple[list[dict[str, Any]], bool]:
     """Return the pages up to the budget, and whether they are complete."""
     pages: list[dict[str, Any]] = []
-    for page in answers_by_page(api, "iam", operation, {**parameters, "MaxItems": PAGE_SIZE}):
+    for page in response_pages(api, "iam", operation, {**parameters, "MaxItems": PAGE_SIZE}):
         pages.append(page)
         if len(pages) == budget:
             return pages, not page.get("IsTruncated")
@@ -160,7 +160,7 @@ def read_account(api: Api, width: int) -> tuple[list[ObservedRole], list[Observe
     roles: list[ObservedRole] = []
     unattached: list[str] = []
     # Page by page, so that the documents of all policies are not in memory at once.
-    for page in answers_by_page(api, "iam", "GetAccountAuthorizationDetails", request):
+    for page in response_pages(api, "iam", "GetAccountAuthorizationDetails", request):
         roles += map(decode_role_detail, page.get("RoleDetailList", ()))
         unattached += [
             raw["Arn"]

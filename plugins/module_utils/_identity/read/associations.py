@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..._aws.client import Api, answers_by_page
+from ..._aws.client import Api, response_pages
 from ..._aws.transport import map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation, decode_association
@@ -39,7 +39,7 @@ def list_associations(
 def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
     """Return the summaries of the first page, and whether EKS has more."""
     request = {"clusterName": cluster_name}
-    page = next(answers_by_page(api, "eks", "ListPodIdentityAssociations", request))
+    page = next(response_pages(api, "eks", "ListPodIdentityAssociations", request))
     return list(page["associations"]), bool(page.get("nextToken"))
 
 

@@ -60,7 +60,7 @@ def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist
         raise classify(
             error.operation,
             error.code,
-            f"No cluster found for name: {name}. Asked in account {account.account_id}, region "
+            f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
             f"{region}, as {account.caller_arn}.",
         ) from error
     if raw is None:
@@ -164,7 +164,7 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
     except AwsError as error:
         if not error.missing:
             raise
-        text = f"No cluster found for name: {name}. Asked in region {region or 'as configured'}."
+        text = f"No cluster found for name: {name}. Requested in region {region or 'as configured'}."
         raise classify(error.operation, error.code, text) from error
     endpoint = str(cluster.get("endpoint") or "")
     authority = str((cluster.get("certificateAuthority") or {}).get("data") or "")

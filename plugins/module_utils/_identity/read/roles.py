@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..._aws.client import Api, answers_by_page
+from ..._aws.client import Api, response_pages
 from ..._aws.transport import map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
@@ -100,7 +100,7 @@ def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
     """Return the policy with the entities that use it, attached or as permissions boundary. Raises AwsError."""
     users: list[str] = []
-    for page in answers_by_page(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
+    for page in response_pages(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
         for kind in ("Role", "User", "Group"):
             users += [f"{kind.lower()} {entity[f'{kind}Name']}" for entity in page.get(f"Policy{kind}s", ())]
     return replace(policy, attached_to=tuple(users))

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_report import (
-    given_listings,
-    listing_of,
+    parse_cluster_reads,
+    parse_list_result,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.api_errors import (
     ApiError,
@@ -40,7 +40,7 @@ DENIED = """Failed to create object: b'{"message":"forbidden: no","reason":"Forb
     ],
 )
 def test_lists(result: dict[str, Any], listing: Listing) -> None:
-    assert listing_of(result) == listing
+    assert parse_list_result(result) == listing
 
 
 def test_reads_that_a_user_gives() -> None:
@@ -50,7 +50,7 @@ def test_reads_that_a_user_gives() -> None:
         "nodes": {},
         "replica_sets": {"failed": False, "msg": DENIED},
     }
-    assert given_listings(results) == {
+    assert parse_cluster_reads(results) == {
         "pods": Listing([ITEM]),
         "replica_sets": Listing(error=ApiError(403, "forbidden: no")),
     }

@@ -291,7 +291,7 @@ def test_a_cluster_that_is_not_there_is_told_with_code_and_remedy(run: Run) -> N
     result = run(eks_pod_identity, cluster_name="gone", workloads=[workload()])
     assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
     assert result["msg"] == (
-        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Asked in account "
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Requested in account "
         f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session. Check "
         "the cluster's "
         "name, and that account and region are the ones you mean. Nothing was changed."
@@ -879,7 +879,7 @@ def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
     aws.fail_on("eks:CreatePodIdentityAssociation", error)
     result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
     assert (result["failed"], result["changed"], result["error_code"]) == (True, False, error.code)
-    assert result["remedy"] == "Have the quota raised in Service Quotas, or remove what is no longer used."
+    assert result["remedy"] == "Request a quota increase in Service Quotas, or delete unused resources."
 
 
 def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> None:
@@ -923,7 +923,7 @@ def test_an_association_deleted_since_it_was_listed_is_left_out(run: Run, aws: F
 def test_a_list_of_a_cluster_that_is_not_there_says_where_it_was_looked_for(run: Run) -> None:
     result = run(eks_pod_identity_association_info, cluster_name="gone")
     assert result["failed"] is True
-    assert f"Asked in account {ACCOUNT}, region {REGION}" in result["msg"]
+    assert f"Requested in account {ACCOUNT}, region {REGION}" in result["msg"]
 
 
 def test_what_is_used_here_is_not_what_is_ours(run: Run, aws: FakeAws) -> None:

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
-# ruff: noqa: E501
 """The module iam_permissions_check: its input, its reads, its errors. Verdicts have their own tests."""
 
 from __future__ import annotations
@@ -264,7 +263,7 @@ def test_the_simulator_is_asked_about_documents(run):
     )
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
-    assert result["notes"] == ["The simulator of IAM does not know the session policy."]
+    assert result["notes"] == ["The simulator of IAM ignores the session policy."]
     ((operation, asked),) = api.asked
     assert operation == "SimulateCustomPolicy"
     assert [json.loads(text) for text in asked["PolicyInputList"]] == [policy()]
@@ -301,7 +300,7 @@ FAILURES = [
     ),
     (
         {"policies": [policy(), policy(effect="allow")], "required_permissions": [GET]},
-        "A policy is not one that IAM accepts: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there.",
+        "IAM would reject a policy: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there.",
     ),
     (
         {"policies": [policy()], "cluster_arn": "c", "required_permissions": [GET]},
@@ -323,7 +322,10 @@ def test_an_error_of_aws_has_its_code_and_remedy(run):
         required_permissions=[GET],
     )
     assert (result["failed"], result["error_code"], result["region"]) == (True, "AccessDenied", "us-west-2")
-    assert result["msg"] == f"Asking IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+    assert (
+        result["msg"]
+        == f"The request to IAM failed: iam:GetRole: AccessDenied: not authorized {result['remedy']}"
+    )
 
 
 @pytest.mark.parametrize(

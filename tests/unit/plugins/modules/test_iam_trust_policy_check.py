@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # One row of a table a line:
-# ruff: noqa: E501
 """The module iam_trust_policy_check: its input, its reads, its errors. Verdicts have their own tests."""
 
 from __future__ import annotations
@@ -151,11 +150,12 @@ FAILURES = [
     ),
     (
         {"trust_policy": "{"},
-        "The trust policy is not one that IAM accepts: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. Correct it there.",
+        "IAM would reject the trust policy: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. "
+        "Correct it there.",
     ),
     (
         {"trust_policy": {"Statement": []}},
-        "The trust policy is not one that IAM accepts: Statement is empty: a policy needs at least one statement. Correct it there.",
+        "IAM would reject the trust policy: Statement is empty: a policy needs at least one statement. Correct it there.",
     ),
 ]
 

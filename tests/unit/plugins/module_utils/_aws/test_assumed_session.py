@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.assumed_session import (
-    REFUSED_SECONDS,
+    DENIED_SECONDS,
     AssumedSession,
     Connection,
 )
@@ -176,7 +176,7 @@ class TestRefusals:
         sts.error = refused(DENIED)
         with pytest.raises(AwsError) as caught:
             session_of(sts).ready()
-        assert caught.value.text == f"{DENIED}. Asked in region us-west-2, for account 444455556666."
+        assert caught.value.text == f"{DENIED}. Requested in region us-west-2, for account 444455556666."
         assert caught.value.remedy.startswith("Allow the caller sts:AssumeRole on this role")
         # The message names the caller already.
         assert [operation for operation, _ in sts.asked] == ["AssumeRole"]
@@ -186,7 +186,9 @@ class TestRefusals:
         sts.error = refused("Roles may not be assumed by root accounts.")
         with pytest.raises(AwsError) as caught:
             session_of(sts).ready()
-        assert f"Asked in region us-west-2, as {CALLER}, for the role {ARN} of account" in caught.value.text
+        assert (
+            f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account" in caught.value.text
+        )
 
     def test_hold_for_a_while(self) -> None:
         sts = Sts(Clock())
@@ -197,7 +199,7 @@ class TestRefusals:
                 session.ready()
         assert len(sts.sessions) == 1
         sts.error = None
-        sts.clock.pass_by(REFUSED_SECONDS)
+        sts.clock.pass_by(DENIED_SECONDS)
         session.ready()
         assert key_of(session) == "ASIA2"
 
@@ -226,14 +228,14 @@ class TestRefusals:
     def test_an_answer_for_another_account_is_refused(self) -> None:
         sts = Sts(Clock(), account="777788889999")
         with pytest.raises(
-            AwsError, match=r"gives credentials of arn:aws:sts::777788889999:assumed-role/fleet/me\."
+            AwsError, match=r"has credentials of arn:aws:sts::777788889999:assumed-role/fleet/me\."
         ):
             session_of(sts).ready()
 
     def test_credentials_that_have_expired_are_refused(self) -> None:
         sts = Sts(Clock())
         sts.lifetime = 0
-        with pytest.raises(AwsError, match="by this machine's clock it is 2026-11-24T10:00:00"):
+        with pytest.raises(AwsError, match="but the clock of this machine is at 2026-11-24T10:00:00"):
             session_of(sts).ready()
 
 
@@ -291,7 +293,7 @@ class TestApi:
             api.call("eks", "DescribeCluster", {"name": "c"})
         assert (caught.value.code, caught.value.remedy) == (
             "NoRegionError",
-            "Give the region: the option ⟨region⟩, or AWS_REGION.",
+            "Set the region: the option ⟨region⟩, or AWS_REGION.",
         )
 
 

@@ -15,10 +15,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
     RETRIES,
     TIMEOUTS,
     BotoApi,
-    answers_by_page,
     api_for,
     api_with,
     as_aws_error,
+    response_pages,
     snake_case,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import MALFORMED
@@ -166,7 +166,7 @@ def test_pages_that_lead_nowhere_are_an_error() -> None:
     eks = Stubbed("eks")
     for _ in range(2):
         eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
-    with pytest.raises(AwsError, match="names a page as the next one that was read before"):
+    with pytest.raises(AwsError, match="the token for the next page was used before"):
         list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
 
 
@@ -174,9 +174,9 @@ def test_pages_that_lead_nowhere_are_an_error() -> None:
 @pytest.mark.parametrize(
     ("markers", "why"),
     [
-        (["a", "a"], "the answer names a page as the next one that was read before"),
-        (["a", "b", "a"], "the answer names a page as the next one that was read before"),
-        (["a", None], "the answer says that there are more pages, but not which"),
+        (["a", "a"], "the token for the next page was used before"),
+        (["a", "b", "a"], "the token for the next page was used before"),
+        (["a", None], "the response is truncated but has no token for the next page"),
     ],
 )
 def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str, whole: bool) -> None:
@@ -190,7 +190,7 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str
 
     api = BotoApi(lambda _service: Iam(), at_once())
     found = (
-        answers_by_page(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
+        response_pages(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
     )
     with pytest.raises(AwsError, match=why) as caught:
         list(found)
@@ -206,7 +206,7 @@ def test_ever_new_pages_have_a_bound() -> None:
             asked.append(parameters)
             return {"Roles": [], "IsTruncated": True, "Marker": str(len(asked))}
 
-    with pytest.raises(AwsError, match="the answer names another page after 1000") as caught:
+    with pytest.raises(AwsError, match="the response has a token for another page after 1000") as caught:
         list(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
     assert (caught.value.code, len(asked)) == (MALFORMED, 1000)
 
@@ -220,7 +220,7 @@ def test_a_page_that_comes_again_under_a_new_token_is_an_error() -> None:
             return {"Roles": [{"RoleName": "a"}], "IsTruncated": True, "Marker": str(len(asked))}
 
     found: list[Any] = []
-    with pytest.raises(AwsError, match="the answer gives the page again that was read before it") as caught:
+    with pytest.raises(AwsError, match="the response repeats the previous page") as caught:
         found.extend(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
     assert (caught.value.code, len(asked)) == (MALFORMED, 2)
 
@@ -237,7 +237,7 @@ def test_answers_come_page_by_page_until_the_last() -> None:
             return pages[Marker]
 
     api = BotoApi(lambda _service: Iam(), at_once())
-    found = answers_by_page(api, "iam", "ListRoles", {"MaxItems": 9})
+    found = response_pages(api, "iam", "ListRoles", {"MaxItems": 9})
     assert [one["Roles"] for one in found] == [[1], [2]]
 
 
@@ -281,8 +281,7 @@ def test_an_answer_without_what_it_is_about_is_an_error(
     with pytest.raises(AwsError) as caught:
         BotoApi(lambda _service: Empty(), at_once()).call(service, operation, asked)
     assert str(caught.value) == (
-        f"{service}:{operation}: {MALFORMED}: the answer lacks {lacks}, as if something between here "
-        "and AWS had cut it off (after 3 attempts)"
+        f"{service}:{operation}: {MALFORMED}: the response lacks {lacks}, as if a proxy had truncated it (after 3 attempts)"
     )
     assert caught.value.conflict
 
@@ -442,7 +441,7 @@ def test_a_profile_beside_access_keys_is_refused(key: str) -> None:
         api_for(Module(), 1, None)
     assert list(caught.value.problems) == [
         "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are "
-        "both given, and only one of them can be meant; leave the profile out, or unset the variables of the keys."
+        "both set, but only one of them can be used. Remove the profile, or unset the variables of the access keys."
     ]
 
 
@@ -464,9 +463,9 @@ def test_an_answer_that_aws_did_not_give_is_not_believed(status: int, headers: d
         BotoApi(lambda _service: Proxy(), at_once()).call("iam", "DetachRolePolicy", {})
     assert (caught.value.code, caught.value.missing, caught.value.outcome_unknown) == ("NOT_AWS", False, True)
     assert caught.value.text == (
-        "the answer is not from AWS: it has no request ID, or is a web page (after 3 attempts)"
+        "the response is not from AWS: it has no request ID, or is a web page (after 3 attempts)"
     )
     assert caught.value.remedy == (
-        "Something between here and AWS answers in its place: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
+        "Another server responds in place of AWS: check the proxy (HTTPS_PROXY, NO_PROXY), a sign-in "
         "page of the network, and endpoint_url (AWS_ENDPOINT_URL). Then run again."
     )

@@ -44,16 +44,15 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "InvalidParameterException",
             "Role provided in the request does not exist",
-            "Check the role's ARN and account. A role made moments ago may need some seconds until EKS "
-            "sees it: "
-            "run again, or raise ⟨propagation_timeout⟩.",
+            "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
+            "⟨propagation_timeout⟩.",
         ),
         (
             "InvalidParameterException",
             "Trust policy of the role provided is invalid. Follow the official documentation to resolve "
             "the issue.",
             "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-            "workload_identity.aws.iam_trust_policy_check says which statement is at fault.",
+            "workload_identity.aws.iam_trust_policy_check finds the statement at fault.",
         ),
         *(
             (
@@ -78,9 +77,8 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             (
                 code,
                 "not authorized to perform: eks:DescribeCluster",
-                "Allow the caller this action on this resource; a service control policy or a "
-                "permissions boundary "
-                "can also be what denies it.",
+                "Allow the caller this action on this resource. A service control policy or a permissions boundary can also "
+                "deny it.",
             )
             for code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
         ),
@@ -93,14 +91,13 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             "LimitExceeded",
             "Cannot exceed quota for ACLSizePerRole: 2048",
             "The trust policy is too long. Use a wider trust_scope (namespace or cluster), give the "
-            "workloads roles "
-            "of their own, or have the quota 'Role trust policy length' raised.",
+            "workloads separate roles, or request an increase of the quota 'Role trust policy length'.",
         ),
         *(
             (
                 code,
                 "Cannot exceed quota for RolesPerAccount: 1000",
-                "Have the quota raised in Service Quotas, or remove what is no longer used.",
+                "Request a quota increase in Service Quotas, or delete unused resources.",
             )
             for code in ("LimitExceeded", "LimitExceededException", "ResourceLimitExceededException")
         ),
@@ -119,7 +116,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             (
                 code,
                 "",
-                "The credentials are not valid (any more): renew them, or check which profile is in use.",
+                "The credentials are invalid or expired: renew them, or check which profile is used.",
             )
             for code in (
                 "UnrecognizedClientException",
@@ -147,11 +144,10 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
-            "Something of this name is there already, maybe with another path or in other letter case "
-            "(IAM tells "
-            "names apart without regard to either): give its path and spelling, or another name.",
+            "The name is in use, maybe with another path or letter case, which do not make IAM names distinct. Use the existing "
+            "path and spelling, or another name.",
         ),
-        ("DeleteConflict", "", "Something else still uses it; detach it there first."),
+        ("DeleteConflict", "", "Another resource still uses it. Detach it there first."),
         *(
             (
                 code,
@@ -172,7 +168,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             (
                 code,
                 "",
-                "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+                "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY, or the option ⟨profile⟩.",
             )
             for code in (
@@ -187,7 +183,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: it is read from ~/.aws/config and "
             "~/.aws/credentials, or from the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name.",
         ),
-        ("NoRegionError", "", "Give the region: the option ⟨region⟩, or AWS_REGION."),
+        ("NoRegionError", "", "Set the region: the option ⟨region⟩, or AWS_REGION."),
         *(
             (
                 code,
@@ -198,8 +194,8 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             )
             for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError")
         ),
-        ("SomethingNew", "", "See the message of AWS; run again once the cause is gone."),
-        ("XAccessDenied", "", "See the message of AWS; run again once the cause is gone."),
+        ("SomethingNew", "", "See the message of AWS. Correct the cause and run again."),
+        ("XAccessDenied", "", "See the message of AWS. Correct the cause and run again."),
     ],
 )
 def test_each_cause_has_its_remedy(code: str, text: str, remedy: str) -> None:
@@ -328,9 +324,9 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
 CALLER = "arn:aws:iam::111122223333:user/deployer"
 DENIED = f"User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ARN}"
 WITH_ID = AssumeRole(ARN, external_id="my-fleet", duration=7200)
-IN_PLACE = "Asked in region us-west-2, for account 444455556666."
-IN_FULL = f"Asked in region us-west-2, as {CALLER}, for the role {ARN} of account 444455556666."
-RENEWED = "A run that takes longer renews the credentials."
+IN_PLACE = "Requested in region us-west-2, for account 444455556666."
+IN_FULL = f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account 444455556666."
+RENEWED = "A longer run refreshes the credentials."
 
 
 def shown(error: AwsError) -> str:
@@ -345,8 +341,8 @@ def shown(error: AwsError) -> str:
             "AccessDenied",
             DENIED,
             f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and let the role's trust "
-            "policy name the caller. If that asks for sts:ExternalId, give it in pod_identity_assume_role_external_id. AWS "
-            "does not say which of these is missing, nor whether there is such a role: check the ARN as well.",
+            "policy name the caller. If it requires sts:ExternalId, set pod_identity_assume_role_external_id. AWS does not "
+            "report which of these is missing, or whether the role exists: check the ARN as well.",
             id="no reason, no external ID",
         ),
         pytest.param(
@@ -354,8 +350,8 @@ def shown(error: AwsError) -> str:
             "AccessDenied",
             DENIED,
             f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and let the role's trust "
-            "policy name the caller. If that asks for sts:ExternalId, pod_identity_assume_role_external_id must be the "
-            "same. AWS does not say which of these is missing, nor whether there is such a role: check the ARN as well.",
+            "policy name the caller. If it requires sts:ExternalId, pod_identity_assume_role_external_id must be the "
+            "same. AWS does not report which of these is missing, or whether the role exists: check the ARN as well.",
             id="no reason, maybe the wrong external ID",
         ),
         pytest.param(
@@ -371,7 +367,7 @@ def shown(error: AwsError) -> str:
             "AccessDenied",
             f"{DENIED} because no resource-based policy allows the sts:AssumeRole action",
             f"AccessDenied: {DENIED} because no resource-based policy allows the sts:AssumeRole action. {IN_PLACE} Let the "
-            "role's trust policy name the caller. If that asks for sts:ExternalId, "
+            "role's trust policy name the caller. If it requires sts:ExternalId, "
             "pod_identity_assume_role_external_id must be the same.",
             id="the trust policy",
         ),
@@ -380,7 +376,7 @@ def shown(error: AwsError) -> str:
             "AccessDenied",
             f"{DENIED} with an explicit deny in a service control policy",
             f"AccessDenied: {DENIED} with an explicit deny in a service control policy. {IN_PLACE} A policy denies the "
-            "caller sts:AssumeRole on this role, and no other policy can allow it: have that one changed, or use other "
+            "caller sts:AssumeRole on this role, and an explicit deny overrides every allow: change that policy, or use other "
             "credentials.",
             id="denied explicitly",
         ),
@@ -389,7 +385,7 @@ def shown(error: AwsError) -> str:
             "AccessDenied",
             "Roles may not be assumed by root accounts.",
             f"AccessDenied: Roles may not be assumed by root accounts. {IN_FULL} Use credentials of an IAM user or of a "
-            "role: AWS lets the root user of an account assume no role.",
+            "role: the root user of an account cannot assume a role.",
             id="root",
         ),
         pytest.param(
@@ -397,8 +393,8 @@ def shown(error: AwsError) -> str:
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role. "
-            f"{IN_FULL} Set pod_identity_assume_role_duration, which is 7200 seconds, to the role's MaxSessionDuration or "
-            f"less (3600 unless it was changed), or have that raised. {RENEWED}",
+            f"{IN_FULL} Set pod_identity_assume_role_duration, which is 7200 seconds, to the role's MaxSessionDuration or less "
+            f"(3600 by default), or increase that. {RENEWED}",
             id="too long for the role",
         ),
         pytest.param(
@@ -406,8 +402,8 @@ def shown(error: AwsError) -> str:
             "ValidationError",
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
             "ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role "
-            f"chaining. {IN_FULL} The job's own credentials are those of a role, and from one role to the next AWS gives an "
-            f"hour at most: set pod_identity_assume_role_duration to 3600 or less, or leave it out. {RENEWED}",
+            f"chaining. {IN_FULL} The credentials of the job are from a role, and role chaining limits a session to one hour: "
+            f"set pod_identity_assume_role_duration to 3600 or less, or leave it out. {RENEWED}",
             id="too long for a chain",
         ),
         pytest.param(
@@ -424,16 +420,16 @@ def shown(error: AwsError) -> str:
             "STS is not activated in this region for account:444455556666. Your account administrator can activate STS "
             "in this region using the IAM Console.",
             "RegionDisabledException: STS is not activated in this region for account:444455556666. Your account "
-            f"administrator can activate STS in this region using the IAM Console. {IN_FULL} Have STS activated for this "
-            "region in the account settings of IAM, or give another region.",
+            f"administrator can activate STS in this region using the IAM Console. {IN_FULL} Activate STS for this region in "
+            f"the account settings of IAM, or use another region.",
             id="region",
         ),
         pytest.param(
             AssumeRole(ARN),
             "ExpiredToken",
             "The security token included in the request is expired",
-            f"ExpiredToken: The security token included in the request is expired. {IN_FULL} The credentials are not valid "
-            "(any more): renew them, or check which profile is in use.",
+            f"ExpiredToken: The security token included in the request is expired. {IN_FULL} The credentials are invalid or "
+            f"expired: renew them, or check which profile is used.",
             id="the job's own credentials",
         ),
     ],
@@ -447,7 +443,7 @@ def test_a_refusal_says_who_where_why_and_what_to_do(
 
 def test_what_is_not_known_is_left_out() -> None:
     error = explain_refusal(classify("sts:AssumeRole", "Other", "No."), AssumeRole(ARN), "", "")
-    assert error.text == f"No. Asked for the role {ARN} of account 444455556666."
+    assert error.text == f"No. Requested for the role {ARN} of account 444455556666."
 
 
 def test_a_refusal_keeps_its_kind() -> None:
@@ -459,7 +455,7 @@ def test_a_refusal_keeps_its_kind() -> None:
 def test_credentials_of_another_account() -> None:
     session = "arn:aws:sts::777788889999:assumed-role/fleet/me"
     assert shown(unexpected_account(AssumeRole(ARN), session, "us-west-2")) == (
-        f"sts:AssumeRole: UnexpectedAccount: The answer gives credentials of {session}. Asked in region us-west-2, for the "
+        f"sts:AssumeRole: UnexpectedAccount: The response has credentials of {session}. Requested in region us-west-2, for the "
         f"role {ARN} of account 444455556666. Check endpoint_url (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS), proxy, and "
         "pod_identity_assume_role_arn. Nothing was changed."
     )
@@ -468,7 +464,7 @@ def test_credentials_of_another_account() -> None:
 def test_credentials_that_have_expired_by_the_clock_here() -> None:
     error = already_expired(AssumeRole(ARN), "2026-11-24T11:00:00+00:00", "2026-11-24T12:00:00+00:00", "")
     assert aws_message(error, "") == (
-        "sts:AssumeRole: CredentialsAlreadyExpired: The credentials expire at 2026-11-24T11:00:00+00:00, and by this "
-        f"machine's clock it is 2026-11-24T12:00:00+00:00. Asked for the role {ARN} of account 444455556666. Set the clock "
-        "of this machine, by NTP for instance. Nothing was changed."
+        "sts:AssumeRole: CredentialsAlreadyExpired: The credentials expire at 2026-11-24T11:00:00+00:00, but the clock of this "
+        f"machine is at 2026-11-24T12:00:00+00:00. Requested for the role {ARN} of account 444455556666. Synchronize the clock "
+        "of this machine, for example with NTP. Nothing was changed."
     )

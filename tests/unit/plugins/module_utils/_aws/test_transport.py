@@ -106,7 +106,7 @@ def test_nothing_more_begins_after_an_exception_of_the_iterator() -> None:
 Within = Callable[[float, Callable[[], Any]], Any]
 
 
-@pytest.fixture(params=[call_within, Bounded().within], ids=["once", "again and again"])
+@pytest.fixture(params=[call_within, Bounded().run], ids=["once", "again and again"])
 def in_time(request: pytest.FixtureRequest) -> Within:
     chosen: Within = request.param
     return chosen
@@ -137,10 +137,10 @@ def test_work_that_does_not_end(in_time: Within) -> None:
 
 def test_a_thread_is_used_again_also_after_an_error() -> None:
     work = Bounded()
-    first = work.within(5, threading.get_ident)
+    first = work.run(5, threading.get_ident)
     with pytest.raises(ZeroDivisionError):
-        work.within(5, lambda: 1 / 0)
-    assert work.within(5, threading.get_ident) == first
+        work.run(5, lambda: 1 / 0)
+    assert work.run(5, threading.get_ident) == first
 
 
 def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
@@ -152,7 +152,7 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
             together.wait(5)
             return number, threading.get_ident()
 
-        return work.within(5, inner)
+        return work.run(5, inner)
 
     with ThreadPoolExecutor(width) as pool:
         for _ in range(3):
@@ -164,10 +164,10 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
 def test_a_thread_without_work_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "IDLE_SECONDS", 0.05)
     work = Bounded()
-    thread = work.within(5, threading.current_thread)
+    thread = work.run(5, threading.current_thread)
     thread.join(5)
     assert not thread.is_alive()
-    assert work.within(5, lambda: 3) == 3
+    assert work.run(5, lambda: 3) == 3
 
 
 THREADS = 16
@@ -234,7 +234,7 @@ def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) ->
             if queue:
                 add(now + pause + LATE, "first")
         elif what == "answer":
-            rate.answered(now)
+            rate.responded(now)
             found.seconds = now
             found.attempts = max(found.attempts, refused + 1)
             if waiting > 0:
@@ -292,7 +292,7 @@ def test_one_throttled_request_in_the_middle_slows_down_to_just_under_the_rate_b
     rate = Rate()
     for hundredth in range(200):
         rate.take(hundredth / 100)
-        rate.answered(hundredth / 100)
+        rate.responded(hundredth / 100)
     rate.throttled(1.99, 2.0)
     assert rate.good == pytest.approx(100)
     assert rate.limit == pytest.approx(90)
@@ -302,7 +302,7 @@ def test_requests_from_before_it_slowed_down_say_nothing() -> None:
     rate = Rate()
     for hundredth in range(200):
         rate.take(hundredth / 100)
-        rate.answered(hundredth / 100)
+        rate.responded(hundredth / 100)
     rate.throttled(1.99, 2.0)
     once = rate.limit
     for thread in range(THREADS):
@@ -578,7 +578,7 @@ def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
 def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> None:
     sender = Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.CONNECTION, outcome_unknown=True))
     with pytest.raises(AwsError) as caught:
-        retries(Clock()).run(sender, once=True)
+        retries(Clock()).run(sender, once_only=True)
     assert sender.sent == 2
     assert caught.value.outcome_unknown
 

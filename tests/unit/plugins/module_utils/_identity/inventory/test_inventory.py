@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inventory import (
+    cluster_groups,
     describe_unread,
     from_cache,
-    groups_of,
     host_variables,
     make_hosts,
     to_cache,
@@ -61,8 +61,7 @@ def test_two_clusters_of_one_host_name_are_refused() -> None:
         names(found(region="us-west-2"), found(), hostnames=("name",))
     assert str(caught.value) == (
         "hostnames gives the name 'blue' to arn:aws:eks:eu-central-1:111122223333:cluster/blue and to "
-        "arn:aws:eks:us-west-2:111122223333:cluster/blue. Give names that differ, such as name.region.account; arn "
-        "always does."
+        "arn:aws:eks:us-west-2:111122223333:cluster/blue. Use unique names, such as name.region.account or arn."
     )
 
 
@@ -70,8 +69,8 @@ def test_a_cluster_without_name_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         names(found(), hostnames=("tag:a", "tag:b"))
     assert str(caught.value) == (
-        "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which has none of these tags "
-        "with a value: a, b. Add name.region.account as the last one."
+        "hostnames gives no name to arn:aws:eks:eu-central-1:111122223333:cluster/blue, which lacks values for the tags "
+        "a, b. Add name.region.account as the last form."
     )
 
 
@@ -102,11 +101,11 @@ TAGS = {"stage": "prod/eu", "critical": "", "aws:cloudformation:stack": "x", "é
     ],
 )
 def test_groups(group_by: tuple[str, ...], groups: tuple[str, ...]) -> None:
-    assert groups_of(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
+    assert cluster_groups(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
 
 
 def test_what_is_unknown_makes_no_group() -> None:
-    assert groups_of(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
+    assert cluster_groups(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
 
 
 def test_variables() -> None:
@@ -171,10 +170,7 @@ def test_what_another_version_wrote_is_not_read(cached: object) -> None:
 
 
 ACCOUNT = "111122223333"
-ALLOW = (
-    "Allow the caller this action on this resource; a service control policy or a permissions boundary can also be "
-    "what denies it."
-)
+ALLOW = "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny it."
 # Account, region, cluster, operation, code, text: the sentence.
 CASES = [
     (
@@ -195,9 +191,9 @@ CASES = [
     ),
     (
         ("", "", "", "organizations:ListAccounts", "AccessDeniedException", "no"),
-        "The organization: its accounts are not known: organizations:ListAccounts: AccessDeniedException: no. Use "
-        "credentials of the organization's management account or of a delegated administrator that is allowed "
-        "organizations:ListAccounts, or list the accounts under accounts.",
+        "The organization: its accounts are unknown: organizations:ListAccounts: AccessDeniedException: no. Use "
+        "credentials of the organization's management account or a delegated administrator with the permission "
+        "organizations:ListAccounts, or list the accounts in accounts.",
     ),
     (
         (ACCOUNT, "eu-central-1", "blue", "eks:DescribeCluster", "AccessDeniedException", "no"),
@@ -206,8 +202,8 @@ CASES = [
     ),
     (
         (ACCOUNT, "eu-central-1", "blue", "eks:DescribeAddon", "AccessDeniedException", "no"),
-        "Cluster blue in account 111122223333, region eu-central-1: it is not known whether the agent's add-on is "
-        f"there: eks:DescribeAddon: AccessDeniedException: no. {ALLOW}",
+        "Cluster blue in account 111122223333, region eu-central-1: the state of the agent's add-on is unknown: "
+        f"eks:DescribeAddon: AccessDeniedException: no. {ALLOW}",
     ),
 ]
 

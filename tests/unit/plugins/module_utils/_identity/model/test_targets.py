@@ -87,7 +87,7 @@ def test_a_failure_says_what_aws_says() -> None:
         "delete",
         "DeleteConflict",
         "iam:DeleteRole: In use.",
-        "Something else still uses it; detach it there first.",
+        "Another resource still uses it. Detach it there first.",
         False,
     )
 
@@ -105,7 +105,7 @@ def test_missing_credentials_are_asked_for_with_what_the_caller_can_set(prefix: 
     """The role has no option access_key."""
     error = classify("sts:GetCallerIdentity", "NoCredentialsError", "Unable to locate credentials")
     remedy = (
-        "Give credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+        "Configure credentials: an AWS credential on the job template, AWS_PROFILE, AWS_ACCESS_KEY_ID and "
         f"AWS_SECRET_ACCESS_KEY, or the option {name}."
     )
     assert aws_failure(error, None, prefix) == {

@@ -82,7 +82,7 @@ def test_missing_cluster_is_named_with_region() -> None:
     aws = Aws(DescribeCluster=refused("eks:DescribeCluster", "ResourceNotFoundException"))
     with pytest.raises(AwsError) as error:
         read_eks_target(aws, "blue", "eu-central-1")
-    assert error.value.text == "No cluster found for name: blue. Asked in region eu-central-1."
+    assert error.value.text == "No cluster found for name: blue. Requested in region eu-central-1."
     assert error.value.missing
 
 

@@ -145,9 +145,7 @@ def test_one_failure_stops_nobody_else() -> None:
             "update",
             "AccessDenied",
             "iam:Bad: No.",
-            "Allow the caller this action on this resource; a service control policy or a permissions "
-            "boundary "
-            "can also be what denies it.",
+            "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny it.",
         ),
     )
 

@@ -593,8 +593,8 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
             None,
             f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
             "MalformedAnswer: eks:UpdatePodIdentityAssociation: Cut off. Its present state cannot be read: "
-            "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network; run again, which "
-            "takes up whatever is missing.",
+            "eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, then run again: completed changes "
+            "are kept.",
             False,
             id="perhaps made",
         ),
@@ -602,8 +602,8 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
             {"a": "1"},
             f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
             "MalformedAnswer: eks:TagResource: Cut off. Done before it: eks:UpdatePodIdentityAssociation. "
-            "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check "
-            "proxy and network; run again, which takes up whatever is missing.",
+            "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, "
+            "then run again: completed changes are kept.",
             True,
             id="made in part",
         ),
@@ -756,8 +756,8 @@ def test_a_replacement_without_a_usable_role_leaves_what_there_was(readable: boo
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
         "exist (still so after 60 s of waiting). The association was deleted, then created again unchanged, with a new ID. "
-        "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees it: run "
-        "again, or raise ⟨propagation_timeout⟩."
+        "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
+        "⟨propagation_timeout⟩."
     )
     assert (caught.value.changed, only(aws)) == (True, before)
     assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
@@ -812,7 +812,7 @@ def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
         make(aws, wanted(role_arn("ec2")), clock=clock)
     assert caught.value.failure.remedy == (
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
-        "workload_identity.aws.iam_trust_policy_check says which statement is at fault."
+        "workload_identity.aws.iam_trust_policy_check finds the statement at fault."
     )
     assert clock.pauses == []
 

@@ -164,9 +164,8 @@ def test_a_policy_of_this_name_under_another_path_is_told() -> None:
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
-            "Something of this name is there already, maybe with another path or in other letter case "
-            "(IAM tells "
-            "names apart without regard to either): give its path and spelling, or another name.",
+            "The name is in use, maybe with another path or letter case, which do not make IAM names distinct. Use the existing "
+            "path and spelling, or another name.",
         )
     ]
     assert aws.state()["associations"] == []
@@ -212,9 +211,8 @@ def test_a_role_that_never_appears_ends_in_a_failure() -> None:
         "waiting)"
     )
     assert failure.remedy == (
-        "Check the role's ARN and account. A role made moments ago may need some seconds until EKS sees "
-        "it: run "
-        "again, or raise ⟨propagation_timeout⟩."
+        "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
+        "⟨propagation_timeout⟩."
     )
     assert sum(clock.pauses) <= 60
 
@@ -577,7 +575,7 @@ def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
     with pytest.raises(AwsError) as caught:
         find_cluster(FakeAws(), "gone", REGION)
     assert str(caught.value) == (
-        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Asked in account "
+        "eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: gone. Requested in account "
         f"{ACCOUNT}, region {REGION}, as arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session."
     )
     assert caught.value.remedy == (
@@ -710,8 +708,8 @@ def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> Non
             "default/app-0",
             f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of its configuration. "
             "Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
-            "Allow the caller this action on this resource; a service control policy or a permissions boundary "
-            "can also be what denies it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
+            "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny "
+            "it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
             "unless workloads outside the run use the role.",
         )
     ]

@@ -294,7 +294,7 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
     message = (
         "cluster other-cluster (account 111122223333, region us-west-2) was skipped, without changes for its 1 "
         "workload (default/app): eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: other-cluster. "
-        "Asked in account 111122223333, region us-west-2, as arn:aws:sts::111122223333:assumed-role/deployer/session. Check "
+        "Requested in account 111122223333, region us-west-2, as arn:aws:sts::111122223333:assumed-role/deployer/session. Check "
         "the cluster's name, and that account and region are the ones you mean."
     )
     assert (rows[0]["failed"], rows[1]["failed"], rows[1]["msg"]) == (False, True, message)

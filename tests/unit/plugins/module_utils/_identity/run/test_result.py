@@ -398,7 +398,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
 def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
-        f"{message}Something else still uses it; detach it there first. Nothing was changed."
+        f"{message}Another resource still uses it. Detach it there first. Nothing was changed."
     )
 
 
