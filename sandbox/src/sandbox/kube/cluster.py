@@ -80,6 +80,12 @@ class Cluster:
             return Outcome(as_list(rtype, deleted, meta))
         raise method_not_allowed()
 
+    def set_webhook(self, enabled: bool) -> None:
+        """Enable or disable EKS's webhook for Pods."""
+        self.webhook.enabled = enabled
+        if enabled:
+            register_webhook(self.operations)
+
     def snapshot(self) -> Json:
         """Return every object by resource."""
         objects = {name: list(self.store.select(name)) for name in self.store.resources()}

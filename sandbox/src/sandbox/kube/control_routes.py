@@ -65,6 +65,8 @@ class ControlRoutes:
             case "PUT", "associations":
                 pairs = {(str(i["namespace"]), str(i["service_account"])) for i in body}
                 server.cluster.webhook.associations = pairs
+            case "PUT", "webhook":
+                server.cluster.set_webhook(bool(body["enabled"]))
             case "PUT", "checkpoint":
                 # A shallow copy is enough, because stored objects are immutable.
                 self._checkpoints[str(body["name"])] = server.cluster.snapshot()
