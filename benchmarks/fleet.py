@@ -17,7 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.scene import (
+    ClusterHost,
+    FleetFixture,
+    running_fleet,
+    workload,
+)
 from ansible_collections.workload_identity.aws.tests.fleet.slices import parts
 from contenders import PLAYBOOK, Command
 from measure import Row, measure
@@ -40,7 +45,7 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
     count = f"{options.clusters} x {options.workloads}"
     with (
         tempfile.TemporaryDirectory() as folder,
-        scene(Path(folder), _places(options.clusters), latency_ms=options.latency) as fleet,
+        running_fleet(Path(folder), _places(options.clusters), latency_ms=options.latency) as fleet,
     ):
         fleet.variables["pod_identity_workloads"] = [
             workload(f"app{number:03}", f"{{{{ inventory_hostname }}}}-app{number:03}")
@@ -62,15 +67,17 @@ def fleet_rows(options: argparse.Namespace) -> Iterator[Row]:
             yield _total(rows, f"site.yml for each cluster, {phase}", options.clusters)
 
 
-def _places(count: int) -> list[Place]:
+def _places(count: int) -> list[ClusterHost]:
     """Return clusters that alternate between accounts, and within an account between regions."""
     return [
-        Place(f"c{number:03}", f"c{number:03}", ACCOUNTS[number % 2], REGIONS[number // 2 % 2])
+        ClusterHost(f"c{number:03}", f"c{number:03}", ACCOUNTS[number % 2], REGIONS[number // 2 % 2])
         for number in range(count)
     ]
 
 
-def _command(fleet: Scene, playbook: str, hosts: str, forks: int, slices: int, **variables: Any) -> Command:
+def _command(
+    fleet: FleetFixture, playbook: str, hosts: str, forks: int, slices: int, **variables: Any
+) -> Command:
     extra = json.dumps({"pod_identity_hosts": hosts, **variables})
     inventory = str(fleet.inventory())
     run = [str(PLAYBOOK), f"workload_identity.aws.{playbook}", "-i", inventory, "-f", str(forks), "-e", extra]
@@ -84,7 +91,7 @@ def _command(fleet: Scene, playbook: str, hosts: str, forks: int, slices: int, *
     ]
 
 
-def _row(fleet: Scene, name: str, count: str, latency: int, command: Command) -> Row:
+def _row(fleet: FleetFixture, name: str, count: str, latency: int, command: Command) -> Row:
     fleet.control.reset_counters()
     run = measure(command, fleet.folder, fleet.environment())
     return Row(name, count, latency, run.wall, run.cpu, run.memory, sum(fleet.operations().values()))
@@ -104,6 +111,6 @@ def _total(rows: Sequence[Row], name: str, clusters: int) -> Row:
     )
 
 
-def _empty(fleet: Scene, latency: int) -> None:
+def _empty(fleet: FleetFixture, latency: int) -> None:
     fleet.reset()
     fleet.control.set_latency(latency)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a workload is let do, from what the account holds: an answer of its own, for the policies of this world alone."""
+"""The access of workloads, evaluated independently of the collection, for the policies of this world only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT
 
 Facets = dict[tuple[str, str], Any]
 
-# What the documents of the world tell apart.
+# Actions that the policies of the world distinguish.
 PROBES = (
     "s3:GetObject",
     "s3:ListBucket",
@@ -25,48 +25,50 @@ PROBES = (
 )
 
 
-def access_of(facets: Facets) -> dict[str, frozenset[str]]:
-    """For each workload with an association: the actions, attached policies of AWS and target role that it gets."""
+def workload_access(facets: Facets) -> dict[str, frozenset[str]]:
+    """Return the actions, AWS managed policies and target role of each workload with an association."""
     return {name: _access(facets, value) for (kind, name), value in facets.items() if kind == "association"}
 
 
-def taken(before: Facets, goal: Facets, found: Facets) -> dict[str, list[str]]:
-    """What workloads have no more, though both the old and the wanted state give it to them."""
-    old, wanted, now = access_of(before), access_of(goal), access_of(found)
+def lost_access(initial: Facets, goal: Facets, found: Facets) -> dict[str, list[str]]:
+    """Return the access that workloads lost although the initial and the goal state grant it."""
+    old, expected, now = workload_access(initial), workload_access(goal), workload_access(found)
     lost = {
-        name: sorted((old[name] & wanted[name]) - now.get(name, frozenset()))
-        for name in old.keys() & wanted.keys()
+        name: sorted((old[name] & expected[name]) - now.get(name, frozenset()))
+        for name in old.keys() & expected.keys()
     }
     return {name: missing for name, missing in lost.items() if missing}
 
 
-def taken_from(name: str, goal: Facets, found: Facets) -> list[str]:
-    """What one workload lacks of what the wanted state gives it."""
-    return sorted(access_of(goal).get(name, frozenset()) - access_of(found).get(name, frozenset()))
+def missing_access(name: str, goal: Facets, found: Facets) -> list[str]:
+    """Return the access of the goal state that one workload does not have."""
+    return sorted(
+        workload_access(goal).get(name, frozenset()) - workload_access(found).get(name, frozenset())
+    )
 
 
 def _access(facets: Facets, association: Mapping[str, Any]) -> frozenset[str]:
     role = association["roleArn"].rpartition("/")[2]
     trust = facets.get(("trust_policy", role))
-    if trust is None or not _lets_in(trust, association):
+    if trust is None or not _admits_workload(trust, association):
         return frozenset()
     if association.get("targetRoleArn"):
         return frozenset({association["targetRoleArn"]})
     attached = [
         name.split(" ")[1] for kind, name in facets if kind == "attachment" and name.split(" ")[0] == role
     ]
-    documents = [_document_of(facets, arn) for arn in attached if ("policy", arn) in facets]
+    documents = [_default_version(facets, arn) for arn in attached if ("policy", arn) in facets]
     allowed = {action for action in PROBES if any(_allows(document, action) for document in documents)}
     boundary = facets["role", role].get("PermissionsBoundary")
     if boundary:
         arn = boundary["PermissionsBoundaryArn"] if isinstance(boundary, Mapping) else boundary
-        allowed = {action for action in allowed if _allows(_document_of(facets, arn), action)}
+        allowed = {action for action in allowed if _allows(_default_version(facets, arn), action)}
     if association.get("policy"):
         allowed = {action for action in allowed if _allows(_parsed(association["policy"]), action)}
     return frozenset(allowed) | {arn for arn in attached if ":aws:policy/" in arn}
 
 
-def _lets_in(trust: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
+def _admits_workload(trust: Mapping[str, Any], association: Mapping[str, Any]) -> bool:
     context = {
         "aws:SourceAccount": ACCOUNT,
         "aws:SourceArn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}",
@@ -86,13 +88,13 @@ def admits(statement: Mapping[str, Any], context: Mapping[str, str]) -> bool:
     if statement["Effect"] != "Allow" or "pods.eks.amazonaws.com" not in _list(principal.get("Service")):
         return False
     for conditions in statement.get("Condition", {}).values():
-        for key, wanted in conditions.items():
-            if not any(fnmatchcase(context.get(key, ""), pattern) for pattern in _list(wanted)):
+        for key, patterns in conditions.items():
+            if not any(fnmatchcase(context.get(key, ""), pattern) for pattern in _list(patterns)):
                 return False
     return True
 
 
-def _document_of(facets: Facets, arn: str) -> Mapping[str, Any]:
+def _default_version(facets: Facets, arn: str) -> Mapping[str, Any]:
     policy = facets["policy", arn]
     document: Mapping[str, Any] = policy["Versions"][policy["DefaultVersionId"]]
     return document

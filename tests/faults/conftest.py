@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An embedded AWS for the suite, and the table of what it went through."""
+"""An embedded AWS for the suite, and a summary table of the faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = ("runs", "well", "named", "converged", "lost")
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
-    """The address of a server process on a free port."""
+    """Run a server process on a free port; yield its address."""
     process = subprocess.Popen(
         [PYTHON, "-m", "sandbox.aws", "--port", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -34,7 +34,7 @@ def endpoint() -> Iterator[str]:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, f"the server said {line!r}"
+        assert found, f"the server printed {line!r}"
         yield found.group()
     finally:
         process.terminate()
@@ -50,7 +50,7 @@ def shared_account(endpoint: str) -> Account:
 
 @pytest.fixture
 def account(shared_account: Account) -> Iterator[Account]:
-    """The account with nothing but the things of others."""
+    """Reset the account to the unmanaged resources."""
     shared_account.control.set_propagation(0)
     shared_account.clean()
     yield shared_account
@@ -58,7 +58,7 @@ def account(shared_account: Account) -> Iterator[Account]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What all tests counted, also those of other worker processes, as one table."""
+    """Print the counts of all tests as one table, including other worker processes."""
     rows: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, ()):

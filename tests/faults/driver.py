@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the engine in processes of their own, to be killed or to get in each other's way."""
+"""Runs of the engine in separate processes, to kill them or to run them concurrently."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.listene
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import State
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
-    Asked,
+    Baseline,
     Clock,
-    Played,
-    Usual,
+    TaskOutcome,
+    TaskSpec,
     check_outcome,
 )
 from ansible_collections.workload_identity.aws.tests.faults.world import desired
@@ -36,8 +36,8 @@ FAILED = 3
 
 @dataclass(frozen=True)
 class Kill:
-    """When a run is ended: before its ``request``-th request, at its answer, or ``delay`` s after sending. Without a signal
-    by the end of who reads what it prints."""
+    """The end of a run: before its ``request``-th request, at its response, or ``delay`` s after sending. Without a
+    signal, the reader of its output disappears."""
 
     request: int
     moment: str
@@ -47,19 +47,19 @@ class Kill:
 
 @dataclass(frozen=True)
 class Task:
-    """``usual`` is the task that nothing disturbs, for a verdict on this one."""
+    """A task for a process. ``baseline`` is the same task without faults, for a verdict."""
 
     url: str
-    asked: Asked
+    spec: TaskSpec
     kill: Kill | None = None
-    usual: Usual | None = None
+    baseline: Baseline | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """``code``: 0 well, FAILED with failures that were printed; a negative number is the signal that ended the process,
-    None that nothing did. ``verdict`` is that of check_outcome, ``problem`` what it objects to; both are empty
-    where the process did not come to it."""
+    """``code`` is 0 for success, FAILED with printed failures, the negative number of the signal that ended the process,
+    or None after a timeout. ``verdict`` is the result of check_outcome, ``problem`` its error; both are empty if the
+    process ended earlier."""
 
     code: int | None
     verdict: str = ""
@@ -67,19 +67,19 @@ class Result:
 
 
 def task(url: str, *workloads: Mapping[str, Any], state: State = "present") -> Task:
-    return Task(url, Asked(desired(*workloads, state=state), state))
+    return Task(url, TaskSpec(desired(*workloads, state=state), state))
 
 
 def run_all(tasks: Sequence[Task]) -> list[Result]:
-    """Run each task in a process; all begin at the same time, once all are ready."""
+    """Run each task in a process; all begin at the same time."""
     context = multiprocessing.get_context("forkserver")
-    # What takes long to import is there already when a process begins.
+    # Import slow modules once, before the processes begin.
     context.set_forkserver_preload([__name__])
     barrier = context.Barrier(len(tasks))
     pipes = [context.Pipe(duplex=False) for _task in tasks]
     processes = [
-        context.Process(target=_work, args=(one, barrier, sending))
-        for one, (_receiving, sending) in zip(tasks, pipes, strict=True)
+        context.Process(target=_work, args=(task_, barrier, sending))
+        for task_, (_receiving, sending) in zip(tasks, pipes, strict=True)
     ]
     for process in processes:
         process.start()
@@ -89,42 +89,42 @@ def run_all(tasks: Sequence[Task]) -> list[Result]:
     for process in processes:
         process.kill()
         process.join()
-    told = [receiving.recv() if receiving.poll() else ("", "") for receiving, _sending in pipes]
+    verdicts = [receiving.recv() if receiving.poll() else ("", "") for receiving, _sending in pipes]
     for ends in pipes:
         for end in ends:
             end.close()
-    return [Result(code, *verdict) for code, verdict in zip(codes, told, strict=True)]
+    return [Result(code, *verdict) for code, verdict in zip(codes, verdicts, strict=True)]
 
 
-def _work(one: Task, barrier: Any, sending: Any) -> None:
-    account = Account(one.url)
+def _work(task: Task, barrier: Any, sending: Any) -> None:
+    account = Account(task.url)
     dying: list[threading.Thread] = []
-    if one.kill is not None:
-        _arm(account, one.kill, dying)
+    if task.kill is not None:
+        _arm(account, task.kill, dying)
     barrier.wait(TIMEOUT_SECONDS)
-    # Two that meet must not meet again at once, so these clocks do let time pass.
-    played = account.play(one.asked, clock=Clock(0.1))
-    # A module answers and ends now; what is judged here comes after its end.
+    # Real pauses keep concurrent runs from conflicting again at once.
+    outcome = account.play(task.spec, clock=Clock(0.1))
+    # A module would end here; the verdict needs the process a little longer.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for thread in dying:
         thread.join()
-    if one.usual is not None:
-        sending.send(_verdict(account, played, one.usual))
-    if played.message:
-        print(played.message, file=sys.stderr)
+    if task.baseline is not None:
+        sending.send(_verdict(account, outcome, task.baseline))
+    if outcome.message:
+        print(outcome.message, file=sys.stderr)
         sys.exit(FAILED)
 
 
-def _verdict(account: Account, played: Played, usual: Usual) -> tuple[str, str]:
+def _verdict(account: Account, outcome: TaskOutcome, baseline: Baseline) -> tuple[str, str]:
     try:
-        return check_outcome(played, usual, account.facets()), ""
+        return check_outcome(outcome, baseline, account.facets()), ""
     except AssertionError as error:
-        return "lost", f"{error}\n{played.message}"
+        return "lost", f"{error}\n{outcome.message}"
 
 
 def _ending(kill: Kill) -> Callable[[], None]:
-    """What ends this process, once."""
+    """Return a function that ends this process."""
     if kill.signal is not None:
         return partial(os.kill, os.getpid(), kill.signal)
     reading, writing = os.pipe()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ways in which a request to AWS is disturbed."""
+"""The faults of requests to AWS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ READS = ("Get", "List", "Describe")
 
 @dataclass(frozen=True)
 class Fault:
-    """``kind`` is the sandbox's. It strikes one request; with ``lasts`` that one and all later ones of its operation;
-    with ``seconds`` all for so long.
-
-    One that ``passes`` is got over within the run. ``to`` says which requests it strikes.
+    """A fault of the sandbox. It affects one request, with ``lasts`` also later requests of the operation, and with ``seconds``
+    all requests for that time. A fault that ``passes`` does not fail the run. ``to`` selects the operations.
     """
 
     label: str
@@ -25,7 +23,7 @@ class Fault:
     lasts: bool = False
     to: Literal["all", "lists", "reads", "writes"] = "all"
     seconds: float = 0
-    alike: bool = False
+    sampled: bool = False
 
     def strikes(self, operation: str) -> bool:
         name = operation.partition(":")[2]
@@ -34,7 +32,7 @@ class Fault:
         return self.to == "all" or name.startswith(READS) == (self.to == "reads")
 
     def rule(self, operation: str, stall_seconds: float, scale: float) -> dict[str, Any]:
-        """The rule for the sandbox, set immediately before the request. A second lasts ``scale`` seconds."""
+        """Return the rule for the sandbox, to set immediately before the request. A second takes ``scale`` seconds."""
         rule: dict[str, Any] = {"kind": self.kind}
         if self.kind == "stall":
             rule["seconds"] = stall_seconds
@@ -45,27 +43,27 @@ class Fault:
 
 FAULTS = (
     Fault("throttled once", "throttle"),
-    Fault("throttled for 10 s", "throttle", seconds=10, alike=True),
-    Fault("500", "error500", alike=True),
-    Fault("503", "error503", alike=True),
+    Fault("throttled for 10 s", "throttle", seconds=10, sampled=True),
+    Fault("500", "error500", sampled=True),
+    Fault("503", "error503", sampled=True),
     Fault("dropped before it took effect", "reset_before"),
     Fault("answer lost", "reset_after"),
-    Fault("answer cut off", "malformed", alike=True),
+    Fault("answer cut off", "malformed", sampled=True),
     Fault("answer stalls", "stall"),
-    Fault("web page with 200", "html200", alike=True),
-    Fault("nothing with 200", "empty200", alike=True),
+    Fault("web page with 200", "html200", sampled=True),
+    Fault("nothing with 200", "empty200", sampled=True),
     Fault("404 to a write", "not_found", to="writes"),
     Fault("409 to a write", "conflict", to="writes"),
     Fault("404 to a read", "not_found", passes=False, to="reads"),
-    Fault("409 to a read", "conflict", passes=False, to="reads", alike=True),
+    Fault("409 to a read", "conflict", passes=False, to="reads", sampled=True),
     Fault("access denied", "access_denied", passes=False),
     Fault("pages without end", "endless_pages", passes=False, lasts=True, to="lists"),
-    Fault("throttled to the end", "throttle", passes=False, lasts=True, alike=True),
-    Fault("500 to the end", "error500", passes=False, lasts=True, alike=True),
-    Fault("dropped to the end", "reset_before", passes=False, lasts=True, alike=True),
-    Fault("answers lost to the end", "reset_after", passes=False, lasts=True, alike=True),
-    Fault("answers stall to the end", "stall", passes=False, lasts=True, alike=True),
-    Fault("web page to the end", "html200", passes=False, lasts=True, alike=True),
-    Fault("404 to writes to the end", "not_found", passes=False, lasts=True, alike=True, to="writes"),
-    Fault("409 to writes to the end", "conflict", passes=False, lasts=True, alike=True, to="writes"),
+    Fault("throttled to the end", "throttle", passes=False, lasts=True, sampled=True),
+    Fault("500 to the end", "error500", passes=False, lasts=True, sampled=True),
+    Fault("dropped to the end", "reset_before", passes=False, lasts=True, sampled=True),
+    Fault("answers lost to the end", "reset_after", passes=False, lasts=True, sampled=True),
+    Fault("answers stall to the end", "stall", passes=False, lasts=True, sampled=True),
+    Fault("web page to the end", "html200", passes=False, lasts=True, sampled=True),
+    Fault("404 to writes to the end", "not_found", passes=False, lasts=True, sampled=True, to="writes"),
+    Fault("409 to writes to the end", "conflict", passes=False, lasts=True, sampled=True, to="writes"),
 )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of the engine against the embedded AWS, and what the account holds afterwards."""
+"""Runs of the engine against the embedded AWS, and checks of the resulting account."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     failure_message,
     verified_result,
 )
-from ansible_collections.workload_identity.aws.tests.faults.access import Facets, taken, taken_from
+from ansible_collections.workload_identity.aws.tests.faults.access import Facets, lost_access, missing_access
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
     CLUSTER,
@@ -70,25 +70,25 @@ Ended = Run | AwsError
 
 
 CLEAN = "clean"
-# Codes of what a run did not come to, for it ended before.
+# Codes of changes that a run omitted because it ended early.
 ENDED = ("INTERRUPTED", "DEADLINE", "INTERNAL_ERROR")
-# What was asked for says itself that it is not there; the request adds nothing.
+# Missing resources, whose failures do not name a request.
 NOT_THERE = ("ROLE_MISSING", "POLICY_MISSING")
 _REQUEST = re.compile(r"\b(?:iam|eks|sts):[A-Z]\w+")
 
 
 @dataclass(frozen=True)
-class Usual:
-    """A task that nothing disturbed: its requests in order, what was there before and after, and what it verified."""
+class Baseline:
+    """A task without faults: its requests in order, the state before and after it, and its verification."""
 
     operations: tuple[str, ...]
-    before: Facets
+    initial: Facets
     goal: Facets
     statuses: Mapping[str, Mapping[str, str]]
 
 
 class Clock:
-    """Time that passes, for each thread, only by its sleeping: ``scale`` real seconds a second."""
+    """A clock in which time passes for each thread only while it sleeps: ``scale`` real seconds a second."""
 
     def __init__(self, scale: float = 0) -> None:
         self.pauses: list[float] = []
@@ -106,8 +106,8 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a task asks for; ``bystanders`` are the keys of other workloads that it may have to speak of."""
+class TaskSpec:
+    """The desired state of a task; ``bystanders`` are keys of other workloads that its result may name."""
 
     desired: Desired
     state: State = "present"
@@ -121,10 +121,10 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Played:
-    """How a task ended. ``message`` is what the user is shown of a failure, ``cause`` what ended it before its time."""
+class TaskOutcome:
+    """The result of a task. ``message`` is the failure on the screen, ``cause`` the code of an early end."""
 
-    asked: Asked
+    spec: TaskSpec
     ended: Ended
     message: str = ""
     verification: VerificationResult | None = None
@@ -132,7 +132,7 @@ class Played:
 
     @property
     def statuses(self) -> dict[str, dict[str, str]]:
-        """What the verification says, by workload and check."""
+        """Return the status of the verification by workload and check."""
         rows = self.verification["workloads"] if self.verification else []
         return {
             f"{row['namespace']}/{row['service_account']}": {
@@ -142,8 +142,8 @@ class Played:
         }
 
 
-def client_of(url: str, service: Any) -> Any:
-    """A client as the modules have it: it sends each request once."""
+def create_client(url: str, service: Any) -> Any:
+    """Create a client like the modules, which sends each request once."""
     retries: Any = RETRIES
     return boto3.client(
         service,
@@ -157,19 +157,19 @@ def client_of(url: str, service: Any) -> Any:
 
 @dataclass
 class Account:
-    """One endpoint. ``before_request`` is called before each request of a run is sent, with its operation.
+    """The account at an endpoint. ``before_request`` is called with the operation before each request of a run.
 
-    ``kept`` are the names under which the endpoint remembers what it held.
+    ``saved`` are the names of its snapshots.
     """
 
     url: str
     clients: dict[str, Any] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)
+    saved: set[str] = field(default_factory=set)
     before_request: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         for service in ("iam", "eks", "sts"):
-            self.clients[service] = client_of(self.url, service)
+            self.clients[service] = create_client(self.url, service)
             self.clients[service].meta.events.register("before-send", self._before_send)
 
     def _before_send(self, event_name: str, **_event: Any) -> None:
@@ -182,24 +182,24 @@ class Account:
         return AwsControl(self.url)
 
     def clean(self) -> None:
-        """Nothing but the things of others, no faults, and counters at zero."""
+        """Reset the account to the unmanaged resources, without faults, and with counters at zero."""
         if self.restored(CLEAN):
             return
         self.control.reset()
         furnish(self.clients["iam"], self.clients["eks"])
-        self.keep(CLEAN)
+        self.save(CLEAN)
 
-    def keep(self, name: str) -> None:
-        """Remember what is there, for tests that start from it; counters go to zero."""
+    def save(self, name: str) -> None:
+        """Save a snapshot for tests that start from it, and reset the counters."""
         self.control.reset_counters()
         self.control.save(name)
-        self.kept.add(name)
+        self.saved.add(name)
 
     def restored(self, name: str) -> bool:
-        """Whether what was kept is there again."""
-        if name in self.kept:
+        """Restore a snapshot, if it exists, and return whether it does."""
+        if name in self.saved:
             self.control.restore(name)
-        return name in self.kept
+        return name in self.saved
 
     def run(
         self,
@@ -210,7 +210,7 @@ class Account:
         clock: Clock | None = None,
         timeout: float = 60,
     ) -> Ended:
-        """One run; an AwsError is its result when not even the cluster could be read."""
+        """Run the engine; return an AwsError if the cluster could not be read."""
         clock = clock or Clock()
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries)
@@ -223,35 +223,35 @@ class Account:
 
     def play(
         self,
-        asked: Asked,
+        spec: TaskSpec,
         *,
         width: int = 4,
         clock: Clock | None = None,
         attempt_seconds: float = ATTEMPT_SECONDS,
-    ) -> Played:
-        """What the module makes of one task: a run with its purge, what is seen of it, and its verification."""
+    ) -> TaskOutcome:
+        """Run a task like the module: with purge, consistency reads and verification."""
         clock = clock or Clock()
         retries = Retries(now=clock.now, sleep=clock.sleep)
         api = BotoApi(self.clients.__getitem__, retries, attempt_seconds=attempt_seconds)
         wait_policy = WaitPolicy(60, clock.now, clock.sleep)
-        desired = asked.desired
-        scope = PurgeScope(owner=asked.owner) if asked.purge else None
-        order = Order(asked.state, verify=True, purge=scope)
+        desired = spec.desired
+        scope = PurgeScope(owner=spec.owner) if spec.purge else None
+        order = Order(spec.state, verify=True, purge=scope)
         try:
-            cluster = find_cluster(api, asked.cluster, REGION, asked.state)
+            cluster = find_cluster(api, spec.cluster, REGION, spec.state)
             engine = Engine(api, clusters_of(cluster), width, wait_policy)
             done = perform(engine, desired, order)
         except AwsError as error:
-            return Played(asked, error, aws_message(error, REGION))
+            return TaskOutcome(spec, error, aws_message(error, REGION))
         message = failure_message(done.run, cluster) if done.run.failures else ""
         verification = (
             verified_result(done.verified, done.observed, cluster) if done.verified is not None else None
         )
         cause = done.guard.cause
-        return Played(asked, done.run, message, verification, cause.code if cause else "")
+        return TaskOutcome(spec, done.run, message, verification, cause.code if cause else "")
 
     def complete(self, desired: Desired, state: str = "present") -> Run:
-        """A run that nothing disturbs."""
+        """Run without faults, and expect success."""
         self.control.set_faults([])
         ended = self.run(desired, state)
         assert isinstance(ended, Run), ended
@@ -259,7 +259,7 @@ class Account:
         return ended
 
     def facets(self) -> Facets:
-        """What the account holds, piece by piece as changes speak of it, without IDs and dates."""
+        """Return the resources of the account by type and name, like in changes, without IDs and dates."""
         state = self.control.state(ACCOUNT)
         found: Facets = {}
         for name, role in state["roles"].items():
@@ -298,155 +298,161 @@ def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _document(text: str) -> Any:
-    """A policy document; the order of its statements means nothing."""
+    """Parse a policy document and sort its statements."""
     found = json.loads(text)
     found["Statement"].sort(key=lambda statement: json.dumps(statement, sort_keys=True))
     return found
 
 
 def unversioned(facets: Facets) -> Facets:
-    """Policies by their default version alone: two who change one at once may both leave a version."""
+    """Reduce policies to their default version, as each of two concurrent runs may add a version."""
     found = dict(facets)
     for (kind, name), value in facets.items():
         if kind == "policy":
-            found[kind, name] = _in_use(value)
+            found[kind, name] = _default_only(value)
     return found
 
 
-def unowned(facets: Facets, before: Facets) -> list[tuple[str, str]]:
-    """What is new and does not say that it is ours."""
+def unowned(facets: Facets, initial: Facets) -> list[tuple[str, str]]:
+    """Return new resources without the managed-by tag."""
     new = {
         key: value
         for key, value in facets.items()
-        if key not in before and key[0] in ("role", "policy", "association")
+        if key not in initial and key[0] in ("role", "policy", "association")
     }
     tags = {key: value.get("tags") or value.get("Tags") or {} for key, value in new.items()}
     return [key for key, found in tags.items() if found.get(MANAGED_BY_TAG) != MANAGED_BY_VALUE]
 
 
-def check_outcome(played: Played, usual: Usual, after: Facets) -> str:
-    """How a disturbed task ended: "well" or "named". AssertionError when it lost or hid something."""
-    before, goal, asked, ended = usual.before, usual.goal, played.asked, played.ended
-    assert unowned(after, before) == []
-    surplus = after.keys() - goal.keys() - before.keys()
-    assert not surplus, f"nobody asked for {sorted(surplus)}"
+def check_outcome(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> str:
+    """Return "well" or "named". Raise AssertionError if the task lost a resource or did not report a failure."""
+    initial, goal, spec, ended = baseline.initial, baseline.goal, outcome.spec, outcome.ended
+    assert unowned(final, initial) == []
+    surplus = final.keys() - goal.keys() - initial.keys()
+    assert not surplus, f"unexpected: {sorted(surplus)}"
     if isinstance(ended, AwsError):
-        assert after == before, differences(after, before)
+        assert final == initial, differences(final, initial)
         for part in (ended.operation, REGION, ended.code, ended.remedy, "Nothing was changed."):
             assert part, ended
-            assert part in played.message, played.message
+            assert part in outcome.message, outcome.message
         return "named"
     failed = {key for failure in ended.failures for key in failure.workloads}
-    wanted = {workload.key for workload in asked.desired.workloads}
-    assert failed <= wanted | asked.bystanders
+    workloads = {workload.key for workload in spec.desired.workloads}
+    assert failed <= workloads | spec.bystanders
     for failure in ended.failures:
-        told = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
-        assert all((*told, failure.error_code, failure.message, failure.remedy)), failure
-        # What the failure of a change leaves undone names that change.
-        unasked = failure.error_code in ("SKIPPED", *ENDED, *NOT_THERE)
-        assert unasked or _REQUEST.search(failure.message), failure
-    _check_message(played, ended)
+        members = (failure.workloads, failure.target.resource, failure.target.full_name, failure.action)
+        assert all((*members, failure.error_code, failure.message, failure.remedy)), failure
+        # Each failure of a request names the request.
+        is_without_request = failure.error_code in ("SKIPPED", *ENDED, *NOT_THERE)
+        assert is_without_request or _REQUEST.search(failure.message), failure
+    _check_message(outcome, ended)
     named = {(failure.target.resource, failure.target.full_name) for failure in ended.failures}
-    hidden = (before.keys() & goal.keys()) - after.keys() - named
-    assert not hidden, f"lost {sorted(hidden)}"
-    # EKS takes a session policy away only with the association: one that could not be made anew is told in full.
-    told_in_full = {
+    unnamed = (initial.keys() & goal.keys()) - final.keys() - named
+    assert not unnamed, f"lost {sorted(unnamed)}"
+    # A session policy is removed by replacing the association. A failed replacement reports the whole association.
+    interrupted_replacements = {
         failure.target.full_name
         for failure in ended.failures
         if failure.action == "replace" and failure.partly
     }
-    less = {name: lost for name, lost in taken(before, goal, after).items() if name not in told_in_full}
-    assert not less, f"fewer permissions than the old and the wanted state give: {less}"
-    _check_changes(ended, before, after)
-    for key in wanted - failed:
+    less = {
+        name: lost
+        for name, lost in lost_access(initial, goal, final).items()
+        if name not in interrupted_replacements
+    }
+    assert not less, f"fewer permissions than in the initial and the goal state: {less}"
+    _check_changes(ended, initial, final)
+    for key in workloads - failed:
         name = ("association", str(key))
-        assert after.get(name) == goal.get(name), f"{key} is said to be done"
-    _check_verification(played, usual, after)
+        assert final.get(name) == goal.get(name), f"{key} is reported as done"
+    _check_verification(outcome, baseline, final)
     if ended.failures:
         return "named"
-    wrong = differences(after, goal)
+    wrong = differences(final, goal)
     assert not wrong, wrong
     return "well"
 
 
-def _check_message(played: Played, run: Run) -> None:
-    """What is shown names workload, account, region, request and what to do."""
+def _check_message(outcome: TaskOutcome, run: Run) -> None:
+    """Check that the message names workload, account, region, request and remedy."""
     causes = [failure for failure in run.failures if failure.error_code != "SKIPPED"]
     if not run.failures:
-        assert played.message == ""
+        assert outcome.message == ""
         return
     assert causes, run.failures
-    assert f"(account {ACCOUNT}, region {REGION})" in played.message, played.message
-    # A command stands on a line of its own.
-    shown = " ".join(played.message.split())
+    assert f"(account {ACCOUNT}, region {REGION})" in outcome.message, outcome.message
+    # A command is on a separate line.
+    text = " ".join(outcome.message.split())
     for failure in causes[:SHOWN_FAILURES]:
         for part in (str(failure.workloads[0]), failure.error_code, failure.message, failure.remedy):
-            assert part in shown, (part, shown)
+            assert part in text, (part, text)
 
 
-def _check_verification(played: Played, usual: Usual, after: Facets) -> None:
-    """It neither passes what is not there nor misses what is; what it could not read it says."""
-    statuses = played.statuses
+def _check_verification(outcome: TaskOutcome, baseline: Baseline, final: Facets) -> None:
+    """Check that the verification passes only correct workloads, and reports failed reads as unknown."""
+    statuses = outcome.statuses
     if not statuses:
         return
-    for workload in played.asked.desired.workloads:
+    for workload in outcome.spec.desired.workloads:
         name = str(workload.key)
-        found, normal = statuses[name], usual.statuses[name]
-        if all(after.get(key) == usual.goal.get(key) for key in _pieces(workload, usual.goal)):
+        found, normal = statuses[name], baseline.statuses[name]
+        if all(final.get(key) == baseline.goal.get(key) for key in _pieces(workload, baseline.goal)):
             wrong = {
                 check: status
                 for check, status in found.items()
                 if status not in (normal.get(check), "unknown", "skipped")
             }
-            assert not wrong, f"{name} is as wanted, and verified as {wrong} instead of {normal}"
-        elif taken_from(name, usual.goal, after):
-            assert found != normal, f"{name} is not as wanted, and verified as if it were"
+            assert not wrong, f"{name} is correct, and verified as {wrong} instead of {normal}"
+        elif missing_access(name, baseline.goal, final):
+            assert found != normal, f"{name} is not correct, and verified as if it were"
 
 
 def _pieces(workload: Workload, goal: Facets) -> list[tuple[str, str]]:
-    """What a workload consists of: of a role that others share, the policies that it asks for itself."""
+    """Return the keys of a workload's resources: of a shared role only its own policies."""
     assert workload.role is not None
     role = workload.role.name
-    asked = {spec.arn or spec.name for spec in workload.policies}
+    policy_names = {spec.arn or spec.name for spec in workload.policies}
     attached = [
         (kind, name)
         for kind, name in goal
         if kind == "attachment"
         and name.split(" ")[0] == role
-        and not asked.isdisjoint((name.split(" ")[1], name.rpartition("/")[2]))
+        and not policy_names.isdisjoint((name.split(" ")[1], name.rpartition("/")[2]))
     ]
     policies = [("policy", name.split(" ")[1]) for _kind, name in attached]
     return [("association", str(workload.key)), ("role", role), ("trust_policy", role), *attached, *policies]
 
 
-def _check_changes(run: Run, before: Facets, after: Facets) -> None:
-    """The changes that a run lists are those that were made; a failure may have made its own in part."""
-    told = {(done.change.target.resource, done.change.target.full_name) for done in run.done}
-    # A policy gains in one step, and loses in another one, when what it gives moves: two changes with different ends.
+def _check_changes(run: Run, initial: Facets, final: Facets) -> None:
+    """Check that a run reports exactly its changes; failed changes may be partly applied."""
+    reported = {(done.change.target.resource, done.change.target.full_name) for done in run.done}
+    # A policy may change twice, to add a permission and later to remove one, with different results.
     ends = Counter((done.change.target, done.change.action, str(done.change.after)) for done in run.done)
-    assert max(ends.values(), default=0) <= 1, "a change is told twice"
+    assert max(ends.values(), default=0) <= 1, "a change is reported twice"
     failed = {(failure.target.resource, failure.target.full_name) for failure in run.failures}
-    made = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    # The trust policy of a role comes and goes with it.
-    made -= {("trust_policy", name) for kind, name in before.keys() ^ after.keys() if kind == "role"}
-    assert not made - told - failed, f"not told: {sorted(made - told - failed)}"
-    assert not told - made, f"told, but not made: {sorted(told - made)}"
+    changed = {key for key in initial.keys() | final.keys() if initial.get(key) != final.get(key)}
+    # A trust policy is created and deleted with its role.
+    changed -= {("trust_policy", name) for kind, name in initial.keys() ^ final.keys() if kind == "role"}
+    assert not changed - reported - failed, f"not reported: {sorted(changed - reported - failed)}"
+    assert not reported - changed, f"reported, but not changed: {sorted(reported - changed)}"
 
 
-def differences(found: Facets, wanted: Facets) -> str:
-    """What is not as wanted, a line each; empty where all is."""
+def differences(found: Facets, expected: Facets) -> str:
+    """Return a line for each difference."""
     keys = sorted(
-        key for key in found.keys() | wanted.keys() if not _alike(key[0], found.get(key), wanted.get(key))
+        key
+        for key in found.keys() | expected.keys()
+        if not _equivalent(key[0], found.get(key), expected.get(key))
     )
-    return "\n".join(f"{key}: {found.get(key)} instead of {wanted.get(key)}" for key in keys)
+    return "\n".join(f"{key}: {found.get(key)} instead of {expected.get(key)}" for key in keys)
 
 
-def _alike(kind: str, found: Any, wanted: Any) -> bool:
-    """A policy may have come to its content in fewer steps than usual, each of which is a version; never in more."""
-    if kind != "policy" or not found or not wanted or len(found["Versions"]) > len(wanted["Versions"]):
-        return bool(found == wanted)
-    return _in_use(found) == _in_use(wanted)
+def _equivalent(kind: str, found: Any, expected: Any) -> bool:
+    """Return whether two resources match; a policy may have fewer versions than expected, but not more."""
+    if kind != "policy" or not found or not expected or len(found["Versions"]) > len(expected["Versions"]):
+        return bool(found == expected)
+    return _default_only(found) == _default_only(expected)
 
 
-def _in_use(policy: Mapping[str, Any]) -> dict[str, Any]:
+def _default_only(policy: Mapping[str, Any]) -> dict[str, Any]:
     return {**policy, "DefaultVersionId": "", "Versions": policy["Versions"][policy["DefaultVersionId"]]}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The cluster beside the account: what is there of others, and the tasks that are disturbed."""
+"""The cluster of the fault suite: unmanaged objects, and the tasks that get faults."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.workload_identity.aws.tests.faults.harness import Asked
+from ansible_collections.workload_identity.aws.tests.faults.harness import TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import WORKLOADS, desired
 from ansible_collections.workload_identity.aws.tests.findings.cluster import NODE, READY, Kube
 
 IRSA = {"eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/irsa"}
 API, _WORKER, REPORT, _SYNC, APP = WORKLOADS
 WEB = {**API, "namespace": "old", "service_account": "web"}
-# One makes its namespace, two use service accounts of others; the last one has a Pod.
+# One creates its namespace, two use existing service accounts; the last one has a Pod.
 ACCOUNTS: tuple[Mapping[str, Any], ...] = (
     {**API, "service_account_labels": {"team": "shop"}},
     {**REPORT, "target_role_arn": "", "create_namespace": True},
@@ -34,7 +34,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class KubeScenario:
-    """``first`` is what an earlier use of the role made."""
+    """A task. ``first`` are the workloads of an earlier run of the role."""
 
     first: tuple[Mapping[str, Any], ...]
     workloads: tuple[Mapping[str, Any], ...]
@@ -42,10 +42,10 @@ class KubeScenario:
     purge: bool = False
 
     @property
-    def asked(self) -> Asked:
-        others = desired(*self.first).workloads if self.purge else ()
-        keys = frozenset(workload.key for workload in others)
-        return Asked(desired(*self.workloads, state=self.state), self.state, self.purge, keys)
+    def spec(self) -> TaskSpec:
+        earlier = desired(*self.first).workloads if self.purge else ()
+        keys = frozenset(workload.key for workload in earlier)
+        return TaskSpec(desired(*self.workloads, state=self.state), self.state, self.purge, keys)
 
 
 SCENARIOS = {
@@ -57,7 +57,7 @@ SCENARIOS = {
 
 
 def furnish(kube: Kube) -> None:
-    """Namespaces and service accounts of others, and a Pod of one that a workload will use."""
+    """Create unmanaged namespaces and service accounts, and a Pod for one that a workload will use."""
     for namespace in ("old", "theirs"):
         kube.make("/api/v1/namespaces", {"metadata": {"name": namespace}})
     kube.account("old", "app", labels={"of": "others"}, annotations=IRSA)
@@ -66,11 +66,13 @@ def furnish(kube: Kube) -> None:
     kube.account("default", "theirs", labels={"of": "others"})
     kube.node()
     kube.agent()
-    # The webhook knows the associations at once; what runs under "web" was admitted as after an earlier one.
-    kube.control.set_associations([(one["namespace"], one["service_account"]) for one in CHANGED])
+    # The webhook has all associations, so that the Pod of "web" is injected.
+    kube.control.set_associations(
+        [(workload["namespace"], workload["service_account"]) for workload in CHANGED]
+    )
     spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
     kube.make("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
-    # A teardown keeps the service account that this Deployment at zero names, and removes the others.
+    # A teardown keeps the service account of this Deployment without Pods.
     labels = {"app": "api"}
     pod = {"serviceAccountName": API["service_account"], "containers": [{"name": "a", "image": "a"}]}
     template = {"metadata": {"labels": labels}, "spec": pod}
@@ -83,8 +85,8 @@ def furnish(kube: Kube) -> None:
     )
 
 
-def accounts_of(kube: Kube) -> dict[tuple[str, str], Any]:
-    """Service accounts and namespaces as the cluster has them: labels and annotations alone."""
+def cluster_objects(kube: Kube) -> dict[tuple[str, str], Any]:
+    """Return labels and annotations of all service accounts and namespaces."""
     objects = kube.control.state()["objects"]
     found: dict[tuple[str, str], Any] = {}
     for kind in ("serviceaccounts", "namespaces"):

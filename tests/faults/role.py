@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A use of the role, task by task, in this process, by its own action plugins."""
+"""Runs of the role in this process, with its action plugins."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     run_kubernetes,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
 from urllib3.util.retry import Retry
 
@@ -58,7 +58,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds: between two parts of an answer, and for a whole list or all requests of an object."""
+    """Timeouts in seconds: between two parts of a response, and for a whole list or all requests of an object."""
 
     read: float = 65
     answer: float = 120
@@ -66,7 +66,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class RoleRun:
-    """How a use of the role ended. ``message`` is why it stopped before it changed anything, else ``report`` is there."""
+    """The result of a role run: ``message`` if it failed before any change, otherwise ``report``."""
 
     message: str = ""
     report: Report | None = None
@@ -76,14 +76,14 @@ class RoleRun:
         return self.report is None or bool(self.report["failed"])
 
     @property
-    def shown(self) -> str:
-        """Why it failed, and below it the first of the lines that go with it: where it was."""
+    def screen(self) -> str:
+        """Return the failure and the first line of the report, which names the cluster."""
         return "\n".join((self.report["failure"], self.report["lines"][0])) if self.report else self.message
 
 
 @dataclass
-class RestlessClock:
-    """Pauses take no time, and are counted as if they did."""
+class SkippingClock:
+    """A clock that advances by its pauses without real delays."""
 
     slept: float = 0
 
@@ -96,38 +96,37 @@ class RestlessClock:
 
 @dataclass
 class Role:
-    """One account and one cluster. ``given_up`` are threads with requests that nobody waits for any more."""
+    """The role on one account and one cluster. ``abandoned`` are threads with abandoned requests."""
 
     account: Account
     kubeconfig: Path
-    given_up: list[threading.Thread] = field(default_factory=list)
-    _own: Path = field(default_factory=Path)
+    abandoned: list[threading.Thread] = field(default_factory=list)
+    _kubeconfig_copy: Path = field(default_factory=Path)
 
-    def run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
+    def run(self, spec: TaskSpec, workloads: tuple[Mapping[str, Any], ...], patience: Patience) -> RoleRun:
         with self._patched(patience), tempfile.TemporaryDirectory() as folder:
-            # The connections of another kubeconfig: kubernetes.core keeps those of a use that was given up, and does so when
-            # the next one is under way.
-            self._own = Path(folder) / "kubeconfig"
-            shutil.copy(self.kubeconfig, self._own)
+            # A new path per run: kubernetes.core caches connections by kubeconfig, also those with abandoned requests.
+            self._kubeconfig_copy = Path(folder) / "kubeconfig"
+            shutil.copy(self.kubeconfig, self._kubeconfig_copy)
             try:
-                return self._run(asked, workloads)
+                return self._run(spec, workloads)
             finally:
-                self.given_up += [thread for thread in threading.enumerate() if _serves_call(thread)]
+                self.abandoned += [thread for thread in threading.enumerate() if _serves_call(thread)]
 
     def wait(self) -> None:
-        """Until what was given up has ended."""
-        while self.given_up:
-            self.given_up.pop().join()
+        """Wait until the abandoned requests have ended."""
+        while self.abandoned:
+            self.abandoned.pop().join()
 
-    def _run(self, asked: Asked, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
+    def _run(self, spec: TaskSpec, workloads: tuple[Mapping[str, Any], ...]) -> RoleRun:
         values: Json = {
-            "cluster_name": asked.cluster,
+            "cluster_name": spec.cluster,
             "workloads": list(workloads),
             "region": REGION,
-            "purge": asked.purge,
-            "state": asked.state,
-            "kubeconfig": str(self._own),
-            **({"owner": asked.owner} if asked.owner else {}),
+            "purge": spec.purge,
+            "state": spec.state,
+            "kubeconfig": str(self._kubeconfig_copy),
+            **({"owner": spec.owner} if spec.owner else {}),
         }
         task = ActionTask(self._action())
         failure: Json = {}
@@ -135,17 +134,17 @@ class Role:
             prepared = prepare(task, values, {}, "main")
         if failure:
             return RoleRun(failure["msg"])
-        played = self.account.play(asked)
-        if isinstance(played.ended, AwsError):
-            return RoleRun(played.message)
+        outcome = self.account.play(spec)
+        if isinstance(outcome.ended, AwsError):
+            return RoleRun(outcome.message)
         row = {
-            **build_result(played.ended, False),
-            "msg": played.message,
+            **build_result(outcome.ended, False),
+            "msg": outcome.message,
             "account_id": ACCOUNT,
-            "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{asked.cluster}",
-            **({"verification": played.verification} if played.verification else {}),
+            "cluster_arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{spec.cluster}",
+            **({"verification": outcome.verification} if outcome.verification else {}),
         }
-        aws = parse_aws_result(row, asked.cluster)
+        aws = parse_aws_result(row, spec.cluster)
         half = run_kubernetes(task, prepared, aws, {}, ignore_step, ignore_step)
         return RoleRun(report=make_report(aws, half.outcome, ReportSettings()))
 
@@ -163,15 +162,15 @@ class Role:
 
     @contextlib.contextmanager
     def _patched(self, patience: Patience) -> Iterator[None]:
-        clock = RestlessClock()
+        clock = SkippingClock()
         with (
             tempfile.TemporaryDirectory() as folder,
-            # What the client knows of an API server it keeps in a file: each use of the role finds out anew.
+            # The client caches API resources in a file. Each run starts without a cache.
             mock.patch.object(constants, "DEFAULT_LOCAL_TMP", folder),
             mock.patch.object(tempfile, "tempdir", folder),
             mock.patch.dict(core_client._pool, clear=True),
             mock.patch.object(kubernetes, "SystemClock", return_value=clock),
-            # The client waits as long as Retry-After asks for.
+            # The client would wait for Retry-After.
             mock.patch.object(Retry, "sleep"),
             mock.patch.object(kubernetes, "REQUEST_TIMEOUT", (10, patience.read)),
             mock.patch.object(kubernetes, "LONGEST_CALL", patience.answer),

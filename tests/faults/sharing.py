@@ -20,8 +20,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Options,
 )
 from ansible_collections.workload_identity.aws.tests.faults.access import admits
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked
-from ansible_collections.workload_identity.aws.tests.faults.kube_world import accounts_of
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec
+from ansible_collections.workload_identity.aws.tests.faults.kube_world import cluster_objects
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role, RoleRun
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
@@ -44,7 +44,7 @@ Workloads = tuple[Workload, ...]
 
 @dataclass(frozen=True)
 class Playground:
-    """One AWS account with two clusters, each with a Kubernetes API of its own."""
+    """One AWS account with two clusters, each with its own Kubernetes API."""
 
     account: Account
     kubes: Mapping[str, Kube]
@@ -67,7 +67,7 @@ class Playground:
                 resourcesVpcConfig={"subnetIds": ["subnet-1", "subnet-2"]},
             )
             self.eks.create_addon(clusterName=OTHER_CLUSTER, addonName="eks-pod-identity-agent")
-            self.account.keep("playground")
+            self.account.save("playground")
         for kube in self.kubes.values():
             kube.control.reset()
             kube.node()
@@ -106,8 +106,8 @@ class Playground:
         )["associations"]
         if not found:
             return {}
-        where = {"clusterName": cluster, "associationId": found[0]["associationId"]}
-        association: dict[str, Any] = self.eks.describe_pod_identity_association(**where)["association"]
+        ids = {"clusterName": cluster, "associationId": found[0]["associationId"]}
+        association: dict[str, Any] = self.eks.describe_pod_identity_association(**ids)["association"]
         return association
 
 
@@ -125,12 +125,12 @@ class List:
         variables = {"cluster_name": self.cluster, "workloads": list(self.workloads), "state": state, **owner}
         parsed = read_input(variables, refuse_files)
         desired = Desired(parsed.workloads, Options(owner=self.owner))
-        asked = Asked(desired, state, purge, cluster=self.cluster)
+        spec = TaskSpec(desired, state, purge, cluster=self.cluster)
         kube = playground.select(self.cluster)
-        return Role(playground.account, kube.kubeconfig).run(asked, self.workloads, Patience())
+        return Role(playground.account, kube.kubeconfig).run(spec, self.workloads, Patience())
 
 
-def codes_of(run: RoleRun) -> frozenset[str]:
+def result_codes(run: RoleRun) -> frozenset[str]:
     """Return the codes of all failures and of the findings that the screen shows as errors or warnings."""
     if run.report is None:
         return frozenset(("refused",))
@@ -153,10 +153,10 @@ def workload(name: str, role: Mapping[str, Any], *policies: Mapping[str, Any], *
 
 @dataclass(frozen=True)
 class Sharing:
-    """What two lists share in one aspect.
+    """The workloads of two lists that share one aspect.
 
-    ``first`` and ``second`` are their workloads when both lists are applied for the first time, and ``change`` is what the
-    second list converges to. ``rest`` is the second list without its shared workload, as a purge has it.
+    ``first`` and ``second`` are the workloads of the first run of each list, ``change`` is the changed second list, and
+    ``rest`` the second list for a purge, without its shared workload.
     """
 
     first: Workloads
@@ -311,7 +311,7 @@ HANDS: dict[str, ByHand] = {
 
 
 def terraform(playground: Playground) -> None:
-    """Create what Terraform manages: a role with a policy and an association, and a service account."""
+    """Create the resources of Terraform: a role with a policy and an association, and a service account."""
     playground.kubes[CLUSTER].account("shop", "api", labels={"managed-by": "terraform"})
     iam, eks = playground.iam, playground.eks
     tags = [{"Key": "managed-by", "Value": "terraform"}]
@@ -345,7 +345,7 @@ TERRAFORM: dict[str, Workload] = {
 }
 
 
-def _document_of_policy(playground: Playground, name: str) -> Any:
+def _stored_document(playground: Playground, name: str) -> Any:
     policies = playground.account.facets()
     found = policies.get(("policy", POLICY_ARN % name))
     return found and found["Versions"][found["DefaultVersionId"]]
@@ -364,22 +364,22 @@ def _admitted(playground: Playground, cluster: str, role: str) -> bool:
     return any(admits(statement, context) for statement in statements)
 
 
-def _boundary_of(playground: Playground) -> Any:
+def _stored_boundary(playground: Playground) -> Any:
     return playground.role("shared").get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
 
 
-def _association_of(playground: Playground, cluster: str, name: str) -> Any:
+def _stored_association(playground: Playground, cluster: str, name: str) -> Any:
     association = playground.association(cluster, name)
     return association and (association["roleArn"], association.get("targetRoleArn"))
 
 
-def _label_of(playground: Playground, cluster: str, key: str) -> Any:
-    accounts = accounts_of(playground.kubes[cluster])
+def _stored_label(playground: Playground, cluster: str, key: str) -> Any:
+    accounts = cluster_objects(playground.kubes[cluster])
     account = accounts.get(("serviceaccounts", "shop/api"))
     return account and account["labels"].get(key)
 
 
-def _tag_of(playground: Playground, key: str) -> Any:
+def _stored_tag(playground: Playground, key: str) -> Any:
     return next(
         (tag["Value"] for tag in playground.role("shared").get("Tags", ()) if tag["Key"] == key), None
     )
@@ -390,7 +390,7 @@ def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
     cluster = PAIRS[pair].first[0] if pair in PAIRS else CLUSTER
     by_hand, of_terraform = pair == "list and hand", pair == "list and Terraform role"
     if aspect == "policy":
-        return _document_of_policy(playground, "terraform" if of_terraform else "shared")
+        return _stored_document(playground, "terraform" if of_terraform else "shared")
     if aspect == "attachment":
         arn = BOUNDARY if by_hand else POLICY_ARN % ("terraform" if of_terraform else "api")
         return arn in playground.attached("shared")
@@ -403,10 +403,10 @@ def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
             return TRUST["Statement"][0] in statements
         return _admitted(playground, cluster, "shared")
     if aspect == "boundary":
-        return _boundary_of(playground)
+        return _stored_boundary(playground)
     if aspect == "association":
-        return _association_of(playground, cluster, "shop/cron" if of_terraform else "shop/api")
+        return _stored_association(playground, cluster, "shop/cron" if of_terraform else "shop/api")
     if aspect == "service account":
-        return _label_of(playground, cluster, "managed-by" if of_terraform else "team")
+        return _stored_label(playground, cluster, "managed-by" if of_terraform else "team")
     assert aspect == "tags"
-    return _tag_of(playground, "managed-by" if of_terraform else "team")
+    return _stored_tag(playground, "managed-by" if of_terraform else "team")

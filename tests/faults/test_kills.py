@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task that is ended at any moment: SIGKILL leaves a state that the next run completes; of SIGTERM, SIGINT and the end of
-who waits for its answer the task tells what it did and what it did not."""
+"""Tasks that end at any moment: after SIGKILL the next run completes the state; after SIGTERM, SIGINT and the loss of its
+reader the task reports its changes and failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.access import taken
+from ansible_collections.workload_identity.aws.tests.faults.access import lost_access
 from ansible_collections.workload_identity.aws.tests.faults.driver import (
     MOMENTS,
     Kill,
@@ -22,8 +22,8 @@ from ansible_collections.workload_identity.aws.tests.faults.driver import (
 )
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
+    Baseline,
     Facets,
-    Usual,
     differences,
     unowned,
 )
@@ -32,25 +32,24 @@ from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCE
 
 SEED = 20260101
 KILLS = 25 if THOROUGH else 2
-# Without a signal nobody reads what the task prints any more.
+# None closes the reading end of the output.
 ENDINGS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None)
-# EKS takes a session policy away only with the whole association: killed in between, the workload has none until the
-# next run.
+# EKS removes a session policy only by replacing the association, which a kill may leave deleted until the next run.
 REPLACED = {"change": {"batch/sync"}}
 
 
 @pytest.fixture(scope="session")
-def usual(shared_account: Account) -> Mapping[str, Usual]:
+def baseline(shared_account: Account) -> Mapping[str, Baseline]:
     """Each task without a signal."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
-def name_of(how: signal.Signals | None) -> str:
+def ending_name(how: signal.Signals | None) -> str:
     return how.name if how else "unheard"
 
 
 def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
-    """The same for each run of the suite, another list for each test."""
+    """Return reproducible kills, different for each test."""
     chance = random.Random(SEED + number)
     return [
         Kill(chance.randint(1, requests), chance.choice(MOMENTS), chance.uniform(0, 0.02), how)
@@ -58,26 +57,26 @@ def kills(number: int, requests: int, how: signal.Signals | None) -> list[Kill]:
     ]
 
 
-@pytest.mark.parametrize("how", ENDINGS, ids=name_of)
+@pytest.mark.parametrize("how", ENDINGS, ids=ending_name)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_killed_run_is_completed_by_the_next(
+def test_next_run_completes_killed_run(
     name: str,
     how: signal.Signals | None,
     account: Account,
-    usual: Mapping[str, Usual],
+    baseline: Mapping[str, Baseline],
     record_property: Callable[[str, object], None],
 ) -> None:
-    scenario, normal = SCENARIOS[name], usual[name]
+    scenario, normal = SCENARIOS[name], baseline[name]
     number = len(ENDINGS) * list(SCENARIOS).index(name) + ENDINGS.index(how)
     counts: Counter[str] = Counter()
     problems = []
     for kill in kills(number, len(normal.operations), how):
         scenario.prepare(account)
-        (result,) = run_all([Task(account.url, scenario.asked, kill, normal)])
+        (result,) = run_all([Task(account.url, scenario.spec, kill, normal)])
         counts["runs"] += 1
-        left = account.facets()
-        again = account.play(scenario.asked)
-        wrong = _wrong(name, kill, result, normal, left)
+        remaining = account.facets()
+        again = account.play(scenario.spec)
+        wrong = _wrong(name, kill, result, normal, remaining)
         wrong += again.message + differences(account.facets(), normal.goal)
         if wrong:
             counts["lost"] += 1
@@ -85,30 +84,30 @@ def test_a_killed_run_is_completed_by_the_next(
         else:
             counts["converged"] += 1
             counts[result.verdict] += 1
-    record_property("faults", {"kind": name_of(how), **counts})
+    record_property("faults", {"kind": ending_name(how), **counts})
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 
 
-def _wrong(name: str, kill: Kill, result: Result, usual: Usual, left: Facets) -> str:
+def _wrong(name: str, kill: Kill, result: Result, baseline: Baseline, remaining: Facets) -> str:
     if kill.signal != signal.SIGKILL:
-        # Before it has anything to tell, a signal ends the process as it ends any.
+        # Without changes, a signal ends the process like any other.
         return (
             result.problem
-            if result.verdict or left == usual.before
-            else f"ended with {result.code}, told nothing"
+            if result.verdict or remaining == baseline.initial
+            else f"ended with {result.code}, without a report"
         )
     less = {
         workload: lost
-        for workload, lost in taken(usual.before, usual.goal, left).items()
+        for workload, lost in lost_access(baseline.initial, baseline.goal, remaining).items()
         if workload not in REPLACED.get(name, ())
     }
-    surplus = left.keys() - usual.goal.keys() - usual.before.keys()
-    gone = {
+    surplus = remaining.keys() - baseline.goal.keys() - baseline.initial.keys()
+    missing = {
         key
-        for key in (usual.before.keys() & usual.goal.keys()) - left.keys()
+        for key in (baseline.initial.keys() & baseline.goal.keys()) - remaining.keys()
         if key[1] not in REPLACED.get(name, ())
     }
     assert result.code == -signal.SIGKILL
-    wrong = [what for what in (less, surplus, gone, unowned(left, usual.before)) if what]
+    wrong = [problem for problem in (less, surplus, missing, unowned(remaining, baseline.initial)) if problem]
     return f"{wrong}" if wrong else ""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request to Kubernetes of a use of the role, disturbed in every way: nothing is lost, and the next use completes it."""
+"""Every request of the role to Kubernetes with every fault: no object is lost, and the next run completes it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, differences
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec, differences
 from ansible_collections.workload_identity.aws.tests.faults.kube_outcome import (
-    UsualRole,
+    RoleBaseline,
     check_cluster,
     check_role_outcome,
-    statuses_of,
+    check_statuses,
 )
 from ansible_collections.workload_identity.aws.tests.faults.kube_world import (
     SCENARIOS,
     KubeScenario,
-    accounts_of,
+    cluster_objects,
     furnish,
 )
 from ansible_collections.workload_identity.aws.tests.faults.role import Patience, Role
@@ -36,26 +36,26 @@ from ansible_collections.workload_identity.aws.tests.findings.cluster import TOK
 from ansible_collections.workload_identity.aws.tests.findings.conftest import serving
 from sandbox.kube.kubeconfig import write_kubeconfig
 
-# The answer of a stalled request begins after so many seconds; it is given up before.
+# The delay of a stalled response, longer than the timeouts of IMPATIENT.
 STALL_SECONDS = 2.5
 IMPATIENT = Patience(read=0.4, answer=1.5)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 PARTS = 4 if THOROUGH else 1
-ALIKE = 6
+SAMPLING = 6
 
 
 @dataclass(frozen=True)
 class KubeFault:
-    """``kind`` is the sandbox's. It strikes one request, or with ``lasts`` all of its operation.
+    """A fault of the sandbox. It affects one request, or with ``lasts`` all of its operation.
 
-    The short form of the suite meets those that are ``alike`` another one at a part of the operations.
+    The short form of the suite applies ``sampled`` faults, which resemble another one, to a part of the operations.
     """
 
     label: str
     kind: str
     passes: bool = False
     lasts: bool = False
-    alike: bool = False
+    sampled: bool = False
 
     def rule(self, operation: str, number: int) -> dict[str, Any]:
         rule: dict[str, Any] = {"operation": operation, "kind": self.kind}
@@ -66,22 +66,22 @@ class KubeFault:
 
 FAULTS = (
     KubeFault("429 once", "throttle", passes=True),
-    KubeFault("500", "error500", passes=True, alike=True),
-    KubeFault("503", "error503", passes=True, alike=True),
+    KubeFault("500", "error500", passes=True, sampled=True),
+    KubeFault("503", "error503", passes=True, sampled=True),
     KubeFault("dropped before it took effect", "reset_before"),
     KubeFault("answer lost", "reset_after"),
     KubeFault("answer stalls", "stall"),
-    KubeFault("web page with 200", "html200", alike=True),
-    KubeFault("nothing with 200", "empty200", alike=True),
+    KubeFault("web page with 200", "html200", sampled=True),
+    KubeFault("nothing with 200", "empty200", sampled=True),
     KubeFault("404", "not_found"),
     KubeFault("409", "conflict"),
     KubeFault("403", "access_denied"),
-    KubeFault("429 to the end", "throttle", lasts=True, alike=True),
-    KubeFault("500 to the end", "error500", lasts=True, alike=True),
-    KubeFault("dropped to the end", "reset_before", lasts=True, alike=True),
-    KubeFault("answers lost to the end", "reset_after", lasts=True, alike=True),
-    KubeFault("answers stall to the end", "stall", lasts=True, alike=True),
-    KubeFault("web page to the end", "html200", lasts=True, alike=True),
+    KubeFault("429 to the end", "throttle", lasts=True, sampled=True),
+    KubeFault("500 to the end", "error500", lasts=True, sampled=True),
+    KubeFault("dropped to the end", "reset_before", lasts=True, sampled=True),
+    KubeFault("answers lost to the end", "reset_after", lasts=True, sampled=True),
+    KubeFault("answers stall to the end", "stall", lasts=True, sampled=True),
+    KubeFault("web page to the end", "html200", lasts=True, sampled=True),
 )
 
 
@@ -99,7 +99,7 @@ def role(shared_account: Account, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 def prepare(role: Role, kube: Kube, name: str) -> None:
-    """Bring account and cluster to where a use of the role starts."""
+    """Prepare the initial state of account and cluster."""
     role.wait()
     if role.account.restored(f"cluster, {name}"):
         kube.control.restore(name)
@@ -109,43 +109,45 @@ def prepare(role: Role, kube: Kube, name: str) -> None:
     furnish(kube)
     first = SCENARIOS[name].first
     if first:
-        run = role.run(Asked(desired(*first)), first, Patience())
-        assert not run.failed, run.shown
+        run = role.run(TaskSpec(desired(*first)), first, Patience())
+        assert not run.failed, run.screen
     kube.control.reset_counters()
     kube.control.save(name)
-    role.account.keep(f"cluster, {name}")
+    role.account.save(f"cluster, {name}")
 
 
 @pytest.fixture(scope="session")
-def usual(role: tuple[Role, Kube]) -> Mapping[str, UsualRole]:
+def baseline(role: tuple[Role, Kube]) -> Mapping[str, RoleBaseline]:
     return {name: undisturbed(*role, name) for name in SCENARIOS}
 
 
-def undisturbed(role: Role, kube: Kube, name: str) -> UsualRole:
+def undisturbed(role: Role, kube: Kube, name: str) -> RoleBaseline:
     scenario = SCENARIOS[name]
     prepare(role, kube, name)
-    before, aws_before = accounts_of(kube), role.account.facets()
-    run = role.run(scenario.asked, scenario.workloads, Patience())
-    assert not run.failed, run.shown
+    initial, aws_initial = cluster_objects(kube), role.account.facets()
+    run = role.run(scenario.spec, scenario.workloads, Patience())
+    assert not run.failed, run.screen
     counters = kube.control.counters()
     # The Pods of the injection probe are dry runs.
     operations = Counter(counters["operations"]) + Counter(counters["dry_run_operations"])
-    return UsualRole(
-        operations, before, accounts_of(kube), aws_before, role.account.facets(), statuses_of(run)
+    return RoleBaseline(
+        operations, initial, cluster_objects(kube), aws_initial, role.account.facets(), check_statuses(run)
     )
 
 
-def cells(fault: KubeFault, usual: Mapping[str, UsualRole]) -> list[tuple[str, str, int]]:
-    """Scenarios, operations, and which request of the operation. The short form takes each operation once, in one of
-    the scenarios; of the faults that are like others, it meets some, at least one."""
+def cells(fault: KubeFault, baseline: Mapping[str, RoleBaseline]) -> list[tuple[str, str, int]]:
+    """Return scenario, operation and number of each request that gets the fault.
+
+    The short form takes each operation once, in one of the scenarios, and for sampled faults a part of the operations.
+    """
     by_operation: dict[str, list[tuple[str, str, int]]] = {}
-    for name, normal in usual.items():
+    for name, normal in baseline.items():
         for operation, count in normal.operations.items():
             numbers = range(1, 2 if fault.lasts else count + 1)
             by_operation.setdefault(operation, []).extend((name, operation, number) for number in numbers)
     if THOROUGH:
         return [cell for found in by_operation.values() for cell in found]
-    operations = some(by_operation, fault.label, ALIKE if fault.alike else 1)
+    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else 1)
     return [
         by_operation[operation][chosen(fault.label, operation, among=len(by_operation[operation]))]
         for operation in operations
@@ -154,70 +156,70 @@ def cells(fault: KubeFault, usual: Mapping[str, UsualRole]) -> list[tuple[str, s
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.label)
-def test_a_disturbed_use_of_the_role_loses_nothing(
+def test_faults_of_kubernetes_lose_no_object(
     fault: KubeFault,
     part: int,
     role: tuple[Role, Kube],
-    usual: Mapping[str, UsualRole],
+    baseline: Mapping[str, RoleBaseline],
     record_property: Callable[[str, object], None],
 ) -> None:
     user, kube = role
     counts: Counter[str] = Counter()
     problems = []
-    for name, operation, number in cells(fault, usual)[part::PARTS]:
-        scenario, normal = SCENARIOS[name], usual[name]
+    for name, operation, number in cells(fault, baseline)[part::PARTS]:
+        scenario, normal = SCENARIOS[name], baseline[name]
         prepare(user, kube, name)
         kube.control.set_faults([fault.rule(operation, number)])
-        run = user.run(scenario.asked, scenario.workloads, IMPATIENT if fault.kind == "stall" else Patience())
+        run = user.run(scenario.spec, scenario.workloads, IMPATIENT if fault.kind == "stall" else Patience())
         assert kube.control.counters()["faults"], (name, operation, number)
         kube.control.set_faults([])
         counts["runs"] += 1
         try:
-            how = check_role_outcome(run, normal, accounts_of(kube), user.account.facets())
+            how = check_role_outcome(run, normal, cluster_objects(kube), user.account.facets())
             counts[how] += 1
-            assert how == "well" or not fault.passes, run.shown
+            assert how == "well" or not fault.passes, run.screen
             user.wait()
-            again = user.run(scenario.asked, scenario.workloads, Patience())
-            assert not again.failed, again.shown
-            assert accounts_of(kube) == normal.goal, differences(accounts_of(kube), normal.goal)
+            again = user.run(scenario.spec, scenario.workloads, Patience())
+            assert not again.failed, again.screen
+            assert cluster_objects(kube) == normal.goal, differences(cluster_objects(kube), normal.goal)
             wrong = differences(user.account.facets(), normal.aws_goal)
             assert not wrong, wrong
             counts["converged"] += 1
         except AssertionError as error:
             counts["lost"] += 1
-            problems.append(f"{name}, {operation}, {number}: {error}\n    {run.shown}")
+            problems.append(f"{name}, {operation}, {number}: {error}\n    {run.screen}")
     record_property("faults", {"kind": f"Kubernetes: {fault.label}", **counts})
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 
 
-def writes(usual: Mapping[str, UsualRole], how: signal.Signals) -> list[tuple[str, str]]:
-    """Tasks and the kinds of request in them that are no reads. The short form takes each kind in one of the tasks;
-    SIGTERM and SIGINT share them, as they are handled alike."""
+def writes(baseline: Mapping[str, RoleBaseline], how: signal.Signals) -> list[tuple[str, str]]:
+    """Return the write operations of each task. The short form takes each operation in one task, and splits them between
+    SIGTERM and SIGINT, which have the same handler."""
     found = [
         (name, operation)
-        for name, normal in usual.items()
+        for name, normal in baseline.items()
         for operation in normal.operations
         if not operation.startswith(("get ", "list "))
     ]
     if THOROUGH:
         return found
-    once = list({operation: (name, operation) for name, operation in found}.values())
-    return {signal.SIGKILL: once, signal.SIGTERM: once[::2], signal.SIGINT: once[1::2]}[how]
+    operations = list({operation: (name, operation) for name, operation in found}.values())
+    return {signal.SIGKILL: operations, signal.SIGTERM: operations[::2], signal.SIGINT: operations[1::2]}[how]
 
 
 @pytest.mark.parametrize("how", SIGNALS, ids=lambda how: how.name)
-def test_a_killed_use_of_the_role_is_completed_by_the_next(
+def test_next_run_completes_killed_role_run(
     how: signal.Signals,
     role: tuple[Role, Kube],
-    usual: Mapping[str, UsualRole],
+    baseline: Mapping[str, RoleBaseline],
     record_property: Callable[[str, object], None],
 ) -> None:
-    """A signal once Kubernetes has done what it was asked for, and before it answers."""
+    """Send a signal after Kubernetes has executed a request, and before it responds."""
     user, kube = role
     counts: Counter[str] = Counter()
-    for name, operation in writes(usual, how):
-        scenario, normal = SCENARIOS[name], usual[name]
+    for name, operation in writes(baseline, how):
+        scenario, normal = SCENARIOS[name], baseline[name]
         prepare(user, kube, name)
         kube.control.set_faults(
             [{"operation": operation, "kind": "stall", "nth": 1, "seconds": STALL_SECONDS}]
@@ -225,10 +227,10 @@ def test_a_killed_use_of_the_role_is_completed_by_the_next(
         counts["runs"] += 1
         kill_when(lambda: bool(kube.control.counters()["faults"]), how, user, scenario)
         kube.control.set_faults([])
-        check_cluster(normal, accounts_of(kube))
-        again = user.run(scenario.asked, scenario.workloads, Patience())
-        assert not again.failed, again.shown
-        assert accounts_of(kube) == normal.goal, differences(accounts_of(kube), normal.goal)
+        check_cluster(normal, cluster_objects(kube))
+        again = user.run(scenario.spec, scenario.workloads, Patience())
+        assert not again.failed, again.screen
+        assert cluster_objects(kube) == normal.goal, differences(cluster_objects(kube), normal.goal)
         wrong = differences(user.account.facets(), normal.aws_goal)
         assert not wrong, wrong
         counts["converged"] += 1
@@ -236,21 +238,21 @@ def test_a_killed_use_of_the_role_is_completed_by_the_next(
 
 
 def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario: KubeScenario) -> None:
-    """Begin a use of the role in a process, end it, and wait for what it began."""
+    """Run the role in a process, kill it, and wait for its child processes."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        # The threads of clients do nothing that the child needs.
+        # The child does not need the threads of clients.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         try:
             os.close(reading)
-            # As Ansible's workers have them.
+            # The handlers of Ansible's workers.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            # Connections of its own.
+            # The child needs new connections.
             Role(Account(user.account.url), user.kubeconfig).run(
-                scenario.asked, scenario.workloads, Patience()
+                scenario.spec, scenario.workloads, Patience()
             )
         finally:
             os._exit(0)
@@ -263,5 +265,5 @@ def kill_when(due: Callable[[], bool], how: signal.Signals, user: Role, scenario
     os.kill(child, how)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as stream:
-        # The last process that has the other end closes it.
+        # EOF: all processes with the other end have exited.
         assert stream.read() == b""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every request to AWS of a task, disturbed in every way: nothing is lost, and the next run completes it."""
+"""Every request of a task to AWS with every fault: no resource is lost, and the next run completes it."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws import 
 from ansible_collections.workload_identity.aws.tests.faults.faults import FAULTS, Fault
 from ansible_collections.workload_identity.aws.tests.faults.harness import (
     Account,
-    Asked,
+    Baseline,
     Clock,
-    Played,
-    Usual,
+    TaskOutcome,
+    TaskSpec,
     check_outcome,
     differences,
 )
 from ansible_collections.workload_identity.aws.tests.faults.sampling import THOROUGH, chosen, some
 from ansible_collections.workload_identity.aws.tests.faults.scenarios import SCENARIOS, undisturbed
 
-# The answer of a stalled request begins after so many seconds, and an attempt may take so many.
+# The delay of a stalled response, and the timeout of an attempt.
 STALL_SECONDS = 0.6
 ATTEMPT_SECONDS = 0.3
-# Ten seconds of throttling, a hundred times as fast.
+# Ten seconds of throttling take a hundredth of that.
 SCALE = 0.01
-# A list without end is given up after so many pages, instead of a thousand.
+# The limit for endless lists, instead of a thousand pages.
 MOST_PAGES = 50
-# Each fault is as many tests, so that workers share it.
+# The number of tests per fault, which workers share.
 PARTS = 8 if THOROUGH else 2
-# The short form takes one of so many operations for a fault that is like another one.
-ALIKE = 16
+# For sampled faults, the short form takes one of this many operations.
+SAMPLING = 16
 
 
-# What a fault that passes may leave to the next run: where the request is the second of a change whose first was done, or
-# the first whose failure the second meets. It is told.
-LEFT_OPEN = {
+# Transient faults that the run may leave, as a reported failure, to the next run: the request belongs to the second of two
+# dependent changes.
+REPORTED_ONLY = {
     ("404 to a write", "eks:CreatePodIdentityAssociation"),
     ("404 to a write", "iam:DeletePolicyVersion"),
 }
@@ -49,13 +49,13 @@ Cell = tuple[str, int]
 
 
 @pytest.fixture(scope="session")
-def usual(shared_account: Account) -> Mapping[str, Usual]:
-    """Each task without faults."""
+def baseline(shared_account: Account) -> Mapping[str, Baseline]:
+    """Run each task without faults."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 
-def disturb(account: Account, asked: Asked, fault: Fault, number: int) -> Played:
-    """The task with a fault at its ``number``-th request."""
+def disturb(account: Account, spec: TaskSpec, fault: Fault, number: int) -> TaskOutcome:
+    """Run the task with a fault at its ``number``-th request."""
     lock = threading.Lock()
     sent = 0
 
@@ -67,21 +67,23 @@ def disturb(account: Account, asked: Asked, fault: Fault, number: int) -> Played
                 account.control.set_faults([fault.rule(operation, STALL_SECONDS, SCALE)])
 
     account.before_request = count
-    # A fault of all requests meets those of other threads as well.
+    # A timed fault affects the requests of all threads.
     width, clock = (4, Clock(SCALE)) if fault.seconds else (1, Clock())
     attempt_seconds = ATTEMPT_SECONDS if fault.kind == "stall" else 60
     with mock.patch.object(client, "MOST_PAGES", MOST_PAGES):
-        played = account.play(asked, width=width, clock=clock, attempt_seconds=attempt_seconds)
+        outcome = account.play(spec, width=width, clock=clock, attempt_seconds=attempt_seconds)
     account.before_request = None
     account.control.set_faults([])
-    return played
+    return outcome
 
 
-def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
-    """The scenarios and requests to disturb. The short form takes each operation once, in one of the scenarios;
-    of the faults that are like others, it meets some, at least one."""
+def cells(fault: Fault, baseline: Mapping[str, Baseline]) -> list[Cell]:
+    """Return the scenario and number of each request that gets the fault.
+
+    The short form takes each operation once, in one of the scenarios, and for sampled faults a part of the operations.
+    """
     by_operation: dict[str, list[Cell]] = {}
-    for name, normal in usual.items():
+    for name, normal in baseline.items():
         for number, operation in enumerate(normal.operations, 1):
             if fault.strikes(operation):
                 by_operation.setdefault(operation, []).append((name, number))
@@ -89,7 +91,7 @@ def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
         return [
             cell for operation, found in by_operation.items() for cell in _thorough(fault, operation, found)
         ]
-    operations = some(by_operation, fault.label, ALIKE if fault.alike else 1)
+    operations = some(by_operation, fault.label, SAMPLING if fault.sampled else 1)
     return [
         by_operation[operation][chosen(fault.label, operation, among=len(by_operation[operation]))]
         for operation in operations
@@ -97,7 +99,7 @@ def cells(fault: Fault, usual: Mapping[str, Usual]) -> list[Cell]:
 
 
 def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
-    """All requests; those that a lasting fault begins at, once for each scenario."""
+    """Return all requests, or for a lasting fault one request per scenario."""
     if not fault.lasts:
         return found
     by_scenario: dict[str, list[Cell]] = {}
@@ -108,27 +110,27 @@ def _thorough(fault: Fault, operation: str, found: list[Cell]) -> list[Cell]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.label)
-def test_a_disturbed_run_loses_nothing(
+def test_faults_of_aws_lose_no_resource(
     fault: Fault,
     part: int,
     account: Account,
-    usual: Mapping[str, Usual],
+    baseline: Mapping[str, Baseline],
     record_property: Callable[[str, object], None],
 ) -> None:
     counts: Counter[str] = Counter()
     problems = []
-    for name, number in cells(fault, usual)[part::PARTS]:
-        scenario, normal = SCENARIOS[name], usual[name]
+    for name, number in cells(fault, baseline)[part::PARTS]:
+        scenario, normal = SCENARIOS[name], baseline[name]
         scenario.prepare(account)
-        played = disturb(account, scenario.asked, fault, number)
+        outcome = disturb(account, scenario.spec, fault, number)
         counts["runs"] += 1
         try:
-            how = check_outcome(played, normal, account.facets())
+            how = check_outcome(outcome, normal, account.facets())
             counts[how] += 1
-            # What passes is got over within one run; a refusal is final, and so is what lasts.
-            left_open = (fault.label, normal.operations[number - 1]) in LEFT_OPEN
-            assert how == "well" or not fault.passes or left_open, played.message
-            again = account.play(scenario.asked)
+            # A run compensates transient faults; rejections and lasting faults are final.
+            is_reported = (fault.label, normal.operations[number - 1]) in REPORTED_ONLY
+            assert how == "well" or not fault.passes or is_reported, outcome.message
+            again = account.play(scenario.spec)
             assert again.message == "", again.message
             wrong = differences(account.facets(), normal.goal)
             assert not wrong, wrong

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answers that AWS did not give, and answers that do not end: tried again, then named; never taken for done."""
+"""Responses from a proxy, and responses without end: retried, then reported; never a success."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALLS = (
 )
 
 
-def api_of(account: Account, seconds: float = 60) -> BotoApi:
+def create_api(account: Account, seconds: float = 60) -> BotoApi:
     clock = Clock()
     retries = Retries(now=clock.now, sleep=clock.sleep)
     return BotoApi(account.clients.__getitem__, retries, attempt_seconds=seconds)
@@ -35,25 +35,25 @@ def api_of(account: Account, seconds: float = 60) -> BotoApi:
 
 @pytest.mark.parametrize("kind", ["html200", "empty200"])
 @pytest.mark.parametrize(("service", "operation", "parameters"), CALLS)
-def test_another_answer_in_place_of_aws_is_named(
+def test_response_of_proxy_is_named(
     account: Account, kind: str, service: str, operation: str, parameters: dict[str, object]
 ) -> None:
     account.clean()
     account.control.set_faults([{"operation": f"{service}:{operation}", "kind": kind}])
     with pytest.raises(AwsError) as caught:
-        api_of(account).call(service, operation, parameters)
+        create_api(account).call(service, operation, parameters)
     assert caught.value.code in ("NOT_AWS", "MalformedAnswer")
     assert caught.value.text.endswith("(after 3 attempts)")
     assert "proxy" in caught.value.remedy
     assert caught.value.outcome_unknown
 
 
-def test_an_answer_that_trickles_ends(account: Account) -> None:
+def test_slow_response_times_out(account: Account) -> None:
     account.clean()
     account.control.set_faults([{"operation": "iam:ListRoles", "kind": "trickle", "seconds": 20}])
     began = time.monotonic()
     with pytest.raises(AwsError) as caught:
-        api_of(account, 0.3).call("iam", "ListRoles", {})
+        create_api(account, 0.3).call("iam", "ListRoles", {})
     assert time.monotonic() - began < 10
     assert (caught.value.code, caught.value.text) == (
         "AnswerTooSlow",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A role that EKS does not know yet: waited for, within a bound, and whoever made it."""
+"""Propagation of roles to EKS: a run waits for new roles within a timeout, even for roles of an earlier run."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
     desired,
 )
 
-# One second of propagation and of wait_policy takes so long here.
+# One second of propagation and of wait_policy takes this many seconds.
 SCALE = 0.02
 NEVER_MS = 3_600_000
 ALL = desired(*WORKLOADS)
-# The role of old/app is not made by the run, but no older than the account.
-EVERYBODY = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
+# The run does not create the role of old/app, but it is as new as the account.
+ALL_NAMES = {"default/api", "default/worker", "batch/report", "batch/sync", "old/app"}
 
 
-class Arriving(Clock):
-    """A clock in which propagation is over once it has been waited for."""
+class PropagationClock(Clock):
+    """A clock whose first pause completes the propagation."""
 
     def __init__(self, account: Account) -> None:
         super().__init__()
@@ -52,18 +52,18 @@ class Arriving(Clock):
 
 @pytest.mark.parametrize("seconds", [0, 1, 2, 4, 8, 15] if THOROUGH else [0, 2, 15])
 @pytest.mark.parametrize("changing", [False, True], ids=["new roles", "changed roles"])
-def test_propagation_is_waited_for(seconds: float, changing: bool, account: Account) -> None:
-    wanted = desired(*CHANGED) if changing else ALL
+def test_run_waits_for_propagation(seconds: float, changing: bool, account: Account) -> None:
+    state = desired(*CHANGED) if changing else ALL
     if changing:
         account.complete(ALL)
     account.control.set_propagation(seconds * 1000 * SCALE)
     clock = Clock(SCALE)
-    ended = account.run(wanted, clock=clock)
+    ended = account.run(state, clock=clock)
     assert isinstance(ended, Run)
     assert ended.failures == ()
     account.control.set_propagation(0)
     found = account.facets()
-    account.complete(wanted)
+    account.complete(state)
     assert account.facets() == found
 
 
@@ -78,16 +78,14 @@ def test_propagation_in_real_time(account: Account) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, 2])
-def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
-    timeout: float, account: Account
-) -> None:
+def test_timeout_is_named_and_next_run_completes(timeout: float, account: Account) -> None:
     account.complete(ALL)
     goal = account.facets()
     account.clean()
     account.control.set_propagation(NEVER_MS)
     ended = account.run(ALL, timeout=timeout)
     assert isinstance(ended, Run)
-    assert {str(key) for failure in ended.failures for key in failure.workloads} == EVERYBODY
+    assert {str(key) for failure in ended.failures for key in failure.workloads} == ALL_NAMES
     for failure in ended.failures:
         assert (failure.target.resource, failure.action) == ("association", "create")
         assert failure.message == (
@@ -103,15 +101,15 @@ def test_patience_ends_with_a_clear_message_and_the_next_run_completes(
     assert account.facets() == goal, differences(account.facets(), goal)
 
 
-def test_the_next_run_waits_for_roles_that_it_did_not_make(account: Account) -> None:
-    """As after a kill: the roles are there for IAM, and only moments old."""
+def test_next_run_waits_for_existing_roles(account: Account) -> None:
+    """Wait for roles that exist in IAM and are new, as after a kill."""
     account.control.set_propagation(NEVER_MS)
     first = account.run(ALL, timeout=0)
     assert isinstance(first, Run)
     assert first.failures
-    clock = Arriving(account)
+    clock = PropagationClock(account)
     second = account.run(ALL, clock=clock)
     assert isinstance(second, Run)
     assert second.failures == ()
-    assert {done.change.target.full_name for done in second.done} == EVERYBODY
+    assert {done.change.target.full_name for done in second.done} == ALL_NAMES
     assert len(clock.pauses) > 0

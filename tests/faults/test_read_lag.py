@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads that are late: a first run, a change, a purge and a teardown, each seen by itself; twenty times as fast."""
+"""Stale reads: first run, change, purge and teardown wait for their own changes; twenty times as fast."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Asked, Clock, Facets
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, Facets, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     CHANGED,
     WORKLOADS,
@@ -20,10 +20,10 @@ from ansible_collections.workload_identity.aws.tests.faults.world import (
 FASTER = 20
 LAGS = (0.5, 2, 5, 15)
 TASKS = (
-    Asked(desired(*WORKLOADS)),
-    Asked(desired(*CHANGED)),
-    Asked(desired(*CHANGED[:3]), purge=True),
-    Asked(desired(*CHANGED[:3], state="absent"), "absent"),
+    TaskSpec(desired(*WORKLOADS)),
+    TaskSpec(desired(*CHANGED)),
+    TaskSpec(desired(*CHANGED[:3]), purge=True),
+    TaskSpec(desired(*CHANGED[:3], state="absent"), "absent"),
 )
 
 
@@ -36,13 +36,13 @@ def late(account: Account, lag: float, replicas: int) -> Iterator[Account]:
 
 @pytest.fixture(scope="session")
 def goals(shared_account: Account) -> list[tuple[Facets, int]]:
-    """What each of the tasks leaves when no read is late, and how many versions of policies it and those before it make."""
+    """Return the state and the count of policy versions after each task without stale reads."""
     shared_account.clean()
-    left = []
-    for asked in TASKS:
-        assert shared_account.play(asked).message == ""
-        left.append((shared_account.facets(), versions_made(shared_account)))
-    return left
+    remaining = []
+    for spec in TASKS:
+        assert shared_account.play(spec).message == ""
+        remaining.append((shared_account.facets(), versions_made(shared_account)))
+    return remaining
 
 
 def versions_made(account: Account) -> int:
@@ -51,23 +51,23 @@ def versions_made(account: Account) -> int:
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("lag", LAGS)
-def test_late_reads_are_waited_for(
+def test_run_waits_for_stale_reads(
     late: Account, lag: float, replicas: int, goals: list[tuple[Facets, int]]
 ) -> None:
-    for asked, (goal, versions) in zip(TASKS, goals, strict=True):
+    for spec, (goal, versions) in zip(TASKS, goals, strict=True):
         if replicas > 1:
-            # A task ends once one replica shows what it did; the next one may ask the other.
+            # A task ends once one replica shows its changes; the next task may read another replica.
             time.sleep(lag / FASTER)
-        played = late.play(asked, clock=Clock(1 / FASTER))
-        assert isinstance(played.ended, Run)
-        assert played.message == ""
+        outcome = late.play(spec, clock=Clock(1 / FASTER))
+        assert isinstance(outcome.ended, Run)
+        assert outcome.message == ""
         assert late.facets() == goal
-        assert "NOT_YET_VISIBLE" not in {str(finding.code) for finding in played.ended.findings}
+        assert "NOT_YET_VISIBLE" not in {str(finding.code) for finding in outcome.ended.findings}
         seen = {
             (name, check, status)
-            for name, checks in played.statuses.items()
+            for name, checks in outcome.statuses.items()
             for check, status in checks.items()
             if status in ("fail", "unknown") and check != "permissions"
         }
-        assert seen == set(), played.verification
+        assert seen == set(), outcome.verification
         assert versions_made(late) == versions

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacements, whichever of their requests is disturbed. Of a full role at most one policy is off at any moment, and none at
-the end; an association is there at the end, with all that it had."""
+"""Replacements with a fault at each request: of a full role at most one policy is detached at a time, and none at the end;
+an association exists at the end with all of its settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SWAPPED = desired(
 )
 LABELS = ("throttled once", "answer lost", "404 to a write", "access denied")
 ONCE = [fault for fault in FAULTS if fault.label in LABELS]
-# To attach, detach and attach again: for each of the two.
+# Attach, detach and attach again, for each of two policies.
 REQUESTS = 8
 
 
@@ -45,18 +45,20 @@ def missing(names: list[str]) -> int:
 
 
 def prepare(account: Account) -> None:
-    """Make a full role, and its successors' policies, so that two swaps are all that is to do."""
+    """Create a full role and the new policies, so that only two swaps are missing."""
     if account.restored("full"):
         return
     account.complete(FULL)
     account.complete(SWAPPED)
     account.complete(FULL)
-    account.keep("full")
+    account.save("full")
 
 
 def swap(account: Account, number: int, *rules: dict[str, object]) -> tuple[list[str], list[int]]:
-    """Swap with these rules from the request ``number`` about attachments on. Return the codes of the failures, and how
-    many policies were off before each of these requests."""
+    """Swap with these rules from the ``number``-th request about attachments.
+
+    Return the codes of the failures, and the count of detached policies before each of these requests.
+    """
     seen: list[int] = []
 
     def look(operation: str) -> None:
@@ -74,7 +76,7 @@ def swap(account: Account, number: int, *rules: dict[str, object]) -> tuple[list
 
 @pytest.mark.parametrize("number", range(1, REQUESTS + 1))
 @pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.label)
-def test_a_swap_that_is_disturbed_once_loses_nothing(fault: Fault, number: int, account: Account) -> None:
+def test_swap_with_fault_keeps_policies(fault: Fault, number: int, account: Account) -> None:
     prepare(account)
     _codes, seen = swap(account, number, {"kind": fault.kind, "operation": "iam:*RolePolicy", "nth": 1})
     assert max(seen) <= 1
@@ -83,14 +85,14 @@ def test_a_swap_that_is_disturbed_once_loses_nothing(fault: Fault, number: int, 
     assert attached(account) == ["a-new", "b-new", *(f"p{number}" for number in range(2, 10))]
 
 
-def test_a_caller_who_may_detach_but_not_attach_loses_nothing(account: Account) -> None:
+def test_denied_attachment_keeps_policies(account: Account) -> None:
     prepare(account)
     codes, seen = swap(account, 1, {"kind": "access_denied", "operation": "iam:AttachRolePolicy"})
     assert (codes, seen) == (["AccessDenied", "SKIPPED"], [0])
     assert attached(account) == sorted(f"p{number}" for number in range(10))
 
 
-def test_throttling_does_not_keep_a_policy_from_coming_back(account: Account) -> None:
+def test_throttled_rollback_restores_policy(account: Account) -> None:
     prepare(account)
     codes, seen = swap(
         account,
@@ -102,10 +104,10 @@ def test_throttling_does_not_keep_a_policy_from_coming_back(account: Account) ->
     assert seen == [0, 0, 0, 1, 1, 1, 1, 1, 1, 1]
 
 
-# The same workload with and without a session policy; a target role and a tag that the list does not have.
+# One workload with and without a session policy, and a target role and a tag that are not in the list.
 RESTRICTED, CLEARED = desired(WORKLOADS[3]), desired(CHANGED[3])
 TARGET = "arn:aws:iam::444455556666:role/by-hand"
-# To look, to create as a proof, to delete, to create.
+# Describe, create as a probe, delete, create.
 STEPS = 4
 
 
@@ -114,26 +116,24 @@ def restrict(account: Account) -> None:
         return
     account.complete(RESTRICTED)
     eks = account.clients["eks"]
-    where = {"clusterName": CLUSTER, "namespace": "batch", "serviceAccount": "sync"}
-    (one,) = eks.list_pod_identity_associations(**where)["associations"]
+    key = {"clusterName": CLUSTER, "namespace": "batch", "serviceAccount": "sync"}
+    (association,) = eks.list_pod_identity_associations(**key)["associations"]
     eks.update_pod_identity_association(
-        clusterName=CLUSTER, associationId=one["associationId"], targetRoleArn=TARGET
+        clusterName=CLUSTER, associationId=association["associationId"], targetRoleArn=TARGET
     )
-    eks.tag_resource(resourceArn=one["associationArn"], tags={"team": "by hand"})
-    account.keep("restricted")
+    eks.tag_resource(resourceArn=association["associationArn"], tags={"team": "by hand"})
+    account.save("restricted")
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
 @pytest.mark.parametrize("fault", ONCE, ids=lambda fault: fault.label)
-def test_a_replacement_of_an_association_that_is_disturbed_once_loses_nothing(
-    fault: Fault, step: int, account: Account
-) -> None:
+def test_association_replacement_with_fault_keeps_settings(fault: Fault, step: int, account: Account) -> None:
     restrict(account)
     operations: list[str] = []
 
     def count(operation: str) -> None:
         operations.append(operation)
-        # The plan takes one look at the association, and the replacement another one.
+        # The plan and the replacement each read the association.
         about = [name for name in operations if name.endswith("PodIdentityAssociation")][1:]
         if len(about) == step and operation.endswith("PodIdentityAssociation"):
             account.control.set_faults([fault.rule(operation, 0, 1)])
@@ -141,8 +141,12 @@ def test_a_replacement_of_an_association_that_is_disturbed_once_loses_nothing(
     account.before_request = count
     account.run(CLEARED, clock=Clock(), width=1)
     account.before_request = None
-    left = account.facets()["association", "batch/sync"]
-    assert (left["targetRoleArn"], left["tags"]["team"]) == (TARGET, "by hand")
+    remaining = account.facets()["association", "batch/sync"]
+    assert (remaining["targetRoleArn"], remaining["tags"]["team"]) == (TARGET, "by hand")
     account.complete(CLEARED)
-    left = account.facets()["association", "batch/sync"]
-    assert (left["targetRoleArn"], left["tags"]["team"], "policy" in left) == (TARGET, "by hand", False)
+    remaining = account.facets()["association", "batch/sync"]
+    assert (remaining["targetRoleArn"], remaining["tags"]["team"], "policy" in remaining) == (
+        TARGET,
+        "by hand",
+        False,
+    )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is sent again and what is not, as the endpoint counts it."""
+"""Retried requests, counted by the endpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
-from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, client_of
+from ansible_collections.workload_identity.aws.tests.faults.harness import Account, Clock, create_client
 from ansible_collections.workload_identity.aws.tests.faults.world import (
     ACCOUNT,
     CHANGED,
@@ -39,9 +39,9 @@ def requests(account: Account, operation: str) -> int:
     return int(account.control.counters()["operations"].get(operation, 0))
 
 
-def disturbed(account: Account, wanted: Any, *rules: dict[str, Any], clock: Clock | None = None) -> Run:
+def disturbed(account: Account, state: Any, *rules: dict[str, Any], clock: Clock | None = None) -> Run:
     account.control.set_faults(rules)
-    ended = account.run(wanted, clock=clock)
+    ended = account.run(state, clock=clock)
     account.control.set_faults([])
     assert isinstance(ended, Run)
     return ended
@@ -77,14 +77,14 @@ def test_retries_are_bounded_and_jittered(
     assert failure.message.endswith(f"(after {attempts} attempts)")
 
 
-@pytest.mark.parametrize("rest", [False, True], ids=["alone", "beside something that is gone"])
-def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> None:
+@pytest.mark.parametrize("rest", [False, True], ids=["alone", "with a missing resource"])
+def test_rejections_are_not_retried(rest: bool, account: Account) -> None:
     clock = Clock()
     rules: list[dict[str, Any]] = [{"operation": "iam:CreateRole", "kind": "access_denied"}]
     if rest:
-        # Another workload makes the run look again.
-        gone = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
-        rules.append({"operation": "eks:CreatePodIdentityAssociation", **gone, "times": 1})
+        # The missing resource of another workload causes a second round.
+        missing = {"kind": "custom", "code": "ResourceNotFoundException", "status": 404, "message": "Gone"}
+        rules.append({"operation": "eks:CreatePodIdentityAssociation", **missing, "times": 1})
     ended = disturbed(account, ALL, *rules, clock=clock)
     assert requests(account, "iam:CreateRole") == 3
     assert requests(account, "iam:GetRole") == (8 if rest else 4)
@@ -106,21 +106,19 @@ def test_a_refusal_is_never_asked_for_twice(rest: bool, account: Account) -> Non
         ),
     ],
 )
-def test_a_conflict_is_looked_at_before_it_is_asked_again(
-    operation: str, code: str, look: str, account: Account
-) -> None:
+def test_conflict_is_read_before_retry(operation: str, code: str, look: str, account: Account) -> None:
     clock = Clock()
     rule = {"operation": operation, "kind": "custom", "code": code, "status": 409, "message": "Exists"}
     ended = disturbed(account, ONE, rule, clock=clock)
     assert requests(account, operation) == ROUNDS
-    # What is said to exist is looked for until the patience ends, once.
+    # The run reads the reported resource until the timeout, in one round.
     assert requests(account, look) == ROUNDS + len(clock.pauses) - (ROUNDS - 1)
     assert 50 < sum(clock.pauses) <= 60 + 0.5 + 1
     assert [failure.error_code for failure in ended.failures if failure.error_code != "SKIPPED"] == [code]
 
 
-def test_a_version_of_a_policy_is_asked_for_once_a_look(account: Account) -> None:
-    """Nobody can tell whether a 500 made it, and each of them that was made stays."""
+def test_policy_version_is_created_once_per_round(account: Account) -> None:
+    """Send CreatePolicyVersion once per round, because a request with a 500 may have created a version."""
     account.complete(ALL)
     account.control.reset_counters()
     rule = {"operation": "iam:CreatePolicyVersion", "kind": "error500"}
@@ -136,37 +134,37 @@ def test_a_version_of_a_policy_is_asked_for_once_a_look(account: Account) -> Non
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "malformed", "error500"])
-def test_a_version_whose_answer_was_lost_is_made_once(kind: str, account: Account) -> None:
+def test_lost_response_creates_one_policy_version(kind: str, account: Account) -> None:
     account.complete(ALL)
-    before = len(account.facets()["policy", SHARED_ARN]["Versions"])
+    initial = len(account.facets()["policy", SHARED_ARN]["Versions"])
     rule = {"operation": "iam:CreatePolicyVersion", "kind": kind, "nth": 1}
     ended = disturbed(account, desired(CHANGED[0], CHANGED[1]), rule)
     assert ended.failures == ()
-    assert len(account.facets()["policy", SHARED_ARN]["Versions"]) == before + 1
+    assert len(account.facets()["policy", SHARED_ARN]["Versions"]) == initial + 1
     assert [done.change.action for done in ended.done if done.change.target.resource == "policy"] == [
         "update"
     ]
 
 
-def test_a_lost_answer_is_told_as_the_change_that_it_was(account: Account) -> None:
+def test_lost_response_is_reported_as_change(account: Account) -> None:
     rules = [
         {"operation": operation, "kind": "reset_after", "nth": 1}
         for operation in ("iam:CreatePolicy", "iam:CreateRole", "eks:CreatePodIdentityAssociation")
     ]
     ended = disturbed(account, ONE, *rules)
     assert ended.failures == ()
-    told = Counter((done.change.action, done.change.target.resource) for done in ended.done)
-    assert told == {
+    changes = Counter((done.change.action, done.change.target.resource) for done in ended.done)
+    assert changes == {
         ("create", "policy"): 1,
         ("create", "role"): 1,
         ("attach", "attachment"): 1,
         ("create", "association"): 1,
     }
-    # IAM says that the names are taken, so there is a second look; EKS knows a request by its token.
+    # IAM reports existing names, which causes a second read; EKS recognizes the request token.
     assert requests(account, "eks:ListPodIdentityAssociations") == 2
 
 
-def test_a_partly_made_change_is_told_once_and_whole(account: Account) -> None:
+def test_partial_change_is_reported_once(account: Account) -> None:
     account.complete(ALL)
     rules = [{"operation": "iam:TagRole", "kind": "malformed", "times": 3}]
     ended = disturbed(account, desired(*CHANGED), *rules)
@@ -181,12 +179,12 @@ def test_a_partly_made_change_is_told_once_and_whole(account: Account) -> None:
 
 
 def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account) -> None:
-    """With the clock of production."""
+    """Use the real clock."""
     made: list[str] = []
 
     def make_client(service: str) -> Any:
         made.append(service)
-        return client_of(endpoint, service)
+        return create_client(endpoint, service)
 
     api = BotoApi(make_client)
     cluster = find_cluster(api, CLUSTER, REGION)
@@ -194,6 +192,6 @@ def test_ten_seconds_of_throttling_in_real_time(endpoint: str, account: Account)
     wait_policy = WaitPolicy(60, time.monotonic, time.sleep)
     ended = Engine(api, clusters_of(cluster), 16, wait_policy).run(ALL, "present", False)
     assert ended.failures == ()
-    # A client is made once, for all threads.
+    # All threads share one client per service.
     assert sorted(made) == ["eks", "iam", "sts"]
     assert account.control.counters()["faults"]["throttle"] > 0

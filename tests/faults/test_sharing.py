@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two parties on one resource: a run keeps, takes or refuses, and says which."""
+"""Two parties on one resource: a run keeps it, takes it or refuses, and reports which."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ansible_collections.workload_identity.aws.tests.faults.sharing import (
     TERRAFORM,
     List,
     Playground,
-    codes_of,
     property_of_first,
+    result_codes,
     terraform,
 )
 from ansible_collections.workload_identity.aws.tests.faults.world import CLUSTER
@@ -33,7 +33,7 @@ from sandbox.kube.kubeconfig import write_kubeconfig
 
 OPERATIONS = ("converge", "teardown", "purge")
 ROOT = Path(__file__).resolve().parents[2]
-# The account has an association of others, which every list of this cluster reports.
+# Every list of this cluster reports the unmanaged association of the account.
 COMMON = {"UNLISTED_ASSOCIATIONS"}
 
 
@@ -58,31 +58,31 @@ def second_run(playground: Playground, pair: str, aspect: str, operation: str) -
     """Let both parties create their resources; return the property of the first one, and the second one's run."""
     playground.clean()
     if pair == "list and hand":
-        listed = List(HANDS[aspect].workloads)
-        assert not listed.apply(playground).failed
+        initial = List(HANDS[aspect].workloads)
+        assert not initial.apply(playground).failed
         HANDS[aspect].change(playground)
-        changed, rest = listed, List(HANDS[aspect].rest)
+        changed, rest = initial, List(HANDS[aspect].rest)
     elif pair == "list and Terraform role":
         terraform(playground)
-        listed = changed = List((TERRAFORM[aspect], OWN))
+        initial = changed = List((TERRAFORM[aspect], OWN))
         rest = List((OWN,))
         if operation != "converge":
-            listed.apply(playground)
+            initial.apply(playground)
     else:
-        first, listed, changed, rest = PAIRS[pair].lists(ASPECTS[aspect])
-        for party in (first, listed):
+        first, initial, changed, rest = PAIRS[pair].lists(ASPECTS[aspect])
+        for party in (first, initial):
             run = party.apply(playground)
-            assert not run.failed, run.shown
-    held = property_of_first(playground, pair, aspect)
+            assert not run.failed, run.screen
+    value = property_of_first(playground, pair, aspect)
     if operation == "converge":
-        return held, changed.apply(playground)
+        return value, changed.apply(playground)
     if operation == "teardown":
-        return held, listed.apply(playground, state="absent")
-    return held, rest.apply(playground, purge=True)
+        return value, initial.apply(playground, state="absent")
+    return value, rest.apply(playground, purge=True)
 
 
 def documented() -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Return verdict and code of each cell in the table of docs/ownership.md; an empty code stands for none."""
+    """Return verdict and code of each cell in the table of docs/ownership.md; an empty code if the cell does not name one."""
     text = (ROOT / "docs" / "ownership.md").read_text("utf-8")
     section = text.split("## Two parties on one resource")[1].split("\n## ")[0]
     cells = {}
@@ -108,18 +108,18 @@ def test_table_is_complete() -> None:
 @pytest.mark.parametrize("cell", CELLS, ids=" / ".join)
 def test_second_party(playground: Playground, cell: tuple[str, str, str]) -> None:
     pair, aspect, operation = cell
-    held, run = second_run(playground, pair, aspect, operation)
-    same = property_of_first(playground, pair, aspect) == held
+    value, run = second_run(playground, pair, aspect, operation)
+    same = property_of_first(playground, pair, aspect) == value
     verdict = "refused" if same and run.failed else "kept" if same else "taken"
-    codes = codes_of(run) - COMMON
+    codes = result_codes(run) - COMMON
     word, code = CELLS[cell]
-    assert verdict == word, run.shown
+    assert verdict == word, run.screen
     assert code in codes if code else not codes, (code, codes)
     if operation == "converge" and pair in PAIRS and verdict != "taken":
-        check_next_runs(playground, pair, aspect, held)
+        check_next_runs(playground, pair, aspect, value)
 
 
-def check_next_runs(playground: Playground, pair: str, aspect: str, held: Any) -> None:
+def check_next_runs(playground: Playground, pair: str, aspect: str, value: Any) -> None:
     """Apply both lists in turn: the first one keeps its property, and after one more run of it neither changes anything."""
     first, _listed, changed, _rest = PAIRS[pair].lists(ASPECTS[aspect])
     # A narrower trust policy has a statement for the other list, whose next run writes the wider one once.
@@ -127,5 +127,5 @@ def check_next_runs(playground: Playground, pair: str, aspect: str, held: Any) -
     for party, allowed in ((first, writes_once), (changed, set()), (first, set()), (changed, set())):
         run = party.apply(playground)
         changes = [] if run.report is None else run.report["changes"]
-        assert {change["resource"] for change in changes} <= allowed, run.shown
-        assert property_of_first(playground, pair, aspect) == held
+        assert {change["resource"] for change in changes} <= allowed, run.screen
+        assert property_of_first(playground, pair, aspect) == value

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The account that everything happens in: what is there of others, and what is asked for."""
+"""The account of the fault suite: unmanaged resources, and the workloads."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ WORKLOADS: tuple[Mapping[str, Any], ...] = (
         "policies": [policy("old", "s3:GetObject")],
     },
 )
-# The same five with everything altered that can be: a description, a trust policy, documents, tags,
-# a target role, a session policy that EKS only takes away with the whole association.
+# The same five with all settings changed: description, trust policy, documents, tags, target role, and the session policy,
+# which EKS removes only by replacing the association.
 CHANGED: tuple[Mapping[str, Any], ...] = (
     {
         **WORKLOADS[0],
@@ -105,7 +105,7 @@ CHANGED: tuple[Mapping[str, Any], ...] = (
         "role": {"name": "own"},
     },
 )
-# Two lists that share a role: the second one has a policy of its own and asks for a narrower trust scope.
+# Two lists that share a role: the second one has another policy and a narrower trust scope.
 FIRST_LIST: tuple[Mapping[str, Any], ...] = (
     {
         "namespace": "default",
@@ -129,7 +129,7 @@ def desired(*workloads: Mapping[str, Any], state: str = "present") -> Desired:
 
 
 def furnish(iam: Any, eks: Any) -> None:
-    """A cluster, and things of others: some that the workloads use, some that are merely there."""
+    """Create a cluster, and unmanaged resources, of which workloads use a part."""
     eks.create_cluster(
         name=CLUSTER,
         roleArn=f"arn:aws:iam::{ACCOUNT}:role/cluster",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clusters in several accounts and regions, each with a Kubernetes API of its own, and plays over them."""
+"""A fleet of clusters in several accounts and regions, each with its own Kubernetes API, and plays over it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ CALLBACKS = Path(__file__).parent / "callbacks"
 PYTHON = os.environ.get("SANDBOX_PYTHON", str(ROOT / ".venv-sandbox" / "bin" / "python"))
 TOKEN = "administrator-of-all"
 Raw = dict[str, Any]
-# Of what is made: its number, and when it was made.
-_CHANCE = re.compile(
+# Members that differ for each creation: IDs and times.
+_VOLATILE = re.compile(
     r'"(RoleId|PolicyId|CreateDate|UpdateDate|createdAt|modifiedAt|associationId|associationArn|created|updated)": '
     r'("[^"]*"|[0-9.]+)'
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A cluster as a host of the inventory. ``host`` is its name there."""
+class ClusterHost:
+    """A cluster as a host of the inventory, where its name is ``host``."""
 
     host: str
     cluster: str
@@ -48,15 +48,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """How a play ended. ``stats`` has the recap by host, ``tasks`` are those of the JSON callback."""
+class PlaybookResult:
+    """The exit code and the output of a playbook."""
 
     code: int
     output: str
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
-        """By host what the recap counts."""
+        """Return the counts of the recap by host."""
         lines = re.findall(r"^(\S+)\s+: (ok=.*)$", self.output, re.MULTILINE)
         return {
             host: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", counts)}
@@ -65,12 +65,12 @@ class Ran:
 
 
 @dataclass(slots=True)
-class Scene:
-    """``variables`` are those of all hosts; ``folder`` holds the inventory and what plays leave behind."""
+class FleetFixture:
+    """A running fleet. ``variables`` are for all hosts; ``folder`` has the inventory and the files of plays."""
 
     folder: Path
     endpoint: str
-    places: Sequence[Place]
+    places: Sequence[ClusterHost]
     servers: Mapping[str, str]
     variables: Raw = field(default_factory=dict)
     host_variables: dict[str, Raw] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Scene:
 
     @property
     def root_secret(self) -> str:
-        """The secret access key of each account's root, whose access key ID is the account's."""
+        """Return the secret access key of each root user, whose access key ID is the account ID."""
         return ROOT_SECRET_ACCESS_KEY
 
     @property
@@ -89,7 +89,7 @@ class Scene:
         return AwsControl(self.endpoint)
 
     def make_clusters(self) -> None:
-        """Those of the places, with their own Kubernetes APIs; the counters begin after that."""
+        """Create the clusters with their Kubernetes APIs, and reset the counters."""
         port = urlsplit(self.endpoint).port or 0
         for place in self.places:
             create_cluster(AwsRequester(port, place.account, place.region), ClusterRequest(place.cluster))
@@ -107,47 +107,48 @@ class Scene:
         return KubeControl(self.servers[host], self.folder / host / "ca.crt", TOKEN)
 
     def reset(self) -> None:
-        """AWS and Kubernetes as they were at first."""
+        """Restore AWS and Kubernetes to the initial state."""
         self.control.reset()
         for place in self.places:
             self.kube(place.host).reset()
         self.make_clusters()
 
     def operations(self) -> dict[str, int]:
-        """How often each was asked for since the start or a reset, as "iam:CreateRole"."""
+        """Return the requests by operation, such as "iam:CreateRole", since the last reset of the counters."""
         return dict(self.control.counters()["operations"])
 
     def writes(self) -> int:
-        """The requests that change something, since the last time that this was asked."""
+        """Return the number of write requests since the last call."""
         writes = int(self.control.counters()["writes"])
         self.control.reset_counters()
         return writes
 
-    def associations(self, place: Place) -> list[Raw]:
-        found = self.control.state(place.account)["associations"].values()
+    def associations(self, place: ClusterHost) -> list[Raw]:
+        associations = self.control.state(place.account)["associations"].values()
         return [
-            one
-            for one in found
-            if one["clusterName"] == place.cluster and one["associationArn"].split(":")[3] == place.region
+            association
+            for association in associations
+            if association["clusterName"] == place.cluster
+            and association["associationArn"].split(":")[3] == place.region
         ]
 
     def roles(self, account: str) -> list[str]:
-        """The names of the roles that are none of a cluster."""
+        """Return the names of the roles, except for cluster roles."""
         names = self.control.state(account)["roles"]
         return sorted(name for name in names if not name.endswith("-cluster-role"))
 
     def state(self) -> Raw:
-        """What all accounts and clusters hold, without what differs from one creation to the next."""
+        """Return the resources of all accounts and clusters, without IDs and times."""
         accounts = {}
         for account in sorted({place.account for place in self.places}):
             state = self.control.state(account)
-            made = {kind: state[kind] for kind in ("roles", "policies", "associations")}
-            text = _CHANCE.sub(r'"\1": ""', json.dumps(made, sort_keys=True))
+            resources = {kind: state[kind] for kind in ("roles", "policies", "associations")}
+            text = _VOLATILE.sub(r'"\1": ""', json.dumps(resources, sort_keys=True))
             accounts[account] = json.loads(text)
         kube = {
             place.host: sorted(
-                f"{one['metadata']['namespace']}/{one['metadata']['name']} {one['metadata'].get('labels')}"
-                for one in self.kube(place.host).state()["objects"].get("serviceaccounts", ())
+                f"{item['metadata']['namespace']}/{item['metadata']['name']} {item['metadata'].get('labels')}"
+                for item in self.kube(place.host).state()["objects"].get("serviceaccounts", ())
             )
             for place in self.places
         }
@@ -186,20 +187,20 @@ class Scene:
             ),
             encoding="utf-8",
         )
-        kept = {
+        inherited = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("AWS_", "K8S_AUTH_", "KUBECONFIG", "ANSIBLE_"))
         }
         return {
-            **kept,
+            **inherited,
             "ANSIBLE_COLLECTIONS_PATH": os.environ.get("FLEET_COLLECTIONS", str(ROOT / ".collections")),
             "ANSIBLE_HOME": str(self.folder / "ansible-home"),
             "ANSIBLE_NOCOLOR": "1",
             "AWS_CONFIG_FILE": str(config),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            # An empty name is an error of ansible-core.
+            # ansible-core rejects an empty name.
             **(
                 {"ANSIBLE_CALLBACK_PLUGINS": str(CALLBACKS), "ANSIBLE_CALLBACKS_ENABLED": callback}
                 if callback
@@ -215,8 +216,8 @@ class Scene:
         callback: str = "",
         strategy: str = "",
         **variables: Any,
-    ) -> Ran:
-        """Run a playbook of the collection, or a file, over some hosts, with a callback of these tests."""
+    ) -> PlaybookResult:
+        """Run a playbook of the collection, or a file, over some hosts, optionally with a callback of these tests."""
         configured = {"ANSIBLE_STRATEGY": strategy} if strategy else {}
         command = [
             str(Path(sys.executable).parent / "ansible-playbook"),
@@ -238,34 +239,34 @@ class Scene:
             timeout=900,
             check=False,
         )
-        return Ran(done.returncode, done.stdout)
+        return PlaybookResult(done.returncode, done.stdout)
 
 
 @contextmanager
-def scene(
-    folder: Path, places: Sequence[Place], *, latency_ms: float = 0, auth: bool = False
-) -> Iterator[Scene]:
-    """AWS, the clusters in it, and a Kubernetes API for each, which takes tokens of EKS as well."""
+def running_fleet(
+    folder: Path, places: Sequence[ClusterHost], *, latency_ms: float = 0, auth: bool = False
+) -> Iterator[FleetFixture]:
+    """Start AWS, the clusters in it, and a Kubernetes API for each, which also accepts EKS tokens."""
     with ExitStack() as stack:
         aws = ["sandbox.aws", "--port", "0", *(["--auth"] if auth else [])]
         line = stack.enter_context(_serving(aws))
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        assert found, f"the server said {line!r}"
+        assert found, f"the server printed {line!r}"
         endpoint = found.group()
         options = ["--folder", str(folder), "--token", TOKEN, "--latency-ms", str(latency_ms)]
         options += ["--eks-auth", f"{endpoint}/_sandbox/token-review"]
-        names = [f"{one.host}={one.account}/{one.region}/{one.cluster}" for one in places]
+        names = [f"{place.host}={place.account}/{place.region}/{place.cluster}" for place in places]
         answer = stack.enter_context(_serving(["sandbox.kube.many", *options, *names]))
         servers = json.loads(answer)
-        ready = Scene(folder, endpoint, places, servers)
-        ready.make_clusters()
-        ready.control.set_latency(latency_ms)
-        yield ready
+        fleet = FleetFixture(folder, endpoint, places, servers)
+        fleet.make_clusters()
+        fleet.control.set_latency(latency_ms)
+        yield fleet
 
 
 @contextmanager
 def _serving(arguments: Sequence[str]) -> Iterator[str]:
-    """A server process of the sandbox, and the line that it prints once it is ready."""
+    """Run a server process of the sandbox; yield the line that it prints once it is ready."""
     process = subprocess.Popen(
         [PYTHON, "-m", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "sandbox" / "src")},
@@ -282,7 +283,7 @@ def _serving(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def workload(service_account: str, role: str | None = None, **more: Any) -> Raw:
-    """A workload with a role and a policy; its own, unless it is told which role it shares."""
+    """Return a workload with a role and a policy, both named after ``role`` or the service account."""
     name = role or service_account
     return {
         "namespace": "default",

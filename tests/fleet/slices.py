@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A fleet's play as AWX runs its slices: each a job of ansible-runner with its part of the inventory, all at once."""
+"""Concurrent job slices of a fleet, like in AWX: each is a job of ansible-runner with its part of the inventory."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .scene import Raw, Scene
+from .scene import FleetFixture, Raw
 
 BIN = Path(sys.executable).parent
 SECONDS = 300
 PLAYBOOK = "workload_identity.aws.fleet"
-# What a machine has before a job comes to it: neither credentials nor collections.
+# The environment of a new execution node: without credentials and collections.
 BARE = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """``kept`` is the folder that has the job's events afterwards."""
+    """A running job. ``events_folder`` gets the events of the job."""
 
     process: subprocess.Popen[str]
-    kept: Path
+    events_folder: Path
 
     def end(self) -> tuple[str, dict[str, Any]]:
-        """What it printed, and its artifacts: what set_stats left, which AWX takes from the last event."""
-        output, _nothing = self.process.communicate(timeout=SECONDS + 30)
+        """Return the output of the job, and its artifacts: the data of set_stats in the last event."""
+        output, _errors = self.process.communicate(timeout=SECONDS + 30)
         assert self.process.returncode == 0, output
         events = [
             json.loads(path.read_text(encoding="utf-8"))
-            for path in self.kept.glob("artifacts/slice/job_events/*-*.json")
+            for path in self.events_folder.glob("artifacts/slice/job_events/*-*.json")
         ]
         [last] = [event for event in events if event["event"] == "playbook_on_stats"]
         printed = "\n".join(event["stdout"] for event in sorted(events, key=lambda event: event["counter"]))
         return printed, last["event_data"]["artifact_data"]
 
 
-def parts(fleet: Scene, count: int) -> list[list[str]]:
-    """The hosts of each slice, dealt out as AWX does it."""
+def parts(fleet: FleetFixture, count: int) -> list[list[str]]:
+    """Return the hosts of each slice, distributed like in AWX."""
     hosts = sorted(place.host for place in fleet.places)
     return [hosts[number::count] for number in range(count)]
 
 
-def start_here(fleet: Scene, folder: Path, hosts: Sequence[str]) -> Job:
-    """ansible-runner on this machine."""
+def start_here(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
+    """Start ansible-runner in one process."""
     _write(fleet, folder, hosts)
     return Job(_popen(shlex.join(["ansible-runner", "run", str(folder), *_options()])), folder)
 
 
-def start_elsewhere(fleet: Scene, folder: Path, hosts: Sequence[str]) -> Job:
-    """What a control node sends to an execution node, and gets back from it: a folder that goes there and events that come."""
-    sent, there, kept = (folder / name for name in ("sent", "there", "kept"))
+def start_elsewhere(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> Job:
+    """Start a job in the three stages of a remote execution node: transmit, worker and process."""
+    sent, worker, events_folder = (folder / name for name in ("sent", "worker", "events"))
     _write(fleet, sent, hosts)
-    there.mkdir()
-    kept.mkdir()
+    worker.mkdir()
+    events_folder.mkdir()
     stages = [
         ["ansible-runner", "transmit", str(sent), *_options()],
-        ["ansible-runner", "worker", "--private-data-dir", str(there)],
-        ["ansible-runner", "process", str(kept), "--ident", "slice"],
+        ["ansible-runner", "worker", "--private-data-dir", str(worker)],
+        ["ansible-runner", "process", str(events_folder), "--ident", "slice"],
     ]
-    return Job(_popen("set -o pipefail; " + " | ".join(shlex.join(stage) for stage in stages)), kept)
+    return Job(_popen("set -o pipefail; " + " | ".join(shlex.join(stage) for stage in stages)), events_folder)
 
 
 def _options() -> list[str]:
@@ -76,7 +76,7 @@ def _options() -> list[str]:
 
 def _popen(command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        # With all that it starts it ends, also when nobody waits for it any more.
+        # timeout also ends child processes if the test is aborted.
         ["timeout", str(SECONDS), "bash", "-c", command],
         env=BARE,
         stdin=subprocess.DEVNULL,
@@ -86,8 +86,8 @@ def _popen(command: str) -> subprocess.Popen[str]:
     )
 
 
-def _write(fleet: Scene, folder: Path, hosts: Sequence[str]) -> None:
-    """The job: all that it is to know is in this folder."""
+def _write(fleet: FleetFixture, folder: Path, hosts: Sequence[str]) -> None:
+    """Write the job into this folder: inventory, variables and environment."""
     for name in ("env", "inventory", "project"):
         (folder / name).mkdir(parents=True)
     inventory = json.loads(fleet.inventory().read_text(encoding="utf-8"))
@@ -95,7 +95,7 @@ def _write(fleet: Scene, folder: Path, hosts: Sequence[str]) -> None:
     for group in groups.values():
         group["hosts"] = {host: found for host, found in group["hosts"].items() if host in hosts}
     environment = fleet.environment()
-    given: Raw = {
+    variables: Raw = {
         name: value
         for name, value in environment.items()
         if name.startswith(("ANSIBLE_", "AWS_")) and name != "ANSIBLE_HOME"
@@ -103,6 +103,6 @@ def _write(fleet: Scene, folder: Path, hosts: Sequence[str]) -> None:
     for path, content in (
         ("inventory/hosts.json", inventory),
         ("env/extravars", {"pod_identity_hosts": "fleet"}),
-        ("env/envvars", given),
+        ("env/envvars", variables),
     ):
         (folder / path).write_text(json.dumps(content), encoding="utf-8")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""fleet.yml on clusters of two accounts and two regions, each with a Kubernetes API of its own."""
+"""fleet.yml on clusters of two accounts and two regions, each with its own Kubernetes API."""
 
 from __future__ import annotations
 
@@ -12,29 +12,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Ran, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.scene import (
+    ClusterHost,
+    FleetFixture,
+    PlaybookResult,
+    running_fleet,
+    workload,
+)
 
-HERE, THERE = "111122223333", "444455556666"
-WEST, MIDDLE = "us-west-2", "eu-central-1"
-PLACES = (
-    # Of one name in two regions: EKS tells them apart, and so does a run.
-    Place("blue", "prod", HERE, WEST, ("canary", "payments")),
-    Place("green", "prod", HERE, MIDDLE, ("payments",)),
-    Place("red", "red", THERE, WEST, ("payments",)),
-    Place("grey", "grey", THERE, MIDDLE),
+OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
+WEST, CENTRAL = "us-west-2", "eu-central-1"
+CLUSTER_HOSTS = (
+    # The same cluster name in two regions.
+    ClusterHost("blue", "prod", OWN_ACCOUNT, WEST, ("canary", "payments")),
+    ClusterHost("green", "prod", OWN_ACCOUNT, CENTRAL, ("payments",)),
+    ClusterHost("red", "red", OTHER_ACCOUNT, WEST, ("payments",)),
+    ClusterHost("grey", "grey", OTHER_ACCOUNT, CENTRAL),
 )
 SHARED = workload("reports", "reports")
 OWN = workload("own", "own-{{ inventory_hostname }}")
 
 
 @pytest.fixture(scope="module")
-def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(tmp_path_factory.mktemp("fleet"), PLACES) as ready:
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetFixture]:
+    with running_fleet(tmp_path_factory.mktemp("fleet"), CLUSTER_HOSTS) as ready:
         yield ready
 
 
 @pytest.fixture
-def fleet(clusters: Scene) -> Scene:
+def fleet(clusters: FleetFixture) -> FleetFixture:
     clusters.reset()
     clusters.host_variables.clear()
     clusters.variables = {
@@ -46,21 +52,21 @@ def fleet(clusters: Scene) -> Scene:
     return clusters
 
 
-def rows(ran: Ran) -> dict[str, str]:
-    """By the host the line of the table at the end, its columns with single spaces."""
-    lines = [line.split() for line in ran.output.splitlines()]
+def rows(result: PlaybookResult) -> dict[str, str]:
+    """Return the lines of the final table by host, with single spaces."""
+    lines = [line.split() for line in result.output.splitlines()]
     start = next(index for index, line in enumerate(lines) if line[:2] == ["cluster", "account"])
     table = lines[start + 1 : lines.index([], start)]
     return {line[0]: " ".join(line) for line in table}
 
 
-def associations(fleet: Scene) -> dict[str, list[str]]:
-    """By the host, the service accounts that have an association."""
-    found: dict[str, list[str]] = {}
+def associations(fleet: FleetFixture) -> dict[str, list[str]]:
+    """Return the service accounts with an association, by host."""
+    accounts: dict[str, list[str]] = {}
     for place in fleet.places:
         state = fleet.associations(place)
-        found[place.host] = sorted(one["serviceAccount"] for one in state)
-    return found
+        accounts[place.host] = sorted(association["serviceAccount"] for association in state)
+    return accounts
 
 
 def _report(path: Path) -> dict[str, Any]:
@@ -70,13 +76,16 @@ def _report(path: Path) -> dict[str, Any]:
     return report
 
 
-def test_plan_converge_unchanged_verify_teardown(fleet: Scene, tmp_path: Path) -> None:
+def test_plan_converge_unchanged_verify_teardown(fleet: FleetFixture, tmp_path: Path) -> None:
     planned = fleet.play("fleet", "--check", "--diff")
     assert planned.code == 0, planned.output
     assert '"EksPodIdentityWorkloads' in planned.output
-    assert f"association default/reports of cluster {WEST}/prod, account {HERE} (create)" in planned.output
-    assert f"role reports of account {THERE} (create)" in planned.output
-    assert rows(planned)["blue"] == f"blue (prod) {HERE} {WEST} 1 5 - 0 ok"
+    assert (
+        f"association default/reports of cluster {WEST}/prod, account {OWN_ACCOUNT} (create)"
+        in planned.output
+    )
+    assert f"role reports of account {OTHER_ACCOUNT} (create)" in planned.output
+    assert rows(planned)["blue"] == f"blue (prod) {OWN_ACCOUNT} {WEST} 1 5 - 0 ok"
     assert "4 of 4 clusters planned, 0 failed; nothing was changed.\n\ncluster " in planned.output
     assert (
         "\n\nblue: create 1 policy, 1 role, 1 association; attach 1 policy; apply 1 ServiceAccount.\n"
@@ -86,10 +95,10 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene, tmp_path: Path) -
     made = fleet.play("fleet")
     assert made.code == 0, made.output
     assert rows(made) == {
-        "blue": f"blue (prod) {HERE} {WEST} 1 5 1/1 0 ok",
-        "green": f"green (prod) {HERE} {MIDDLE} 2 10 2/2 0 ok",
-        "red": f"red {THERE} {WEST} 2 10 2/2 0 ok",
-        "grey": f"grey {THERE} {MIDDLE} 1 5 1/1 0 ok",
+        "blue": f"blue (prod) {OWN_ACCOUNT} {WEST} 1 5 1/1 0 ok",
+        "green": f"green (prod) {OWN_ACCOUNT} {CENTRAL} 2 10 2/2 0 ok",
+        "red": f"red {OTHER_ACCOUNT} {WEST} 2 10 2/2 0 ok",
+        "grey": f"grey {OTHER_ACCOUNT} {CENTRAL} 1 5 1/1 0 ok",
     }
     assert "4 of 4 clusters done, 0 failed." in made.output
     assert {host: counts["changed"] for host, counts in made.recap.items()} == dict.fromkeys(rows(made), 1)
@@ -114,7 +123,7 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene, tmp_path: Path) -
     assert (site.code, fleet.writes()) == (0, 0), site.output
     assert _report(tmp_path / "green.json") == by_fleet
 
-    # As a survey hands it on where nothing was answered.
+    # A survey passes empty text for unanswered questions.
     unanswered = {"pod_identity_serial": "", "pod_identity_max_fail_percentage": ""}
     verified = fleet.play("fleet", pod_identity_verify_only="true", **unanswered)
     assert (verified.code, fleet.writes()) == (0, 0), verified.output
@@ -127,17 +136,17 @@ def test_plan_converge_unchanged_verify_teardown(fleet: Scene, tmp_path: Path) -
     removed = fleet.play("fleet", pod_identity_state="absent")
     assert removed.code == 0, removed.output
     assert "blue: detach 1 policy; delete 1 " in removed.output
-    assert associations(fleet) == {place.host: [] for place in PLACES}
-    assert fleet.roles(HERE) == fleet.roles(THERE) == []
+    assert associations(fleet) == {place.host: [] for place in CLUSTER_HOSTS}
+    assert fleet.roles(OWN_ACCOUNT) == fleet.roles(OTHER_ACCOUNT) == []
     assert fleet.writes() == 18
-    gone = fleet.play("fleet", pod_identity_state="absent")
-    assert (gone.code, fleet.writes()) == (0, 0), gone.output
+    unchanged = fleet.play("fleet", pod_identity_state="absent")
+    assert (unchanged.code, fleet.writes()) == (0, 0), unchanged.output
 
 
-def test_a_configured_strategy_does_not_separate_the_hosts(fleet: Scene) -> None:
-    ran = fleet.play("fleet", strategy="free")
-    assert ran.code == 0, ran.output
-    assert "4 of 4 clusters done, 0 failed." in ran.output
+def test_configured_strategy_is_ignored(fleet: FleetFixture) -> None:
+    result = fleet.play("fleet", strategy="free")
+    assert result.code == 0, result.output
+    assert "4 of 4 clusters done, 0 failed." in result.output
     assert fleet.operations()["iam:CreateRole"] == 4
 
 
@@ -154,37 +163,37 @@ OWN_PLAY = """\
 """
 
 
-def test_the_role_refuses_a_fleet_whose_hosts_run_apart(fleet: Scene) -> None:
+def test_role_rejects_non_linear_strategies(fleet: FleetFixture) -> None:
     path, strategy = fleet.folder / "own_play.yml", "ansible.builtin.host_pinned"
     path.write_text(OWN_PLAY.format(strategy=strategy), encoding="utf-8")
-    ran = fleet.play(str(path))
-    assert ran.code == 2
+    result = fleet.play(str(path))
+    assert result.code == 2
     assert (
         f"The strategy of this play is {strategy}, under which hosts do not wait for each other. With tasks_from: fleet the "
         "first cluster of an account changes AWS for the other clusters, which must wait for it. Set strategy: "
         "ansible.builtin.linear for the play. Nothing was changed."
-    ) in " ".join(ran.output.split())
-    assert {counts["failed"] for counts in ran.recap.values()} == {1}
+    ) in " ".join(result.output.split())
+    assert {counts["failed"] for counts in result.recap.values()} == {1}
     assert fleet.writes() == 0
-    one = fleet.play(str(path), "--limit", "blue")
-    assert one.code == 0, one.output
+    limited = fleet.play(str(path), "--limit", "blue")
+    assert limited.code == 0, limited.output
 
 
-def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) -> None:
-    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
-    # Its kubeconfig leads to another cluster, as that of a copied host does.
+def test_failed_clusters_do_not_block_other_clusters(fleet: FleetFixture) -> None:
+    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
+    # A copied host has the kubeconfig of another cluster.
     fleet.host_variables["grey"] = {"pod_identity_kubeconfig": fleet.kubeconfigs["red"]}
     fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
-    ran = fleet.play("fleet")
-    assert ran.code == 2
+    result = fleet.play("fleet")
+    assert result.code == 2
     assert associations(fleet) == {"blue": ["reports"], "green": [], "red": [], "grey": []}
-    assert rows(ran) == {
-        "blue": f"blue (prod) {HERE} {WEST} 1 5 1/1 0 ok",
+    assert rows(result) == {
+        "blue": f"blue (prod) {OWN_ACCOUNT} {WEST} 1 5 1/1 0 ok",
         "green": "green (prod) failed",
         "red": "red failed",
         "grey": "grey failed",
     }
-    end = ran.output[ran.output.index("1 of 4 clusters done") :]
+    end = result.output[result.output.index("1 of 4 clusters done") :]
     assert "1 of 4 clusters done, 3 failed." in end
     assert (
         "green:\n  cluster prod (account 111122223333, region eu-central-1) was skipped, without changes for its 2 "
@@ -193,7 +202,7 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     ) in end
     assert "role: unknown key 'nmae'" in end
     assert "grey:\n  cluster grey (account 444455556666, region eu-central-1) was skipped" in end
-    assert {host: counts["failed"] for host, counts in ran.recap.items()} == {
+    assert {host: counts["failed"] for host, counts in result.recap.items()} == {
         "blue": 0,
         "green": 1,
         "red": 1,
@@ -201,43 +210,49 @@ def test_a_cluster_that_is_broken_is_told_and_the_others_are_done(fleet: Scene) 
     }
     assert fleet.writes() == 4
 
-    # What is mended is taken up, and nothing else is written but the grant in the role that blue has already.
-    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="ACTIVE")
+    # The next run completes the repaired clusters, and otherwise writes only the grant in the shared role of blue.
+    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="ACTIVE")
     fleet.host_variables.clear()
     mended = fleet.play("fleet")
     assert mended.code == 0, mended.output
     assert "4 of 4 clusters done, 0 failed." in mended.output
     assert fleet.writes() == 18 - 4 + 1
 
-    # A verification, too, goes on with the others where one has another role and one cannot be read.
-    [taken] = fleet.associations(PLACES[3])
+    # A verification continues with other clusters if one has another role and one cannot be read.
+    [association] = fleet.associations(CLUSTER_HOSTS[3])
     fleet.control.patch_association(
-        THERE, MIDDLE, "grey", taken["associationId"], roleArn=f"arn:aws:iam::{THERE}:role/own-red"
+        OTHER_ACCOUNT,
+        CENTRAL,
+        "grey",
+        association["associationId"],
+        roleArn=f"arn:aws:iam::{OTHER_ACCOUNT}:role/own-red",
     )
-    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
+    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
     fleet.control.reset_counters()
     verified = fleet.play("fleet", pod_identity_verify_only=True)
     assert (verified.code, fleet.writes()) == (2, 0)
-    told = rows(verified)
-    assert told["blue"].endswith("1/1 0 ok")
-    assert told["red"].endswith("2/2 0 ok")
-    assert told["green"] == "green (prod) failed"
-    assert told["grey"] == f"grey {THERE} {MIDDLE} 1 0 0/1 1 failed"
+    table = rows(verified)
+    assert table["blue"].endswith("1/1 0 ok")
+    assert table["red"].endswith("2/2 0 ok")
+    assert table["green"] == "green (prod) failed"
+    assert table["grey"] == f"grey {OTHER_ACCOUNT} {CENTRAL} 1 0 0/1 1 failed"
     assert (
         "ASSOCIATION_OTHER_ROLE"
         in verified.output[verified.output.index("2 of 4 clusters done, 2 failed.") :]
     )
 
 
-def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: Scene) -> None:
-    """Nobody knows what its workloads use, and ``force`` vouches for the others alone."""
+def test_permissions_of_failed_cluster_are_kept(fleet: FleetFixture) -> None:
+    """Keep permissions that workloads of a failed cluster may use; ``force`` covers only the other clusters."""
     scopes = ("workload", "account", "none")
 
-    def shared(**wanted: str) -> list[dict[str, Any]]:
-        return [{**workload(name), "role": {"name": name, "trust_scope": wanted[name]}} for name in scopes]
+    def shared(**trust_scopes: str) -> list[dict[str, Any]]:
+        return [
+            {**workload(name), "role": {"name": name, "trust_scope": trust_scopes[name]}} for name in scopes
+        ]
 
-    def held() -> dict[str, tuple[str, str]]:
-        roles = fleet.control.state(THERE)["roles"]
+    def permissions() -> dict[str, tuple[str, str]]:
+        roles = fleet.control.state(OTHER_ACCOUNT)["roles"]
         return {
             name: (roles[name]["AssumeRolePolicyDocument"], str(roles[name]["AttachedPolicies"]))
             for name in scopes
@@ -245,7 +260,7 @@ def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: S
 
     fleet.variables = {"pod_identity_workloads": shared(workload="workload", account="account", none="none")}
     assert fleet.play("fleet", hosts="red,grey").code == 0
-    whole = held()
+    whole = permissions()
 
     fleet.host_variables["red"] = {"pod_identity_workloads": [{**OWN, "role": {"nmae": "typo"}}]}
     fleet.variables = {
@@ -253,33 +268,33 @@ def test_what_a_stopped_cluster_may_use_is_neither_narrowed_nor_removed(fleet: S
     }
     narrowed = fleet.play("fleet", hosts="red,grey")
     assert narrowed.code == 2
-    assert held() == whole, narrowed.output
+    assert permissions() == whole, narrowed.output
     waits = "Until then these keep their permissions: trust policy account, trust policy none."
     assert waits in narrowed.output[narrowed.output.index("1 of 2 clusters done") :]
-    gone = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
-    assert gone.code == 2
-    kept = held()
-    assert (kept["account"], kept["none"]) == (whole["account"], whole["none"])
+    removed = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
+    assert removed.code == 2
+    final = permissions()
+    assert (final["account"], final["none"]) == (whole["account"], whole["none"])
     assert associations(fleet)["red"] == sorted(scopes)
     assert associations(fleet)["grey"] == []
 
 
-def test_an_account_that_did_not_begin_is_told_by_each_of_its_clusters(fleet: Scene) -> None:
-    """What its run was to read is gone when it begins."""
-    ran = fleet.play("fleet", hosts="blue,green", callback="lose_account_files")
-    assert ran.code == 2
-    assert rows(ran) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
-    (lost,) = re.findall(r"^lost: (.+)$", ran.output, re.MULTILINE)
+def test_account_without_files_fails_each_of_its_clusters(fleet: FleetFixture) -> None:
+    """Delete the account files before the run reads them."""
+    result = fleet.play("fleet", hosts="blue,green", callback="lose_account_files")
+    assert result.code == 2
+    assert rows(result) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
+    (lost,) = re.findall(r"^lost: (.+)$", result.output, re.MULTILINE)
     for host in ("blue", "green"):
         assert (
             f"{host}:\n  The AWS run of this account did not start: {lost} cannot be read: No such file or directory. "
             "Run again. Nothing was changed."
-        ) in ran.output
+        ) in result.output
     assert fleet.writes() == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("variables", "message"),
     [
         pytest.param(
             {"pod_identity_profile": "nope"},
@@ -293,84 +308,86 @@ def test_an_account_that_did_not_begin_is_told_by_each_of_its_clusters(fleet: Sc
             id="no answer",
         ),
         pytest.param(
-            {"pod_identity_assume_role_arn": f"arn:aws:iam::{HERE}:role/nobody"},
+            {"pod_identity_assume_role_arn": f"arn:aws:iam::{OWN_ACCOUNT}:role/nobody"},
             "sts:AssumeRole",
             id="a role that cannot be assumed",
         ),
     ],
 )
-def test_what_fails_for_a_whole_account_is_told_by_each_of_its_clusters(
-    fleet: Scene, given: dict[str, str], message: str
+def test_account_failure_fails_each_of_its_clusters(
+    fleet: FleetFixture, variables: dict[str, str], message: str
 ) -> None:
-    """And is in the report of each, so that none of an earlier run is left."""
+    """Write the failure into the report of each cluster, which replaces the report of an earlier run."""
     report = str(fleet.folder / "report-{{ inventory_hostname }}.json")
-    ran = fleet.play("fleet", hosts="blue,green", pod_identity_report_file=report, **given)
-    assert ran.code == 2
-    assert rows(ran) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
+    result = fleet.play("fleet", hosts="blue,green", pod_identity_report_file=report, **variables)
+    assert result.code == 2
+    assert rows(result) == {"blue": "blue (prod) failed", "green": "green (prod) failed"}
     for host in ("blue", "green"):
-        _, _, told = ran.output.partition(f"\n{host}:\n")
-        assert message in told.split("\n\n")[0]
+        _, _, error = result.output.partition(f"\n{host}:\n")
+        assert message in error.split("\n\n")[0]
         written = json.loads((fleet.folder / f"report-{host}.json").read_text(encoding="utf-8"))
         assert (written["failed"], message in written["failure"]) == (True, True)
     assert fleet.writes() == 0
 
 
-def test_a_message_names_the_variables_of_the_role(fleet: Scene) -> None:
+def test_message_names_role_variables(fleet: FleetFixture) -> None:
     fleet.control.set_latency(1000)
     try:
-        ran = fleet.play("fleet", hosts="blue", pod_identity_deadline=2)
+        result = fleet.play("fleet", hosts="blue", pod_identity_deadline=2)
     finally:
         fleet.control.set_latency(0)
-    assert ran.code == 2
-    assert "Raise pod_identity_deadline for more in one run." in ran.output, ran.output[-1500:]
+    assert result.code == 2
+    assert "Raise pod_identity_deadline for more in one run." in result.output, result.output[-1500:]
 
 
-def test_a_slow_kubernetes_api_is_not_waited_for_in_silence(fleet: Scene) -> None:
+def test_slow_kubernetes_api_shows_progress(fleet: FleetFixture) -> None:
     kube = fleet.kube("red")
     kube.set_latency(3000)
     try:
-        ran = fleet.play("fleet", hosts="red")
+        result = fleet.play("fleet", hosts="red")
     finally:
         kube.set_latency(0)
-    assert ran.code == 0, ran.output
-    assert re.search(r"^red: applying 2 objects \(\d+ s\)$", ran.output, re.MULTILINE), ran.output
+    assert result.code == 0, result.output
+    assert re.search(r"^red: applying 2 objects \(\d+ s\)$", result.output, re.MULTILINE), result.output
 
 
-def test_the_inventory_s_clusters_are_named_where_the_play_is_on_localhost(fleet: Scene) -> None:
-    ran = fleet.play("fleet", hosts="localhost")
-    assert ran.code == 2
+def test_play_on_localhost_names_clusters_of_inventory(fleet: FleetFixture) -> None:
+    result = fleet.play("fleet", hosts="localhost")
+    assert result.code == 2
     assert (
         "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If they are the clusters, "
         "name them or their group on the command line: -e pod_identity_hosts=all"
-    ) in ran.output
+    ) in result.output
 
 
-def test_a_canary_comes_first_and_stops_the_rest(fleet: Scene) -> None:
-    fleet.control.patch_cluster(HERE, WEST, "prod", status="FAILED")
-    # As a survey gives it.
-    ran = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial='[1, "100%"]')
-    assert ran.code == 2
-    assert list(rows(ran)) == ["blue"]
-    assert "0 of 4 clusters done, 1 failed, 3 pending." in ran.output
-    assert associations(fleet) == {place.host: [] for place in PLACES}
+def test_failed_canary_stops_other_batches(fleet: FleetFixture) -> None:
+    fleet.control.patch_cluster(OWN_ACCOUNT, WEST, "prod", status="FAILED")
+    # A survey passes the list as text.
+    result = fleet.play("fleet", hosts="canary:fleet", pod_identity_serial='[1, "100%"]')
+    assert result.code == 2
+    assert list(rows(result)) == ["blue"]
+    assert "0 of 4 clusters done, 1 failed, 3 pending." in result.output
+    assert associations(fleet) == {place.host: [] for place in CLUSTER_HOSTS}
 
 
 @pytest.mark.parametrize(
     ("serial", "most", "begun"), [([2, "100%"], "", 4), ("50%", "0", 2)], ids=["none is most", "most is 0"]
 )
-def test_batches_go_on_until_too_many_failed(fleet: Scene, serial: object, most: str, begun: int) -> None:
-    fleet.control.patch_cluster(HERE, MIDDLE, "prod", status="FAILED")
-    ran = fleet.play("fleet", pod_identity_serial=serial, pod_identity_max_fail_percentage=most)
-    assert ran.code == 2
+def test_batches_continue_below_max_fail_percentage(
+    fleet: FleetFixture, serial: object, most: str, begun: int
+) -> None:
+    fleet.control.patch_cluster(OWN_ACCOUNT, CENTRAL, "prod", status="FAILED")
+    result = fleet.play("fleet", pod_identity_serial=serial, pod_identity_max_fail_percentage=most)
+    assert result.code == 2
     done = [host for host, names in associations(fleet).items() if names]
     assert len(done) == begun - 1
-    assert f"{begun - 1} of 4 clusters done, 1 failed" in ran.output
+    assert f"{begun - 1} of 4 clusters done, 1 failed" in result.output
 
 
-def test_two_ways_into_one_account_are_two_runs(fleet: Scene) -> None:
+def test_different_options_for_one_account_are_two_runs(fleet: FleetFixture) -> None:
     fleet.host_variables["green"] = {"pod_identity_adopt": "true"}
-    ran = fleet.play("fleet", hosts="blue,green")
-    assert ran.code == 0, ran.output
+    result = fleet.play("fleet", hosts="blue,green")
+    assert result.code == 0, result.output
     assert fleet.operations()["sts:GetCallerIdentity"] == 2
     assert associations(fleet)["green"] == ["own", "reports"]
 
@@ -405,30 +422,30 @@ def test_two_ways_into_one_account_are_two_runs(fleet: Scene) -> None:
         ),
     ],
 )
-def test_input_that_cannot_be_used_stops_before_anything_is_changed(
-    fleet: Scene, variables: dict[str, Any], message: str
+def test_invalid_input_fails_before_changes(
+    fleet: FleetFixture, variables: dict[str, Any], message: str
 ) -> None:
-    ran = fleet.play("fleet", hosts="grey", **variables)
-    assert ran.code == 2
-    assert message in ran.output
+    result = fleet.play("fleet", hosts="grey", **variables)
+    assert result.code == 2
+    assert message in result.output
     assert fleet.writes() == 0
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "wanted"),
+    ("variable", "value", "form"),
     [
         ("pod_identity_serial", "abc", "a number of hosts, a percentage such as 25%, or a list of these."),
         ("pod_identity_max_fail_percentage", "ten", "a number from 0 to 100."),
     ],
 )
-def test_batches_that_are_no_numbers_are_named(fleet: Scene, variable: str, value: str, wanted: str) -> None:
-    ran = fleet.play("fleet", **{variable: value})
-    assert ran.code != 0
-    assert f"{variable} is '{value}'; it is {wanted}" in ran.output
+def test_invalid_batch_sizes_are_named(fleet: FleetFixture, variable: str, value: str, form: str) -> None:
+    result = fleet.play("fleet", **{variable: value})
+    assert result.code != 0
+    assert f"{variable} is '{value}'; it is {form}" in result.output
     assert fleet.writes() == 0
 
 
-def test_a_fleet_needs_its_hosts(fleet: Scene) -> None:
-    ran = fleet.play("fleet", hosts="nobody")
-    assert ran.code != 0
-    assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in ran.output
+def test_fleet_without_hosts_fails(fleet: FleetFixture) -> None:
+    result = fleet.play("fleet", hosts="nobody")
+    assert result.code != 0
+    assert "pod_identity_hosts is 'nobody', which matches no host of the inventory." in result.output

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Slices at the same time, here and over what execution nodes speak, beside one run of the same fleet."""
+"""Concurrent slices, in one process and in the stages of execution nodes, compared with one run of the same fleet."""
 
 from __future__ import annotations
 
@@ -10,28 +10,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Raw, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.scene import (
+    ClusterHost,
+    FleetFixture,
+    Raw,
+    running_fleet,
+    workload,
+)
 from ansible_collections.workload_identity.aws.tests.fleet.slices import (
     parts,
     start_elsewhere,
     start_here,
 )
 
-HERE, THERE = "111122223333", "444455556666"
-WEST, MIDDLE = "us-west-2", "eu-central-1"
-# Dealt out to two slices, both accounts are in both.
-PLACES = (
-    Place("blue", "prod", HERE, WEST),
-    Place("green", "prod", HERE, MIDDLE),
-    Place("red", "red", THERE, WEST),
-    Place("violet", "violet", THERE, MIDDLE),
+OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
+WEST, CENTRAL = "us-west-2", "eu-central-1"
+# Each of two slices has clusters of both accounts.
+CLUSTER_HOSTS = (
+    ClusterHost("blue", "prod", OWN_ACCOUNT, WEST),
+    ClusterHost("green", "prod", OWN_ACCOUNT, CENTRAL),
+    ClusterHost("red", "red", OTHER_ACCOUNT, WEST),
+    ClusterHost("violet", "violet", OTHER_ACCOUNT, CENTRAL),
 )
 READS = ("iam:Get", "iam:List", "eks:Describe", "eks:List", "sts:")
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(tmp_path_factory.mktemp("slices"), PLACES) as ready:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetFixture]:
+    with running_fleet(tmp_path_factory.mktemp("slices"), CLUSTER_HOSTS) as ready:
         ready.variables = {
             "pod_identity_workloads": [
                 workload(name, f"{name}-{{{{ inventory_hostname }}}}") for name in ("api", "jobs")
@@ -41,18 +47,18 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(scope="module")
-def whole(fleet: Scene) -> tuple[Raw, Mapping[str, int]]:
-    """What one run of all leaves behind, and what it asked for that changes something."""
+def whole(fleet: FleetFixture) -> tuple[Raw, Mapping[str, int]]:
+    """Run the whole fleet once; return its state and its write requests."""
     fleet.reset()
-    ran = fleet.play("fleet")
-    assert ran.code == 0, ran.output
+    result = fleet.play("fleet")
+    assert result.code == 0, result.output
     found = fleet.state(), writes(fleet)
     assert writes(fleet)["eks:CreatePodIdentityAssociation"] == writes(fleet)["iam:CreateRole"] == 8
     return found
 
 
-def writes(fleet: Scene) -> dict[str, int]:
-    """By operation the requests that change something, of AWS and of all Kubernetes APIs together."""
+def writes(fleet: FleetFixture) -> dict[str, int]:
+    """Return the write requests by operation, of AWS and of all Kubernetes APIs."""
     found = {name: count for name, count in fleet.operations().items() if not name.startswith(READS)}
     for place in fleet.places:
         for name, count in fleet.kube(place.host).counters()["operations"].items():
@@ -61,8 +67,8 @@ def writes(fleet: Scene) -> dict[str, int]:
     return found
 
 
-def test_slices_at_once_do_what_one_run_does_and_nothing_twice(
-    fleet: Scene, whole: tuple[Raw, Mapping[str, int]], tmp_path: Path
+def test_concurrent_slices_match_one_run(
+    fleet: FleetFixture, whole: tuple[Raw, Mapping[str, int]], tmp_path: Path
 ) -> None:
     fleet.reset()
     slices = parts(fleet, 2)
@@ -80,20 +86,20 @@ def test_slices_at_once_do_what_one_run_does_and_nothing_twice(
     gathered = fleet.play("report", **merged)
     assert gathered.code == 0, gathered.output
     assert "4 of 4 clusters done, 0 failed." in gathered.output
-    for place in PLACES:
-        shown = place.host if place.host == place.cluster else f"{place.host} ({place.cluster})"
-        line = f"{shown} {place.account} {place.region} 2 10 2/2 0 ok"
-        assert line in [" ".join(one.split()) for one in gathered.output.splitlines()]
-    # Of a slice that was lost, the clusters are named.
-    alone = fleet.play("report", **ended[0][1])
-    assert alone.code == 2
-    assert "2 of 4 did not report: green, violet. See above." in alone.output
+    for place in CLUSTER_HOSTS:
+        label = place.host if place.host == place.cluster else f"{place.host} ({place.cluster})"
+        line = f"{label} {place.account} {place.region} 2 10 2/2 0 ok"
+        assert line in [" ".join(row.split()) for row in gathered.output.splitlines()]
+    # The report names the clusters of a lost slice.
+    incomplete = fleet.play("report", **ended[0][1])
+    assert incomplete.code == 2
+    assert "2 of 4 did not report: green, violet. See above." in incomplete.output
 
 
-def test_slices_at_once_share_a_role_without_taking_each_other_s_grant(
-    fleet: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_concurrent_slices_keep_grants_of_shared_role(
+    fleet: FleetFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both make it, or find that it has just been made; and IAM writes the whole trust policy or none of it."""
+    """Let both slices create the role, or find it recently created. IAM writes a trust policy as a whole."""
     monkeypatch.setitem(fleet.variables, "pod_identity_workloads", [workload("reports")])
     fleet.reset()
     jobs = [start_here(fleet, tmp_path / host, [host]) for host in ("blue", "green")]
@@ -102,20 +108,20 @@ def test_slices_at_once_share_a_role_without_taking_each_other_s_grant(
     verified = fleet.play("fleet", "--limit", "blue,green", pod_identity_verify_only=True)
     assert verified.code == 0, verified.output
     assert "2 of 2 clusters done, 0 failed." in verified.output
-    assert fleet.roles(HERE) == ["reports"]
+    assert fleet.roles(OWN_ACCOUNT) == ["reports"]
     fleet.writes()
     again = fleet.play("fleet", "--limit", "blue")
     assert (again.code, fleet.writes()) == (0, 0), again.output
 
 
-def test_the_report_of_a_limit_misses_no_cluster_outside_of_it(
-    fleet: Scene, whole: tuple[Raw, Mapping[str, int]]
+def test_limited_report_expects_only_hosts_of_limit(
+    fleet: FleetFixture, whole: tuple[Raw, Mapping[str, int]]
 ) -> None:
-    """A workflow of AWX hands its limit to each of its nodes, and a play on localhost has no host within it."""
+    """Accept the limit of a workflow, which AWX passes to each node, and which excludes localhost."""
     del whole
     limited = fleet.play("report", "--limit", "blue,red")
     assert limited.code == 2
     assert "2 of 2 did not report: blue, red. See above." in limited.output
-    nobody = fleet.play("report", "--limit", "violet", hosts="blue")
-    assert nobody.code != 0
-    assert "The limit 'violet' leaves no host of 'blue', so nothing would be done." in nobody.output
+    excluded = fleet.play("report", "--limit", "violet", hosts="blue")
+    assert excluded.code != 0
+    assert "The limit 'violet' leaves no host of 'blue', so nothing would be done." in excluded.output

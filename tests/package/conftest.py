@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The built collection, installed into an empty folder as a user would, and a sandbox to run it on."""
+"""The built collection, installed into an empty folder like a user would, and a sandbox to run it on."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 SUPPORTED = ("2.17", "2.18", "2.19", "newest")
-# What differs between cores differs between the oldest and the newest.
+# The oldest and the newest core have all differences.
 CORES = SUPPORTED if os.environ.get("CORES") == "all" else (SUPPORTED[0], SUPPORTED[-1])
 DEPENDENCIES = ("amazon", "kubernetes")
 SHOW_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
 def clean_environment() -> dict[str, str]:
-    """Without what a developer's shell or the Makefile says of collections."""
+    """Return the environment without the Ansible settings of a developer's shell or the Makefile."""
     return {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
 
 
 def run(command: Sequence[object], env: Mapping[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its good end; what it printed is the message when it has no good end."""
+    """Run a command and expect success; a failure shows its output."""
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
     )
@@ -49,7 +49,7 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[str, str]:
-    """Install into an empty folder, with the dependencies elsewhere; the variables that find both."""
+    """Install into an empty folder, with the dependencies elsewhere; return the environment that finds both."""
     dependencies = folder / "dependencies" / "ansible_collections"
     dependencies.mkdir(parents=True)
     for namespace in DEPENDENCIES:
@@ -57,7 +57,7 @@ def install(tarball: Path, folder: Path, venv: Path, collections: Path) -> dict[
     environment = clean_environment()
     environment["ANSIBLE_COLLECTIONS_PATH"] = f"{folder / 'installed'}:{dependencies.parent}"
     environment["ANSIBLE_HOME"] = str(folder / "home")
-    # Folders of examples and collections of this checkout must not be what is found.
+    # --offline excludes Galaxy, and the folder excludes this checkout.
     command = ["collection", "install", tarball, "-p", folder / "installed", "--offline"]
     run([venv / "bin" / "ansible-galaxy", *command], environment, folder)
     return environment
@@ -72,7 +72,7 @@ def installed(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Mappin
 def cores(
     tarball: Path, installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, tuple[Path, Mapping[str, str]]]:
-    """The environment of each core that there is here, with the collection installed for it."""
+    """Return the environment of each installed ansible-core, with the collection installed for it."""
     found: dict[str, tuple[Path, Mapping[str, str]]] = {"newest": (VENV, installed)}
     for core in CORES[:-1]:
         venv = ROOT / f".venv-{core}"
@@ -84,35 +84,35 @@ def cores(
 
 @contextlib.contextmanager
 def sandbox_in(state: Path, *options: str) -> Iterator[Mapping[str, str]]:
-    """The variables of a fresh sandbox, which lives as long as this."""
+    """Run a new sandbox; yield its variables."""
     run([SANDBOX, "up", "--state", state, *options], clean_environment(), state.parent)
     try:
         script = f'. "$1"; exec {VENV}/bin/python -c "$2"'
         shell = ["sh", "-c", script, "sh", state / "env.sh", SHOW_ENVIRONMENT]
-        shown = run(shell, clean_environment(), state.parent).stdout
-        yield {name: value for name, value in json.loads(shown).items() if os.environ.get(name) != value}
+        variables = run(shell, clean_environment(), state.parent).stdout
+        yield {name: value for name, value in json.loads(variables).items() if os.environ.get(name) != value}
     finally:
         run([SANDBOX, "down", "--state", state], clean_environment(), state.parent)
 
 
 @pytest.fixture(scope="session")
 def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """Where it keeps its state, and its variables."""
+    """Run a sandbox; yield its state folder and its variables."""
     state = tmp_path_factory.mktemp("running") / "sandbox"
-    with sandbox_in(state) as shown:
-        yield state, shown
+    with sandbox_in(state) as variables:
+        yield state, variables
 
 
 @pytest.fixture
 def sandbox(running_sandbox: tuple[Path, Mapping[str, str]]) -> Mapping[str, str]:
-    """As it is when it has just started."""
-    state, shown = running_sandbox
+    """Reset the sandbox; return its variables."""
+    state, variables = running_sandbox
     run([SANDBOX, "--state", state, "reset"], clean_environment(), state.parent)
-    return shown
+    return variables
 
 
 @pytest.fixture
 def short() -> Iterator[Path]:
-    """A folder whose name is short enough for the socket that Ansible makes below its temporary folder."""
+    """Create a folder with a short name, as Ansible creates a socket below its temporary folder."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         yield Path(folder)

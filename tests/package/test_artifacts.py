@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What jobs leave for the later nodes of a workflow, written and read as AWX does it, on the oldest core and the newest."""
+"""Artifacts of jobs for later nodes of a workflow, written and read like in AWX, on the oldest and the newest core."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ contexts: [{name: a, context: {cluster: a, user: a}}]
 users: [{name: a, user: {token: none}}]
 current-context: a
 """
-# Through Ansible's templates into a fact, into set_stats, and into a file.
+# Copies a variable through templates into a fact, into set_stats, and into a file.
 PASS_ON = """
 - hosts: localhost
   connection: local
@@ -48,7 +48,7 @@ PASS_ON = """
 
 
 class _Dumper(yaml.SafeDumper):
-    """As AWX writes extra variables that come from artifacts."""
+    """A dumper that writes extra variables from artifacts like AWX."""
 
     def represent_data(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -67,17 +67,17 @@ class Workflow:
     def job(
         self, playbook: str, extra: Mapping[str, Any], *arguments: str, **env: str
     ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-        """The job, and its artifacts. ``extra`` is written as AWX writes what comes from artifacts."""
+        """Run a job; return its result and its artifacts. ``extra`` is written like variables from artifacts."""
         texts = [yaml.dump({name: part}, Dumper=_Dumper) for name, part in extra.items()]
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
         command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
-        shown = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
+        settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
         # Facts of actions are then in ansible_facts alone, as with ansible-core 2.24 and newer.
-        shown["ANSIBLE_INJECT_FACT_VARS"] = "false"
+        settings["ANSIBLE_INJECT_FACT_VARS"] = "false"
         done = subprocess.run(
             [*command, *arguments],
             cwd=self.folder,
-            env={**self.env, **shown, **env},
+            env={**self.env, **settings, **env},
             check=False,
             capture_output=True,
             text=True,
@@ -99,7 +99,7 @@ def workflow(
     (tmp_path / "unreachable.kubeconfig").write_text(UNREACHABLE, encoding="utf-8")
     hosts = {
         "blue": {"pod_identity_cluster_name": "my-cluster"},
-        "gone": {"pod_identity_cluster_name": "nowhere"},
+        "missing": {"pod_identity_cluster_name": "nowhere"},
         "typing": {"pod_identity_cluster_name": "my-cluster", "pod_identity_trust_scope": "everybody"},
         "silent": {
             "pod_identity_cluster_name": "silent",
@@ -114,7 +114,7 @@ def workflow(
 
 
 def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
-    """Each host as a job of its own. AWX merges their artifacts by top-level key; the last job wins."""
+    """Run a job for each host. AWX merges their artifacts by top-level key; the last job wins."""
     merged: dict[str, Any] = {}
     for host in hosts:
         _done, artifacts = workflow.job(
@@ -126,7 +126,7 @@ def run_slices(workflow: Workflow, hosts: Sequence[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
+def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue"])
     assert set(artifacts) == {"pod_identity", BLUE}
     assert artifacts["pod_identity"] == {"my-cluster": artifacts[BLUE]}
@@ -142,7 +142,7 @@ def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
         assert done.returncode == 0, done.stdout
         assert json.loads(file.read_text(encoding="utf-8")) == {"carried": made}
         assert again == {"carried": made}
-    # A later job of the role takes the artifacts of an earlier one for no variables of its own.
+    # A later job ignores the artifacts of an earlier one in its variables.
     done, later = workflow.job(
         "workload_identity.aws.verify",
         {**artifacts, "pod_identity_hosts": "blue"},
@@ -156,13 +156,13 @@ def test_an_artifact_is_the_same_in_a_later_job(workflow: Workflow) -> None:
 
 # Either core reads reports once.
 @pytest.mark.parametrize("core", CORES[:1])
-def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
-    artifacts = run_slices(workflow, ["blue", "gone", "typing", "silent"])
+def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
+    artifacts = run_slices(workflow, ["blue", "missing", "typing", "silent"])
     by_host = {part["host"]: part for name, part in artifacts.items() if name.startswith(KEY)}
-    assert sorted(by_host) == ["blue", "gone", "silent", "typing"]
+    assert sorted(by_host) == ["blue", "missing", "silent", "typing"]
     assert {host: part["stopped"] for host, part in by_host.items()} == {
         "blue": False,
-        "gone": True,
+        "missing": True,
         "silent": True,
         "typing": True,
     }
@@ -170,19 +170,23 @@ def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
         "pod_identity_trust_scope must be one of workload, namespace, cluster, account, none, got 'everybody'. Nothing was "
         "changed."
     )
-    assert "No cluster found for name: nowhere" in by_host["gone"]["failure"]
+    assert "No cluster found for name: nowhere" in by_host["missing"]["failure"]
     assert "silent" in by_host["silent"]["failure"]
-    given = {**artifacts, "pod_identity_hosts": "clusters", "pod_identity_expected": ["blue", "gone", "red"]}
-    done, _artifacts = workflow.job("workload_identity.aws.report", given)
+    variables = {
+        **artifacts,
+        "pod_identity_hosts": "clusters",
+        "pod_identity_expected": ["blue", "missing", "red"],
+    }
+    done, _artifacts = workflow.job("workload_identity.aws.report", variables)
     assert done.returncode == 2
-    shown = squeezed(done.stdout)
+    output = squeezed(done.stdout)
     for part in (
         "1 of 5 clusters done, 4 failed.",
         by_host["typing"]["failure"],
-        "3 of 5 clusters failed: gone, silent, typing; 1 of 5 did not report: red. See above.",
+        "3 of 5 clusters failed: missing, silent, typing; 1 of 5 did not report: red. See above.",
     ):
-        assert squeezed(part) in shown
-    # What the inventory has is expected by itself, and what all reported well is well.
+        assert squeezed(part) in output
+    # The report expects all hosts of the inventory, and succeeds when all of them reported success.
     done, _artifacts = workflow.job(
         "workload_identity.aws.report", {BLUE: artifacts[BLUE], "pod_identity_hosts": "blue"}
     )
@@ -190,11 +194,11 @@ def test_the_report_has_all_that_slices_did_not_do(workflow: Workflow) -> None:
     done, _artifacts = workflow.job(
         "workload_identity.aws.report", {BLUE: artifacts[BLUE], "pod_identity_hosts": "clusters"}
     )
-    assert squeezed("3 of 4 did not report: gone, typing, silent.") in squeezed(done.stdout)
+    assert squeezed("3 of 4 did not report: missing, typing, silent.") in squeezed(done.stdout)
 
 
 @pytest.mark.parametrize("core", CORES[-1:])
-def test_the_report_reads_files_and_refuses_what_is_none(workflow: Workflow) -> None:
+def test_report_reads_files_and_rejects_others(workflow: Workflow) -> None:
     file = workflow.folder / "blue.json"
     extra = {"pod_identity_hosts": "blue", "pod_identity_report_file": str(file)}
     done, artifacts = workflow.job(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job on a cluster of another account, without kubeconfig: by a role that the job assumes there, and by one that it
-is refused."""
+"""The main job on a cluster of another account, without kubeconfig: with a role that the job assumes, and with one that it
+may not assume."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def allow(action: str, resource: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """What a job has: credentials of a user of one account, and nothing that leads to a cluster."""
+    """A job with the credentials of a user of one account, and without a kubeconfig."""
 
     env: Mapping[str, str]
     cwd: Path
@@ -87,17 +87,17 @@ class Job:
 
 @pytest.fixture(scope="module")
 def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
-    """A cluster whose account enforces permissions, a role there, and a user elsewhere who is allowed to assume it."""
+    """Create a cluster whose account enforces permissions, a role in it, and a user of another account who may assume it."""
     folder = tmp_path_factory.mktemp("assumed")
-    with sandbox_in(folder / "sandbox", "--kube", "embedded", "--account", OTHER, "--auth") as shown:
+    with sandbox_in(folder / "sandbox", "--kube", "embedded", "--account", OTHER, "--auth") as variables:
 
         def client(service: str, account: str) -> Any:
             return boto3.client(
                 service,
-                endpoint_url=shown["AWS_ENDPOINT_URL"],
+                endpoint_url=variables["AWS_ENDPOINT_URL"],
                 region_name=REGION,
                 aws_access_key_id=account,
-                aws_secret_access_key=shown["AWS_SECRET_ACCESS_KEY"],
+                aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
             )
 
         iam = client("iam", OWN)
@@ -111,22 +111,24 @@ def job(installed: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) 
             "Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}},
         }
         trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        there = client("iam", OTHER)
-        there.create_role(Path="/fleet/", RoleName="deployer", AssumeRolePolicyDocument=trust)
-        there.put_role_policy(RoleName="deployer", PolicyName="all", PolicyDocument=allow("*", "*"))
+        role_iam = client("iam", OTHER)
+        role_iam.create_role(Path="/fleet/", RoleName="deployer", AssumeRolePolicyDocument=trust)
+        role_iam.put_role_policy(RoleName="deployer", PolicyName="all", PolicyDocument=allow("*", "*"))
         client("eks", OTHER).create_access_entry(
             clusterName=CLUSTER, principalArn=ROLE, kubernetesGroups=["pod-identity-operators"]
         )
         home = folder / "home"
         home.mkdir()
-        env = {**clean_environment(), **installed, **shown, "HOME": str(home)}
+        env = {**clean_environment(), **installed, **variables, "HOME": str(home)}
         env |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
-        cluster = json.loads(Path(shown["KUBECONFIG"]).read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+        cluster = json.loads(Path(variables["KUBECONFIG"]).read_text(encoding="utf-8"))["clusters"][0][
+            "cluster"
+        ]
         bare = {name: value for name, value in env.items() if name not in KUBECONFIG}
         yield Job(bare, folder, cluster["server"])
 
 
-def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
+def test_job_converges_verifies_and_removes_with_role(job: Job) -> None:
     first = job.done("site")
     assert "Done: 5 changes." in first
     assert SESSION in first
@@ -136,9 +138,9 @@ def test_the_job_makes_verifies_and_removes_all_as_the_role(job: Job) -> None:
     assert "Teardown done: 5 changes." in job.done("teardown")
 
 
-def test_a_role_that_the_job_is_refused_is_explained_before_anything_is_changed(job: Job) -> None:
-    before = job.counters()
-    # Surveys deliver empty text for what was not answered.
+def test_denied_role_is_explained_before_changes(job: Job) -> None:
+    initial = job.counters()
+    # A survey passes empty text for unanswered questions.
     ran = job.run("site", "assume_role_external_id=payments", "assume_role_duration=")
     assert ran.returncode != 0, ran.stdout
     message = (
@@ -149,21 +151,21 @@ def test_a_role_that_the_job_is_refused_is_explained_before_anything_is_changed(
         "Nothing was changed."
     )
     assert message in " ".join(ran.stdout.split())
-    after = job.counters()
-    assert after.pop(OWN)["sts:AssumeRole"] == before.pop(OWN).get("sts:AssumeRole", 0) + 1
-    assert after == before
+    final = job.counters()
+    assert final.pop(OWN)["sts:AssumeRole"] == initial.pop(OWN).get("sts:AssumeRole", 0) + 1
+    assert final == initial
 
 
-def test_the_lookup_gives_a_token_of_the_role_or_says_why_not(job: Job) -> None:
-    given = job.look_up(EXTERNAL_ID)
-    assert given.returncode == 0, given.stdout
-    assert "kube-system" in given.stdout
+def test_lookup_returns_token_of_role_or_reason(job: Job) -> None:
+    accepted = job.look_up(EXTERNAL_ID)
+    assert accepted.returncode == 0, accepted.stdout
+    assert "kube-system" in accepted.stdout
     refused = job.look_up("payments")
     assert refused.returncode != 0
-    said = " ".join((refused.stdout + refused.stderr).split())
+    output = " ".join((refused.stdout + refused.stderr).split())
     for part in (
         f"No token for {CLUSTER}: sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: ",
         f"Requested in region {REGION}, for account {OTHER}. ",
         "If it requires sts:ExternalId, assume_role_external_id must be the same.",
     ):
-        assert part in said
+        assert part in output

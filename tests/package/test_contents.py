@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the tarball, and what is not."""
+"""The contents of the tarball."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def names(tarball: Path) -> list[str]:
         return [member.name for member in archive.getmembers() if member.isfile()]
 
 
-def test_nothing_but_the_collection_at_the_top(names: list[str]) -> None:
+def test_top_level_files(names: list[str]) -> None:
     assert {name.split("/", 1)[0] for name in names} == TOP
 
 
@@ -66,7 +66,7 @@ def test_nothing_but_the_collection_at_the_top(names: list[str]) -> None:
         *(f"playbooks/{playbook}.yml" for playbook in ("awx", "report", "site", "teardown", "verify")),
     ],
 )
-def test_what_must_be_there(names: list[str], name: str) -> None:
+def test_has_required_file(names: list[str], name: str) -> None:
     assert name in names
 
 
@@ -75,23 +75,23 @@ def test_no_leftovers(names: list[str]) -> None:
     assert leftovers == []
 
 
-def test_every_module_that_calls_aws_is_in_the_action_group(names: list[str]) -> None:
+def test_aws_modules_are_in_action_group(names: list[str]) -> None:
     runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
     modules = sorted(
         Path(name).stem for name in names if name.startswith("plugins/modules/") and "__" not in name
     )
-    # These take no region or credentials, which module_defaults of the group would give them.
-    ours = [name for name in MODULES if name.startswith("pod_identity")]
-    assert sorted([*runtime["action_groups"]["aws"], *ours]) == modules
+    # These modules do not accept the region and credentials of the group.
+    controller_modules = [name for name in MODULES if name.startswith("pod_identity")]
+    assert sorted([*runtime["action_groups"]["aws"], *controller_modules]) == modules
 
 
-def test_the_manifest_says_what_galaxy_yml_says(tarball: Path) -> None:
-    wanted = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+def test_manifest_matches_galaxy_yml(tarball: Path) -> None:
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
     with tarfile.open(tarball) as archive:
         member = archive.extractfile("MANIFEST.json")
         assert member is not None
         info = json.load(member)["collection_info"]
     assert {name: info[name] for name in ("namespace", "name", "version", "dependencies")} == {
-        name: wanted[name] for name in ("namespace", "name", "version", "dependencies")
+        name: galaxy[name] for name in ("namespace", "name", "version", "dependencies")
     }
     assert info["license"] == ["GPL-3.0-or-later"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job without kubeconfig: with what the collection declares alone, by callers that a cluster knows and does not
-know, and without a trace of its secrets."""
+"""The main job without kubeconfig: with only the declared requirements, with callers that have an access entry and that do
+not, and without a trace of its secrets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UV = ROOT / ".cache" / "uv" / "bin" / "uv"
 
 @pytest.fixture
 def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path) -> dict[str, str]:
-    """The installed collection and the sandbox, with no kubeconfig given, and a home without one."""
+    """Return the environment of collection and sandbox without a kubeconfig, also in the home folder."""
     home = tmp_path / "home"
     home.mkdir()
     env = {**installed, **sandbox, "HOME": str(home)}
@@ -46,7 +46,7 @@ def bare(installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Pat
 
 @dataclass(frozen=True)
 class Aws:
-    """The embedded AWS as its account's root."""
+    """The embedded AWS with the root user of the account."""
 
     environment: Mapping[str, str]
 
@@ -62,7 +62,7 @@ class Aws:
         )
 
     def session(self) -> dict[str, str]:
-        """The variables of a session of ROLE, which is made."""
+        """Create ROLE and a session of it; return the variables of the session."""
         trust = {
             "Version": "2012-10-17",
             "Statement": [
@@ -77,10 +77,10 @@ class Aws:
             Path="/ci/", RoleName="deployer", AssumeRolePolicyDocument=json.dumps(trust)
         )
         issued = self.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="job-7")["Credentials"]
-        given = (issued[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
-        return dict(zip((*KEYS, "AWS_SESSION_TOKEN"), given, strict=True))
+        credentials = (issued[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+        return dict(zip((*KEYS, "AWS_SESSION_TOKEN"), credentials, strict=True))
 
-    def let_in(self, principal: str, *groups: str) -> None:
+    def add_access_entry(self, principal: str, *groups: str) -> None:
         self.client("eks").create_access_entry(
             clusterName=CLUSTER, principalArn=principal, kubernetesGroups=list(groups)
         )
@@ -92,7 +92,7 @@ def aws(sandbox: Mapping[str, str]) -> Aws:
 
 
 def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
-    """What a run of site.yml prints that fails."""
+    """Run site.yml and expect a failure; return its output."""
     command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "-e", f"@{GUIDE}", *more]
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=dict(env), check=False, capture_output=True, text=True
@@ -103,7 +103,7 @@ def failing(env: Mapping[str, str], cwd: Path, *more: str) -> str:
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of Ansible and what requirements.txt of the collection names, with the versions of the others."""
+    """Create a virtual environment with Ansible and requirements.txt of the collection, in the versions of the tests."""
     folder = tmp_path_factory.mktemp("declared") / "venv"
     python = VENV / "bin" / "python"
     run([UV, "venv", "--quiet", "--python", python, folder], clean_environment(), ROOT)
@@ -115,7 +115,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH with what the system has, except kubectl and aws."""
+    """Return a PATH with all programs of the system except kubectl and aws."""
     folder = tmp_path_factory.mktemp("bin")
     for place in map(Path, ("/bin", "/usr/bin")):
         for program in place.iterdir():
@@ -127,7 +127,7 @@ def path_without_clients(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def test_nothing_but_what_the_collection_declares_is_needed(
+def test_declared_requirements_suffice(
     declared: Path, path_without_clients: str, bare: Mapping[str, str], tmp_path: Path
 ) -> None:
     env = {**bare, "PATH": path_without_clients}
@@ -143,20 +143,18 @@ def test_nothing_but_what_the_collection_declares_is_needed(
     assert "Teardown done: 5 changes." in playbook("teardown", declared, env, tmp_path)
 
 
-def test_the_oldest_versions_make_tokens_too(
+def test_oldest_versions_create_tokens(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
     if "2.17" not in cores:
         pytest.skip("no Python here that ansible-core 2.17 runs on")
-    oldest, there = cores["2.17"]
-    env = {**bare, **{name: there[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
+    oldest, core_env = cores["2.17"]
+    env = {**bare, **{name: core_env[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
     for name, head in (("site", "Done"), ("teardown", "Teardown done")):
         assert f"{head}: 5 changes." in playbook(name, oldest, env, tmp_path)
 
 
-def test_a_caller_without_access_entry_is_told_how_to_make_one(
-    bare: Mapping[str, str], aws: Aws, tmp_path: Path
-) -> None:
+def test_missing_access_entry_has_remedy(bare: Mapping[str, str], aws: Aws, tmp_path: Path) -> None:
     env = {**bare, **aws.session()}
     output = " ".join(failing(env, tmp_path).split())
     assert f"{HEAD} The token is that of {SESSION}. The cluster has no access entry for {ROLE}" in output
@@ -165,21 +163,21 @@ def test_a_caller_without_access_entry_is_told_how_to_make_one(
     )
     assert f"{command} --kubernetes-groups pod-identity-operators" in output
     assert "Nothing was changed." in output
-    # What it says is enough: with the entry the job runs.
-    aws.let_in(ROLE, "pod-identity-operators")
+    # The remedy is sufficient: with the entry the job succeeds.
+    aws.add_access_entry(ROLE, "pod-identity-operators")
     assert "Done: 5 changes." in playbook("site", VENV, env, tmp_path)
 
 
-def test_what_only_lies_there_is_not_used(
+def test_default_kubeconfig_is_ignored(
     sandbox: Mapping[str, str], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """~/.kube/config is of another cluster here: nothing listens where it leads."""
-    own = Path(bare["HOME"]) / ".kube" / "config"
-    own.parent.mkdir()
+    """Ignore ~/.kube/config, whose server is not reachable."""
+    path = Path(bare["HOME"]) / ".kube" / "config"
+    path.parent.mkdir()
     text = Path(sandbox["KUBECONFIG"]).read_text(encoding="utf-8")
     config = json.loads(text)
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"
-    own.write_text(json.dumps(config), encoding="utf-8")
+    path.write_text(json.dumps(config), encoding="utf-8")
     env = {**bare}
     assert "Done: 5 changes." in playbook("site", VENV, env, tmp_path)
     assert "was not reached, as nothing listens at its endpoint" in " ".join(
@@ -187,9 +185,7 @@ def test_what_only_lies_there_is_not_used(
     )
 
 
-def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
-    bare: Mapping[str, str], tmp_path: Path
-) -> None:
+def test_token_with_kubeconfig_is_rejected_before_requests(bare: Mapping[str, str], tmp_path: Path) -> None:
     output = failing(
         {**bare},
         tmp_path,
@@ -202,10 +198,8 @@ def test_a_token_beside_a_kubeconfig_is_refused_before_aws_is_asked(
     assert problem in " ".join(output.split())
 
 
-def test_a_profile_beside_access_keys_is_refused_by_the_names_of_the_role(
-    bare: Mapping[str, str], tmp_path: Path
-) -> None:
-    """Also where the token needs AWS before the module does."""
+def test_profile_with_access_keys_is_rejected_by_role_names(bare: Mapping[str, str], tmp_path: Path) -> None:
+    """Report option names of the role, although the token needs AWS before the module runs."""
     keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "of-nobody"}
     output = failing({**bare, **keys}, tmp_path, "-e", "pod_identity_profile=other")
     assert (
@@ -224,19 +218,19 @@ PROBE = """\
 """
 
 
-def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
-    """A run that AWX could make, as loud as can be: its screen, log, events, artifacts, diffs and files of modules."""
+def test_no_secret_is_written(bare: Mapping[str, str], aws: Aws, tmp_path: Path, short: Path) -> None:
+    """Search the output, log, events, artifacts, diffs and module files of jobs at full verbosity."""
     keys = aws.session()
-    aws.let_in(ROLE)
-    folder, job, kept = short / "loud", short / "job", short / "kept"
+    aws.add_access_entry(ROLE)
+    folder, job, archive = short / "loud", short / "job", short / "archive"
     credentials = tmp_path / "credentials"
     lines = ["[default]", *(f"{name.lower()}={value}" for name, value in keys.items())]
     credentials.write_text("\n".join(lines), encoding="utf-8")
-    watch = Watch(kept, folder, job)
+    watch = Watch(archive, folder, job)
     env = {**bare, **loud(folder), **watch.environment, "AWS_SHARED_CREDENTIALS_FILE": str(credentials)}
     env = {name: value for name, value in env.items() if name not in KEYS}
     env["PATH"] = f"{VENV / 'bin'}:{env['PATH']}"
-    for path in (kept, job / "env", job / "project"):
+    for path in (archive, job / "env", job / "project"):
         path.mkdir(parents=True)
     (job / "env" / "extravars").write_text(GUIDE.read_text(encoding="utf-8"), encoding="utf-8")
     printed: dict[Any, bytes] = {}
@@ -247,7 +241,7 @@ def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path:
         command.append(f"--cmdline={options}")
         printed[ident] = run([VENV / "bin" / "ansible-runner", *command], env, tmp_path).stdout.encode()
     texts = {**watch.seen(), **printed}
-    # It looked where it matters: at the log and the events.
+    # The search covers the log and the events.
     names = {path.name for path in watch.seen()}
     assert {"ansible.log", "stdout"} <= names
     assert any(
@@ -258,25 +252,21 @@ def test_no_secret_is_left_anywhere(bare: Mapping[str, str], aws: Aws, tmp_path:
     assert list(found(secrets, texts)) == []
 
 
-def test_a_secret_that_is_given_away_would_be_found(
-    bare: Mapping[str, str], tmp_path: Path, short: Path
-) -> None:
-    """In a log, and in the file of a module that is gone when the run is over."""
-    folder, kept = short / "loud", short / "kept"
-    kept.mkdir()
+def test_search_finds_planted_secret(bare: Mapping[str, str], tmp_path: Path, short: Path) -> None:
+    """Find a secret in a log, and in the deleted file of a module."""
+    folder, archive = short / "loud", short / "archive"
+    archive.mkdir()
     (tmp_path / "probe.yml").write_text(PROBE, encoding="utf-8")
-    watch = Watch(kept, folder)
+    watch = Watch(archive, folder)
     env = {**bare, **loud(folder), **watch.environment, "ANSIBLE_KEEP_REMOTE_FILES": "false"}
     run([VENV / "bin" / "ansible-playbook", "-vvvv", tmp_path / "probe.yml"], env, tmp_path)
-    given_away = {
-        path.relative_to(short): text for path, text in watch.seen().items() if PREFIX.encode() in text
-    }
-    assert Path("loud/ansible.log") in given_away
-    assert any(path.parts[0] == "kept" for path in given_away), given_away
+    leaks = {path.relative_to(short): text for path, text in watch.seen().items() if PREFIX.encode() in text}
+    assert Path("loud/ansible.log") in leaks
+    assert any(path.parts[0] == "archive" for path in leaks), leaks
 
 
-def test_nothing_is_left_after_an_interruption(bare: Mapping[str, str], tmp_path: Path) -> None:
-    """Ctrl-C while the Kubernetes API has the service account of a Job's run."""
+def test_interrupted_run_leaves_no_files(bare: Mapping[str, str], tmp_path: Path) -> None:
+    """Interrupt a run during a request to Kubernetes, and find no files afterwards."""
     state = Path(bare["SANDBOX_STATE"])
     config = json.loads((state / "kubeconfig").read_text(encoding="utf-8"))
     control = KubeControl(
@@ -300,7 +290,7 @@ def test_nothing_is_left_after_an_interruption(bare: Mapping[str, str], tmp_path
         while not control.counters()["operations"].get("patch serviceaccounts"):
             assert process.poll() is None
         assert list(temporary.rglob("eks-authority-*.crt"))
-        # As a terminal does it, to all of the foreground.
+        # A terminal signals the whole process group.
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=60)
     assert [path for path in temporary.rglob("*") if path.is_file()] == []

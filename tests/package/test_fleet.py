@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fleet of two accounts as AWX runs it, on the oldest core: clusters that the inventory plugin finds, by roles that the job
-assumes, and with tokens that it makes; and without a trace of any of these. tests/fleet has the newest core."""
+"""A fleet of two accounts like in AWX, on the oldest and the newest core: clusters from the inventory plugin, assumed roles
+and EKS tokens, without a trace of secrets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from typing import Any
 
 import boto3
 import pytest
-from ansible_collections.workload_identity.aws.tests.fleet.scene import Place, Scene, scene, workload
+from ansible_collections.workload_identity.aws.tests.fleet.scene import (
+    ClusterHost,
+    FleetFixture,
+    running_fleet,
+    workload,
+)
 from ansible_collections.workload_identity.aws.tests.secrets.watch import Watch, found, issued, loud
 
 from .conftest import CORES, VENV, clean_environment
 from .test_main_job import artifacts
 
-HERE, THERE = "111122223333", "444455556666"
-WEST, MIDDLE = "us-west-2", "eu-central-1"
-PLACES = (Place("blue", "prod", HERE, WEST), Place("red", "red", THERE, MIDDLE))
-HOSTS = tuple(f"{place.cluster}.{place.region}.{place.account}" for place in PLACES)
-CALLER = f"arn:aws:iam::{HERE}:user/awx"
+OWN_ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
+WEST, CENTRAL = "us-west-2", "eu-central-1"
+CLUSTER_HOSTS = (
+    ClusterHost("blue", "prod", OWN_ACCOUNT, WEST),
+    ClusterHost("red", "red", OTHER_ACCOUNT, CENTRAL),
+)
+HOSTS = tuple(f"{place.cluster}.{place.region}.{place.account}" for place in CLUSTER_HOSTS)
+CALLER = f"arn:aws:iam::{OWN_ACCOUNT}:user/awx"
 EXTERNAL_ID = "payments-fleet"
 
 
@@ -36,7 +44,7 @@ def document(**statement: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
-def client(clusters: Scene, service: str, place: Place) -> Any:
+def client(clusters: FleetFixture, service: str, place: ClusterHost) -> Any:
     return boto3.client(
         service,
         endpoint_url=clusters.endpoint,
@@ -46,22 +54,22 @@ def client(clusters: Scene, service: str, place: Place) -> Any:
     )
 
 
-def let_in(clusters: Scene, place: Place) -> None:
-    """An access entry for the role of the place's account."""
+def add_access_entry(clusters: FleetFixture, place: ClusterHost) -> None:
+    """Create an access entry for the role of the account."""
     eks = client(clusters, "eks", place)
     eks.create_access_entry(clusterName=place.cluster, principalArn=role(place.account))
 
 
-def make_caller(clusters: Scene) -> dict[str, str]:
-    """The keys of a user whom a role in each account trusts."""
-    own = client(clusters, "iam", PLACES[0])
-    own.create_user(UserName="awx")
-    own.put_user_policy(
+def make_caller(clusters: FleetFixture) -> dict[str, str]:
+    """Create a user, and in each account a role that trusts it; return the keys of the user."""
+    caller_iam = client(clusters, "iam", CLUSTER_HOSTS[0])
+    caller_iam.create_user(UserName="awx")
+    caller_iam.put_user_policy(
         UserName="awx",
         PolicyName="fleet",
         PolicyDocument=document(Action="sts:AssumeRole", Resource="arn:aws:iam::*:role/fleet"),
     )
-    for place in PLACES:
+    for place in CLUSTER_HOSTS:
         iam = client(clusters, "iam", place)
         trust = document(
             Action="sts:AssumeRole",
@@ -72,22 +80,22 @@ def make_caller(clusters: Scene) -> dict[str, str]:
         iam.put_role_policy(
             RoleName="fleet", PolicyName="all", PolicyDocument=document(Action="*", Resource="*")
         )
-    key = own.create_access_key(UserName="awx")["AccessKey"]
+    key = caller_iam.create_access_key(UserName="awx")["AccessKey"]
     return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Jobs of ansible-runner in one folder, as loud as can be. ``secret`` is the one of the job's own credentials."""
+    """Jobs of ansible-runner in one folder at full verbosity. ``secret`` is the secret access key of the jobs."""
 
-    clusters: Scene
+    clusters: FleetFixture
     secret: str
     env: Mapping[str, str]
     watch: Watch
     folder: Path
 
     def run(self, playbook: str, ident: str, code: int = 0, **variables: Any) -> str:
-        """What it prints, when it ends with the code."""
+        """Run a playbook and expect the exit code; return the output."""
         extra = {"pod_identity_hosts": "eks_clusters", **variables}
         (self.folder / "env" / "extravars").write_text(json.dumps(extra), encoding="utf-8")
         command = ["run", str(self.folder), "-p", f"workload_identity.aws.{playbook}", "--ident", ident]
@@ -118,15 +126,16 @@ def jobs(
     if request.param not in cores:
         pytest.skip(f"no Python here that ansible-core {request.param} runs on")
     venv, installed = cores[request.param]
-    folder, kept, home = short / "job", short / "kept", tmp_path / "home"
-    for path in (folder / "env", folder / "inventory", folder / "project", kept, home):
+    folder, archive, home = short / "job", short / "archive", tmp_path / "home"
+    for path in (folder / "env", folder / "inventory", folder / "project", archive, home):
         path.mkdir(parents=True)
     accounts = [
-        {"assume_role_arn": role(place.account), "assume_role_external_id": EXTERNAL_ID} for place in PLACES
+        {"assume_role_arn": role(place.account), "assume_role_external_id": EXTERNAL_ID}
+        for place in CLUSTER_HOSTS
     ]
     source = {
         "plugin": "workload_identity.aws.eks_clusters",
-        "regions": [WEST, MIDDLE],
+        "regions": [WEST, CENTRAL],
         "own_account": False,
         "accounts": accounts,
     }
@@ -142,9 +151,9 @@ def jobs(
     (folder / "reports").mkdir()
     (folder / "inventory" / "group_vars").mkdir()
     (folder / "inventory" / "group_vars" / "all.json").write_text(json.dumps(files), encoding="utf-8")
-    with scene(tmp_path / "clusters", PLACES, auth=True) as clusters:
+    with running_fleet(tmp_path / "clusters", CLUSTER_HOSTS, auth=True) as clusters:
         keys = make_caller(clusters)
-        # A file: ansible-runner writes down the environment that it was given.
+        # A file, because ansible-runner stores its environment.
         credentials = tmp_path / "credentials"
         lines = ["[default]", *(f"{name} = {value}" for name, value in keys.items())]
         credentials.write_text("\n".join(lines), encoding="utf-8")
@@ -160,13 +169,15 @@ def jobs(
             "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.junit",
             "JUNIT_OUTPUT_DIR": str(short / "loud" / "junit"),
         }
-        yield Jobs(clusters, keys["aws_secret_access_key"], env, Watch(kept, short / "loud", folder), folder)
+        yield Jobs(
+            clusters, keys["aws_secret_access_key"], env, Watch(archive, short / "loud", folder), folder
+        )
 
 
-def test_a_fleet_of_assumed_roles_and_tokens_leaves_no_secret_anywhere(jobs: Jobs) -> None:
-    clusters, (blue, red) = jobs.clusters, PLACES
-    let_in(clusters, blue)
-    # What fails is told at length, and must tell no more than that.
+def test_fleet_with_roles_and_tokens_writes_no_secret(jobs: Jobs) -> None:
+    clusters, (blue, red) = jobs.clusters, CLUSTER_HOSTS
+    add_access_entry(clusters, blue)
+    # Detailed failures must not contain secrets.
     printed = {"fleet": jobs.run("fleet", "fleet", code=2)}
     reports = jobs.reports("fleet")
     assert {name: report["failed"] for name, report in reports.items()} == {"prod": False, "red": True}
@@ -174,29 +185,29 @@ def test_a_fleet_of_assumed_roles_and_tokens_leaves_no_secret_anywhere(jobs: Job
     assert reports["prod"]["caller_arn"] == session
     refused = f"The cluster has no access entry for {role(red.account)}"
     assert refused in reports["red"]["failure"]
-    let_in(clusters, red)
+    add_access_entry(clusters, red)
     printed["site"] = jobs.run("site", "site")
     changes = {name: len(report["changes"]) for name, report in jobs.reports("site").items()}
     assert changes == {"prod": 0, "red": 8}
-    for place in PLACES:
-        assert {one["serviceAccount"] for one in clusters.associations(place)} == {"api", "reports"}
-        made = clusters.kube(place.host).state()["objects"]["serviceaccounts"]
-        assert {"api", "reports"} <= {one["metadata"]["name"] for one in made}
+    for place in CLUSTER_HOSTS:
+        assert {item["serviceAccount"] for item in clusters.associations(place)} == {"api", "reports"}
+        accounts = clusters.kube(place.host).state()["objects"]["serviceaccounts"]
+        assert {"api", "reports"} <= {item["metadata"]["name"] for item in accounts}
     printed["down"] = jobs.run("fleet", "down", pod_identity_state="absent")
-    assert [clusters.associations(place) for place in PLACES] == [[], []]
+    assert [clusters.associations(place) for place in CLUSTER_HOSTS] == [[], []]
 
     texts = {**jobs.watch.seen(), **{name: text.encode() for name, text in printed.items()}}
     names = {str(path) for path in texts}
-    # It looked where it matters: the log, events, reports, and what was removed since.
+    # The search covers the log, events, reports and deleted files.
     for part in (
         "ansible.log",
         "/job_events/",
         f"reports/{HOSTS[0]}.json",
         f"reports/{HOSTS[1]}.xml",
         "/loud/junit/",
-        "/kept/eks-authority-",
-        "/kept/pod-identity-account-",
-        "/kept/pod-identity-part-",
+        "/archive/eks-authority-",
+        "/archive/pod-identity-account-",
+        "/archive/pod-identity-part-",
     ):
         assert any(part in name for name in names), part
     secrets = [*issued(clusters.control), jobs.secret]

@@ -26,7 +26,7 @@ MINE = f"my-cluster.{WEST}.{OWN}"
 GREEN = f"green.{EAST}.{OWN}"
 BLUE = f"my-cluster.{EAST}.{OTHER}"
 SUBNETS = ["subnet-0a1b2c3d4e5f60001", "subnet-0a1b2c3d4e5f60002"]
-# EKS's own rules for tags allow no braces; whatever a tag holds must stay what it is.
+# EKS does not allow braces in tags, but values of tags must stay unchanged in any case.
 TEMPLATE = "{{ 1 + 1 }}"
 TWO_REGIONS = {"regions": [EAST, WEST]}
 TWO_ACCOUNTS = {
@@ -37,22 +37,22 @@ TWO_ACCOUNTS = {
 
 
 def squeezed(text: str) -> str:
-    """Without spaces and line ends: Ansible wraps what it warns of, also within words."""
+    """Remove spaces and line ends, because Ansible wraps warnings even within words."""
     return "".join(text.split())
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """An inventory source in a folder, read by one core's Ansible."""
+    """An inventory source in a folder, read by one ansible-core."""
 
     venv: Path
     env: Mapping[str, str]
     folder: Path
 
     def write(self, **options: Any) -> None:
-        given = {"plugin": "workload_identity.aws.eks_clusters", **options}
+        source = {"plugin": "workload_identity.aws.eks_clusters", **options}
         # JSON is YAML, too.
-        (self.folder / "fleet.eks_clusters.yml").write_text(json.dumps(given), encoding="utf-8")
+        (self.folder / "fleet.eks_clusters.yml").write_text(json.dumps(source), encoding="utf-8")
 
     def attempt(self, program: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         command = [self.venv / "bin" / program, "-i", "fleet.eks_clusters.yml", *arguments]
@@ -62,13 +62,13 @@ class Fleet:
         )
 
     def list(self, **env: str) -> tuple[dict[str, Any], str]:
-        """What ``ansible-inventory --list`` prints, and its warnings without spaces."""
+        """Return the output of ``ansible-inventory --list``, and its warnings without spaces."""
         done = self.attempt("ansible-inventory", "--list", **env)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), squeezed(done.stderr)
 
     def refusal(self, **env: str) -> str:
-        """What is said, without spaces, when the source is an error."""
+        """Expect an error; return its message without spaces."""
         failing = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true"}
         done = self.attempt("ansible-inventory", "--list", **failing, **env)
         assert done.returncode != 0
@@ -85,7 +85,7 @@ class Fleet:
             return json.load(answer)
 
     def requests(self) -> dict[str, int]:
-        """How many requests of each operation there were since this was asked last."""
+        """Return the number of requests by operation since the last call."""
         counts: dict[str, int] = self.control("GET", "counters")["operations"]
         self.control("DELETE", "counters")
         return counts
@@ -140,12 +140,12 @@ def fleet(
 on_the_newest = pytest.mark.parametrize("fleet", CORES[-1:], indirect=True)
 
 
-def test_clusters_of_two_accounts_and_two_regions_are_hosts(fleet: Fleet) -> None:
+def test_hosts_are_clusters_of_accounts_and_regions(fleet: Fleet) -> None:
     fleet.write(**TWO_ACCOUNTS, keyed_groups=[{"key": "eks_platform_version", "prefix": "platform"}])
-    listed, warnings = fleet.list()
-    variables = listed["_meta"]["hostvars"]
+    inventory, warnings = fleet.list()
+    variables = inventory["_meta"]["hostvars"]
     assert sorted(variables) == [GREEN, BLUE, MINE]
-    groups = {name: group["hosts"] for name, group in listed.items() if "hosts" in group}
+    groups = {name: group["hosts"] for name, group in inventory.items() if "hosts" in group}
     version = variables[MINE]["eks_version"].replace(".", "_")
     platform = variables[MINE]["eks_platform_version"].replace(".", "_")
     assert {name: sorted(hosts) for name, hosts in groups.items()} == {
@@ -181,7 +181,7 @@ def test_clusters_of_two_accounts_and_two_regions_are_hosts(fleet: Fleet) -> Non
     }
 
 
-def test_a_play_works_on_the_hosts_without_other_variables(fleet: Fleet) -> None:
+def test_play_needs_no_other_variables(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
     workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-test"}}]
     extra = json.dumps({"pod_identity_hosts": "eks_region_us_west_2", "pod_identity_workloads": workloads})
@@ -194,8 +194,8 @@ def test_a_play_works_on_the_hosts_without_other_variables(fleet: Fleet) -> None
     assert "Done: 0 changes." in fleet.attempt(*site).stdout
 
 
-def test_a_play_works_on_a_cluster_of_an_account_that_is_reached_by_a_role(fleet: Fleet) -> None:
-    """Its host says which role to assume and with which external ID; the role is made in that account."""
+def test_play_assumes_role_of_host(fleet: Fleet) -> None:
+    """Assume the role of the host with its external ID, and create the IAM role in that account."""
     fleet.write(**TWO_ACCOUNTS, hostnames=["name.account"])
     workloads = [{"namespace": "default", "service_account": "api", "role": {"name": "fleet-other"}}]
     extra = json.dumps({"pod_identity_hosts": f"eks_account_{OTHER}", "pod_identity_workloads": workloads})
@@ -226,13 +226,13 @@ PLAY = """
 """
 
 
-def test_what_aws_says_is_never_a_template(fleet: Fleet) -> None:
+def test_values_of_aws_are_not_templated(fleet: Fleet) -> None:
     fleet.write(regions=[EAST], compose={"stage_of_composed": "eks_tags.stage"})
     (fleet.folder / "play.yml").write_text(PLAY, encoding="utf-8")
     done = fleet.attempt("ansible-playbook", "play.yml")
     assert f"stage is <{TEMPLATE}>" in done.stdout
-    shown = fleet.hosts()[GREEN]["stage_of_composed"]
-    assert shown in (TEMPLATE, {"__ansible_unsafe": TEMPLATE})
+    value = fleet.hosts()[GREEN]["stage_of_composed"]
+    assert value in (TEMPLATE, {"__ansible_unsafe": TEMPLATE})
 
 
 DENIED = {"kind": "access_denied", "operation": "eks:ListClusters", "region": EAST}
@@ -244,18 +244,18 @@ DENIED_WARNING = (
 )
 
 
-def test_a_denied_region_is_a_warning_and_an_error_on_request(fleet: Fleet) -> None:
+def test_denied_region_is_a_warning_or_error(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
     fleet.control("PUT", "faults", [DENIED])
-    listed, warnings = fleet.list()
-    assert list(listed["_meta"]["hostvars"]) == [MINE]
+    inventory, warnings = fleet.list()
+    assert list(inventory["_meta"]["hostvars"]) == [MINE]
     assert squeezed(f"[WARNING]: {DENIED_WARNING}") in warnings
     assert list(fleet.hosts(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="true")) == [MINE]
     assert squeezed(DENIED_WARNING) in fleet.refusal(EKS_CLUSTERS_REQUIRE_ALL="true")
 
 
 @on_the_newest
-def test_when_all_regions_are_denied_it_is_an_error(fleet: Fleet) -> None:
+def test_denial_of_all_regions_is_an_error(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
     fleet.control("PUT", "faults", [{**DENIED, "region": "*"}])
     refusal = fleet.refusal()
@@ -264,11 +264,11 @@ def test_when_all_regions_are_denied_it_is_an_error(fleet: Fleet) -> None:
 
 
 @on_the_newest
-def test_a_role_that_cannot_be_assumed_names_its_account(fleet: Fleet) -> None:
+def test_denied_role_names_account(fleet: Fleet) -> None:
     fleet.write(**TWO_ACCOUNTS)
     fleet.control("PUT", "faults", [{"kind": "access_denied", "operation": "sts:AssumeRole"}])
-    listed, warnings = fleet.list()
-    assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
+    inventory, warnings = fleet.list()
+    assert sorted(inventory["_meta"]["hostvars"]) == [GREEN, MINE]
     for part in (
         f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
         f"of account {OTHER}. Allow the caller sts:AssumeRole on this role in the kind of policy that AWS names.",
@@ -277,12 +277,12 @@ def test_a_role_that_cannot_be_assumed_names_its_account(fleet: Fleet) -> None:
 
 
 @on_the_newest
-def test_a_throttled_region_is_asked_again(fleet: Fleet) -> None:
+def test_throttled_region_is_retried(fleet: Fleet) -> None:
     fleet.write(**TWO_REGIONS)
     throttled = {"kind": "throttle", "operation": "eks:ListClusters", "region": WEST, "times": 2}
     fleet.control("PUT", "faults", [throttled])
-    listed, warnings = fleet.list()
-    assert sorted(listed["_meta"]["hostvars"]) == [GREEN, MINE]
+    inventory, warnings = fleet.list()
+    assert sorted(inventory["_meta"]["hostvars"]) == [GREEN, MINE]
     assert "WARNING" not in warnings
     assert fleet.requests()["eks:ListClusters"] == 4
 
@@ -297,7 +297,7 @@ def cached(fleet: Fleet) -> Callable[..., None]:
     return write
 
 
-def test_a_second_call_is_answered_from_the_cache_whole(fleet: Fleet) -> None:
+def test_cache_serves_second_call(fleet: Fleet) -> None:
     write = cached(fleet)
     write()
     first = fleet.hosts()
@@ -306,27 +306,27 @@ def test_a_second_call_is_answered_from_the_cache_whole(fleet: Fleet) -> None:
     fleet.control("PUT", "kubernetes", rotated)
     assert fleet.hosts() == first
     assert fleet.requests() == {}
-    # Names and groups are worked out anew.
+    # Names and groups are computed again.
     write(hostnames=["arn"], groups={"in_east": f"eks_region == '{EAST}'"})
-    listed, _warnings = fleet.list()
-    assert len(listed["in_east"]["hosts"]) == 2
+    inventory, _warnings = fleet.list()
+    assert len(inventory["in_east"]["hosts"]) == 2
     assert fleet.requests() == {}
-    # Older than cache_timeout, certificate authorities go with all the rest.
+    # After cache_timeout, certificate authorities are read again too.
     for path in (fleet.folder / "cache").iterdir():
         os.utime(path, (0, 0))
     write()
     again = fleet.hosts()
     assert fleet.requests()["eks:DescribeCluster"] == 3
-    assert {one["eks_certificate_authority_data"] for one in again.values()} == {"bmV3"}
-    assert {one["eks_endpoint"] for one in again.values()} == {rotated["endpoint"]}
-    # What decides which clusters are read is part of the key.
+    assert {host["eks_certificate_authority_data"] for host in again.values()} == {"bmV3"}
+    assert {host["eks_endpoint"] for host in again.values()} == {rotated["endpoint"]}
+    # Options that select clusters are part of the cache key.
     write(exclude_filters=[{"name": "green"}])
     assert sorted(fleet.hosts()) == [BLUE, MINE]
     assert fleet.requests()["eks:DescribeCluster"] == 2
 
 
 @on_the_newest
-def test_what_was_read_with_a_failure_is_not_cached(fleet: Fleet) -> None:
+def test_incomplete_read_is_not_cached(fleet: Fleet) -> None:
     cached(fleet)()
     fleet.control("PUT", "faults", [{**DENIED, "account": OWN}])
     assert sorted(fleet.hosts()) == [BLUE, MINE]
@@ -337,14 +337,14 @@ def test_what_was_read_with_a_failure_is_not_cached(fleet: Fleet) -> None:
     assert fleet.requests() == {}
 
 
-def test_a_wrong_source_is_refused_before_aws_is_asked(fleet: Fleet) -> None:
+def test_invalid_source_is_rejected_before_requests(fleet: Fleet) -> None:
     fleet.write(regoins=[EAST])
     assert squeezed("unknown key 'regoins'; did you mean 'regions'?") in fleet.refusal()
     assert fleet.requests() == {}
 
 
 @on_the_newest
-def test_clusters_of_one_name_are_refused_by_name(fleet: Fleet) -> None:
+def test_duplicate_host_names_are_rejected(fleet: Fleet) -> None:
     fleet.write(**TWO_ACCOUNTS, hostnames=["name"])
     message = (
         f"hostnames gives the name 'my-cluster' to arn:aws:eks:{EAST}:{OTHER}:cluster/my-cluster and to "

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-playbook is killed alone: what it started ends as well, in order, and the next run completes it. Interrupted, it
-leaves no Job of a runtime proof."""
+"""Kill only ansible-playbook: its child processes end in order, and the next run completes the state. An interrupted runtime
+proof leaves no Job."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ WORKLOADS = [
     }
     for number in range(120)
 ]
-# Of these requests a run makes the one kind after the other, one for each workload.
+# A run sends the first operation for all workloads before the second.
 ROLE, ASSOCIATION = "iam:CreateRole", "eks:CreatePodIdentityAssociation"
-# Seconds in which something has to become true.
+# The timeout of conditions, in seconds.
 LONG = 60
-# Milliseconds to an answer: a run that goes on has ten seconds to do before its last request.
+# The latency in milliseconds: an unaffected run would take ten more seconds.
 LATENCY = 1000
 
 
-def ask(url: str, path: str, body: object = None) -> Any:
+def call_sandbox(url: str, path: str, body: object = None) -> Any:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{url}/_sandbox/{path}", data, method="PUT" if data else "GET")
     with urllib.request.urlopen(request, timeout=LONG) as answer:
         return json.load(answer)
 
 
-def made(url: str, operation: str) -> int:
-    counts: dict[str, int] = ask(url, "counters")["operations"]
+def count_requests(url: str, operation: str) -> int:
+    counts: dict[str, int] = call_sandbox(url, "counters")["operations"]
     return counts.get(operation, 0)
 
 
@@ -69,14 +69,14 @@ def started_from(mark: str) -> list[int]:
 def until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + LONG
     while not condition():
-        assert time.monotonic() < end, "it never came to that"
+        assert time.monotonic() < end, "timeout"
         time.sleep(0.05)
 
 
 def kill_when(
     due: Callable[[], bool], command: Sequence[object], env: Mapping[str, str], folder: Path
 ) -> None:
-    """Start ansible-playbook, kill it alone once that is due, and wait until what it had started has ended."""
+    """Start ansible-playbook, kill only this process once ``due`` is true, and wait for the end of its child processes."""
     mark = f"STARTED_BY={folder}"
     killed = subprocess.Popen(
         [str(part) for part in command],
@@ -100,7 +100,7 @@ def site(venv: Path, folder: Path) -> Sequence[object]:
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_no_run_goes_on_without_ansible(
+def test_killed_run_stops_aws_requests(
     core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     sandbox: Mapping[str, str],
@@ -110,29 +110,29 @@ def test_no_run_goes_on_without_ansible(
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
     url, command = sandbox["AWS_ENDPOINT_URL"], site(venv, short)
-    ask(url, "latency", {"ms": LATENCY})
-    kill_when(lambda: made(url, ROLE) > 0, command, {**env, **sandbox}, short)
-    assert made(url, ASSOCIATION) < len(WORKLOADS)
+    call_sandbox(url, "latency", {"ms": LATENCY})
+    kill_when(lambda: count_requests(url, ROLE) > 0, command, {**env, **sandbox}, short)
+    assert count_requests(url, ASSOCIATION) < len(WORKLOADS)
 
-    ask(url, "latency", {"ms": 0})
+    call_sandbox(url, "latency", {"ms": 0})
     assert recap(run(command, {**env, **sandbox}, short).stdout)["failed"] == 0
-    assert (made(url, ROLE), made(url, ASSOCIATION)) == (len(WORKLOADS), len(WORKLOADS))
+    assert (count_requests(url, ROLE), count_requests(url, ASSOCIATION)) == (len(WORKLOADS), len(WORKLOADS))
 
 
 @pytest.mark.parametrize("core", CORES[-1:])
-def test_no_service_account_is_made_without_ansible(
+def test_killed_run_stops_kubernetes_requests(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
 ) -> None:
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
-    # Eight at once take 15 answers each, three for an object.
+    # Eight threads send 15 requests each, three per object.
     with sandbox_in(short / "sandbox", "--kube-latency-ms", "200") as sandbox:
         client = new_client_from_config(sandbox["KUBECONFIG"])
 
         def accounts() -> int:
-            listed = CoreV1Api(client).list_namespaced_service_account("default").items
-            return len([item for item in listed if item.metadata.name.startswith("app-")])
+            items = CoreV1Api(client).list_namespaced_service_account("default").items
+            return len([item for item in items if item.metadata.name.startswith("app-")])
 
         command = site(venv, short)
         kill_when(lambda: accounts() > 0, command, {**env, **sandbox}, short)
@@ -146,18 +146,18 @@ PROOF = {
     "pod_identity_workloads": WORKLOADS[:2],
     "pod_identity_runtime_proof": True,
     "pod_identity_proof_image": "image",
-    # Its Pods stay pending for as long as it waits.
+    # The Pods are pending until the timeout.
     "pod_identity_proof_timeout": 10 * LONG,
     "pod_identity_proof_impossible": "",
 }
 
 
 def interrupt_proof(
-    venv: Path, env: Mapping[str, str], folder: Path, batch: BatchV1Api, how: Callable[[int], None]
+    venv: Path, env: Mapping[str, str], folder: Path, batch: BatchV1Api, interrupt: Callable[[int], None]
 ) -> subprocess.CompletedProcess[str]:
-    """Interrupt ansible-playbook once the Jobs of its proof are there, and wait for its end."""
+    """Interrupt ansible-playbook once the Jobs of its proof exist, and wait for its end."""
     (folder / "proof.yml").write_text(json.dumps(PROOF), encoding="utf-8")
-    # A group of its own, as a terminal gives it.
+    # A new process group, like in a terminal.
     started = subprocess.Popen(
         [venv / "bin" / "ansible-playbook", SITE, "-e", "@proof.yml"],
         cwd=folder,
@@ -169,13 +169,13 @@ def interrupt_proof(
         start_new_session=True,
     )
     until(lambda: len(batch.list_job_for_all_namespaces().items) == len(PROOF["pod_identity_workloads"]))
-    how(started.pid)
+    interrupt(started.pid)
     _output, errors = started.communicate(timeout=LONG)
     return subprocess.CompletedProcess(started.args, started.returncode, "", errors)
 
 
 def press_ctrl_c(process: int) -> None:
-    """A terminal signals the whole group in the foreground."""
+    """Signal the whole process group, like a terminal."""
     os.killpg(process, signal.SIGINT)
 
 
@@ -183,11 +183,11 @@ def terminate(process: int) -> None:
     os.kill(process, signal.SIGTERM)
 
 
-@pytest.mark.parametrize("how", [press_ctrl_c, terminate])
+@pytest.mark.parametrize("interrupt", [press_ctrl_c, terminate])
 @pytest.mark.parametrize("core", CORES[-1:])
-def test_an_interrupted_proof_leaves_no_job(
+def test_interrupted_proof_leaves_no_job(
     core: str,
-    how: Callable[[int], None],
+    interrupt: Callable[[int], None],
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     short: Path,
 ) -> None:
@@ -196,13 +196,13 @@ def test_an_interrupted_proof_leaves_no_job(
     venv, env = cores[core]
     with sandbox_in(short / "sandbox", "--kube-controllers") as sandbox:
         batch = BatchV1Api(new_client_from_config(sandbox["KUBECONFIG"]))
-        done = interrupt_proof(venv, {**env, **sandbox}, short, batch, how)
+        done = interrupt_proof(venv, {**env, **sandbox}, short, batch, interrupt)
         assert "Job" not in done.stderr
         until(lambda: batch.list_job_for_all_namespaces().items == [])
 
 
 @pytest.mark.parametrize("core", CORES[-1:])
-def test_jobs_that_an_interrupted_proof_cannot_remove_are_named(
+def test_interrupted_proof_names_remaining_jobs(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], short: Path
 ) -> None:
     if core not in cores:

@@ -28,21 +28,21 @@ def playbook(name: str, venv: Path, env: Mapping[str, str], cwd: Path) -> str:
     return run(command, env, cwd).stdout
 
 
-def test_site_without_input_says_what_it_needs(installed: Mapping[str, str], tmp_path: Path) -> None:
+def test_site_without_input_names_required_variables(installed: Mapping[str, str], tmp_path: Path) -> None:
     command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site"]
     with pytest.raises(AssertionError) as failed:
         run(command, installed, tmp_path)
     assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
 
 
-# What kubernetes.core keeps of an API, in a file whose name any user can work out.
+# Writes the API cache of kubernetes.core, a file with a predictable name.
 DESCRIBE = (
     "from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client\n"
     "get_api_client().resource('ServiceAccount', 'v1')\n"
 )
 
 
-def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
+def test_cache_file_of_another_user_is_ignored(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path, short: Path
 ) -> None:
     shared = short
@@ -54,16 +54,16 @@ def test_what_another_user_left_in_the_folder_for_temporary_files_is_not_used(
     described = planted.read_text(encoding="utf-8")
     assert '"name": "serviceaccounts"' in described
     planted.write_text(described.replace('"name": "serviceaccounts"', '"name": "pods"'), encoding="utf-8")
-    before = planted.read_bytes()
+    content = planted.read_bytes()
     assert "apply ServiceAccount default/my-service-account" in playbook("site", VENV, env, tmp_path)
-    assert planted.read_bytes() == before
+    assert planted.read_bytes() == content
     assert list(shared.iterdir()) == [planted]
 
 
-def test_ansible_runner_gets_the_facts(
+def test_ansible_runner_returns_facts(
     installed: Mapping[str, str], sandbox: Mapping[str, str], tmp_path: Path
 ) -> None:
-    """As AWX does it: variables in env/extravars, facts of set_stats in the artifacts."""
+    """Run like AWX: variables in env/extravars, facts of set_stats in the artifacts."""
     folder = tmp_path / "job"
     (folder / "env").mkdir(parents=True)
     (folder / "project").mkdir()
@@ -81,7 +81,7 @@ def test_ansible_runner_gets_the_facts(
     assert workload["role_arn"] == "arn:aws:iam::111122223333:role/my-role"
     assert workload["association_id"].startswith("a-")
     assert {check["name"] for check in workload["checks"]} >= CHECKS
-    # The policy of the guide names the bucket alone.
+    # The policy of the guide is for the bucket only.
     assert {check["name"] for check in workload["checks"] if check["status"] != "pass"} == {"contents"}
 
 
@@ -92,7 +92,7 @@ def runner_environment(installed: Mapping[str, str], sandbox: Mapping[str, str])
 
 
 def artifacts(folder: Path, ident: str) -> dict[str, Any]:
-    """What set_stats left, which ansible-runner keeps in the events of the run."""
+    """Return the data of set_stats, which ansible-runner stores in the events of the run."""
     events = sorted((folder / "artifacts" / ident / "job_events").glob("*-*.json"))
     read = [json.loads(path.read_text(encoding="utf-8")) for path in events]
     [stats] = [event for event in read if event["event"] == "playbook_on_stats"]

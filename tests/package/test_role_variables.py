@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every variable of the role given as text, as a command line, an INI inventory and a survey do, on every core."""
+"""Every variable of the role as text, like from a command line, an INI inventory or a survey, on every core."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     name: option for entry in SPECS["argument_specs"].values() for name, option in entry["options"].items()
 }
 WORKLOADS = [{"namespace": "default", "service_account": "api", "role": {"name": "texts"}}]
-# What a variable without a default is set to, and those that are to do something.
+# Values for variables without a default, and for variables that must have an effect.
 TEXTS = {
     "pod_identity_account_id": "111122223333",
     "pod_identity_cluster_name": "my-cluster",
@@ -30,7 +30,7 @@ TEXTS = {
     "pod_identity_region": "us-west-2",
     "pod_identity_profile": "",
     "pod_identity_endpoint_url": "{{ lookup('env', 'AWS_ENDPOINT_URL') }}",
-    # The account's root cannot be trusted by a role of the same name everywhere: what is set is in target assume_role.
+    # The integration target assume_role sets these.
     "pod_identity_assume_role_arn": "",
     "pod_identity_assume_role_external_id": "",
     "pod_identity_assume_role_session_name": "",
@@ -50,14 +50,14 @@ TEXTS = {
     "pod_identity_restart_settle": "1",
     "pod_identity_proof_resources": '{"requests": {"cpu": "10m"}}',
     "pod_identity_proof_pod_spec": '{"tolerations": []}',
-    # It is in the place of pod_identity_workloads: for the second run.
+    # It replaces pod_identity_workloads in the second run.
     "pod_identity_workloads_from": "",
 }
 SITE = "workload_identity.aws.site"
 
 
 def as_text(name: str, option: Mapping[str, Any]) -> str:
-    """A value of the option's type, written as text. An option without default needs one in TEXTS."""
+    """Return a value of the option's type as text. An option without default must be in TEXTS."""
     if name in TEXTS:
         return TEXTS[name]
     default = option["default"]
@@ -65,7 +65,7 @@ def as_text(name: str, option: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_every_variable_may_be_text(
+def test_every_variable_accepts_text(
     core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     sandbox: Mapping[str, str],
@@ -89,7 +89,9 @@ def test_every_variable_may_be_text(
     assert "Done: 3 changes." in printed
     assert recap(printed)["failed"] == 0
     found = json.loads(report.read_text(encoding="utf-8"))
-    assert [(one["code"], one["accepted"]) for one in found["findings"]] == [("PROOF_SKIPPED", True)]
+    assert [(finding["code"], finding["accepted"]) for finding in found["findings"]] == [
+        ("PROOF_SKIPPED", True)
+    ]
 
     again = run([*command, *extra], env, tmp_path).stdout
     assert "Done: 0 changes." in again
@@ -107,7 +109,7 @@ def test_every_variable_may_be_text(
     assert "Teardown done: 3 changes." in printed
 
 
-# What a survey gives where nothing was answered would be refused of these; see docs/artifacts.md.
+# Questions that need an answer, because the role rejects empty text for them; see docs/artifacts.md.
 ANSWERED = {
     "pod_identity_cluster_name": "my-cluster",
     "pod_identity_workloads": json.dumps(WORKLOADS),
@@ -119,13 +121,13 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_a_survey_with_few_answers_sets_nothing_else(
+def test_unanswered_survey_questions_set_no_variable(
     core: str,
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     sandbox: Mapping[str, str],
     tmp_path: Path,
 ) -> None:
-    """Written as AWX writes the answers of a survey: each text with the tag !unsafe."""
+    """Write the answers like AWX, with the tag !unsafe."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
@@ -147,7 +149,7 @@ PLAY = """
   roles:
     - workload_identity.aws.pod_identity
 """
-# Who says with them that nothing failed does not get a green run.
+# Extra variables with these names could hide a failure.
 RESULTS = {"pod_identity_result": "", "pod_identity_report": {"failed": False}}
 HIDDEN = "\n".join(
     (
@@ -190,13 +192,13 @@ REFUSED = (
 )
 
 
-def on_cores(cases: Iterable[Any], alike: Collection[str]) -> list[Any]:
-    """Return the cases for each core. ``alike`` names those that no core decides: they run on the newest alone."""
+def on_cores(cases: Iterable[Any], newest_only: Collection[str]) -> list[Any]:
+    """Return the cases for each core. ``newest_only`` names cases independent of the core."""
     return [
         pytest.param(core, *case.values, id=f"{core}-{case.id}")
         for core in CORES
         for case in cases
-        if core == CORES[-1] or case.id not in alike
+        if core == CORES[-1] or case.id not in newest_only
     ]
 
 
@@ -204,7 +206,7 @@ def on_cores(cases: Iterable[Any], alike: Collection[str]) -> list[Any]:
     ("core", "playbook", "extra", "message"),
     on_cores(REFUSED, {"results of a fleet", "a list that ends at its space"}),
 )
-def test_what_is_refused_is_refused_in_a_sentence(
+def test_rejects_invalid_variable_with_one_sentence(
     core: str,
     playbook: str,
     extra: list[str],
@@ -212,7 +214,7 @@ def test_what_is_refused_is_refused_in_a_sentence(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]],
     tmp_path: Path,
 ) -> None:
-    """Also where an operator misspells what limits a purge, wherever that is set."""
+    """Reject invalid variables from all sources, such as a misspelt limit of a purge."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     venv, env = cores[core]
@@ -222,7 +224,7 @@ def test_what_is_refused_is_refused_in_a_sentence(
     (tmp_path / "hosts.ini").write_text("\n".join(["localhost", "[all:vars]", *lines]), encoding="utf-8")
     printed, failed = fail(venv, env, tmp_path, "-i", "hosts.ini", playbook, *extra)
     assert failed["localhost"]["msg"] == message
-    # Nothing else that is long.
+    # The failure does not have other long members.
     assert set(failed["localhost"]) <= {"assertion", "changed", "evaluated_to", "msg"}
     assert len(printed) < 3000
 
@@ -307,10 +309,10 @@ OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_a_play_of_ones_own_gets_a_sentence_too(
+def test_custom_play_gets_same_message(
     core: str, cores: Mapping[str, tuple[Path, Mapping[str, str]]], tmp_path: Path
 ) -> None:
-    """Not the whole specification, which Ansible prints where it checks the variables of a role first."""
+    """Print the message of the role instead of the specification, which Ansible would print in its own validation."""
     if core not in cores:
         pytest.skip(f"no Python here that ansible-core {core} runs on")
     hosts = {

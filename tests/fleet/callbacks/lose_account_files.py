@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removes what a fleet's play keeps of its accounts, right before the task that reads it: a stranger to the run."""
+"""Delete the account files of a fleet play right before the task that reads them, like another process would."""
 
 from __future__ import annotations
 
