@@ -131,7 +131,7 @@ def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
         "delete role my-role",
     )
     assert [step for step in steps if step not in done.stdout] == []
-    assert "Demo done in" in done.stdout
+    assert "Demo completed in" in done.stdout
 
 
 def test_make_test_runs_every_check() -> None:
