@@ -149,7 +149,7 @@ def test_plan_is_in_files_without_table(sandbox: Sandbox, tmp_path: Path) -> Non
     done = sandbox.run(*command, "-e", json.dumps(files))
     assert done.returncode == 2, done.stdout
     assert "WORKLOAD" not in done.stdout
-    assert done.stdout.count("Correct the ARN, or give role.name") == 1
+    assert done.stdout.count("Correct the ARN, or set role.name") == 1
     written = json.loads(report.read_text(encoding="utf-8"))
     assert (written["check_mode"], written["failed"], written["account_id"]) == (True, True, "111122223333")
     assert ElementTree.parse(junit).find("testsuite/testcase/failure") is not None

@@ -91,9 +91,11 @@ BROKEN = (
     Broken(
         "session tags disabled",
         aws.disable_session_tags,
-        "default/my-service-account: association {association} of default/my-service-account has what is not asked for: "
-        "disable_session_tags is true. Role arn:aws:iam::{account}:role/my-role cannot be used without session tags. List what "
-        "is meant. To have it removed, list disable_session_tags: false, and apply the workload. Pods see the change after up "
+        "default/my-service-account: association {association} of default/my-service-account has settings that its workload "
+        "does not list: "
+        "disable_session_tags is true. Role arn:aws:iam::{account}:role/my-role cannot be used without session tags. List the "
+        "intended settings. To remove them, list disable_session_tags: false, and apply the workload. Pods see the change "
+        "after up "
         "to six hours, or at once when they are recreated.",
     ),
     Broken(
@@ -215,8 +217,8 @@ def with_recent_change(cause: str) -> str:
     message, found, remedy = cause.partition(" Apply the workload")
     assert found, cause
     return (
-        f"{message} Or AWS does not show the last change yet: policy my-policy was made or changed "
-        "N s ago, and what AWS answers may be older than that. Run the verification again in N minutes. If the finding "
+        f"{message} Or AWS does not show the last change yet: policy my-policy was created or changed "
+        "N s ago, and reads may be older. Run the verification again in N minutes. If the finding "
         f"persists: apply the workload{remedy}"
     )
 

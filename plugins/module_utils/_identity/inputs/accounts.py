@@ -170,11 +170,7 @@ def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) 
     for shared in shared_roles(cluster.account, desired.workloads):
         count = len(shared.policy_users)
         if count > (quota or POLICIES_OF_A_ROLE):
-            known = (
-                ""
-                if quota
-                else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
-            )
+            known = "" if quota else " by default (iam:GetAccountSummary returns the quota of the account)"
             problems.add(
                 f"workload {shared.keys[0]}",
                 f"role {shared.spec.name} is to have {count} policies; {quota or POLICIES_OF_A_ROLE} are allowed{known}. Join "

@@ -204,10 +204,10 @@ def _plan_associations(
             draft.findings.append(
                 Finding(
                     Code.ASSOCIATION_NOT_OWNED,
-                    f"association {association.association_id} stays: it does not have the tag {MANAGED_BY_TAG}, so it "
-                    "is not known to have been made here.",
-                    f"If it was made here and has lost the tag, set it again ({MANAGED_BY_VALUE}) and run again. Else "
-                    "delete it with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+                    f"association {association.association_id} is kept: it does not have the tag {MANAGED_BY_TAG}, so this "
+                    "collection may not have created it.",
+                    f"If this collection created it, restore the tag ({MANAGED_BY_VALUE}) and run again. Otherwise delete it "
+                    "with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
                     workload.key,
                 )
             )

@@ -165,10 +165,10 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
         association_target(association.key),
         "replace",
         Code.ASSOCIATION_NOT_REPLACEABLE,
-        f"association {association.association_id} of {association.key.cluster} {association.key} would have to be created "
-        f"anew, because EKS does not remove a session policy in place. It has {losses}, and would lose it.",
-        "Give a session policy that allows everything, which EKS updates in place. Or, if that may be lost, delete the "
-        "association and run again; Pods that start meanwhile get no credentials.",
+        f"association {association.association_id} of {association.key.cluster} {association.key} must be recreated, because "
+        f"EKS does not remove a session policy in place. It has {losses}, which a new association would not have.",
+        "Set a session policy that allows everything, which EKS updates in place. Or, if the loss is acceptable, delete the "
+        "association and run again; Pods that start in between do not get credentials.",
     )
 
 
@@ -181,10 +181,9 @@ def replacement_finding(change: Change) -> Finding | None:
     addon = f", and the EKS add-on {association.owner_arn} no longer owns it" if association.owner_arn else ""
     return Finding(
         Code.ASSOCIATION_REPLACED,
-        f"association {association.association_id} of {key.cluster} {key} is deleted and created anew, because EKS does not "
-        f"remove a session policy in place: it gets another ID{addon}, and Pods that start or renew their credentials in "
-        "that moment get none.",
-        "Recreate Pods that failed to get credentials. Where session tags may stay off, a session policy that allows "
+        f"association {association.association_id} of {key.cluster} {key} is deleted and recreated, because EKS does not "
+        f"remove a session policy in place: it gets a new ID{addon}, and Pods that request credentials in between get an error.",
+        "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
         "everything has the same effect, and EKS updates it in place.",
         key,
     )
@@ -268,9 +267,10 @@ def find_extra_settings(
     empty = " and ".join(f"{attribute.name}: {attribute.removal}" for attribute in settings)
     return Finding(
         Code.ASSOCIATION_SETTINGS_EXTRA,
-        f"association {association.association_id} of {association.key} has what is not asked for: {', '.join(descriptions)}."
+        f"association {association.association_id} of {association.key} has settings that its workload does not list: "
+        f"{', '.join(descriptions)}."
         f"{''.join(notes)}",
-        f"List what is meant. To have it removed, list {empty}, and apply the workload. Pods see the change after up to six "
+        f"List the intended settings. To remove them, list {empty}, and apply the workload. Pods see the change after up to six "
         "hours, or at once when they are recreated.",
         association.key,
         raised_as="error" if notes else None,

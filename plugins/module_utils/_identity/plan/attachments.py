@@ -133,7 +133,7 @@ def find_overfull(
     quota_note = (
         ""
         if observed.attachment_quota
-        else " unless the account's quota was raised, which iam:GetAccountSummary would tell"
+        else " by default (iam:GetAccountSummary returns the quota of the account)"
     )
     purge_note = (
         ""
@@ -145,10 +145,10 @@ def find_overfull(
         role_target(role.name),
         "update",
         Code.ROLE_POLICIES_OVER_QUOTA,
-        f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached already and not asked for "
+        f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
         f"({listed(unlisted, _ALL)}); {limit} are allowed{quota_note}.",
-        f"Detach those of them that are not needed{purge_note}, join some of the policies that are asked for, or have the quota "
-        "'Managed policies per role' raised.",
+        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request a higher quota 'Managed policies "
+        "per role'.",
     )
 
 

@@ -277,7 +277,7 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
     """Return a finding about users whose access was restored."""
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was made: "
+        f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was created: "
         f"{listed(_names(lost.users), _SHOWN)} outside this run had lost the role, and can use it again.",
         "Verify those workloads, and run the lists that share the role one after the other.",
         key,
@@ -307,7 +307,7 @@ def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[Observe
         "role, {} of {} own.".format(
             *(("keeps a statement", "its") if len(users) == 1 else ("keep statements", "their"))
         ),
-        "List them in this run, or give them a role of their own; where they are not used any more, delete their associations.",
+        "List them in this run, or give them a separate role; if they are unused, delete their associations.",
         shared.keys[0],
     )
 
@@ -317,10 +317,10 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
     principals = describe_grant(grant, narrowing.observed.clusters)
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {narrowing.role.arn} can still be used by {principals}, which this run does not ask for: "
-        f"{listed(_names(users), _SHOWN)} outside this run uses the role by that statement.",
-        "Ask for the same trust_scope wherever the role is listed. With ⟨force⟩: true the statement goes, and the workloads "
-        "that use it get statements of their own.",
+        f"role {narrowing.role.arn} can still be used by {principals}, which this run does not require: "
+        f"{listed(_names(users), _SHOWN)} outside this run uses the role through that statement.",
+        "Set the same trust_scope in all lists with the role. With ⟨force⟩: true the statement is removed, and the workloads "
+        "that use it get separate statements.",
         narrowing.shared.keys[0],
     )
 
@@ -328,10 +328,10 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
 def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {role.arn} can still be used from every cluster of the account, which this run does not ask for: "
+        f"role {role.arn} can still be used from every cluster of the account, which this run does not require: "
         "associations of clusters outside this run, which may use the role, cannot be read.",
-        "Where no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy to what is asked for; "
-        "workloads of the run's clusters that use it get statements of their own.",
+        "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
+        "workloads of the run's clusters that use it get separate statements.",
         shared.keys[0],
     )
 
@@ -339,8 +339,8 @@ def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
 def _kept_wide(shared: SharedRole, role: ObservedRole, reason: str, remedy: str = "") -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role.arn} does not become narrower, as this run asks: {reason}.",
-        remedy or "List the other users in this run, or give them a role of their own.",
+        f"the trust policy of role {role.arn} is not narrowed as this run requires: {reason}.",
+        remedy or "List the other users in this run, or give them a separate role.",
         shared.keys[0],
     )
 

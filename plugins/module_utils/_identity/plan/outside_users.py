@@ -126,7 +126,7 @@ def _describe_statement(statement: object) -> list[str]:
         return []
     names = read_principals(statement)
     sid = f" (statement {statement['Sid']})" if statement.get("Sid") else ""
-    pods = [f"workloads of a trust statement that was not written here{sid}"] if not names - {SERVICE} else []
+    pods = [f"workloads of an unmanaged trust statement{sid}"] if not names - {SERVICE} else []
     return [*pods, *describe_principals(names - {SERVICE})]
 
 

@@ -386,10 +386,10 @@ def _missing(arn: str, account: Account, workloads: tuple[WorkloadKey, ...]) -> 
         Code.POLICY_MISSING,
         f"AWS managed policy {arn} does not exist."
         if is_aws_managed(arn)
-        else f"policy {arn} does not exist (asked in account {account.account_id}).",
+        else f"policy {arn} does not exist in account {account.account_id}.",
         "Correct its ARN. To list the AWS managed policies: aws iam list-policies --scope AWS"
         if is_aws_managed(arn)
-        else "Correct the ARN, or give name and document to have the policy made.",
+        else "Correct the ARN, or set name and document to create the policy.",
     )
 
 
@@ -400,7 +400,7 @@ def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
         "update",
         Code.POLICY_NOT_OWNED,
         f"policy {arn} exists with another document. {UNMARKED}",
-        f"{TAKE_BACK} Else give the policy another name, or use the existing one by its arn.",
+        f"{TAKE_BACK} Otherwise give the policy another name, or use the existing one by its arn.",
     )
 
 
@@ -414,7 +414,7 @@ def _used_elsewhere(
     target = policy_target(policy.arn)
     unread = policy_users.unread(policy)
     if unread is not None:
-        text = f"policy {policy.arn} stays as it is, because its users outside this run could not be read: "
+        text = f"policy {policy.arn} is unchanged, because its users outside this run could not be read: "
         return request_failure(unread.error, workloads, target, "update", before=text)
     users = policy_users.outside(policy)
     if not users:
@@ -426,10 +426,10 @@ def _used_elsewhere(
         target,
         "update",
         Code.POLICY_USED_ELSEWHERE,
-        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}. It stays as it is "
-        f"for users outside this run: {listed(users, 5)}.{tagged}",
+        f"policy {policy.arn} has another document than this run defines for {listed(map(str, workloads))}. It is unchanged "
+        f"because of users outside this run: {listed(users, 5)}.{tagged}",
         "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
-        "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed.",
+        "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists.",
     )
 
 
@@ -450,7 +450,7 @@ def _changed_elsewhere(
         Finding(
             Code.POLICY_USED_ELSEWHERE,
             message,
-            "Tell those who run them, and define the same document wherever the policy is listed.",
+            "Notify their owners, and define the same document in all lists with the policy.",
             workloads[0],
             raised_as="warning",
         )

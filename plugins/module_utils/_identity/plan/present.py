@@ -141,7 +141,7 @@ def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done: what is there stays, because {need.display} is left out, for workloads that failed.",
+        f"not done: the resource is kept, because {need.display} was skipped for failed workloads.",
         "Resolve those failures and run again.",
     )
 
@@ -152,8 +152,7 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because it needs a change of {need.display}, which is left out: that is "
-        "for workloads that failed.",
+        f"not done, because it needs a change of {need.display}, which was skipped for failed workloads.",
         "Resolve those failures and run again.",
     )
 
@@ -356,9 +355,8 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
             Finding(
                 Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS,
                 f"role {role.name} can be used from every cluster of the account: without session "
-                "tags its trust policy cannot tell workloads apart.",
-                "Keep session tags on where the role must be for this workload alone, or say "
-                "trust_scope: account to show that this is meant.",
+                "tags its trust policy cannot distinguish workloads.",
+                "Turn session tags on if only this workload may use the role, or set trust_scope: account to confirm the scope.",
                 workload.key,
             )
         )

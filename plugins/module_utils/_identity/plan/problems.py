@@ -37,10 +37,10 @@ from ..model.targets import (
 from .outside_users import OutsideUsers
 from .roles import differing_limits, role_differences
 
-UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here, and is left as it is."
+UNMARKED = f"It does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it, and does not change it."
 TAKE_BACK = (
-    "If it was made here and has lost the tag, or is to be taken over, set ⟨adopt⟩: true, which sets the tag (check mode "
-    "with diff shows what would change)."
+    "If this collection created it, or to adopt it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
+    "changes)."
 )
 
 
@@ -51,8 +51,8 @@ def role_missing(account: Account, shared: SharedRole, role: ObservedRole | None
         role_target(shared.spec.arn or shared.spec.name),
         "read",
         Code.ROLE_MISSING,
-        f"role {shared.spec.arn} does not exist (asked in account {account.account_id}){path}.",
-        "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+        f"role {shared.spec.arn} does not exist in account {account.account_id}{path}.",
+        "Correct the ARN, or set role.name instead of role.arn to create the role.",
     )
 
 
@@ -74,8 +74,7 @@ def other_case(shared: SharedRole, role: ObservedRole) -> Failure:
         role_target(shared.spec.name),
         "update",
         Code.ROLE_NAME_DIFFERS,
-        f"role {shared.spec.name} exists as {role.name}; IAM takes both for the same name, but ARNs "
-        "tell them apart.",
+        f"role {shared.spec.name} exists as {role.name}; IAM names are case-insensitive, but ARNs are case-sensitive.",
         f"Set role.name to {role.name}, or choose another role name.",
     )
 
@@ -87,7 +86,8 @@ def not_owned(shared: SharedRole, role: ObservedRole, changes: Sequence[Change])
         "update",
         Code.ROLE_NOT_OWNED,
         f"role {role.arn} exists and would have to change ({role_differences(changes)}). {UNMARKED}",
-        f"{TAKE_BACK} Else give role.arn to use it as it is (extend_trust: true adds only our trust statement), or "
+        f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement of this "
+        "collection), or "
         "another role.name.",
     )
 
@@ -107,9 +107,9 @@ def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tupl
     """Return the message and the remedy for a resource of another owner."""
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return (
-        f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is left as it is.",
-        f"Run it for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to take it over (check mode with "
-        "diff shows what would change).",
+        f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is unchanged.",
+        f"Run for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff shows "
+        "the changes).",
     )
 
 
@@ -121,7 +121,7 @@ def association_not_owned(association: ObservedAssociation) -> Failure:
         Code.ASSOCIATION_NOT_OWNED,
         f"association {association.association_id} of {association.key.cluster} {association.key} exists with role "
         f"{association.role_arn}, and would have to change. {UNMARKED}",
-        f"{TAKE_BACK} Else delete it first.",
+        f"{TAKE_BACK} Otherwise delete it first.",
     )
 
 
@@ -132,8 +132,8 @@ def boundary_missing(account: Account, shared: SharedRole) -> Failure:
         "read",
         Code.POLICY_MISSING,
         f"policy {shared.spec.permissions_boundary}, the permissions boundary of role {shared.spec.name}, "
-        f"does not exist (asked in account {account.account_id}).",
-        "Correct the ARN, or make that policy first.",
+        f"does not exist in account {account.account_id}.",
+        "Correct the ARN, or create that policy first.",
     )
 
 
@@ -143,8 +143,8 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
         trust_target(spec.name),
         "update",
         Code.TRUST_SCOPE_NEEDS_SESSION_TAGS,
-        f"the association of {workload.key} has session tags turned off, which stays so unless "
-        f"disable_session_tags says otherwise; trust_scope '{spec.trust_scope}' needs them: its "
+        f"the association of {workload.key} has session tags turned off, and disable_session_tags does not turn them on; "
+        f"trust_scope '{spec.trust_scope}' needs them: its "
         "aws:RequestTag conditions would never match.",
         "Set disable_session_tags: false for the workload, or trust_scope: account for its role.",
     )
@@ -165,10 +165,10 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 "update",
                 Code.TRUST_POLICY_TOO_LONG,
                 f"the trust policy of role {shared.spec.name} would have {policy_size(trust)} characters "
-                f"while it lets in both the workloads that leave the role and those that join it; {limit} are "
+                f"while it allows both the workloads that leave the role and the workloads that join it; {limit} are "
                 "allowed.",
                 "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
-                "for this role, or have the quota 'Role trust policy length' raised and set "
+                "for this role, or request a higher quota 'Role trust policy length' and set "
                 "⟨trust_policy_size_limit⟩.",
             )
         ]
@@ -187,8 +187,8 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workloads has "
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
-            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads "
-            "roles of their own, or have the quota 'Role trust policy length' raised and set "
+            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request a "
+            "higher quota 'Role trust policy length' and set "
             "⟨trust_policy_size_limit⟩.",
         )
     ]
@@ -209,10 +209,11 @@ def role_used_elsewhere(
         role_target(role.name),
         "update",
         Code.ROLE_USED_ELSEWHERE,
-        f"role {role.arn} is not as this run defines it for {listed(map(str, shared.keys))}: {' and '.join(differences)}. It "
-        f"{users.description or _UNREAD}, so it stays as it is.",
-        "Define the same wherever the role is listed, list all its workloads in one run, or give these workloads a role of their "
-        "own. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
+        f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
+        f"{' and '.join(differences)}. It "
+        f"{users.description or _UNREAD}, so it is unchanged.",
+        "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
+        "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
     )
 
 
@@ -225,7 +226,7 @@ def role_changed_elsewhere(
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. It "
         f"{users.description or _UNREAD}.",
-        "Tell those who run them, and define the same wherever the role is listed.",
+        "Notify their owners, and use the same definition in all lists with the role.",
         shared.keys[0],
         raised_as="warning",
     )
@@ -242,12 +243,12 @@ def _differences(
     users = users if differences else OutsideUsers()
     if lost:
         users = replace(users, names=tuple(sorted({*users.names, *lost})))
-        differences.append("role.trust_policy does not let all of its users in")
+        differences.append("role.trust_policy does not allow all of its users")
     return differences, users
 
 
 # Used until the associations are read, or if they cannot be read.
-_UNREAD = "may be used by others"
+_UNREAD = "may have other users"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
@@ -292,7 +293,7 @@ def attached_extra(
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     if users.description:
-        message += f" The role {users.description}, so the policy may be theirs."
+        message += f" The role {users.description}, which may need the policy."
     remedy = _how_to_detach(role, arn, users, administers)
     if unread is not None:
         error, part = unread.error, unread.target.resource
@@ -309,7 +310,7 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Rea
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
-        f"role {role.name} also has {arn} attached, which is not part of its configuration. It may deny something, and stays "
+        f"role {role.name} also has {arn} attached, which is not part of its configuration. It may deny requests, and is kept "
         f"while {unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
         f"{sentence(error.text)}",
         error.remedy,
@@ -321,15 +322,15 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
     command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
     if administers and users:
         return (
-            "Detach it, or list it under policies in every list of the role, where all its workloads are to administer the "
-            f"account. To detach it: {command}"
+            "Detach it, or list it under policies in every list of the role if all its workloads must administer the account. "
+            f"To detach it: {command}"
         )
     if users.remedy:
         return users.remedy
     if users.names or users.unread:
         return (
-            "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
-            f"the policy, detach it: {command}"
+            "If they need it, no action is needed. Otherwise list them in this run, too, or give them a separate role; if the "
+            f"policy is unused, detach it: {command}"
         )
     if users.unseen:
         return (
@@ -338,7 +339,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         )
     if administers:
         return (
-            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only where the workload is to administer the "
+            "Set ⟨purge_policies⟩: true, or detach it; list it under policies only if the workload must administer the "
             f"account. To detach it: {command}"
         )
     return (
@@ -356,7 +357,8 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
         text, event, how = f"has the inline policy {name}", "PutRolePolicy", "delete it"
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"role {role.name} {text}, which only denies: somebody restricts the role by it. It was not asked for, and stays.",
+        f"role {role.name} {text}, which only denies requests, and so restricts the role. It is not part of its configuration, "
+        "and is kept.",
         f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To lift it, {how}: aws iam "
         f"{command}",
         key,
@@ -368,8 +370,9 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     """Report a permissions boundary that the list does not name."""
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which was not asked for, and stays.",
-        "List it as role.permissions_boundary, where it is meant. Else find out who restricts the role and why (event "
+        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
+        "and is kept.",
+        "If it is intended, list it as role.permissions_boundary. Otherwise find out who restricts the role and why (event "
         "PutRolePermissionsBoundary of the role in CloudTrail); permissions_boundary: '' of the role, and a run, remove it.",
         key,
         raised_as="warning",
@@ -379,12 +382,13 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
-        f"{kind} {arn} stays: it is still used by {listed(users, 10)}.",
+        f"{kind} {arn} is kept: it is still used by {listed(users, 10)}.",
         # A role that is kept has a separate finding, whose remedy may differ.
-        "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again."
+        "If the users belong to another list, no action is needed: its teardown removes the role. Otherwise remove the users "
+        "first, then run again."
         if kind == "role"
-        else "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
-        "the policy in its next run; from any other role, detach it. Then run again.",
+        else "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy "
+        "in its next run; from any other role, detach it. Then run again.",
         keys[0],
     )
 
@@ -392,20 +396,20 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
-        f"role {role.arn} stays: it holds what is not known to be of this collection ({', '.join(contents)}).",
-        "Detach or delete those, then run again.",
+        f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
+        "Detach or delete them, then run again.",
         keys[0],
     )
 
 
-_RESTORE = "If it was made here and has lost the tag {tag}, set it again ({value}) and run again; else there is nothing to do."
+_RESTORE = "If this collection created it, restore the tag {tag} ({value}) and run again; otherwise no action is needed."
 
 
 def role_not_managed(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     """Report an unmanaged role in a removal."""
     return Finding(
         Code.NOT_MARKED,
-        f"role {role.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made here.",
+        f"role {role.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
         _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
         keys[0],
     )
@@ -415,8 +419,7 @@ def policy_not_managed(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) ->
     """Report an unmanaged policy in a removal."""
     return Finding(
         Code.NOT_MARKED,
-        f"policy {policy.arn} stays: it does not have the tag {MANAGED_BY_TAG}, so it is not known to have been made "
-        "here.",
+        f"policy {policy.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
         _RESTORE.format(tag=MANAGED_BY_TAG, value=MANAGED_BY_VALUE),
         keys[0],
     )
@@ -428,7 +431,7 @@ def of_another_owner(
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return Finding(
         Code.OWNED_BY_ANOTHER,
-        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it stays.",
+        f"{target.display} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is kept.",
         f"Remove it in a run for owner '{tags[OWNER_TAG]}', or set ⟨adopt⟩: true.",
         keys[0],
     )
@@ -440,9 +443,9 @@ def owner_not_set(
     """Report a resource that does not get the owner's tag, because the tag would lock its other users out."""
     return Finding(
         Code.OWNER_NOT_SET,
-        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, no list of "
-        "another owner, or of none, could change it.",
-        "If it is for this owner alone, set ⟨adopt⟩: true, which sets the tag. Else there is nothing to do.",
+        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, lists of other "
+        "owners, or without owner, could not change it.",
+        "If only this owner uses it, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         keys[0],
     )
 
@@ -451,9 +454,9 @@ def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, .
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return Finding(
         Code.OWNED_BY_ANOTHER,
-        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy stays as it is: it "
-        f"still lets in {listed(map(str, keys), 10)}.",
-        "Set ⟨adopt⟩: true to take that out, or have its owner do it.",
+        f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy is unchanged: it still "
+        f"allows {listed(map(str, keys), 10)}.",
+        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for its owner.",
         keys[0],
     )
 
@@ -461,9 +464,8 @@ def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, .
 def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"{arn} stays attached to role {role.arn}: neither belongs to this collection, so it is not known "
-        "who attached it.",
-        "Detach it when nothing else needs it.",
+        f"{arn} is kept attached to role {role.arn}: this collection manages neither, so another process may have attached it.",
+        "Detach it if it is unused.",
         key,
     )
 
@@ -475,9 +477,10 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
     """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} stays attached to role {role.arn}, which was not made here: the policy does not have the tag "
-        f"{tag} with the ID of this role, so it is not known to have been attached here.",
-        "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
+        f"policy {arn} is kept attached to role {role.arn}, which this collection does not manage: the policy does not have "
+        "the tag "
+        f"{tag} with the ID of this role, so another process may have attached it.",
+        "If the role does not need it, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role.name} --policy-arn {arn}",
         key,
     )
@@ -487,7 +490,7 @@ def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: 
     """Report a managed policy on an unmanaged role that is still used."""
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} stays attached to role {role.arn}, which is still used by {listed(users, 10)}.",
+        f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",
         "If they do not need it, remove those first, then run again.",
         key,
     )
@@ -496,8 +499,8 @@ def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: 
 def statement_kept(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
-        f"role {role.arn} keeps our trust statement: it lets in others too, or is the only one.",
-        "Remove it from the trust policy when nothing else needs it.",
+        f"role {role.arn} keeps the trust statement of this collection: it allows other workloads, too, or is the only one.",
+        "Remove it from the trust policy if it is unused.",
         keys[0],
     )
 
@@ -506,8 +509,8 @@ def cluster_missing(cluster: Cluster) -> Finding:
     return Finding(
         Code.CLUSTER_MISSING,
         f"cluster {cluster.name} was not found in account {cluster.account_id}, region {cluster.region}; "
-        "only what IAM has of its workloads is removed.",
-        "If it is not gone, check its name, the account and the region, and run again.",
+        "only the IAM resources of its workloads are removed.",
+        "If the cluster exists, check its name, the account and the region, and run again.",
     )
 
 
@@ -522,13 +525,11 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
         )
     else:
         unseen = "that cluster was not found, so its associations cannot be seen."
-        remedy = (
-            "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
-        )
+        remedy = "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
     names = listed([cluster.name for cluster in members])
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {role.arn} stays: its trust policy lets more than cluster {names} use it, and {unseen}",
+        f"role {role.arn} is kept: its trust policy lets more than cluster {names} use it, and {unseen}",
         remedy,
         keys[0],
     )

@@ -227,7 +227,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     return (
         Finding(
             Code.OWNED_BY_ANOTHER,
-            f"{len(names)} workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            f"{len(names)} unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
             f"{listed(names, SHOWN_UNLISTED)}.",
             "Purge them in runs for their owners.",
         ),
@@ -251,8 +251,8 @@ def left_roles(
     return tuple(
         Finding(
             Code.ROLE_LEFT,
-            f"role {role.arn} loses its last association with cluster {cluster.name}, but Pods that run "
-            "may still hold its credentials, so it stays for now.",
+            f"role {role.arn} loses its last association with cluster {cluster.name}, but running Pods may still have its "
+            "credentials, so it is kept for now.",
             "Restart those Pods; the next run with purge removes the role.",
             left[role.arn.lower()],
         )
@@ -287,14 +287,14 @@ def validate_purge_limit(
     limit = (
         str(scope.limit)
         if scope.percent is None
-        else f"{scope.percent}% of the {listed_count + count} that are there, which is {allowed}"
+        else f"{scope.percent}% of the {listed_count + count} present ones, which is {allowed}"
     )
     raise InputError(
         [
             f"purge would remove {count} workloads of cluster {cluster.name} (account {cluster.account_id}, "
             f"region {cluster.region}) that are not listed, but ⟨purge_limit⟩ is {limit}: "
-            f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows "
-            f"what would go when ⟨purge_limit⟩ allows it), or raise ⟨purge_limit⟩ to {count}."
+            f"{listed(names, SHOWN_UNLISTED)}. Check that the list is complete (check mode with diff shows the removals if "
+            f"⟨purge_limit⟩ allows them), or raise ⟨purge_limit⟩ to {count}."
         ]
     )
 
@@ -387,9 +387,9 @@ def _left_roles(
 def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.ROLE_LEFT,
-        f"role {role.arn} was created here and is left by {listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It stays, with its "
-        "trust policy and its policies.",
-        f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes it, where nothing else uses it.",
+        f"role {role.arn} was created by this collection, and is no longer used by "
+        f"{listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It is kept, with its trust policy and its policies.",
+        f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes it if it is unused.",
         keys[0],
     )
 
@@ -423,7 +423,7 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
         remedy = f"Delete it{other}: aws iam delete-policy --policy-arn {policy.arn}"
     return Finding(
         Code.POLICY_LEFT,
-        f"policy {policy.arn} was created here, and nothing has it attached any more: it stays in IAM.",
+        f"policy {policy.arn} was created by this collection, and is not attached any longer: it is kept in IAM.",
         remedy,
         key,
     )
@@ -463,7 +463,7 @@ def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
     return Finding(
         Code.ROLE_LEFT,
         f"no workload of {describe_place(cluster)} uses {count} created here for it: {listed(names, SHOWN_ASSOCIATIONS)}.",
-        f"A {_PURGE} removes what nothing uses; its check mode shows what goes.",
+        f"A {_PURGE} removes unused resources; its check mode lists them.",
         raised_as="warning",
         cluster=cluster.key,
     )

@@ -36,10 +36,7 @@ class RecentChange:
     @property
     def reason(self) -> str:
         """The reason for which reads may be stale, as the end of a sentence."""
-        return (
-            f"{self.name} was made or changed {self.age.total_seconds():.0f} s ago, and what AWS answers may be older "
-            "than that."
-        )
+        return f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, and reads may be older."
 
     @property
     def minutes_left(self) -> int:
@@ -72,7 +69,7 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"{' and '.join(missing)} cannot be seen, so nothing of that is removed. It may be there: {change.reason}",
+                f"{' and '.join(missing)} cannot be seen, so the run cannot remove it. It may exist: {change.reason}",
                 f"Run again in {in_minutes(change.minutes_left)}.",
                 workload.key,
                 raised_as="warning",

@@ -281,8 +281,8 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
         if lint.code == Code.TRUST_OPEN_TO_EVERYONE:
             yield Finding(
                 lint.code,
-                f"the trust policy of role {role.arn} lets in everyone: {lint.message}",
-                "Remove the statement from the trust policy, or name in it who is to use the role.",
+                f"the trust policy of role {role.arn} allows everyone: {lint.message}",
+                "Remove the statement from the trust policy, or name its users in the statement.",
                 key,
                 raised_as=lint.raised_as,
             )
@@ -295,9 +295,9 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also lets in {listed(describe_principals(strange), 10)}, which is of another account and was not "
-            "asked for; those statements stay.",
-            "Remove them from the trust policy. If the role is meant for that account too, give the whole trust policy as "
+            f"role {role.name} also allows {listed(describe_principals(strange), 10)}, which is in another account and not "
+            "part of its configuration; these statements are kept.",
+            "Remove them from the trust policy. If that account must use the role, too, set the whole trust policy as "
             "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN].",
             key,
             raised_as="error",
@@ -305,14 +305,14 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if names - strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also lets in {listed(describe_principals(names - strange), 10)}, which was not asked for; those "
-            "statements stay.",
+            f"role {role.name} also allows {listed(describe_principals(names - strange), 10)}, which is not part of its "
+            "configuration; these statements are kept.",
             _REMEDY,
             key,
         )
 
 
-_REMEDY = "Remove them from the trust policy when nothing needs them, or give the whole trust policy as role.trust_policy."
+_REMEDY = "Remove them from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
 
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
@@ -325,7 +325,7 @@ _LIFT = (
     "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To lift it, remove it "
     "from the trust policy of the role."
 )
-_FORCE = "Or set ⟨force⟩: true for one run, which writes role.trust_policy as it is given."
+_FORCE = "Or set ⟨force⟩: true for one run, which writes role.trust_policy unchanged."
 _WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
 _EFFECTS: Mapping[Severity, str] = {
     "error": "keeps the workload out",
@@ -369,8 +369,7 @@ def trust_failures(
                     f"role {role_arn} cannot be used by {workload.key}: {reasons(verdict)}",
                     input_trust_remedy(workload)
                     or (_LIFT if usable_without_denies(trust, None, subject) != "no" else "")
-                    or "Have the trust policy corrected, or set role.extend_trust: true to have our statement added "
-                    "to it.",
+                    or "Correct the trust policy, or set role.extend_trust: true to add the statement of this collection.",
                 )
             )
     return failures
@@ -441,8 +440,8 @@ def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, 
         severity = "info"
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. It was not written by "
-        "this collection, and stays.",
+        f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. This collection did "
+        "not write it, and keeps it.",
         f"{_LIFT} {_FORCE}" if is_input else _LIFT,
         key,
         denial.label,

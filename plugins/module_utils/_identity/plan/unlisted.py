@@ -43,9 +43,9 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
     return [
         Finding(
             Code.NOTHING_VERIFIED,
-            "the list has no workload for this cluster, so nothing was verified.",
-            "Check the list, and the files and patterns that it comes from. Where the cluster is meant to have none, there is "
-            "nothing to do; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+            "the list does not have a workload for this cluster, so the verification is empty.",
+            "Check the list, and the files and patterns of its source. If the cluster must not have workloads, no action "
+            "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
             raised_as="info" if among_others else None,
         )
     ]
@@ -67,9 +67,9 @@ def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
 def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Finding:
     return Finding(
         Code.TRUST_WITHOUT_ASSOCIATION,
-        f"the trust policy of role {role.arn} lets in {key}, which is not in the list and has no association with "
+        f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
         f"{describe_place(cluster)}.",
-        "Nothing, where another run is about to create the association. Else take it out of the trust policy: by a run for this "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the grant: by a run for this "
         "cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
         f"--service-account {key.service_account} --region {cluster.region}",
@@ -100,7 +100,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
         _part(len(foreign), "of other owners", owners),
         _part(len(unlisted.addons), "of EKS add-ons", map(str, unlisted.addons)),
         _part(len(unlisted.failed), "that could not be read", map(str, unlisted.failed)),
-        _part(len(unread), "not looked at", map(str, unread)),
+        _part(len(unread), "not read", map(str, unread)),
     )
     total = len(unlisted.keys) + len(unlisted.addons)
     count = f"{'at least ' if unlisted.more else ''}{total} association{'' if total == 1 else 's'}"
@@ -114,7 +114,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
         Code.UNLISTED_ASSOCIATIONS,
         f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
         f"{f' {_text(error)}' if error else ''}",
-        " ".join(remedies) or "Nothing, where they are in other lists.",
+        " ".join(remedies) or "If they are in other lists, no action is needed.",
         raised_as=None if warns else "info",
         cluster=cluster.key,
     )
@@ -130,24 +130,24 @@ def _remedies(
     run = "a run for this cluster alone with ⟨purge⟩: true"
     if managed and not options.purge:
         yield (
-            "Where another list has those that are managed, set ⟨owner⟩ in each list. Else list them, or remove them by "
-            f"{run}, whose check mode shows what goes."
+            "If another list has the managed ones, set ⟨owner⟩ in each list. Otherwise list them, or remove them by "
+            f"{run}, whose check mode shows the removals."
         )
     if ownerless:
-        yield "A purge for an owner leaves those without one: purge them in a run without owner, or list them."
+        yield "A purge for an owner keeps associations without owner: purge them in a run without owner, or list them."
     if unmanaged:
         yield (
-            "A purge leaves those that are not managed: list them with ⟨adopt⟩: true, or delete them with "
+            "A purge keeps unmanaged associations: list them with ⟨adopt⟩: true, or delete them with "
             "workload_identity.aws.eks_pod_identity_association."
         )
     if unread and not managed:
-        yield f"The check mode of {run} looks at all of them."
+        yield f"The check mode of {run} reads all of them."
 
 
 def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
     return Finding(
         Code.UNLISTED_ASSOCIATIONS,
-        f"the associations of {describe_place(cluster)} could not be read, so those that are not in the list are not known. "
+        f"the associations of {describe_place(cluster)} could not be read, so unlisted associations are unknown. "
         f"{_text(error)}",
         error.remedy,
         raised_as="info",

@@ -214,7 +214,7 @@ def plan_purge(
     problems = []
     allowed = allowed_purge(len(managed), limit, percent)
     if len(keys) > allowed:
-        share = f"{percent}% of the {len(managed)} that are there, which is {allowed}"
+        share = f"{percent}% of the {len(managed)} present ones, which is {allowed}"
         problems.append(
             f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
             f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "

@@ -278,8 +278,8 @@ def test_the_quota_matters_from_eleven_policies_on(count: int, asks: bool) -> No
         (
             11,
             None,
-            "workload default/app: role my-role is to have 11 policies; 10 are allowed unless the account's quota was "
-            "raised, which iam:GetAccountSummary would tell. Join some of them, or have the quota 'Managed policies per "
+            "workload default/app: role my-role is to have 11 policies; 10 are allowed by default (iam:GetAccountSummary "
+            "returns the quota of the account). Join some of them, or have the quota 'Managed policies per "
             "role' raised.",
         ),
     ],

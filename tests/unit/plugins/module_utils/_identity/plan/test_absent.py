@@ -195,8 +195,8 @@ def test_nothing_of_others_is_touched() -> None:
 
 
 POLICY_REMEDY = (
-    "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
-    "the policy in its next run; from any other role, detach it. Then run again."
+    "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy in its "
+    "next run; from any other role, detach it. Then run again."
 )
 
 
@@ -208,21 +208,22 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
     assert found.findings == (
         Finding(
             Code.ASSOCIATION_NOT_OWNED,
-            "association a-00000000000000001 stays: it does not have the tag workload-identity/managed-by, so it is not "
-            "known to have been made here.",
-            "If it was made here and has lost the tag, set it again (workload_identity.aws) and run again. Else delete it "
-            "with workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
+            "association a-00000000000000001 is kept: it does not have the tag workload-identity/managed-by, so this "
+            "collection may not have created it.",
+            "If this collection created it, restore the tag (workload_identity.aws) and run again. Otherwise delete it with "
+            "workload_identity.aws.eks_pod_identity_association, or set ⟨force⟩: true.",
             APP,
         ),
         Finding(
             Code.ROLE_STILL_USED,
-            f"role {role_arn('my-role')} stays: it is still used by my-cluster default/app.",
-            "Nothing, where those are of another list, whose teardown removes it. Else remove those first, then run again.",
+            f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/app.",
+            "If the users belong to another list, no action is needed: its teardown removes the role. Otherwise remove the "
+            "users first, then run again.",
             APP,
         ),
         Finding(
             Code.POLICY_STILL_USED,
-            f"policy {MINE} stays: it is still used by role my-role.",
+            f"policy {MINE} is kept: it is still used by role my-role.",
             POLICY_REMEDY,
             APP,
         ),
@@ -274,9 +275,9 @@ def test_a_role_that_holds_what_others_put_there_stays() -> None:
     assert found.findings == (
         Finding(
             Code.ROLE_HOLDS_FOREIGN,
-            f"role {role_arn('my-role')} stays: it holds what is not known to be of this collection (by-hand, "
+            f"role {role_arn('my-role')} is kept: it has resources that this collection does not manage (by-hand, "
             f"{extra}, a-profile).",
-            "Detach or delete those, then run again.",
+            "Detach or delete them, then run again.",
             APP,
         ),
     )
@@ -313,7 +314,7 @@ def test_a_policy_that_is_used_elsewhere_stays_whole(
     assert names(found) == EVERYTHING[:3]
     ten = ", ".join(f"user {name}" for name in users[:10]) + " and 2 more"
     assert [finding.message for finding in found.findings] == [
-        f"policy {MINE} stays: it is still used by {shown or ten}."
+        f"policy {MINE} is kept: it is still used by {shown or ten}."
     ]
     remove(aws, workload())
     assert len(aws.iam.policies[MINE]["versions"]) == 2
@@ -327,8 +328,8 @@ def test_a_shared_role_stays_for_the_others() -> None:
     found = absent(aws, workload("app"))
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
     assert [finding.message for finding in found.findings] == [
-        f"role {role_arn('my-role')} stays: it is still used by my-cluster default/two.",
-        f"policy {MINE} stays: it is still used by role my-role.",
+        f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/two.",
+        f"policy {MINE} is kept: it is still used by role my-role.",
     ]
     assert found.changes[1].needs == {association_target(APP)}
     remove(aws, workload("app"))
@@ -377,8 +378,8 @@ def test_a_role_granted_to_another_cluster_stays() -> None:
     found = absent(aws, workload())
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
     assert [finding.message for finding in found.findings] == [
-        f"role {role_arn('my-role')} stays: it is still used by {OTHER_CLUSTER_ARN}/default/two.",
-        f"policy {MINE} stays: it is still used by role my-role.",
+        f"role {role_arn('my-role')} is kept: it is still used by {OTHER_CLUSTER_ARN}/default/two.",
+        f"policy {MINE} is kept: it is still used by role my-role.",
     ]
 
 
@@ -387,7 +388,7 @@ def test_a_policy_on_another_role_stays() -> None:
     found = absent(aws, workload())
     assert names(found) == EVERYTHING[:3]
     assert [finding.message for finding in found.findings] == [
-        f"policy {MINE} stays: it is still used by role other."
+        f"policy {MINE} is kept: it is still used by role other."
     ]
 
 
@@ -405,8 +406,7 @@ def test_what_is_taken_from_a_role_waits_for_its_associations() -> None:
         ("SKIPPED", ["default/app"]),
     ]
     assert found.failures[-1].message == (
-        "not done, because it needs a change of association default/two, which is left out: that is for "
-        "workloads that failed."
+        "not done, because it needs a change of association default/two, which was skipped for failed workloads."
     )
     assert found.failures[-1].remedy == "Resolve those failures and run again."
 
@@ -449,8 +449,8 @@ def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
     assert found.findings == (
         Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {OLD} keeps our trust statement: it lets in others too, or is the only one.",
-            "Remove it from the trust policy when nothing else needs it.",
+            f"role {OLD} keeps the trust statement of this collection: it allows other workloads, too, or is the only one.",
+            "Remove it from the trust policy if it is unused.",
             APP,
         ),
     )
@@ -482,9 +482,8 @@ def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
     assert found.findings == (
         Finding(
             Code.POLICY_STAYS_ATTACHED,
-            f"{theirs} stays attached to role {OLD}: neither belongs to this collection, so it is not known who "
-            "attached it.",
-            "Detach it when nothing else needs it.",
+            f"{theirs} is kept attached to role {OLD}: this collection manages neither, so another process may have attached it.",
+            "Detach it if it is unused.",
             APP,
         ),
     )
@@ -525,10 +524,9 @@ def test_a_cluster_that_is_gone_leaves_its_roles_to_remove() -> None:
     assert found.findings == (
         Finding(
             Code.CLUSTER_MISSING,
-            f"cluster my-cluster was not found in account {ACCOUNT}, region us-west-2; only what IAM "
-            "has of its "
-            "workloads is removed.",
-            "If it is not gone, check its name, the account and the region, and run again.",
+            f"cluster my-cluster was not found in account {ACCOUNT}, region us-west-2; only the IAM resources of its workloads "
+            "are removed.",
+            "If the cluster exists, check its name, the account and the region, and run again.",
         ),
     )
     remove(aws, workload())
@@ -553,12 +551,12 @@ def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -
     found = absent(aws, workload(), cluster="my-clutser")
     assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert found.findings[1].message == (
-        f"role {role_arn('my-role')} stays: its trust policy lets more than cluster my-clutser use it, "
+        f"role {role_arn('my-role')} is kept: its trust policy lets more than cluster my-clutser use it, "
         "and that "
         "cluster was not found, so its associations cannot be seen."
     )
     assert found.findings[1].remedy == (
-        "Check the cluster's name, the account and the region; if the cluster is gone, set ⟨force⟩: true."
+        "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
     )
     assert names(found) == []
     assert names(absent(aws, workload(), cluster="my-clutser", force=True)) == EVERYTHING[1:]
@@ -571,7 +569,7 @@ def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: s
     assert names(found) == EVERYTHING[:1]
     assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
-        f"role {role_arn('my-role')} stays: its trust policy lets more than cluster my-cluster use it, and "
+        f"role {role_arn('my-role')} is kept: its trust policy lets more than cluster my-cluster use it, and "
         "whether another cluster does cannot be seen from here.",
         "Look whether an association in the account's other clusters names it (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
@@ -601,7 +599,7 @@ def test_a_role_that_lets_in_others_stays_for_them_with_its_policies() -> None:
     found = absent(aws, workload())
     assert names(found) == [*EVERYTHING[:1], "update trust_policy my-role"]
     assert found.findings[0].message == (
-        f"role {role_arn('my-role')} stays: it is still used by ec2.amazonaws.com (by the trust policy)."
+        f"role {role_arn('my-role')} is kept: it is still used by ec2.amazonaws.com (by the trust policy)."
     )
     assert found.changes[1].after == {"trust_policy": TRUST_EC2}
 
@@ -616,10 +614,9 @@ def test_a_converge_keeps_whom_else_a_role_lets_in_and_says_so() -> None:
         (
             "TRUST_STATEMENT_FOREIGN",
             "info",
-            "role my-role also lets in ec2.amazonaws.com (by the trust policy), which was not asked for; those "
-            "statements stay.",
-            "Remove them from the trust policy when nothing needs them, or give the whole trust policy as "
-            "role.trust_policy.",
+            "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of its configuration; these "
+            "statements are kept.",
+            "Remove them from the trust policy if they are unused, or set the whole trust policy as role.trust_policy.",
         )
     ]
 
@@ -740,7 +737,7 @@ def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str
     assert [(one.code, one.message, one.remedy) for one in made.findings] == [
         (
             "OWNED_BY_ANOTHER",
-            f"{name} belongs to owner 'a', and {this_run}, so it stays.",
+            f"{name} belongs to owner 'a', and {this_run}, so it is kept.",
             "Remove it in a run for owner 'a', or set ⟨adopt⟩: true.",
         )
         for name in ("role my-role", f"policy {policy_arn('my-policy')}")
@@ -773,14 +770,14 @@ def test_a_role_that_lost_its_tag_is_told_and_stays() -> None:
     gone = run(aws, desired(workload(), state="absent"), "absent")
     assert [named(one.change) for one in gone.done] == ["delete association default/app"]
     restore = (
-        "If it was made here and has lost the tag workload-identity/managed-by, set it again (workload_identity.aws) and "
-        "run again; else there is nothing to do."
+        "If this collection created it, restore the tag workload-identity/managed-by (workload_identity.aws) and run again; "
+        "otherwise no action is needed."
     )
     assert [(one.severity, one.message, one.remedy) for one in gone.findings] == [
         (
             "info",
-            f"{kind} {arn} stays: it does not have the tag workload-identity/managed-by, so it is not known to have been "
-            "made here.",
+            f"{kind} {arn} is kept: it does not have the tag workload-identity/managed-by, so this collection may not have "
+            "created it.",
             restore,
         )
         for kind, arn in (("role", role_arn("my-role")), ("policy", MINE))

@@ -75,9 +75,10 @@ def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[lis
 def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {arn} stays attached to role {role_arn(role)}, which was not made here: the policy does not have the tag "
-        f"{tag} with the ID of this role, so it is not known to have been attached here.",
-        "When nothing else needs it there, detach it and run again: aws iam detach-role-policy --role-name "
+        f"policy {arn} is kept attached to role {role_arn(role)}, which this collection does not manage: the policy does not "
+        "have the tag "
+        f"{tag} with the ID of this role, so another process may have attached it.",
+        "If the role does not need it, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role} --policy-arn {arn}",
         key("app"),
     )
@@ -86,9 +87,9 @@ def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
 def still_used(users: str) -> Finding:
     return Finding(
         Code.POLICY_STILL_USED,
-        f"policy {MINE} stays: it is still used by {users}.",
-        "Where one is a role of these workloads, do what is said of that role. Another list that has such a role detaches "
-        "the policy in its next run; from any other role, detach it. Then run again.",
+        f"policy {MINE} is kept: it is still used by {users}.",
+        "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy in "
+        "its next run; from any other role, detach it. Then run again.",
         key("app"),
     )
 
@@ -170,7 +171,7 @@ def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
     assert made == ["delete association default/app"]
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {MINE} stays attached to role {OLD}, which is still used by my-cluster default/two.",
+        f"policy {MINE} is kept attached to role {OLD}, which is still used by my-cluster default/two.",
         "If they do not need it, remove those first, then run again.",
         key("app"),
     )
@@ -203,7 +204,7 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
     assert made == ["delete association default/app", f"update policy {MINE}"]
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
-        f"policy {MINE} stays attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
+        f"policy {MINE} is kept attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
         "If they do not need it, remove those first, then run again.",
         key("app"),
     )

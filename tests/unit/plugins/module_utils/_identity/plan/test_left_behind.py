@@ -82,8 +82,9 @@ NEW = workload(role={"name": "new"}, policies=None)
 LEFT = (
     "ROLE_LEFT",
     "info",
-    f"role {role_arn('old')} was created here and is left by default/app. It stays, with its trust policy and its policies.",
-    f"Restart the Pods that may still hold its credentials. A later {PURGE} removes it, where nothing else uses it.",
+    f"role {role_arn('old')} was created by this collection, and is no longer used by default/app. It is kept, with its trust "
+    "policy and its policies.",
+    f"Restart the Pods that may still hold its credentials. A later {PURGE} removes it if it is unused.",
 )
 
 
@@ -170,7 +171,7 @@ def test_a_policy_that_nothing_has_attached_any_more_is_reported(check_mode: boo
         (
             "POLICY_LEFT",
             "info",
-            f"policy {policy_arn('old')} was created here, and nothing has it attached any more: it stays in IAM.",
+            f"policy {policy_arn('old')} was created by this collection, and is not attached any longer: it is kept in IAM.",
             f"A {PURGE} deletes it.",
         )
     ]
@@ -251,7 +252,7 @@ UNUSED = (
     "ROLE_LEFT",
     "warning",
     f"no workload of {PLACE} uses 1 role created here for it: gone.",
-    f"A {PURGE} removes what nothing uses; its check mode shows what goes.",
+    f"A {PURGE} removes unused resources; its check mode lists them.",
 )
 
 

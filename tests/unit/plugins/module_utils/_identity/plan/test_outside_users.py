@@ -89,7 +89,7 @@ def statements(*documents: Mapping[str, Any]) -> dict[str, object]:
     return {"Version": "2012-10-17", "Statement": listed}
 
 
-HAND = "workloads of a trust statement that was not written here"
+HAND = "workloads of an unmanaged trust statement"
 EVERY = "every cluster of the account"
 
 

@@ -56,7 +56,7 @@ CHANGED = f"update policy {SHARED}"
 DENIED = classify("iam:ListEntitiesForPolicy", "AccessDenied", "User is not authorized")
 REMEDY = (
     "Give the policy another name here, or run all lists that use it together. To change it for all of these users, set "
-    "⟨force⟩: true (check mode with diff shows the change), and define the same document wherever it is listed."
+    "⟨force⟩: true (check mode with diff shows the change), and define the same document in all lists."
 )
 OLD = role_arn("old")
 
@@ -171,7 +171,7 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     before = aws.state()["policies"]
     found = plan(aws, desired(*raws))
     message = (
-        f"policy {SHARED} has another document than this run defines for default/two. It stays as it is for users outside "
+        f"policy {SHARED} has another document than this run defines for default/two. It is unchanged because of users outside "
         f"this run: {users}. It was first created for cluster {cluster} (tag workload-identity/cluster)."
     )
     assert found.failures == (
@@ -191,7 +191,7 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
         (
             "warning",
             f"policy {SHARED} gets another document, also for users outside this run: {users}.",
-            "Tell those who run them, and define the same document wherever the policy is listed.",
+            "Notify their owners, and define the same document in all lists with the policy.",
         )
     ]
     assert aws.state()["policies"] != before
@@ -305,7 +305,7 @@ def test_a_document_stays_where_its_users_cannot_be_read() -> None:
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
     found = plan(aws, desired(TWO, listed("three", policies=[policy("other")])))
     message = (
-        f"policy {SHARED} stays as it is, because its users outside this run could not be read: "
+        f"policy {SHARED} is unchanged, because its users outside this run could not be read: "
         "iam:ListEntitiesForPolicy: User is not authorized"
     )
     assert found.failures == (
@@ -372,9 +372,9 @@ def owned_by(owner: str, *workloads: dict[str, Any], **options: Any) -> Desired:
 def owner_not_set(reason: str) -> Finding:
     return Finding(
         Code.OWNER_NOT_SET,
-        f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the tag, no list of "
-        "another owner, or of none, could change it.",
-        "If it is for this owner alone, set ⟨adopt⟩: true, which sets the tag. Else there is nothing to do.",
+        f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the tag, lists of "
+        "other owners, or without owner, could not change it.",
+        "If only this owner uses it, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         key("two"),
     )
 

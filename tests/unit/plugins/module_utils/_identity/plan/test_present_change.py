@@ -438,12 +438,11 @@ def test_turning_session_tags_off_widens_an_unstated_scope_and_says_so() -> None
         "default/app",
     )
     assert finding.message == (
-        "role my-role can be used from every cluster of the account: without session tags its trust policy "
-        "cannot tell workloads apart."
+        "role my-role can be used from every cluster of the account: without session tags its trust policy cannot distinguish "
+        "workloads."
     )
     assert finding.remedy == (
-        "Keep session tags on where the role must be for this workload alone, or say trust_scope: account to "
-        "show that this is meant."
+        "Turn session tags on if only this workload may use the role, or set trust_scope: account to confirm the scope."
     )
 
 
@@ -485,8 +484,8 @@ def test_a_stated_scope_is_not_widened_for_session_tags_that_are_off() -> None:
         "my-role",
     )
     assert failure.message == (
-        "the association of default/app has session tags turned off, which stays so unless "
-        "disable_session_tags says otherwise; trust_scope 'namespace' needs them: its aws:RequestTag "
+        "the association of default/app has session tags turned off, and disable_session_tags does not turn them on; "
+        "trust_scope 'namespace' needs them: its aws:RequestTag "
         "conditions "
         "would never match."
     )
@@ -517,9 +516,8 @@ def test_a_plan_that_replaces_an_association_says_what_is_at_stake() -> None:
     (stake,) = [finding for finding in found.findings if finding.code == "ASSOCIATION_REPLACED"]
     assert (str(stake.workload), stake.severity) == ("default/app", "warning")
     assert stake.message == (
-        "association a-00000000000000001 of my-cluster default/app is deleted and created anew, because EKS does not remove "
-        "a session policy in place: it gets another ID, and Pods that start or renew their credentials in that moment get "
-        "none."
+        "association a-00000000000000001 of my-cluster default/app is deleted and recreated, because EKS does not remove "
+        "a session policy in place: it gets a new ID, and Pods that request credentials in between get an error."
     )
     assert "ASSOCIATION_REPLACED" not in [finding.code for finding in plan(aws, desired(workload())).findings]
 

@@ -58,12 +58,12 @@ def existing(**more: Any) -> dict[str, Any]:
 
 
 UNMARKED = (
-    "It does not have the tag workload-identity/managed-by, so it is not known to have been made here, and is left as "
-    "it is."
+    "It does not have the tag workload-identity/managed-by, so this collection may not have created it, and does not "
+    "change it."
 )
 TAKE_BACK = (
-    "If it was made here and has lost the tag, or is to be taken over, set ⟨adopt⟩: true, which sets the tag (check mode "
-    "with diff shows what would change)."
+    "If this collection created it, or to adopt it, set ⟨adopt⟩: true, which sets the tag (check mode with diff shows the "
+    "changes)."
 )
 
 
@@ -93,7 +93,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "update",
                 "ROLE_NOT_OWNED",
                 f"role {role_arn('my-role')} exists and would have to change (tags, trust policy). {UNMARKED}",
-                f"{TAKE_BACK} Else give role.arn to use it as it is (extend_trust: true adds only our trust statement), "
+                f"{TAKE_BACK} Otherwise set role.arn to use it unchanged (extend_trust: true adds only the trust statement of "
+                "this collection), "
                 "or another role.name.",
             ),
             id="role of somebody",
@@ -119,7 +120,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 role_target("my-role"),
                 "update",
                 "ROLE_NAME_DIFFERS",
-                "role my-role exists as My-Role; IAM takes both for the same name, but ARNs tell them apart.",
+                "role my-role exists as My-Role; IAM names are case-insensitive, but ARNs are case-sensitive.",
                 "Set role.name to My-Role, or choose another role name.",
             ),
             id="role in other letter case",
@@ -132,8 +133,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 role_target(OLD),
                 "read",
                 "ROLE_MISSING",
-                f"role {OLD} does not exist (asked in account {ACCOUNT}).",
-                "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+                f"role {OLD} does not exist in account {ACCOUNT}.",
+                "Correct the ARN, or set role.name instead of role.arn to create the role.",
             ),
             id="existing role that is not there",
         ),
@@ -145,9 +146,9 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 role_target(OLD),
                 "read",
                 "ROLE_MISSING",
-                f"role {OLD} does not exist (asked in account {ACCOUNT}); the role of that name is "
+                f"role {OLD} does not exist in account {ACCOUNT}; the role of that name is "
                 f"arn:aws:iam::{ACCOUNT}:role/team/old.",
-                "Correct the ARN, or give role.name instead of role.arn to have the role made.",
+                "Correct the ARN, or set role.name instead of role.arn to create the role.",
             ),
             id="existing role with another path",
         ),
@@ -160,7 +161,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "update",
                 "POLICY_NOT_OWNED",
                 f"policy {policy_arn('my-policy')} exists with another document. {UNMARKED}",
-                f"{TAKE_BACK} Else give the policy another name, or use the existing one by its arn.",
+                f"{TAKE_BACK} Otherwise give the policy another name, or use the existing one by its arn.",
             ),
             id="policy of somebody",
         ),
@@ -172,8 +173,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 policy_target(policy_arn("gone")),
                 "read",
                 "POLICY_MISSING",
-                f"policy {policy_arn('gone')} does not exist (asked in account {ACCOUNT}).",
-                "Correct the ARN, or give name and document to have the policy made.",
+                f"policy {policy_arn('gone')} does not exist in account {ACCOUNT}.",
+                "Correct the ARN, or set name and document to create the policy.",
             ),
             id="existing policy that is not there",
         ),
@@ -186,9 +187,8 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
                 "read",
                 "POLICY_MISSING",
                 f"policy {policy_arn('edge')}, the permissions boundary of role my-role, does not exist "
-                "(asked "
-                f"in account {ACCOUNT}).",
-                "Correct the ARN, or make that policy first.",
+                f"in account {ACCOUNT}.",
+                "Correct the ARN, or create that policy first.",
             ),
             id="boundary that is not there",
         ),
@@ -227,8 +227,8 @@ def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
         "the trust policy of role my-role for its 100 workloads has 2534 characters; 2048 are allowed."
     )
     assert failure.remedy == (
-        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads roles of their "
-        "own, or have the quota 'Role trust policy length' raised and set ⟨trust_policy_size_limit⟩."
+        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request a "
+        "higher quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩."
     )
     assert len(failure.workloads) == 100
     for options in ({"trust_scope": "namespace"}, {"trust_policy_size_limit": 4096}):
@@ -313,7 +313,7 @@ def test_a_role_that_cannot_be_used_is_refused_with_the_reason() -> None:
     assert failure.message.startswith(f"role {OLD} cannot be used by default/app: ")
     assert "pods.eks.amazonaws.com" in failure.message
     assert failure.remedy == (
-        "Have the trust policy corrected, or set role.extend_trust: true to have our statement added to it."
+        "Correct the trust policy, or set role.extend_trust: true to add the statement of this collection."
     )
 
 
@@ -418,7 +418,7 @@ def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> N
             "update",
             f"association {identifier} of my-cluster default/app exists with role {role_arn('other')}, and "
             f"would have to change. {UNMARKED}",
-            f"{TAKE_BACK} Else delete it first.",
+            f"{TAKE_BACK} Otherwise delete it first.",
         )
     ]
     wanted = desired(workload(), adopt=True)
@@ -468,9 +468,8 @@ def test_what_belongs_to_another_owner_is_not_changed(
     assert [(one.error_code, one.message, one.remedy) for one in made.failures] == [
         (
             "OWNED_BY_ANOTHER",
-            f"{target} belongs to owner 'a', and {this_run}, so it is left as it is.",
-            "Run it for owner 'a', use another name, or set ⟨adopt⟩: true to take it over (check mode with diff "
-            "shows what would change).",
+            f"{target} belongs to owner 'a', and {this_run}, so it is unchanged.",
+            "Run for owner 'a', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff shows the changes).",
         )
     ]
     assert run(aws, owned_by(owner, workload(**change), adopt=True)).failures == ()

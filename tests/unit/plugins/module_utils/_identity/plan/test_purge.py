@@ -109,7 +109,7 @@ def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(che
     assert list(caught.value.problems) == [
         f"purge would remove 11 workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) that are not "
         f"listed, but ⟨purge_limit⟩ is 10: {names}. Check that the "
-        "list is complete (check mode with diff shows what would go when ⟨purge_limit⟩ allows it), or raise "
+        "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
         "⟨purge_limit⟩ to 11."
     ]
     assert aws.state() == before
@@ -262,8 +262,8 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
             (
                 "ROLE_LEFT",
                 key("a"),
-                f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but Pods "
-                "that run may still hold its credentials, so it stays for now.",
+                f"role {role_arn('role-a')} loses its last association with cluster {CLUSTER}, but running Pods may still have "
+                "its credentials, so it is kept for now.",
                 "Restart those Pods; the next run with purge removes the role.",
             )
         ]
@@ -313,9 +313,9 @@ def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) ->
     told = [(str(one.code), one.message, one.remedy) for one in done.findings]
     stays = (
         "OWNED_BY_ANOTHER",
-        f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy stays as it "
-        "is: it still lets in default/a.",
-        "Set ⟨adopt⟩: true to take that out, or have its owner do it.",
+        f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy is unchanged: it "
+        "still allows default/a.",
+        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for its owner.",
     )
     assert told == ([] if adopt else [stays])
     assert (aws.state()["roles"] == before["roles"]) is adopt
@@ -392,7 +392,7 @@ def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
     assert [(one.code, one.message, one.remedy) for one in done.findings] == [
         (
             "ROLE_PERHAPS_USED",
-            f"role {role_arn('role-a')} stays: its trust policy lets more than cluster {CLUSTER} use it, and "
+            f"role {role_arn('role-a')} is kept: its trust policy lets more than cluster {CLUSTER} use it, and "
             "whether another cluster does cannot be seen from here.",
             PROOF,
         ),
@@ -440,7 +440,7 @@ def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
     assert [(one.code, one.message, one.remedy) for one in made.findings] == [
         (
             "OWNED_BY_ANOTHER",
-            "2 workloads that are not listed belong to owners, and this purge has no owner, so they stay: "
+            "2 unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
             "default/x, default/y.",
             "Purge them in runs for their owners.",
         )
@@ -451,7 +451,7 @@ def test_the_limit_may_be_a_share_of_what_is_there() -> None:
     aws = settled(own("a"), own("b"), own("c"), own("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, own("a"), own("b"), percent=49)
-    assert " but ⟨purge_limit⟩ is 49% of the 4 that are there, which is 1: default/c, default/d. " in str(
+    assert " but ⟨purge_limit⟩ is 49% of the 4 present ones, which is 1: default/c, default/d. " in str(
         caught.value
     )
     purge(aws, own("a"), own("b"), percent=50)
@@ -472,8 +472,7 @@ def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
     (finding,) = build_result(again, False)["findings"]
     assert (finding["code"], finding["workload"]) == ("ROLE_HOLDS_FOREIGN", "")
     assert finding["message"] == (
-        f"role {role_arn('role-a')} stays: it holds what is not known to be of this collection "
-        f"({policy_arn('theirs')})."
+        f"role {role_arn('role-a')} is kept: it has resources that this collection does not manage ({policy_arn('theirs')})."
     )
     # Once that is detached, the role goes.
     aws.iam.roles["role-a"]["attached"] = []

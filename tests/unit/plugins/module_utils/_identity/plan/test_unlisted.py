@@ -49,18 +49,18 @@ ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
 DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
 NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
-    "Where another list has those that are managed, set ⟨owner⟩ in each list. Else list them, or remove them by a run for this "
-    "cluster alone with ⟨purge⟩: true, whose check mode shows what goes."
+    "If another list has the managed ones, set ⟨owner⟩ in each list. Otherwise list them, or remove them by a run for this "
+    "cluster alone with ⟨purge⟩: true, whose check mode shows the removals."
 )
 BY_HAND = (
-    "A purge leaves those that are not managed: list them with ⟨adopt⟩: true, or delete them with "
+    "A purge keeps unmanaged associations: list them with ⟨adopt⟩: true, or delete them with "
     "workload_identity.aws.eks_pod_identity_association."
 )
 WITHOUT_OWNER = (
-    "A purge for an owner leaves those without one: purge them in a run without owner, or list them."
+    "A purge for an owner keeps associations without owner: purge them in a run without owner, or list them."
 )
-LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true looks at all of them."
-NOTHING = "Nothing, where they are in other lists."
+LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all of them."
+NOTHING = "If they are in other lists, no action is needed."
 
 
 def association(name: str, tags: Mapping[str, str] = OWNED, role: str = "reports") -> ObservedAssociation:
@@ -155,7 +155,7 @@ CASES = (
         unlisted(*[association(f"a{n}") for n in range(10)], unread=[key(f"b{n:02}") for n in range(40)]),
         "has 50 associations not in the list: 10 managed ("
         + ", ".join(f"default/a{n}" for n in range(10))
-        + "), 40 not looked at ("
+        + "), 40 not read ("
         + ", ".join(f"default/b{n:02}" for n in range(10))
         + " and 30 more).",
         BY_PURGE,
@@ -163,7 +163,7 @@ CASES = (
     Case(
         "more than were looked at, which are all of other owners",
         unlisted(association("a", owned_by("y")), unread=[key("b"), key("c")]),
-        "has 3 associations not in the list: 1 of other owners (y), 2 not looked at (default/b, default/c).",
+        "has 3 associations not in the list: 1 of other owners (y), 2 not read (default/b, default/c).",
         LOOK,
         "info",
         Options(owner="x"),
@@ -232,8 +232,8 @@ def test_associations_that_cannot_be_listed_are_an_info() -> None:
     refused = UnlistedAssociations(error=NOT_LISTED)
     (finding,) = find_unlisted(Desired(()), Observed(clusters_of(HERE), unlisted={CLUSTER: refused}))
     assert finding.message == (
-        f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so those that are not "
-        "in the list are not known. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."
+        f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so unlisted "
+        "associations are unknown. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."
     )
     assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
 
@@ -258,8 +258,8 @@ def test_an_empty_list_is_a_finding(workloads: int, among_others: bool, severiti
     assert {(str(finding.code), finding.message, finding.remedy) for finding in findings} <= {
         (
             "NOTHING_VERIFIED",
-            "the list has no workload for this cluster, so nothing was verified.",
-            "Check the list, and the files and patterns that it comes from. Where the cluster is meant to have none, there is "
-            "nothing to do; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
+            "the list does not have a workload for this cluster, so the verification is empty.",
+            "Check the list, and the files and patterns of its source. If the cluster must not have workloads, no action "
+            "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
         )
     }

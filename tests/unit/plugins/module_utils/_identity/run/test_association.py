@@ -375,10 +375,10 @@ def test_an_association_with_an_unknown_field_is_not_replaced(
         make(aws, CLEARED, check_mode)
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
     assert str(caught.value) == (
-        f"association {FIRST} of my-cluster default/app would have to be created anew, because EKS does not remove a session "
-        f"policy in place. It has {text}, and would lose it. Give a session policy that allows everything, which EKS updates "
-        "in place. Or, if that may be lost, delete the association and run again; Pods that start meanwhile get no "
-        "credentials. Nothing was changed."
+        f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a session "
+        f"policy in place. It has {text}, which a new association would not have. Set a session policy that allows everything, "
+        "which EKS updates in place. Or, if the loss is acceptable, delete the association and run again; Pods that start in "
+        "between do not get credentials. Nothing was changed."
     )
     assert aws.writes == []
 
@@ -390,7 +390,10 @@ def test_an_association_with_tags_that_nobody_can_set_is_not_replaced() -> None:
     given_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
     error = failed(aws)
     assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
-    assert f"It has the tag {stack}, which only AWS sets, and would lose it." in error.failure.message
+    assert (
+        f"It has the tag {stack}, which only AWS sets, which a new association would not have."
+        in error.failure.message
+    )
 
 
 @pytest.mark.parametrize("empty", [None, "", {}, []])
@@ -409,9 +412,9 @@ def test_an_association_with_an_unknown_field_is_updated_in_place() -> None:
 def test_a_replacement_says_what_is_at_stake(check_mode: bool) -> None:
     aws = with_session_policy()
     assert make(aws, CLEARED, check_mode).warnings == (
-        f"association {FIRST} of my-cluster default/app is deleted and created anew, because EKS does not remove a session "
-        "policy in place: it gets another ID, and Pods that start or renew their credentials in that moment get none. "
-        "Recreate Pods that failed to get credentials. Where session tags may stay off, a session policy that allows "
+        f"association {FIRST} of my-cluster default/app is deleted and recreated, because EKS does not remove a session "
+        "policy in place: it gets a new ID, and Pods that request credentials in between get an error. "
+        "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
         "everything has the same effect, and EKS updates it in place.",
     )
     assert make(aws, wanted(), check_mode).warnings == ()

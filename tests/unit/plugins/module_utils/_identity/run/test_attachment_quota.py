@@ -55,13 +55,11 @@ def test_a_policy_without_room_stops_its_workload_before_any_change(check_mode: 
         ["default/app"],
     )
     assert failure.message == (
-        f"role {ROLE_ARN} would have 11 policies, 8 of them attached already and not asked for "
-        f"({', '.join(foreign(8))}); 10 are allowed."
+        f"role {ROLE_ARN} would have 11 policies, 8 of them attached but not listed ({', '.join(foreign(8))}); 10 are allowed."
     )
     assert failure.remedy == (
-        "Detach those of them that are not needed (⟨purge_policies⟩: true does, unless the trust policy of the role names "
-        "workloads outside the run), join some of the policies that are asked for, or have the quota 'Managed policies per "
-        "role' raised."
+        "Detach the unneeded ones (⟨purge_policies⟩: true does, unless the trust policy of the role names "
+        "workloads outside the run), merge some of the listed policies, or request a higher quota 'Managed policies per role'."
     )
     assert policy_arn("new") not in aws.iam.policies
 
@@ -106,7 +104,7 @@ def test_a_quota_that_the_caller_is_not_told_may_have_been_raised(others: int, l
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
     (failure,) = run(aws, wanting("new")).failures
     assert failure.message.endswith(
-        f"; {limit} are allowed unless the account's quota was raised, which iam:GetAccountSummary would tell."
+        f"; {limit} are allowed by default (iam:GetAccountSummary returns the quota of the account)."
     )
     assert aws.writes == []
 
@@ -135,6 +133,6 @@ def test_a_role_that_is_given_has_its_quota_too() -> None:
     (failure,) = run(aws, desired(given)).failures
     assert (failure.error_code, "purge_policies" in failure.remedy) == ("ROLE_POLICIES_OVER_QUOTA", False)
     assert failure.message.startswith(
-        f"role {ROLE_ARN} would have 11 policies, 10 of them attached already and not asked for"
+        f"role {ROLE_ARN} would have 11 policies, 10 of them attached but not listed"
     )
     assert aws.writes == []

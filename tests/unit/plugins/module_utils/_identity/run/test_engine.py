@@ -442,11 +442,11 @@ def test_a_grant_without_association_is_reported(check_mode: bool) -> None:
         key("gone"),
     )
     assert finding.message == (
-        f"the trust policy of role {role_arn('shared')} lets in default/gone, which is not in the list and has no association "
+        f"the trust policy of role {role_arn('shared')} allows default/gone, which is not in the list and has no association "
         f"with {place}."
     )
     assert finding.remedy == (
-        "Nothing, where another run is about to create the association. Else take it out of the trust policy: by a run for "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the grant: by a run for "
         "this cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"

@@ -381,8 +381,7 @@ def test_a_successor_that_is_refused_already_in_the_plan_keeps_the_policy_for_al
         ("default/one", "SKIPPED"),
     ]
     assert made.failures[1].message == (
-        f"not done: what is there stays, because attachment my-role {policy_arn('new')} is left out, for "
-        "workloads that failed."
+        f"not done: the resource is kept, because attachment my-role {policy_arn('new')} was skipped for failed workloads."
     )
 
 
@@ -456,10 +455,10 @@ def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
         (
             f"default/{joining}",
             "TRUST_POLICY_TOO_LONG",
-            f"the trust policy of role {name} would have 456 characters while it lets in both the workloads "
-            "that leave the role and those that join it; 450 are allowed.",
+            f"the trust policy of role {name} would have 456 characters while it allows both the workloads that leave the role "
+            "and the workloads that join it; 450 are allowed.",
             "Let the workloads leave in one run and the others join in the next, use a wider trust_scope for "
-            "this role, or have the quota 'Role trust policy length' raised and set ⟨trust_policy_size_limit⟩.",
+            "this role, or request a higher quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
         )
         for joining, name in (("one", "other"), ("two", "my-role"))
     ]

@@ -165,11 +165,11 @@ def test_policy_of_unlisted_user_stays_and_names_the_user(scope: str) -> None:
     assert (finding.code, finding.severity) == ("POLICY_ATTACHED_EXTRA", "warning")
     assert finding.message == (
         f"role shared also has {policy_arn('of-b')} attached, which is not part of its configuration. The role has users "
-        "outside this run (my-cluster default/b), so the policy may be theirs."
+        "outside this run (my-cluster default/b), which may need the policy."
     )
     assert finding.remedy == (
-        "Nothing, where they need it. Else list them in this run, too, or give them a role of their own; where nobody needs "
-        f"the policy, detach it: aws iam detach-role-policy --role-name shared --policy-arn {policy_arn('of-b')}"
+        "If they need it, no action is needed. Otherwise list them in this run, too, or give them a separate role; if the "
+        f"policy is unused, detach it: aws iam detach-role-policy --role-name shared --policy-arn {policy_arn('of-b')}"
     )
 
 
@@ -189,7 +189,7 @@ def test_policy_stays_where_users_cannot_be_seen(scope: str, who: str) -> None:
     (finding,) = findings(made)
     assert finding.message == (
         f"role shared also has {policy_arn('old')} attached, which is not part of its configuration. The role can be used by "
-        f"{who}, so the policy may be theirs."
+        f"{who}, which may need the policy."
     )
     assert finding.remedy == (
         "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
@@ -247,7 +247,7 @@ def test_the_verification_of_the_first_run_names_the_users_of_the_other_list() -
         if finding.code == "POLICY_ATTACHED_EXTRA"
     ]
     assert f"has users outside this run ({CLUSTER} default/api)" in extra.message
-    assert extra.remedy.startswith("Nothing, where they need it.")
+    assert extra.remedy.startswith("If they need it, no action is needed.")
 
 
 def test_target_role_of_an_unlisted_workload_keeps_its_policies() -> None:
@@ -283,7 +283,7 @@ def test_users_that_cannot_be_read_keep_their_policies(operation: str) -> None:
     assert [(one.message.partition(". ")[2], one.remedy) for one in findings(made)] == [
         (
             "The role can be used by workloads of cluster my-cluster that could not be read (eks:X: AccessDeniedException: "
-            "not authorized.), so the policy may be theirs.",
+            "not authorized.), which may need the policy.",
             DENIED.remedy,
         )
     ]
@@ -370,8 +370,8 @@ def test_wide_statement_goes_by_force_and_its_users_keep_statements_of_their_own
     kept = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert [one.message for one in kept.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"role {ROLE} can still be used by cluster my-cluster, which this run does not ask for: my-cluster default/a outside "
-        "this run uses the role by that statement."
+        f"role {ROLE} can still be used by cluster my-cluster, which this run does not require: my-cluster default/a outside "
+        "this run uses the role through that statement."
     ]
     made = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
@@ -412,10 +412,10 @@ def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
     )
     assert [(one.message, one.remedy) for one in made.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
         (
-            f"role {ROLE} can still be used from every cluster of the account, which this run does not ask for: associations "
+            f"role {ROLE} can still be used from every cluster of the account, which this run does not require: associations "
             "of clusters outside this run, which may use the role, cannot be read.",
-            "Where no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy to what is asked for; "
-            "workloads of the run's clusters that use it get statements of their own.",
+            "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
+            "workloads of the run's clusters that use it get separate statements.",
         )
     ]
     assert names(plan(aws, narrow)) == []
@@ -430,7 +430,7 @@ def test_user_without_session_tags_keeps_the_wide_statement_even_by_force() -> N
     made = run(aws, single("a", "workload", force=True))
     assert can_use(aws, "b", tags=False)
     assert [one.message for one in made.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"the trust policy of role {ROLE} does not become narrower, as this run asks: my-cluster default/b outside this run uses "
+        f"the trust policy of role {ROLE} is not narrowed as this run requires: my-cluster default/b outside this run uses "
         "the role without session tags, which statements for single workloads compare."
     ]
     assert names(plan(aws, single("a", "workload", force=True))) == []
@@ -510,7 +510,8 @@ def test_association_made_while_the_statement_goes_is_let_in_again() -> None:
     made = run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/late"]
     assert [one.message for one in findings(made)] == [
-        f"the trust policy of role {ROLE} was written while another run wrote it, or while an association was made: my-cluster "
+        f"the trust policy of role {ROLE} was written while another run wrote it, or while an association was created: "
+        "my-cluster "
         "default/late outside this run had lost the role, and can use it again."
     ]
 
@@ -573,11 +574,11 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
     (failure,) = [one for one in made.failures if one.error_code == "ROLE_USED_ELSEWHERE"]
     assert [str(one) for one in failure.workloads] == ["default/b"]
     assert failure.message == (
-        f"role {ROLE} is not as this run defines it for default/b: {difference}. It {users}, so it stays as it is."
+        f"role {ROLE} differs from the definition of this run for default/b: {difference}. It {users}, so it is unchanged."
     )
     assert failure.remedy == (
-        "Define the same wherever the role is listed, list all its workloads in one run, or give these workloads a role of their "
-        "own. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change)."
+        "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
+        "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change)."
     )
     assert plan(aws, wanted).failures == made.failures
     forced = run(aws, replace(wanted, options=replace(wanted.options, force=True)))
@@ -591,7 +592,7 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
         (
             "warning",
             f"role {ROLE} changes also for users outside this run: {difference}. It {users}.",
-            "Tell those who run them, and define the same wherever the role is listed.",
+            "Notify their owners, and use the same definition in all lists with the role.",
         )
     ]
 
@@ -613,7 +614,7 @@ def test_whole_trust_policy_that_shuts_out_an_unlisted_user_is_refused() -> None
     made = run(aws, single("b", role={"trust_policy": whole}))
     assert [one.error_code for one in made.failures] == ["ROLE_USED_ELSEWHERE"]
     assert (
-        "role.trust_policy does not let all of its users in. It has users outside this run (my-cluster default/a)"
+        "role.trust_policy does not allow all of its users. It has users outside this run (my-cluster default/a)"
         in made.failures[0].message
     )
     assert grants(aws) == ["my-cluster"]

@@ -138,7 +138,7 @@ def test_a_converge_names_the_deny_and_the_workload_that_it_keeps_out() -> None:
             "default/app",
             "error",
             f"Statement 2 (Sid 'Quarantine') of the trust policy of role {ROLE} denies sts:* to {SERVICE}, which keeps the "
-            "workload out. It was not written by this collection, and stays.",
+            "workload out. This collection did not write it, and keeps it.",
         )
     ]
     assert made.findings[0].remedy == LIFT
@@ -187,7 +187,7 @@ def test_a_verification_names_the_deny_and_what_it_means(
     label = "Statement 2 (Sid 'Quarantine')" if statement["Sid"] else "Statement 2"
     assert finding.statement == label
     assert finding.message == (
-        f"{label} of the trust policy of role {ROLE} {end} It was not written by this collection, and stays."
+        f"{label} of the trust policy of role {ROLE} {end} This collection did not write it, and keeps it."
     )
     assert finding.remedy == LIFT
 
@@ -306,7 +306,7 @@ def test_a_whole_trust_policy_takes_no_deny_away_without_force() -> None:
     (finding,) = made.findings
     assert finding.code == "ROLE_RESTRICTED"
     assert finding.remedy == (
-        f"{LIFT} Or set ⟨force⟩: true for one run, which writes role.trust_policy as it is given."
+        f"{LIFT} Or set ⟨force⟩: true for one run, which writes role.trust_policy unchanged."
     )
     assert trust_checks(aws, with_document()) == [("default/app", "fail", [("ROLE_RESTRICTED", "error")])]
     forced = run(aws, with_document(force=True))
@@ -403,8 +403,8 @@ def with_policy(aws: FakeAws, arn: str, content: dict[str, Any], tags: dict[str,
 
 def left(role: str, arn: str) -> tuple[str, str]:
     return (
-        f"role {role} also has {arn} attached, which only denies: somebody restricts the role by it. It was not asked for, and "
-        "stays.",
+        f"role {role} also has {arn} attached, which only denies requests, and so restricts the role. It is not part of its "
+        "configuration, and is kept.",
         "Find out who restricts the role and why (event AttachRolePolicy of the role in CloudTrail). To lift it, detach it: aws "
         f"iam detach-role-policy --role-name {role} --policy-arn {arn}",
     )
@@ -461,8 +461,8 @@ def test_a_verification_names_policies_that_only_deny() -> None:
         ("warning", *left("my-role", AWS_MANAGED)),
         (
             "warning",
-            "role my-role has the inline policy quarantine, which only denies: somebody restricts the role by it. It was not "
-            "asked for, and stays.",
+            "role my-role has the inline policy quarantine, which only denies requests, and so restricts the role. It is not "
+            "part of its configuration, and is kept.",
             "Find out who restricts the role and why (event PutRolePolicy of the role in CloudTrail). To lift it, delete it: "
             "aws iam delete-role-policy --role-name my-role --policy-name quarantine",
         ),

@@ -76,7 +76,7 @@ def test_document_stays_for_its_cluster_under_a_role_of_every_cluster(scope: str
     run(aws, first)
     (failure,) = run(aws, second).failures
     assert failure.error_code == "POLICY_USED_ELSEWHERE"
-    assert "It stays as it is for users outside this run: role both (every cluster" in failure.message
+    assert "It is unchanged because of users outside this run: role both (every cluster" in failure.message
     assert f"It was first created for cluster {CLUSTER_ARN}" in failure.message
     assert (codes(run(aws, first)), changes(run(aws, first))) == ([], [])
     # Its own list changes it, and no other: it would need force for each change else.

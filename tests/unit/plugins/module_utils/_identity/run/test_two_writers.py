@@ -239,7 +239,7 @@ def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
             f"the trust policy of role {role_arn('shared')} was written while another run wrote it, or while an association "
-            "was made: my-cluster default/quick outside this run had lost the role, and can use it again.",
+            "was created: my-cluster default/quick outside this run had lost the role, and can use it again.",
         )
     ]
 

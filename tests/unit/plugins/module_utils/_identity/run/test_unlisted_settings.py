@@ -123,8 +123,8 @@ def test_a_setting_that_the_list_does_not_name_is_reported_and_can_be_removed(
     made = run(aws, desired(wanted))
     assert made.done == ()
     pairs = " and ".join(f"{name}: {value!r}".replace("False", "false") for name, value in empty.items())
-    remedy = f"List what is meant. To have it removed, list {pairs}, and apply the workload. {LATER}"
-    expected = (severity, f"{NAME} has what is not asked for: {message}", remedy)
+    remedy = f"List the intended settings. To remove them, list {pairs}, and apply the workload. {LATER}"
+    expected = (severity, f"{NAME} has settings that its workload does not list: {message}", remedy)
     assert told(made.findings) == [expected]
     assert checks(aws, wanted)["association"] == (
         "fail" if severity == "error" else "warning",

@@ -64,11 +64,11 @@ def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> 
     assert [(str(one.code), one.message) for one in removed.findings] == [
         (
             "ROLE_STILL_USED",
-            f"role {role_arn('my-role')} stays: it is still used by my-cluster default/two.",
+            f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/two.",
         ),
         (
             "POLICY_STILL_USED",
-            f"policy {policy_arn('my-policy')} stays: it is still used by role my-role.",
+            f"policy {policy_arn('my-policy')} is kept: it is still used by role my-role.",
         ),
     ]
     assert plan(aws, desired(workload("two"))).changes == ()

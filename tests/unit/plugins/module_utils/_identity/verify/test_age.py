@@ -202,8 +202,7 @@ def test_message_names_young_resource_and_wait() -> None:
     (finding,) = verified(aws)[0].findings
     assert finding.message == (
         f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
-        "Or AWS does not show the last change yet: role my-role was made or changed 40 s ago, and what AWS answers may "
-        "be older than that."
+        "Or AWS does not show the last change yet: role my-role was created or changed 40 s ago, and reads may be older."
     )
     assert finding.remedy == (
         "Run the verification again in 5 minutes. If the finding persists: apply the workload, which creates it."
@@ -347,9 +346,8 @@ def test_teardown_reports_possibly_invisible_resources() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, so nothing of that is removed. It may be "
-            f"there: association {'a-' + '1'.zfill(17)} was made or changed 10 s ago, and what AWS answers may be older "
-            "than that.",
+            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, so the run cannot remove it. It may exist: "
+            f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and reads may be older.",
             "Run again in 5 minutes.",
         )
     ]
@@ -376,8 +374,8 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            "the association cannot be seen, so nothing of that is removed. It may be there: role my-role was made or "
-            "changed 10 s ago, and what AWS answers may be older than that.",
+            "the association cannot be seen, so the run cannot remove it. It may exist: role my-role was created or changed 10 "
+            "s ago, and reads may be older.",
             "Run again in 5 minutes.",
         )
     ]

@@ -99,12 +99,10 @@ def test_public_trust_policy_fails_every_workload(principal: object) -> None:
     assert ends(results, "trust") == [("default/app", "fail", open_), ("default/web", "fail", open_)]
     (finding,) = results[1].findings
     assert finding.message == (
-        f"the trust policy of role {role_arn('my-role')} lets in everyone: Statement 2 (Sid 'Other') allows every principal "
+        f"the trust policy of role {role_arn('my-role')} allows everyone: Statement 2 (Sid 'Other') allows every principal "
         "of every AWS account, not EKS Pod Identity alone."
     )
-    assert (
-        finding.remedy == "Remove the statement from the trust policy, or name in it who is to use the role."
-    )
+    assert finding.remedy == "Remove the statement from the trust policy, or name its users in the statement."
 
 
 def test_public_trust_policy_of_existing_role_fails() -> None:
@@ -153,12 +151,13 @@ def test_principals_are_reported_by_account() -> None:
     let_in(aws, {"AWS": ["999988887777"], "Service": "ec2.amazonaws.com"})
     (item,) = verified(aws, desired(workload()))
     assert [finding.message for finding in item.findings] == [
-        "role my-role also lets in 999988887777 (by the trust policy), which is of another account and was not asked for; "
-        "those statements stay.",
-        "role my-role also lets in ec2.amazonaws.com (by the trust policy), which was not asked for; those statements stay.",
+        "role my-role also allows 999988887777 (by the trust policy), which is in another account and not part of its "
+        "configuration; these statements are kept.",
+        "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of its configuration; these "
+        "statements are kept.",
     ]
     assert item.findings[0].remedy == (
-        "Remove them from the trust policy. If the role is meant for that account too, give the whole trust policy as "
+        "Remove them from the trust policy. If that account must use the role, too, set the whole trust policy as "
         "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN]."
     )
 

@@ -491,7 +491,7 @@ def test_purge_limit_as_percentage() -> None:
     for number in range(4):
         accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
     (problem,) = plan_purge((), accounts, percent=80).problems
-    assert "but pod_identity_purge_limit is 80% of the 4 that are there, which is 3. Check" in problem
+    assert "but pod_identity_purge_limit is 80% of the 4 present ones, which is 3. Check" in problem
     assert plan_purge((), accounts, percent=100).problems == []
 
 
