@@ -147,7 +147,8 @@ def find_overfull(
         Code.ROLE_POLICIES_OVER_QUOTA,
         f"role {role.arn} would have {count} policies, {len(unlisted)} of them attached but not listed "
         f"({listed(unlisted, _ALL)}); {limit} are allowed{quota_note}.",
-        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request a higher quota 'Managed policies "
+        f"Detach the unneeded ones{purge_note}, merge some of the listed policies, or request an increase of the quota "
+        "'Managed policies "
         "per role'.",
     )
 

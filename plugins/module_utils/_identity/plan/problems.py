@@ -168,7 +168,7 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
                 f"while it allows both the workloads that leave the role and the workloads that join it; {limit} are "
                 "allowed.",
                 "Let the workloads leave in one run and the others join in the next, use a wider trust_scope "
-                "for this role, or request a higher quota 'Role trust policy length' and set "
+                "for this role, or request an increase of the quota 'Role trust policy length' and set "
                 "⟨trust_policy_size_limit⟩.",
             )
         ]
@@ -187,8 +187,8 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
             Code.TRUST_POLICY_TOO_LONG,
             f"the trust policy of role {shared.spec.name} for its {len(shared.users)} workloads has "
             f"{size} characters; {options.trust_policy_size_limit} are allowed.",
-            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request a "
-            "higher quota 'Role trust policy length' and set "
+            "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request an "
+            "increase of the quota 'Role trust policy length' and set "
             "⟨trust_policy_size_limit⟩.",
         )
     ]

@@ -84,7 +84,7 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
 
 
 def _trust(size: int, least: int, limit: int | None) -> Iterator[Reason]:
-    remedy = "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."
+    remedy = "Use a wider scope with fewer statements, or request an increase of the quota 'Role trust policy length'."
     if limit is not None or least > TRUST_RAISED:
         yield from _over(size, least, limit or TRUST_RAISED, "a trust policy", remedy)
     elif size > TRUST:

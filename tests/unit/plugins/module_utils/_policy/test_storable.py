@@ -92,8 +92,8 @@ REASONS = [
     ("identity", of_length(6145, ALLOW), False, "", "the document has 6,145 characters without white space; a managed policy may have 6,144, the inline policies of a role together 10,240", "Split it into several managed policies."),
     ("identity", of_length(10241, ALLOW), True, "", "the document has 10,241 characters without white space; the inline policies of a role together may have 10,240", "Split it into several policies."),
     ("session", of_length(2049, ALLOW), True, "", "the document has 2,049 characters without white space; a session policy may have 2,048", "Shorten it."),
-    ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the default quota for trust policies is 2,048", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
-    ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or request a higher quota 'Role trust policy length'."),
+    ("trust", of_length(2049, TRUST), False, "", "the document has 2,049 characters without white space; the default quota for trust policies is 2,048", "Use a wider scope with fewer statements, or request an increase of the quota 'Role trust policy length'."),
+    ("trust", of_length(8193, TRUST), True, "", "the document has 8,193 characters without white space; a trust policy may have 8,192", "Use a wider scope with fewer statements, or request an increase of the quota 'Role trust policy length'."),
     ("managed", '{"Statement": [], "Statement": []}', True, "", "duplicate key 'Statement' in an object", ""),
 ]  # fmt: skip
 

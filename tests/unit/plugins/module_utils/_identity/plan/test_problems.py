@@ -227,8 +227,8 @@ def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
         "the trust policy of role my-role for its 100 workloads has 2534 characters; 2048 are allowed."
     )
     assert failure.remedy == (
-        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request a "
-        "higher quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩."
+        "Use a wider trust_scope for this role (namespace, then cluster), give the workloads separate roles, or request an "
+        "increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩."
     )
     assert len(failure.workloads) == 100
     for options in ({"trust_scope": "namespace"}, {"trust_policy_size_limit": 4096}):

@@ -59,7 +59,8 @@ def test_a_policy_without_room_stops_its_workload_before_any_change(check_mode: 
     )
     assert failure.remedy == (
         "Detach the unneeded ones (⟨purge_policies⟩: true does, unless the trust policy of the role names "
-        "workloads outside the run), merge some of the listed policies, or request a higher quota 'Managed policies per role'."
+        "workloads outside the run), merge some of the listed policies, or request an increase of the quota 'Managed policies "
+        "per role'."
     )
     assert policy_arn("new") not in aws.iam.policies
 

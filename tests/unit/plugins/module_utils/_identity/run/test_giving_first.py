@@ -458,7 +458,7 @@ def test_a_trust_policy_that_is_too_long_on_the_way_is_refused() -> None:
             f"the trust policy of role {name} would have 456 characters while it allows both the workloads that leave the role "
             "and the workloads that join it; 450 are allowed.",
             "Let the workloads leave in one run and the others join in the next, use a wider trust_scope for "
-            "this role, or request a higher quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
+            "this role, or request an increase of the quota 'Role trust policy length' and set ⟨trust_policy_size_limit⟩.",
         )
         for joining, name in (("one", "other"), ("two", "my-role"))
     ]
