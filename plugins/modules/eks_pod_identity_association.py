@@ -251,7 +251,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     read_assume_role,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    account_id_of,
+    parse_account_id,
     validate_options,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
@@ -318,7 +318,7 @@ def main() -> None:
             has_tags=params["tags"] is not None,
             purge_tags=params["purge_tags"],
             force=params["force"],
-            account_id=account_id_of(params),
+            account_id=parse_account_id(params),
         )
         wait_policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
         journal = Journal()

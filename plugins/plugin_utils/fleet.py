@@ -27,8 +27,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
     groups_by_account,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    account_id_of,
     change_spec,
+    parse_account_id,
     verify_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
@@ -254,7 +254,7 @@ def _run_group(task: ActionTask, group: Mapping[str, Any], steps: Steps) -> Resu
 def _cluster_input(row: Mapping[str, Any]) -> ClusterInput:
     parsed, preflight, _deadline, _target = take_over(row["prepared"])
     breakage = (*preflight.plan.refused, *preflight.breakage)
-    return ClusterInput(parsed, row.get("region", ""), preflight.server, breakage, account_id_of(row))
+    return ClusterInput(parsed, row.get("region", ""), preflight.server, breakage, parse_account_id(row))
 
 
 def _failed_row(result: Result) -> Result:

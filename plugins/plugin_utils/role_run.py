@@ -20,8 +20,8 @@ from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
-    account_id_of,
     change_spec,
+    parse_account_id,
     verify_spec,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
@@ -283,7 +283,7 @@ def _find_access(
     task: ActionTask, parsed: ParsedInput, values: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Access:
     try:
-        account_id = account_id_of(values)
+        account_id = parse_account_id(values)
         return find_access(task, values.get("kube_auth", "auto"), parsed.cluster_name, options, account_id)
     except AwsError as error:
         if not error.missing or parsed.state != "absent":

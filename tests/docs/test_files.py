@@ -94,7 +94,7 @@ def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
     for name in ("play.yml", "module.yml"):
         done = clean.run("ansible-playbook", f"plays/{name}", *variables("teams/"), cwd=tmp_path)
         assert done.returncode == 2, done.stdout
-        assert "exists twice, beside the playbook (" in done.stdout
+        assert "exists twice, next to the playbook (" in done.stdout
         assert "Nothing was changed." in done.stdout
     assert state(clean) == [[], ["one"]]
 
@@ -106,7 +106,7 @@ def test_paths_are_relative_to_playbook(clean: Sandbox, tmp_path: Path) -> None:
         (
             TEARDOWN,
             "workloads: []\nworkloads: []\n",
-            "line 2: key 'workloads' is given twice, first on line 1;",
+            "line 2: key 'workloads' is duplicate, first on line 1;",
         ),
     ],
 )

@@ -194,7 +194,10 @@ def test_token_with_kubeconfig_is_rejected_before_requests(bare: Mapping[str, st
         "-e",
         "pod_identity_kubeconfig=/none",
     )
-    problem = "pod_identity_kube_auth: eks takes no kubeconfig; leave it or pod_identity_kubeconfig out. Nothing was changed."
+    problem = (
+        "pod_identity_kube_auth: eks does not use a kubeconfig; leave it or pod_identity_kubeconfig out. Nothing was "
+        "changed."
+    )
     assert problem in " ".join(output.split())
 
 

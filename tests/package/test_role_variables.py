@@ -155,8 +155,7 @@ HIDDEN = "\n".join(
     (
         "2 problems in the input; nothing was changed:",
         *(
-            f"- {name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from the "
-            "extra variables."
+            f"- {name} is a result of the role, which an extra variable would override; remove it from the extra variables."
             for name in sorted(RESULTS)
         ),
     )
@@ -167,7 +166,7 @@ DROPPED = (
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )
 MISSPELT = (
-    "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
+    "pod_identity_purge_namespace is not a variable of the role; did you mean pod_identity_purge_namespaces? Nothing was "
     "changed."
 )
 

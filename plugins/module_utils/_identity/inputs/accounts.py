@@ -31,7 +31,7 @@ ARN = "assume_role_arn"
 EXTERNAL_ID = "assume_role_external_id"
 SESSION_NAME = "assume_role_session_name"
 DURATION = "assume_role_duration"
-# What has no meaning without the ARN.
+# Options without effect unless the ARN is set.
 DETAILS = (EXTERNAL_ID, SESSION_NAME, DURATION)
 ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
 
@@ -48,10 +48,10 @@ class _Details(TypedDict):
 
 
 def assume_role_spec() -> dict[str, dict[str, Any]]:
-    """The options for the argument spec of a module. What is not given is not sent, or has a default here.
+    """Return the options as an argument spec of Ansible.
 
-    The external ID is no secret to AWS: whoever may read the role may read it. With ``no_log`` Ansible would hide
-    the same text everywhere else in a result.
+    The external ID is not secret, because the trust policy contains it. With ``no_log`` Ansible would hide the same text
+    elsewhere in a result.
     """
     return {
         ARN: {"type": "str"},
@@ -62,41 +62,42 @@ def assume_role_spec() -> dict[str, dict[str, Any]]:
 
 
 def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeRole | None:
-    """The role to assume; None where none is named. InputError with all that is wrong.
+    """Return the role to assume, or None. Empty text, the value of an unanswered survey question, counts as unset.
 
-    ``options`` has the names without ``prefix``, which messages have. Empty text counts as not given, as surveys
-    deliver it.
+    :arg options: the options, by name without ``prefix``.
+    :arg prefix: the prefix of the option names in messages.
+    :raises InputError: with all problems.
     """
     problems = Problems()
-    role = assume_role_of(Fields(dict(options.items()), "", problems, prefix))
+    role = parse_assume_role(Fields(dict(options.items()), "", problems, prefix))
     problems.raise_if_any()
     return role
 
 
-def assume_role_of(fields: Fields) -> AssumeRole | None:
-    """The same of some fields. What is wrong goes to their problems; the role is then of no use."""
-    given = _given(fields)
-    if given.has(ARN):
-        return AssumeRole(_read_arn(given), **_details(given))
-    for name in given.raw:
+def parse_assume_role(fields: Fields) -> AssumeRole | None:
+    """Return the role to assume, or None. Report problems to the fields; the role is then invalid."""
+    values = _set_options(fields)
+    if values.has(ARN):
+        return AssumeRole(_read_arn(values), **_details(values))
+    for name in values.raw:
         fields.problems.add(
             fields.place,
-            f"{fields.prefix}{name} has no effect without {fields.prefix}{ARN}; give the ARN of the role to assume, or "
+            f"{fields.prefix}{name} has no effect without {fields.prefix}{ARN}; set the ARN of the role to assume, or "
             f"leave {fields.prefix}{name} out.",
         )
     return None
 
 
-def role_by_name_of(fields: Fields, name: str) -> RoleByName:
-    """A role that has this name in several accounts, with what is sent in each of them."""
-    return RoleByName(name, **_details(_given(fields)))
+def parse_role_by_name(fields: Fields, name: str) -> RoleByName:
+    """Return a role with the same name in several accounts, and the parameters to assume it."""
+    return RoleByName(name, **_details(_set_options(fields)))
 
 
-def _given(fields: Fields) -> Fields:
-    """Those of them that have a value."""
+def _set_options(fields: Fields) -> Fields:
+    """Return the options to assume a role that have a value."""
     values = {name: _as_text(fields.raw.get(name)) for name in ASSUME_ROLE_OPTIONS}
-    kept = {name: value for name, value in values.items() if value not in (None, "")}
-    return Fields(dict(kept.items()), fields.place, fields.problems, fields.prefix)
+    set_values = {name: value for name, value in values.items() if value not in (None, "")}
+    return Fields(dict(set_values.items()), fields.place, fields.problems, fields.prefix)
 
 
 def _details(fields: Fields) -> _Details:
@@ -118,7 +119,7 @@ def read_duration(fields: Fields) -> int | None:
 
 
 def _as_text(value: object) -> object:
-    """YAML reads an external ID of digits as a number."""
+    """Return the value, or its text for a number, as which YAML parses an external ID of digits."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -129,8 +130,8 @@ def _read_arn(fields: Fields) -> str:
         partition, account_id, name = session.groups()
         fields.problems.add(
             fields.place,
-            f"{fields.prefix}{ARN} is the ARN of a session of the role {name}; give the role's own, like "
-            f"arn:{partition}:iam::{account_id}:role/{name} (with its path, where it has one).",
+            f"{fields.prefix}{ARN} is the ARN of a session of the role {name}; set the ARN of the role, such as "
+            f"arn:{partition}:iam::{account_id}:role/{name} (with its path, if it has one).",
         )
         return ""
     rule = "the ARN of an IAM role, like arn:aws:iam::111122223333:role/my-role"
@@ -138,7 +139,7 @@ def _read_arn(fields: Fields) -> str:
 
 
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
-    """InputError when a role, policy or boundary is of another account or partition."""
+    """Raise InputError if a role, policy or boundary belongs to another account or partition."""
     problems = Problems()
     for workload in desired.workloads:
         place = f"workload {workload.key}"
@@ -157,7 +158,7 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
 
 
 def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
-    """Whether it takes the account's own quota to tell if a role may have so many."""
+    """Return whether the number of a role's policies exceeds the default quota, so that the account's quota is needed."""
     return any(
         len(shared.policy_users) > POLICIES_OF_A_ROLE
         for shared in shared_roles(cluster.account, desired.workloads)
@@ -165,16 +166,18 @@ def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
 
 
 def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) -> None:
-    """InputError when a role is to have more policies than IAM attaches; ``quota`` is None when it is not known."""
+    """Raise InputError if a role would have more policies than the quota. ``quota`` is None if it is unknown."""
     problems = Problems()
     for shared in shared_roles(cluster.account, desired.workloads):
         count = len(shared.policy_users)
         if count > (quota or POLICIES_OF_A_ROLE):
-            known = "" if quota else " by default (iam:GetAccountSummary returns the quota of the account)"
+            limit_text = (
+                "" if quota else " by default (iam:GetAccountSummary returns the quota of the account)"
+            )
             problems.add(
                 f"workload {shared.keys[0]}",
-                f"role {shared.spec.name} is to have {count} policies; {quota or POLICIES_OF_A_ROLE} are allowed{known}. Join "
-                "some of them, or have the quota 'Managed policies per role' raised.",
+                f"role {shared.spec.name} would have {count} policies; {quota or POLICIES_OF_A_ROLE} are allowed{limit_text}. "
+                "Merge some of them, or request an increase of the quota 'Managed policies per role'.",
             )
     problems.raise_if_any()
 
@@ -187,24 +190,24 @@ def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
     )
 
 
-def _policy(problems: Problems, place: str, what: str, arn: str, cluster: Cluster) -> None:
+def _policy(problems: Problems, place: str, kind: str, arn: str, cluster: Cluster) -> None:
     parts = parse_policy_arn(arn)
     if parts is not None and parts.account_id not in ("aws", cluster.account_id):
         problems.add(
             place,
-            f"{what} {arn} belongs to account {parts.account_id}; only policies of account "
-            f"{cluster.account_id} and those that AWS manages can be used on its roles. "
-            "Give a policy of this account.",
+            f"{kind} {arn} belongs to account {parts.account_id}; only policies of account "
+            f"{cluster.account_id} and AWS managed policies can be attached to its roles. "
+            "Set a policy of this account.",
         )
-    _partition(problems, place, what, arn, parts, cluster)
+    _partition(problems, place, kind, arn, parts, cluster)
 
 
 def _partition(
-    problems: Problems, place: str, what: str, arn: str, parts: IamArn | None, cluster: Cluster
+    problems: Problems, place: str, kind: str, arn: str, parts: IamArn | None, cluster: Cluster
 ) -> None:
     if parts is not None and parts.partition != cluster.partition:
         problems.add(
             place,
-            f"{what} {arn} belongs to partition {parts.partition}, but the cluster is in "
+            f"{kind} {arn} belongs to partition {parts.partition}, but the cluster is in "
             f"{cluster.partition}; write arn:{cluster.partition}:… instead.",
         )

@@ -6,7 +6,7 @@
 
 """Read typed fields of user input, within limits of size, and collect every problem with its place. Pure.
 
-Ten lines of YAML can stand for more values than fit into memory. Texts and sizes have the limits of IAM, STS and
+Ten lines of YAML with aliases can expand to more values than fit into memory. Texts and sizes have the limits of IAM, STS and
 Kubernetes, so that none of them rejects input halfway. Sources: IAM API Reference (roleDescriptionType, Tag), Kubernetes
 "Annotations" and its validation of object metadata.
 """
@@ -26,16 +26,16 @@ from ..model.names import is_mark
 
 _T = TypeVar("_T")
 
-# What one value may add to the size of a text without counting as another value.
-MOST_CHARACTERS = 100
+# Characters of a text for each of which it counts as one more value.
+CHARACTERS_PER_VALUE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one file or option may hold, and how many files there may be. docs/workloads.md names the numbers.
+    """Limits for the contents of a file or option, and for the number of files. docs/workloads.md has them.
 
-    ``values`` counts keys and values, and each alias as all that it stands for. A text counts once more for
-    each 100 characters. A mapping or list in another is one level deeper.
+    ``values`` counts keys and values, with aliases expanded. A text counts once more for each 100 characters. A nested
+    mapping or list is one level deeper.
     """
 
     files: int = 10_000
@@ -58,7 +58,7 @@ def too_deep(limits: Limits) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Excess(Generic[_T]):
-    """The part that is too much, and which bound it breaks ("is nested more than 64 levels deep")."""
+    """The part that exceeds a limit, and the limit ("is nested more than 64 levels deep")."""
 
     part: _T
     rule: str
@@ -71,16 +71,17 @@ class _Size:
 
 
 def find_excess(
-    root: _T, parts_of: Callable[[_T], Sequence[_T] | None], length_of: Callable[[_T], int], limits: Limits
+    root: _T, split: Callable[[_T], Sequence[_T] | None], measure: Callable[[_T], int], limits: Limits
 ) -> Excess[_T] | None:
-    """The first part that breaks a bound, or None.
+    """Return the first part that exceeds a limit, or None.
 
-    ``parts_of`` gives what a mapping or list holds, None for anything else. Each part is looked at once,
-    however often others refer to it; its size counts each time.
+    Each part is visited once, but its size counts for every reference to it.
+
+    :arg split: returns the members of a mapping or list, or None for other values.
+    :arg measure: returns the length of any other value.
     """
     sizes: dict[int, _Size] = {}
-    # What each mapping or list holds. It also keeps its parts: the number of an object that is gone is given
-    # to another.
+    # The members of each mapping or list. It keeps a reference to them, because id() may be reused after garbage collection.
     contents: dict[int, Sequence[_T]] = {}
     entered: set[int] = set()
     top = (root,)
@@ -110,11 +111,11 @@ def find_excess(
                 continue
             if name in entered:
                 return Excess(child, "contains itself")
-            held = contents.get(name) or parts_of(child)
-            if held is None:
-                sizes[name] = _Size(1 + length_of(child) // MOST_CHARACTERS, 0)
+            members = contents.get(name) or split(child)
+            if members is None:
+                sizes[name] = _Size(1 + measure(child) // CHARACTERS_PER_VALUE, 0)
             else:
-                contents[name] = held
+                contents[name] = members
                 waiting.append(child)
     return None
 
@@ -129,10 +130,10 @@ def _joined(sizes: Iterable[_Size]) -> _Size:
 
 def find_excess_of_values(value: object, limits: Limits = LIMITS) -> Excess[object] | None:
     """Find the excess of plain values from Ansible or JSON."""
-    return find_excess(value, _parts_of_value, _length_of_value, limits)
+    return find_excess(value, _split_value, _measure_value, limits)
 
 
-def _parts_of_value(value: object) -> Sequence[object] | None:
+def _split_value(value: object) -> Sequence[object] | None:
     if isinstance(value, Mapping):
         return [part for pair in value.items() for part in pair]
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
@@ -140,15 +141,15 @@ def _parts_of_value(value: object) -> Sequence[object] | None:
     return None
 
 
-def _length_of_value(value: object) -> int:
+def _measure_value(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes)) else 0
 
 
-# Bytes, of all keys and values together.
+# The maximum size of all keys and values in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
 DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
-DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, as IAM takes it"
-TAG_RULE = "letters, digits, spaces and _.:/=+-@, as IAM takes them"
+DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, which IAM accepts"
+TAG_RULE = "letters, digits, spaces and _.:/=+-@, which IAM accepts"
 
 
 def _is_tag_text(text: str) -> bool:
@@ -156,7 +157,7 @@ def _is_tag_text(text: str) -> bool:
 
 
 def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
-    """Two tag keys that IAM takes for one."""
+    """Return two tag keys that IAM treats as the same, or None."""
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(name.lower(), name)
@@ -169,13 +170,13 @@ def annotations_size(annotations: Mapping[str, str]) -> int:
     return sum(len(text.encode()) for pair in annotations.items() for text in pair)
 
 
-# IAM and EKS take 50 tags; two of a policy's say that it is ours and for which cluster.
+# IAM and EKS accept 50 tags, of which this collection sets two.
 TAGS_LEFT = 48
 
-# As Ansible reads the options of modules.
+# The text that Ansible accepts as a boolean.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
-# Of what a user wrote, in a message: the longest name that can be right is 253 characters long.
+# Limits for user input in messages. The longest valid name has 253 characters.
 SHOWN_PROBLEMS = 300
 SHOWN_VALUE = 80
 SHOWN_KEYS = 10
@@ -183,9 +184,9 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_boolean(value: object) -> bool | None:
-    """A boolean, or what stands for one; None for anything else.
+    """Return a boolean, also from text, or None for any other value.
 
-    Extra variables of a command line, INI inventories and surveys give text: "false" is not true.
+    Extra variables of a command line, INI inventories and surveys have text, and the text "false" must not count as true.
     """
     if isinstance(value, bool):
         return value
@@ -194,25 +195,25 @@ def read_boolean(value: object) -> bool | None:
 
 
 def read_integer(value: object) -> int | None:
-    """A whole number, or text that is one; None for anything else."""
+    """Return an integer, also from text, or None for any other value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    # More digits than this Python may refuse to convert, and no option has them.
+    # Python rejects very long numbers, and no option needs 20 digits.
     if isinstance(value, str) and len(value) < 20 and _INTEGER.fullmatch(value.strip()):
         return int(value)
     return None
 
 
 def shown_value(value: object) -> str:
-    """What a user wrote, as one part of a message."""
+    """Return user input as text for a message, truncated if it is long."""
     text = str(value)
     return text if len(text) <= SHOWN_PROBLEMS else f"{text[: SHOWN_PROBLEMS - 1]}…"
 
 
 class Fields:
-    """One mapping that a user wrote, at a place that error messages name.
+    """A mapping from user input, and its place for error messages.
 
-    ``prefix`` is what the user's names of the fields have before those used here.
+    :arg prefix: the prefix of field names in messages.
     """
 
     def __init__(
@@ -223,13 +224,13 @@ class Fields:
         self.problems = problems
         self.prefix = prefix
 
-    def known(self, names: Iterable[str], within: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Report keys that do not exist, with the nearest one that does.
+    def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
+        """Report unknown keys, with the closest known key.
 
-        ``within`` are the keys of mappings among the fields: role_name is taken for the name within role.
+        :arg nested: the keys of nested mappings, so that the hint for role_name is role.name.
         """
         names = tuple(names)
-        inner = {f"{name}_{key}": f"{name}.{key}" for name, keys in (within or {}).items() for key in keys}
+        inner = {f"{name}_{key}": f"{name}.{key}" for name, keys in (nested or {}).items() for key in keys}
         unknown = [key for key in self.raw if key not in names]
         for key in unknown[:SHOWN_KEYS]:
             exact = inner.get(shown_value(key))
@@ -243,7 +244,7 @@ class Fields:
         return self.raw.get(name) is not None
 
     def refuse(self, name: str, rule: str) -> None:
-        """Report that a field's value breaks the rule for it ("must be …")."""
+        """Report that a field's value violates a rule ("must be …")."""
         self._refuse(name, rule, self.raw.get(name))
 
     def _refuse(self, name: str, rule: str, value: object) -> None:
@@ -322,16 +323,16 @@ class Fields:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """A list of names; one name, or several with commas, may also be text."""
+        """Return a list of names, also from text with one name or comma-separated names."""
         value = self.raw.get(name)
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Tags by the rules that IAM and EKS share: at most 50, no ``aws:`` prefix.
+        """Return tags that satisfy the rules of IAM and EKS: at most 50, without the prefix ``aws:``.
 
-        ``common`` has tags that hold unless they are given here.
+        :arg common: default tags, which the field overrides.
         """
         tags: dict[str, str] = dict(common or {})
         for key, value in (self.mapping(name) or {}).items():
@@ -351,7 +352,7 @@ class Fields:
             elif not _is_tag_text(f"{key}{text}"):
                 self.problems.add(
                     self.place,
-                    f"{name}: key and value of tag '{shown_value(key)}' must have only {TAG_RULE}.",
+                    f"{name}: key and value of tag '{shown_value(key)}' may contain only {TAG_RULE}.",
                 )
             elif is_mark(str(key)):
                 self.problems.add(
@@ -362,12 +363,12 @@ class Fields:
         if same := _find_same_but_for_case(tags):
             self.problems.add(
                 self.place,
-                f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM takes them for one.",
+                f"{name}: tags '{same[0]}' and '{same[1]}' differ only in letter case, and IAM treats them as the same.",
             )
         if len(tags) > TAGS_LEFT:
             self.problems.add(
                 self.place,
                 f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; {TAGS_LEFT} "
-                "are allowed beside those that mark ownership.",
+                "are allowed in addition to the ownership tags.",
             )
         return tags

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read workloads from files: a YAML or JSON file, or a folder of them, one team a file.
+"""Read workloads from files: a YAML or JSON file, or a folder of them, such as one file for each team.
 
 A file holds a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. It is
 plain data without templates. Anything that could make a list shorter than intended is an error: a purge would remove the
@@ -41,21 +41,21 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 class _Lines:
-    """Which line a place of a text is in, for places that come in order."""
+    """Line numbers of ascending offsets in a text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
+        self._offset = 0
         self._line = 1
 
-    def at(self, place: int) -> int:
-        self._line += self._text.count("\n", self._at, place)
-        self._at = place
+    def number(self, offset: int) -> int:
+        self._line += self._text.count("\n", self._offset, offset)
+        self._offset = offset
         return self._line
 
 
 def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
-    """Line and content of each workload, or InputError."""
+    """Return line and content of each workload. Raises InputError."""
     if not text.strip():
         raise no_workloads(path)
     repeated = False
@@ -80,8 +80,8 @@ def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, 
     if repeated:
         raise InputError(list(_find_repeated(path, text)))
     if isinstance(content, dict):
-        place = _Lines(text)
-        lines = {key: place.at(at) for key, at in _members(text)}
+        line_numbers = _Lines(text)
+        lines = {key: line_numbers.number(offset) for key, offset in _members(text)}
         name = list_key(path, lines)
         content, line = content[name], lines[name]
     else:
@@ -98,16 +98,16 @@ def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
     hint = ""
     if error.pos >= end or error.msg.startswith("Unterminated string"):
         hint = CUT_OFF
-        # Not a line after the last one.
+        # The error may be after the last line.
         error = json.JSONDecodeError(error.msg, text, min(error.pos, end))
     return f"{path} line {error.lineno}: is not valid JSON: {error.msg} (column {error.colno}).{hint}"
 
 
 def _find_repeated(path: str, text: str) -> Iterator[str]:
-    """Every key that a mapping has twice: JSON's reader takes the last one without a word."""
+    """Yield a message for each duplicate key, of which the JSON parser silently uses the last one."""
     levels: list[dict[str, int]] = []
     last = None
-    place = _Lines(text)
+    line_numbers = _Lines(text)
     for token in _TOKEN.finditer(text):
         mark = token.group()
         if mark in "{[":
@@ -115,7 +115,7 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
         elif mark in "}]":
             levels.pop()
         elif mark == ":" and last is not None:
-            key, line = str(json.loads(last.group())), place.at(last.start())
+            key, line = str(json.loads(last.group())), line_numbers.number(last.start())
             if key in levels[-1]:
                 yield describe_repeated(path, key, line, levels[-1][key])
             else:
@@ -125,7 +125,7 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
 
 
 def _deep_line(text: str, limits: Limits) -> int:
-    """The line in which text, of which that much is valid JSON, is nested too deeply."""
+    """Return the line that exceeds the nesting limit. The text up to it is valid JSON."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
@@ -135,51 +135,51 @@ def _deep_line(text: str, limits: Limits) -> int:
 
 
 def _members(text: str) -> Iterator[tuple[str, int]]:
-    """Each key of the outermost mapping of valid JSON, with its place."""
+    """Yield each key of the top-level mapping of valid JSON, with its offset."""
     read = json.JSONDecoder().raw_decode
-    at = _skip(text, _skip(text, 0) + 1)
-    while text[at] != "}":
-        key, end = read(text, at)
-        yield key, at
+    offset = _skip(text, _skip(text, 0) + 1)
+    while text[offset] != "}":
+        key, end = read(text, offset)
+        yield key, offset
         _value, end = read(text, _after_colon(text, end))
-        at = _skip(text, end)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
+        offset = _skip(text, end)
+        if text[offset] == ",":
+            offset = _skip(text, offset + 1)
 
 
 def _start(text: str) -> int:
-    """Where the key of the list is."""
+    """Return the offset of the list's key."""
     return next(place for key, place in _members(text) if key in LIST_KEYS)
 
 
 def _lines(text: str) -> Iterator[int]:
-    """The line of each workload in valid JSON that holds a list of them."""
+    """Yield the line of each workload in valid JSON with a list of workloads."""
     read = json.JSONDecoder().raw_decode
-    at = _skip(text, 0)
-    if text[at] == "{":
-        at = _after_colon(text, read(text, _start(text))[1])
-    line = _line(text, at)
-    before, at = at, _skip(text, at + 1)
-    while text[at] != "]":
-        line += text.count("\n", before, at)
+    offset = _skip(text, 0)
+    if text[offset] == "{":
+        offset = _after_colon(text, read(text, _start(text))[1])
+    line = _line(text, offset)
+    previous, offset = offset, _skip(text, offset + 1)
+    while text[offset] != "]":
+        line += text.count("\n", previous, offset)
         yield line
-        before, (_workload, at) = at, read(text, at)
-        at = _skip(text, at)
-        if text[at] == ",":
-            at = _skip(text, at + 1)
+        previous, (_workload, offset) = offset, read(text, offset)
+        offset = _skip(text, offset)
+        if text[offset] == ",":
+            offset = _skip(text, offset + 1)
 
 
-def _after_colon(text: str, at: int) -> int:
-    return _skip(text, _skip(text, at) + 1)
+def _after_colon(text: str, offset: int) -> int:
+    return _skip(text, _skip(text, offset) + 1)
 
 
-def _skip(text: str, at: int) -> int:
-    space = _SPACE.match(text, at)
-    return space.end() if space else at
+def _skip(text: str, offset: int) -> int:
+    space = _SPACE.match(text, offset)
+    return space.end() if space else offset
 
 
-def _line(text: str, at: int) -> int:
-    return text.count("\n", 0, at) + 1
+def _line(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
 
 
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -187,17 +187,18 @@ SUFFIXES = (".yml", ".yaml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Workloads as they were written, and where each of them stands ("team-a.yml line 12")."""
+    """Unparsed workloads, and the place of each ("team-a.yml line 12")."""
 
     workloads: list[object]
     places: list[str]
 
 
 def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[str]:
-    """Absolute paths of files and folders, or InputError.
+    """Return the absolute paths of files and folders.
 
-    A relative path is looked for beside the playbook and in the working directory. In both it would be a
-    guess which list is meant.
+    A relative path is resolved next to the playbook and in the working directory.
+
+    :raises InputError: for a path that exists in neither or in both.
     """
     problems: list[str] = []
     absolute: list[str] = []
@@ -212,12 +213,12 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
             absolute.append((existing or candidates)[0])
         elif existing:
             problems.append(
-                f"{written}: exists twice, beside the playbook ({existing[0]}) and in the working directory "
-                f"({existing[1]}). Give the absolute path of the one that is meant."
+                f"{written}: exists twice, next to the playbook ({existing[0]}) and in the working directory "
+                f"({existing[1]}). Use the absolute path of the intended one."
             )
         else:
             problems.append(
-                f"{written}: there is no such file or folder, neither beside the playbook ({playbook_dir}) nor "
+                f"{written}: not found next to the playbook ({playbook_dir}) or "
                 f"in the working directory ({working_dir})."
             )
     if problems:
@@ -233,13 +234,13 @@ def _are_same(paths: Sequence[str]) -> bool:
 
 
 def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
-    """All workloads of files and folders, or InputError with file and line of every problem.
+    """Return the workloads of files and folders. In a folder, files that end in .yml, .yaml or .json are read, by name.
 
-    A folder's files are those with the ending .yml, .yaml or .json, in the order of their names.
+    :raises InputError: with file and line of every problem.
     """
     problems: list[str] = []
     if not paths:
-        problems.append("the list of files with workloads is empty; give workloads: [] for no workloads.")
+        problems.append("the list of files with workloads is empty; write workloads: [] for no workloads.")
     workloads: list[object] = []
     places: list[str] = []
     files = _files(paths, problems)
@@ -278,35 +279,35 @@ def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
 
 def _files_of_folder(folder: Path, problems: list[str]) -> list[Path]:
     files: list[Path] = []
-    before = len(problems)
+    earlier_problems = len(problems)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             if (inner := _first_input(path)) is not None:
                 problems.append(
-                    f"{path}: this folder inside {folder} holds input files ({inner}), and folders inside "
-                    "folders are not read. List it as well, or move it elsewhere."
+                    f"{path}: this folder inside {folder} contains input files ({inner}), but nested folders are "
+                    "not read. List it as well, or move it elsewhere."
                 )
         elif path.is_symlink() and not path.exists():
-            problems.append(f"{path}: {_describe(path)}. Mend the link or remove it.")
+            problems.append(f"{path}: {_describe(path)}. Repair or remove the link.")
         elif _is_input(path):
             if path.is_file():
                 files.append(path)
             else:
                 problems.append(f"{path}: {_describe(path)}.")
-    if not files and len(problems) == before:
+    if not files and len(problems) == earlier_problems:
         problems.append(f"{folder}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
     return files
 
 
 def _first_input(folder: Path) -> Path | None:
-    """The first input file at any depth; a folder that cannot be listed is an OSError."""
+    """Return the first input file at any depth, or None. Raises OSError for an unreadable folder."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            # A link may lead back to a folder above.
+            # A link may point to a parent folder.
             inner = None if path.is_symlink() else _first_input(path)
             if inner is not None:
                 return inner
@@ -321,8 +322,8 @@ def _is_input(path: Path) -> bool:
 
 def _describe(path: Path) -> str:
     if path.is_symlink() and not path.exists():
-        return f"is a link to {os.readlink(path)}, which is not there"
-    return "is neither a file nor a folder" if path.exists() else "there is no such file or folder"
+        return f"is a link to {os.readlink(path)}, which does not exist"
+    return "is not a file or folder" if path.exists() else "there is no such file or folder"
 
 
 def _text(path: Path, limits: Limits) -> str:

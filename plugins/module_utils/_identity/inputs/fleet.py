@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Clusters of one account as one input, and the hosts of a play that form such a run. Pure.
+"""The input of several clusters of an account, and the grouping of a play's hosts into runs. Pure.
 
-Hosts of one account with the same credentials and options are one run of the AWS part. Two ways into one account are two
-runs, each with its own permissions, one after the other.
+Hosts of one account with the same credentials and options form one run of the AWS part. Hosts with other credentials for the
+same account form another run, which follows.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from .yaml_file import read_yaml_value
 
 @dataclass(frozen=True, slots=True)
 class ClusterInput:
-    """The input of one cluster. ``region`` is "" for that of the credentials.
+    """The input of one cluster.
 
-    ``server`` is where the Kubernetes part goes, None when nobody said. ``breakage`` are workloads whose running Pods would
-    lose their credentials. ``account_id`` is the account that the credentials must belong to; "" permits any.
+    ``region`` is "" for the default region of the credentials. ``server`` is the API server of the Kubernetes part, or None if
+    it is unknown. ``breakage`` has the workloads whose running Pods would lose their credentials. ``account_id`` is the account
+    that the credentials must belong to; "" permits any.
     """
 
     parsed: ParsedInput
@@ -43,33 +44,33 @@ class ClusterInput:
     account_id: str = ""
 
 
-# The keys of an entry of the option ``clusters``, and the options of a module that hold for all of them.
+# The keys of an entry of the option ``clusters``, and the options that apply to all entries.
 CLUSTER_KEYS = ("cluster_name", "account_id", "region", "workloads", "workloads_from")
 _COMMON = ("state", "tags", "owner")
-# Options of one cluster, which an entry has, or which have no meaning for several.
-_OF_ONE_CLUSTER = ("cluster_name", "account_id", "workloads", "workloads_from")
-_PURGE_IS_FOR_ONE = (
-    "purge is true, and clusters is given: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
-    "each cluster alone afterwards."
+# Options of one cluster, which belong into an entry.
+_CLUSTER_OPTIONS = ("cluster_name", "account_id", "workloads", "workloads_from")
+_NO_PURGE = (
+    "purge is true, but clusters is set: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
+    "each cluster in a separate run afterwards."
 )
 
 
 def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
-    """Return the clusters of a module's option ``clusters``. Raises InputError with all that is wrong."""
+    """Return the clusters from a module's option ``clusters``. Raises InputError with all problems."""
     problems = Problems()
     rows = cluster_rows(options["clusters"])
     validate_bounds({"clusters": rows}, "")
     if not rows:
-        problems.add("", "clusters is empty; list one cluster at least.")
-    excluded = [name for name in _OF_ONE_CLUSTER if options.get(name) is not None]
+        problems.add("", "clusters is empty; list at least one cluster.")
+    excluded = [name for name in _CLUSTER_OPTIONS if options.get(name) is not None]
     if excluded:
         problems.add(
             "",
-            f"clusters and {', '.join(excluded)} are both given; write {'it' if len(excluded) == 1 else 'them'} in the entries "
+            f"clusters and {', '.join(excluded)} are both set; write {'it' if len(excluded) == 1 else 'them'} in the entries "
             "of clusters, or leave clusters out.",
         )
     if read_boolean(options.get("purge")):
-        problems.add("", _PURGE_IS_FOR_ONE)
+        problems.add("", _NO_PURGE)
     common = {name: options[name] for name in _COMMON if options.get(name) is not None}
     clusters = [
         problems.attempt(partial(_read_cluster, row, f"clusters[{index}]", common, read_files))
@@ -80,7 +81,7 @@ def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) ->
 
 
 def cluster_rows(raw: object) -> list[Mapping[str, object]]:
-    """Return the entries of the option ``clusters``, which may be written as text. Raises InputError."""
+    """Return the entries of the option ``clusters``, which may be YAML text. Raises InputError."""
     if isinstance(raw, str):
         raw = read_yaml_value("clusters", raw)
     if not isinstance(raw, Sequence) or not all(isinstance(row, Mapping) for row in raw):
@@ -95,7 +96,7 @@ def _read_cluster(
         place = f"{place} ({shown_value(row['cluster_name'])})"
     problems = Problems()
     fields = Fields(dict(row.items()), place, problems)
-    fields.known(CLUSTER_KEYS)
+    fields.report_unknown(CLUSTER_KEYS)
     region, account_id = fields.text("region") or "", read_account_id(fields)
     values = {name: value for name, value in row.items() if value is not None}
     try:
@@ -109,7 +110,7 @@ def _read_cluster(
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster with unknown workloads, which is not in the run. ``region`` is as in ``ClusterInput``."""
+    """A cluster with unknown workloads, which is not in the run. ``region`` is "" for the default region."""
 
     name: str
     region: str = ""
@@ -117,7 +118,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A cluster of a run. ``key`` is what keys of workloads call it."""
+    """A cluster of a run. ``key`` is the cluster part of its WorkloadKeys."""
 
     key: str
     name: str
@@ -128,11 +129,12 @@ class Member:
     account_id: str = ""
 
 
-def members_of(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
-    """Return the clusters of a run, in their order. ``region`` is that of the credentials. Where there is
-    more than one, those that stopped included, it is part of the keys.
+def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
+    """Return the clusters of a run, in their order. If there are several regions, the keys contain the region.
 
-    InputError when a cluster is there twice, and when they differ in what holds for the whole run.
+    :arg region: the default region of the credentials.
+    :arg stopped: clusters that are not in the run, whose regions count as well.
+    :raises InputError: for a cluster that is listed twice, and for different values of an option of the whole run.
     """
     problems = Problems()
     several_regions = _several_regions(inputs, stopped, region)
@@ -149,15 +151,15 @@ def members_of(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[St
         if len(values) > 1:
             problems.add(
                 "",
-                f"{name} is one for all clusters of a run, and here it is {' and '.join(sorted(values))}; make a run for "
-                "each.",
+                f"{name} must be the same for all clusters of a run, got {' and '.join(sorted(values))}; use separate "
+                "runs.",
             )
     problems.raise_if_any()
     return list(members.values())
 
 
 def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
-    """Return the keys of stopped clusters, without clusters of the run."""
+    """Return the keys of stopped clusters that are not in the run."""
     several_regions = _several_regions(inputs, stopped, region)
     running = {
         _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
@@ -194,7 +196,7 @@ def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
         yield replace(finding, workload=replace(key, cluster=cluster)) if key else finding
 
 
-# The variables of the role by which credentials are found.
+# The role variables that select credentials.
 CREDENTIALS = (
     "profile",
     "endpoint_url",
@@ -216,14 +218,17 @@ GROUP_OPTIONS = (
     "check_caller",
     "verify_only",
 )
-# Options of which a run takes the largest value of its hosts.
+# Options for which a run uses the largest value of its hosts.
 GROUP_PATIENCE = ("propagation_timeout", "concurrency")
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host that is a cluster. ``options`` are the variables of the role that have a value, ``seconds_left`` what is left of
-    its deadline, ``row`` what the module of the AWS part needs of it, and ``account_id`` the account where it is known."""
+    """A host that is a cluster.
+
+    ``account_id`` is "" if it is unknown. ``options`` has the role variables with a value. ``row`` is the entry of the host in
+    the option ``clusters``. ``seconds_left`` is the rest of its deadline.
+    """
 
     name: str
     account_id: str
@@ -234,8 +239,8 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class StoppedHost:
-    """A host that stopped before the AWS part. ``options`` are the variables that can be read; ``readable`` says whether all
-    that lead to its account are among them."""
+    """A host that failed before the AWS part. ``options`` has the readable role variables. ``readable`` is false if a variable
+    that determines its account is unreadable."""
 
     name: str
     account_id: str
@@ -245,8 +250,8 @@ class StoppedHost:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Hosts of one run, with the arguments of its module. ``stopped`` are hosts that were meant to be among them, or may have
-    been, and stopped before."""
+    """The hosts of one run, and the arguments of its module. ``stopped`` has failed hosts that belong, or may belong, to the same
+    account."""
 
     hosts: tuple[str, ...]
     arguments: Mapping[str, object]
@@ -254,25 +259,27 @@ class Group:
 
 
 def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()) -> list[list[Group]]:
-    """For each account its groups, in the order of their first hosts. Runs of one account are made one after the other, for
-    they may share roles; accounts have nothing to do with each other. Each run takes care of what those may use that stopped in
-    its account, or nobody knows where."""
+    """Return the groups of each account, in the order of their first hosts.
+
+    The runs of an account are sequential, because they may share roles. Each run keeps resources that failed hosts of its
+    account, or of an unknown account, may use.
+    """
     accounts: dict[str, dict[str, list[Host]]] = {}
     for host in hosts:
         same = {name: host.options.get(name) for name in (*CREDENTIALS, *GROUP_OPTIONS)}
         text = json.dumps(same, sort_keys=True, default=str)
-        accounts.setdefault(_account_of(host), {}).setdefault(text, []).append(host)
+        accounts.setdefault(_account_key(host), {}).setdefault(text, []).append(host)
     return [
         [
-            _group(members, [host for host in stopped if not host.readable or _account_of(host) == account])
+            _group(members, [host for host in stopped if not host.readable or _account_key(host) == account])
             for members in groups.values()
         ]
         for account, groups in accounts.items()
     ]
 
 
-def _account_of(host: Host | StoppedHost) -> str:
-    """Return the account of a host before any request to AWS; else its credentials, as text."""
+def _account_key(host: Host | StoppedHost) -> str:
+    """Return the account of a host as known before any request to AWS, or its credentials as text."""
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
         return role.account_id
@@ -295,7 +302,7 @@ def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
         arguments["deadline"] = min(left)
     regions = [str(host.options["region"]) for host in hosts if host.options.get("region")]
     if regions:
-        # Of the clusters that name none, and of what has no region.
+        # The default region of clusters without one, and of IAM and STS.
         arguments["region"] = regions[0]
     arguments["clusters"] = [dict(host.row) for host in hosts]
     if stopped:

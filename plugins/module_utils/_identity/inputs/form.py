@@ -4,11 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The form of a workload: its keys and their types, as argument specs of Ansible have them. Pure.
+"""The keys of a workload and their types, as argument specs of Ansible. Pure.
 
-The parser takes its keys from here, the modules their argument specs; ``plugins/doc_fragments/workloads.py`` describes
-them, and ``tools/make_forms.py`` makes the options of the role and the JSON Schema of both. What a value has to be
-beyond its type is for the parser to say.
+The parser and the modules use them, ``plugins/doc_fragments/workloads.py`` documents them, and ``tools/make_forms.py``
+generates the options of the role and the JSON Schema from them. The parser validates values beyond their types.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ Spec = dict[str, dict[str, Any]]
 
 
 def workloads_spec() -> dict[str, Any]:
-    """The option ``workloads`` of a module."""
+    """Return the argument spec of the option ``workloads``."""
     return {"type": "list", "elements": "dict", "options": workload_spec()}
 
 
 def clusters_spec() -> dict[str, Any]:
-    """The option ``clusters`` of a module."""
+    """Return the argument spec of the option ``clusters``."""
     return {
         "type": "list",
         "elements": "dict",

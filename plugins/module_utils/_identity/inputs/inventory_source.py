@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The options of an inventory source, read as a whole before AWS is asked. Pure."""
+"""Parse the options of an inventory source, before any request to AWS. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..model.accounts import (
     Organization,
 )
 from ..model.errors import Problems
-from .accounts import ASSUME_ROLE_OPTIONS, DETAILS, assume_role_of, role_by_name_of
+from .accounts import ASSUME_ROLE_OPTIONS, DETAILS, parse_assume_role, parse_role_by_name
 from .fields import Fields
 
 GROUPINGS = ("region", "account", "version", "status", "tag")
@@ -33,57 +33,57 @@ ACCOUNT_KEYS = (*ASSUME_ROLE_OPTIONS, "regions")
 ORGANIZATION_KEYS = ("role_name", *DETAILS, "include_accounts", "exclude_accounts")
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
-# A role's name, and its path where it has one.
+# A role's name, with its path if it has one.
 _ROLE_NAME = re.compile(r"([\x21-\x7e]+/)?[\w+=,.@-]{1,64}", re.ASCII)
 _URL = re.compile(r"(https?://.+)?", re.ASCII)
 _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account))*", re.DOTALL)
 
 
-def validate_names(given: Mapping[object, object], known: Sequence[str]) -> None:
-    """InputError for options that the plugin does not have: Ansible passes them over in silence."""
+def validate_names(options: Mapping[object, object], names: Sequence[str]) -> None:
+    """Raise InputError for unknown options, which Ansible ignores silently."""
     problems = Problems()
-    Fields(given, "", problems).known(known)
+    Fields(options, "", problems).report_unknown(names)
     problems.raise_if_any()
 
 
 def validate_credentials(options: Mapping[str, object]) -> None:
-    """InputError for credentials that exclude each other or are not whole, before any of them is used."""
+    """Raise InputError for incomplete or mutually exclusive credentials, before their first use."""
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
     if fields.raw.get("profile") and (fields.raw.get("access_key") or fields.raw.get("secret_key")):
         problems.add(
             "",
-            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
-            "AWS_ACCESS_KEY_ID. Give one of them.",
+            "profile and access_key are mutually exclusive, but both are set, as options or as AWS_PROFILE and "
+            "AWS_ACCESS_KEY_ID. Set one of them.",
         )
     if bool(fields.raw.get("access_key")) != bool(fields.raw.get("secret_key")):
-        problems.add("", "access_key and secret_key belong together, and one of them is missing.")
+        problems.add("", "access_key and secret_key must be set together; one of them is missing.")
     fields.text("endpoint_url", pattern=_URL, rule="a URL that begins with https:// or http://")
     problems.raise_if_any()
 
 
 def read_request(options: Mapping[str, object]) -> InventoryRequest:
-    """What the options of a source ask for. InputError with all that is wrong."""
+    """Return the request from the options of a source. Raises InputError with all problems."""
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
     default = fields.text("region") or ""
     regions = _regions(fields, "regions", (default,) if default else ())
-    role = assume_role_of(fields)
+    role = parse_assume_role(fields)
     accounts = _accounts(fields, regions)
     organization = _organization(fields)
-    others = [name for name in ("accounts", "organization") if fields.has(name)]
-    if role and others:
+    account_options = [name for name in ("accounts", "organization") if fields.has(name)]
+    if role and account_options:
         problems.add(
             "",
-            f"assume_role_arn and {others[0]} exclude each other: the role of a play assumes one role, not one "
-            "through another. Put the role of assume_role_arn into accounts.",
+            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the role in a play cannot chain "
+            "roles. Move the role of assume_role_arn to accounts.",
         )
     own_account = fields.flag("own_account")
     request = InventoryRequest(
         regions=regions,
-        accounts=(AccountAccess(_account_of(role), role, regions),) if role else accounts,
+        accounts=(AccountAccess(_role_account(role), role, regions),) if role else accounts,
         organization=organization,
-        own_account=not (role or others) if own_account is None else own_account,
+        own_account=not (role or account_options) if own_account is None else own_account,
         include=_filters(fields, "include_filters"),
         exclude=_filters(fields, "exclude_filters"),
         hostnames=_hostnames(fields),
@@ -93,7 +93,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     )
     if not problems.texts and not regions and _needs_default(request):
         problems.add(
-            "", "no region is given. Give regions (or `regions: all`), the option region, or AWS_REGION."
+            "", "no region is set. Set regions (or `regions: all`), the option region, or AWS_REGION."
         )
     problems.raise_if_any()
     return request
@@ -103,8 +103,8 @@ def _needs_default(request: InventoryRequest) -> bool:
     return request.own_account or bool(request.organization) or any(not a.regions for a in request.accounts)
 
 
-def _account_of(role: AssumeRole) -> str:
-    """Empty where the ARN was refused."""
+def _role_account(role: AssumeRole) -> str:
+    """Return the account ID, or "" for an invalid ARN."""
     return role.account_id if role.arn else ""
 
 
@@ -115,7 +115,7 @@ def _regions(fields: Fields, name: str, default: tuple[str, ...]) -> tuple[str, 
     for region in regions:
         if region != ALL_REGIONS and not _REGION.fullmatch(region):
             fields.problems.add(
-                fields.place, f"{name}: '{region}' is no name of a region, which are like eu-central-1."
+                fields.place, f"{name}: '{region}' is not the name of a region, such as eu-central-1."
             )
     return regions or default
 
@@ -128,36 +128,36 @@ def _accounts(fields: Fields, regions: tuple[str, ...]) -> tuple[AccountAccess, 
             fields.problems.add(place, "must be a mapping with assume_role_arn.")
             continue
         inner = Fields(entry, place, fields.problems)
-        inner.known(ACCOUNT_KEYS)
+        inner.report_unknown(ACCOUNT_KEYS)
         if not inner.has("assume_role_arn"):
             fields.problems.add(
                 place,
                 "assume_role_arn is missing. For the account of the credentials themselves set own_account: true.",
             )
             continue
-        role = assume_role_of(inner)
-        account_id = _account_of(role) if role else ""
+        role = parse_assume_role(inner)
+        account_id = _role_account(role) if role else ""
         if role is None or not account_id:
             continue
         if account_id in accounts:
             fields.problems.add(
-                place, f"account {account_id} is there already; an account is read through one role."
+                place, f"account {account_id} is listed twice; an account is read with one role."
             )
         accounts[account_id] = AccountAccess(account_id, role, _regions(inner, "regions", regions))
     return tuple(accounts.values())
 
 
 def _organization(fields: Fields) -> Organization | None:
-    given = fields.mapping("organization")
-    if given is None:
+    raw = fields.mapping("organization")
+    if raw is None:
         return None
-    inner = Fields(given, "organization", fields.problems)
-    inner.known(ORGANIZATION_KEYS)
+    inner = Fields(raw, "organization", fields.problems)
+    inner.report_unknown(ORGANIZATION_KEYS)
     name = inner.text("role_name", "", _ROLE_NAME, "the name of a role, with its path if it has one") or ""
     if not inner.has("role_name"):
         fields.problems.add("organization", "role_name is missing: the role to assume in each account.")
     return Organization(
-        role_by_name_of(inner, name.lstrip("/")),
+        parse_role_by_name(inner, name.lstrip("/")),
         include=_account_ids(inner, "include_accounts"),
         exclude=_account_ids(inner, "exclude_accounts"),
     )
@@ -168,7 +168,7 @@ def _account_ids(fields: Fields, name: str) -> frozenset[str]:
     for account_id in ids:
         if not _ACCOUNT_ID.fullmatch(account_id):
             fields.problems.add(
-                fields.place, f"{name}: '{account_id}' is no account ID: 12 digits, in quotation marks."
+                fields.place, f"{name}: '{account_id}' is not an account ID: 12 digits, in quotation marks."
             )
     return frozenset(ids)
 
@@ -182,7 +182,7 @@ def _filters(fields: Fields, name: str) -> tuple[Filter, ...]:
             continue
         inner = Fields(entry, place, fields.problems)
         tags = [str(key) for key in entry if str(key).startswith(TAG) and len(str(key)) > len(TAG)]
-        inner.known((*_CRITERIA, *tags))
+        inner.report_unknown((*_CRITERIA, *tags))
         filters.append(
             Filter({str(key): _patterns(inner, str(key)) for key in entry if isinstance(key, str)})
         )
@@ -193,7 +193,7 @@ def _patterns(fields: Fields, name: str) -> tuple[str, ...]:
     value = fields.raw.get(name)
     patterns = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     for pattern in patterns:
-        # YAML reads the version 1.30 as the number 1.3, and yes as true.
+        # YAML parses the version 1.30 as the number 1.3, and yes as true.
         if isinstance(pattern, (bool, float)) or not isinstance(pattern, (str, int)):
             fields.problems.add(fields.place, f"{name} must be text, in quotation marks, got {pattern!r}.")
     return tuple(str(pattern) for pattern in patterns)
@@ -205,7 +205,7 @@ def _hostnames(fields: Fields) -> tuple[str, ...]:
         if not _HOSTNAME.fullmatch(name):
             fields.problems.add(
                 fields.place,
-                f"hostnames: '{name}' is none of arn, tag:KEY, or name, region and account with dots between them.",
+                f"hostnames: '{name}' must be arn, tag:KEY, or name, region and account separated by dots.",
             )
     return names or (DEFAULT_HOSTNAME,)
 
@@ -216,5 +216,7 @@ def _group_by(fields: Fields) -> tuple[str, ...]:
     names = fields.names("default_groups")
     for name in names:
         if name not in GROUPINGS:
-            fields.problems.add(fields.place, f"default_groups: '{name}' is none of {', '.join(GROUPINGS)}.")
+            fields.problems.add(
+                fields.place, f"default_groups: '{name}' must be one of {', '.join(GROUPINGS)}."
+            )
     return names

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Options of a run that Ansible's argument specs take, and that cannot be used all the same. Pure."""
+"""Options of a run: their argument specs, and checks beyond the types. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
 
 def run_spec() -> dict[str, dict[str, Any]]:
-    """The options of the documentation fragment ``run``, as an argument spec of Ansible."""
+    """Return the options of the documentation fragment ``run`` as an argument spec of Ansible."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
@@ -66,7 +66,7 @@ def verify_spec() -> dict[str, dict[str, Any]]:
 
 
 def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
-    """What the options of ``run_spec`` say of how things are made."""
+    """Return the settings of a run from the options of ``run_spec``."""
     return Options(
         trust_scope=params["trust_scope"],
         purge_tags=params["purge_tags"],
@@ -79,9 +79,9 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """InputError for every number below its least value, and for an owner that cannot be one.
+    """Raise InputError for each number below its minimum, an invalid purge limit and an invalid owner.
 
-    What is not given, or None, is not looked at.
+    Options that are missing or None are not checked.
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
@@ -97,8 +97,7 @@ def validate_numbers(fields: Fields) -> None:
 
 
 def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
-    """How many workloads a purge may remove, and the same as a share of what is there where it is given as one, like
-    "20%"."""
+    """Return how many workloads a purge may remove, and the percentage for a value such as "20%", else None."""
     value = fields.raw.get("purge_limit")
     if value is None:
         return PURGE_LIMIT, None
@@ -114,8 +113,10 @@ def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
 
 
 def read_account_id(fields: Fields) -> str:
-    """Return the account that a run is for; "" where none is given. YAML reads an ID without quotation marks as a number,
-    of which one that begins with 0 has fewer digits."""
+    """Return the account ID of a run, or "".
+
+    YAML parses an unquoted ID as a number, which loses leading zeros.
+    """
     value = fields.raw.get("account_id")
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
     if value is not None and not _ACCOUNT_ID.fullmatch(text):
@@ -124,8 +125,8 @@ def read_account_id(fields: Fields) -> str:
     return text
 
 
-def account_id_of(options: Mapping[str, object]) -> str:
-    """Return the account ID among the options of a module. InputError for one that cannot be an account ID."""
+def parse_account_id(options: Mapping[str, object]) -> str:
+    """Return the account ID from the options of a module, or "". Raises InputError for an invalid one."""
     problems = Problems()
     account_id = read_account_id(Fields(dict(options.items()), "", problems))
     problems.raise_if_any()

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The variables of the role, read once before anything else: names, types, and what they say together. Pure.
+"""Parse the role variables before anything else: names, types, and combinations. Pure.
 
-Extra variables of a command line, INI inventories and surveys give text for everything: a list or a mapping may be JSON or
-YAML, names may stand with commas or one a line. A question of a survey that was not answered is empty text, or null where
-ansible-core 2.19 or newer has read it; both count as not set. See docs/artifacts.md.
+Extra variables of a command line, INI inventories and surveys contain only text: a list or mapping may be JSON or YAML, names
+may be separated by commas or lines. An unanswered survey question is empty text, or null with ansible-core 2.19 and newer; both
+count as unset. See docs/artifacts.md.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _choice(*choices: str) -> _Reader:
 
 def _text(fields: Fields, name: str) -> object:
     value = fields.raw.get(name)
-    # YAML reads an account's number, or a profile of that name, as a number.
+    # YAML parses an account ID, or a profile of digits, as a number.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     text = fields.text(name)
@@ -64,13 +64,13 @@ def _duration(fields: Fields, _name: str) -> object:
 def _names(fields: Fields, name: str) -> object:
     value = fields.raw.get(name)
     if isinstance(value, str):
-        # One a line, as a text area and the default of a multiselect question have them.
+        # One name on each line, as in a text area or the default of a multiselect question.
         return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
     return list(fields.names(name))
 
 
 def _name(fields: Fields, name: str) -> object:
-    """A name that may be a number to YAML; whether it can be one is for run_input."""
+    """Return a name, as which YAML may parse a number. run_input validates it."""
     value = fields.raw.get(name)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -80,21 +80,22 @@ def _mapping(fields: Fields, name: str) -> object:
 
 
 def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
-    """Read labels or annotations of the Pods of this collection."""
+    """Return a reader of labels or annotations for the Pods of this collection."""
 
     def read(fields: Fields, name: str) -> object:
         metadata = read_metadata(fields, name, kind)
         for key in _RESERVED.intersection(metadata):
             fields.problems.add(
-                "", f"{ROLE}{name}: '{key}' decides whose a Pod is or whether EKS serves it; leave it out."
+                "",
+                f"{ROLE}{name}: '{key}' marks the owner of a Pod or excludes it from EKS Pod Identity; leave it out.",
             )
         return metadata
 
     return read
 
 
-def _as_given(fields: Fields, name: str) -> object:
-    """Read with the rest of the input, which names the place of what is wrong."""
+def _unparsed(fields: Fields, name: str) -> object:
+    """Return the value unparsed. run_input parses it, with the place of each problem."""
     return fields.raw.get(name)
 
 
@@ -107,7 +108,7 @@ def _account_id(fields: Fields, _name: str) -> object:
     return read_account_id(fields) or None
 
 
-# Labels and annotations that this collection sets, or by which EKS leaves a Pod out.
+# Labels and annotations that this collection sets, or with which EKS skips a Pod.
 _RESERVED = frozenset(
     (
         "app.kubernetes.io/managed-by",
@@ -116,7 +117,7 @@ _RESERVED = frozenset(
         "eks.amazonaws.com/skip-containers",
     )
 )
-# By the name without prefix. What meta/argument_specs.yml of the role has, and nothing else.
+# The variables in meta/argument_specs.yml of the role, by name without prefix.
 VARIABLES: Mapping[str, _Reader] = {
     "account_id": _account_id,
     "adopt": _flag,
@@ -134,7 +135,7 @@ VARIABLES: Mapping[str, _Reader] = {
     "deadline": _integer(LEAST["deadline"]),
     "endpoint_url": _text,
     "fail_on": _choice("error", "warning"),
-    "fleet_workloads": _as_given,
+    "fleet_workloads": _unparsed,
     "force": _flag,
     "force_conflicts": _flag,
     "ignore": _names,
@@ -171,14 +172,14 @@ VARIABLES: Mapping[str, _Reader] = {
     "verify_cluster": _flag,
     "verify_injection": _choice("auto", "all", "none"),
     "verify_pods": _flag,
-    "workloads": _as_given,
-    "workloads_from": _as_given,
+    "workloads": _unparsed,
+    "workloads_from": _unparsed,
 }
-# For tests of the role: what tells the proof's Jobs apart, and why no Pod can run.
-HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _as_given, "proof_run": _text}
-# Of a fleet alone, where one playbook both changes and verifies.
+# For tests of the role: the ID of the proof's Jobs, and a reason why no Pod can run.
+HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
+# Only for a fleet, where one playbook both changes and verifies.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
-# The playbooks' own.
+# Variables of the playbooks.
 PLAYBOOKS = (
     "expected",
     "hosts",
@@ -187,81 +188,85 @@ PLAYBOOKS = (
     "report_max_age",
     "serial",
 )
-# Of these, the ones of the report of a fleet.
+# Variables of the playbook report.
 REPORT: Mapping[str, _Reader] = {
     "expected": _names,
     "report_files": _names,
     "report_max_age": _integer(1),
 }
-# What the role itself leaves behind.
-LEFT = ("account", "accounts", "prepared", "report", "result")
-# What earlier jobs of a workflow left, which AWX gives to the later ones.
+# Variables that the role itself sets.
+RESULTS = ("account", "accounts", "prepared", "report", "result")
+# Artifacts of earlier jobs of a workflow, which AWX passes to later jobs.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
-# Of text, these may be written as JSON: a command line has nothing else for them.
+# Variables that may be JSON text, which a command line needs.
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
-# These also as YAML: a mapping in any form, a list where it does not read as names with commas or lines.
+# Variables that may also be YAML text: mappings in any style, lists unless they are names with commas or lines.
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
-# Their texts are checked with the rest of the input.
+# run_input checks the text of these.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
-# Without a value these are refused where they are needed, for what would follow is more than was asked for.
+# Rejected without a value instead of ignored, because the run would have a wider effect than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
-    """The role's variables among names, without the prefix. InputError for one that the role does not have: who
-    misspells ``pod_identity_purge_namespaces`` purges all of them."""
+    """Return the role variables among names, without the prefix.
+
+    :raises InputError: for an unknown one: a misspelt ``pod_identity_purge_namespaces`` would purge all namespaces.
+    """
     problems = Problems()
-    known = (*_READERS, *PLAYBOOKS, *LEFT)
-    own = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
-    for name in sorted(set(own).difference(known)):
+    all_names = (*_READERS, *PLAYBOOKS, *RESULTS)
+    role_names = [name.removeprefix(ROLE) for name in names if name.startswith(ROLE)]
+    for name in sorted(set(role_names).difference(all_names)):
         if name.startswith(ARTIFACTS):
             continue
         near = difflib.get_close_matches(name, (*VARIABLES, *FLEET, *PLAYBOOKS), 1)
         hint = (
             f"did you mean {ROLE}{near[0]}?"
             if near
-            else f"rename it: names that begin with {ROLE} are the role's own."
+            else f"rename it: the prefix {ROLE} is reserved for the role."
         )
-        problems.add("", f"{ROLE}{shown_value(name)} is no variable of the role; {hint}")
+        problems.add("", f"{ROLE}{shown_value(name)} is not a variable of the role; {hint}")
     problems.raise_if_any()
-    return [name for name in own if name in _READERS]
+    return [name for name in role_names if name in _READERS]
 
 
 def check_extra_variables(names: Iterable[str]) -> None:
-    """Refuse extra variables that would hide what a run finds, and those with a misspelt prefix, which would have no effect.
+    """Reject extra variables that would override results of the role, or that have a misspelt prefix and no effect.
 
-    :raises InputError: with each of them, and its remedy.
+    :raises InputError: with all of them, and their remedies.
     """
     problems = Problems()
-    results = {f"{ROLE}{left}" for left in LEFT}
+    results = {f"{ROLE}{result}" for result in RESULTS}
     variables = [f"{ROLE}{name}" for name in (*VARIABLES, *FLEET, *PLAYBOOKS)]
     for name in sorted(names):
         if name in results:
             problems.add(
                 "",
-                f"{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it from "
-                "the extra variables.",
+                f"{name} is a result of the role, which an extra variable would override; remove it from the extra "
+                "variables.",
             )
         elif ROLE not in name and (
             near := difflib.get_close_matches(name.lower().replace("-", "_"), variables, 1, 0.9)
         ):
-            problems.add("", f"{shown_value(name)} is no variable of the role; did you mean {near[0]}?")
+            problems.add("", f"{shown_value(name)} is not a variable of the role; did you mean {near[0]}?")
     problems.raise_if_any()
 
 
-def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
-    """The values with the types that they stand for, by the names without prefix; what has no value is left out.
+def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
+    """Return the values converted to their types, by name without prefix. Variables without a value are omitted.
 
-    InputError with all that is wrong. The options of ``run_input`` are read there once more, with the workloads.
+    ``run_input`` parses its options again, with the workloads.
+
+    :raises InputError: with all problems.
     """
-    validate_bounds(given, ROLE)
+    validate_bounds(variables, ROLE)
     problems = Problems()
     answered = {
         name: value
-        for name, value in given.items()
-        # The hidden ones are in no survey, and an empty one of them says something.
+        for name, value in variables.items()
+        # Surveys do not have hidden variables, whose empty text is a value.
         if name in _NOT_EMPTY or name in HIDDEN or not is_unanswered(value)
     }
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
@@ -270,18 +275,18 @@ def read_variables(given: Mapping[str, object], entry_point: EntryPoint) -> dict
     _check_codes(values.get("ignore"), problems)
     _check_together(values, entry_point, problems)
     _check_characters(values, problems)
-    if values.get("purge") and has_no_name(given.get("purge_namespaces", ())):
+    if values.get("purge") and has_no_name(variables.get("purge_namespaces", ())):
         problems.add("", purges_all_namespaces(ROLE))
     problems.raise_if_any()
-    # An owner or workloads without a value are for run_input to refuse.
-    kept = ("fleet_workloads", "owner", "workloads", "workloads_from")
-    return {name: value for name, value in values.items() if value is not None or name in kept}
+    # run_input rejects an owner or workloads without a value.
+    checked_later = ("fleet_workloads", "owner", "workloads", "workloads_from")
+    return {name: value for name, value in values.items() if value is not None or name in checked_later}
 
 
-def read_report_variables(given: Mapping[str, object]) -> dict[str, object]:
-    """The same of the variables of the playbook that reports on a fleet: ``REPORT``."""
+def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of the playbook report's variables, ``REPORT``, converted to their types. Raises InputError."""
     problems = Problems()
-    answered = {name: value for name, value in given.items() if not is_unanswered(value)}
+    answered = {name: value for name, value in variables.items() if not is_unanswered(value)}
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
     fields = Fields(dict(raw.items()), "", problems, ROLE)
     values = {name: REPORT[name](fields, name) for name in raw}
@@ -290,11 +295,11 @@ def read_report_variables(given: Mapping[str, object]) -> dict[str, object]:
 
 
 def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
-    """A sentence for each variable that is set, and that nothing comes of. ``values`` are those read."""
+    """Return a warning for each variable without effect. ``values`` is the result of ``read_variables``."""
     absent = values.get("state") == "absent"
     if values.get("purge") and entry_point == "main" and absent:
         return [
-            f"{ROLE}purge has no effect with {ROLE}state: absent, which removes the listed workloads alone."
+            f"{ROLE}purge has no effect with {ROLE}state: absent, which removes only the listed workloads."
         ]
     if values.get("purge") or entry_point == "verify":
         return []
@@ -316,7 +321,7 @@ def is_unanswered(value: object) -> bool:
 
 
 def _parsed(name: str, value: object) -> object:
-    """InputError for text that is no YAML."""
+    """Return the value, or parse its text as YAML or JSON where the variable permits that. Raises InputError."""
     if not isinstance(value, str):
         return value
     begin = value.lstrip()
@@ -326,7 +331,7 @@ def _parsed(name: str, value: object) -> object:
 
 
 def _from_json(value: object) -> object:
-    """What text stands for that begins as JSON does; as it is where it is not JSON after all."""
+    """Parse text that begins like JSON. Return any other value unchanged."""
     if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{"):
         return value
     try:
@@ -339,19 +344,19 @@ def _check_codes(ignore: object, problems: Problems) -> None:
     codes = [code.value for code in Code]
     for code in ignore if isinstance(ignore, list) else ():
         if code not in codes:
-            longer = [known for known in codes if known.startswith(code.upper())]
+            longer = [full_code for full_code in codes if full_code.startswith(code.upper())]
             near = longer or difflib.get_close_matches(code.upper(), codes, 1)
             hint = f"did you mean {near[0]}?" if near else "docs/codes.md has them all."
-            problems.add("", f"{ROLE}ignore: '{shown_value(code)}' is no code of a finding; {hint}")
+            problems.add("", f"{ROLE}ignore: '{shown_value(code)}' is not a finding code; {hint}")
 
 
 def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
-    """Report text with a character that a screen hides or obeys: no region, path or manifest is meant to have one."""
+    """Report text with unprintable characters, which are never valid in a region, path or manifest."""
     for name, value in values.items():
         if name not in _READ_ELSEWHERE and (seen := visible_values(value)) != value:
             problems.add(
                 "",
-                f"{ROLE}{name} has a character that does not print, which is written as an escape here: {shown_value(seen)}. "
+                f"{ROLE}{name} has an unprintable character, which is escaped here: {shown_value(seen)}. "
                 "Remove it.",
             )
 
@@ -361,7 +366,7 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     if values.get("restart_stale") and values.get("verify_pods") is False:
         problems.add(
             "",
-            f"{ROLE}restart_stale needs {ROLE}verify_pods: true, which finds the Pods that are stale; set it, or leave "
+            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods; set it, or leave "
             f"{ROLE}restart_stale out.",
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
@@ -369,11 +374,11 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     kubeconfig = [f"{ROLE}{name}" for name in ("kubeconfig", "kube_context") if values.get(name)]
     if values.get("kube_auth") == "eks" and kubeconfig:
         problems.add(
-            "", f"{ROLE}kube_auth: eks takes no kubeconfig; leave it or {' and '.join(kubeconfig)} out."
+            "", f"{ROLE}kube_auth: eks does not use a kubeconfig; leave it or {' and '.join(kubeconfig)} out."
         )
     if entry_point == "verify" and values.get("state") == "absent":
         problems.add(
             "",
-            f"{ROLE}state: absent is for a change, and a verification makes none; it says whether all is there. "
+            f"{ROLE}state: absent is for a change; a verification changes nothing and checks that the workloads are complete. "
             f"Leave {ROLE}state out.",
         )

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the input of one run as a whole, before anything is read in AWS or Kubernetes, or changed.
+"""Parse the whole input of a run, before any request to AWS or Kubernetes.
 
-Workloads of a cluster may be written in several layers: for all clusters, for a group, for one cluster. A later layer is
-more specific: its workload replaces one of the same namespace and service account as a whole.
+Workloads of a cluster may have layers: for all clusters, for a group, for one cluster. A workload in a later layer
+replaces the whole workload with the same namespace and service account.
 """
 
 from __future__ import annotations
@@ -26,17 +26,21 @@ from .options import read_owner, read_purge_limit, validate_numbers
 from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
 
-# Whether a pattern of hosts is meant for this host; InputError for what is no pattern.
+# Returns whether a host pattern matches this host. Raises InputError for an invalid pattern.
 Matches = Callable[[str], bool]
-# Reads files and folders, or raises InputError.
+# Returns the workloads of files and folders. Raises InputError.
 ReadFiles = Callable[[tuple[str, ...]], FileSource]
 LAYER_KEYS = ("hosts", "workloads", "workloads_from")
 WAYS = LAYER_KEYS[1:]
 
 
 def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
-    """The layers that are meant for a host, in their order. ``raw`` is a list of mappings with ``hosts``, and either
-    ``workloads`` or ``workloads_from``. InputError with all that is wrong, also in layers for other hosts."""
+    """Return the layers for a host, in their order.
+
+    :arg raw: a list of mappings with ``hosts``, and either ``workloads`` or ``workloads_from``.
+    :arg name: the name of the option, for messages.
+    :raises InputError: with all problems, also in layers for other hosts.
+    """
     if isinstance(raw, str):
         raw = read_yaml_value(name, raw)
     if isinstance(raw, (str, Mapping)) or not isinstance(raw, Sequence):
@@ -60,16 +64,16 @@ def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles)
 def _layer(
     entry: Mapping[object, object], place: str, matches: Matches, read_files: ReadFiles
 ) -> FileSource | None:
-    """None for a layer that is for others."""
+    """Return a layer, or None if it is for other hosts. Raises InputError."""
     problems = Problems()
     fields = Fields(entry, place, problems)
-    fields.known(LAYER_KEYS)
+    fields.report_unknown(LAYER_KEYS)
     hosts = fields.text("hosts")
     if not hosts:
-        problems.add(place, "hosts is missing; give a pattern of hosts, like all, a group or a host.")
+        problems.add(place, "hosts is missing; set a host pattern, such as all, a group or a host.")
     ways = [way for way in WAYS if fields.raw.get(way) not in (None, "")]
     if len(ways) != 1:
-        problems.add(place, "needs workloads or workloads_from, one of them.")
+        problems.add(place, "needs either workloads or workloads_from.")
     problems.raise_if_any()
     if not matches(str(hosts)):
         return None
@@ -77,11 +81,11 @@ def _layer(
 
 
 def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
-    """Workloads as they are written in one of the two ways, with their places; InputError for what is no list."""
+    """Return the unparsed workloads of ``workloads`` or ``workloads_from``, with their places. Raises InputError."""
     if way == "workloads_from":
-        return read_files(_paths_of(raw, name))
+        return read_files(_read_paths(raw, name))
     if isinstance(raw, str):
-        # What a survey's text area has.
+        # The text area of a survey has text.
         rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
         return FileSource(
             [workload for _line, workload in rows], [f"{name} line {line}" for line, _workload in rows]
@@ -91,14 +95,14 @@ def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSou
     raise InputError([f"{name} must be a list of mappings, got {describe_type(raw)}."])
 
 
-def _paths_of(value: object, name: str) -> tuple[str, ...]:
-    """A list of paths as Ansible takes it: one path, or several with commas, may also be text."""
+def _read_paths(value: object, name: str) -> tuple[str, ...]:
+    """Return a list of paths. As for Ansible, text may be one path or comma-separated paths."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):
         raise InputError([f"{name} must be a list of files and folders, got {describe_type(value)}."])
-    wrong = [path for path in paths if not isinstance(path, str)]
-    if wrong:
-        raise InputError([f"{name} must be a list of files and folders, but {wrong[0]!r} is in it."])
+    invalid = [path for path in paths if not isinstance(path, str)]
+    if invalid:
+        raise InputError([f"{name} must be a list of files and folders, but {invalid[0]!r} is in it."])
     if not paths:
         raise InputError(
             [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
@@ -117,27 +121,26 @@ def refuse_files(_paths: tuple[str, ...]) -> FileSource:
 
 
 def merge_layers(layers: Iterable[FileSource]) -> FileSource:
-    """One list. Each workload stands where an earlier layer has it first; twice in one layer it is for the parser to
-    refuse."""
+    """Merge layers into one list, in the order of first occurrence. The parser rejects duplicates within a layer."""
     merged: dict[object, list[tuple[object, str]]] = {}
     for layer in layers:
-        own: dict[object, list[tuple[object, str]]] = {}
+        by_key: dict[object, list[tuple[object, str]]] = {}
         for number, (workload, place) in enumerate(zip(layer.workloads, layer.places, strict=True)):
-            own.setdefault(_key(workload, (id(layer), number)), []).append((workload, place))
-        merged |= own
+            by_key.setdefault(_key(workload, (id(layer), number)), []).append((workload, place))
+        merged |= by_key
     pairs = [pair for group in merged.values() for pair in group]
     return FileSource([workload for workload, _place in pairs], [place for _workload, place in pairs])
 
 
-def _key(workload: object, otherwise: object) -> object:
-    """What no other workload has where it does not say which one it is; the parser tells what is wrong."""
+def _key(workload: object, fallback: object) -> object:
+    """Return namespace and service account, or ``fallback`` for an invalid workload, which the parser reports."""
     if not isinstance(workload, Mapping):
-        return otherwise
+        return fallback
     key = workload.get("namespace"), workload.get("service_account")
-    return key if all(isinstance(part, str) for part in key) else otherwise
+    return key if all(isinstance(part, str) for part in key) else fallback
 
 
-# The prefix of the role's variables.
+# The prefix of role variables.
 ROLE = "pod_identity_"
 INPUT_OPTIONS = (
     "cluster_name",
@@ -164,16 +167,20 @@ def read_input(
     prefix: str = "",
     layers: Sequence[FileSource] | None = None,
 ) -> ParsedInput:
-    """What the options of a module, or with ``prefix`` the variables of the role, ask for.
+    """Parse module options, or with ``prefix`` role variables.
 
-    InputError with all that is wrong. ``options`` has the names without prefix. Null, and the empty text that
-    ansible-core before 2.19 makes of it, count as not given beside the other way to give workloads. What
-    the options say themselves comes after ``layers``, and wins.
+    If one of ``workloads`` and ``workloads_from`` is set, null or empty text in the other counts as unset: ansible-core before
+    2.19 converts null to empty text.
+
+    :arg options: the options, by name without ``prefix``.
+    :arg read_files: returns the workloads of files and folders.
+    :arg layers: more general workloads, which workloads in the options override.
+    :raises InputError: with all problems.
     """
-    given = {name: options[name] for name in INPUT_OPTIONS if name in options}
-    validate_bounds(given, prefix)
+    values = {name: options[name] for name in INPUT_OPTIONS if name in options}
+    validate_bounds(values, prefix)
     problems = Problems()
-    fields = Fields(dict(given.items()), "", problems, prefix)
+    fields = Fields(dict(values.items()), "", problems, prefix)
     cluster_name = problems.attempt(
         lambda: parse_cluster_name(options.get("cluster_name"), f"{prefix}cluster_name")
     )
@@ -182,8 +189,8 @@ def read_input(
     limit, percent = read_purge_limit(fields)
     owner = read_owner(fields)
     if prefix and "owner" in options and owner is None:
-        # A purge without owner would take what belongs to all of them.
-        problems.add("", f"{prefix}owner has no value; give the owner, or leave the variable out.")
+        # Without an owner, a purge would delete resources of every owner.
+        problems.add("", f"{prefix}owner has no value; set the owner, or leave the variable out.")
     defaults = Defaults(
         tags=_tags(fields, owner),
         create_service_accounts=fields.flag("create_service_accounts") is not False,
@@ -210,11 +217,11 @@ def read_input(
     )
 
 
-def validate_bounds(given: Mapping[str, object], prefix: str) -> None:
-    """Before anything else looks at the values: to write one of them into a message may be too much already."""
-    excesses = ((name, find_excess_of_values(value)) for name, value in given.items())
+def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
+    """Raise InputError for an oversized value. Run it first, because even a quoted value in a message could exhaust memory."""
+    excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
     problems = [
-        f"{prefix}{name} {excess.rule}, with each alias as what it stands for; write less, or write it plainly."
+        f"{prefix}{name} {excess.rule}, with aliases expanded; write less, or write it without aliases."
         for name, excess in excesses
         if excess is not None
     ]
@@ -224,13 +231,13 @@ def validate_bounds(given: Mapping[str, object], prefix: str) -> None:
 
 def purges_all_namespaces(prefix: str) -> str:
     return (
-        f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Give the "
-        "namespaces, or write [] if all are meant."
+        f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Set the "
+        "namespaces, or write [] for all namespaces."
     )
 
 
 def has_no_name(value: object) -> bool:
-    """Return whether a value stands for an answer that was left empty, unlike a list without members."""
+    """Return whether a value is null or blank text, such as an unanswered survey question, and not an empty list."""
     return value is None or (isinstance(value, str) and not value.replace(",", " ").strip())
 
 
@@ -251,9 +258,9 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
 
 def _purges_all(prefix: str, cluster_name: str) -> str:
     return (
-        f"the list of workloads is empty, and {prefix}purge is true: that would remove everything that was made for "
+        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of "
         f"cluster {cluster_name}, within owner and namespaces. Correct the list, or set {prefix}purge_all: true if "
-        "that is meant."
+        "that is intended."
     )
 
 
@@ -271,12 +278,12 @@ def _workloads(
     defaults: Defaults,
     layers: Sequence[FileSource] | None,
 ) -> tuple[Workload, ...]:
-    listed, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
+    inline, files = f"{fields.prefix}workloads", f"{fields.prefix}workloads_from"
     ways = [name for name in ("workloads", "workloads_from") if fields.raw.get(name) not in (None, "")]
     if len(ways) > 1:
-        raise InputError([f"{listed} and {files} are both given; give one of them."])
+        raise InputError([f"{inline} and {files} are both set; set one of them."])
     if not ways and not layers:
-        raise InputError([_missing(fields, listed, files)])
+        raise InputError([_missing(fields, inline, files)])
     layers = list(layers or ())
     if ways:
         layers.append(read_way(ways[0], fields.raw[ways[0]], f"{fields.prefix}{ways[0]}", read_files))
@@ -284,8 +291,8 @@ def _workloads(
     return parse_workloads(source.workloads, cluster_name, state, defaults, source.places)
 
 
-def _missing(fields: Fields, listed: str, files: str) -> str:
-    for name in (listed, files):
+def _missing(fields: Fields, inline: str, files: str) -> str:
+    for name in (inline, files):
         if name.removeprefix(fields.prefix) in fields.raw:
-            return f"{name} has no value; write [] for an empty list of workloads, in {listed}."
-    return f"Give the workloads in {listed}, or files with them in {files}."
+            return f"{name} has no value; write [] for an empty list of workloads, in {inline}."
+    return f"Set the workloads in {inline}, or files with workloads in {files}."

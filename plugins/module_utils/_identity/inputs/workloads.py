@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse workloads from user input. Every invalid input is rejected here, before any request to AWS."""
+"""Parse workloads from user input, and reject invalid input before any request to AWS."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class _Definer:
 
 
 def _validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
-    """Report a service account listed twice, and a role or policy that two workloads define apart.
+    """Report a service account that is listed twice, and a role or policy that two workloads define differently.
 
-    ``places`` says where each workload was written.
+    :arg places: the place of each workload in the input.
     """
     keys: dict[WorkloadKey, str] = {}
     roles: dict[str, tuple[_Definer, RoleSpec]] = {}
@@ -70,7 +70,7 @@ def _validate_consistency(workloads: Sequence[Workload], problems: Problems, pla
             keys[workload.key] = place
         definer = _Definer(workload.key, place)
         if workload.role is not None:
-            # IAM compares the names of roles without regard to case.
+            # IAM names are case-insensitive.
             first, role = roles.setdefault(workload.role.name.lower(), (definer, workload.role))
             _compare("role", first, role, definer, workload.role, problems)
         for spec in workload.policies:
@@ -91,14 +91,14 @@ def _compare(
     if field == "name":
         problems.add(
             second.label,
-            f"defines {kind} '{other.name}', and {first.label} '{definition.name}': IAM has no two names that differ in "
-            "letter case alone; write both alike, or give one another name.",
+            f"defines {kind} '{other.name}', and {first.label} '{definition.name}': IAM names that differ only in "
+            "letter case are the same; use the same spelling, or rename one.",
         )
     elif field:
         problems.add(
             second.label,
             f"defines {kind} '{other.name}' with another {field} than "
-            f"{first.label} does; give both the same definition, or the {kind} another name.",
+            f"{first.label}; use the same definition, or rename the {kind}.",
         )
 
 
@@ -116,7 +116,7 @@ _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What holds for workloads that do not say it themselves."""
+    """The defaults of workloads."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     create_service_accounts: bool = True
@@ -124,12 +124,12 @@ class Defaults:
 
 
 def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
-    """The name of an EKS cluster, or InputError. Source: eks CreateCluster, ``name``."""
+    """Return the name of an EKS cluster. Raises InputError. Source: EKS CreateCluster, ``name``."""
     problems = Problems()
     if value is None:
-        problems.add(option, "is missing; give the name of the EKS cluster.")
+        problems.add(option, "is missing; set the name of the EKS cluster.")
     elif isinstance(value, str) and not value.strip():
-        problems.add(option, "is empty; give the name of the EKS cluster.")
+        problems.add(option, "is empty; set the name of the EKS cluster.")
     elif not isinstance(value, str) or not CLUSTER_NAME_RULE.fullmatch(value):
         problems.add(
             option,
@@ -141,7 +141,7 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
 
 
 def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
-    """Tags for everything that a run makes, or InputError."""
+    """Return the tags for all resources that a run creates. Raises InputError."""
     problems = Problems()
     tags = Fields({"tags": raw}, place, problems).tags("tags")
     problems.raise_if_any()
@@ -155,11 +155,13 @@ def parse_workloads(
     defaults: Defaults | None = None,
     places: Sequence[str] = (),
 ) -> tuple[Workload, ...]:
-    """Workloads of a cluster from a list of mappings; InputError with every problem when one is wrong.
+    """Return the workloads of a cluster from a list of mappings.
 
-    With ``state`` "absent" the role may be left out: then only the association is meant. Tags of a
-    role, policy or workload win over those of ``defaults``. ``places`` says where each workload was
-    written, for the errors.
+    With ``state`` "absent" a workload may omit its role, to delete only the association.
+
+    :arg defaults: values that a workload may override.
+    :arg places: the place of each workload in the input, for messages.
+    :raises InputError: with every problem.
     """
     defaults = defaults or Defaults()
     problems = Problems()
@@ -194,8 +196,8 @@ def _workload(
     common = defaults.tags
     named = "/".join(shown_value(raw.get(part) or "?") for part in ("namespace", "service_account"))
     fields = Fields(raw, f"{place} ({named})", problems)
-    before = len(problems.texts)
-    fields.known(WORKLOAD_KEYS, {"role": ROLE_KEYS})
+    earlier_problems = len(problems.texts)
+    fields.report_unknown(WORKLOAD_KEYS, {"role": ROLE_KEYS})
     key = _key(fields, cluster_name)
     role = _role(fields, state, common)
     policies = tuple(
@@ -212,13 +214,13 @@ def _workload(
     )
     _check_session_tags(fields, role, association)
     service_account = _service_account(fields, defaults)
-    if len(problems.texts) > before:
+    if len(problems.texts) > earlier_problems:
         return None
     return Workload(key, role, policies, association, permissions, service_account)
 
 
 def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
-    """The one place where a key is made of what a user wrote."""
+    """Return the key of a workload. Report an invalid namespace or service account."""
     for name in ("namespace", "service_account"):
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
@@ -244,11 +246,11 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
         if state == "present" and not fields.has("role"):
             fields.problems.add(
                 fields.place,
-                "role is missing; give role: {name: …} to make one or role: {arn: …} to use one.",
+                "role is missing; set role: {name: …} to create one or role: {arn: …} to use one.",
             )
         return None
     role = Fields(raw, f"{fields.place} role", fields.problems)
-    role.known(ROLE_KEYS)
+    role.report_unknown(ROLE_KEYS)
     arn = role.text("arn")
     name = role.text(
         "name", None, ROLE_NAME, "a role name (letters, digits and +=,.@_-, at most 64 characters)"
@@ -260,13 +262,13 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
     if role.flag("extend_trust"):
         role.problems.add(
             role.place,
-            "extend_trust is for a role that is given by arn; the trust policy of a role with name is written as a "
-            "whole. Leave it out, or give arn instead of name.",
+            "extend_trust is for a role with arn; the trust policy of a role with name is managed as a "
+            "whole. Leave it out, or set arn instead of name.",
         )
     document = _document(role, "trust_policy", "trust")
     scope = _trust_scope(role)
     if document is not None and scope is not None:
-        role.problems.add(role.place, "trust_policy and trust_scope exclude each other.")
+        role.problems.add(role.place, "trust_policy and trust_scope are mutually exclusive.")
     boundary = role.text("permissions_boundary")
     if boundary and parse_policy_arn(boundary) is None:
         role.refuse("permissions_boundary", "the ARN of a managed policy")
@@ -299,8 +301,8 @@ def _existing_role(role: Fields, arn: str, name: str | None) -> RoleSpec:
         if key not in EXISTING_ROLE_KEYS and key != "name" and role.has(key):
             role.problems.add(
                 role.place,
-                f"{key} cannot be set on an existing role, which is used as it is; "
-                "give name instead of arn to have the role managed.",
+                f"{key} cannot be set on an existing role, which is used unchanged; "
+                "set name instead of arn to have the role managed.",
             )
     return RoleSpec(
         name=parts.name if parts else "",
@@ -316,18 +318,18 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
         problems.add(place, "must be a mapping with name and document, or with arn.")
         return None
     policy = Fields(raw, place, problems)
-    policy.known(POLICY_KEYS)
+    policy.report_unknown(POLICY_KEYS)
     arn = policy.text("arn")
     if arn is not None:
         if parse_policy_arn(arn) is None:
             policy.refuse("arn", "the ARN of a managed policy (arn:aws:iam::…:policy/name)")
         for key in POLICY_KEYS:
             if key != "arn" and policy.has(key):
-                problems.add(place, f"{key} cannot be given together with arn.")
+                problems.add(place, f"{key} cannot be set together with arn.")
         return PolicySpec(arn=arn)
     for key in ("name", "document"):
         if not policy.has(key):
-            problems.add(place, f"{key} is missing; give name and document, or arn.")
+            problems.add(place, f"{key} is missing; set name and document, or arn.")
     return PolicySpec(
         name=policy.text(
             "name",
@@ -344,7 +346,7 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
 
 
 def parse_association(params: Mapping[str, object]) -> AssociationSpec:
-    """The parameters of one association, given on their own, or InputError."""
+    """Return the settings of one association from the options of a module. Raises InputError."""
     problems = Problems()
     place = f"association {params.get('namespace')}/{params.get('service_account')}"
     fields = Fields(dict(params.items()), place, problems)
@@ -368,7 +370,7 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
 
 
 def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
-    """A session policy; an empty document when the user asks for its removal, None when not given."""
+    """Return the session policy, an empty document to remove it, or None to leave it unchanged."""
     if fields.raw.get("session_policy") in ("", {}):
         return PolicyDocument()
     document = _document(fields, "session_policy", "session")
@@ -386,7 +388,7 @@ def _permission(raw: object, place: str, problems: Problems) -> RequiredPermissi
         problems.add(place, "must be a mapping with action and resource.")
         return None
     permission = Fields(raw, place, problems)
-    permission.known(PERMISSION_KEYS)
+    permission.report_unknown(PERMISSION_KEYS)
     action = permission.text("action", "", _ACTION, "service:Action")
     if not permission.has("action"):
         problems.add(place, "action is missing.")
@@ -401,25 +403,25 @@ def _context(permission: Fields) -> dict[str, object]:
     context: dict[str, object] = {}
     for key, value in (permission.mapping("context") or {}).items():
         values = [_scalar(part) for part in value] if isinstance(value, (list, tuple)) else [_scalar(value)]
-        if wrong := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
+        if invalid := [part for part in values if not isinstance(part, (str, int, float, NoneType))]:
             permission.problems.add(
                 permission.place,
                 f"context: the value of '{shown_value(key)}' must be text, a number, a boolean, null, or a list of them, "
-                f"got {describe_type(wrong[0])}.",
+                f"got {describe_type(invalid[0])}.",
             )
         context[str(key)] = values if isinstance(value, (list, tuple)) else values[0]
     return context
 
 
 def _scalar(value: object) -> object:
-    """Without what Ansible knows of the origin of a text. YAML reads an unquoted 2026-01-31 as a date."""
+    """Return a plain value: text without Ansible's tags, and text for a date, as which YAML parses 2026-01-31."""
     if isinstance(value, datetime.date):
         return value.isoformat()
     return str(value) if isinstance(value, str) else value
 
 
 def _document(fields: Fields, name: str, kind: str) -> PolicyDocument | None:
-    """A policy document as the user wrote it, in JSON values, unless IAM is certain to refuse it."""
+    """Return a policy document with JSON values, or None. Report a document that IAM certainly rejects."""
     raw = fields.raw.get(name)
     if raw is None:
         return None
@@ -441,13 +443,13 @@ def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
 
 
 def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"]) -> dict[str, str]:
-    """Read labels or annotations by the rules of Kubernetes."""
+    """Return labels or annotations. Report entries that violate the rules of Kubernetes."""
     metadata: dict[str, str] = {}
-    given = fields.mapping(name) or {}
+    raw = fields.mapping(name) or {}
     name = f"{fields.prefix}{name}"
-    for key, value in given.items():
+    for key, value in raw.items():
         metadata[str(key)] = str(value)
-        # Kubernetes does not mind capitals in the domain of an annotation.
+        # The domain of an annotation may have capital letters.
         if not is_key(str(key) if kind == "label" else str(key).lower()):
             fields.problems.add(
                 fields.place, f"{name}: '{shown_value(key)}' is not a valid {kind} key ({KEY_RULE})."
@@ -466,7 +468,7 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
     if kind == "annotation" and annotations_size(metadata) > ANNOTATIONS_SIZE:
         fields.problems.add(
             fields.place,
-            f"{name} have {annotations_size(metadata)} bytes together; Kubernetes takes {ANNOTATIONS_SIZE}.",
+            f"{name} have {annotations_size(metadata)} bytes together; Kubernetes accepts {ANNOTATIONS_SIZE}.",
         )
     return metadata
 

@@ -6,9 +6,8 @@
 
 """Read workloads from YAML, with the line of each; messages about an invalid file.
 
-Ansible's loader is no replacement: it accepts duplicate keys, names no line for an invalid value, and takes 9.3 s instead of
-1.3 s for 5,000 workloads (ansible-core 2.21). The limits of size protect against answers of surveys, which have the same
-reader.
+Ansible's loader accepts duplicate keys, reports no line for an invalid value, and takes 9.3 s instead of 1.3 s for 5,000
+workloads (ansible-core 2.21). Survey answers use the same reader, so sizes are limited.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from ..model.errors import InputError
 from .fields import LIMITS, Limits, find_excess, shown_value, too_deep, too_many
 
 CUT_OFF = " Is the file cut off?"
-# The answer of a survey has spaces or lines, which a value that Ansible cut at its first space has not.
+# For text with spaces, such as a survey answer, which Ansible did not truncate at the first space.
 ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
-    " Is it cut off? Ansible ends what is given as -e name=value at its first space; give it as "
+    " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
     """-e '{"name": value}'."""
 )
-_ADVICE = "a list of workloads needs less. Write it plainly, or in several files."
+_ADVICE = "a list of workloads needs less. Write it without aliases, or in several files."
 _VAULT_ADVICE = (
-    "files with workloads are read as they are. Decrypt it, or give the workloads as pod_identity_workloads in a file that "
+    "files with workloads are not decrypted. Decrypt it, or set pod_identity_workloads in a file that "
     "Ansible decrypts (-e @file, group_vars)."
 )
 VAULT = "$ANSIBLE_VAULT;"
@@ -39,7 +38,7 @@ LIST_KEYS = ("pod_identity_workloads", "workloads")
 
 
 def list_key(path: str, lines: Mapping[str, int]) -> str:
-    """Which of a file's keys has the workloads, given the line of each key."""
+    """Return the key of a file that has the workloads. ``lines`` has the line of each key. Raises InputError."""
     keys = [key for key in lines if key in LIST_KEYS]
     if not keys:
         pairs = [(key, near) for key in lines for near in difflib.get_close_matches(key, LIST_KEYS, 1, 0.75)]
@@ -48,7 +47,7 @@ def list_key(path: str, lines: Mapping[str, int]) -> str:
             key, near = pairs[0]
             place, hint = (
                 f"line {lines[key]}",
-                f" '{shown_value(key)}' is no such key; did you mean '{near}'?",
+                f" '{shown_value(key)}' is not such a key; did you mean '{near}'?",
             )
         raise InputError([f"{path} {place}: has no list under {' or '.join(LIST_KEYS)}.{hint}"])
     if len(keys) > 1:
@@ -66,8 +65,8 @@ def no_list(path: str, line: int) -> InputError:
 
 
 def no_workloads(path: str, line: int = 1) -> InputError:
-    """A file that was cut off to nothing must not count as an empty list."""
-    return InputError([f"{path} line {line}: holds no workloads; write [] for an empty list."])
+    """Return the error for a file without content, because a truncated file must not count as an empty list."""
+    return InputError([f"{path} line {line}: has no workloads; write [] for an empty list."])
 
 
 def vaulted_file(path: str) -> InputError:
@@ -81,15 +80,15 @@ def _describe_vaulted(path: str, line: int) -> str:
 
 
 def beyond_bounds(path: str, line: int, rule: str) -> InputError:
-    """``rule`` is the bound that is broken ("is nested more than 64 levels deep")."""
+    """Return the error for an exceeded limit. ``rule`` describes the limit ("is nested more than 64 levels deep")."""
     return InputError([f"{path} line {line}: {rule}; {_ADVICE}"])
 
 
 def describe_repeated(path: str, key: object, line: int, first: int) -> str:
-    return f"{path} line {line}: key '{key}' is given twice, first on line {first}; keep one of them."
+    return f"{path} line {line}: key '{key}' is duplicate, first on line {first}; keep one of them."
 
 
-# Ansible itself needs PyYAML; a module's Python may lack it, which is then said.
+# The controller has PyYAML. The Python of a module may not, which _loader reports.
 with contextlib.suppress(ImportError):
     import yaml
 
@@ -97,19 +96,17 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = f"{_TAG}str"
 _NULL = f"{_TAG}null"
 _INTEGER = f"{_TAG}int"
-# Both spellings that ansible-vault's own reader takes.
+# Both tags that Ansible's loader accepts.
 _VAULT_TAGS = ("!vault", "!vault-encrypted")
-# What YAML allows in a text.
+# The characters that YAML forbids.
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# What PyYAML raises for a scalar that is not what its form or tag says, like the date 2001-99-99.
+# The errors of PyYAML for a scalar that does not fit its form or tag, such as the date 2001-99-99.
 _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Guard:
-    """Counts what is read, and ends the reading at the bounds: PyYAML itself has none.
-
-    PyYAML tells its resolver of each node before it reads what is in it.
-    """
+    """A counter that stops PyYAML at the limits. It replaces the resolver, which PyYAML calls before it parses the contents of a
+    node."""
 
     def __init__(self, path: str, limits: Limits) -> None:
         self._path = path
@@ -122,7 +119,7 @@ class _Guard:
         self._depth += 1
         if self._values > self._limits.values:
             raise beyond_bounds(self._path, _line(parent), too_many(self._limits))
-        # A scalar is no level of its own.
+        # A scalar is not a level.
         if self._depth > self._limits.depth:
             raise beyond_bounds(self._path, _line(parent), too_deep(self._limits))
 
@@ -133,7 +130,11 @@ class _Guard:
 def read_yaml(
     path: str, text: str, limits: Limits = LIMITS, cut_off: str = CUT_OFF
 ) -> list[tuple[int, object]]:
-    """Line and content of each workload, or InputError, which asks ``cut_off`` where the end seems to be missing."""
+    """Return line and content of each workload.
+
+    :arg cut_off: the hint for text that seems truncated.
+    :raises InputError: with every problem.
+    """
     loader = _loader()
     root = _compose(path, text, loader, _Guard(path, limits), cut_off)
     if root is None or root.tag == _NULL:
@@ -155,7 +156,7 @@ def read_yaml(
 
 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
-    """What a text stands for that is not in a file, such as an answer of a survey; InputError where it is no YAML."""
+    """Parse text that is not from a file, such as a survey answer. Raises InputError."""
     loader = _loader()
     root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)
     if root is None:
@@ -175,7 +176,7 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
 
 
 def _loader() -> Any:
-    """The loader written in C where there is one: it is many times faster."""
+    """Return the loader of libyaml if available, because it is many times faster. Raises InputError without PyYAML."""
     try:
         return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     except NameError as error:
@@ -185,9 +186,9 @@ def _loader() -> Any:
 
 
 def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CUT_OFF) -> Any:
-    """The document as nodes, which know their lines; None where there is nothing."""
+    """Return the root node of the document, or None for an empty document. Raises InputError."""
     try:
-        # Ansible's own kinds of text, which the loader in C does not take, become plain.
+        # libyaml does not accept Ansible's subclasses of str, so convert to plain text.
         composer = loader("".join((text,)))
         composer.descend_resolver = guard.descend
         composer.ascend_resolver = guard.ascend
@@ -202,12 +203,11 @@ def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CU
 
 
 def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
-    """Refuse what would be too much once each alias is what it stands for, as it is when it is merged or
-    written."""
-    # No alias without an anchor: what was counted as it was read is all there is.
+    """Raise InputError if the document exceeds a limit with its aliases expanded, as they are when merged or written."""
+    # Without an anchor there are no aliases, and _Guard has counted everything.
     if "&" in text and (excess := find_excess(root, _parts, _length, limits)):
-        raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with each alias as what it stands for")
-    # PyYAML multiplies numbers out, and those to the base of 60 digit by digit.
+        raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with aliases expanded")
+    # PyYAML computes huge numbers, in base 60 digit by digit.
     if re.search(f"[0-9_:]{{{limits.digits + 1}}}", text):
         for node in _walk_collections(root):
             for scalar in _parts(node) or ():
@@ -228,7 +228,7 @@ def _length(node: Any) -> int:
 
 
 def _nodes(path: str, root: Any) -> list[Any]:
-    """The node of each workload."""
+    """Return the node of each workload. Raises InputError."""
     node, line = root, _line(root)
     if isinstance(root, yaml.MappingNode):
         keys = {str(key.value): key for key, _value in root.value}
@@ -243,7 +243,7 @@ def _nodes(path: str, root: Any) -> list[Any]:
 
 
 def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
-    """YAML forbids a key twice in one mapping; PyYAML takes the last one without a word."""
+    """Yield a message for each duplicate key, of which PyYAML silently uses the last one."""
     for node in _walk_collections(root):
         if not isinstance(node, yaml.MappingNode):
             continue
@@ -257,21 +257,21 @@ def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
 
 
 def _construct_key(key: Any, constructor: Any) -> object:
-    """A key that is not text, such that keys written apart compare as they will in the mapping."""
+    """Return the value of a key that is not text, so that different spellings of the same key are equal."""
     if not isinstance(key, yaml.ScalarNode):
-        return id(key), "refused when it is constructed"
+        return id(key), "rejected during construction"
     try:
         name: object = constructor.construct_object(key)
         # A set cannot be a key.
         hash(name)
     except (yaml.YAMLError, *_VALUE_ERRORS):
-        # Of them the merge key <<.
+        # Includes the merge key <<.
         return str(key.value)
     return name
 
 
 def _walk_collections(*roots: Any) -> Iterator[Any]:
-    """Every mapping and sequence once, however often an alias names it."""
+    """Yield every mapping and sequence once, even if aliases refer to it."""
     waiting = list(reversed(roots))
     seen: set[int] = set()
     while waiting:
@@ -284,7 +284,7 @@ def _walk_collections(*roots: Any) -> Iterator[Any]:
 
 
 def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
-    """The scalars that cannot be constructed; their errors have no place of their own."""
+    """Return a message for each invalid scalar, because the errors of PyYAML have no line."""
     problems: list[str] = []
     constructor = loader("")
     for node in _walk_collections(*nodes):
@@ -299,8 +299,8 @@ def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> lis
                 except _VALUE_ERRORS:
                     kind = scalar.tag.removeprefix(_TAG)
                     problems.append(
-                        f"{path} line {_line(scalar)}: '{scalar.value}' is not a valid {kind}, which is what YAML "
-                        "takes it for; put it into quotes if it is text."
+                        f"{path} line {_line(scalar)}: '{scalar.value}' is not a valid {kind}, as which YAML "
+                        "parses it; quote it if it is text."
                     )
     constructor.dispose()
     return list(dict.fromkeys(problems))
@@ -316,8 +316,8 @@ def _unreadable(path: str, text: str, error: Any) -> str:
         return f"{path}: is not valid YAML: {error.reason}."
     line = text.count("\n", 0, control.start()) + 1
     return (
-        f"{path} line {line}: has the control character U+{ord(control.group()):04X}, which no YAML file may "
-        "hold; is this a text file?"
+        f"{path} line {line}: has the control character U+{ord(control.group()):04X}, which YAML "
+        "forbids; is this a text file?"
     )
 
 

@@ -23,7 +23,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
 from ..inputs.accounts import has_many_policies, read_assume_role, validate_accounts, validate_attachments
-from ..inputs.options import account_id_of, run_options, validate_options
+from ..inputs.options import parse_account_id, run_options, validate_options
 from ..inputs.workloads import parse_cluster_name
 from ..model.accounts import AssumeRole
 from ..model.changes import NullProgress, Progress
@@ -126,7 +126,7 @@ def change_cluster(
     params = job.params
     api = job.open()
     desired = Desired(parsed.workloads, run_options(params, parsed.owner)).stopped_by(breakage)
-    cluster = find_cluster(api, parsed.cluster_name, job.region, parsed.state, account_id_of(params))
+    cluster = find_cluster(api, parsed.cluster_name, job.region, parsed.state, parse_account_id(params))
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
         validate_attachments(desired, cluster, read_attachment_quota(api))
@@ -190,7 +190,7 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
     options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
     with Guard(params["deadline"] or None) as guard:
         api = job.open()
-        cluster = find_cluster(api, name, job.region, account_id=account_id_of(params))
+        cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, clusters_of(cluster), width, job.progress, "verify")
         associations = observer.all_associations() if parsed is None else None

@@ -22,7 +22,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import named_result, visible
 from ..._policy.permissions.catalogue import load_catalogue
 from ..inputs.accounts import has_many_policies, validate_accounts, validate_attachments
-from ..inputs.fleet import ClusterInput, Member, Stopped, members_of, stopped_keys
+from ..inputs.fleet import ClusterInput, Member, Stopped, run_members, stopped_keys
 from ..inputs.options import run_options
 from ..model.checks import Verified
 from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal, judge_api_server
@@ -326,7 +326,7 @@ def change_clusters(
     """
     params = job.params
     api = job.open()
-    members = members_of(inputs, job.region, stopped)
+    members = run_members(inputs, job.region, stopped)
     left = stopped_keys(inputs, job.region, stopped)
     state, width = params["state"], params["concurrency"]
     options = run_options(params, _owner(inputs))
@@ -371,7 +371,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
     width = params["concurrency"]
     with Guard(params["deadline"] or None) as guard:
         api = job.open()
-        members = members_of(inputs, job.region)
+        members = run_members(inputs, job.region)
         # A verification has no state "absent", and does not require the Kubernetes API of the cluster.
         options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)

@@ -237,9 +237,7 @@ def test_bad_input_is_told_before_anything_is_read(run: Run, aws: FakeAws) -> No
     assert result["msg"] == (
         "2 problems in the input; nothing was changed:\n"
         "- workloads[0] (default/?): service_account is missing.\n"
-        "- workloads[0] (default/?): role is missing; give role: {name: …} to make one or role: {arn: "
-        "…} to use "
-        "one."
+        "- workloads[0] (default/?): role is missing; set role: {name: …} to create one or role: {arn: …} to use one."
     )
     assert aws.requests == []
 
@@ -528,15 +526,15 @@ def test_a_workload_that_fails_is_told_beside_what_was_done(
     [
         (
             {"workloads": []},
-            "cluster_name: is missing; give the name of the EKS cluster. Nothing was changed.",
+            "cluster_name: is missing; set the name of the EKS cluster. Nothing was changed.",
         ),
         (
             {"cluster_name": CLUSTER},
-            "Give the workloads in workloads, or files with them in workloads_from. Nothing was changed.",
+            "Set the workloads in workloads, or files with workloads in workloads_from. Nothing was changed.",
         ),
         (
             {"cluster_name": CLUSTER, "workloads": [], "workloads_from": []},
-            "workloads and workloads_from are both given; give one of them. Nothing was changed.",
+            "workloads and workloads_from are both set; set one of them. Nothing was changed.",
         ),
         (
             {"cluster_name": CLUSTER, "workloads": [], "state": "gone"},
@@ -640,7 +638,7 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
         pytest.param(
             {"cluster_name": CLUSTER, "clusters": both_clusters()},
             [
-                "clusters and cluster_name are both given; write it in the entries of clusters, or leave clusters out. "
+                "clusters and cluster_name are both set; write it in the entries of clusters, or leave clusters out. "
                 "Nothing was changed."
             ],
             id="a cluster beside clusters",
@@ -648,7 +646,7 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
         pytest.param(
             {"account_id": ACCOUNT, "workloads": [], "clusters": both_clusters()},
             [
-                "clusters and account_id, workloads are both given; write them in the entries of clusters, or leave clusters "
+                "clusters and account_id, workloads are both set; write them in the entries of clusters, or leave clusters "
                 "out. Nothing was changed."
             ],
             id="an account and workloads beside clusters",
@@ -662,7 +660,7 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
         ),
         pytest.param(
             {"clusters": []},
-            ["clusters is empty; list one cluster at least. Nothing was changed."],
+            ["clusters is empty; list at least one cluster. Nothing was changed."],
             id="no clusters",
         ),
         pytest.param(
@@ -682,18 +680,19 @@ def test_a_missing_cluster_fails_alone(run: Run, aws: FakeAws, go_on: bool) -> N
             [
                 "5 problems in the input; nothing was changed:",
                 "- clusters[0]: unknown key 'clustername'; did you mean 'cluster_name'?",
-                "- clusters[0]: cluster_name: is missing; give the name of the EKS cluster.",
+                "- clusters[0]: cluster_name: is missing; set the name of the EKS cluster.",
                 "- clusters[1] (blue): account_id must be an AWS account ID, which is 12 digits in quotation marks, got '1'.",
                 "- clusters[1] (blue): workloads[0] (a/?): service_account is missing.",
-                "- clusters[1] (blue): workloads[0] (a/?): role is missing; give role: {name: …} to make one or role: {arn: "
-                "…} to use one.",
+                "- clusters[1] (blue): workloads[0] (a/?): role is missing; set role: {name: …} to create one or role: {arn: …} "
+                "to use one.",
             ],
             id="entries",
         ),
         pytest.param(
             {"clusters": [{"cluster_name": CLUSTER}]},
             [
-                f"clusters[0] ({CLUSTER}): Give the workloads in workloads, or files with them in workloads_from. Nothing was "
+                f"clusters[0] ({CLUSTER}): Set the workloads in workloads, or files with workloads in workloads_from. Nothing "
+                f"was "
                 "changed."
             ],
             id="no workloads",
@@ -717,8 +716,8 @@ def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
     result = run(eks_pod_identity, clusters=both_clusters(), purge="yes")
     assert (result["failed"], aws.requests) == (True, [])
     assert result["msg"] == (
-        "purge is true, and clusters is given: a purge compares AWS with the list of one cluster. Leave purge out here, and "
-        "purge each cluster alone afterwards. Nothing was changed."
+        "purge is true, but clusters is set: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
+        "each cluster in a separate run afterwards. Nothing was changed."
     )
 
 

@@ -67,7 +67,7 @@ def test_an_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
     assert list(caught.value.problems) == [
         *([] if by_cluster else ["concurrency must be 1 or more, got 0."]),
         f"{place}{path} line 1 (n/?): service_account is missing.",
-        f"{place}{path} line 1 (n/?): role is missing; give role: {{name: …}} to make one or role: {{arn: …}} to use one.",
+        f"{place}{path} line 1 (n/?): role is missing; set role: {{name: …}} to create one or role: {{arn: …}} to use one.",
         f"{place}{path} line 2 (?/s): namespace is missing.",
     ]
 
@@ -78,6 +78,6 @@ def test_a_module_purges_no_namespaces_that_have_no_name(namespaces: object) -> 
     with pytest.raises(InputError) as raised:
         plain_arguments(options, {}, True)
     assert raised.value.problems == (
-        "purge_namespaces has no value, and purge is true: that would purge all namespaces. Give the namespaces, or write [] "
-        "if all are meant.",
+        "purge_namespaces has no value, and purge is true: that would purge all namespaces. Set the namespaces, or write [] for "
+        "all namespaces.",
     )

@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     ClusterInput,
     Member,
-    members_of,
+    run_members,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.workloads import (
     Defaults,
@@ -182,7 +182,7 @@ def members(wanted: Desired, regions: Mapping[str, str] | None = None) -> list[M
         )
         for name in keys
     ]
-    return members_of(asked, REGION)
+    return run_members(asked, REGION)
 
 
 def fleet_engine(

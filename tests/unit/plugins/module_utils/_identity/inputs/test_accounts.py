@@ -91,8 +91,8 @@ def test_the_account_is_that_of_the_role() -> None:
         (given(arn=[ARN]), f"assume_role_arn {ARN_RULE} ['{ARN}']."),
         (
             given(arn="arn:aws:sts::444455556666:assumed-role/fleet/me"),
-            "assume_role_arn is the ARN of a session of the role fleet; give the role's own, like "
-            "arn:aws:iam::444455556666:role/fleet (with its path, where it has one).",
+            "assume_role_arn is the ARN of a session of the role fleet; set the ARN of the role, such as "
+            "arn:aws:iam::444455556666:role/fleet (with its path, if it has one).",
         ),
         (given(session_name="a"), f"assume_role_session_name {NAME_RULE} 'a'."),
         (given(session_name="a b"), f"assume_role_session_name {NAME_RULE} 'a b'."),
@@ -109,8 +109,8 @@ def test_the_account_is_that_of_the_role() -> None:
         *(
             (
                 given(arn=None, **{name: value}),
-                f"assume_role_{name} has no effect without assume_role_arn; give the ARN of the role to assume, or "
-                f"leave assume_role_{name} out.",
+                f"assume_role_{name} has no effect without assume_role_arn; set the ARN of the role to assume, or leave "
+                f"assume_role_{name} out.",
             )
             for name, value in (("external_id", "my-fleet"), ("session_name", "job"), ("duration", 900))
         ),
@@ -171,16 +171,14 @@ def test_what_belongs_here_passes(changes: dict[str, Any]) -> None:
             {"policies": [{"arn": FOREIGN_POLICY}]},
             f"workload default/app: policy {FOREIGN_POLICY} belongs to account 444455556666; only policies "
             "of account "
-            "111122223333 and those that AWS manages can be used on its roles. Give a policy of this "
-            "account.",
+            "111122223333 and AWS managed policies can be attached to its roles. Set a policy of this account.",
             id="policy of another account",
         ),
         pytest.param(
             {"role": {"name": "my-role", "permissions_boundary": FOREIGN_POLICY}},
             f"workload default/app: permissions_boundary {FOREIGN_POLICY} belongs to account 444455556666; only "
-            "policies of account 111122223333 and those that AWS manages can be used on its roles. Give "
-            "a policy "
-            "of this account.",
+            "policies of account 111122223333 and AWS managed policies can be attached to its roles. Set a policy of this "
+            "account.",
             id="boundary of another account",
         ),
         pytest.param(
@@ -272,15 +270,15 @@ def test_the_quota_matters_from_eleven_policies_on(count: int, asks: bool) -> No
         (
             21,
             20,
-            "workload default/app: role my-role is to have 21 policies; 20 are allowed. Join some of them, or have the "
-            "quota 'Managed policies per role' raised.",
+            "workload default/app: role my-role would have 21 policies; 20 are allowed. Merge some of them, or request an "
+            "increase of the quota 'Managed policies per role'.",
         ),
         (
             11,
             None,
-            "workload default/app: role my-role is to have 11 policies; 10 are allowed by default (iam:GetAccountSummary "
-            "returns the quota of the account). Join some of them, or have the quota 'Managed policies per "
-            "role' raised.",
+            "workload default/app: role my-role would have 11 policies; 10 are allowed by default (iam:GetAccountSummary "
+            "returns the quota of the account). Merge some of them, or request an increase of the quota 'Managed policies per "
+            "role'.",
         ),
     ],
 )

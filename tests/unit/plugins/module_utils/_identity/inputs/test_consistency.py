@@ -29,8 +29,7 @@ REORDERED = {
 def differs(kind: str, name: str, field: str) -> str:
     return (
         f"workload default/two (workloads[1]): defines {kind} '{name}' with another {field} than workload default/one "
-        "(workloads[0]) does; "
-        f"give both the same definition, or the {kind} another name."
+        f"(workloads[0]); use the same definition, or rename the {kind}."
     )
 
 
@@ -81,8 +80,8 @@ def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: di
         pytest.param(
             {"role": {"name": "R"}},
             {"role": {"name": "r"}},
-            "workload default/two (workloads[1]): defines role 'r', and workload default/one (workloads[0]) 'R': IAM has no two "
-            "names that differ in letter case alone; write both alike, or give one another name.",
+            "workload default/two (workloads[1]): defines role 'r', and workload default/one (workloads[0]) 'R': IAM names that "
+            "differ only in letter case are the same; use the same spelling, or rename one.",
             id="letter case of a role's name",
         ),
         pytest.param(
@@ -142,5 +141,5 @@ def test_one_workload_may_not_define_a_policy_in_two_ways() -> None:
         parse_workloads([raw], CLUSTER)
     assert caught.value.problems == (
         "workload default/app (workloads[0]): defines policy 'p' with another document than workload default/app "
-        "(workloads[0]) does; give both the same definition, or the policy another name.",
+        "(workloads[0]); use the same definition, or rename the policy.",
     )

@@ -87,7 +87,7 @@ def test_an_empty_list_is_one(tmp_path: Path, name: str, text: str) -> None:
     assert read_sources([written(tmp_path, name, text)]).workloads == []
 
 
-NOTHING = "holds no workloads; write [] for an empty list."
+NOTHING = "has no workloads; write [] for an empty list."
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,14 @@ NOTHING = "holds no workloads; write [] for an empty list."
         (
             "a.yml",
             "x: 1\nworklods: []\n",
-            "line 2: has no list under pod_identity_workloads or workloads. 'worklods' is no such key; did you mean 'workloads'?",
+            "line 2: has no list under pod_identity_workloads or workloads. 'worklods' is not such a key; did you mean "
+            "'workloads'?",
         ),
         (
             "a.json",
             '{"pod_identity_workload": []}',
-            "line 1: has no list under pod_identity_workloads or workloads. 'pod_identity_workload' is no such key; did you mean "
+            "line 1: has no list under pod_identity_workloads or workloads. 'pod_identity_workload' is not such a key; did you "
+            "mean "
             "'pod_identity_workloads'?",
         ),
         ("a.yml", "- a: 1\n  b:\n\t- c\n", "line 3: has a tab where YAML allows only spaces; replace it."),
@@ -145,32 +147,32 @@ NOTHING = "holds no workloads; write [] for an empty list."
         (
             "a.yml",
             f"workloads:\n{YAML}workloads:\n- {{}}\n",
-            "line 4: key 'workloads' is given twice, first on line 1; keep one of them.",
+            "line 4: key 'workloads' is duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.json",
             '{"workloads": [],\n "workloads": [{}]}',
-            "line 2: key 'workloads' is given twice, first on line 1; keep one of them.",
+            "line 2: key 'workloads' is duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
             "- namespace: default\n  tags: {a: {b: 1,\n    'b': 2}}\n",
-            "line 3: key 'b' is given twice, first on line 2; keep one of them.",
+            "line 3: key 'b' is duplicate, first on line 2; keep one of them.",
         ),
         (
             "a.json",
             '[{"namespace": "default",\n "tags": [{"\\"a}": ":", "b": {"a": 1}},\n {"b": {"x": [],\n "\\u0078": 2}}]}]',
-            "line 4: key 'x' is given twice, first on line 3; keep one of them.",
+            "line 4: key 'x' is duplicate, first on line 3; keep one of them.",
         ),
         (
             "a.yml",
             "- {yes: 1, true: 2}",
-            "line 1: key 'True' is given twice, first on line 1; keep one of them.",
+            "line 1: key 'True' is duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
             "x: {a: 1, a: 2}\nworkloads: []\n",
-            "line 1: key 'a' is given twice, first on line 1; keep one of them.",
+            "line 1: key 'a' is duplicate, first on line 1; keep one of them.",
         ),
         (
             "a.yml",
@@ -188,28 +190,28 @@ NOTHING = "holds no workloads; write [] for an empty list."
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
-            "line 3: '2001-99-99' is not a valid timestamp, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 3: '2001-99-99' is not a valid timestamp, as which YAML parses it; quote it if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!int foo}\n",
-            "line 2: 'foo' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid int, as which YAML parses it; quote it if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!bool foo}\n",
-            "line 2: 'foo' is not a valid bool, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 2: 'foo' is not a valid bool, as which YAML parses it; quote it if it is text.",
         ),
         (
             "a.yml",
             "- a: !!int\n",
-            "line 1: '' is not a valid int, which is what YAML takes it for; put it into quotes if it is text.",
+            "line 1: '' is not a valid int, as which YAML parses it; quote it if it is text.",
         ),
         ("a.yml", "- a\n- {!!set b: 1}\n", "line 2: is not valid YAML: found unhashable key."),
         (
             "a.yml",
             "- a: b\n- c: \x01\n",
-            "line 2: has the control character U+0001, which no YAML file may hold; is this a text file?",
+            "line 2: has the control character U+0001, which YAML forbids; is this a text file?",
         ),
     ],
 )
@@ -222,8 +224,8 @@ def test_a_wrong_file_is_named_with_the_line(tmp_path: Path, name: str, text: st
 
 VAULT = "$ANSIBLE_VAULT;1.1;AES256\n6162\n"
 DECRYPT = (
-    "and files with workloads are read as they are. Decrypt it, or give the workloads as pod_identity_workloads in a "
-    "file that Ansible decrypts (-e @file, group_vars)."
+    "and files with workloads are not decrypted. Decrypt it, or set pod_identity_workloads in a file that Ansible decrypts (-e "
+    "@file, group_vars)."
 )
 
 
@@ -250,9 +252,9 @@ def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read_sources([path])
     assert [one.split(";")[0] for one in caught.value.problems] == [
-        f"{path} line 1: key 'a' is given twice, first on line 1",
-        f"{path} line 1: key 'a' is given twice, first on line 1",
-        f"{path} line 3: key 'd' is given twice, first on line 3",
+        f"{path} line 1: key 'a' is duplicate, first on line 1",
+        f"{path} line 1: key 'a' is duplicate, first on line 1",
+        f"{path} line 3: key 'd' is duplicate, first on line 3",
     ]
 
 
@@ -268,8 +270,8 @@ def test_every_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert list(caught.value.problems) == [
         f"{gone}: there is no such file or folder.",
         f"{empty}: this folder has no file that ends in .yml, .yaml, .json.",
-        f"{link}: is a link to {gone}, which is not there.",
-        f"{tmp_path / 'pipe'}: is neither a file nor a folder.",
+        f"{link}: is a link to {gone}, which does not exist.",
+        f"{tmp_path / 'pipe'}: is not a file or folder.",
         f"{latin} line 2: is not UTF-8 text (byte 0xe9); save it as UTF-8.",
     ]
 
@@ -283,9 +285,9 @@ def test_a_folder_that_holds_more_than_is_read_is_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError) as caught:
         read_sources([str(tmp_path)])
     assert list(caught.value.problems) == [
-        f"{tmp_path}/c.yml: is a link to {tmp_path}/gone.yml, which is not there. Mend the link or remove it.",
-        f"{tmp_path}/inner: this folder inside {tmp_path} holds input files ({inner}/b.YML), and folders inside "
-        "folders are not read. List it as well, or move it elsewhere.",
+        f"{tmp_path}/c.yml: is a link to {tmp_path}/gone.yml, which does not exist. Repair or remove the link.",
+        f"{tmp_path}/inner: this folder inside {tmp_path} contains input files ({inner}/b.YML), but nested folders are not "
+        f"read. List it as well, or move it elsewhere.",
     ]
 
 
@@ -296,14 +298,14 @@ def test_a_folder_with_input_in_a_folder_inside_alone_is_refused_for_that(tmp_pa
     with pytest.raises(InputError) as caught:
         read_sources([str(tmp_path)])
     (problem,) = caught.value.problems
-    assert problem.startswith(f"{tmp_path}/inner: this folder inside {tmp_path} holds input files")
+    assert problem.startswith(f"{tmp_path}/inner: this folder inside {tmp_path} contains input files")
 
 
 def test_no_file_at_all_is_no_empty_list() -> None:
     with pytest.raises(InputError) as caught:
         read_sources([])
     assert list(caught.value.problems) == [
-        "the list of files with workloads is empty; give workloads: [] for no workloads."
+        "the list of files with workloads is empty; write workloads: [] for no workloads."
     ]
 
 
@@ -336,8 +338,8 @@ def test_a_path_that_is_in_both_places_is_refused_unless_it_is_the_same_file(
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     assert list(caught.value.problems) == [
-        f"a.yml: exists twice, beside the playbook ({one}) and in the working directory ({two}). Give the "
-        "absolute path of the one that is meant."
+        f"a.yml: exists twice, next to the playbook ({one}) and in the working directory ({two}). Use the absolute path of the "
+        f"intended one."
     ]
     Path(two).unlink()
     Path(two).symlink_to("gone.yml")
@@ -362,8 +364,7 @@ def test_a_relative_path_that_is_nowhere_is_named_with_both_places(folders: tupl
     with pytest.raises(InputError) as caught:
         locate(["gone/", ""], *map(str, folders))
     assert list(caught.value.problems) == [
-        f"gone/: there is no such file or folder, neither beside the playbook ({folders[0]}) nor in the working "
-        f"directory ({folders[1]}).",
+        f"gone/: not found next to the playbook ({folders[0]}) or in the working directory ({folders[1]}).",
         "a path of a file or folder with workloads is empty; leave it out.",
     ]
 

@@ -115,7 +115,7 @@ def test_filters_take_a_pattern_or_several() -> None:
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"region": None},
-        ["no region is given. Give regions (or `regions: all`), the option region, or AWS_REGION."],
+        ["no region is set. Set regions (or `regions: all`), the option region, or AWS_REGION."],
     ),
     (
         {"regions": ["all", "us-west-2"]},
@@ -123,7 +123,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"regions": ["eu_central_1"]},
-        ["regions: 'eu_central_1' is no name of a region, which are like eu-central-1."],
+        ["regions: 'eu_central_1' is not the name of a region, such as eu-central-1."],
     ),
     (
         {"accounts": [{"assume_role_arn": "arn:aws:iam::1:role/x"}]},
@@ -145,7 +145,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"accounts": [{"assume_role_arn": ONE}, {"assume_role_arn": ONE}]},
-        ["accounts[1]: account 111122223333 is there already; an account is read through one role."],
+        ["accounts[1]: account 111122223333 is listed twice; an account is read with one role."],
     ),
     (
         {"accounts": [{"assume_role_arn": ONE, "assume_role_duration": 60}]},
@@ -154,27 +154,27 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"assume_role_external_id": "x-1"},
         [
-            "assume_role_external_id has no effect without assume_role_arn; give the ARN of the role to assume, or leave "
+            "assume_role_external_id has no effect without assume_role_arn; set the ARN of the role to assume, or leave "
             "assume_role_external_id out."
         ],
     ),
     (
         {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
         [
-            "assume_role_arn and accounts exclude each other: the role of a play assumes one role, not one through "
-            "another. Put the role of assume_role_arn into accounts."
+            "assume_role_arn and accounts are mutually exclusive, because the role in a play cannot chain roles. Move the role "
+            "of assume_role_arn to accounts."
         ],
     ),
     (
         {"profile": "p", "access_key": "k", "secret_key": "s"},
         [
-            "profile and access_key exclude each other, and both are given, as options or as AWS_PROFILE and "
-            "AWS_ACCESS_KEY_ID. Give one of them."
+            "profile and access_key are mutually exclusive, but both are set, as options or as AWS_PROFILE and "
+            "AWS_ACCESS_KEY_ID. Set one of them."
         ],
     ),
     (
         {"access_key": "k"},
-        ["access_key and secret_key belong together, and one of them is missing."],
+        ["access_key and secret_key must be set together; one of them is missing."],
     ),
     (
         {"endpoint_url": "localhost:4566"},
@@ -190,7 +190,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"organization": {"role_name": "fleet", "include_accounts": [1234]}},
-        ["organization: include_accounts: '1234' is no account ID: 12 digits, in quotation marks."],
+        ["organization: include_accounts: '1234' is not an account ID: 12 digits, in quotation marks."],
     ),
     (
         {"include_filters": [{"nmae": "x"}]},
@@ -208,11 +208,11 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"hostnames": ["cluster"]},
-        ["hostnames: 'cluster' is none of arn, tag:KEY, or name, region and account with dots between them."],
+        ["hostnames: 'cluster' must be arn, tag:KEY, or name, region and account separated by dots."],
     ),
     (
         {"default_groups": ["tags"]},
-        ["default_groups: 'tags' is none of region, account, version, status, tag."],
+        ["default_groups: 'tags' must be one of region, account, version, status, tag."],
     ),
     ({"concurrency": 0}, ["concurrency must be from 1 to 64, got 0."]),
     ({"require_all": "maybe"}, ["require_all must be true or false, got 'maybe'."]),

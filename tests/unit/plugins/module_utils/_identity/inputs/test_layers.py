@@ -106,13 +106,13 @@ def test_a_mistake_names_the_layer_that_has_it() -> None:
             [{"host": "all", "workloads": []}],
             [
                 f"{NAME}[0]: unknown key 'host'; did you mean 'hosts'?",
-                f"{NAME}[0]: hosts is missing; give a pattern of hosts, like all, a group or a host.",
+                f"{NAME}[0]: hosts is missing; set a host pattern, such as all, a group or a host.",
             ],
         ),
-        ([{"hosts": "all"}], [f"{NAME}[0]: needs workloads or workloads_from, one of them."]),
+        ([{"hosts": "all"}], [f"{NAME}[0]: needs either workloads or workloads_from."]),
         (
             [{"hosts": "nobody", "workloads": [], "workloads_from": ["a.yml"]}],
-            [f"{NAME}[0]: needs workloads or workloads_from, one of them."],
+            [f"{NAME}[0]: needs either workloads or workloads_from."],
         ),
         (
             [{"hosts": "all", "workloads": {}}],
@@ -138,6 +138,6 @@ def test_workloads_that_ansible_cut_at_a_space_say_how_to_give_them() -> None:
     with pytest.raises(InputError) as caught:
         read_way("workloads", '[{"namespace":', "pod_identity_workloads", as_given)
     assert list(caught.value.problems) == [
-        "pod_identity_workloads line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends what "
-        "is given as -e name=value at its first space; give it as -e '{\"name\": value}'."
+        "pod_identity_workloads line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the "
+        "value of -e name=value at its first space; write it as -e '{\"name\": value}'."
     ]

@@ -137,8 +137,8 @@ def test_a_question_without_an_answer_sets_nothing(name: str, empty: object) -> 
 @pytest.mark.parametrize("empty", ["", None, "  ", ",", " , ,", "\n,\n"])
 def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
     assert problems_of({"purge": "true", "purge_namespaces": empty}) == [
-        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. "
-        "Give the namespaces, or write [] if all are meant."
+        "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. Set the "
+        "namespaces, or write [] for all namespaces."
     ]
     assert read_variables({"purge": "true", "purge_namespaces": "[]"}, "main")["purge_namespaces"] == []
 
@@ -158,8 +158,8 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
 def test_text_that_ansible_cut_at_a_space_says_how_to_give_it() -> None:
     """As of -e 'pod_identity_tags={"team": "x"}'."""
     assert problems_of({"tags": '{"team":'}) == [
-        "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends what is "
-        "given as -e name=value at its first space; give it as -e '{\"name\": value}'."
+        "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
+        "of -e name=value at its first space; write it as -e '{\"name\": value}'."
     ]
 
 
@@ -189,8 +189,8 @@ def test_empty_answers_name_no_role_to_assume() -> None:
         ),
         (
             {"assume_role_external_id": "my-fleet"},
-            "pod_identity_assume_role_external_id has no effect without pod_identity_assume_role_arn; give the ARN of "
-            "the role to assume, or leave pod_identity_assume_role_external_id out.",
+            "pod_identity_assume_role_external_id has no effect without pod_identity_assume_role_arn; set the ARN of the role "
+            "to assume, or leave pod_identity_assume_role_external_id out.",
         ),
         (
             {"assume_role_arn": ARN, "assume_role_duration": "60"},
@@ -210,16 +210,15 @@ def test_a_role_that_cannot_be_assumed_is_refused(
     [
         (
             "purge_namespace",
-            "pod_identity_purge_namespace is no variable of the role; did you mean pod_identity_purge_namespaces?",
+            "pod_identity_purge_namespace is not a variable of the role; did you mean pod_identity_purge_namespaces?",
         ),
         (
             "workload",
-            "pod_identity_workload is no variable of the role; did you mean pod_identity_workloads?",
+            "pod_identity_workload is not a variable of the role; did you mean pod_identity_workloads?",
         ),
         (
             "zzz",
-            "pod_identity_zzz is no variable of the role; rename it: names that begin with pod_identity_ are the "
-            "role's own.",
+            "pod_identity_zzz is not a variable of the role; rename it: the prefix pod_identity_ is reserved for the role.",
         ),
     ],
 )
@@ -233,8 +232,8 @@ def test_a_result_as_an_extra_variable_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         check_extra_variables(["pod_identity_result", "pod_identity_report", "pod_identity_purge", "report"])
     assert caught.value.problems == tuple(
-        f"pod_identity_{name} is a result of the role, and as an extra variable it would hide what a run finds; remove it "
-        "from the extra variables."
+        f"pod_identity_{name} is a result of the role, which an extra variable would override; remove it from the extra "
+        f"variables."
         for name in ("report", "result")
     )
     check_extra_variables(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
@@ -246,10 +245,10 @@ def test_an_extra_variable_with_a_misspelt_prefix_is_refused() -> None:
             ["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE", "pod-identity-state"]
         )
     assert caught.value.problems == (
-        "POD_IDENTITY_PURGE is no variable of the role; did you mean pod_identity_purge?",
-        "pod-identity-state is no variable of the role; did you mean pod_identity_state?",
-        "pod_idenity_owner is no variable of the role; did you mean pod_identity_owner?",
-        "podidentity_state is no variable of the role; did you mean pod_identity_state?",
+        "POD_IDENTITY_PURGE is not a variable of the role; did you mean pod_identity_purge?",
+        "pod-identity-state is not a variable of the role; did you mean pod_identity_state?",
+        "pod_idenity_owner is not a variable of the role; did you mean pod_identity_owner?",
+        "podidentity_state is not a variable of the role; did you mean pod_identity_state?",
     )
 
 
@@ -289,23 +288,23 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
         (
             {"ignore": ["TRUST_WIDER"]},
             "main",
-            "pod_identity_ignore: 'TRUST_WIDER' is no code of a finding; did you mean TRUST_WIDER_THAN_ASKED?",
+            "pod_identity_ignore: 'TRUST_WIDER' is not a finding code; did you mean TRUST_WIDER_THAN_ASKED?",
         ),
         (
             {"ignore": "POD_PROXI"},
             "main",
-            "pod_identity_ignore: 'POD_PROXI' is no code of a finding; did you mean POD_PROXY?",
+            "pod_identity_ignore: 'POD_PROXI' is not a finding code; did you mean POD_PROXY?",
         ),
         (
             {"ignore": ["x"]},
             "main",
-            "pod_identity_ignore: 'x' is no code of a finding; docs/codes.md has them all.",
+            "pod_identity_ignore: 'x' is not a finding code; docs/codes.md has them all.",
         ),
         (
             {"restart_stale": "true", "verify_pods": "false"},
             "main",
-            "pod_identity_restart_stale needs pod_identity_verify_pods: true, which finds the Pods that are stale; set "
-            "it, or leave pod_identity_restart_stale out.",
+            "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods; set it, or leave "
+            "pod_identity_restart_stale out.",
         ),
         (
             {"runtime_proof": True, "proof_image": ""},
@@ -332,14 +331,15 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
         (
             {"probe_annotations": {"eks.amazonaws.com/skip-containers": "proof"}},
             "main",
-            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' decides whose a Pod is or whether EKS serves "
-            "it; leave it out.",
+            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks the owner of a Pod or excludes it from "
+            "EKS Pod Identity; leave it out.",
         ),
         ({"probe_labels": "team"}, "main", "pod_identity_probe_labels must be a mapping, got 'team'."),
         (
             {"state": "absent"},
             "verify",
-            "pod_identity_state: absent is for a change, and a verification makes none; it says whether all is there. "
+            "pod_identity_state: absent is for a change; a verification changes nothing and checks that the workloads are "
+            "complete. "
             "Leave pod_identity_state out.",
         ),
     ],
@@ -374,8 +374,7 @@ def test_what_cannot_be_meant_is_refused(
             {"purge": True, "state": "absent"},
             "main",
             [
-                "pod_identity_purge has no effect with pod_identity_state: absent, which removes the listed workloads "
-                "alone."
+                "pod_identity_purge has no effect with pod_identity_state: absent, which removes only the listed workloads."
             ],
         ),
     ],
@@ -425,7 +424,7 @@ def test_what_the_report_of_a_fleet_cannot_use_is_refused() -> None:
 )
 def test_text_that_a_screen_hides_is_refused(name: str, value: object, seen: str) -> None:
     assert problems_of({name: value}) == [
-        f"pod_identity_{name} has a character that does not print, which is written as an escape here: {seen}. Remove it."
+        f"pod_identity_{name} has an unprintable character, which is escaped here: {seen}. Remove it."
     ]
 
 

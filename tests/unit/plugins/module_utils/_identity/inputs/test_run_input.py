@@ -75,7 +75,7 @@ def test_files_that_define_a_role_apart_are_named_with_their_lines(tmp_path: Pat
         (tmp_path / f"{name}.yml").write_text("# A comment.\n" + entry.format(name=name), encoding="utf-8")
     assert problems_of(workloads_from=[str(tmp_path)]) == [
         f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with another description than workload default/a "
-        f"({tmp_path}/a.yml line 2) does; give both the same definition, or the role another name."
+        f"({tmp_path}/a.yml line 2); use the same definition, or rename the role."
     ]
 
 
@@ -96,8 +96,8 @@ def test_a_teardown_needs_no_role() -> None:
         "c", "absent", parse_workloads(listed, "c", "absent")
     )
     assert problems_of(workloads=listed) == [
-        "pod_identity_workloads[0] (default/one): role is missing; give role: {name: …} to make one or role: {arn: …} "
-        "to use one."
+        "pod_identity_workloads[0] (default/one): role is missing; set role: {name: …} to create one or role: {arn: …} to use "
+        "one."
     ]
 
 
@@ -155,11 +155,11 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
     [
         pytest.param(
             {},
-            "Give the workloads in pod_identity_workloads, or files with them in pod_identity_workloads_from.",
+            "Set the workloads in pod_identity_workloads, or files with workloads in pod_identity_workloads_from.",
         ),
         pytest.param(
             {"workloads": [], "workloads_from": ["a.yml"]},
-            "pod_identity_workloads and pod_identity_workloads_from are both given; give one of them.",
+            "pod_identity_workloads and pod_identity_workloads_from are both set; set one of them.",
         ),
         pytest.param(
             {"workloads": None},
@@ -177,7 +177,7 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads": "- namespace: a\n  role: {name: b}\n  namespace: c\n"},
-            "pod_identity_workloads line 3: key 'namespace' is given twice, first on line 1; keep one of them.",
+            "pod_identity_workloads line 3: key 'namespace' is duplicate, first on line 1; keep one of them.",
         ),
         pytest.param(
             {"workloads": "- namespace: default\n  role: {name: b}\n"},
@@ -234,8 +234,8 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         *(
             pytest.param(
                 {"workloads": [ONE], "purge": True, "purge_namespaces": value},
-                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all "
-                "namespaces. Give the namespaces, or write [] if all are meant.",
+                "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. "
+                "Set the namespaces, or write [] for all namespaces.",
             )
             for value in (None, "", " ", ",", " ,\t, ")
         ),
@@ -276,10 +276,10 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({}, "Give the workloads in workloads, or files with them in workloads_from."),
+        ({}, "Set the workloads in workloads, or files with workloads in workloads_from."),
         (
             {"workloads": [], "workloads_from": ["a.yml"]},
-            "workloads and workloads_from are both given; give one of them.",
+            "workloads and workloads_from are both set; set one of them.",
         ),
         ({"workloads": ["hello"]}, "workloads[0]: must be a mapping, got text."),
         (
@@ -312,7 +312,7 @@ def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> 
 def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
     assert read("", workloads=[], owner=None).owner is None
     assert problems_of(workloads=[], owner=None) == [
-        "pod_identity_owner has no value; give the owner, or leave the variable out."
+        "pod_identity_owner has no value; set the owner, or leave the variable out."
     ]
 
 
@@ -320,8 +320,8 @@ def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
 @pytest.mark.parametrize("word", [None, False, "false"])
 def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: object) -> None:
     assert problems_of(prefix, workloads=[], purge=True, purge_all=word) == [
-        f"the list of workloads is empty, and {prefix}purge is true: that would remove everything that was made for "
-        f"cluster c, within owner and namespaces. Correct the list, or set {prefix}purge_all: true if that is meant."
+        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c, "
+        f"within owner and namespaces. Correct the list, or set {prefix}purge_all: true if that is intended."
     ]
 
 

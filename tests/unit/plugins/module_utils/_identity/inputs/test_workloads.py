@@ -401,7 +401,9 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"role": None},
-            [f"{PLACE}: role is missing; give role: {{name: …}} to make one or role: {{arn: …}} to use one."],
+            [
+                f"{PLACE}: role is missing; set role: {{name: …}} to create one or role: {{arn: …}} to use one."
+            ],
             id="no role",
         ),
         pytest.param(
@@ -465,7 +467,7 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"role": {"name": "my-role", "trust_scope": "cluster", "trust_policy": TRUST}},
-            [f"{PLACE} role: trust_policy and trust_scope exclude each other."],
+            [f"{PLACE} role: trust_policy and trust_scope are mutually exclusive."],
             id="trust scope and trust policy",
         ),
         pytest.param(
@@ -501,15 +503,15 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"role": {"arn": ROLE, "description": "x"}},
             [
-                f"{PLACE} role: description cannot be set on an existing role, which is used as it is; give "
-                "name instead of arn to have the role managed."
+                f"{PLACE} role: description cannot be set on an existing role, which is used unchanged; set name instead of arn "
+                f"to have the role managed."
             ],
             id="description of an existing role",
         ),
         pytest.param(
             {"role": {"name": "r", "description": "café 日本"}},
             [
-                f"{PLACE} role: description must be text of letters, digits and punctuation of Latin-1, as IAM takes it, "
+                f"{PLACE} role: description must be text of letters, digits and punctuation of Latin-1, which IAM accepts, "
                 "got 'café 日本'."
             ],
             id="description that IAM refuses",
@@ -517,9 +519,9 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"role": {"name": "r", "tags": {"a;b": "c", "Team": "x", "team": "y"}}},
             [
-                f"{PLACE} role: tags: key and value of tag 'a;b' must have only letters, digits, spaces and _.:/=+-@, as "
-                "IAM takes them.",
-                f"{PLACE} role: tags: tags 'Team' and 'team' differ only in letter case, and IAM takes them for one.",
+                f"{PLACE} role: tags: key and value of tag 'a;b' may contain only letters, digits, spaces and _.:/=+-@, which "
+                f"IAM accepts.",
+                f"{PLACE} role: tags: tags 'Team' and 'team' differ only in letter case, and IAM treats them as the same.",
             ],
             id="tags that IAM refuses",
         ),
@@ -541,14 +543,14 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"service_account_annotations": {"a": "x" * 262144}},
-            [f"{PLACE}: service_account_annotations have 262145 bytes together; Kubernetes takes 262144."],
+            [f"{PLACE}: service_account_annotations have 262145 bytes together; Kubernetes accepts 262144."],
             id="annotations that are too large",
         ),
         pytest.param(
             {"role": {"name": "r", "extend_trust": True}},
             [
-                f"{PLACE} role: extend_trust is for a role that is given by arn; the trust policy of a role with name is "
-                "written as a whole. Leave it out, or give arn instead of name."
+                f"{PLACE} role: extend_trust is for a role with arn; the trust policy of a role with name is managed as a "
+                f"whole. Leave it out, or set arn instead of name."
             ],
             id="extend_trust beside name",
         ),
@@ -569,12 +571,12 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"policies": [{"name": "my-policy"}]},
-            [f"{PLACE} policies[0]: document is missing; give name and document, or arn."],
+            [f"{PLACE} policies[0]: document is missing; set name and document, or arn."],
             id="policy without document",
         ),
         pytest.param(
             {"policies": [{"document": SESSION}]},
-            [f"{PLACE} policies[0]: name is missing; give name and document, or arn."],
+            [f"{PLACE} policies[0]: name is missing; set name and document, or arn."],
             id="policy without name",
         ),
         pytest.param(
@@ -595,14 +597,14 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"policies": [{"arn": BOUNDARY, "name": "edge"}]},
-            [f"{PLACE} policies[0]: name cannot be given together with arn."],
+            [f"{PLACE} policies[0]: name cannot be set together with arn."],
             id="policy by name and ARN",
         ),
         pytest.param(
             {"policies": [{"name": "p", "docment": SESSION}]},
             [
                 f"{PLACE} policies[0]: unknown key 'docment'; did you mean 'document'?",
-                f"{PLACE} policies[0]: document is missing; give name and document, or arn.",
+                f"{PLACE} policies[0]: document is missing; set name and document, or arn.",
             ],
             id="misspelt document",
         ),
@@ -721,7 +723,7 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"tags": {f"t{number}": "x" for number in range(49)}},
-            [f"{PLACE}: tags has 49 tags; 48 are allowed beside those that mark ownership."],
+            [f"{PLACE}: tags has 49 tags; 48 are allowed in addition to the ownership tags."],
             id="many tags",
         ),
         pytest.param(
@@ -774,7 +776,7 @@ def test_common_tags_count_too() -> None:
     common = {f"c{number}": "x" for number in range(30)}
     raw = workload(tags={f"t{number}": "x" for number in range(19)})
     assert problems_of([raw], "present", common) == [
-        f"{PLACE}: tags has 49 tags with the common ones; 48 are allowed beside those that mark ownership."
+        f"{PLACE}: tags has 49 tags with the common ones; 48 are allowed in addition to the ownership tags."
     ]
 
 
@@ -819,14 +821,14 @@ def test_a_bad_cluster_name_is_refused(name: object) -> None:
 def test_an_empty_cluster_name_is_called_empty(name: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(name)
-    assert caught.value.problems == ("cluster_name: is empty; give the name of the EKS cluster.",)
+    assert caught.value.problems == ("cluster_name: is empty; set the name of the EKS cluster.",)
 
 
 def test_a_cluster_name_that_is_left_out_is_asked_for_by_the_name_of_the_option() -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(None, "pod_identity_cluster_name")
     assert caught.value.problems == (
-        "pod_identity_cluster_name: is missing; give the name of the EKS cluster.",
+        "pod_identity_cluster_name: is missing; set the name of the EKS cluster.",
     )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.fleet import (
     ClusterInput,
     Stopped,
-    members_of,
+    run_members,
     stopped_keys,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import ApiServer
@@ -263,7 +263,7 @@ def test_clusters_of_one_name_in_two_regions_are_two() -> None:
         ParsedInput(CLUSTER, "present", desired(workload(name, role=ROLE)).workloads)
         for name in ("app", "web")
     ]
-    asked = members_of([ClusterInput(parsed[0]), ClusterInput(parsed[1], "eu-central-1")], "us-west-2")
+    asked = run_members([ClusterInput(parsed[0]), ClusterInput(parsed[1], "eu-central-1")], "us-west-2")
     assert [one.key for one in asked] == ["us-west-2/my-cluster", "eu-central-1/my-cluster"]
     engine, fleet = fleet_engine(aws, asked, Options())
     done = perform(engine, fleet.desired, Order("present", verify=True))
@@ -402,19 +402,19 @@ def test_the_quota_of_the_account_is_asked_for_once() -> None:
         ),
         pytest.param(
             [ParsedInput("blue", "present", ()), ParsedInput("green", "absent", ())],
-            "state is one for all clusters of a run, and here it is absent and present; make a run for each.",
+            "state must be the same for all clusters of a run, got absent and present; use separate runs.",
             id="two states",
         ),
         pytest.param(
             [ParsedInput("blue", "present", (), "one"), ParsedInput("green", "present", ())],
-            "owner is one for all clusters of a run, and here it is (none) and one; make a run for each.",
+            "owner must be the same for all clusters of a run, got (none) and one; use separate runs.",
             id="two owners",
         ),
     ],
 )
 def test_what_one_run_cannot_be_about(asked: list[ParsedInput], problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        members_of([ClusterInput(one) for one in asked], "us-west-2")
+        run_members([ClusterInput(one) for one in asked], "us-west-2")
     assert caught.value.problems == (problem,)
 
 
@@ -460,7 +460,7 @@ def test_each_cluster_has_its_own_unlisted_associations() -> None:
     # The second cluster has no workload in the list.
     asked = [
         *members(wanted),
-        *members_of([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
+        *run_members([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
     ]
     engine, fleet = fleet_engine(aws, asked, wanted.options)
     rows = changed_rows(fleet, asked, perform(engine, fleet.desired, Order("present")), False, {})
@@ -480,7 +480,7 @@ def test_a_cluster_without_workloads_that_cannot_be_listed_fails_nothing() -> No
     wanted = desired(workload())
     asked = [
         *members(wanted),
-        *members_of([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
+        *run_members([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
     ]
     aws.replace("eks:ListPodIdentityAssociations", _denied_for(aws, OTHER_CLUSTER))
     engine, fleet = fleet_engine(aws, asked, wanted.options)
@@ -574,7 +574,7 @@ def test_a_role_of_its_own_goes_whatever_stopped() -> None:
 def test_a_cluster_that_stopped_is_none_of_those_that_run(stopped: list[Stopped], keys: list[str]) -> None:
     asked = [ClusterInput(ParsedInput(CLUSTER, "present", ()))]
     assert stopped_keys(asked, "us-west-2", stopped) == keys
-    running = {member.key for member in members_of(asked, "us-west-2", stopped)}
+    running = {member.key for member in run_members(asked, "us-west-2", stopped)}
     assert running.isdisjoint(keys)
 
 
