@@ -393,7 +393,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Read the clusters. Return them, and whether all reads succeeded."""
         result = read_clusters(request, sessions, sessions.home)
         sentences = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]
-        if sentences and (result.nothing_read or request.require_all):
+        if sentences and (result.all_failed or request.require_all):
             raise AnsibleParserError(visible_lines("\n".join(sentences)))
         for sentence in sentences:
             self.display.warning(visible_lines(sentence))

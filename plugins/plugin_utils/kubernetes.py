@@ -62,7 +62,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
-    digests_of,
+    certificate_digests,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
@@ -238,7 +238,9 @@ class ClientCluster:
             )
         except (ApiException, *FAULTS):
             return ApiServer()
-        return ApiServer(str(settings.host or ""), digests_of(authorities), bool(settings.verify_ssl))
+        return ApiServer(
+            str(settings.host or ""), certificate_digests(authorities), bool(settings.verify_ssl)
+        )
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Apply service accounts server-side, because other field managers write them as well. Create other objects."""

@@ -22,7 +22,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client 
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import Retries
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
     State,
@@ -219,7 +221,7 @@ class Account:
             cluster = find_cluster(api, CLUSTER, REGION, state)
         except AwsError as error:
             return error
-        return Engine(api, clusters_of(cluster), width, wait_policy).run(desired, state, check_mode=False)
+        return Engine(api, group_clusters(cluster), width, wait_policy).run(desired, state, check_mode=False)
 
     def play(
         self,
@@ -239,7 +241,7 @@ class Account:
         order = Order(spec.state, verify=True, purge=scope)
         try:
             cluster = find_cluster(api, spec.cluster, REGION, spec.state)
-            engine = Engine(api, clusters_of(cluster), width, wait_policy)
+            engine = Engine(api, group_clusters(cluster), width, wait_policy)
             done = perform(engine, desired, order)
         except AwsError as error:
             return TaskOutcome(spec, error, aws_message(error, REGION))

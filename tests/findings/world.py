@@ -41,8 +41,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
-    as_left_open,
-    clusters_of,
+    as_open_check,
+    group_clusters,
     judge_api_server,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
@@ -200,7 +200,7 @@ class World:
         """
         api = self._api()
         wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
-        engine = Engine(api, clusters_of(find_cluster(api, CLUSTER, REGION)), WIDTH, wait_policy)
+        engine = Engine(api, group_clusters(find_cluster(api, CLUSTER, REGION)), WIDTH, wait_policy)
         desired = self._desired()
         desired = replace(desired, options=replace(desired.options, **options))
         run = engine.run(desired, "present", False)
@@ -284,7 +284,7 @@ class World:
         api = self._api()
         cluster = find_cluster(api, CLUSTER, REGION)
         desired = self._desired()
-        observer = Observer(api, clusters_of(cluster), WIDTH)
+        observer = Observer(api, group_clusters(cluster), WIDTH)
         observed = observer.observe(desired, planning=False, unlisted=True)
         proof = read_for_verification(api, desired, observed, WIDTH)
         caller = check_caller(api, desired, cluster, WIDTH) if self.checks_caller else []
@@ -295,7 +295,7 @@ class World:
             *find_unlisted(desired, observed),
             *find_left_behind(desired, observed, ()),
         ]
-        further = [*([as_left_open(other)] if other else []), *caller, *unlisted]
+        further = [*([as_open_check(other)] if other else []), *caller, *unlisted]
         result = verified_result(verify(desired, observed, proof, lints), observed, cluster, further)
         return named_result(result, "pod_identity_")
 

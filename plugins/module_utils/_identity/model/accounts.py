@@ -23,7 +23,7 @@ MOST_DURATION = 43200
 
 @dataclass(frozen=True, slots=True)
 class AssumeRole:
-    """A role to assume. ``duration`` is in seconds; an empty ``external_id`` is none.
+    """A role to assume. ``duration`` is in seconds; ``external_id`` is "" without one.
 
     Source: the parameters of STS AssumeRole.
     """
@@ -52,7 +52,7 @@ class RoleByName:
         return AssumeRole(arn, self.external_id, self.session_name, self.duration)
 
 
-# What the name of a criterion has before the key of a tag.
+# The prefix of the name of a criterion, before the key of a tag.
 TAG = "tag:"
 
 
@@ -63,17 +63,17 @@ class Filter:
     criteria: Mapping[str, tuple[str, ...]]
 
 
-def is_wanted(
+def matches_filters(
     properties: Mapping[str, str],
     include: Sequence[Filter],
     exclude: Sequence[Filter],
     described: bool = True,
 ) -> bool:
-    """Whether a cluster of these properties is to be a host: some filter of ``include`` fits, if there is one, and
-    none of ``exclude``.
+    """Return whether a cluster becomes a host: it matches a filter of ``include``, if there are any, and no filter of
+    ``exclude``.
 
-    Of a cluster that is not ``described`` only some properties are known. The answer is then False only when it is
-    False whatever the others are.
+    A cluster that is not ``described`` has only some properties. Return False for it only if further properties cannot change
+    the result.
     """
     if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
         return False
@@ -96,7 +96,7 @@ AGENT_ADDON = "eks-pod-identity-agent"
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """How an account is read: with a role, or, where there is none, with the credentials as they are.
+    """The access to an account: with a role, or without one with the present credentials.
 
     ``regions`` are names, or ``ALL_REGIONS`` alone.
     """
@@ -117,7 +117,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class InventoryRequest:
-    """What an inventory source asks for. ``own_account``: also the account of the credentials themselves."""
+    """The options of an inventory source. ``own_account``: include the account of the credentials."""
 
     regions: tuple[str, ...]
     accounts: tuple[AccountAccess, ...]
@@ -165,7 +165,7 @@ class FoundCluster:
     role: AssumeRole | None
 
     def properties(self) -> dict[str, str]:
-        """What filters look at, by the names of their criteria."""
+        """Return the properties for filters, by the names of their criteria."""
         return {
             "name": self.name,
             "region": self.region,
@@ -178,7 +178,7 @@ class FoundCluster:
 
 @dataclass(frozen=True, slots=True)
 class UnreadClusters:
-    """What could not be read: a cluster, a region, or, where these are empty, an account or the organization."""
+    """A failed read of a cluster, of a region, or, if both are empty, of an account or the organization."""
 
     account_id: str
     region: str
@@ -188,8 +188,8 @@ class UnreadClusters:
 
 @dataclass(frozen=True, slots=True)
 class FoundClusters:
-    """``nothing_read``: something was asked for, and all of it failed."""
+    """The clusters of an inventory source. ``all_failed``: every read failed."""
 
     clusters: tuple[FoundCluster, ...]
     failures: tuple[UnreadClusters, ...]
-    nothing_read: bool
+    all_failed: bool

@@ -64,7 +64,7 @@ class ObservedAssociation:
         return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
 
 
-def users_of(
+def group_by_role(
     associations: Mapping[WorkloadKey, ObservedAssociation],
 ) -> dict[str, tuple[WorkloadKey, ...]]:
     """Return the associations of each role, by its ARN in lower case: IAM names are case-insensitive."""

@@ -65,16 +65,16 @@ class Stage(IntEnum):
 class Change:
     """A change of a resource, on behalf of one or more workloads.
 
-    Changes of a lower ``stage`` come first; within a stage they are independent. ``needs`` has the targets of changes that must
-    succeed first; so has ``common_needs``, one object for many changes: for a grant, the restrictions of its roles. ``awaits``:
-    AWS may first have to propagate a resource that this plan creates or changes. ``before`` and ``after`` have only the
-    attributes that change; None means that the resource does not exist. ``takes``: the change only removes a permission that
-    its workloads no longer need, so it waits for the replacement. ``requires_unused``: nobody may use the role, which is
-    checked again right before the change. So is ``unassociated``, workloads that must not have an association.
+    Changes of a lower ``stage`` precede others; within a stage they are independent. ``needs`` has the targets of changes that
+    must succeed first; so has ``common_needs``, one object for many changes: for a grant, the restrictions of its roles.
+    ``awaits``: AWS may first have to propagate a resource that this plan creates or changes. ``before`` and ``after`` have
+    only the attributes that change; None means that the resource does not exist. ``takes``: the change only removes a
+    permission that its workloads no longer need, so it waits for the replacement. ``requires_unused``: the role must be
+    unused, which is checked again right before the change. So is ``unassociated``, workloads that must not have an association.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
     one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last one is
-    refused. ``replaced`` is the association to delete. It must be unchanged, because the requests contain what it had.
+    refused. ``replaced`` is the association to delete. It must be unchanged, because the requests contain its settings.
     """
 
     stage: int
@@ -99,8 +99,8 @@ class Change:
         if not targets:
             return None
         few, many = sorted((self.common_needs, targets), key=len)
-        own = (need for need in self.needs if need in targets)
-        return min((*own, *(need for need in few if need in many)), default=None)
+        own_needs = (need for need in self.needs if need in targets)
+        return min((*own_needs, *(need for need in few if need in many)), default=None)
 
     @property
     def place(self) -> tuple[int, str, str, str, str, str]:
@@ -124,7 +124,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Draft:
-    """A plan in the making."""
+    """A plan under construction."""
 
     changes: list[Change] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -155,10 +155,10 @@ def without_owner(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key != OWNER_TAG}
 
 
-def compare_tags(present: Mapping[str, str], wanted: Mapping[str, str], purge: bool) -> TagChange:
+def compare_tags(present: Mapping[str, str], desired: Mapping[str, str], purge: bool) -> TagChange:
     """Compare tags. Never remove tags of AWS (prefix ``aws:``) or marks of ownership."""
-    missing = {key: value for key, value in wanted.items() if present.get(key) != value}
-    extra = [key for key in present if key not in wanted and not is_mark(key) and not key.startswith("aws:")]
+    missing = {key: value for key, value in desired.items() if present.get(key) != value}
+    extra = [key for key in present if key not in desired and not is_mark(key) and not key.startswith("aws:")]
     return TagChange(missing, tuple(sorted(extra)) if purge else ())
 
 
@@ -168,7 +168,7 @@ def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:
-    """Requests for a "Role" or a "Policy"; ``identity`` is the parameter that names it."""
+    """Return the requests for the tags of a "Role" or a "Policy"; ``identity`` is the parameter that names it."""
     calls = []
     if change.remove:
         calls.append(Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)}))
@@ -198,10 +198,10 @@ class Progress(Protocol):
 
 
 class NullProgress:
-    """Counts nothing."""
+    """A progress that is not shown."""
 
     def expect(self, stage: str, number: int) -> None:
-        """Counts nothing."""
+        """Ignore the items."""
 
     def done(self, stage: str) -> None:
-        """Counts nothing."""
+        """Ignore the item."""

@@ -32,10 +32,9 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one check of one workload. ``detail`` is shown beside a pass, like "v1".
+    """The outcome of one check of one workload. ``detail`` is shown next to a pass, like "v1".
 
-    ``follows`` are findings that go away with those of the other checks: they matter only to someone
-    who accepts those.
+    ``follows`` are findings that are resolved with the findings of other checks. They count only if those are accepted.
     """
 
     name: str
@@ -58,7 +57,7 @@ class Verified:
 
     @property
     def findings(self) -> list[Finding]:
-        """Each once: what cannot be read keeps several checks from being made."""
+        """The findings without duplicates: a failed read affects several checks."""
         return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
@@ -68,7 +67,7 @@ def worst_status(checks: Sequence[Check]) -> Status:
 
 
 def join_checks(name: str, checks: Sequence[Check]) -> Check:
-    """Several outcomes of the same check as one."""
+    """Join several outcomes of the same check."""
     details = ",".join(check.detail for check in checks[:3] if check.detail)
     findings = tuple(finding for check in checks for finding in check.findings)
     follows = tuple(finding for check in checks for finding in check.follows)
@@ -76,12 +75,12 @@ def join_checks(name: str, checks: Sequence[Check]) -> Check:
 
 
 def conclude(name: str, finding: Finding) -> Check:
-    """A check that ends with one finding: an error fails it, information does not."""
+    """Return a check with one finding: an error fails it, information passes."""
     return Check(name, _ENDS[finding.severity], findings=(finding,))
 
 
 def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | None = None) -> Check:
-    """A check that could not be made, because something could not be read, or not yet."""
+    """Return an unknown check, for a resource that could not be read, or is not yet visible."""
     if failure.error.code == Code.NOT_YET_VISIBLE:
         text = f"{failure.target.label}: {failure.error.text}"
         young = Finding(Code.NOT_YET_VISIBLE, text, failure.error.remedy, workload)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The account of the credentials, its clusters, and the proof that a Kubernetes API is that of an EKS cluster. Pure.
+"""The account of the credentials, its clusters, and the proof that a Kubernetes API belongs to an EKS cluster. Pure.
 
 Each EKS cluster has its own endpoint and certificate authority (eks DescribeCluster). A connection that trusts only that
 authority, or that goes to that endpoint, reaches that cluster and no other.
@@ -31,7 +31,7 @@ from .roles import RoleSpec
 class Account:
     """The account behind the credentials. Source: sts GetCallerIdentity.
 
-    ``answered_at`` is when AWS told of it, by its own clock: that of this machine may be wrong.
+    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong.
     """
 
     account_id: str
@@ -54,10 +54,10 @@ class Account:
 class Cluster:
     """A cluster and the account behind the credentials, as observed.
 
-    ``key`` is what keys of workloads call it. ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode``
+    ``key`` is the cluster part of workload keys. ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode``
     is EKS Auto Mode.
-    ``authorities`` are the SHA-256 of the certificates that sign for its Kubernetes API at ``endpoint``.
-    ``answered_at`` is when AWS told of it, by its own clock: that of this machine may be wrong.
+    ``authorities`` are the SHA-256 digests of the certificate authorities of its Kubernetes API at ``endpoint``.
+    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong.
     Sources: eks DescribeCluster, sts GetCallerIdentity.
     """
 
@@ -87,7 +87,7 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """The clusters of one account that a run is about and that could be read, by what keys of workloads call them."""
+    """The readable clusters of a run in one account, by the cluster part of workload keys."""
 
     account: Account
     members: Mapping[str, Cluster]
@@ -96,23 +96,23 @@ class Clusters:
         return key.cluster in self.members
 
     def of(self, key: WorkloadKey) -> Cluster:
-        """The cluster of a workload. KeyError when it is none of these."""
+        """Return the cluster of a workload. Raises KeyError for other clusters."""
         return self.members[key.cluster]
 
     def with_arn(self, arn: str) -> Cluster | None:
-        """The cluster of an ARN: arn:partition:eks:region:account:cluster/name."""
+        """Return the cluster of an ARN, arn:partition:eks:region:account:cluster/name, or None."""
         name = arn.rpartition("/")[2]
         region = arn.split(":")[3] if arn.count(":") > 3 else ""
         members = (self.members.get(name), self.members.get(f"{region}/{name}"))
         return next((cluster for cluster in members if cluster is not None and cluster.arn == arn), None)
 
     def among(self, keys: Iterable[WorkloadKey]) -> Clusters:
-        """The clusters of some workloads."""
+        """Return the clusters of some workloads."""
         names = {key.cluster for key in keys}
         return Clusters(self.account, {key: cluster for key, cluster in self.members.items() if key in names})
 
     def without(self, keys: Collection[str]) -> Clusters:
-        """Those that workloads do not call by one of these names."""
+        """Return the clusters except these, by the cluster part of workload keys."""
         if not keys:
             return self
         return Clusters(
@@ -120,8 +120,8 @@ class Clusters:
         )
 
 
-def clusters_of(*members: Cluster) -> Clusters:
-    """Clusters of one account, at least one."""
+def group_clusters(*members: Cluster) -> Clusters:
+    """Group clusters of one account, at least one."""
     return Clusters(members[0].account, {cluster.key: cluster for cluster in members})
 
 
@@ -131,10 +131,10 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where the Kubernetes part goes. ``url`` is "" when that is not known.
+    """The Kubernetes API of a run. ``url`` is "" if it is unknown.
 
-    ``authorities`` are the SHA-256 of the certificates that the connection trusts, empty when they are the
-    system's or not known. ``required`` says that nothing may change unless it is the cluster's.
+    ``authorities`` are the SHA-256 digests of the certificates that the connection trusts; empty for the certificates of the
+    system, or if they are unknown. ``required``: changes need the proof that it is the API of the cluster.
     """
 
     url: str = ""
@@ -143,8 +143,8 @@ class ApiServer:
     required: bool = True
 
 
-def digests_of(pem: str) -> frozenset[str]:
-    """The SHA-256 of each certificate of a PEM text, as ``openssl x509 -fingerprint`` takes it."""
+def certificate_digests(pem: str) -> frozenset[str]:
+    """Return the SHA-256 digests of the certificates in a PEM text, like ``openssl x509 -fingerprint``."""
     digests = set()
     for body in _CERTIFICATE.findall(pem):
         try:
@@ -154,16 +154,16 @@ def digests_of(pem: str) -> frozenset[str]:
     return frozenset(digests)
 
 
-def digests_of_data(data: str) -> frozenset[str]:
-    """Of ``certificateAuthority.data``, which is PEM in base64."""
+def certificate_data_digests(data: str) -> frozenset[str]:
+    """Return the digests for ``certificateAuthority.data`` of EKS, PEM in base64."""
     try:
-        return digests_of(base64.b64decode(data, validate=True).decode("ascii"))
+        return certificate_digests(base64.b64decode(data, validate=True).decode("ascii"))
     except (binascii.Error, UnicodeDecodeError):
         return frozenset()
 
 
 def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
-    """None when the API is the cluster's, or the cluster does not exist: then nothing in Kubernetes is touched."""
+    """Return a finding unless the API belongs to the cluster. For a missing cluster a run does not use Kubernetes."""
     if not cluster.status or _is_same(cluster, server):
         return None
     has_own = bool(server.authorities) and server.checks_certificate
@@ -173,19 +173,22 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """For a run that stops there: the word on which it goes on."""
+    """Return the finding for a run that fails, with the option to continue."""
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 
-def as_left_open(finding: Finding) -> Finding:
-    """For a verification: what comes of it."""
+def as_open_check(finding: Finding) -> Finding:
+    """Return the finding for a verification, with its consequences."""
     return replace(
         finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
     )
 
 
 def _is_same(cluster: Cluster, server: ApiServer) -> bool:
-    """A bundle that also trusts others proves nothing; while EKS rotates, the kubeconfig may lack one of its two."""
+    """Return whether the connection proves the cluster. A bundle with other authorities is not a proof.
+
+    While EKS rotates its authority, the kubeconfig may have only one of two certificates.
+    """
     trusts_only_it = bool(server.authorities) and server.authorities <= cluster.authorities
     if server.checks_certificate and trusts_only_it:
         return True
@@ -193,7 +196,7 @@ def _is_same(cluster: Cluster, server: ApiServer) -> bool:
 
 
 def _address(url: str) -> tuple[str, int] | None:
-    """Host and port; None for what is no URL."""
+    """Return host and port of a URL, or None."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -205,7 +208,7 @@ def _address(url: str) -> tuple[str, int] | None:
 def _differs(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_DIFFERS,
-        f"{_subject(server)} is not that of {_place(cluster)}: EKS gives it the endpoint {cluster.endpoint or '-'} "
+        f"{_subject(server)} does not belong to {_place(cluster)}: EKS gives it the endpoint {cluster.endpoint or '-'} "
         "and another certificate authority.",
         _CORRECT,
         raised_as=None if server.required else "warning",
@@ -214,26 +217,26 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
 
 def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     if not (cluster.endpoint or cluster.authorities):
-        reason = "EKS tells neither its endpoint nor its certificate authority"
+        reason = "EKS does not return its endpoint and its certificate authority"
     elif not server.url:
-        reason = "where the connection goes could not be read"
+        reason = "the URL of the connection is unknown"
     elif not server.checks_certificate:
-        reason = f"the connection checks no certificate, and EKS gives the endpoint {cluster.endpoint or '-'}"
+        reason = f"the connection does not check certificates, and EKS gives the endpoint {cluster.endpoint or '-'}"
     elif not server.authorities:
         reason = (
-            "which certificate authority the connection trusts is not known, or it is one of the system's, and EKS "
-            f"gives the endpoint {cluster.endpoint or '-'}"
+            "the certificate authority of the connection is unknown, or belongs to the system, and EKS has the endpoint "
+            f"{cluster.endpoint or '-'}"
         )
     elif cluster.authorities:
         reason = (
-            "the connection trusts other certificate authorities beside the cluster's, and EKS gives the endpoint "
+            "the connection trusts certificate authorities of other servers, too, and EKS has the endpoint "
             f"{cluster.endpoint or '-'}"
         )
     else:
-        reason = f"EKS tells no certificate authority, and gives the endpoint {cluster.endpoint}"
+        reason = f"EKS does not return a certificate authority, and has the endpoint {cluster.endpoint}"
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
-        f"{_subject(server)} is not proven to be that of {_place(cluster)}: {reason}.",
+        f"{_subject(server)} is not proven to belong to {_place(cluster)}: {reason}.",
         "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one).",
     )
 
@@ -243,16 +246,16 @@ _CORRECT = (
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
 _GO_ON = {
-    Code.KUBERNETES_API_DIFFERS: "If it is that cluster behind a proxy with a certificate of its own, "
-    "pod_identity_verify_cluster: false goes on.",
-    Code.KUBERNETES_API_UNKNOWN: "If you know that it is the right one, pod_identity_verify_cluster: false goes on.",
+    Code.KUBERNETES_API_DIFFERS: "If the cluster is behind a proxy with another certificate, set "
+    "pod_identity_verify_cluster: false.",
+    Code.KUBERNETES_API_UNKNOWN: "If you know that it is the right one, set pod_identity_verify_cluster: false.",
 }
 _LEFT_OPEN = (
-    "What it shows proves nothing about that cluster, so the checks of service accounts and Pods are unknown."
+    "Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
 )
 _OWN_ENDPOINT = (
-    "pod_identity_kube_auth: eks, instead of a kubeconfig, goes to the endpoint that EKS gives the cluster, with the "
-    "cluster's own certificate authority."
+    "pod_identity_kube_auth: eks connects to the endpoint of the cluster in EKS, with its certificate authority, instead of a "
+    "kubeconfig."
 )
 
 
@@ -266,8 +269,8 @@ def _place(cluster: Cluster) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EksTarget:
-    """``authority`` is the certificate authority in PEM, in base64, as EKS gives it. ``authentication_mode`` is API,
-    API_AND_CONFIG_MAP or CONFIG_MAP, "" when EKS does not say. Source: eks DescribeCluster."""
+    """A cluster to connect to. ``authority`` is the certificate authority of EKS, PEM in base64. ``authentication_mode`` is API,
+    API_AND_CONFIG_MAP or CONFIG_MAP, "" if EKS does not return it. Source: eks DescribeCluster."""
 
     name: str
     arn: str
@@ -286,12 +289,11 @@ class EksTarget:
 
 @dataclass(frozen=True, slots=True)
 class CallerAccess:
-    """What AWS says of a caller that the Kubernetes API does not know.
+    """The access to EKS of a caller that the Kubernetes API rejects.
 
-    ``principal`` is the IAM principal that an access entry is for: of a session its role. It is "" when that is not known.
-    ``has_entry`` is None when that is not known, and ``unknown`` then says why.
-    ``clock_ahead`` is by how many seconds the clock of this machine is ahead of AWS's; None when that is not known.
-    ``sts_host`` is the host that the token names when it is not one of AWS's.
+    ``principal`` is the IAM principal for an access entry, the role of a session; "" if it is unknown. ``has_entry`` is None if
+    the read failed, with ``unknown`` as the reason. ``clock_ahead`` is the difference between the local clock and the clock of
+    AWS in seconds, or None. ``sts_host`` is the host in the token if it does not belong to AWS.
     """
 
     caller_arn: str

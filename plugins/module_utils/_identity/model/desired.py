@@ -6,8 +6,8 @@
 
 """The desired state as plain data: workloads, options, the input of a run. Pure.
 
-``inputs`` builds and checks it. Every field holds JSON values, tuples of them, or another of these classes:
-``inputs.codec`` writes them as they are.
+``inputs`` builds and checks it. Every field has JSON values, tuples of them, or other classes of this file, so that
+``inputs.codec`` can encode it.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ParsedInput:
-    """What a user wrote for one run on one cluster, checked and read once: both halves act on it.
+    """The validated input of one run on one cluster, for its AWS and its Kubernetes part.
 
-    ``owner`` is None when no owner is given, and ``purge_namespaces`` is empty when a purge is limited to none.
-    ``purge_percent`` is the limit of a purge as a share of what is there; None when it is ``purge_limit``.
+    ``owner`` is None without an owner, and ``purge_namespaces`` is empty for a purge of all namespaces. ``purge_percent`` is the
+    limit of a purge as a share of the present workloads; None if ``purge_limit`` applies.
     """
 
     cluster_name: str
@@ -89,7 +89,7 @@ class ParsedInput:
 
 
 def allowed_purge(count: int, limit: int, percent: int | None) -> int:
-    """How many may go of those that are there."""
+    """Return the number of workloads that a purge may remove, of ``count`` present ones."""
     return limit if percent is None else count * percent // 100
 
 
@@ -107,7 +107,7 @@ class Options:
     purge: bool = False
 
 
-# Pods would or may lose their credentials by a new association.
+# Codes for Pods that would or may lose their credentials by a new association.
 _OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 
 
@@ -116,9 +116,9 @@ class Desired:
     """The desired state of a run on clusters of one account. Workloads have equal definitions of the resources that they share.
 
     ``would_break`` has, by workload, the reason why its running Pods would lose credentials by a new association. ``leaving`` has
-    the roles, by lower-case name, that a purge deletes after the run and that nothing else uses. ``unassociated`` are workloads
-    without an association that a purge found in trust policies; if one got an association since, its resources stay.
-    ``refused`` are the reasons not to change a workload that has no place in Kubernetes.
+    the roles, by lower-case name, that a purge deletes after the run and that are otherwise unused. ``unassociated`` are
+    workloads without an association that a purge found in trust policies; if one got an association since, its resources are
+    kept. ``refused`` are the reasons not to change a workload without its objects in Kubernetes.
     """
 
     workloads: tuple[Workload, ...]
@@ -129,7 +129,7 @@ class Desired:
     refused: tuple[Finding, ...] = ()
 
     def stopped_by(self, findings: Iterable[Finding]) -> Desired:
-        """Apply the findings of a look at Kubernetes before any change."""
+        """Apply the findings about Kubernetes that were read before any change."""
         findings = tuple(findings)
         would_break = {
             finding.workload: finding

@@ -6,7 +6,7 @@
 
 """Invalid input and failed requests to AWS, as data and as messages: problem, place, cause, remedy. Pure.
 
-``_aws.errors`` creates an AwsError when the response arrives. Failures of one cause differ only in the names of their own
+``_aws.errors`` creates an AwsError when the response arrives. Failures of one cause differ only in the names of their
 objects, and are grouped.
 """
 
@@ -31,27 +31,26 @@ class ErrorKind(Enum):
     FULL = "a quota leaves no room"
     IN_USE = "something else uses the resource"
     MISSING = "the resource does not exist"
-    OTHER = "nothing that a run can act upon"
+    OTHER = "any other error"
     ROLE_NOT_USABLE = "EKS does not know the role, or finds that the role does not trust it"
     SERVER = "AWS had an internal error"
     THROTTLED = "AWS limits the rate of requests"
 
 
-# The same request may succeed when it is sent again.
+# A retry of the request may succeed.
 _TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED))
-# After these only a fresh look tells what there is.
+# After these errors only another read shows the present state.
 _CONFLICTS = frozenset((ErrorKind.DAMAGED, ErrorKind.EXISTS, ErrorKind.IN_USE))
-# Sent twice, each of these makes a second thing; every other request is the same when repeated.
+# Operations that create a second resource if they are repeated. All others are idempotent.
 ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
 
 
 class AwsError(Exception):
-    """A request that AWS refused, or that never got there.
+    """A request that AWS refused, or that did not reach AWS.
 
-    ``operation`` is in the form "iam:CreateRole". ``code`` is the error code of the API, or the name of
-    the client's own error; ``text`` is its message, which may hold anything and is made
-    visible. ``remedy`` says what to do about it.
-    ``outcome_unknown``: the request may have taken effect all the same.
+    ``operation`` is like "iam:CreateRole". ``code`` is the error code of the API, or the name of an error of the client;
+    ``text`` is its message, whose control characters are escaped. ``remedy`` is the action for the user.
+    ``outcome_unknown``: the request may have taken effect.
     """
 
     def __init__(
@@ -72,11 +71,11 @@ class AwsError(Exception):
         super().__init__(f"{operation}: {self.code}: {self.text}")
 
     def amended(self, text: str, outcome_unknown: bool) -> AwsError:
-        """The same error, with what is known of it after several attempts."""
+        """Return the error with another text and outcome, after several attempts."""
         return AwsError(self.operation, self.code, text, self.kind, self.remedy, outcome_unknown)
 
     def with_remedy(self, remedy: str) -> AwsError:
-        """The same error, with what the caller knows to do about it."""
+        """Return the error with another remedy."""
         return AwsError(self.operation, self.code, self.text, self.kind, remedy, self.outcome_unknown)
 
     @property
@@ -93,7 +92,7 @@ class AwsError(Exception):
 
     @property
     def conflict(self) -> bool:
-        """Whether a fresh look has to tell what there is now."""
+        """True if the resources must be read again."""
         return self.kind in _CONFLICTS or (self.outcome_unknown and self.operation in ONCE_ONLY)
 
 
@@ -109,17 +108,17 @@ class InputError(Exception):
 
 
 class Problems:
-    """Problems found so far; reading goes on so that one run reports them all."""
+    """The problems of the input, collected so that one run reports all of them."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
     def add(self, place: str, text: str) -> None:
-        """A problem at a place; an option of the run has none, as its name says where it is."""
+        """Add a problem at a place; "" for an option of the run, which the text names."""
         self.texts.append(f"{place}: {text}" if place else text)
 
     def attempt(self, read: Callable[[], _T]) -> _T | None:
-        """What is read, or None and the problems of its InputError."""
+        """Return the value, or record the problems of the InputError and return None."""
         try:
             return read()
         except InputError as error:
@@ -131,31 +130,31 @@ class Problems:
             raise InputError(self.texts)
 
 
-# Of the places that have one problem.
+# The number of shown places of one problem.
 SHOWN_PLACES = 3
-# Of what a purge would remove: enough to see which team's list is not complete.
+# The number of shown removals of a purge: enough to identify an incomplete list.
 SHOWN_UNLISTED = 30
 
 
 def sentence(text: str) -> str:
-    """A text that another sentence can follow; AWS and Kubernetes often leave the full stop out."""
+    """Return a text with a full stop, which AWS and Kubernetes often omit."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def as_clause(remedy: str) -> str:
-    """A remedy behind a colon. Remedies begin with a verb, so nothing is lost with its capital letter."""
+    """Return a remedy for the text after a colon: with a lower-case verb."""
     return remedy[:1].lower() + remedy[1:]
 
 
-def listed(names: Iterable[str], shown: int = 3) -> str:
-    """Like "a, b, c and 4 more"."""
+def listed(names: Iterable[str], limit: int = 3) -> str:
+    """Return names like "a, b, c and 4 more"."""
     texts = list(names)
-    more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
-    return ", ".join(texts[:shown]) + more
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + more
 
 
 def input_message(error: InputError) -> str:
-    """Nothing has been changed when this is shown; it says so."""
+    """Return the message for invalid input, which is reported before any change."""
     problems = [visible(problem) for problem in error.problems]
     if len(problems) == 1:
         return f"{sentence(problems[0])} Nothing was changed."
@@ -165,7 +164,7 @@ def input_message(error: InputError) -> str:
 
 
 def _grouped(problems: Iterable[str]) -> list[str]:
-    """Return problems in their order, those of one cause in many places as one."""
+    """Return problems in their order. A problem in many places is one line."""
     places: dict[str, list[str]] = {}
     parts = [problem.partition(": ") for problem in problems]
     for place, _colon, text in parts:
@@ -179,7 +178,7 @@ def _grouped(problems: Iterable[str]) -> list[str]:
 
 
 def aws_message(error: AwsError, region: str | None) -> str:
-    """An error that concerns the whole run, met before anything was changed."""
+    """Return the message for an error of the whole run before any change."""
     place = f" (region {region})" if region and region not in error.text else ""
     return (
         f"{error.operation}{place}: {error.code}: {sentence(error.text)} {error.remedy} Nothing was changed."
@@ -187,7 +186,7 @@ def aws_message(error: AwsError, region: str | None) -> str:
 
 
 def aws_failure(error: AwsError, region: str | None, prefix: str = "") -> dict[str, object]:
-    """The same as the arguments of fail_json. ``prefix`` is what the caller's options begin with."""
+    """Return the error as arguments of fail_json. ``prefix`` is the prefix of the caller's options."""
     texts = {"msg": aws_message(error, region), "error_code": error.code, "remedy": error.remedy}
     return {name: with_option_names(text, prefix) for name, text in texts.items()}
 
@@ -204,8 +203,8 @@ def own_names(workloads: Iterable[str], objects: Iterable[str]) -> list[str]:
     names: set[str] = set()
     for workload in workloads:
         names.update((workload, *workload.split("/")))
-    for one in objects:
-        names.update((one, one.rpartition("/")[2]))
+    for name_or_arn in objects:
+        names.update((name_or_arn, name_or_arn.rpartition("/")[2]))
     return sorted(filter(None, names), key=lambda name: (-len(name), name))
 
 
@@ -218,20 +217,22 @@ def _without_names(text: str, names: Sequence[str]) -> str:
 
 def group_by_cause(
     failures: Iterable[_T],
-    texts_of: Callable[[_T], tuple[str, ...]],
-    names_of: Callable[[_T], Sequence[str]],
+    read_texts: Callable[[_T], tuple[str, ...]],
+    read_names: Callable[[_T], Sequence[str]],
 ) -> list[list[_T]]:
-    """Group failures whose texts differ in nothing but their own names, in the order of the first of each.
+    """Group failures whose texts differ only in the names of their objects, in the order of the first of each group.
 
-    :arg texts_of: all that tells one cause from another.
-    :arg names_of: the names of a failure's own objects.
+    :arg read_texts: returns the texts that distinguish causes.
+    :arg read_names: returns the names of the objects of a failure.
     """
-    # A failure of many workloads may name some of them in a text that is the same for all.
+    # The text of a failure for many workloads may name only some of them.
     same: dict[tuple[str, ...], list[_T]] = {}
     for failure in failures:
-        same.setdefault(texts_of(failure), []).append(failure)
+        same.setdefault(read_texts(failure), []).append(failure)
     causes: dict[tuple[str, ...], list[_T]] = {}
     for texts, group in same.items():
-        names = sorted({name for one in group for name in names_of(one)}, key=lambda name: (-len(name), name))
+        names = sorted(
+            {name for failure in group for name in read_names(failure)}, key=lambda name: (-len(name), name)
+        )
         causes.setdefault(tuple(_without_names(text, names) for text in texts), []).extend(group)
     return list(causes.values())

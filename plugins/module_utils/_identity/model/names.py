@@ -6,8 +6,8 @@
 
 """Names and marks: ARNs of IAM, tags of ownership in AWS, labels and annotations of Kubernetes. Pure.
 
-Labels are checked here, so that Kubernetes rejects none after AWS has been changed. Sources: "Resource types defined by
-AWS Identity and Access Management" in the Service Authorization Reference; Kubernetes, "Labels and Selectors",
+Labels are validated before any change, so that Kubernetes does not reject them after AWS was changed. Sources: "Resource types
+defined by AWS Identity and Access Management" in the Service Authorization Reference; Kubernetes, "Labels and Selectors",
 "Annotations", "Object Names and IDs".
 """
 
@@ -37,13 +37,13 @@ class IamArn:
 
 
 def parse_role_arn(arn: str) -> IamArn | None:
-    """The parts of a role's ARN, or None when it is not one."""
+    """Return the parts of a role's ARN, or None."""
     parts = ROLE_ARN.fullmatch(arn)
     return IamArn(*parts.groups()) if parts else None
 
 
 def parse_policy_arn(arn: str) -> IamArn | None:
-    """The parts of a managed policy's ARN, or None; the account of an AWS managed policy is "aws"."""
+    """Return the parts of a managed policy's ARN, or None; the account of an AWS managed policy is "aws"."""
     parts = POLICY_ARN.fullmatch(arn)
     return IamArn(*parts.groups()) if parts else None
 
@@ -53,23 +53,23 @@ def is_aws_managed(policy_arn: str) -> bool:
     return ":iam::aws:policy/" in policy_arn
 
 
-# The tag that says a resource is ours: teardown removes nothing that lacks it.
+# The tag of managed resources: a teardown deletes only resources with it.
 MANAGED_BY_TAG = "workload-identity/managed-by"
 
 
 MANAGED_BY_VALUE = "workload_identity.aws"
 
 
-# Whose it is among those who use this collection: a purge for one owner touches nothing of another.
+# The tag for the owner of a resource: a purge for one owner keeps the resources of other owners.
 OWNER_TAG = "workload-identity/owner"
 
 
-# The ARN of the cluster that a policy was made for. A role's trust policy tells as much; a policy has
-# nothing else that says which purge it concerns once it is attached to nothing.
+# The tag for the ARN of the cluster that a policy was created for, so that a purge of the cluster finds an unattached policy.
+# The trust policy of a role names its clusters.
 CLUSTER_TAG = "workload-identity/cluster"
 
 
-# Begins the key of a tag that records on a policy a role of other people to which it was attached here.
+# The prefix of the tag of a policy that records its attachment to an unmanaged role.
 ATTACHED_TAG = "workload-identity/attached-to/"
 
 
@@ -79,18 +79,18 @@ def is_mark(key: str) -> bool:
 
 
 def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
-    """Whether something is marked as another owner's. A run without ``owner`` owns nothing that has one."""
+    """Return whether a managed resource has another owner. In a run without ``owner``, every owner is another."""
     return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner
 
 
 def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
-    """Return whether a run may change a resource: made here for its owner, or taken over."""
+    """Return whether a run may change a resource: it is managed for the owner of the run, or adopted."""
     return adopt or (is_owned(tags) and not is_of_another(tags, owner))
 
 
-def lacks_owner(present: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Return whether something made here has no owner yet, and these tags would give it one."""
-    return is_owned(present) and not present.get(OWNER_TAG) and bool(wanted.get(OWNER_TAG))
+def lacks_owner(present: Mapping[str, str], desired: Mapping[str, str]) -> bool:
+    """Return whether a managed resource is without owner, and the desired tags have one."""
+    return is_owned(present) and not present.get(OWNER_TAG) and bool(desired.get(OWNER_TAG))
 
 
 def is_owned(tags: Mapping[str, str]) -> bool:
@@ -112,7 +112,7 @@ def is_label_value(text: str) -> bool:
 
 
 def is_key(text: str) -> bool:
-    """Of a label or an annotation: a name, at most with a domain before it."""
+    """Return whether a text is a valid key of a label or an annotation: a name, optionally with a DNS prefix."""
     domain, slash, name = text.rpartition("/")
     if slash and not (len(domain) <= _LONGEST_DOMAIN and _DOMAIN.fullmatch(domain)):
         return False

@@ -29,7 +29,7 @@ from .targets import Target
 YOUNG = timedelta(minutes=5)
 
 
-def age_of(moment: str, now: datetime | None) -> timedelta | None:
+def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
     """Return the age of a time in ISO 8601; None if it is unknown."""
     try:
         age = now - datetime.fromisoformat(moment) if now is not None else None
@@ -41,7 +41,7 @@ def age_of(moment: str, now: datetime | None) -> timedelta | None:
 
 def is_new(created_at: str, now: datetime | None) -> bool:
     """Return whether something is so new, by the clock of AWS, that the run which created it may still be at work."""
-    return is_young(age_of(created_at, now))
+    return is_young(calculate_age(created_at, now))
 
 
 def is_young(age: timedelta | None) -> bool:
@@ -133,7 +133,7 @@ class OutsideAssociations:
         """Return whether the associations of a reach have been read, or could not be."""
         return any(read.includes(reach) for read in self.reaches)
 
-    def error_of(self, reach: Reach) -> AwsError | None:
+    def find_error(self, reach: Reach) -> AwsError | None:
         """Return the error that leaves associations of a reach unknown; None if all are known, or were not read."""
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
@@ -193,13 +193,13 @@ class Observed:
         unlisted = self.unlisted.get(reach.cluster)
         return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
 
-    def users_outside(self, role_arn: str, listed: Collection[WorkloadKey]) -> list[ObservedAssociation]:
+    def users_outside(self, role_arn: str, keys: Collection[WorkloadKey]) -> list[ObservedAssociation]:
         """Return the associations with a role, also as their target role, whose workloads the run does not list."""
         arn, associations = role_arn.lower(), {**self.outside_associations, **self.associations}
         return [
             associations[key]
             for key in sorted(associations)
-            if key not in listed and arn in {used.lower() for used in associations[key].roles}
+            if key not in keys and arn in {used.lower() for used in associations[key].roles}
         ]
 
     def cluster_of(self, key: WorkloadKey) -> Cluster:
@@ -227,7 +227,7 @@ class VerificationReads:
     others: tuple[WorkloadKey, ...] = ()
 
 
-def target_of(workload: Workload, observed: Observed) -> str:
+def find_target_role(workload: Workload, observed: Observed) -> str:
     """Return the ARN of the desired target role, or of the present one if the definition leaves it open; "" without one."""
     desired = workload.association.target_role_arn
     if desired is not None:

@@ -18,7 +18,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation, users_of
+from .associations import ASSOCIATION_ATTRIBUTES, ObservedAssociation, group_by_role
 from .attributes import Attribute, predicted_fields
 from .changes import Change
 from .names import parse_role_arn
@@ -249,4 +249,4 @@ class ObservedDraft:
         present = self.collections["associations"].items()
         associations = {key: association for key, association in present if association is not None}
         collections: dict[str, Any] = {**self.collections, "associations": associations}
-        return replace(self.observed, **collections, role_users=users_of(associations))
+        return replace(self.observed, **collections, role_users=group_by_role(associations))

@@ -22,14 +22,14 @@ from .checks import Check, Status
 from .observed import Document
 from .targets import Action, Resource
 
-# Stands for the namespace of a role that no association names any more.
+# Replaces the namespace of a role without associations.
 NO_ASSOCIATION = "(no association)"
-# The same for a policy that no role has attached any more.
+# Replaces the namespace of a policy without attachments.
 NO_ROLE = "(no role)"
 
 
 def workload_text(key: WorkloadKey | None) -> str:
-    """The workload of a row, as "namespace/service_account"; empty for what belongs to none."""
+    """Return the workload of a row, like "namespace/service_account"; "" without a workload."""
     return "" if key is None or key.namespace in (NO_ASSOCIATION, NO_ROLE) else str(key)
 
 
@@ -38,7 +38,7 @@ def describe_key(key: WorkloadKey) -> str:
     if key.namespace == NO_ASSOCIATION:
         return f"role {key.service_account} (no association names it)"
     if key.namespace == NO_ROLE:
-        return f"policy {key.service_account} (nothing has it attached)"
+        return f"policy {key.service_account} (not attached)"
     return str(key)
 
 
@@ -46,7 +46,7 @@ _Answer = Mapping[str, Any]
 
 
 class AssociationSummary(TypedDict):
-    """What ListPodIdentityAssociations returns of one association: neither role nor tags."""
+    """An association as ListPodIdentityAssociations returns it, without role and tags."""
 
     cluster_name: str
     namespace: str
@@ -79,15 +79,15 @@ class _ChangeRow(TypedDict):
 
 
 class ChangeRow(_ChangeRow, total=False):
-    """``workload`` is the first that the change serves, ``shared_with`` are the others."""
+    """A change. ``workload`` is its first workload, ``shared_with`` has the others."""
 
     shared_with: list[str]
 
 
 class FailureRow(TypedDict):
-    """A failure, as far as it concerns one workload; ``workload`` is empty where it concerns a namespace.
+    """A failure for one workload; ``workload`` is empty for a failure of a namespace.
 
-    ``resource`` and ``action`` are those of a change, or a Kubernetes kind and "apply" or "remove".
+    ``resource`` and ``action`` are from a change, or a Kubernetes kind and "apply" or "remove".
     """
 
     workload: str
@@ -100,7 +100,7 @@ class FailureRow(TypedDict):
 
 
 class DiffRow(TypedDict):
-    """In the form that Ansible prints with --diff."""
+    """A difference in the form that Ansible prints with --diff."""
 
     before_header: str
     after_header: str
@@ -109,7 +109,7 @@ class DiffRow(TypedDict):
 
 
 class WorkloadFacts(TypedDict):
-    """A workload with its AWS part. Empty text where there is no association."""
+    """A workload with its AWS resources. The fields of the association are empty without one."""
 
     cluster: str
     namespace: str
@@ -125,7 +125,7 @@ class WorkloadFacts(TypedDict):
 
 
 class WorkloadRow(WorkloadFacts):
-    """``status`` is "changed", "unchanged" or "failed"."""
+    """A workload of a run. ``status`` is "changed", "unchanged" or "failed"."""
 
     status: str
 
@@ -142,7 +142,7 @@ class Summary(TypedDict):
 
 
 class FindingRow(TypedDict):
-    """``workload`` is "namespace/service account", or empty when the finding concerns them all."""
+    """A finding. ``workload`` is "namespace/service_account", or empty for the whole run."""
 
     code: str
     severity: Severity
@@ -159,13 +159,13 @@ class _CheckRow(TypedDict):
 
 
 class CheckRow(_CheckRow, total=False):
-    """``codes`` are those of the check's findings. ``follows`` is there only where it says something."""
+    """A check. ``codes`` are the codes of its findings. ``follows`` is missing if it is empty."""
 
     follows: list[FindingRow]
 
 
 class VerifiedRow(WorkloadFacts):
-    """``status`` is the worst of the checks. ``role_created_at`` is "" where the role of the association was not read."""
+    """A verified workload. ``status`` is the worst of the checks. ``role_created_at`` is "" if the role was not read."""
 
     role_created_at: str
     status: Status
@@ -173,7 +173,7 @@ class VerifiedRow(WorkloadFacts):
 
 
 class VerificationSummary(TypedDict):
-    """How many workloads ended how."""
+    """Counts of workloads by their status."""
 
     workloads: int
     passed: int
@@ -184,7 +184,7 @@ class VerificationSummary(TypedDict):
 
 
 class VerificationResult(TypedDict):
-    """What ``eks_pod_identity_info`` returns, and ``eks_pod_identity`` as its verification."""
+    """The result of ``eks_pod_identity_info``, and the verification in the result of ``eks_pod_identity``."""
 
     changed: bool
     workloads: list[VerifiedRow]
@@ -196,7 +196,7 @@ class VerificationResult(TypedDict):
 
 
 class RunResult(TypedDict):
-    """What ``eks_pod_identity`` returns of a run."""
+    """The result of ``eks_pod_identity``."""
 
     changed: bool
     state: str
@@ -249,7 +249,7 @@ def finding_row(finding: Finding) -> FindingRow:
 
 
 def parse_finding(row: Mapping[str, object], cluster: str) -> Finding:
-    """The finding of a row, which names workloads of the cluster."""
+    """Return the finding of a row about workloads of a cluster."""
     code, severity = Code(str(row.get("code") or "")), cast(Severity, row.get("severity"))
     return Finding(
         code,
@@ -273,6 +273,6 @@ def check_row(check: Check) -> CheckRow:
 
 
 def _named_workload(name: str, cluster: str) -> WorkloadKey | None:
-    """The workload that a row names; a namespace or a service account has no slash in its name."""
+    """Return the workload of a row. Names of namespaces and service accounts do not contain slashes."""
     namespace, _slash, service_account = name.partition("/")
     return WorkloadKey(cluster, namespace, service_account) if name else None

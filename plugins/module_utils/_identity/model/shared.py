@@ -20,7 +20,7 @@ from .policies import PolicySpec
 from .roles import RoleSpec
 from .targets import Failure, Target, association_target, associations_target, request_failure
 
-# How many managed policies IAM attaches to a role, unless the account's quota was raised.
+# The default quota "Managed policies per role".
 POLICIES_OF_A_ROLE = 10
 
 
@@ -68,8 +68,8 @@ def shared_roles(account: Account, workloads: Iterable[Workload]) -> list[Shared
                 policies.setdefault(arn, []).append(workload.key)
         spec = sharers[0].role
         if spec is not None:
-            asking = {arn: tuple(keys) for arn, keys in policies.items()}
-            roles.append(SharedRole(spec, tuple(sharers), asking))
+            policy_users = {arn: tuple(keys) for arn, keys in policies.items()}
+            roles.append(SharedRole(spec, tuple(sharers), policy_users))
     return roles
 
 
@@ -110,18 +110,18 @@ class Unread:
     associations: Mapping[str, Target]
 
 
-def find_unread(observed: Observed, listed: Iterable[WorkloadKey]) -> Unread:
+def find_unread(observed: Observed, keys: Iterable[WorkloadKey]) -> Unread:
     """Find the unread associations, once for a plan."""
     unread, clusters = observed.unread, observed.unread_clusters
     if not unread:
         return Unread(frozenset(), frozenset(), {})
-    known, associations = set(), []
-    for key in listed:
-        known.add(key.cluster)
+    listed_clusters, associations = set(), []
+    for key in keys:
+        listed_clusters.add(key.cluster)
         target = association_target(key)
         if key.cluster in clusters or target in unread:
             associations.append((key.cluster_name, target))
-    unknown = frozenset(map(associations_target, clusters - known))
+    unknown = frozenset(map(associations_target, clusters - listed_clusters))
     associations += [(target.name.rpartition("/")[2], target) for target in unknown]
     least = dict(sorted(associations, reverse=True))
     return Unread(clusters, unknown, least)

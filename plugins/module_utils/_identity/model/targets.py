@@ -133,10 +133,10 @@ def request_failure(
     target: Target,
     action: Action,
     *,
-    before: str = "",
-    after: str = "",
+    prefix: str = "",
+    suffix: str = "",
     partly: bool = False,
 ) -> Failure:
-    """Return the failure of an action with an AWS error. ``before`` and ``after`` enclose the text of AWS."""
-    message = f"{before}{error.operation}: {error.text}{after}"
+    """Return the failure of an action with an AWS error. ``prefix`` and ``suffix`` enclose the text of AWS."""
+    message = f"{prefix}{error.operation}: {error.text}{suffix}"
     return Failure(workloads, target, action, error.code, message, error.remedy, partly, error)

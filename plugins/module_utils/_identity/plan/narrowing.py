@@ -33,7 +33,7 @@ from ..model.associations import ObservedAssociation
 from ..model.cluster import Clusters
 from ..model.desired import Options
 from ..model.errors import listed
-from ..model.observed import Observed, Reach, age_of
+from ..model.observed import Observed, Reach, calculate_age
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
 from .outside_users import describe_grant, describe_unread_users
@@ -286,7 +286,7 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
 
 def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
     moments = [user.created_at, user.modified_at]
-    ages = [age_of(moment, since) for moment in moments] if since is not None else []
+    ages = [calculate_age(moment, since) for moment in moments] if since is not None else []
     return any(age is not None and age <= _CLOCKS for age in ages)
 
 

@@ -133,7 +133,7 @@ def _describe_statement(statement: object) -> list[str]:
 def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[str, str]:
     """Describe the associations that could not be read, each with its remedy."""
     errors = {
-        reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.error_of(reach))
+        reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.find_error(reach))
     }
     return {
         f"workloads of cluster {cluster} that could not be read ({error.operation}: {error.code}: {sentence(error.text)})": (

@@ -415,7 +415,7 @@ def _used_elsewhere(
     unread = policy_users.unread(policy)
     if unread is not None:
         text = f"policy {policy.arn} is unchanged, because its users outside this run could not be read: "
-        return request_failure(unread.error, workloads, target, "update", before=text)
+        return request_failure(unread.error, workloads, target, "update", prefix=text)
     users = policy_users.outside(policy)
     if not users:
         return None

@@ -537,4 +537,4 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
 
 def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
     note = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
-    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", before=note)
+    return request_failure(failure.error, shared.keys, role_target(role.name), "delete", prefix=note)

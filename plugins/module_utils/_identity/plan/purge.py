@@ -21,9 +21,9 @@ from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._policy.language.document import PolicyDocument
 from ..._policy.trust.statements import TrustGrant, closed_for, read_grants
-from ..model.associations import ObservedAssociation, users_of
+from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Change, Plan
-from ..model.cluster import Cluster, clusters_of
+from ..model.cluster import Cluster, group_clusters
 from ..model.desired import Desired, Workload, allowed_purge
 from ..model.errors import SHOWN_UNLISTED, InputError, listed
 from ..model.names import CLUSTER_TAG, OWNER_TAG, is_of_another, parse_policy_arn, parse_role_arn
@@ -163,7 +163,7 @@ def _unused_grants(
             role,
             {
                 key
-                for key in granted_workloads(clusters_of(cluster), role.trust) - present
+                for key in granted_workloads(group_clusters(cluster), role.trust) - present
                 if scope.includes(role.tags, (key.namespace,))
             },
         )
@@ -211,7 +211,7 @@ def staying_grants(
         key
         for role in account.roles
         if role.owned and not is_new(role.created_at, cluster.answered_at)
-        for key in granted_workloads(clusters_of(cluster), role.trust)
+        for key in granted_workloads(group_clusters(cluster), role.trust)
     }
     excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
     return frozenset(granted - excluded - account.associations.keys())
@@ -360,7 +360,7 @@ def _users(observed: Observed) -> _Users:
         for unlisted in observed.unlisted.values()
         for key, association in unlisted.described.items()
     }
-    users = users_of({**described, **observed.associations})
+    users = group_by_role({**described, **observed.associations})
     return {arn: frozenset(keys) for arn, keys in users.items()}
 
 

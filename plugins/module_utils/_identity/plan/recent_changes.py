@@ -18,7 +18,7 @@ from ..._findings.finding import Finding
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Workload
 from ..model.names import is_aws_managed
-from ..model.observed import YOUNG, Observed, age_of, is_young
+from ..model.observed import YOUNG, Observed, calculate_age, is_young
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.rows import workload_text
@@ -50,7 +50,9 @@ def latest_change(workload: Workload, observed: Observed, managed_only: bool = F
     recent = [
         RecentChange(name, age)
         for name, moment, is_managed in _moments(workload, observed)
-        if (is_managed or not managed_only) and (age := age_of(moment, now)) is not None and is_young(age)
+        if (is_managed or not managed_only)
+        and (age := calculate_age(moment, now)) is not None
+        and is_young(age)
     ]
     return min(recent, key=lambda candidate: (candidate.age, candidate.name), default=None)
 

@@ -19,7 +19,7 @@ from ..._aws.client import Api
 from ..._aws.errors import classify
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
-from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, digests_of_data
+from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, certificate_data_digests
 from ..model.errors import AwsError, ErrorKind
 from .associations import list_associations
 from .reader import read_composite, response_time
@@ -78,7 +78,7 @@ def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist
         platform_version=str(raw.get("platformVersion") or ""),
         auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
         endpoint=str(raw.get("endpoint") or ""),
-        authorities=digests_of_data(str((raw.get("certificateAuthority") or {}).get("data") or "")),
+        authorities=certificate_data_digests(str((raw.get("certificateAuthority") or {}).get("data") or "")),
         answered_at=account.answered_at,
     )
 

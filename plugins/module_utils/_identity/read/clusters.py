@@ -26,7 +26,7 @@ from ..model.accounts import (
     InventoryRequest,
     Organization,
     UnreadClusters,
-    is_wanted,
+    matches_filters,
 )
 from ..model.errors import AwsError
 
@@ -78,12 +78,14 @@ def read_clusters(request: InventoryRequest, apis: ApiProvider, home: str) -> Fo
     lost = {(failure.account_id, failure.region) for failure in failures}
     answered = {(place.access.account_id, place.region) for place in places} - lost
     selected = [
-        cluster for cluster in clusters if is_wanted(cluster.properties(), request.include, request.exclude)
+        cluster
+        for cluster in clusters
+        if matches_filters(cluster.properties(), request.include, request.exclude)
     ]
     return FoundClusters(
         tuple(sorted(selected, key=lambda cluster: (cluster.name, cluster.region, cluster.account_id))),
         tuple(failures),
-        nothing_read=bool(failures) and not answered and not clusters,
+        all_failed=bool(failures) and not answered and not clusters,
     )
 
 
@@ -160,7 +162,7 @@ def _names(apis: ApiProvider, request: InventoryRequest, place: _Place) -> _Answ
     return [
         _Named(place, name)
         for name in names
-        if is_wanted({**properties, "name": name}, request.include, request.exclude, described=False)
+        if matches_filters({**properties, "name": name}, request.include, request.exclude, described=False)
     ], ()
 
 

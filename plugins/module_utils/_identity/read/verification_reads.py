@@ -34,7 +34,7 @@ from ..model.observed import (
     ReadFailure,
     RolePermissions,
     VerificationReads,
-    target_of,
+    find_target_role,
 )
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
@@ -133,7 +133,7 @@ class _Reader:
         checked = [
             workload
             for workload in desired.workloads
-            if workload.required_permissions or target_of(workload, self.observed)
+            if workload.required_permissions or find_target_role(workload, self.observed)
         ]
         roles, all_roles = self._roles(checked), self._roles(desired.workloads)
         arns = {arn for role in roles.values() for arn in (*role.attached, role.permissions_boundary)}
@@ -148,7 +148,9 @@ class _Reader:
         inline_reads = map_concurrently(self._read_inline, list(all_roles.values()), self.width)
         inline = dict(zip(all_roles, inline_reads, strict=True))
         permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
-        target_arns = sorted({arn for workload in checked if (arn := target_of(workload, self.observed))})
+        target_arns = sorted(
+            {arn for workload in checked if (arn := find_target_role(workload, self.observed))}
+        )
         targets = map_concurrently(self._target, target_arns, self.width)
         return VerificationReads(
             agents=self._agents(),

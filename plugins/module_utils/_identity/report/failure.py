@@ -42,11 +42,11 @@ def alike(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRo
     """
     objects = {str(row_key(row, aws.cluster)): _objects_of(row) for row in aws.workloads}
 
-    def names_of(failure: FailureRow) -> list[str]:
+    def read_names(failure: FailureRow) -> list[str]:
         workload = failure["workload"]
         return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
 
-    return group_by_cause(failures, _texts_of, names_of)
+    return group_by_cause(failures, _texts_of, read_names)
 
 
 def _texts_of(failure: FailureRow) -> tuple[str, ...]:

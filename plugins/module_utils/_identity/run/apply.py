@@ -261,7 +261,7 @@ def unproven(change: Change, error: AwsError) -> Failure:
         else f" {policy} is still attached: it is detached only after a proof that both policies can be attached."
     )
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    return request_failure(ended, change.workloads, change.target, change.action, after=note)
+    return request_failure(ended, change.workloads, change.target, change.action, suffix=note)
 
 
 def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy: WaitPolicy) -> Failure:
@@ -280,7 +280,7 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     # The association has a new ID.
     partly = association or refusal is not None
-    return request_failure(ended, change.workloads, change.target, change.action, after=note, partly=partly)
+    return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=partly)
 
 
 def _attachment_result(change: Change, refusal: AwsError | None) -> str:
@@ -472,7 +472,7 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
     note = f" Done before it: {operations}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
-    return request_failure(ended, change.workloads, change.target, change.action, after=note, partly=True)
+    return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)
 
 
 def _skipped(change: Change, reason: Failure) -> Failure:

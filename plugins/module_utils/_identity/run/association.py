@@ -19,7 +19,7 @@ from ..._policy.trust.trust import check_trust
 from ..inputs.accounts import foreign_role
 from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.changes import Change, Plan, with_owner
-from ..model.cluster import Cluster, clusters_of
+from ..model.cluster import Cluster, group_clusters
 from ..model.desired import Desired
 from ..model.errors import AwsError, InputError, sentence
 from ..model.names import parse_role_arn
@@ -129,7 +129,7 @@ def _converge(
             )
         change = _plan(request, association, refusal)
         plan = Plan((change,) if change else ())
-        journal.begin(Observed(clusters_of(cluster)), plan)
+        journal.begin(Observed(group_clusters(cluster)), plan)
         attempts.look(plan)
         if change is None:
             row = association_row(association) if association else None
@@ -193,7 +193,7 @@ def _settled(
         raise_if_interrupted()
         association = _find(api, cluster, key)
         associations = {key: association} if association is not None else {}
-        if not unseen(awaited, Observed(clusters_of(cluster), associations=associations)):
+        if not unseen(awaited, Observed(group_clusters(cluster), associations=associations)):
             return association, True
     return association, False
 

@@ -27,7 +27,7 @@ from ..inputs.options import parse_account_id, run_options, validate_options
 from ..inputs.workloads import parse_cluster_name
 from ..model.accounts import AssumeRole
 from ..model.changes import NullProgress, Progress
-from ..model.cluster import ApiServer, as_left_open, as_refusal, clusters_of, judge_api_server
+from ..model.cluster import ApiServer, as_open_check, as_refusal, group_clusters, judge_api_server
 from ..model.desired import Desired, Options, ParsedInput
 from ..model.errors import AwsError, InputError, aws_failure, input_message
 from ..model.rows import finding_row
@@ -140,7 +140,7 @@ def change_cluster(
             "remedy": refusal.remedy,
         }
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
-    engine = Engine(api, clusters_of(cluster), params["concurrency"], policy, job.progress)
+    engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, job.progress)
     purge = PurgeScope(
         parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
     )
@@ -162,7 +162,7 @@ def change_cluster(
     }
     if performed.verified is not None:
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
-        doubt = as_left_open(doubt) if doubt else None
+        doubt = as_open_check(doubt) if doubt else None
     allowed = notes_of_new_associations(run, breakage)
     # A verification reports them with its checks.
     lints = performed.verified is None and parsed.state == "present"
@@ -192,7 +192,7 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
         api = job.open()
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         doubt = judge_api_server(cluster, server) if server else None
-        observer = Observer(api, clusters_of(cluster), width, job.progress, "verify")
+        observer = Observer(api, group_clusters(cluster), width, job.progress, "verify")
         associations = observer.all_associations() if parsed is None else None
         desired = Desired(
             workloads_from_associations((associations or {}).values())
@@ -208,7 +208,7 @@ def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | 
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     further = [
-        *([as_left_open(doubt)] if doubt else []),
+        *([as_open_check(doubt)] if doubt else []),
         *caller,
         *(find_empty_list(parsed.workloads) if parsed else []),
         *find_unlisted(desired, observed),

@@ -25,7 +25,7 @@ from ..inputs.accounts import has_many_policies, validate_accounts, validate_att
 from ..inputs.fleet import ClusterInput, Member, Stopped, run_members, stopped_keys
 from ..inputs.options import run_options
 from ..model.checks import Verified
-from ..model.cluster import Account, Cluster, Clusters, as_left_open, as_refusal, judge_api_server
+from ..model.cluster import Account, Cluster, Clusters, as_open_check, as_refusal, judge_api_server
 from ..model.desired import Desired, Options, State
 from ..model.errors import SHOWN_UNLISTED, AwsError, ErrorKind, InputError, listed, sentence
 from ..model.observed import Observed
@@ -81,7 +81,7 @@ class Fleet:
         doubt = self.doubts.get(cluster)
         if doubt is None:
             return []
-        return [as_left_open(doubt) if verified else doubt]
+        return [as_open_check(doubt) if verified else doubt]
 
 
 def assemble(

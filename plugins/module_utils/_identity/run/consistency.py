@@ -26,11 +26,11 @@ from ..._policy.evaluation.request import Subject
 from ..._policy.language.canonical import same_meaning
 from ..._policy.trust.statements import read_grants
 from ..._policy.trust.trust import check_trust
-from ..model.associations import ObservedAssociation, users_of
+from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, ReadFailure, age_of, is_young
+from ..model.observed import Observed, ReadFailure, calculate_age, is_young
 from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
 from ..model.roles import decode_role
 from ..model.targets import Target, association_key, association_target, policy_target, role_target
@@ -172,7 +172,7 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
         roles={**observed.roles, **part.roles},
         policies={**observed.policies, **part.policies},
         associations=associations,
-        role_users=users_of(associations),
+        role_users=group_by_role(associations),
         documents={**observed.documents, **part.documents},
         failures=tuple(failures[target] for target in sorted(failures)),
     )
@@ -231,7 +231,7 @@ def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime |
     role = decode_role(answer["Role"], ())
     if role.arn != role_arn or check_trust(role.trust, subject).usable == "no":
         return False
-    age = age_of(role.created_at, now or response_time(answer))
+    age = calculate_age(role.created_at, now or response_time(answer))
     return age is None or is_young(age)
 
 
@@ -308,7 +308,7 @@ class UseCheck:
 
 def _users(associations: list[ObservedAssociation]) -> dict[str, str]:
     by_key = {association.key: association for association in associations}
-    return {arn: f"{keys[0].cluster} {keys[0]}" for arn, keys in users_of(by_key).items()}
+    return {arn: f"{keys[0].cluster} {keys[0]}" for arn, keys in group_by_role(by_key).items()}
 
 
 def _in_use(change: Change, text: str) -> AwsError:

@@ -40,7 +40,14 @@ from ..model.checks import (
 )
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
-from ..model.observed import Document, Observed, ReadFailure, RolePermissions, VerificationReads, target_of
+from ..model.observed import (
+    Document,
+    Observed,
+    ReadFailure,
+    RolePermissions,
+    VerificationReads,
+    find_target_role,
+)
 from ..model.roles import ObservedRole
 from ..model.shared import shared_roles
 from ..model.targets import role_target
@@ -56,7 +63,7 @@ SESSION_POLICY = "the session policy of the association"
 
 def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check the required permissions, or the access to the target role; None for a workload without either."""
-    target = target_of(workload, observed)
+    target = find_target_role(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
         return None
     name = workload.role.name.lower()
@@ -379,7 +386,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     Returns unknown if a policy cannot be read, and None without a finding.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
-    if role is None or workload.required_permissions or target_of(workload, observed):
+    if role is None or workload.required_permissions or find_target_role(workload, observed):
         return None
     inline = reads.inline.get(role.name.lower(), {})
     if isinstance(inline, ReadFailure):

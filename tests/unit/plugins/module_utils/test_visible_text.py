@@ -105,7 +105,7 @@ def test_values_of_a_diff_are_visible() -> None:
 KEY = WorkloadKey("my-cluster", "default", "app")
 FINDING = Finding(Code.ROLE_MISSING, HOSTILE, HOSTILE, KEY, HOSTILE)
 ERROR = classify("iam:GetRole", HOSTILE, HOSTILE)
-FAILURE = request_failure(ERROR, (KEY,), role_target("web"), "create", before=HOSTILE)
+FAILURE = request_failure(ERROR, (KEY,), role_target("web"), "create", prefix=HOSTILE)
 FAILURE_ROW = {
     "workload": "default/app",
     "resource": "ServiceAccount",

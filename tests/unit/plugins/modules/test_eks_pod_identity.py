@@ -299,7 +299,7 @@ def test_a_cluster_that_is_not_there_is_told_with_code_and_remedy(run: Run) -> N
 
 OTHER_API = {"url": "https://10.1.2.3", "authorities": ["00"], "checks_certificate": True}
 OTHER_API_MESSAGE = (
-    f"the Kubernetes API of the kubeconfig (https://10.1.2.3) is not that of cluster {CLUSTER} (account {ACCOUNT}, "
+    f"the Kubernetes API of the kubeconfig (https://10.1.2.3) does not belong to cluster {CLUSTER} (account {ACCOUNT}, "
     f"region {REGION}): EKS gives it the endpoint https://abc.eks.amazonaws.com and another certificate authority."
 )
 OTHER_API_REMEDY = (
@@ -307,10 +307,11 @@ OTHER_API_REMEDY = (
     "(pod_identity_kubeconfig, pod_identity_kube_context)."
 )
 OTHER_API_GOES_ON = (
-    " If it is that cluster behind a proxy with a certificate of its own, "
-    "pod_identity_verify_cluster: false goes on."
+    " If the cluster is behind a proxy with another certificate, set pod_identity_verify_cluster: false."
 )
-OTHER_API_LEFT_OPEN = " What it shows proves nothing about that cluster, so the checks of service accounts and Pods are unknown."
+OTHER_API_LEFT_OPEN = (
+    " Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
+)
 CLUSTER_API = {
     "endpoint": "https://abc.eks.amazonaws.com",
     "certificateAuthority": {

@@ -83,7 +83,7 @@ def kubeconfig(folder: Path, script: str, **user: Any) -> str:
     return str(path)
 
 
-def error_of(path: str) -> ApiError:
+def find_error(path: str) -> ApiError:
     connection = Connection({"kubeconfig": path, "context": "blue"}, GivenAccess({}))
     listing = ClientCluster(connection, connection, WriteOptions()).list_objects(Query("v1", "Pod"))
     assert listing.error is not None
@@ -113,7 +113,7 @@ def processes_of(folder: Path) -> list[int]:
 def test_a_plugin_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So long that it has come to where it hangs.
     monkeypatch.setattr(exec_plugins, "PLUGIN_SECONDS", 5.0)
-    error = error_of(kubeconfig(tmp_path, HANGS))
+    error = find_error(kubeconfig(tmp_path, HANGS))
     assert error == ApiError(
         0,
         f"{COULD_NOT.format(command='./plugin')}124. Open https://login.example.com and enter ABC no credentials within 5 "
@@ -123,20 +123,20 @@ def test_a_plugin_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_plugin_that_fails_is_named_at_once(tmp_path: Path) -> None:
-    error = error_of(kubeconfig(tmp_path, FAILS))
+    error = find_error(kubeconfig(tmp_path, FAILS))
     assert error == ApiError(0, f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials")
 
 
 def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, FAILS)
     (tmp_path / "plugin").unlink()
-    assert error_of(path) == ApiError(
+    assert find_error(path) == ApiError(
         0, f"{COULD_NOT.format(command='./plugin')}127. [Errno 2] No such file or directory: './plugin'"
     )
 
 
 def test_other_credentials_of_the_user_are_taken_where_its_plugin_fails(tmp_path: Path) -> None:
-    error = error_of(kubeconfig(tmp_path, FAILS, username="u", password="p"))
+    error = find_error(kubeconfig(tmp_path, FAILS, username="u", password="p"))
     assert "exec plugin" not in error.text
     assert "Connection refused" in error.text
 

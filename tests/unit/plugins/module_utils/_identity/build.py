@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    clusters_of,
+    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -160,7 +160,7 @@ def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
 def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
     cluster = find_cluster(aws, cluster_name(wanted), REGION, state)
     validate_accounts(wanted, cluster)
-    return Engine(aws, clusters_of(cluster), 1, wait_policy(clock))
+    return Engine(aws, group_clusters(cluster), 1, wait_policy(clock))
 
 
 def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:

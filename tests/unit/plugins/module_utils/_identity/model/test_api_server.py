@@ -13,10 +13,10 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     Cluster,
-    as_left_open,
+    as_open_check,
     as_refusal,
-    digests_of,
-    digests_of_data,
+    certificate_data_digests,
+    certificate_digests,
     judge_api_server,
 )
 
@@ -62,22 +62,22 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             CLUSTER,
             ApiServer(TUNNEL, OTHER),
             "KUBERNETES_API_DIFFERS",
-            f"is not that of {PLACE}: EKS gives it the endpoint {ENDPOINT} and another certificate authority.",
+            f"does not belong to {PLACE}: EKS gives it the endpoint {ENDPOINT} and another certificate authority.",
             id="another authority",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL, OTHER | OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to be that of {PLACE}: the connection trusts other certificate authorities beside the "
-            f"cluster's, and EKS gives the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: the connection trusts certificate authorities of other servers, too, and EKS "
+            f"has the endpoint {ENDPOINT}.",
             id="a bundle",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL, OURS, checks_certificate=False),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to be that of {PLACE}: the connection checks no certificate, and EKS gives the endpoint "
+            f"is not proven to belong to {PLACE}: the connection does not check certificates, and EKS gives the endpoint "
             f"{ENDPOINT}.",
             id="unchecked",
         ),
@@ -85,22 +85,22 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             CLUSTER,
             ApiServer(TUNNEL),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to be that of {PLACE}: which certificate authority the connection trusts is not known, or "
-            f"it is one of the system's, and EKS gives the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: the certificate authority of the connection is unknown, or belongs to the "
+            f"system, and EKS has the endpoint {ENDPOINT}.",
             id="the system's authorities",
         ),
         pytest.param(
             replace(CLUSTER, endpoint="", authorities=frozenset()),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to be that of {PLACE}: EKS tells neither its endpoint nor its certificate authority.",
+            f"is not proven to belong to {PLACE}: EKS does not return its endpoint and its certificate authority.",
             id="EKS says nothing",
         ),
         pytest.param(
             replace(CLUSTER, authorities=frozenset()),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to be that of {PLACE}: EKS tells no certificate authority, and gives the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: EKS does not return a certificate authority, and has the endpoint {ENDPOINT}.",
             id="EKS tells no authority",
         ),
     ],
@@ -120,8 +120,7 @@ def test_a_connection_that_is_not_known_proves_nothing() -> None:
     finding = judge_api_server(CLUSTER, ApiServer())
     assert finding is not None
     assert finding.message == (
-        f"the Kubernetes API of the kubeconfig is not proven to be that of {PLACE}: where the connection goes could "
-        "not be read."
+        f"the Kubernetes API of the kubeconfig is not proven to belong to {PLACE}: the URL of the connection is unknown."
     )
 
 
@@ -140,15 +139,15 @@ def test_a_run_that_goes_on_is_warned() -> None:
         (
             ApiServer(TUNNEL, OTHER),
             "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
-            "(pod_identity_kubeconfig, pod_identity_kube_context). If it is that cluster behind a proxy with a "
-            "certificate of its own, pod_identity_verify_cluster: false goes on.",
+            "(pod_identity_kubeconfig, pod_identity_kube_context). If the cluster is behind a proxy with another certificate, "
+            "set pod_identity_verify_cluster: false.",
             "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
             "(pod_identity_kubeconfig, pod_identity_kube_context). ",
         ),
         (
             ApiServer(TUNNEL),
-            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). If you "
-            "know that it is the right one, pod_identity_verify_cluster: false goes on.",
+            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). If you know "
+            "that it is the right one, set pod_identity_verify_cluster: false.",
             "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). ",
         ),
     ],
@@ -159,23 +158,22 @@ def test_the_remedy_is_that_of_what_the_run_does(server: ApiServer, refusal: str
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
-    assert as_left_open(finding).message == (
-        f"{finding.message} What it shows proves nothing about that cluster, so the checks of service accounts and Pods "
-        "are unknown."
+    assert as_open_check(finding).message == (
+        f"{finding.message} Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
     )
-    assert as_left_open(finding).remedy == (
-        f"{left_open}pod_identity_kube_auth: eks, instead of a kubeconfig, goes to the endpoint that EKS gives the "
-        "cluster, with the cluster's own certificate authority."
+    assert as_open_check(finding).remedy == (
+        f"{left_open}pod_identity_kube_auth: eks connects to the endpoint of the cluster in EKS, with its certificate "
+        "authority, instead of a kubeconfig."
     )
 
 
 def test_digests_are_those_of_each_certificate() -> None:
     digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
     pem = pem_of(b"one", b"two" * 40)
-    assert digests_of(f"comment\n{pem}") == digests
-    assert digests_of_data(base64.b64encode(pem.encode()).decode()) == digests
+    assert certificate_digests(f"comment\n{pem}") == digests
+    assert certificate_data_digests(base64.b64encode(pem.encode()).decode()) == digests
 
 
 @pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])
 def test_what_is_no_certificate_has_no_digest(data: str) -> None:
-    assert digests_of_data(data) == frozenset()
+    assert certificate_data_digests(data) == frozenset()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.accounts import (
     Filter,
-    is_wanted,
+    matches_filters,
 )
 
 PROD = {"name": "prod-1", "region": "us-west-2", "status": "ACTIVE", "tag:stage": "prod", "tag:a:b": ""}
@@ -37,7 +37,7 @@ CASES: list[tuple[list[Criteria], list[Criteria], bool]] = [
 
 @pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
 def test_a_described_cluster(include: list[Criteria], exclude: list[Criteria], wanted: bool) -> None:
-    assert is_wanted(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is wanted
+    assert matches_filters(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is wanted
 
 
 @pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
@@ -45,7 +45,7 @@ def test_a_name_alone_never_leaves_out_what_the_description_would_let_in(
     include: list[Criteria], exclude: list[Criteria], wanted: bool
 ) -> None:
     known = {name: PROD[name] for name in ("name", "region")}
-    early = is_wanted(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    early = matches_filters(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
     assert early or not wanted
 
 
@@ -59,4 +59,4 @@ def test_a_name_alone_never_leaves_out_what_the_description_would_let_in(
 )
 def test_a_name_that_decides_spares_the_description(include: list[Criteria], exclude: list[Criteria]) -> None:
     known = {name: PROD[name] for name in ("name", "region")}
-    assert not is_wanted(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    assert not matches_filters(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)

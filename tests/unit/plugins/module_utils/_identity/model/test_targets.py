@@ -94,7 +94,7 @@ def test_a_failure_says_what_aws_says() -> None:
 
 def test_a_failure_may_say_more_around_it() -> None:
     failure = request_failure(
-        ERROR, KEYS, role_target("r"), "delete", before="Not so: ", after=" Done: nothing.", partly=True
+        ERROR, KEYS, role_target("r"), "delete", prefix="Not so: ", suffix=" Done: nothing.", partly=True
     )
     assert failure.message == "Not so: iam:DeleteRole: In use. Done: nothing."
     assert failure.partly

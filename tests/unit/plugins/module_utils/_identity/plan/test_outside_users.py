@@ -14,7 +14,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
     OutsideAssociations,
@@ -72,7 +74,7 @@ def outside(*associations: ObservedAssociation, reach: Reach = WHOLE) -> Outside
 
 def observed(trust: Mapping[str, object], **more: Any) -> Observed:
     role = ObservedRole("my-role", role_arn("my-role"), "/", trust, tags=OWNED)
-    return replace(Observed(clusters_of(HERE), roles={"my-role": role}), **more)
+    return replace(Observed(group_clusters(HERE), roles={"my-role": role}), **more)
 
 
 def find(

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     InputError,
@@ -239,7 +241,7 @@ def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
     aws = settled()
     given_policy(aws, "one", tags=MADE)
     given_policy(aws, "two", tags=MADE)
-    with pytest.raises(InputError, match=r"is 1: policy one \(nothing has it attached\), policy two"):
+    with pytest.raises(InputError, match=r"is 1: policy one \(not attached\), policy two"):
         purge(aws, limit=1)
 
 
@@ -652,7 +654,7 @@ def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
     wanted = desired(*workloads)
     runner = engine(aws, wanted)
     (cluster,) = runner.clusters.members.values()
-    runner = replace(runner, clusters=clusters_of(replace(cluster, answered_at=moment)))
+    runner = replace(runner, clusters=group_clusters(replace(cluster, answered_at=moment)))
     return run_with_purge(runner, wanted, PurgeScope(), False)
 
 

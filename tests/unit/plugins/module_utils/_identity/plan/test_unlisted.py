@@ -16,7 +16,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     Cluster,
-    clusters_of,
+    group_clusters,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Desired,
@@ -209,7 +209,7 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_unlisted_associations_are_one_finding(case: Case) -> None:
-    observed = Observed(clusters_of(HERE), unlisted={CLUSTER: case.unlisted})
+    observed = Observed(group_clusters(HERE), unlisted={CLUSTER: case.unlisted})
     (finding,) = find_unlisted(Desired((), case.options), observed)
     assert finding.code == "UNLISTED_ASSOCIATIONS"
     assert finding.message == f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) {case.message}"
@@ -221,16 +221,16 @@ def test_unlisted_associations_are_one_finding(case: Case) -> None:
     "nothing", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
 )
 def test_nothing_unlisted_is_no_finding(nothing: UnlistedAssociations) -> None:
-    assert find_unlisted(Desired(()), Observed(clusters_of(HERE), unlisted={CLUSTER: nothing})) == []
+    assert find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: nothing})) == []
 
 
 def test_a_cluster_that_was_not_looked_at_has_no_finding() -> None:
-    assert find_unlisted(Desired(()), Observed(clusters_of(HERE))) == []
+    assert find_unlisted(Desired(()), Observed(group_clusters(HERE))) == []
 
 
 def test_associations_that_cannot_be_listed_are_an_info() -> None:
     refused = UnlistedAssociations(error=NOT_LISTED)
-    (finding,) = find_unlisted(Desired(()), Observed(clusters_of(HERE), unlisted={CLUSTER: refused}))
+    (finding,) = find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: refused}))
     assert finding.message == (
         f"the associations of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could not be read, so unlisted "
         "associations are unknown. eks:ListPodIdentityAssociations: AccessDeniedException: User is not authorized."
@@ -241,7 +241,7 @@ def test_associations_that_cannot_be_listed_are_an_info() -> None:
 def test_each_cluster_has_a_finding_of_its_own() -> None:
     there = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
     observed = Observed(
-        clusters_of(HERE, ELSEWHERE),
+        group_clusters(HERE, ELSEWHERE),
         unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(there)},
     )
     assert [finding.cluster for finding in find_unlisted(Desired(()), observed)] == [CLUSTER, OTHER_CLUSTER]

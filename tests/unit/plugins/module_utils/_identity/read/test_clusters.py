@@ -155,7 +155,7 @@ def test_cluster_data_of_eks(cloud: Cloud) -> None:
     # A cluster in creation does not have an endpoint or certificate yet.
     assert (green.status, green.endpoint, green.auto_mode, green.tags) == ("", "", False, {})
     assert green.agent == AgentAddon(False)
-    assert (found.failures, found.nothing_read) == ((), False)
+    assert (found.failures, found.all_failed) == ((), False)
 
 
 def test_all_accounts_in_all_regions(cloud: Cloud) -> None:
@@ -239,14 +239,14 @@ def test_failure_does_not_affect_other_clusters(
     found = read(cloud, **BOTH)
     assert failed(found) == failures
     assert len(found.clusters) == left
-    assert not found.nothing_read
+    assert not found.all_failed
 
 
 def test_forbidden_addon_is_unknown(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeAddon"] = "AccessDeniedException"
     found = read(cloud)
     assert [cluster.agent.present for cluster in found.clusters] == [None, None]
-    assert not found.nothing_read
+    assert not found.all_failed
 
 
 def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
@@ -254,26 +254,26 @@ def test_forbidden_organization_keeps_listed_accounts(cloud: Cloud) -> None:
     found = read(cloud, organization=Organization(RoleByName("fleet")), **BOTH)
     assert failed(found) == [("", "", "", "organizations:ListAccounts")]
     assert len(found.clusters) == 3
-    assert not found.nothing_read
+    assert not found.all_failed
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "DescribeRegions"])
 def test_empty_result_if_every_request_fails(cloud: Cloud, operation: str) -> None:
     cloud.refused["*", "*", operation] = "AccessDeniedException"
-    assert read(cloud, regions=("all",)).nothing_read
+    assert read(cloud, regions=("all",)).all_failed
 
 
 def test_empty_result_if_no_cluster_can_be_described(cloud: Cloud) -> None:
     cloud.refused["*", "*", "DescribeCluster"] = "AccessDeniedException"
-    assert read(cloud, regions=("eu-central-1",)).nothing_read
+    assert read(cloud, regions=("eu-central-1",)).all_failed
     # The other region does not have clusters.
-    assert not read(cloud).nothing_read
+    assert not read(cloud).all_failed
 
 
 def test_empty_account_is_not_a_failure(cloud: Cloud) -> None:
     cloud.clusters = {}
     found = read(cloud)
-    assert (found.clusters, found.failures, found.nothing_read) == ((), (), False)
+    assert (found.clusters, found.failures, found.all_failed) == ((), (), False)
 
 
 def test_invalid_credentials_raise(cloud: Cloud) -> None:

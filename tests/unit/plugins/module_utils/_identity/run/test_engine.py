@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     aws_failure,
@@ -549,7 +551,7 @@ def test_many_threads_come_to_the_same_end() -> None:
     one, many = FakeAws(), FakeAws()
     run(one, desired(*raw))
     cluster = find_cluster(many, CLUSTER, REGION)
-    made = Engine(many, clusters_of(cluster), 8, wait_policy()).run(
+    made = Engine(many, group_clusters(cluster), 8, wait_policy()).run(
         desired(*raw), "present", check_mode=False
     )
     assert made.failures == ()

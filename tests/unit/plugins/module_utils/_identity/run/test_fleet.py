@@ -370,7 +370,7 @@ def test_a_cluster_with_the_api_of_another_is_changed_on_the_users_word_alone(
     assert (error is not None) is left_out
     if error is not None:
         assert error.code == "KUBERNETES_API_DIFFERS"
-        assert error.remedy.endswith("pod_identity_verify_cluster: false goes on.")
+        assert error.remedy.endswith("set pod_identity_verify_cluster: false.")
     if told is not None:
         (finding,) = fleet.find_doubts(CLUSTER, verified=not changes)
         assert finding.severity == told[0]

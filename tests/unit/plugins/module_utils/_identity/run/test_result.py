@@ -16,7 +16,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Failure,
     Plan,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     InputError,
     aws_message,
@@ -213,7 +215,7 @@ def test_a_failure_as_rows() -> None:
 
 def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
     wanted = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
-    return Run(wanted, "present", Observed(clusters_of(HERE)), Plan(), (), failures, (), check_mode)
+    return Run(wanted, "present", Observed(group_clusters(HERE)), Plan(), (), failures, (), check_mode)
 
 
 def failure(
@@ -290,7 +292,7 @@ def test_refusals_of_one_cause_are_one_entry() -> None:
         )
         for number in range(5)
     ]
-    run_ = Run(desired(*raws), "present", Observed(clusters_of(HERE)), Plan(), (), tuple(failures), ())
+    run_ = Run(desired(*raws), "present", Observed(group_clusters(HERE)), Plan(), (), tuple(failures), ())
     assert failure_message(run_, HERE).splitlines()[1:] == [
         "- default/s0, default/s1, default/s2, default/s3, default/s4: create association "
         "default/s0, default/s1, default/s2 and 2 more: "

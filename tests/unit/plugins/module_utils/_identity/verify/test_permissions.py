@@ -15,7 +15,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     UNKNOWN,
     Check,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
     AwsError,
     ErrorKind,
@@ -68,7 +70,7 @@ def check(
         association["target_role_arn"] = target
     (subject,) = desired(workload(**association, **options)).workloads
     observed = Observed(
-        clusters_of(HERE),
+        group_clusters(HERE),
         roles={"my-role": ObservedRole("my-role", role_arn("my-role"), "/", TRUST_BARE)},
         associations={
             key(): ObservedAssociation(

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import with_owner
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import clusters_of
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
     Options,
 )
@@ -61,7 +63,7 @@ def test_remedy_for_a_wide_trust_policy(trust: object, remedy: str) -> None:
     assert subject.role is not None
     if trust in ("cluster", "account"):
         options = Options(trust_scope=trust)
-        trust = desired_trust(clusters_of(HERE), subject.role, options, [subject], frozenset(), None)
+        trust = desired_trust(group_clusters(HERE), subject.role, options, [subject], frozenset(), None)
     assert isinstance(trust, dict)
     assert remedies(trust, with_owner({})) == [("TRUST_WIDER_THAN_ASKED", remedy)]
 
@@ -79,5 +81,5 @@ def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
 def remedies(trust: Mapping[str, object], tags: Mapping[str, str]) -> list[tuple[str, str]]:
     (subject,) = desired(workload()).workloads
     role = ObservedRole("my-role", role_arn("my-role"), "/", trust, tags=tags)
-    check = check_width(subject, Observed(clusters_of(HERE)), role, prepare_trust(trust), "workload")
+    check = check_width(subject, Observed(group_clusters(HERE)), role, prepare_trust(trust), "workload")
     return [(finding.code, finding.remedy) for finding in check.findings]
