@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""As much of the API of AWX 24.6 as the modules of awx.awx ask when they make, change and remove objects. Runs no jobs.
+"""An emulator of AWX 24.6 for the modules of awx.awx: it creates, changes and deletes objects, and does not run jobs.
 
-Refusals are those of AWX's serializers and views, as far as such requests can meet them. A field that it does not know it
-refuses, which AWX would ignore.
+Its rejections match the serializers and views of AWX for these requests. It also rejects unknown fields, which AWX would
+ignore.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VERSION = "24.6.1"
 TOKEN = "the-token-of-the-emulated-controller"
 API = "/api/v2/"
 Object = dict[str, Any]
-# What a survey's question may be, and what its default must be then.
+# The types of survey questions, and the types of their defaults.
 QUESTIONS = {
     "text": str,
     "textarea": str,
@@ -36,19 +36,19 @@ QUESTIONS = {
 
 
 def _read_fields() -> dict[str, Object]:
-    """The defaults of the fields of each list that can be written."""
+    """Return the defaults of the writable fields of each list."""
     found: dict[str, Object] = {}
-    for kind, own in yaml.safe_load(
+    for kind, defaults in yaml.safe_load(
         (Path(__file__).parent / "fields.yml").read_text(encoding="utf-8")
     ).items():
-        asked = {f"ask_{name}_on_launch": False for name in own.pop("ask", ())}
+        prompts = {f"ask_{name}_on_launch": False for name in defaults.pop("ask", ())}
         common = {} if kind == "workflow_job_template_nodes" else {"name": "", "description": ""}
-        found[kind] = {**common, **own, **asked}
+        found[kind] = {**common, **defaults, **prompts}
     return found
 
 
 FIELDS = _read_fields()
-# Which list the number in a field is of.
+# The list that the ID in a field refers to.
 REFERENCES = {
     "organization": "organizations",
     "credential_type": "credential_types",
@@ -86,9 +86,9 @@ ASSOCIATIONS = {
         f"{name}_nodes": "workflow_job_template_nodes" for name in ("success", "failure", "always")
     },
 }
-# What may be changed of the source that AWX makes for a constructed inventory.
+# The writable fields of the source that AWX creates for a constructed inventory.
 CONSTRUCTED = {"update_cache_timeout", "source_vars", "limit", "verbosity"}
-# What goes with the object that a field names.
+# Lists whose rows AWX deletes with the object in the field.
 OWNED = {
     "inventory_sources": "inventory",
     "workflow_job_template_nodes": "workflow_job_template",
@@ -100,7 +100,7 @@ ROLES = ("execute_role", "approval_role")
 
 
 class Refusal(Exception):
-    """An answer that is no success."""
+    """An error response."""
 
     def __init__(self, status: int, body: object) -> None:
         super().__init__(str(body))
@@ -108,7 +108,7 @@ class Refusal(Exception):
 
 
 class Controller:
-    """The objects by list and number, as AWX would show them, and every write that was accepted."""
+    """The objects by list and ID, like in the API of AWX, and every accepted write."""
 
     def __init__(self, playbooks: tuple[str, ...]) -> None:
         self.playbooks = playbooks
@@ -118,12 +118,12 @@ class Controller:
         self.writes: list[tuple[str, str]] = []
         self._last = 0
         self.superuser = True
-        # By role the teams that have it; the number of a role is that of the object with the place of the role in ROLES.
+        # The teams of each role. The ID of a role is the ID of its object followed by the index of the role in ROLES.
         self.teams: dict[int, set[int]] = {}
         self._preload()
 
     def _preload(self) -> None:
-        """What a new AWX has."""
+        """Create the objects of a new AWX."""
         organization = self.create("organizations", {"name": "Default"})
         galaxy = "Ansible Galaxy/Automation Hub API Token"
         secret = {"id": "password", "secret": True}
@@ -142,34 +142,34 @@ class Controller:
         self.writes.clear()
 
     def named(self, kind: str, name: str) -> Object:
-        """The one object of that name."""
+        """Return the only object with a name."""
         [found] = [
-            one for one in self.objects[kind].values() if name in (one.get("name"), one.get("identifier"))
+            item for item in self.objects[kind].values() if name in (item.get("name"), item.get("identifier"))
         ]
         return found
 
     def rows(self, kind: str) -> list[Object]:
         if kind == "unified_job_templates":
             return [row for name in UNIFIED for row in self.rows(name)]
-        return [self.shown(kind, one) for one in self.objects[kind].values()]
+        return [self.present(kind, item) for item in self.objects[kind].values()]
 
-    def shown(self, kind: str, one: Object) -> Object:
-        row = {**one, "summary_fields": {}, "related": {}}
+    def present(self, kind: str, item: Object) -> Object:
+        row = {**item, "summary_fields": {}, "related": {}}
         if kind in ("job_templates", "workflow_job_templates"):
-            row["related"]["survey_spec"] = f"{one['url']}survey_spec/"
+            row["related"]["survey_spec"] = f"{item['url']}survey_spec/"
             numbers = enumerate(ROLES[:2] if kind.startswith("workflow") else ROLES[:1])
             row["summary_fields"]["object_roles"] = {
-                name: {"id": 10 * one["id"] + place} for place, name in numbers
+                name: {"id": 10 * item["id"] + place} for place, name in numbers
             }
         if kind == "workflow_job_template_nodes":
-            workflow = self.objects["workflow_job_templates"][one["workflow_job_template"]]
+            workflow = self.objects["workflow_job_templates"][item["workflow_job_template"]]
             keys = ("id", "name", "description")
             row["summary_fields"]["workflow_job_template"] = {key: workflow[key] for key in keys}
-            if one["unified_job_template"] is not None:
-                home = self._home("unified_job_templates", one["unified_job_template"])
-                row["related"]["unified_job_template"] = f"{API}{home}/{one['unified_job_template']}/"
+            if item["unified_job_template"] is not None:
+                home = self._home("unified_job_templates", item["unified_job_template"])
+                row["related"]["unified_job_template"] = f"{API}{home}/{item['unified_job_template']}/"
         if kind == "projects":
-            row["summary_fields"]["current_update"] = {"id": one["id"]}
+            row["summary_fields"]["current_update"] = {"id": item["id"]}
         return row
 
     def list(self, kind: str, query: Mapping[str, str]) -> Object:
@@ -193,14 +193,14 @@ class Controller:
 
     def create(self, kind: str, data: Object) -> Object:
         if kind == "job_templates" and data.get("project") in self.objects["projects"]:
-            # AWX takes it from the project.
+            # AWX sets the organization of the project.
             data = {**data, "organization": self.objects["projects"][data["project"]]["organization"]}
         if kind == "inventory_sources":
-            # AWX takes it from the inventory.
+            # AWX sets the organization of the inventory.
             data = {**data, "organization": self.objects["inventories"][data["inventory"]]["organization"]}
         self._check(kind, data)
         self._last += 1
-        one = {
+        item = {
             **FIELDS[kind],
             **data,
             "id": self._last,
@@ -208,46 +208,46 @@ class Controller:
             "url": f"{API}{kind}/{self._last}/",
         }
         if kind == "inventories":
-            one["type"] = "inventory"
-        self._check_names(kind, one)
+            item["type"] = "inventory"
+        self._check_names(kind, item)
         for name in ASSOCIATIONS.get(kind, {}):
-            one["_" + name] = []
-        self.objects[kind][self._last] = one
-        self._hide_secrets(kind, one)
-        if kind == "inventories" and one["kind"] == "constructed":
-            one["url"] = f"{API}constructed_inventories/{one['id']}/"
-            source = {"name": f"Auto-created source for: {one['name']}", "inventory": one["id"]}
-            made = {
+            item["_" + name] = []
+        self.objects[kind][self._last] = item
+        self._hide_secrets(kind, item)
+        if kind == "inventories" and item["kind"] == "constructed":
+            item["url"] = f"{API}constructed_inventories/{item['id']}/"
+            source = {"name": f"Auto-created source for: {item['name']}", "inventory": item["id"]}
+            settings = {
                 "source": "constructed",
                 "overwrite": True,
                 "overwrite_vars": True,
                 "update_on_launch": True,
             }
-            self.create("inventory_sources", {**source, **made})
-        return one
+            self.create("inventory_sources", {**source, **settings})
+        return item
 
     def change(self, kind: str, number: int, data: Object) -> Object:
-        one = self._one(kind, number)
-        self._check(kind, {**one, **data}, data)
-        if one.get("source") == "constructed":
+        item = self._find(kind, number)
+        self._check(kind, {**item, **data}, data)
+        if item.get("source") == "constructed":
             for field in data:
-                if field not in CONSTRUCTED and data[field] != one[field]:
+                if field not in CONSTRUCTED and data[field] != item[field]:
                     refusal = f"Cannot change field '{field}' on a constructed inventory source."
                     raise Refusal(400, {"error": refusal})
-        one.update({key: value for key, value in data.items() if key != "type"})
-        self._check_names(kind, one)
-        self._hide_secrets(kind, one)
-        return one
+        item.update({key: value for key, value in data.items() if key != "type"})
+        self._check_names(kind, item)
+        self._hide_secrets(kind, item)
+        return item
 
     def remove(self, kind: str, number: int) -> int:
-        self._one(kind, number)
+        self._find(kind, number)
         if kind == "credential_types" and any(
-            one["credential_type"] == number for one in self.objects["credentials"].values()
+            item["credential_type"] == number for item in self.objects["credentials"].values()
         ):
             raise Refusal(403, {"detail": "Credential types that are in use cannot be deleted."})
-        one = self.objects[kind].pop(number)
-        if one.get("unified_job_template") in self.objects["workflow_approval_templates"]:
-            self.remove("workflow_approval_templates", one["unified_job_template"])
+        item = self.objects[kind].pop(number)
+        if item.get("unified_job_template") in self.objects["workflow_approval_templates"]:
+            self.remove("workflow_approval_templates", item["unified_job_template"])
         for owned, field in OWNED.items():
             for other in [other for other in self.objects[owned].values() if other[field] == number]:
                 self.remove(owned, other["id"])
@@ -259,7 +259,7 @@ class Controller:
                 for name, value in other.items():
                     if name.startswith("_") and number in value:
                         value.remove(number)
-        # AWX forgets a label that nothing has any more.
+        # AWX deletes labels without users.
         used = {
             label
             for rows in self.objects.values()
@@ -272,17 +272,21 @@ class Controller:
         return 202 if kind == "inventories" else 204
 
     def associate(self, kind: str, number: int, name: str, data: Object) -> None:
-        ids: list[int] = self._one(kind, number)["_" + name]
+        ids: list[int] = self._find(kind, number)["_" + name]
         other = data["id"]
-        self._one(ASSOCIATIONS[kind][name], other)
+        self._find(ASSOCIATIONS[kind][name], other)
         if data.get("disassociate"):
             ids.remove(other)
             return
         if name == "credentials":
-            of = self.objects["credentials"]
-            same = [one for one in ids if of[one]["credential_type"] == of[other]["credential_type"]]
+            credentials = self.objects["credentials"]
+            same = [
+                credential
+                for credential in ids
+                if credentials[credential]["credential_type"] == credentials[other]["credential_type"]
+            ]
             if same:
-                kind_name = self.objects["credential_types"][of[other]["credential_type"]]["name"]
+                kind_name = self.objects["credential_types"][credentials[other]["credential_type"]]["name"]
                 raise Refusal(400, {"detail": f"Cannot assign multiple {kind_name} credentials."})
         ids.append(other)
 
@@ -316,18 +320,18 @@ class Controller:
         if kind in ("multiselect", "multiplechoice") and "choices" not in question:
             raise Refusal(400, {"error": f"Survey question {index} must specify choices."})
 
-    def _one(self, kind: str, number: int) -> Object:
+    def _find(self, kind: str, number: int) -> Object:
         if number not in self.objects[kind]:
             raise Refusal(404, {"detail": "Not found."})
         return self.objects[kind][number]
 
     def _home(self, kind: str, number: int) -> str:
-        """The list that an object is of."""
+        """Return the list of an object, or ""."""
         lists = UNIFIED if kind == "unified_job_templates" else (kind,)
         return next((name for name in lists if number in self.objects[name]), "")
 
-    def _check(self, kind: str, data: Object, given: Object | None = None) -> None:
-        for field, value in (data if given is None else given).items():
+    def _check(self, kind: str, data: Object, changes: Object | None = None) -> None:
+        for field, value in (data if changes is None else changes).items():
             if field not in FIELDS[kind] and field != "type":
                 raise Refusal(400, {field: [f"{kind} has no such field."]})
             if field in REFERENCES and value is not None and not self._home(REFERENCES[field], value):
@@ -340,7 +344,7 @@ class Controller:
             if unknown:
                 raise Refusal(400, {"inputs": f"Additional properties are not allowed ({sorted(unknown)})"})
 
-    def _check_names(self, kind: str, one: Object) -> None:
+    def _check_names(self, kind: str, item: Object) -> None:
         scope = {
             "credentials": ("organization", "credential_type"),
             "workflow_job_template_nodes": ("workflow_job_template",),
@@ -353,20 +357,20 @@ class Controller:
         }.get(kind, ())
         name = "identifier" if kind == "workflow_job_template_nodes" else "name"
         for other in self.objects[kind].values():
-            if other["id"] != one["id"] and all(other[key] == one[key] for key in (name, *scope)):
+            if other["id"] != item["id"] and all(other[key] == item[key] for key in (name, *scope)):
                 raise Refusal(400, {"__all__": [f"{kind} with this {name} already exists."]})
 
-    def _hide_secrets(self, kind: str, one: Object) -> None:
-        if kind != "credentials" or one["credential_type"] is None:
+    def _hide_secrets(self, kind: str, item: Object) -> None:
+        if kind != "credentials" or item["credential_type"] is None:
             return
-        fields = self.objects["credential_types"][one["credential_type"]]["inputs"].get("fields", [])
+        fields = self.objects["credential_types"][item["credential_type"]]["inputs"].get("fields", [])
         secret = {field["id"] for field in fields if field.get("secret")}
-        kept = self.secrets.setdefault(one["id"], {})
-        for name, value in one["inputs"].items():
+        secrets = self.secrets.setdefault(item["id"], {})
+        for name, value in item["inputs"].items():
             if name in secret and value != "$encrypted$":
-                kept[name] = value
-        one["inputs"] = {
-            name: "$encrypted$" if name in secret else value for name, value in one["inputs"].items()
+                secrets[name] = value
+        item["inputs"] = {
+            name: "$encrypted$" if name in secret else value for name, value in item["inputs"].items()
         }
 
 
@@ -376,7 +380,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_arguments: object) -> None:
-        """Quiet."""
+        """Suppress the access log."""
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -433,13 +437,13 @@ class _Handler(BaseHTTPRequestHandler):
             case [kind] if kind in FIELDS or kind == "unified_job_templates":
                 return 200, world.list(kind, query)
             case [kind, number] if kind in FIELDS:
-                return 200, world.shown(kind, world._one(kind, int(number)))
+                return 200, world.present(kind, world._find(kind, int(number)))
             case [_kind, number, "survey_spec"]:
                 return 200, world.surveys.get(int(number), {})
             case [kind, number, name] if name in ASSOCIATIONS.get(kind, {}):
-                ids = world._one(kind, int(number))["_" + name]
+                ids = world._find(kind, int(number))["_" + name]
                 other = ASSOCIATIONS[kind][name]
-                found = [world.shown(other, world.objects[other][one]) for one in ids]
+                found = [world.present(other, world.objects[other][item]) for item in ids]
                 return 200, {"count": len(found), "next": None, "previous": None, "results": found}
         raise Refusal(404, {"detail": "Not found."})
 
@@ -447,7 +451,7 @@ class _Handler(BaseHTTPRequestHandler):
         world = self.controller
         match parts:
             case [kind] if kind in FIELDS:
-                return 201, world.shown(kind, world.create(kind, data))
+                return 201, world.present(kind, world.create(kind, data))
             case [_kind, number, "survey_spec"]:
                 world.write_survey(int(number), data)
                 return 200, {}
@@ -455,9 +459,11 @@ class _Handler(BaseHTTPRequestHandler):
                 world.teams.setdefault(int(number), set()).add(data["id"])
                 return 204, None
             case ["workflow_job_template_nodes", number, "create_approval_template"]:
-                made = world.create("workflow_approval_templates", data)
-                world._one("workflow_job_template_nodes", int(number))["unified_job_template"] = made["id"]
-                return 201, made
+                template = world.create("workflow_approval_templates", data)
+                world._find("workflow_job_template_nodes", int(number))["unified_job_template"] = template[
+                    "id"
+                ]
+                return 201, template
             case [kind, number, name] if name in ASSOCIATIONS.get(kind, {}):
                 world.associate(kind, int(number), name, data)
                 return 204, None
@@ -465,7 +471,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _patch(self, parts: list[str], data: Object) -> tuple[int, object]:
         kind, number = parts
-        return 200, self.controller.shown(kind, self.controller.change(kind, int(number), data))
+        return 200, self.controller.present(kind, self.controller.change(kind, int(number), data))
 
     def _delete(self, parts: list[str], _data: Object) -> tuple[int, object]:
         if parts[-1] == "survey_spec":
@@ -477,7 +483,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def emulated(playbooks: tuple[str, ...]) -> Iterator[tuple[str, Controller]]:
-    """A controller on a free port of loopback: its address and its state."""
+    """Run a controller on a free port of loopback; yield its address and its state."""
     controller = Controller(playbooks)
     handler = type("Handler", (_Handler,), {"controller": controller, "lock": threading.Lock()})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of AWX share: the controller that they set up, and where this project's files are."""
+"""Shared parts of the AWX tests: the controller, and the paths of this project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROJECT = ROOT / "examples" / "awx" / "project"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """``env`` reaches the controller. ``emulator`` is its state, None where it is a real one."""
+    """A controller. ``env`` has its connection, ``emulator`` its state, or None for a real AWX."""
 
     env: dict[str, str]
     emulator: Controller | None

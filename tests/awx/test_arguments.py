@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of every task with a module of awx.awx, beside what the installed module takes."""
+"""The arguments of every awx.awx task, compared with the argument_spec of the installed module."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class _Called(Exception):
     pass
 
 
-def spec_of(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The argument_spec with which the module would make its AnsibleModule, that of the connection included."""
+def module_spec(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the argument_spec of the module, including the connection options."""
     loaded = importlib.import_module(f"{MODULES}.{module}")
     found: dict[str, Any] = {}
 
@@ -42,15 +42,15 @@ def spec_of(module: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def test_there_are_tasks() -> None:
+def test_role_has_tasks() -> None:
     assert len(list(tasks())) > 15
 
 
 @pytest.mark.parametrize(("module", "arguments"), list(tasks()))
-def test_the_module_takes_the_arguments(
+def test_module_accepts_arguments(
     module: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = spec_of(module, monkeypatch)
+    spec = module_spec(module, monkeypatch)
     assert set(arguments) <= set(spec)
     assert [name for name, option in spec.items() if option.get("required") and name not in arguments] == []
     for name, value in arguments.items():

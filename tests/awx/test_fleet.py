@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX set up from one file of variables, and cleared again, by the modules of awx.awx.
+"""The role awx_fleet creates its objects in AWX from one file of variables, and removes them.
 
-With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment the runs go to that AWX. It has to have an organization
-Default, and AWX_TEST_PROJECT_URL has to name a Git repository with the content of examples/awx/project. Without, they go to
-the emulator beside this file.
+With CONTROLLER_HOST (and CONTROLLER_OAUTH_TOKEN) in the environment the runs use that AWX. It must have an organization
+Default, and AWX_TEST_PROJECT_URL must be a Git repository with the content of examples/awx/project. Otherwise the runs use
+the emulator of these tests.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ MARK = "Managed by workload_identity.aws.awx_fleet."
 
 
 def play(target: Target, folder: Path, *options: str, **extra: Any) -> subprocess.CompletedProcess[str]:
-    """The playbook as a user runs it, with the example's variables."""
+    """Run the playbook with the variables of the example."""
     if "AWX_TEST_PROJECT_URL" in os.environ:
         extra["awx_fleet_project_url"] = os.environ["AWX_TEST_PROJECT_URL"]
     (folder / "extra.yml").write_text(yaml.safe_dump(extra), encoding="utf-8")
-    kept = {
+    inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "CONTROLLER_"))
     }
     env = {
-        **kept,
+        **inherited,
         **target.env,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "ANSIBLE_HOME": str(folder / "home"),
@@ -77,7 +77,7 @@ def changed(done: subprocess.CompletedProcess[str]) -> int:
 
 
 def message(done: subprocess.CompletedProcess[str]) -> str:
-    """The msg of the task that failed, on one line."""
+    """Return the message of the failed task, on one line."""
     assert done.returncode != 0, done.stdout
     found = re.search(
         r'"msg": "((?:[^"\\]|\\.)*)"', done.stdout.partition("fatal: [localhost]")[2] or done.stdout
@@ -86,10 +86,10 @@ def message(done: subprocess.CompletedProcess[str]) -> str:
     return found.group(1).replace('\\"', '"')
 
 
-def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
+def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     named = make_named(world) if world else {}
-    before = snapshot(world)
+    initial = snapshot(world)
     planned = play(controller, tmp_path, "--check", **named)
     assert "These would be created: EKS Pod Identity: kubeconfig, " in planned.stdout
     assert changed(planned) == 1
@@ -99,7 +99,7 @@ def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
     assert changed(done) > 10
     assert SECRET not in done.stdout + done.stderr
     if world:
-        assert_made(world)
+        assert_created(world)
         assert_named(world)
 
     # Seven of the variables differ. The second run changes their objects alone.
@@ -118,14 +118,14 @@ def test_made_changed_and_removed(controller: Target, tmp_path: Path) -> None:
 
     assert changed(play(controller, tmp_path, **ABSENT)) > 5
     assert changed(play(controller, tmp_path, **ABSENT)) == 0
-    assert snapshot(world) == before
+    assert snapshot(world) == initial
 
 
 def snapshot(world: Controller | None) -> dict[str, set[int]] | None:
     return {kind: set(rows) for kind, rows in world.objects.items()} if world else None
 
 
-def assert_made(world: Controller) -> None:
+def assert_created(world: Controller) -> None:
     names = {
         row["id"]: row["name"] for rows in world.objects.values() for row in rows.values() if "name" in row
     }
@@ -142,10 +142,10 @@ def assert_made(world: Controller) -> None:
         "site": ("site.yml", "run", 1),
         "teardown": ("teardown.yml", "run", 1),
     }
-    # A job for localhost takes no limit, and no inventory but the one that it does not use. The report takes those of the
-    # workflow, and the hosts below, to know who ought to have reported.
-    for asked in ("ask_limit_on_launch", "ask_inventory_on_launch"):
-        assert {name for name, row in templates.items() if row[asked]} == {
+    # Jobs for localhost do not prompt for limit and inventory. The report uses both from the workflow, to find the
+    # hosts that must report.
+    for prompt in ("ask_limit_on_launch", "ask_inventory_on_launch"):
+        assert {name for name, row in templates.items() if row[prompt]} == {
             *("plan", "converge", "verify", "report", "plan teardown", "take down")
         }
     removes = {"pod_identity_state": "absent"}
@@ -154,38 +154,38 @@ def assert_made(world: Controller) -> None:
         **{name: {"pod_identity_hosts": "all", **removes} for name in ("plan teardown", "take down")},
         **{name: {} for name in ("site", "teardown")},
     }
-    assert {name: [names[one] for one in row["_credentials"]] for name, row in templates.items()} == {
+    assert {name: [names[number] for number in row["_credentials"]] for name, row in templates.items()} == {
         name: ["AWS for EKS", "EKS Pod Identity: eu-central-1"] for name in templates
     }
     secret = world.secrets[world.named("credentials", "AWS for EKS")["id"]]
     assert secret == {"password": SECRET}
-    nothing: dict[str, list[str]] = {"success": [], "always": [], "failure": []}
-    sync = {"sync again": nothing}
-    nodes, links = nodes_of(world, "EKS Pod Identity: plan, approve, converge, verify")
+    no_links: dict[str, list[str]] = {"success": [], "always": [], "failure": []}
+    sync = {"sync again": no_links}
+    nodes, links = workflow_nodes(world, "EKS Pod Identity: plan, approve, converge, verify")
     assert links == {
         **sync,
-        # A failed sync fails the workflow by its second try, and no job waits for it.
-        "sync": {**nothing, "always": ["plan"], "failure": ["sync again"]},
-        # A failed cluster of the plan, or a slice without hosts, stops no other cluster.
-        "plan": {**nothing, "always": ["approve"]},
-        "approve": {**nothing, "success": ["converge"], "failure": ["report"]},
-        "converge": {**nothing, "always": ["verify"]},
-        "verify": {**nothing, "always": ["report"]},
-        "report": nothing,
+        # The second try of a failed sync fails the workflow; jobs do not wait for it.
+        "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
+        # A failed cluster of the plan, or a slice without hosts, does not stop other clusters.
+        "plan": {**no_links, "always": ["approve"]},
+        "approve": {**no_links, "success": ["converge"], "failure": ["report"]},
+        "converge": {**no_links, "always": ["verify"]},
+        "verify": {**no_links, "always": ["report"]},
+        "report": no_links,
     }
-    assert nodes_of(world, "EKS Pod Identity: verify and report")[1] == {
+    assert workflow_nodes(world, "EKS Pod Identity: verify and report")[1] == {
         **sync,
-        "sync": {**nothing, "always": ["verify"], "failure": ["sync again"]},
-        "verify": {**nothing, "always": ["report"]},
-        "report": nothing,
+        "sync": {**no_links, "always": ["verify"], "failure": ["sync again"]},
+        "verify": {**no_links, "always": ["report"]},
+        "report": no_links,
     }
-    assert nodes_of(world, "EKS Pod Identity: plan, approve, take down")[1] == {
+    assert workflow_nodes(world, "EKS Pod Identity: plan, approve, take down")[1] == {
         **sync,
-        "sync": {**nothing, "always": ["plan"], "failure": ["sync again"]},
-        "plan": {**nothing, "always": ["approve"]},
-        "approve": {**nothing, "success": ["take down"], "failure": ["report"]},
-        "take down": {**nothing, "always": ["report"]},
-        "report": nothing,
+        "sync": {**no_links, "always": ["plan"], "failure": ["sync again"]},
+        "plan": {**no_links, "always": ["approve"]},
+        "approve": {**no_links, "success": ["take down"], "failure": ["report"]},
+        "take down": {**no_links, "always": ["report"]},
+        "report": no_links,
     }
     source = world.named("inventory_sources", "EKS Pod Identity: clusters")
     assert {nodes[name]["unified_job_template"] for name in ("sync", "sync again")} == {source["id"]}
@@ -201,7 +201,7 @@ def assert_made(world: Controller) -> None:
     region = world.named("credential_types", "EKS Pod Identity: AWS region")["injectors"]
     assert region == {"env": {"AWS_REGION": "{{ region }}"}}
     assert (source["source"], source["source_path"]) == ("scm", "inventory/fleet.eks_clusters.yml")
-    galaxy = [names[one] for one in world.named("organizations", "Default")["_galaxy_credentials"]]
+    galaxy = [names[number] for number in world.named("organizations", "Default")["_galaxy_credentials"]]
     assert galaxy == ["Ansible Galaxy"]
 
 
@@ -236,7 +236,7 @@ def assert_named(world: Controller) -> None:
     workflows = world.objects["workflow_job_templates"].values()
     approvals = [row["_notification_templates_approvals"] for row in workflows]
     assert approvals == [[world.named("notification_templates", "On call")["id"]]] * 3
-    # Nobody may execute a job that changes something without an approval.
+    # Teams may execute jobs with changes only through the approval of a workflow.
     harmless = [templates[name] for name in ("plan", "verify", "report", "plan teardown")]
     operators, reviewers = (world.named("teams", name)["id"] for name in ("Operators", "Reviewers"))
     assert world.teams == {
@@ -245,8 +245,10 @@ def assert_named(world: Controller) -> None:
     }
 
 
-def nodes_of(world: Controller, workflow: str) -> tuple[dict[str, Any], dict[str, dict[str, list[str]]]]:
-    """The nodes of a workflow by identifier, and their links."""
+def workflow_nodes(
+    world: Controller, workflow: str
+) -> tuple[dict[str, Any], dict[str, dict[str, list[str]]]]:
+    """Return the nodes of a workflow by identifier, and their links."""
     number = world.named("workflow_job_templates", workflow)["id"]
     nodes = {
         row["identifier"]: row
@@ -256,18 +258,19 @@ def nodes_of(world: Controller, workflow: str) -> tuple[dict[str, Any], dict[str
     steps = {row["id"]: name for name, row in nodes.items()}
     links = {
         name: {
-            kind: [steps[one] for one in row[f"_{kind}_nodes"]] for kind in ("success", "always", "failure")
+            kind: [steps[number] for number in row[f"_{kind}_nodes"]]
+            for kind in ("success", "always", "failure")
         }
         for name, row in nodes.items()
     }
     return nodes, links
 
 
-def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -> None:
-    """Up to where the run stops for want of a credential type."""
+def test_keeps_other_galaxy_credentials(controller: Target, tmp_path: Path) -> None:
+    """Run until the error of a missing credential type."""
     world = controller.emulator
     if world is None:
-        pytest.skip("of the emulator's state")
+        pytest.skip("needs the emulator's state")
     kind = world.named("credential_types", "Ansible Galaxy/Automation Hub API Token")["id"]
     hub = world.create("credentials", {"name": "Private hub", "credential_type": kind})
     organization = world.named("organizations", "Default")
@@ -281,12 +284,14 @@ def test_galaxy_credentials_of_others_stay(controller: Target, tmp_path: Path) -
     ]
 
 
-def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> None:
+def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
-        pytest.skip("of the emulator's state")
+        pytest.skip("needs the emulator's state")
     organization = world.named("organizations", "Default")["id"]
-    theirs = world.create("inventories", {"name": "EKS Pod Identity: clusters", "organization": organization})
+    unmanaged = world.create(
+        "inventories", {"name": "EKS Pod Identity: clusters", "organization": organization}
+    )
     world.writes.clear()
     assert message(play(controller, tmp_path)) == (
         "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose another "
@@ -299,16 +304,16 @@ def test_what_others_made_is_not_touched(controller: Target, tmp_path: Path) -> 
     )
     assert changed(done) == 0
     assert world.writes == []
-    assert theirs["id"] in world.objects["inventories"]
+    assert unmanaged["id"] in world.objects["inventories"]
 
 
-def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> None:
+def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     world = controller.emulator
     if world is None:
-        pytest.skip("of the emulator's state")
+        pytest.skip("needs the emulator's state")
     organization = world.named("organizations", "Default")["id"]
-    ours = {"name": "EKS Pod Identity: project", "description": MARK, "organization": organization}
-    project = world.create("projects", ours)["id"]
+    managed = {"name": "EKS Pod Identity: project", "description": MARK, "organization": organization}
+    project = world.create("projects", managed)["id"]
     world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
     world.writes.clear()
     assert message(play(controller, tmp_path, **ABSENT)) == (
@@ -347,19 +352,19 @@ def test_what_others_use_is_not_removed(controller: Target, tmp_path: Path) -> N
         ),
     ],
 )
-def test_what_is_not_there_is_named(
+def test_missing_objects_are_named(
     controller: Target, tmp_path: Path, extra: dict[str, Any], expected: str
 ) -> None:
     assert message(play(controller, tmp_path, "--check", **extra)) == expected
     assert controller.emulator is None or controller.emulator.writes == []
 
 
-def test_an_administrator_of_an_organization_gives_credential_types_by_name(
+def test_organization_administrator_uses_existing_credential_types(
     controller: Target, tmp_path: Path
 ) -> None:
     world = controller.emulator
     if world is None:
-        pytest.skip("of the emulator's state")
+        pytest.skip("needs the emulator's state")
     world.superuser = False
     assert message(play(controller, tmp_path)) == (
         "Only a system administrator can create or delete credential types in AWX (EKS Pod Identity: kubeconfig, "
@@ -375,14 +380,14 @@ def test_an_administrator_of_an_organization_gives_credential_types_by_name(
     assert "These would be created: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
 
 
-def test_a_misspelt_variable_is_refused(controller: Target, tmp_path: Path) -> None:
+def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:
     found = message(play(controller, tmp_path, awx_fleet_slice_count=2))
     assert found.startswith("awx_fleet_slice_count: unknown variable. Correct the name; the role has ")
     assert "awx_fleet_job_slice_count" in found
     assert found.endswith("Nothing was changed.")
 
 
-def test_two_objects_of_one_name_are_refused(controller: Target, tmp_path: Path) -> None:
+def test_rejects_duplicate_names(controller: Target, tmp_path: Path) -> None:
     twice = [{"name": name, "condition": "true"} for name in ("canary", "canary")]
     assert message(play(controller, tmp_path, awx_fleet_constructed=twice)) == (
         "Two of the inventories would have the same name: EKS Pod Identity: clusters, EKS Pod Identity: canary, "

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The project of the example: a file for each job template, each with the playbook of the collection of the same name."""
+"""The project of the example: a file for each job template, which imports the playbook of the same name."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from target import PROJECT, ROOT
 WRAPPERS = sorted(PROJECT.glob("*.yml"))
 
 
-def test_each_job_template_finds_its_playbook() -> None:
+def test_project_has_playbook_of_each_job_template() -> None:
     text = (
         (ROOT / "roles" / "awx_fleet" / "vars" / "main.yml")
         .read_text(encoding="utf-8")
         .replace("!unsafe", "")
     )
     templates = yaml.safe_load(text)["__awx_fleet_job_templates"]
-    assert {one["playbook"] for one in templates} == {path.name for path in WRAPPERS}
+    assert {template["playbook"] for template in templates} == {path.name for path in WRAPPERS}
 
 
 @pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.stem)
-def test_a_playbook_is_that_of_the_collection(path: Path) -> None:
+def test_playbook_imports_collection_playbook(path: Path) -> None:
     [play] = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert play["ansible.builtin.import_playbook"] == f"workload_identity.aws.{path.stem}"
 
 
 @pytest.mark.parametrize("path", WRAPPERS, ids=lambda path: path.stem)
-def test_the_linter_reads_what_it_can(path: Path) -> None:
-    """It cannot read what imports a playbook that is not there."""
+def test_linter_excludes_only_unreadable_files(path: Path) -> None:
+    """Exclude only files whose imported playbook does not exist, which the linter cannot read."""
     excluded = yaml.safe_load((ROOT / ".ansible-lint").read_text(encoding="utf-8"))["exclude_paths"]
-    is_there = (ROOT / "playbooks" / path.name).is_file()
-    assert (str(path.relative_to(ROOT)) in excluded) != is_there
+    exists = (ROOT / "playbooks" / path.name).is_file()
+    assert (str(path.relative_to(ROOT)) in excluded) != exists
 
 
-def test_the_inventory_file_is_where_the_role_looks() -> None:
+def test_inventory_file_matches_default_path() -> None:
     defaults = yaml.safe_load(
         (ROOT / "roles" / "awx_fleet" / "defaults" / "main.yml").read_text(encoding="utf-8")
     )

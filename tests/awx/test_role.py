@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role's variables: the same names and defaults in its specification, its defaults, its README and the example."""
+"""The variables of the role: specification, defaults, README and example have the same names and defaults."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ def read(name: str) -> Any:
 OPTIONS: dict[str, dict[str, Any]] = read("meta/argument_specs.yml")["argument_specs"]["main"]["options"]
 
 
-def test_defaults_are_those_of_the_specification() -> None:
+def test_defaults_match_specification() -> None:
     assert read("defaults/main.yml") == {
         name: option["default"] for name, option in OPTIONS.items() if not option.get("required")
     }
 
 
-def test_the_readme_has_each_variable_with_its_default() -> None:
+def test_readme_has_variables_with_defaults() -> None:
     text = (ROLE / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(awx_fleet_\w+)` \| (.*?) \| .* \|$", text, re.MULTILINE))
-    shown = {
+    defaults = {
         name: "none" if option["default"] == "" else f"`{option['default']}`"
         for name, option in OPTIONS.items()
         if "default" in option
     }
-    wanted = {name: shown.get(name, "required") for name in OPTIONS}
+    expected = {name: defaults.get(name, "required") for name in OPTIONS}
     assert {name: value.lower() for name, value in rows.items()} == {
-        name: value.lower() for name, value in wanted.items()
+        name: value.lower() for name, value in expected.items()
     }
 
 
-def test_the_example_sets_variables_of_the_role() -> None:
+def test_example_sets_role_variables() -> None:
     text = (ROOT / "examples" / "awx" / "awx.yml").read_text(encoding="utf-8")
     assert set(yaml.safe_load(text)) <= set(OPTIONS)
     assert {name for name, option in OPTIONS.items() if option.get("required")} <= set(yaml.safe_load(text))

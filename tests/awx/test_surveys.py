@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The surveys: AWX takes them, and the role takes every answer that they allow, as AWX hands it over."""
+"""The surveys: AWX accepts them, and the role accepts every allowed answer in the form that AWX passes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPECS = yaml.safe_load((ROOT / "roles/pod_identity/meta/argument_specs.yml").rea
 TEMPLATES = yaml.safe_load(
     (ROOT / "roles/awx_fleet/vars/main.yml").read_text(encoding="utf-8").replace("!unsafe", "")
 )
-# Which types of a question give what an option's type can be read from.
+# The question types that fit each option type.
 FITTING = {
     "str": {"text", "textarea", "multiplechoice"},
     "bool": {"multiplechoice"},
@@ -38,8 +38,8 @@ FITTING = {
     "list": {"multiselect", "textarea"},
     "dict": {"textarea"},
 }
-# Variables of the playbooks, which the role does not have.
-OF_PLAYBOOKS = {
+# Variables of the playbooks that are not variables of the role.
+PLAYBOOK_VARIABLES = {
     "pod_identity_expected": "list",
     "pod_identity_report_max_age": "int",
     "pod_identity_serial": "str",
@@ -60,7 +60,7 @@ def questions() -> Iterator[Any]:
 
 
 def answers(question: dict[str, Any]) -> list[object]:
-    """What a job gets: text, except for numbers and lists of choices."""
+    """Return sample answers in the form of a job: text, numbers and lists of choices."""
     if question["type"] == "multiplechoice":
         return list(question["choices"])
     if question["type"] == "multiselect":
@@ -86,22 +86,22 @@ def entry_point(survey: str) -> str:
     return "verify" if survey == "verify" else "main"
 
 
-def test_the_job_templates_use_all_of_them() -> None:
-    used = {one["survey"] for one in TEMPLATES["__awx_fleet_job_templates"] if "survey" in one}
+def test_job_templates_use_all_surveys() -> None:
+    used = {template["survey"] for template in TEMPLATES["__awx_fleet_job_templates"] if "survey" in template}
     assert used == set(surveys())
 
 
 @pytest.mark.parametrize("name", sorted(surveys()))
-def test_awx_takes_it(name: str) -> None:
+def test_awx_accepts_survey(name: str) -> None:
     world = Controller(("site.yml",))
     world.write_survey(1, surveys()[name])
     assert set(surveys()[name]) == {"name", "description", "spec"}
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_a_question_is_for_a_variable_of_its_type(survey: str, question: dict[str, Any]) -> None:
+def test_question_matches_variable_type(survey: str, question: dict[str, Any]) -> None:
     options = SPECS["argument_specs"][f"{entry_point(survey)}_variables"]["options"]
-    of_playbook = OF_PLAYBOOKS.get(question["variable"])
+    of_playbook = PLAYBOOK_VARIABLES.get(question["variable"])
     option = {"type": of_playbook} if of_playbook else options[question["variable"]]
     assert question["type"] in QUESTIONS
     assert question["type"] in FITTING[option["type"]]
@@ -112,33 +112,33 @@ def test_a_question_is_for_a_variable_of_its_type(survey: str, question: dict[st
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_no_answer_is_no_variable(survey: str, question: dict[str, Any]) -> None:
-    """A default would be an extra variable of each job, before the inventory's; AWX keeps even an empty text. A job over a
-    fleet starts without an answer, since a schedule has none to give."""
+def test_questions_have_no_defaults(survey: str, question: dict[str, Any]) -> None:
+    """Omit defaults, which would override the inventory as extra variables. Jobs over a fleet have no required questions,
+    because schedules cannot answer them."""
     assert "default" not in question
     assert not (question["required"] and survey in ("fleet", "report", "verify"))
 
 
 @pytest.mark.parametrize(("survey", "question"), list(questions()))
-def test_the_role_takes_every_answer(survey: str, question: dict[str, Any]) -> None:
+def test_role_accepts_every_answer(survey: str, question: dict[str, Any]) -> None:
     if question["variable"].removeprefix(ROLE) in REPORT:
         for answer in answers(question):
             assert read_report_variables({question["variable"].removeprefix(ROLE): answer})
         return
-    if question["variable"] in OF_PLAYBOOKS:
+    if question["variable"] in PLAYBOOK_VARIABLES:
         pytest.skip("a keyword of the play: tests/fleet/test_fleet_play.py takes it as text")
     for answer in answers(question):
         if question["variable"] == f"{ROLE}assume_role_external_id":
-            given = {"assume_role_arn": "arn:aws:iam::444455556666:role/fleet"}
+            variables = {"assume_role_arn": "arn:aws:iam::444455556666:role/fleet"}
         else:
-            given = {}
-        given |= {
+            variables = {}
+        variables |= {
             "cluster_name": "blue",
             "workloads": WORKLOADS,
             question["variable"].removeprefix(ROLE): answer,
         }
         point: Any = entry_point(survey)
-        values = read_variables(given, point)
+        values = read_variables(variables, point)
         parsed = read_input(
             {name: values[name] for name in INPUT_OPTIONS if name in values}, refuse_files, ROLE
         )

@@ -59,7 +59,7 @@ SCENARIOS = {
 def furnish(kube: Kube) -> None:
     """Create unmanaged namespaces and service accounts, and a Pod for one that a workload will use."""
     for namespace in ("old", "theirs"):
-        kube.make("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        kube.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     kube.account("old", "app", labels={"of": "others"}, annotations=IRSA)
     kube.account("old", "web", labels={"of": "others"})
     kube.account("theirs", "app", labels={"of": "others"})
@@ -71,12 +71,12 @@ def furnish(kube: Kube) -> None:
         [(workload["namespace"], workload["service_account"]) for workload in CHANGED]
     )
     spec = {"serviceAccountName": "web", "nodeName": NODE, "containers": [{"name": "a", "image": "a"}]}
-    kube.make("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
+    kube.create("/api/v1/namespaces/old/pods", {"metadata": {"name": "web-1"}, "spec": spec}, READY)
     # A teardown keeps the service account of this Deployment without Pods.
     labels = {"app": "api"}
     pod = {"serviceAccountName": API["service_account"], "containers": [{"name": "a", "image": "a"}]}
     template = {"metadata": {"labels": labels}, "spec": pod}
-    kube.make(
+    kube.create(
         f"/apis/apps/v1/namespaces/{API['namespace']}/deployments",
         {
             "metadata": {"name": "api"},

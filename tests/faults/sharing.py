@@ -73,7 +73,7 @@ class Playground:
             kube.node()
             kube.agent()
             for namespace in NAMESPACES:
-                kube.make("/api/v1/namespaces", {"metadata": {"name": namespace}})
+                kube.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
             kube.control.set_associations(list(SERVICE_ACCOUNTS))
 
     def select(self, cluster: str) -> Kube:
@@ -287,7 +287,7 @@ def _target_by_hand(playground: Playground) -> None:
 
 
 def _label_by_hand(playground: Playground) -> None:
-    playground.kubes[CLUSTER].ask(
+    playground.kubes[CLUSTER].request(
         "PATCH",
         "/api/v1/namespaces/shop/serviceaccounts/api",
         {"metadata": {"labels": {"team": "shop"}}},

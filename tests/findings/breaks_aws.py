@@ -256,11 +256,11 @@ def attach_denying(world: World) -> None:
 
 def share_role(world: World) -> None:
     """Apply another list with a workload and a policy for the role."""
-    workloads = world.asked
+    workloads = world.workloads
     other = {"name": "of-another-list", "document": document("s3:GetObject")}
-    world.asked = [{**GUIDE, "service_account": "other", "policies": [other], "required_permissions": []}]
+    world.workloads = [{**GUIDE, "service_account": "other", "policies": [other], "required_permissions": []}]
     world.converge()
-    world.asked = workloads
+    world.workloads = workloads
 
 
 def attach_administrator(world: World) -> None:
@@ -295,7 +295,7 @@ def guide_described(_world: World) -> Workloads:
 
 
 def request_another_description(world: World) -> None:
-    world.asked = [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads objects"}]}]
+    world.workloads = [{**GUIDE, "policies": [{**GUIDE["policies"][0], "description": "Reads objects"}]}]
 
 
 def request_description(world: World) -> None:
@@ -336,7 +336,7 @@ def associate_by_hand(world: World) -> None:
 
 def grant_alone(world: World) -> None:
     """Remove the last workload like a teardown without permission to write the trust policy."""
-    removed = world.asked.pop()
+    removed = world.workloads.pop()
     associations = world.eks.list_pod_identity_associations(
         clusterName=CLUSTER, namespace=removed["namespace"], serviceAccount=removed["service_account"]
     )
@@ -350,7 +350,7 @@ def grant_alone(world: World) -> None:
 
 def unlist(world: World) -> None:
     """Remove the last workload from the list."""
-    world.asked.pop()
+    world.workloads.pop()
 
 
 def associate_another_target(world: World) -> None:

@@ -66,7 +66,7 @@ def api_at(url: str, authorities: frozenset[str] = AUTHORITY, checks_certificate
 
 
 def delete_account(world: World) -> None:
-    world.kube.ask("DELETE", f"{ACCOUNTS}/{ACCOUNT_NAME}")
+    world.kube.request("DELETE", f"{ACCOUNTS}/{ACCOUNT_NAME}")
 
 
 FINALIZERS = ["example.com/keep"]
@@ -74,22 +74,22 @@ FINALIZERS = ["example.com/keep"]
 
 def delete_account_with_finalizer(world: World) -> None:
     path = f"{ACCOUNTS}/{ACCOUNT_NAME}"
-    world.kube.ask("PATCH", path, {"metadata": {"finalizers": FINALIZERS}})
-    world.kube.ask("DELETE", path)
+    world.kube.request("PATCH", path, {"metadata": {"finalizers": FINALIZERS}})
+    world.kube.request("DELETE", path)
 
 
 def delete_namespace(world: World) -> None:
-    world.kube.make("/api/v1/namespaces", {"metadata": {"name": "leaving", "finalizers": FINALIZERS}})
-    world.kube.ask("DELETE", "/api/v1/namespaces/leaving")
+    world.kube.create("/api/v1/namespaces", {"metadata": {"name": "leaving", "finalizers": FINALIZERS}})
+    world.kube.request("DELETE", "/api/v1/namespaces/leaving")
 
 
 def label_account(world: World) -> None:
-    world.kube.ask("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"labels": {"team": "others"}}})
+    world.kube.request("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"labels": {"team": "others"}}})
 
 
 def annotate_account(world: World) -> None:
     annotations = {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{world.account}:role/{ROLE}"}
-    world.kube.ask("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"annotations": annotations}})
+    world.kube.request("PATCH", f"{ACCOUNTS}/{ACCOUNT_NAME}", {"metadata": {"annotations": annotations}})
 
 
 def pod_before_association(world: World) -> None:
@@ -123,7 +123,7 @@ def make_owner(world: World, kind: str, name: str = "web", owner: Json | None = 
     """Create an object that owns Pods, and return the owner reference to it."""
     labels = {"app": "web"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "app"}]}}
-    created = world.kube.make(
+    created = world.kube.create(
         object_path("apps/v1", kind, NAMESPACE),
         {
             "metadata": {"name": name, "ownerReferences": [owner] if owner else []},
@@ -228,14 +228,14 @@ def young_association(world: World) -> None:
 
 
 def no_webhook(world: World) -> None:
-    world.kube.ask("DELETE", WEBHOOK)
+    world.kube.request("DELETE", WEBHOOK)
 
 
 def excluded_namespace(world: World) -> None:
-    (webhook,) = world.kube.ask("GET", WEBHOOK)["webhooks"]
+    (webhook,) = world.kube.request("GET", WEBHOOK)["webhooks"]
     names = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": [NAMESPACE]}
     webhook["namespaceSelector"] = {"matchExpressions": [names]}
-    world.kube.ask("PATCH", WEBHOOK, {"webhooks": [webhook]})
+    world.kube.request("PATCH", WEBHOOK, {"webhooks": [webhook]})
 
 
 def irsa_instead(world: World) -> None:

@@ -72,7 +72,7 @@ class Kube:
         self.control = KubeControl(endpoint, authority, TOKEN)
         self._pool = PoolManager(ca_certs=str(authority), retries=False)
 
-    def ask(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
+    def request(self, method: str, path: str, body: object = None, token: str = TOKEN, **query: str) -> Json:
         """Send a request and return its result. Raise AssociationError if it fails."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
@@ -87,28 +87,32 @@ class Kube:
         result: Json = json.loads(text)
         return result
 
-    def make(self, path: str, body: Json, status: Mapping[str, Any] | None = None) -> Json:
+    def create(self, path: str, body: Json, status: Mapping[str, Any] | None = None) -> Json:
         """Create an object, and write its status as a kubelet or controller would."""
-        created = self.ask("POST", path, body)
+        created = self.request("POST", path, body)
         if status:
-            created = self.ask("PATCH", f"{path}/{created['metadata']['name']}/status", {"status": status})
+            created = self.request(
+                "PATCH", f"{path}/{created['metadata']['name']}/status", {"status": status}
+            )
         return created
 
     def account(self, namespace: str, name: str, **metadata: Any) -> None:
-        self.make(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name, **metadata}})
+        self.create(
+            f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name, **metadata}}
+        )
 
     def node(self, name: str = NODE, **labels: str) -> None:
-        self.make("/api/v1/nodes", {"metadata": {"name": name, "labels": labels}})
+        self.create("/api/v1/nodes", {"metadata": {"name": name, "labels": labels}})
 
     def agent(self, node: str = NODE, status: Mapping[str, Any] = READY) -> None:
         """Create the DaemonSet of the agent, unless it exists, and its Pod on a node."""
-        if not self.ask("GET", AGENT_SETS)["items"]:
+        if not self.request("GET", AGENT_SETS)["items"]:
             self.daemon_set()
         body = {
             "metadata": {"name": f"eks-pod-identity-agent-{node.split('.')[0]}", "labels": AGENT_LABEL},
             "spec": {"nodeName": node, "containers": [{"name": "agent", "image": "agent"}]},
         }
-        self.make(AGENT_PODS, body, status)
+        self.create(AGENT_PODS, body, status)
 
     def daemon_set(self, desired: int = 1) -> None:
         template = {
@@ -119,12 +123,12 @@ class Kube:
             "metadata": {"name": "eks-pod-identity-agent"},
             "spec": {"selector": {"matchLabels": AGENT_LABEL}, "template": template},
         }
-        self.make(AGENT_SETS, body, {"desiredNumberScheduled": desired})
+        self.create(AGENT_SETS, body, {"desiredNumberScheduled": desired})
 
     def delete_agent(self) -> None:
         for path in (AGENT_SETS, AGENT_PODS):
-            for item in self.ask("GET", path)["items"]:
-                self.ask("DELETE", f"{path}/{item['metadata']['name']}")
+            for item in self.request("GET", path)["items"]:
+                self.request("DELETE", f"{path}/{item['metadata']['name']}")
 
     def allow_reader(self, resources: Mapping[str, Sequence[str]]) -> None:
         """Let the reader list ``resources``: their names by API group."""
@@ -133,14 +137,14 @@ class Kube:
             {"apiGroups": [group], "resources": list(names), "verbs": ["list"]}
             for group, names in resources.items()
         ]
-        self.make(f"{rbac}/clusterroles", {"metadata": {"name": "reader"}, "rules": rules})
+        self.create(f"{rbac}/clusterroles", {"metadata": {"name": "reader"}, "rules": rules})
         group = "rbac.authorization.k8s.io"
         binding = {
             "metadata": {"name": "reader"},
             "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "reader"},
             "subjects": [{"apiGroup": group, "kind": "Group", "name": "readers"}],
         }
-        self.make(f"{rbac}/clusterrolebindings", binding)
+        self.create(f"{rbac}/clusterrolebindings", binding)
 
 
 def object_path(api_version: str, kind: str, namespace: str) -> str:
@@ -169,12 +173,12 @@ class KubeCluster:
         parameters = {name: text for name, text in selectors.items() if text}
         path = object_path(query.api_version, query.kind, query.namespace)
         try:
-            return Listing(self._kube.ask("GET", path, None, self._token, **parameters)["items"])
+            return Listing(self._kube.request("GET", path, None, self._token, **parameters)["items"])
         except AssociationError as error:
             return Listing(error=parse_api_error(str(error)))
 
     def read_version(self) -> Object:
-        return self._kube.ask("GET", "/version")
+        return self._kube.request("GET", "/version")
 
     def read_server(self) -> ApiServer:
         return ApiServer(self._kube.endpoint)
@@ -186,7 +190,7 @@ class KubeCluster:
         self._mutate(pod)
         path = object_path("v1", "Pod", object_name(pod).namespace)
         try:
-            return DryRun(self._kube.ask("POST", path, pod, self._token, dryRun="All"))
+            return DryRun(self._kube.request("POST", path, pod, self._token, dryRun="All"))
         except AssociationError as error:
             return DryRun(error=parse_api_error(str(error)))
 
@@ -201,14 +205,14 @@ class KubeCluster:
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
         for manifest in manifests:
             namespace, name = object_name(manifest)
-            self._kube.ask("DELETE", f"{object_path('batch/v1', 'Job', namespace)}/{name}")
+            self._kube.request("DELETE", f"{object_path('batch/v1', 'Job', namespace)}/{name}")
         return WriteResult(changed=True)
 
     def _make_job(self, job: Json) -> None:
         namespace, name = object_name(job)
-        template = self._kube.make(object_path("batch/v1", "Job", namespace), job)["spec"]["template"]
+        template = self._kube.create(object_path("batch/v1", "Job", namespace), job)["spec"]["template"]
         body = {"metadata": {"name": f"{name}-x2x4z", **template["metadata"]}, "spec": template["spec"]}
-        self._kube.make(object_path("v1", "Pod", namespace), body, self._answer)
+        self._kube.create(object_path("v1", "Pod", namespace), body, self._answer)
 
 
 class RestlessClock:

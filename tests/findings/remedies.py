@@ -33,16 +33,16 @@ KINDS = {"serviceaccount": "serviceaccounts", "pod": "pods"}
 class Repair:
     """The steps of a remedy.
 
-    ``says`` is a part of the remedy. With ``runs`` its command is run, and ``by_hand`` is a repair without a command; else the
-    workload is applied with ``changes`` and ``options``. ``leaves`` are the codes of findings after the repair.
+    ``excerpt`` is a part of the remedy. With ``has_command`` its command is run, and ``apply`` is a repair without a command;
+    else the workload is applied with ``changes`` and ``options``. ``remaining_codes`` are the codes after the repair.
     """
 
-    says: str
-    runs: bool = False
-    by_hand: Callable[[World], None] | None = None
+    excerpt: str
+    has_command: bool = False
+    apply: Callable[[World], None] | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, bool] = field(default_factory=dict)
-    leaves: Sequence[str] = ()
+    remaining_codes: Sequence[str] = ()
 
 
 def _edit_trust(role: str, keep: Callable[[Mapping[str, Any]], bool]) -> Callable[[World], None]:
@@ -84,7 +84,7 @@ def _remove_inline(world: World) -> None:
 
 
 def _delete_unlisted(world: World) -> None:
-    workloads = {(workload["namespace"], workload["service_account"]) for workload in world.asked}
+    workloads = {(workload["namespace"], workload["service_account"]) for workload in world.workloads}
     for association in world.eks.list_pod_identity_associations(clusterName=CLUSTER)["associations"]:
         if (association["namespace"], association["serviceAccount"]) not in workloads:
             world.eks.delete_pod_identity_association(
@@ -107,15 +107,17 @@ def _make_account(world: World) -> None:
 
 
 APPLY = Repair("pply the workload")
-COMMAND = Repair("", runs=True)
-ALLOW_READS = Repair("Allow the caller this action", by_hand=_permit)
-NEW_POD = Repair("It has no owner, so recreate it", by_hand=_recreate)
+COMMAND = Repair("", has_command=True)
+ALLOW_READS = Repair("Allow the caller this action", apply=_permit)
+NEW_POD = Repair("It has no owner, so recreate it", apply=_recreate)
 # By name of the scenario.
 REPAIRS: Mapping[str, Repair] = {
     "role deleted": APPLY,
     "trust without sts:TagSession": APPLY,
     # The statement for that service is not managed, so it is kept.
-    "trust policy for another service": Repair("pply the workload", leaves=("TRUST_STATEMENT_FOREIGN",)),
+    "trust policy for another service": Repair(
+        "pply the workload", remaining_codes=("TRUST_STATEMENT_FOREIGN",)
+    ),
     "session tags disabled, required by the trust policy": Repair(
         "disable_session_tags: false", changes={"disable_session_tags": False}
     ),
@@ -153,26 +155,26 @@ REPAIRS: Mapping[str, Repair] = {
     "add-on deleted, without Pod checks": COMMAND,
     "Auto Mode with the add-on": COMMAND,
     "IRSA annotation present": COMMAND,
-    "Pod of a StatefulSet with OnDelete": Repair("Delete web-0 one by one", runs=True),
-    "Pod of a DaemonSet with OnDelete": Repair("Delete web-x2x4z one by one", runs=True),
-    "Pod below the partition of its StatefulSet": Repair("ordinal below 1 (partition 1)", runs=True),
+    "Pod of a StatefulSet with OnDelete": Repair("Delete web-0 one by one", has_command=True),
+    "Pod of a DaemonSet with OnDelete": Repair("Delete web-x2x4z one by one", has_command=True),
+    "Pod below the partition of its StatefulSet": Repair("ordinal below 1 (partition 1)", has_command=True),
     "Pod of a paused Deployment": Repair(
-        "Resume it, then restart it", runs=True, leaves=("POD_BEFORE_ASSOCIATION",)
+        "Resume it, then restart it", has_command=True, remaining_codes=("POD_BEFORE_ASSOCIATION",)
     ),
     "role of another path": Repair("another role name", changes={"role": {"name": "another-role"}}),
     "role deleted, with a target role": APPLY,
     "trust policy for one Pod": Repair(
         "remove them from the trust policy",
-        by_hand=lambda world: world.set_trust(trust({"Service": "pods.eks.amazonaws.com"}, *ASSUME)),
-        leaves=("TRUST_WIDER_THAN_ASKED",),
+        apply=lambda world: world.set_trust(trust({"Service": "pods.eks.amazonaws.com"}, *ASSUME)),
+        remaining_codes=("TRUST_WIDER_THAN_ASKED",),
     ),
     "trust policy opened to everyone": Repair(
         "Remove the statement",
-        by_hand=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
+        apply=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
     "trust policy opened to another account": Repair(
         "Remove them from the trust policy",
-        by_hand=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
+        apply=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
     **dict.fromkeys(
         (
@@ -182,18 +184,18 @@ REPAIRS: Mapping[str, Repair] = {
         ),
         Repair(
             "remove it from the trust policy",
-            by_hand=_edit_trust(ROLE, lambda statement: statement["Effect"] == "Allow"),
+            apply=_edit_trust(ROLE, lambda statement: statement["Effect"] == "Allow"),
         ),
     ),
     "policy detached, required for the target role": APPLY,
     "policy for the bucket only, as in the guide": Repair(
         "Allow it in one of the workload's policies", changes={"policies": GUIDE["policies"]}
     ),
-    "denying policy added": Repair("remove Statement 1 of inline policy deny", by_hand=_remove_inline),
+    "denying policy added": Repair("remove Statement 1 of inline policy deny", apply=_remove_inline),
     "permissions boundary set": Repair(
-        "Allow it in arn:aws:iam::", by_hand=_allow_in_boundary, leaves=("ROLE_RESTRICTED",)
+        "Allow it in arn:aws:iam::", apply=_allow_in_boundary, remaining_codes=("ROLE_RESTRICTED",)
     ),
-    "boundary without a granted action": Repair("Allow in permissions boundary", by_hand=_allow_in_boundary),
+    "boundary without a granted action": Repair("Allow in permissions boundary", apply=_allow_in_boundary),
     "policy with a condition on an unknown key": Repair(
         "Give the keys in the permission's context",
         changes={
@@ -202,7 +204,7 @@ REPAIRS: Mapping[str, Repair] = {
             ]
         },
     ),
-    "unlisted association": Repair("or delete them", by_hand=_delete_unlisted),
+    "unlisted association": Repair("or delete them", apply=_delete_unlisted),
     "unlisted policy attached": Repair(
         "set pod_identity_purge_policies: true", options={"purge_policies": True}
     ),
@@ -213,12 +215,12 @@ REPAIRS: Mapping[str, Repair] = {
     "policy with a misspelt action": Repair("Correct the name", changes={"policies": GUIDE["policies"]}),
     "owner tag missing": APPLY,
     "managed-by tag of the role removed": Repair("with pod_identity_adopt: true", options={"adopt": True}),
-    "target role deleted": Repair("or create the role", by_hand=_set_trust("target", ROLE)),
+    "target role deleted": Repair("or create the role", apply=_set_trust("target", ROLE)),
     "target role with unusable trust policy": Repair(
-        "Have its trust policy allow", by_hand=_set_trust("target", ROLE)
+        "Have its trust policy allow", apply=_set_trust("target", ROLE)
     ),
-    "target role open to everyone": Repair("Specify the caller", by_hand=_set_trust("target", ROLE)),
-    "target role limited to an organization": Repair("or remove them", by_hand=_set_trust("target", ROLE)),
+    "target role open to everyone": Repair("Specify the caller", apply=_set_trust("target", ROLE)),
+    "target role limited to an organization": Repair("or remove them", apply=_set_trust("target", ROLE)),
     **dict.fromkeys(
         (
             "role not readable",
@@ -232,10 +234,8 @@ REPAIRS: Mapping[str, Repair] = {
         ),
         ALLOW_READS,
     ),
-    "no bulk reads": Repair("Allow the caller iam:GetAccountAuthorizationDetails", by_hand=_permit),
-    "service account deleted": Repair(
-        "or create it with the workload's own manifests", by_hand=_make_account
-    ),
+    "no bulk reads": Repair("Allow the caller iam:GetAccountAuthorizationDetails", apply=_permit),
+    "service account deleted": Repair("or create it with the workload's own manifests", apply=_make_account),
     **dict.fromkeys(
         (
             "Pod older than the association",
@@ -359,17 +359,17 @@ def _run_kubectl(world: World, verb: str, kind: str, name: str, *words: str) -> 
     namespace = words[words.index("-n") + 1]
     if (verb, kind) == ("rollout", "resume"):
         path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name.removeprefix('deployment/')}"
-        world.kube.ask("PATCH", path, {"spec": {"paused": None}})
+        world.kube.request("PATCH", path, {"spec": {"paused": None}})
         return
     path = f"/api/v1/namespaces/{namespace}/{KINDS[kind]}/{name}"
     if verb == "delete":
-        world.kube.ask("DELETE", path)
+        world.kube.request("DELETE", path)
     elif verb == "annotate":
         removed = {word.removesuffix("-"): None for word in words if word.endswith("-")}
-        world.kube.ask("PATCH", path, {"metadata": {"annotations": removed}})
+        world.kube.request("PATCH", path, {"metadata": {"annotations": removed}})
     else:
         raise NotImplementedError(f"kubectl {verb}")
 
 
-def commands_of(remedy: str) -> list[str]:
+def remedy_commands(remedy: str) -> list[str]:
     return split_commands(remedy)[1]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each finding has a scenario that brings it and only it; where all is right, there is none."""
+"""Each finding has a scenario that causes only this finding; correct scenarios have no findings."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from ansible_collections.workload_identity.aws.tests.findings.remedies import (
     NOT_APPLIED,
     REPAIRS,
     Repair,
-    commands_of,
+    remedy_commands,
     run_command,
 )
 from ansible_collections.workload_identity.aws.tests.findings.scenarios import SCENARIOS, Scenario
 from ansible_collections.workload_identity.aws.tests.findings.world import GUIDE, World
 
-# What a verification finds beside the checks of its workloads.
-OF_THE_RUN = (
+# Findings of a verification in addition to the checks of its workloads.
+RUN_CODES = (
     Code.BULK_READ_DENIED,
     Code.CALLER_PERMISSION_MISSING,
     Code.CALLER_PERMISSION_UNKNOWN,
@@ -47,21 +47,21 @@ OF_THE_RUN = (
 )
 
 
-def test_every_code_of_a_verification_has_a_scenario() -> None:
+def test_every_verification_code_has_a_scenario() -> None:
     groups = yaml.safe_load(
         (Path(__file__).resolve().parents[2] / "docs/codes.yml").read_text(encoding="utf-8")
     )
-    of_workloads = (
+    workload_codes = (
         code for name in ("verification", "kubernetes", "injection", "proof") for code in groups[name]
     )
-    assert {scenario.code for scenario in SCENARIOS if scenario.code} == {*of_workloads, *OF_THE_RUN}
+    assert {scenario.code for scenario in SCENARIOS if scenario.code} == {*workload_codes, *RUN_CODES}
 
 
-def test_more_than_one_finding_has_a_reason() -> None:
-    assert [one.name for one in SCENARIOS if bool(one.also) != bool(one.because)] == []
+def test_additional_findings_have_a_reason() -> None:
+    assert [scenario.name for scenario in SCENARIOS if bool(scenario.also) != bool(scenario.because)] == []
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     world = new_world()
     world.build(*scenario.made(world))
@@ -70,8 +70,8 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     assert findings == list({str(finding): finding for finding in findings}.values())
     assert all(finding["severity"] in Code(finding["code"]).severities for finding in findings)
     report = world.report()
-    assert sorted(one["code"] for one in report["findings"]) == scenario.codes, report["lines"]
-    severities = {one["severity"] for one in report["findings"]}
+    assert sorted(finding["code"] for finding in report["findings"]) == scenario.codes, report["lines"]
+    severities = {finding["severity"] for finding in report["findings"]}
     assert report["failed"] is ("error" in severities)
     statuses = {row["status"] for row in report["workloads"]}
     if not scenario.code:
@@ -79,18 +79,18 @@ def test_scenario(new_world: NewWorld, scenario: Scenario) -> None:
     for finding in report["findings"]:
         check_commands(finding["remedy"])
     if scenario.name in REPAIRS:
-        [remedy] = {one["remedy"] for one in report["findings"] if one["code"] == scenario.code}
+        [remedy] = {finding["remedy"] for finding in report["findings"] if finding["code"] == scenario.code}
         check_repair(world, remedy, REPAIRS[scenario.name])
 
 
-def test_each_remedy_is_applied_or_has_a_reason_not_to_be() -> None:
+def test_each_remedy_is_applied_or_has_a_reason() -> None:
     names = {scenario.name for scenario in SCENARIOS if scenario.code}
     assert set(REPAIRS) | set(NOT_APPLIED) == names
     assert not set(REPAIRS) & set(NOT_APPLIED)
 
 
 def check_commands(remedy: str) -> None:
-    """Check that a command is ready to paste: after a colon, at the end. No other text begins as one does."""
+    """Check that a command is ready to paste: after a colon, at the end. Other text does not resemble a command."""
     prose, commands = split_commands(remedy)
     assert not re.search(r"(^|[^:] )(kubectl|aws (iam|eks|sts)) [a-z-]", prose), remedy
     for command in commands:
@@ -100,28 +100,28 @@ def check_commands(remedy: str) -> None:
 
 
 def check_repair(world: World, remedy: str, repair: Repair) -> None:
-    """Apply the remedy as it says, and verify again."""
-    assert repair.says in remedy
-    if repair.runs:
-        [command] = commands_of(remedy)
+    """Apply the remedy, and verify again."""
+    assert repair.excerpt in remedy
+    if repair.has_command:
+        [command] = remedy_commands(remedy)
         run_command(world, command)
-    elif repair.by_hand is not None:
-        repair.by_hand(world)
+    elif repair.apply is not None:
+        repair.apply(world)
     else:
-        world.asked = [{**one, **repair.changes} for one in world.asked]
+        world.workloads = [{**workload, **repair.changes} for workload in world.workloads]
         world.converge(**repair.options)
-        # A Pod that is older than a role created anew has a finding of its own.
+        # A Pod older than a recreated role has another finding.
         world.pod()
-    assert [one["code"] for one in world.report()["findings"]] == list(repair.leaves)
+    assert [finding["code"] for finding in world.report()["findings"]] == list(repair.remaining_codes)
 
 
-def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) -> None:
-    """To accept another policy is not to accept that the Pods cannot read what they must."""
+def test_consequence_is_found_if_cause_is_accepted(new_world: NewWorld) -> None:
+    """Report missing permissions although the different policy that causes them is accepted."""
     world = new_world()
     world.build(GUIDE)
     change_policy(world)
     report = world.report(ignore=["POLICY_CONTENTS_DIFFER"])
-    assert [(one["code"], one.get("accepted", False)) for one in report["findings"]] == [
+    assert [(finding["code"], finding.get("accepted", False)) for finding in report["findings"]] == [
         ("POLICY_CONTENTS_DIFFER", True),
         ("PERMISSION_DENIED", False),
     ]
@@ -133,14 +133,14 @@ def test_what_follows_is_found_where_its_cause_is_accepted(new_world: NewWorld) 
     assert checks["permissions"]["codes"] == ["PERMISSION_DENIED"]
 
 
-def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(new_world: NewWorld) -> None:
+def test_other_default_version_fails_two_checks_with_one_finding(new_world: NewWorld) -> None:
     world = new_world()
     world.build(GUIDE)
     another_default_version(world)
     report = world.report()
     checks = {check["name"]: check for check in report["workloads"][0]["checks"]}
     assert [checks[name]["status"] for name in ("version", "contents")] == ["fail", "fail"]
-    assert [one["code"] for one in report["findings"]] == ["POLICY_OTHER_VERSION_DEFAULT"]
+    assert [finding["code"] for finding in report["findings"]] == ["POLICY_OTHER_VERSION_DEFAULT"]
 
 
 @pytest.mark.parametrize(
@@ -215,10 +215,10 @@ def test_a_version_that_is_not_the_default_fails_both_checks_with_one_finding(ne
         ),
     ],
 )
-def test_drift_is_told_with_what_is_wanted_and_found(
+def test_drift_message_has_desired_and_found_value(
     new_world: NewWorld, name: str, messages: list[str]
 ) -> None:
-    scenario = next(one for one in SCENARIOS if one.name == name)
+    scenario = next(scenario for scenario in SCENARIOS if scenario.name == name)
     world = new_world()
     world.build(*scenario.made(world))
     scenario.arrange(world)
@@ -228,20 +228,22 @@ def test_drift_is_told_with_what_is_wanted_and_found(
         "account": f"arn:aws:iam::{world.account}",
         "association": world.association_id,
     }
-    assert [one["message"] for one in world.report()["findings"]] == [
+    assert [finding["message"] for finding in world.report()["findings"]] == [
         text.format(**names) for text in messages
     ]
 
 
-def test_an_association_that_may_have_been_meant_is_mentioned(new_world: NewWorld) -> None:
+def test_missing_association_names_similar_one(new_world: NewWorld) -> None:
     world = new_world()
     world.build(GUIDE)
-    world.asked = [{**GUIDE, "namespace": "kube-public"}]
-    [missing] = [one for one in world.verification()["findings"] if one["code"] == "ASSOCIATION_MISSING"]
+    world.workloads = [{**GUIDE, "namespace": "kube-public"}]
+    [missing] = [
+        finding for finding in world.verification()["findings"] if finding["code"] == "ASSOCIATION_MISSING"
+    ]
     assert missing["message"].endswith(" It has one for default/my-service-account.")
 
 
-def test_allowed_says_nothing_where_nothing_was_asked(new_world: NewWorld) -> None:
+def test_no_permission_check_without_required_permissions(new_world: NewWorld) -> None:
     world = new_world()
     world.build({**GUIDE, "required_permissions": []})
     report = world.report()

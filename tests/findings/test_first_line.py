@@ -172,7 +172,7 @@ def verify(world: World, folder: Path, **variables: object) -> subprocess.Comple
     """Run the playbook with a kubeconfig for the endpoint of the cluster in EKS."""
     world.patch_cluster(endpoint=world.kube.endpoint)
     path = folder / "workloads.json"
-    content = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.asked, **variables}
+    content = {"pod_identity_cluster_name": CLUSTER, "pod_identity_workloads": world.workloads, **variables}
     path.write_text(json.dumps(content), encoding="utf-8")
     return subprocess.run(
         [ROOT / ".venv" / "bin" / "ansible-playbook", "playbooks/verify.yml", "-e", f"@{path}"],

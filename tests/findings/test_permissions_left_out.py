@@ -180,7 +180,7 @@ def test_plan_with_descriptions_lists_roles(new_world: NewWorld, allowed: tuple[
     world.build(*aws.many(world))
     call_as_user(world, shipped_policy(world.account), document(*allowed, resource="*"))
     api = BotoApi(world.client)
-    desired = Desired(parse_workloads(world.asked, CLUSTER))
+    desired = Desired(parse_workloads(world.workloads, CLUSTER))
     observed = Observer(api, group_clusters(find_cluster(api, CLUSTER, REGION)), WIDTH).observe(desired)
     assert observed.failures == ()
     assert set(ACTION.findall(observed.bulk_denied)) == {"iam:ListRoles"} - set(allowed)
@@ -206,8 +206,8 @@ def apply_rbac(world: World, excluded: str = "") -> None:
         rule["resources"] = [name for name in rule["resources"] if name != excluded]
     role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
     binding["subjects"][0]["name"] = "readers"
-    world.kube.make(f"{RBAC}/clusterroles", role)
-    world.kube.make(f"{RBAC}/clusterrolebindings", binding)
+    world.kube.create(f"{RBAC}/clusterroles", role)
+    world.kube.create(f"{RBAC}/clusterrolebindings", binding)
     world.kube_token = READER
 
 
@@ -283,7 +283,7 @@ def test_missing_service_accounts_are_named(new_world: NewWorld) -> None:
     with pytest.raises(
         AssociationError, match=r'cannot list resource \\"serviceaccounts\\" in API group \\"\\"'
     ):
-        world.kube.ask("GET", "/api/v1/serviceaccounts", None, READER)
+        world.kube.request("GET", "/api/v1/serviceaccounts", None, READER)
 
 
 def test_whole_role_reads_service_accounts(new_world: NewWorld) -> None:
@@ -292,6 +292,6 @@ def test_whole_role_reads_service_accounts(new_world: NewWorld) -> None:
     apply_rbac(world)
     names = [
         item["metadata"]["name"]
-        for item in world.kube.ask("GET", "/api/v1/serviceaccounts", None, READER)["items"]
+        for item in world.kube.request("GET", "/api/v1/serviceaccounts", None, READER)["items"]
     ]
     assert GUIDE["service_account"] in names

@@ -132,7 +132,7 @@ class World:
         self.key = (account, ROOT_SECRET_ACCESS_KEY)
         self._clients: dict[tuple[str, tuple[str, str]], Any] = {}
         self.iam, self.eks = self.client("iam"), self.client("eks")
-        self.asked: list[Json] = []
+        self.workloads: list[Json] = []
         self.owner = ""
         self.kube_token = TOKEN
         self.looks_at_pods = True
@@ -173,13 +173,13 @@ class World:
     @property
     def association_id(self) -> str:
         found = self.eks.list_pod_identity_associations(
-            clusterName=CLUSTER, namespace=self.asked[0]["namespace"], serviceAccount=ACCOUNT_NAME
+            clusterName=CLUSTER, namespace=self.workloads[0]["namespace"], serviceAccount=ACCOUNT_NAME
         )
         return str(found["associations"][0]["associationId"])
 
     def build(self, *workloads: Mapping[str, Any]) -> None:
         """Create the cluster with its agent, the workloads, and a Pod of the first workload."""
-        self.asked = [dict(workload) for workload in workloads]
+        self.workloads = [dict(workload) for workload in workloads]
         self.eks.create_cluster(
             name=CLUSTER,
             roleArn=self.make_role("cluster", trust({"Service": "eks.amazonaws.com"}, "sts:AssumeRole")),
@@ -247,8 +247,8 @@ class World:
 
     def delete_pod(self) -> None:
         path = f"/api/v1/namespaces/{NAMESPACE}/pods"
-        for item in self.kube.ask("GET", path)["items"]:
-            self.kube.ask("DELETE", f"{path}/{item['metadata']['name']}", gracePeriodSeconds="0")
+        for item in self.kube.request("GET", path)["items"]:
+            self.kube.request("DELETE", f"{path}/{item['metadata']['name']}", gracePeriodSeconds="0")
 
     def pod(
         self,
@@ -273,7 +273,7 @@ class World:
         }
         metadata = {"name": "my-pod", **metadata}
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        self.kube.make(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
+        self.kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", {"metadata": metadata, "spec": spec}, status)
 
     def prove(self, container: Json | None = None, condition: Json | None = None) -> None:
         """Run the runtime proof with this container state, or this condition of its Pod."""
@@ -325,7 +325,7 @@ class World:
     def _desired(self) -> Desired:
         defaults = Defaults({OWNER_TAG: self.owner} if self.owner else {})
         return Desired(
-            parse_workloads(self.asked, CLUSTER, "present", defaults), Options(owner=self.owner or None)
+            parse_workloads(self.workloads, CLUSTER, "present", defaults), Options(owner=self.owner or None)
         )
 
     def _answer(self) -> Json:
