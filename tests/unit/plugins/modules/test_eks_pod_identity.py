@@ -51,10 +51,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     REGION,
     TRUST_BARE,
     FakeAws,
+    create_association,
+    create_policy,
+    create_role,
     document,
-    given,
-    given_association,
-    given_policy,
     policy,
     policy_arn,
     role_arn,
@@ -93,7 +93,7 @@ def module_args(arguments: dict[str, Any]) -> Iterator[None]:
 @pytest.fixture
 def aws() -> FakeAws:
     aws = FakeAws()
-    given(aws, "r", TRUST_BARE)
+    create_role(aws, "r", TRUST_BARE)
     return aws
 
 
@@ -213,7 +213,7 @@ def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAw
 
 
 def test_options_arrive(run: Run, aws: FakeAws) -> None:
-    given(aws, "my-role", tags={"stage": "x"})
+    create_role(aws, "my-role", tags={"stage": "x"})
     made = run(
         eks_pod_identity,
         cluster_name=CLUSTER,
@@ -509,7 +509,7 @@ def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, a
 def test_a_workload_that_fails_is_told_beside_what_was_done(
     run: Run, aws: FakeAws, go_on: bool, failed: bool
 ) -> None:
-    given_policy(aws, "bad", "kms:Decrypt")
+    create_policy(aws, "bad", "kms:Decrypt")
     raws = [workload("one", role={"name": "one"}, policies=[policy("bad")]), workload("two")]
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=raws, continue_on_error=go_on)
     assert (result.get("failed", False), result["changed"]) == (failed, True)
@@ -898,9 +898,9 @@ def test_an_association_half_way_replaced_is_changed(run: Run, aws: FakeAws) -> 
 
 
 def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
-    given_association(aws, "web", "r")
-    given_association(aws, "app", "r", tags={"a": "1"})
-    given_association(aws, "app", "r", namespace="batch")
+    create_association(aws, "web", "r")
+    create_association(aws, "app", "r", tags={"a": "1"})
+    create_association(aws, "app", "r", namespace="batch")
     result = run(eks_pod_identity_association_info, cluster_name=CLUSTER)
     assert [(row["namespace"], row["service_account"]) for row in result["associations"]] == [
         ("batch", "app"),
@@ -914,8 +914,8 @@ def test_associations_are_listed_in_order(run: Run, aws: FakeAws) -> None:
 
 
 def test_an_association_deleted_since_it_was_listed_is_left_out(run: Run, aws: FakeAws) -> None:
-    given_association(aws, "app", "r")
-    aws.before("eks:DescribePodIdentityAssociation", aws.eks.associations.clear)
+    create_association(aws, "app", "r")
+    aws.before_request("eks:DescribePodIdentityAssociation", aws.eks.associations.clear)
     result = run(eks_pod_identity_association_info, cluster_name=CLUSTER, details=True)
     assert result["associations"] == []
 
@@ -928,7 +928,7 @@ def test_a_list_of_a_cluster_that_is_not_there_says_where_it_was_looked_for(run:
 
 def test_what_is_used_here_is_not_what_is_ours(run: Run, aws: FakeAws) -> None:
     """A policy given by its ARN is attached, and stays what it was."""
-    given_policy(aws, "theirs")
+    create_policy(aws, "theirs")
     run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]
     )

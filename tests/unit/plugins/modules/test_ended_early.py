@@ -60,7 +60,7 @@ def end_by(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_replacement_is_finished_and_reported(run: Run, aws: FakeAws, number: signal.Signals) -> None:
     converge(aws, desired(workload(**SESSION)))
-    aws.before("eks:DeletePodIdentityAssociation", lambda: end_by(number))
+    aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
     wanted = [workload(name, **{**SESSION, "session_policy": ""}) for name in ("app", "b")]
     ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=wanted, concurrency=1)
     assert [(row["action"], row["name"]) for row in ended["changes"]] == [("replace", "default/app")]
@@ -72,7 +72,7 @@ def test_a_replacement_is_finished_and_reported(run: Run, aws: FakeAws, number: 
 
 
 def test_what_waits_is_not_done_after_the_deadline(run: Run, aws: FakeAws) -> None:
-    aws.before("iam:CreateRole", lambda: time.sleep(PAST_IT))
+    aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     ended = run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], deadline=DEADLINE, concurrency=1
     )
@@ -93,7 +93,7 @@ def test_an_unexpected_error_leaves_a_report_of_the_changes(
     def break_down() -> None:
         raise KeyError("associations")
 
-    aws.before("iam:AttachRolePolicy", break_down)
+    aws.before_request("iam:AttachRolePolicy", break_down)
     ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], continue_on_error=True)
     assert [row["resource"] for row in ended["changes"]] == ["policy", "role"]
     assert ended["changed"]
@@ -132,7 +132,7 @@ def test_one_association_that_is_replaced_is_finished_and_reported(
 ) -> None:
     session = {"disable_session_tags": True, "session_policy": document("s3:GetObject")}
     run(eks_pod_identity_association, **ASSOCIATION, **session)
-    aws.before("eks:DeletePodIdentityAssociation", lambda: end_by(number))
+    aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
     ended = run(eks_pod_identity_association, **ASSOCIATION, session_policy="")
     assert [one.get("policy") for one in aws.state()["associations"]] == [None]
     assert (ended["failed"], ended["changed"], ended["error_code"]) == (True, True, "INTERRUPTED")
@@ -142,7 +142,7 @@ def test_one_association_that_is_replaced_is_finished_and_reported(
 
 
 def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) -> None:
-    aws.before("eks:ListPodIdentityAssociations", lambda: time.sleep(PAST_IT))
+    aws.before_request("eks:ListPodIdentityAssociations", lambda: time.sleep(PAST_IT))
     ended = run(eks_pod_identity_association, **ASSOCIATION, deadline=DEADLINE)
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
     assert ended["msg"] == (
@@ -172,7 +172,7 @@ def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
     def break_down() -> None:
         raise KeyError("associations")
 
-    aws.before("eks:CreatePodIdentityAssociation", break_down)
+    aws.before_request("eks:CreatePodIdentityAssociation", break_down)
     ended = run(eks_pod_identity_association, **ASSOCIATION)
     assert (ended["changed"], ended["error_code"]) == (False, "INTERNAL_ERROR")
     assert "exception" not in ended
@@ -181,11 +181,11 @@ def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
 
 def test_the_deadline_has_the_name_that_the_caller_knows(run: Run, aws: FakeAws) -> None:
     """In the role it is a variable, whatever ends a run or a reading."""
-    aws.before("iam:CreateRole", lambda: time.sleep(PAST_IT))
+    aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "deadline": DEADLINE}
     named = {"option_prefix": "pod_identity_"}
     ended = run(eks_pod_identity, **arguments, **named, concurrency=1)
-    aws.before("eks:ListPodIdentityAssociations", lambda: pause(LONG))
+    aws.before_request("eks:ListPodIdentityAssociations", lambda: pause(LONG))
     read = run(eks_pod_identity_info, **arguments, **named)
     remedy = "Run again: completed changes are kept. Raise pod_identity_deadline for more in one run."
     assert [ended["failures"][0]["remedy"], read["remedy"]] == [remedy, remedy]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Short ways to write down what a user asks for and what is there."""
+"""Build workloads, desired states and AWS resources for tests."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 Raw = dict[str, Any]
 OWNED = {MANAGED_BY_TAG: MANAGED_BY_VALUE}
 CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{CLUSTER}"
-# The tags of a policy that we made.
-MADE = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
+# The tags of a policy created by this collection.
+POLICY_TAGS = {**OWNED, CLUSTER_TAG: CLUSTER_ARN}
 OTHER_CLUSTER_ARN = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/other-cluster"
 HERE = Cluster(CLUSTER, CLUSTER_ARN, ACCOUNT, REGION, "aws")
 TRUST_BARE: Raw = {
@@ -115,7 +115,7 @@ def policy(name: str = "my-policy", *actions: str, **more: Any) -> Raw:
 
 
 def workload(service_account: str = "app", namespace: str = "default", **more: Any) -> Raw:
-    """A workload as a user writes it, with a role and a policy of its own."""
+    """Return the input for one workload with a role and a policy."""
     raw: Raw = {
         "namespace": namespace,
         "service_account": service_account,
@@ -132,13 +132,13 @@ def desired(*workloads: Mapping[str, Any], state: str = "present", **options: An
     return Desired(parse_workloads(list(workloads), cluster, state, Defaults(tags or {})), Options(**options))
 
 
-def cluster_name(wanted: Desired) -> str:
-    """The one cluster of what is desired."""
-    return next((workload.key.cluster for workload in wanted.workloads), CLUSTER)
+def cluster_name(desired: Desired) -> str:
+    """Return the cluster of the desired workloads."""
+    return next((workload.key.cluster for workload in desired.workloads), CLUSTER)
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only during sleeps."""
 
     def __init__(self) -> None:
         self.time = 1000.0
@@ -157,65 +157,65 @@ def wait_policy(clock: Clock | None = None, timeout: float = 60) -> WaitPolicy:
     return WaitPolicy(timeout, clock.now, clock.sleep)
 
 
-def engine(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
-    cluster = find_cluster(aws, cluster_name(wanted), REGION, state)
-    validate_accounts(wanted, cluster)
+def engine(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Engine:
+    cluster = find_cluster(aws, cluster_name(desired), REGION, state)
+    validate_accounts(desired, cluster)
     return Engine(aws, group_clusters(cluster), 1, wait_policy(clock))
 
 
-def run(aws: FakeAws, wanted: Desired, state: str = "present", clock: Clock | None = None) -> Run:
-    return engine(aws, wanted, state, clock).run(wanted, state, check_mode=False)
+def run(aws: FakeAws, desired: Desired, state: str = "present", clock: Clock | None = None) -> Run:
+    return engine(aws, desired, state, clock).run(desired, state, check_mode=False)
 
 
-def members(wanted: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
-    """The clusters of what is desired, in the order of their first workloads; each in the region that ``regions`` says."""
-    keys = dict.fromkeys(workload.key.cluster for workload in wanted.workloads)
-    asked = [
+def members(desired: Desired, regions: Mapping[str, str] | None = None) -> list[Member]:
+    """Return the clusters in the order of their first workloads; ``regions`` maps clusters to regions."""
+    keys = dict.fromkeys(workload.key.cluster for workload in desired.workloads)
+    inputs = [
         ClusterInput(
             ParsedInput(
                 name,
                 "present",
-                tuple(one for one in wanted.workloads if one.key.cluster == name),
-                wanted.options.owner,
+                tuple(workload for workload in desired.workloads if workload.key.cluster == name),
+                desired.options.owner,
             ),
             (regions or {}).get(name, REGION),
         )
         for name in keys
     ]
-    return run_members(asked, REGION)
+    return run_members(inputs, REGION)
 
 
 def fleet_engine(
     aws: FakeAws,
-    asked: Sequence[Member],
+    members: Sequence[Member],
     options: Options,
     state: State = "present",
     clock: Clock | None = None,
     stopped: Sequence[str] = (),
 ) -> tuple[Engine, Fleet]:
-    fleet = assemble(aws, asked, options, state, 1, stopped=stopped)
+    fleet = assemble(aws, members, options, state, 1, stopped=stopped)
     return Engine(aws, fleet.clusters, 1, wait_policy(clock), unread=fleet.left_out), fleet
 
 
 def run_fleet(
     aws: FakeAws,
-    wanted: Desired,
+    desired: Desired,
     state: State = "present",
     clock: Clock | None = None,
     check_mode: bool = False,
     stopped: Sequence[str] = (),
 ) -> Run:
-    """One run over all clusters of what is desired."""
-    engine_, fleet = fleet_engine(aws, members(wanted), wanted.options, state, clock, stopped)
+    """Run all clusters of a desired state together."""
+    engine_, fleet = fleet_engine(aws, members(desired), desired.options, state, clock, stopped)
     return engine_.run(fleet.desired, state, check_mode)
 
 
-def plan(aws: FakeAws, wanted: Desired, state: str = "present") -> Plan:
-    return engine(aws, wanted, state).run(wanted, state, check_mode=True).plan
+def plan(aws: FakeAws, desired: Desired, state: str = "present") -> Plan:
+    return engine(aws, desired, state).run(desired, state, check_mode=True).plan
 
 
 def names(plan: Plan) -> list[str]:
-    """The changes of a plan, each as "action resource name"."""
+    """Return the changes of a plan, each as "action resource name"."""
     return [named(change) for change in plan.changes]
 
 
@@ -223,7 +223,7 @@ def named(change: Change) -> str:
     return f"{change.action} {change.target.label}"
 
 
-def given(
+def create_role(
     aws: FakeAws,
     name: str,
     trust: Raw | None = None,
@@ -231,7 +231,7 @@ def given(
     tags: Mapping[str, str] | None = None,
     **more: Any,
 ) -> None:
-    """A role that is there already. It is not ours unless its tags say so."""
+    """Add a role to IAM; only its tags make it managed by this collection."""
     parameters = {
         "RoleName": name,
         "AssumeRolePolicyDocument": json.dumps(trust or TRUST_EC2),
@@ -242,10 +242,10 @@ def given(
     aws.iam.roles[name.lower()]["attached"] = list(attached)
 
 
-def given_policy(
+def create_policy(
     aws: FakeAws, name: str, *actions: str, tags: Mapping[str, str] | None = None, path: str = "/"
 ) -> str:
-    """A policy that is there already; its ARN."""
+    """Add a policy to IAM and return its ARN."""
     parameters = {
         "PolicyName": name,
         "PolicyDocument": json.dumps(document(*(actions or ("s3:GetObject",)))),
@@ -256,15 +256,15 @@ def given_policy(
     return f"arn:aws:iam::{ACCOUNT}:policy{path}{name}"
 
 
-def given_association(
+def create_association(
     aws: FakeAws, service_account: str, role: str, namespace: str = "default", **more: Any
 ) -> str:
-    """An association that is there already, whatever EKS would say of its role; its ID."""
-    asked = {
+    """Add an association to EKS without any check and return its ID."""
+    parameters = {
         "clusterName": CLUSTER,
         "namespace": namespace,
         "serviceAccount": service_account,
         "roleArn": role_arn(role),
         **more,
     }
-    return str(aws.eks.put(asked)["associationId"])
+    return str(aws.eks.put(parameters)["associationId"])

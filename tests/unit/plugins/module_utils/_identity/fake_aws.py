@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""AWS in memory behind the engine's Api: counts requests, and fails them when told to.
+"""Simulate AWS in memory for the engine's Api, with a log of requests and injected failures.
 
-It is the quick model for tests of the engine; tests/emulators holds it to what the sandbox answers.
+tests/emulators checks that its responses match the sandbox.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FakeAws:
     def __init__(self) -> None:
         self.iam = FakeIam(ACCOUNT)
         self.eks = FakeEks(self.iam, ACCOUNT, REGION, (CLUSTER, OTHER_CLUSTER))
-        # By region; an account has clusters in any.
+        # By region.
         self.regions = {REGION: self.eks}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._fail_at: dict[int, tuple[AwsError, bool]] = {}
@@ -45,43 +45,43 @@ class FakeAws:
         self._answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {}
         self._lock = threading.RLock()
 
-    # What the tests use
+    # For tests
 
     @property
     def writes(self) -> list[str]:
         return [name for name, _ in self.requests if not name.split(":")[1].startswith(READS)]
 
     def parameters(self, name: str) -> list[dict[str, Any]]:
-        return [parameters for given, parameters in self.requests if given == name]
+        return [parameters for request, parameters in self.requests if request == name]
 
     def state(self) -> dict[str, Any]:
         return copy.deepcopy({**self.iam.state(), "associations": self.eks.state()})
 
     def backup(self) -> tuple[Any, ...]:
-        """All that is there, to be given to restore."""
+        """Return a copy of all resources for restore()."""
         return copy.deepcopy((self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last))
 
     def restore(self, backup: tuple[Any, ...]) -> None:
         parts = copy.deepcopy(backup)
         self.iam.roles, self.iam.policies, self.eks.associations, self.eks.last = parts
 
-    def fail_at(self, number: int, error: AwsError = BUSY, after: bool = False) -> None:
-        """Let the n-th request from now on fail; ``after`` it took effect (its answer got lost)."""
-        self._fail_at = {len(self.requests) + number: (error, after)}
+    def fail_at(self, number: int, error: AwsError = BUSY, took_effect: bool = False) -> None:
+        """Fail the n-th request from now on; with ``took_effect`` only its response is lost."""
+        self._fail_at = {len(self.requests) + number: (error, took_effect)}
 
     def fail_on(self, name: str, *errors: AwsError) -> None:
-        """Let the next requests of "service:Operation" fail with these errors, one each."""
+        """Fail the next requests of "service:Operation", one for each error."""
         self._fail_on[name] = list(errors)
 
-    def before(self, name: str, action: Callable[[], object]) -> None:
-        """Do something right before the next request of "service:Operation", as somebody else would."""
+    def before_request(self, name: str, action: Callable[[], object]) -> None:
+        """Call ``action`` before the next request of "service:Operation", as a concurrent writer."""
         self._hooks[name] = action
 
     def replace(self, name: str, answer: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        """Let all requests of "service:Operation" be answered in another way."""
+        """Replace the response to every request of "service:Operation"."""
         self._answers[name] = answer
 
-    def heal(self) -> None:
+    def clear_faults(self) -> None:
         self._fail_at, self._fail_on, self._hooks = {}, {}, {}
 
     # The Api
@@ -92,8 +92,8 @@ class FakeAws:
             if action := self._hooks.pop(name, None):
                 action()
             self.requests.append((name, copy.deepcopy(dict(parameters))))
-            error, after = self._fail_at.get(len(self.requests), (None, False))
-            if error is not None and not after:
+            error, took_effect = self._fail_at.get(len(self.requests), (None, False))
+            if error is not None and not took_effect:
                 raise error
             if self._fail_on.get(name):
                 raise self._fail_on[name].pop(0)
@@ -114,7 +114,7 @@ class FakeAws:
         return [*found, *further]
 
     def in_region(self, region: str) -> FakeAws:
-        """The same account, where EKS answers for another region."""
+        """Return a view of the account with EKS in another region."""
         if region in ("", self.eks.region):
             return self
         view = copy.copy(self)
@@ -122,7 +122,7 @@ class FakeAws:
         return view
 
     def add_clusters(self, region: str, *names: str) -> FakeEks:
-        """Clusters in another region of the account."""
+        """Add clusters in another region of the account."""
         eks = FakeEks(self.iam, ACCOUNT, region, names)
         self.regions[region] = eks
         return eks

@@ -33,11 +33,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 @dataclass
 class FakeCluster:
-    """``lists`` by kind, or by kind and namespace; ``refused`` by the name of an object.
+    """A Kubernetes cluster in memory.
 
-    ``trials`` are the answers to dry runs by service account, in order; the last of them stays.
-    ``accounts`` are the service accounts that were applied and not removed; writes of those in ``undone`` are undone
-    at once. ``log`` has every request: "list Pod shop", "apply api", "remove old".
+    ``lists`` is keyed by kind, or by kind and namespace; ``refused`` by the name of an object.
+    ``trials`` holds the responses to dry runs by service account, in order; the last one repeats.
+    ``accounts`` holds the applied service accounts; writes to names in ``undone`` are reverted
+    at once. ``log`` holds every request: "list Pod shop", "apply api", "remove old".
     """
 
     lists: Mapping[str, Listing] = field(default_factory=dict)
@@ -51,11 +52,11 @@ class FakeCluster:
     log: list[str] = field(default_factory=list)
 
     def list_objects(self, query: Query) -> Listing:
-        asked = f"{query.kind} {query.namespace}".strip()
-        self.log.append(f"list {asked}")
+        scope = f"{query.kind} {query.namespace}".strip()
+        self.log.append(f"list {scope}")
         if query.kind == "ServiceAccount" and query.kind not in self.lists:
             return Listing(list(self.accounts.values()))
-        return self.lists.get(asked) or self.lists.get(query.kind) or Listing()
+        return self.lists.get(scope) or self.lists.get(query.kind) or Listing()
 
     def read_version(self) -> Object:
         self.log.append("version")

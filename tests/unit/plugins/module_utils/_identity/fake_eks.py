@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pod identity associations of EKS in memory, with the checks that EKS makes.
+"""Simulate the pod identity associations of EKS in memory, with the validation of EKS.
 
-It answers as the sandbox does: tests/emulators holds both to one table.
+tests/emulators checks that its responses match the sandbox.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:.+/)?([^/]+)")
 
 
 class FakeEks:
-    """``lag`` is how many requests of EKS it takes until EKS sees what changed in a role.
+    """EKS in memory; it sees the change of a role after ``lag`` requests.
 
-    It holds for every create and update, also one that does not name the role: whether EKS looks at
-    the role then is not known.
+    The lag applies to every create and update, even without a role ARN: whether EKS reads
+    the role then is undocumented.
     """
 
     def __init__(self, iam: FakeIam, account_id: str, region: str, clusters: tuple[str, ...]) -> None:
@@ -46,20 +46,24 @@ class FakeEks:
         self.account_id = account_id
         self.region = region
         self.clusters = dict.fromkeys(clusters, "ACTIVE")
-        # What DescribeCluster says beside name, ARN and status.
+        # Fields of DescribeCluster in addition to name, ARN and status.
         self.details: dict[str, Any] = {}
         self.associations: dict[str, Answer] = {}
-        # How many associations a page of a list holds; 0 for all of them.
+        # Associations on a page of a list; 0 for no limit.
         self.page_size = 0
         self.lag = 0
         self.waits: dict[str, int] = {}
         self.last = 0
 
     def state(self) -> list[Answer]:
-        """The associations without what differs from one creation to the next."""
+        """Return the associations without their IDs and ARNs."""
         rows = [
-            {key: value for key, value in one.items() if key not in ("associationId", "associationArn")}
-            for one in self.associations.values()
+            {
+                key: value
+                for key, value in association.items()
+                if key not in ("associationId", "associationArn")
+            }
+            for association in self.associations.values()
         ]
         return sorted(rows, key=lambda row: (row["clusterName"], row["namespace"], row["serviceAccount"]))
 
@@ -67,81 +71,83 @@ class FakeEks:
         if self.lag:
             self.waits[name.lower()] = self.lag
 
-    def DescribeCluster(self, asked: Mapping[str, Any]) -> Answer:
-        name = asked["name"]
+    def DescribeCluster(self, request: Mapping[str, Any]) -> Answer:
+        name = request["name"]
         self._check_cluster(name)
         arn = f"arn:aws:eks:{self.region}:{self.account_id}:cluster/{name}"
         return {"cluster": {"name": name, "arn": arn, "status": self.clusters[name], **self.details}}
 
-    def ListPodIdentityAssociations(self, asked: Mapping[str, Any]) -> Answer:
-        self._check_cluster(asked["clusterName"])
+    def ListPodIdentityAssociations(self, request: Mapping[str, Any]) -> Answer:
+        self._check_cluster(request["clusterName"])
         matching = [
-            {key: one[key] for key in SUMMARY if key in one}
-            for one in self.associations.values()
-            if all(one[key] == asked[key] for key in IDENTITY if key in asked)
+            {key: association[key] for key in SUMMARY if key in association}
+            for association in self.associations.values()
+            if all(association[key] == request[key] for key in IDENTITY if key in request)
         ]
-        begin = int(asked.get("nextToken", 0))
+        begin = int(request.get("nextToken", 0))
         end = begin + (self.page_size or len(matching))
         more = {"nextToken": str(end)} if end < len(matching) else {}
         return {"associations": matching[begin:end], **more}
 
-    def DescribePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        return {"association": copy.deepcopy(self._association(asked))}
+    def DescribePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
+        return {"association": copy.deepcopy(self._association(request))}
 
-    def CreatePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        self._check_cluster(asked["clusterName"])
-        for one in self.associations.values():
-            if all(one[key] == asked[key] for key in IDENTITY):
-                raise refusal("ResourceInUseException", f"Association already exists: {one['associationId']}")
-        self._check_seen(asked["roleArn"])
-        self._check_role(asked["roleArn"])
-        self._check_session_policy(asked, asked)
-        self._check_target_role(asked)
-        return {"association": copy.deepcopy(self.put(asked))}
+    def CreatePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
+        self._check_cluster(request["clusterName"])
+        for association in self.associations.values():
+            if all(association[key] == request[key] for key in IDENTITY):
+                raise refusal(
+                    "ResourceInUseException", f"Association already exists: {association['associationId']}"
+                )
+        self._check_seen(request["roleArn"])
+        self._check_role(request["roleArn"])
+        self._check_session_policy(request, request)
+        self._check_target_role(request)
+        return {"association": copy.deepcopy(self.put(request))}
 
-    def put(self, asked: Mapping[str, Any]) -> Answer:
-        """An association as asked, without a check."""
+    def put(self, request: Mapping[str, Any]) -> Answer:
+        """Create an association without any check."""
         self.last += 1
         identifier = f"a-{self.last:017d}"
         place = f"{self.region}:{self.account_id}"
-        one = {
-            **asked,
-            "tags": dict(asked.get("tags", {})),
+        association = {
+            **request,
+            "tags": dict(request.get("tags", {})),
             "associationId": identifier,
             "associationArn": (
-                f"arn:aws:eks:{place}:podidentityassociation/{asked['clusterName']}/{identifier}"
+                f"arn:aws:eks:{place}:podidentityassociation/{request['clusterName']}/{identifier}"
             ),
-            "disableSessionTags": asked.get("disableSessionTags", False),
+            "disableSessionTags": request.get("disableSessionTags", False),
             "createdAt": CREATED,
             "modifiedAt": CREATED,
         }
-        self.associations[identifier] = self._with_external_id(one)
-        return one
+        self.associations[identifier] = self._with_external_id(association)
+        return association
 
-    def UpdatePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        """What is not given stays; an empty target role takes the target role away."""
-        one = self._association(asked)
-        wanted = {**one, **asked}
-        self._check_seen(wanted["roleArn"])
-        if "roleArn" in asked:
-            self._check_role(asked["roleArn"])
-        self._check_session_policy(asked, wanted)
-        self._check_target_role(asked)
-        self.associations[one["associationId"]] = self._with_external_id(wanted)
-        return {"association": copy.deepcopy(wanted)}
+    def UpdatePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
+        """Keep unnamed settings; an empty target role ARN removes the target role."""
+        association = self._association(request)
+        updated = {**association, **request}
+        self._check_seen(updated["roleArn"])
+        if "roleArn" in request:
+            self._check_role(request["roleArn"])
+        self._check_session_policy(request, updated)
+        self._check_target_role(request)
+        self.associations[association["associationId"]] = self._with_external_id(updated)
+        return {"association": copy.deepcopy(updated)}
 
-    def DeletePodIdentityAssociation(self, asked: Mapping[str, Any]) -> Answer:
-        one = self._association(asked)
-        del self.associations[one["associationId"]]
-        return {"association": one}
+    def DeletePodIdentityAssociation(self, request: Mapping[str, Any]) -> Answer:
+        association = self._association(request)
+        del self.associations[association["associationId"]]
+        return {"association": association}
 
-    def TagResource(self, asked: Mapping[str, Any]) -> Answer:
-        self._by_arn(asked)["tags"].update(asked["tags"])
+    def TagResource(self, request: Mapping[str, Any]) -> Answer:
+        self._by_arn(request)["tags"].update(request["tags"])
         return {}
 
-    def UntagResource(self, asked: Mapping[str, Any]) -> Answer:
-        tags = self._by_arn(asked)["tags"]
-        for key in asked["tagKeys"]:
+    def UntagResource(self, request: Mapping[str, Any]) -> Answer:
+        tags = self._by_arn(request)["tags"]
+        for key in request["tagKeys"]:
             tags.pop(key, None)
         return {}
 
@@ -149,20 +155,20 @@ class FakeEks:
         if name not in self.clusters:
             raise refusal("ResourceNotFoundException", f"No cluster found for name: {name}.")
 
-    def _association(self, asked: Mapping[str, Any]) -> Answer:
-        cluster, identifier = asked["clusterName"], asked["associationId"]
+    def _association(self, request: Mapping[str, Any]) -> Answer:
+        cluster, identifier = request["clusterName"], request["associationId"]
         self._check_cluster(cluster)
-        one = self.associations.get(identifier)
-        if one is None or one["clusterName"] != cluster:
+        association = self.associations.get(identifier)
+        if association is None or association["clusterName"] != cluster:
             text = f"The association with ID {identifier} was not found in cluster {cluster}."
             raise refusal("ResourceNotFoundException", text)
-        return one
+        return association
 
-    def _by_arn(self, asked: Mapping[str, Any]) -> Answer:
-        arn = asked["resourceArn"]
-        for one in self.associations.values():
-            if one["associationArn"] == arn:
-                return one
+    def _by_arn(self, request: Mapping[str, Any]) -> Answer:
+        arn = request["resourceArn"]
+        for association in self.associations.values():
+            if association["associationArn"] == arn:
+                return association
         raise refusal("NotFoundException", f"The resource with ARN {arn} was not found.")
 
     def _check_seen(self, arn: str) -> None:
@@ -187,29 +193,29 @@ class FakeEks:
                 "resolve the issue."
             )
 
-    def _check_session_policy(self, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        if "policy" in asked:
-            policy = asked["policy"]
+    def _check_session_policy(self, request: Mapping[str, Any], updated: Mapping[str, Any]) -> None:
+        if "policy" in request:
+            policy = request["policy"]
             if not policy:
                 raise _invalid("policy must not be empty. A session policy cannot be removed.")
             if len(policy) > SESSION_POLICY_SIZE:
                 raise _invalid(f"policy must not be longer than {SESSION_POLICY_SIZE} characters.")
-        if wanted.get("policy") and not wanted.get("disableSessionTags"):
+        if updated.get("policy") and not updated.get("disableSessionTags"):
             raise _invalid("disableSessionTags must be true when a session policy is specified.")
 
-    def _check_target_role(self, asked: Mapping[str, Any]) -> None:
-        target = asked.get("targetRoleArn")
+    def _check_target_role(self, request: Mapping[str, Any]) -> None:
+        target = request.get("targetRoleArn")
         if target and not ROLE_ARN.fullmatch(target):
             raise _invalid(f"Invalid target role ARN: {target}")
 
-    def _with_external_id(self, one: Answer) -> Answer:
-        one.pop("externalId", None)
-        if one.get("targetRoleArn"):
-            parts = (self.region, self.account_id, *(one[key] for key in IDENTITY))
-            one["externalId"] = "/".join(parts)
+    def _with_external_id(self, association: Answer) -> Answer:
+        association.pop("externalId", None)
+        if association.get("targetRoleArn"):
+            parts = (self.region, self.account_id, *(association[key] for key in IDENTITY))
+            association["externalId"] = "/".join(parts)
         else:
-            one.pop("targetRoleArn", None)
-        return one
+            association.pop("targetRoleArn", None)
+        return association
 
 
 def _invalid(text: str) -> AwsError:
@@ -217,7 +223,7 @@ def _invalid(text: str) -> AwsError:
 
 
 def _trusts(document: Mapping[str, Any]) -> bool:
-    """Whether Allow statements that name EKS Pod Identity grant both actions together."""
+    """Return whether the Allow statements for EKS Pod Identity grant both actions together."""
     granted = {
         needed
         for statement in as_list(document["Statement"])

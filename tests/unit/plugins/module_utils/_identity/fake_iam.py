@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""IAM in memory, as far as the engine uses it. Documents come back decoded, as boto3 returns them.
+"""Simulate the operations of IAM that the engine uses. Documents are decoded, as in boto3.
 
-It answers as the sandbox does: tests/emulators holds both to one table. The grammar of permissions
+tests/emulators checks that its responses match the sandbox. The grammar of permissions
 policies is not checked here.
 """
 
@@ -27,7 +27,7 @@ CREATED = datetime(2026, 11, 24, 10, 0, tzinfo=timezone.utc)
 
 
 class FakeIam:
-    """Its refusals do not name the operation: FakeAws adds it."""
+    """IAM in memory. FakeAws adds the operation to its errors."""
 
     def __init__(self, account_id: str) -> None:
         self.account_id = account_id
@@ -36,7 +36,7 @@ class FakeIam:
         self.roles_made = 0
 
     def state(self) -> Answer:
-        """Everything that is there, without numbers that depend on the way to it."""
+        """Return all roles and policies without IDs and version numbers."""
         return {
             "roles": {name: _plain(role) for name, role in sorted(self.roles.items())},
             "policies": {
@@ -51,48 +51,48 @@ class FakeIam:
 
     # Roles
 
-    def GetRole(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
+    def GetRole(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
         tags = {"Tags": _tag_list(role["tags"])} if role["tags"] else {}
         return {"Role": {**_summary(role), **_boundary(role), **tags}}
 
-    def CreateRole(self, asked: Mapping[str, Any]) -> Answer:
-        """The answer has neither description nor session duration."""
-        name = asked["RoleName"]
-        self._check_trust(asked["AssumeRolePolicyDocument"])
-        tags = _with_tags({}, asked.get("Tags", ()), "TagsPerRole")
+    def CreateRole(self, request: Mapping[str, Any]) -> Answer:
+        """The response omits the description and the session duration."""
+        name = request["RoleName"]
+        self._check_trust(request["AssumeRolePolicyDocument"])
+        tags = _with_tags({}, request.get("Tags", ()), "TagsPerRole")
         if name.lower() in self.roles:
             raise refusal("EntityAlreadyExists", f"Role with name {name} already exists.")
-        boundary = asked.get("PermissionsBoundary", "")
+        boundary = request.get("PermissionsBoundary", "")
         self._check_boundary(boundary)
         self.roles_made += 1
         self.roles[name.lower()] = {
             "RoleName": name,
             "RoleId": f"AROA{self.roles_made:017d}",
-            "Path": asked.get("Path", "/"),
-            "Arn": f"arn:aws:iam::{self.account_id}:role{asked.get('Path', '/')}{name}",
+            "Path": request.get("Path", "/"),
+            "Arn": f"arn:aws:iam::{self.account_id}:role{request.get('Path', '/')}{name}",
             "CreateDate": CREATED,
-            "trust": asked["AssumeRolePolicyDocument"],
-            "duration": asked.get("MaxSessionDuration", 3600),
-            "description": asked.get("Description", ""),
+            "trust": request["AssumeRolePolicyDocument"],
+            "duration": request.get("MaxSessionDuration", 3600),
+            "description": request.get("Description", ""),
             "boundary": boundary,
             "tags": tags,
             "attached": [],
             "inline": [],
             "profiles": [],
         }
-        role = self.GetRole(asked)["Role"]
+        role = self.GetRole(request)["Role"]
         return {"Role": _without(role, "Description", "MaxSessionDuration")}
 
-    def UpdateRole(self, asked: Mapping[str, Any]) -> Answer:
-        """What is not given stays."""
-        role = self._role(asked)
-        role["description"] = asked.get("Description", role["description"])
-        role["duration"] = asked.get("MaxSessionDuration", role["duration"])
+    def UpdateRole(self, request: Mapping[str, Any]) -> Answer:
+        """Keep settings that the request omits."""
+        role = self._role(request)
+        role["description"] = request.get("Description", role["description"])
+        role["duration"] = request.get("MaxSessionDuration", role["duration"])
         return {}
 
-    def DeleteRole(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
+    def DeleteRole(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
         for users, remedy in (
             (role["profiles"], "must remove roles from instance profile first."),
             (role["attached"], "must detach all policies first."),
@@ -100,58 +100,58 @@ class FakeIam:
         ):
             if users:
                 raise refusal("DeleteConflict", f"Cannot delete entity, {remedy}")
-        del self.roles[asked["RoleName"].lower()]
+        del self.roles[request["RoleName"].lower()]
         return {}
 
-    def UpdateAssumeRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
-        self._check_trust(asked["PolicyDocument"])
-        role["trust"] = asked["PolicyDocument"]
+    def UpdateAssumeRolePolicy(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
+        self._check_trust(request["PolicyDocument"])
+        role["trust"] = request["PolicyDocument"]
         return {}
 
-    def PutRolePermissionsBoundary(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
-        self._check_boundary(asked["PermissionsBoundary"])
-        role["boundary"] = asked["PermissionsBoundary"]
+    def PutRolePermissionsBoundary(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
+        self._check_boundary(request["PermissionsBoundary"])
+        role["boundary"] = request["PermissionsBoundary"]
         return {}
 
-    def DeleteRolePermissionsBoundary(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
+    def DeleteRolePermissionsBoundary(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
         if not role["boundary"]:
             text = f"Principal {role['RoleId']} does not have a permissions boundary."
             raise refusal("NoSuchEntity", text)
         role["boundary"] = ""
         return {}
 
-    def TagRole(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
-        role["tags"] = _with_tags(role["tags"], asked["Tags"], "TagsPerRole")
+    def TagRole(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
+        role["tags"] = _with_tags(role["tags"], request["Tags"], "TagsPerRole")
         return {}
 
-    def UntagRole(self, asked: Mapping[str, Any]) -> Answer:
-        role = self._role(asked)
-        role["tags"] = _without_tags(role["tags"], asked["TagKeys"])
+    def UntagRole(self, request: Mapping[str, Any]) -> Answer:
+        role = self._role(request)
+        role["tags"] = _without_tags(role["tags"], request["TagKeys"])
         return {}
 
-    def ListAttachedRolePolicies(self, asked: Mapping[str, Any]) -> Answer:
-        attached = sorted(self._role(asked)["attached"])
+    def ListAttachedRolePolicies(self, request: Mapping[str, Any]) -> Answer:
+        attached = sorted(self._role(request)["attached"])
         named = [{"PolicyArn": arn, "PolicyName": arn.split("/")[-1]} for arn in attached]
         return {"AttachedPolicies": named, "IsTruncated": False}
 
-    def ListRolePolicies(self, asked: Mapping[str, Any]) -> Answer:
-        return {"PolicyNames": sorted(self._role(asked)["inline"]), "IsTruncated": False}
+    def ListRolePolicies(self, request: Mapping[str, Any]) -> Answer:
+        return {"PolicyNames": sorted(self._role(request)["inline"]), "IsTruncated": False}
 
-    def ListInstanceProfilesForRole(self, asked: Mapping[str, Any]) -> Answer:
-        profiles = sorted(self._role(asked)["profiles"])
+    def ListInstanceProfilesForRole(self, request: Mapping[str, Any]) -> Answer:
+        profiles = sorted(self._role(request)["profiles"])
         named = [{"InstanceProfileName": name} for name in profiles]
         return {"InstanceProfiles": named, "IsTruncated": False}
 
-    def GetAccountSummary(self, _asked: Any) -> dict[str, Any]:
+    def GetAccountSummary(self, _request: Any) -> dict[str, Any]:
         return {"SummaryMap": {"AttachedPoliciesPerRoleQuota": ATTACHMENTS}}
 
-    def AttachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        attached = self._role(asked)["attached"]
-        arn = asked["PolicyArn"]
+    def AttachRolePolicy(self, request: Mapping[str, Any]) -> Answer:
+        attached = self._role(request)["attached"]
+        arn = request["PolicyArn"]
         if arn not in self.policies:
             raise refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
         if arn not in attached:
@@ -160,18 +160,18 @@ class FakeIam:
             attached.append(arn)
         return {}
 
-    def DetachRolePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        attached = self._role(asked)["attached"]
-        if asked["PolicyArn"] not in attached:
-            raise refusal("NoSuchEntity", f"Policy {asked['PolicyArn']} was not found.")
-        attached.remove(asked["PolicyArn"])
+    def DetachRolePolicy(self, request: Mapping[str, Any]) -> Answer:
+        attached = self._role(request)["attached"]
+        if request["PolicyArn"] not in attached:
+            raise refusal("NoSuchEntity", f"Policy {request['PolicyArn']} was not found.")
+        attached.remove(request["PolicyArn"])
         return {}
 
     # In bulk
 
-    def GetAccountAuthorizationDetails(self, asked: Mapping[str, Any]) -> Answer:
-        """Roles without description and duration, policies without tags, as IAM tells them."""
-        assert "Role" in asked["Filter"]
+    def GetAccountAuthorizationDetails(self, request: Mapping[str, Any]) -> Answer:
+        """Return roles without description and duration, policies without tags, like IAM."""
+        assert "Role" in request["Filter"]
         roles = []
         for role in self._sorted_roles():
             plain = _without(_summary(role), "Description", "MaxSessionDuration")
@@ -186,7 +186,7 @@ class FakeIam:
             roles.append({**plain, **_boundary(role), **more})
         policies = []
         for arn, policy in sorted(self.policies.items()):
-            if ":iam::aws:" in arn or "LocalManagedPolicy" not in asked["Filter"]:
+            if ":iam::aws:" in arn or "LocalManagedPolicy" not in request["Filter"]:
                 continue
             plain = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Tags", "Description")
             versions = [
@@ -196,16 +196,16 @@ class FakeIam:
             policies.append({**plain, "PolicyVersionList": versions})
         return {"RoleDetailList": roles, "Policies": policies, "IsTruncated": False}
 
-    def ListRoles(self, asked: Mapping[str, Any]) -> Answer:
-        """All on one page; IAM leaves tags and boundary out here."""
-        assert asked["MaxItems"]
+    def ListRoles(self, request: Mapping[str, Any]) -> Answer:
+        """Return one page; IAM omits tags and boundaries here."""
+        assert request["MaxItems"]
         return {"Roles": [_summary(role) for role in self._sorted_roles()], "IsTruncated": False}
 
     # Policies
 
-    def GetPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        arn = asked["PolicyArn"]
+    def GetPolicy(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        arn = request["PolicyArn"]
         roles = [arn in role["attached"] for role in self.roles.values()]
         answer = {
             "Arn": arn,
@@ -218,29 +218,29 @@ class FakeIam:
         description = policy.get("description")
         return {"Policy": {**answer, **({"Description": description} if description else {})}}
 
-    def CreatePolicy(self, asked: Mapping[str, Any]) -> Answer:
+    def CreatePolicy(self, request: Mapping[str, Any]) -> Answer:
         """The answer has tags only where there are any."""
-        name = asked["PolicyName"]
-        document = json.loads(asked["PolicyDocument"])
-        tags = _with_tags({}, asked.get("Tags", ()), "TagsPerPolicy")
+        name = request["PolicyName"]
+        document = json.loads(request["PolicyDocument"])
+        tags = _with_tags({}, request.get("Tags", ()), "TagsPerPolicy")
         if any(arn.split("/")[-1].lower() == name.lower() for arn in self.policies):
             text = f"A policy called {name} already exists. Duplicate names are not allowed."
             raise refusal("EntityAlreadyExists", text)
-        arn = f"arn:aws:iam::{self.account_id}:policy{asked.get('Path', '/')}{name}"
+        arn = f"arn:aws:iam::{self.account_id}:policy{request.get('Path', '/')}{name}"
         self.policies[arn] = {
             "default": "v1",
             "last": 1,
             "versions": {"v1": document},
             "tags": tags,
-            "description": asked.get("Description", ""),
+            "description": request.get("Description", ""),
             "users": [],
             "groups": [],
         }
         policy = _without(self.GetPolicy({"PolicyArn": arn})["Policy"], "Description")
         return {"Policy": policy if tags else _without(policy, "Tags")}
 
-    def CreatePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
+    def CreatePolicyVersion(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
         if len(policy["versions"]) >= VERSIONS:
             raise refusal(
                 "LimitExceeded",
@@ -249,33 +249,33 @@ class FakeIam:
             )
         policy["last"] += 1
         version = f"v{policy['last']}"
-        policy["versions"][version] = json.loads(asked["PolicyDocument"])
-        if asked.get("SetAsDefault"):
+        policy["versions"][version] = json.loads(request["PolicyDocument"])
+        if request.get("SetAsDefault"):
             policy["default"] = version
         return {"PolicyVersion": _version(policy, version)}
 
-    def GetPolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        version = self._version_id(policy, asked)
+    def GetPolicyVersion(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        version = self._version_id(policy, request)
         return {"PolicyVersion": {**_version(policy, version), "Document": policy["versions"][version]}}
 
-    def ListPolicyVersions(self, asked: Mapping[str, Any]) -> Answer:
+    def ListPolicyVersions(self, request: Mapping[str, Any]) -> Answer:
         """The newest first."""
-        policy = self._policy(asked)
+        policy = self._policy(request)
         versions = [_version(policy, version) for version in reversed(policy["versions"])]
         return {"Versions": versions, "IsTruncated": False}
 
-    def DeletePolicyVersion(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        version = self._version_id(policy, asked)
+    def DeletePolicyVersion(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        version = self._version_id(policy, request)
         if version == policy["default"]:
             raise refusal("DeleteConflict", "Cannot delete the default version of a policy.")
         del policy["versions"][version]
         return {}
 
-    def DeletePolicy(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        used = self.ListEntitiesForPolicy(asked)
+    def DeletePolicy(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        used = self.ListEntitiesForPolicy(request)
         if used["PolicyRoles"] or used["PolicyUsers"] or used["PolicyGroups"]:
             raise refusal("DeleteConflict", "Cannot delete a policy attached to entities.")
         if len(policy["versions"]) > 1:
@@ -284,11 +284,11 @@ class FakeIam:
                 "This policy has more than one version. Before you delete a policy, you must delete the "
                 "policy's versions. The default version is deleted with the policy.",
             )
-        del self.policies[asked["PolicyArn"]]
+        del self.policies[request["PolicyArn"]]
         return {}
 
-    def ListEntitiesForPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        policy, arn = self._policy(asked), asked["PolicyArn"]
+    def ListEntitiesForPolicy(self, request: Mapping[str, Any]) -> Answer:
+        policy, arn = self._policy(request), request["PolicyArn"]
         roles = [
             {"RoleName": role["RoleName"]}
             for role in self._sorted_roles()
@@ -301,20 +301,20 @@ class FakeIam:
             "IsTruncated": False,
         }
 
-    def TagPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        policy["tags"] = _with_tags(policy["tags"], asked["Tags"], "TagsPerPolicy")
+    def TagPolicy(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        policy["tags"] = _with_tags(policy["tags"], request["Tags"], "TagsPerPolicy")
         return {}
 
-    def UntagPolicy(self, asked: Mapping[str, Any]) -> Answer:
-        policy = self._policy(asked)
-        policy["tags"] = _without_tags(policy["tags"], asked["TagKeys"])
+    def UntagPolicy(self, request: Mapping[str, Any]) -> Answer:
+        policy = self._policy(request)
+        policy["tags"] = _without_tags(policy["tags"], request["TagKeys"])
         return {}
 
     # Helpers
 
-    def _role(self, asked: Mapping[str, Any]) -> Answer:
-        name = asked["RoleName"]
+    def _role(self, request: Mapping[str, Any]) -> Answer:
+        name = request["RoleName"]
         if name.lower() not in self.roles:
             raise refusal("NoSuchEntity", f"The role with name {name} cannot be found.")
         return self.roles[name.lower()]
@@ -322,16 +322,16 @@ class FakeIam:
     def _sorted_roles(self) -> list[Answer]:
         return sorted(self.roles.values(), key=itemgetter("RoleName"))
 
-    def _policy(self, asked: Mapping[str, Any]) -> Answer:
-        arn = asked["PolicyArn"]
+    def _policy(self, request: Mapping[str, Any]) -> Answer:
+        arn = request["PolicyArn"]
         if arn not in self.policies:
             raise refusal("NoSuchEntity", f"Policy {arn} was not found.")
         return self.policies[arn]
 
-    def _version_id(self, policy: Answer, asked: Mapping[str, Any]) -> str:
-        version = str(asked["VersionId"])
+    def _version_id(self, policy: Answer, request: Mapping[str, Any]) -> str:
+        version = str(request["VersionId"])
         if version not in policy["versions"]:
-            text = f"Policy {asked['PolicyArn']} version {version} does not exist or is not attachable."
+            text = f"Policy {request['PolicyArn']} version {version} does not exist or is not attachable."
             raise refusal("NoSuchEntity", text)
         return version
 
@@ -362,17 +362,17 @@ def exceeded(quota: str, limit: int) -> AwsError:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A policy element that may be one value or a list of them, as a list."""
+    """Return a policy element, one value or a list, as a list."""
     return value if isinstance(value, list) else [value]
 
 
 def _plain(role: Answer) -> Answer:
-    kept = _without(role, "RoleId", "CreateDate", "trust", "attached")
-    return {**kept, "trust": json.loads(role["trust"]), "attached": sorted(role["attached"])}
+    fields = _without(role, "RoleId", "CreateDate", "trust", "attached")
+    return {**fields, "trust": json.loads(role["trust"]), "attached": sorted(role["attached"])}
 
 
 def _summary(role: Answer) -> Answer:
-    """What ListRoles shows of a role."""
+    """Return the fields of a role in ListRoles."""
     answer = {key: role[key] for key in ("RoleName", "RoleId", "Arn", "Path", "CreateDate")}
     answer["AssumeRolePolicyDocument"] = json.loads(role["trust"])
     answer["MaxSessionDuration"] = role["duration"]
@@ -416,5 +416,5 @@ def _with_tags(present: Mapping[str, str], added: Iterable[Mapping[str, str]], q
 
 
 def _without_tags(present: Mapping[str, str], keys: Iterable[str]) -> dict[str, str]:
-    gone = {key.lower() for key in keys}
-    return {key: value for key, value in present.items() if key.lower() not in gone}
+    removed = {key.lower() for key in keys}
+    return {key: value for key, value in present.items() if key.lower() not in removed}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Objects as the Kubernetes API gives them, all right unless told otherwise."""
+"""Build Kubernetes objects and results of the AWS part; the defaults are healthy."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def token_volume(audience: str = "pods.eks.amazonaws.com") -> Json:
 
 
 def container(name: str = "app", env: Mapping[str, str] | None = None, **fields: Any) -> Json:
-    given = INJECTED if env is None else env
+    variables = INJECTED if env is None else env
     return {
         "name": name,
-        "env": [{"name": key, "value": value} for key, value in given.items()],
+        "env": [{"name": key, "value": value} for key, value in variables.items()],
         "volumeMounts": [MOUNT],
         **fields,
     }
@@ -136,7 +136,7 @@ def owner(
     annotations: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> Json:
-    """What owns Pods, all of whose template its controller has seen."""
+    """Return an owner of Pods whose controller observed the latest template."""
     metadata = {
         "namespace": "shop",
         "name": name,
@@ -162,7 +162,7 @@ def row(account: str = "api", **fields: Any) -> Json:
 
 
 def result(*rows: Json, findings: Sequence[Json] = (), **fields: Any) -> Json:
-    """As eks_pod_identity_info returns it."""
+    """Return a result of eks_pod_identity_info."""
     return {"workloads": list(rows), "findings": list(findings), "cluster_arn": ARN, **fields}
 
 
@@ -175,7 +175,7 @@ def verification(*rows: Json, findings: Sequence[Json] = ()) -> Verification:
 
 
 def verified(**fields: Any) -> VerifiedWorkload:
-    """The one workload of a verification."""
+    """Return the only workload of a verification."""
     (workload,) = verification(row(**fields)).workloads
     return workload
 

@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 
 class LateAws(FakeAws):
-    """Reads show what was ``lag`` seconds ago; with two ``replicas``, every second read of a kind does."""
+    """AWS with reads that are ``lag`` seconds old; with two ``replicas``, every second read of a kind is old."""
 
     def __init__(self, clock: Clock, lag: float, replicas: int = 1) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class LateAws(FakeAws):
         self._history: list[tuple[float, tuple[Any, ...]]] = []
 
     def freeze(self) -> None:
-        """What is there now was there all the time."""
+        """Set the present state as the whole history."""
         self._history = [(float("-inf"), self.backup())]
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

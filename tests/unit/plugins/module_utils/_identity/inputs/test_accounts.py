@@ -35,7 +35,7 @@ ID_RULE = "must be 2 to 1224 letters, digits and characters of _+=,.@:/-, got"
 SECONDS_RULE = "must be a number of seconds from 900 to 43200, got"
 
 
-def given(**options: Any) -> dict[str, Any]:
+def session_options(**options: Any) -> dict[str, Any]:
     """Options by their names without assume_role_, with an ARN unless it is given as None."""
     return {f"assume_role_{name}": value for name, value in {"arn": ARN, **options}.items()}
 
@@ -55,16 +55,22 @@ def test_without_a_role_nothing_is_assumed(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (given(), AssumeRole(ARN, "", "workload-identity", 3600)),
-        (given(external_id="", session_name="", duration=""), AssumeRole(ARN)),
+        (session_options(), AssumeRole(ARN, "", "workload-identity", 3600)),
+        (session_options(external_id="", session_name="", duration=""), AssumeRole(ARN)),
         (
-            given(external_id="my-fleet:a/b", session_name="job@42", duration=900),
+            session_options(external_id="my-fleet:a/b", session_name="job@42", duration=900),
             AssumeRole(ARN, "my-fleet:a/b", "job@42", 900),
         ),
-        (given(duration="43200"), AssumeRole(ARN, duration=43200)),
-        (given(external_id=12345), AssumeRole(ARN, external_id="12345")),
-        (given(arn=ARN.replace("arn:aws:", "arn:aws-cn:")), AssumeRole(ARN.replace("aws:", "aws-cn:", 1))),
-        (given(session_name="a" * 64, external_id="b" * 1224), AssumeRole(ARN, "b" * 1224, "a" * 64)),
+        (session_options(duration="43200"), AssumeRole(ARN, duration=43200)),
+        (session_options(external_id=12345), AssumeRole(ARN, external_id="12345")),
+        (
+            session_options(arn=ARN.replace("arn:aws:", "arn:aws-cn:")),
+            AssumeRole(ARN.replace("aws:", "aws-cn:", 1)),
+        ),
+        (
+            session_options(session_name="a" * 64, external_id="b" * 1224),
+            AssumeRole(ARN, "b" * 1224, "a" * 64),
+        ),
     ],
 )
 def test_what_is_read(options: dict[str, Any], expected: AssumeRole) -> None:
@@ -78,37 +84,37 @@ def test_the_account_is_that_of_the_role() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (given(arn="fleet"), f"assume_role_arn {ARN_RULE} 'fleet'."),
+        (session_options(arn="fleet"), f"assume_role_arn {ARN_RULE} 'fleet'."),
         (
-            given(arn="arn:aws:iam::4444:role/fleet"),
+            session_options(arn="arn:aws:iam::4444:role/fleet"),
             f"assume_role_arn {ARN_RULE} 'arn:aws:iam::4444:role/fleet'.",
         ),
         (
-            given(arn="arn:aws:iam::444455556666:user/fleet"),
+            session_options(arn="arn:aws:iam::444455556666:user/fleet"),
             f"assume_role_arn {ARN_RULE} 'arn:aws:iam::444455556666:user/fleet'.",
         ),
-        (given(arn=f"{ARN}\n"), rf"assume_role_arn {ARN_RULE} '{ARN}\n'."),
-        (given(arn=[ARN]), f"assume_role_arn {ARN_RULE} ['{ARN}']."),
+        (session_options(arn=f"{ARN}\n"), rf"assume_role_arn {ARN_RULE} '{ARN}\n'."),
+        (session_options(arn=[ARN]), f"assume_role_arn {ARN_RULE} ['{ARN}']."),
         (
-            given(arn="arn:aws:sts::444455556666:assumed-role/fleet/me"),
+            session_options(arn="arn:aws:sts::444455556666:assumed-role/fleet/me"),
             "assume_role_arn is the ARN of a session of the role fleet; set the ARN of the role, such as "
             "arn:aws:iam::444455556666:role/fleet (with its path, if it has one).",
         ),
-        (given(session_name="a"), f"assume_role_session_name {NAME_RULE} 'a'."),
-        (given(session_name="a b"), f"assume_role_session_name {NAME_RULE} 'a b'."),
-        (given(session_name="ä" * 3), f"assume_role_session_name {NAME_RULE} 'äää'."),
-        (given(session_name="a" * 65), f"assume_role_session_name {NAME_RULE} '{'a' * 65}'."),
-        (given(external_id="x"), f"assume_role_external_id {ID_RULE} 'x'."),
-        (given(external_id="a b"), f"assume_role_external_id {ID_RULE} 'a b'."),
-        (given(external_id="b" * 1225), f"assume_role_external_id {ID_RULE} text."),
-        (given(external_id=True), f"assume_role_external_id {ID_RULE} True."),
-        (given(duration=899), f"assume_role_duration {SECONDS_RULE} 899."),
-        (given(duration=43201), f"assume_role_duration {SECONDS_RULE} 43201."),
-        (given(duration="1h"), f"assume_role_duration {SECONDS_RULE} '1h'."),
-        (given(duration=True), f"assume_role_duration {SECONDS_RULE} True."),
+        (session_options(session_name="a"), f"assume_role_session_name {NAME_RULE} 'a'."),
+        (session_options(session_name="a b"), f"assume_role_session_name {NAME_RULE} 'a b'."),
+        (session_options(session_name="ä" * 3), f"assume_role_session_name {NAME_RULE} 'äää'."),
+        (session_options(session_name="a" * 65), f"assume_role_session_name {NAME_RULE} '{'a' * 65}'."),
+        (session_options(external_id="x"), f"assume_role_external_id {ID_RULE} 'x'."),
+        (session_options(external_id="a b"), f"assume_role_external_id {ID_RULE} 'a b'."),
+        (session_options(external_id="b" * 1225), f"assume_role_external_id {ID_RULE} text."),
+        (session_options(external_id=True), f"assume_role_external_id {ID_RULE} True."),
+        (session_options(duration=899), f"assume_role_duration {SECONDS_RULE} 899."),
+        (session_options(duration=43201), f"assume_role_duration {SECONDS_RULE} 43201."),
+        (session_options(duration="1h"), f"assume_role_duration {SECONDS_RULE} '1h'."),
+        (session_options(duration=True), f"assume_role_duration {SECONDS_RULE} True."),
         *(
             (
-                given(arn=None, **{name: value}),
+                session_options(arn=None, **{name: value}),
                 f"assume_role_{name} has no effect without assume_role_arn; set the ARN of the role to assume, or leave "
                 f"assume_role_{name} out.",
             )
@@ -125,7 +131,7 @@ def test_what_is_refused(options: dict[str, Any], problem: str, prefix: str) -> 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(InputError) as caught:
-        read_assume_role(given(arn="fleet", session_name="a", external_id="x", duration=1))
+        read_assume_role(session_options(arn="fleet", session_name="a", external_id="x", duration=1))
     assert [problem.split(" ")[0] for problem in caught.value.problems] == [
         "assume_role_arn",
         "assume_role_external_id",

@@ -53,7 +53,7 @@ def differs(kind: str, name: str, field: str) -> str:
 )
 def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: dict[str, Any]) -> None:
     found = parse_workloads([workload("one", **one), workload("two", **two)], CLUSTER)
-    assert [str(each.key) for each in found] == ["default/one", "default/two"]
+    assert [str(finding.key) for finding in found] == ["default/one", "default/two"]
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
     with pytest.raises(InputError) as caught:
         read_sources([path])
-    assert [one.split(";")[0] for one in caught.value.problems] == [
+    assert [problem.split(";")[0] for problem in caught.value.problems] == [
         f"{path} line 1: key 'a' is duplicate, first on line 1",
         f"{path} line 1: key 'a' is duplicate, first on line 1",
         f"{path} line 3: key 'd' is duplicate, first on line 3",

@@ -39,7 +39,7 @@ def read(raw: object, *groups: str) -> list[FileSource]:
 def names(source: FileSource) -> list[tuple[str, str]]:
     """Each service account with the role that it is to have."""
     workloads: list[Any] = source.workloads
-    return [(one["service_account"], one["role"]["name"]) for one in workloads]
+    return [(workload["service_account"], workload["role"]["name"]) for workload in workloads]
 
 
 def named(service_account: str, role: str, namespace: str = "default") -> dict[str, Any]:
@@ -82,7 +82,9 @@ def test_what_the_host_says_itself_comes_last() -> None:
     layers = read([{"hosts": "all", "workloads": [named("app", "general"), named("web", "general")]}], "all")
     options = {"cluster_name": "blue", "workloads": [named("app", "special")]}
     parsed = read_input(options, as_given, ROLE, layers)
-    assert [(one.key.service_account, one.role.name) for one in parsed.workloads if one.role] == [
+    assert [
+        (workload.key.service_account, workload.role.name) for workload in parsed.workloads if workload.role
+    ] == [
         ("app", "special"),
         ("web", "general"),
     ]

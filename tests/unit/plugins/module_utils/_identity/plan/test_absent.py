@@ -31,12 +31,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     document,
     engine,
-    given,
-    given_association,
-    given_policy,
     key,
     named,
     names,
@@ -182,8 +182,8 @@ def test_a_policy_of_aws_is_detached_from_our_role() -> None:
 
 def test_nothing_of_others_is_touched() -> None:
     aws = FakeAws()
-    given(aws, "my-role", TRUST_BARE, (given_policy(aws, "my-policy"),))
-    given_association(aws, "app", "my-role")
+    create_role(aws, "my-role", TRUST_BARE, (create_policy(aws, "my-policy"),))
+    create_association(aws, "app", "my-role")
     before = aws.state()
     found = absent(aws, workload())
     assert (names(found), codes(found)) == (
@@ -260,7 +260,7 @@ def test_trust_goes_only_with_the_association() -> None:
 
 def test_a_role_that_holds_what_others_put_there_stays() -> None:
     aws = settled(workload())
-    extra = given_policy(aws, "extra")
+    extra = create_policy(aws, "extra")
     role = aws.iam.roles["my-role"]
     role["attached"].append(extra)
     role["inline"].append("by-hand")
@@ -335,7 +335,8 @@ def test_a_shared_role_stays_for_the_others() -> None:
     remove(aws, workload("app"))
     statements = aws.state()["roles"]["my-role"]["trust"]["Statement"]
     assert [
-        one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] for one in statements
+        statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
+        for statement in statements
     ] == ["two"]
 
 
@@ -344,7 +345,7 @@ def test_a_removal_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     refused = run(aws, desired(workload("app"), state="absent"), "absent")
     assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
-    assert [one["serviceAccount"] for one in aws.state()["associations"]] == ["two"]
+    assert [association["serviceAccount"] for association in aws.state()["associations"]] == ["two"]
     assert remove(aws, workload("app")) == ["update trust_policy my-role"]
     assert aws.state() == settled(workload("two")).state()
     assert remove(aws, workload("app")) == []
@@ -353,7 +354,7 @@ def test_a_removal_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
 def test_a_removal_takes_the_grant_of_an_association_that_was_deleted_by_hand() -> None:
     """Also out of a role that was not made here, which the workload used as it is."""
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE)
+    create_role(aws, "old", TRUST_BARE)
     guest = workload("app", role={"arn": OLD, "extend_trust": True}, policies=None)
     before = aws.state()
     assert run(aws, desired(guest)).failures == ()
@@ -416,7 +417,7 @@ def test_what_is_taken_from_a_role_waits_for_its_associations() -> None:
 
 def test_our_statement_is_taken_out_of_an_existing_role() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     before = aws.state()
     run(aws, desired(existing(extend_trust=True)))
     assert names(absent(aws, existing())) == ["delete association default/app", "update trust_policy old"]
@@ -427,7 +428,7 @@ def test_our_statement_is_taken_out_of_an_existing_role() -> None:
 @pytest.mark.parametrize("scope", ["namespace", "cluster"])
 def test_a_wider_statement_goes_with_the_last_who_needs_it(scope: str) -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     before = aws.state()
     one = existing(extend_trust=True, trust_scope=scope)
     two = {**one, "service_account": "two"}
@@ -441,7 +442,7 @@ def test_a_wider_statement_goes_with_the_last_who_needs_it(scope: str) -> None:
 
 def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     raw = existing(extend_trust=True, trust_scope="account")
     run(aws, desired(raw))
     found = absent(aws, raw)
@@ -458,7 +459,7 @@ def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
 
 def test_a_policy_of_ours_is_detached_from_an_existing_role() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE, (given_policy(aws, "theirs"),))
+    create_role(aws, "old", TRUST_BARE, (create_policy(aws, "theirs"),))
     before = aws.state()
     raw = workload(role={"arn": OLD})
     run(aws, desired(raw))
@@ -473,8 +474,8 @@ def test_a_policy_of_ours_is_detached_from_an_existing_role() -> None:
 
 def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE)
-    theirs = given_policy(aws, "theirs")
+    create_role(aws, "old", TRUST_BARE)
+    theirs = create_policy(aws, "theirs")
     raw = workload(role={"arn": OLD}, policies=[{"arn": theirs}])
     run(aws, desired(raw))
     found = absent(aws, raw)
@@ -491,16 +492,16 @@ def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
 
 def test_an_existing_role_is_never_deleted_though_it_is_ours() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE, tags=OWNED)
+    create_role(aws, "old", TRUST_BARE, tags=OWNED)
     assert names(absent(aws, existing())) == []
 
 
 def test_an_existing_role_in_use_keeps_our_policy() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE)
+    create_role(aws, "old", TRUST_BARE)
     raw = workload(role={"arn": OLD})
     run(aws, desired(raw))
-    given_association(aws, "two", "old")
+    create_association(aws, "two", "old")
     found = absent(aws, raw)
     assert names(found) == ["delete association default/app"]
     assert codes(found) == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
@@ -508,7 +509,7 @@ def test_an_existing_role_in_use_keeps_our_policy() -> None:
 
 def test_a_role_of_another_path_is_not_the_one_that_was_meant() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE, tags=OWNED, Path="/team/")
+    create_role(aws, "old", TRUST_BARE, tags=OWNED, Path="/team/")
     assert names(absent(aws, existing())) == []
 
 
@@ -608,9 +609,11 @@ def test_a_converge_keeps_whom_else_a_role_lets_in_and_says_so() -> None:
     aws = settled(workload())
     let_in_ec2(aws)
     found = plan(aws, desired(workload(), workload("two")))
-    trust: Any = next(one.after for one in found.changes if one.target.resource == "trust_policy")
+    trust: Any = next(change.after for change in found.changes if change.target.resource == "trust_policy")
     assert trust["trust_policy"]["Statement"][0] == TRUST_EC2["Statement"][0]
-    assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
+    assert [
+        (finding.code, finding.severity, finding.message, finding.remedy) for finding in found.findings
+    ] == [
         (
             "TRUST_STATEMENT_FOREIGN",
             "info",
@@ -625,7 +628,7 @@ def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     """The association of somebody else may use the role, too."""
     aws = FakeAws()
     # The first that is listed is the first that is read.
-    given_association(aws, "two", "my-role", namespace="batch")
+    create_association(aws, "two", "my-role", namespace="batch")
     assert run(aws, desired(workload())).failures == ()
     aws.fail_on("eks:DescribePodIdentityAssociation", DENIED)
     found = absent(aws, workload())
@@ -731,10 +734,10 @@ def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str
     before = aws.state()
     made = run(aws, desired(workload(), tags=tags), "absent")
     assert aws.state() == before
-    assert [(one.target.label, one.action, one.error_code) for one in made.failures] == [
+    assert [(failure.target.label, failure.action, failure.error_code) for failure in made.failures] == [
         ("association default/app", "delete", "OWNED_BY_ANOTHER")
     ]
-    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+    assert [(finding.code, finding.message, finding.remedy) for finding in made.findings] == [
         (
             "OWNED_BY_ANOTHER",
             f"{name} belongs to owner 'a', and {this_run}, so it is kept.",
@@ -754,12 +757,12 @@ def test_a_role_of_another_owner_outlives_the_association_of_ours() -> None:
     made = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
     assert [named(done.change) for done in made.done] == ["delete association default/app"]
     assert made.failures == ()
-    assert [str(one.code) for one in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
+    assert [str(finding.code) for finding in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
 
 
 def test_a_role_stays_that_an_association_names_in_another_letter_case() -> None:
     aws = settled(workload())
-    given_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
+    create_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
     assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
 
 
@@ -768,12 +771,12 @@ def test_a_role_that_lost_its_tag_is_told_and_stays() -> None:
     aws.iam.roles["my-role"]["tags"] = {}
     aws.iam.policies[MINE]["tags"] = {}
     gone = run(aws, desired(workload(), state="absent"), "absent")
-    assert [named(one.change) for one in gone.done] == ["delete association default/app"]
+    assert [named(applied.change) for applied in gone.done] == ["delete association default/app"]
     restore = (
         "If this collection created it, restore the tag workload-identity/managed-by (workload_identity.aws) and run again; "
         "otherwise no action is needed."
     )
-    assert [(one.severity, one.message, one.remedy) for one in gone.findings] == [
+    assert [(finding.severity, finding.message, finding.remedy) for finding in gone.findings] == [
         (
             "info",
             f"{kind} {arn} is kept: it does not have the tag workload-identity/managed-by, so this collection may not have "
@@ -793,5 +796,5 @@ def test_whom_else_a_role_lets_in_is_told_by_the_verification() -> None:
     (verified,) = verify(
         wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
-    assert [str(one.code) for one in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
+    assert [str(finding.code) for finding in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
     assert verified.status == "pass"

@@ -23,17 +23,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER_ARN,
-    MADE,
     OTHER_CLUSTER,
     OTHER_CLUSTER_ARN,
     OWNED,
+    POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     engine,
-    given,
-    given_association,
-    given_policy,
     key,
     named,
     names,
@@ -57,7 +57,7 @@ DETACH = f"detach attachment old {MINE}"
 
 def account(trust: dict[str, Any] = TRUST_BARE, **more: Any) -> FakeAws:
     aws = FakeAws()
-    given(aws, "old", trust, **more)
+    create_role(aws, "old", trust, **more)
     return aws
 
 
@@ -112,7 +112,7 @@ def test_an_attachment_is_recorded_before_it_is_made() -> None:
 def test_an_attachment_to_a_role_made_here_is_not_recorded() -> None:
     aws = FakeAws()
     assert run(aws, desired(workload())).failures == ()
-    assert aws.state()["policies"][MINE]["tags"] == MADE
+    assert aws.state()["policies"][MINE]["tags"] == POLICY_TAGS
 
 
 def test_a_recorded_attachment_goes_with_its_workload() -> None:
@@ -126,7 +126,7 @@ def test_a_recorded_attachment_goes_with_its_workload() -> None:
 @pytest.mark.parametrize("tags", [{}, OWNED], ids=["a role of other people", "a role of another list"])
 def test_an_attachment_by_other_people_stays_and_is_named(tags: dict[str, str]) -> None:
     aws = account(tags=tags)
-    given_policy(aws, "my-policy", tags=MADE)
+    create_policy(aws, "my-policy", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(MINE)
     run(aws, desired(RAW))
     assert record(aws) is None
@@ -140,7 +140,7 @@ def test_a_record_of_an_earlier_role_of_the_name_shows_nothing() -> None:
     aws = account()
     run(aws, desired(RAW))
     trust = aws.iam.roles.pop("old")["trust"]
-    given(aws, "old", attached=(MINE,))
+    create_role(aws, "old", attached=(MINE,))
     aws.iam.roles["old"]["trust"] = trust
     made, findings = remove(aws)
     assert made == ["delete association default/app", f"update policy {MINE}"]
@@ -166,7 +166,7 @@ def test_a_role_that_lost_its_tag_keeps_what_was_attached_to_it() -> None:
 def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
     aws = account()
     run(aws, desired(RAW))
-    given_association(aws, "two", "old")
+    create_association(aws, "two", "old")
     made, findings = remove(aws)
     assert made == ["delete association default/app"]
     assert findings[0] == Finding(
@@ -196,7 +196,7 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
         f"update policy {MINE}",
         "create association default/app",
     ]
-    assert sorted(aws.iam.policies[MINE]["tags"].keys() - MADE.keys()) == [
+    assert sorted(aws.iam.policies[MINE]["tags"].keys() - POLICY_TAGS.keys()) == [
         f"workload-identity/attached-to/old/{cluster}" for cluster in sorted((HERE, THERE))
     ]
     assert names(plan(aws, elsewhere(raw))) == []
@@ -220,12 +220,12 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
 
 def test_a_cluster_that_joins_an_attachment_of_other_people_does_not_claim_it() -> None:
     aws = account()
-    given_policy(aws, "my-policy", tags=MADE)
+    create_policy(aws, "my-policy", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(MINE)
     assert [named(made.change) for made in run(aws, elsewhere(RAW)).done] == [
         "create association default/app"
     ]
-    assert aws.iam.policies[MINE]["tags"] == MADE
+    assert aws.iam.policies[MINE]["tags"] == POLICY_TAGS
 
 
 def test_a_policy_that_stays_loses_the_record() -> None:
@@ -235,7 +235,7 @@ def test_a_policy_that_stays_loses_the_record() -> None:
     made, findings = remove(aws)
     assert made == ["delete association default/app", DETACH, f"update policy {MINE}"]
     assert (findings, record(aws)) == ([still_used("user alice")], None)
-    assert aws.iam.policies[MINE]["tags"] == MADE
+    assert aws.iam.policies[MINE]["tags"] == POLICY_TAGS
     assert remove(aws) == ([], [still_used("user alice")])
 
 
@@ -289,7 +289,7 @@ def test_no_attachment_is_made_that_could_not_be_recorded() -> None:
 
 def test_a_policy_has_at_most_fifty_tags() -> None:
     aws = account()
-    given(aws, "older", TRUST_BARE)
+    create_role(aws, "older", TRUST_BARE)
     tags = {f"tag-{number}": "x" for number in range(47)}
     raws = [
         workload("one", role={"arn": OLD}, policies=[policy(tags=tags)]),
@@ -318,7 +318,7 @@ def test_a_policy_of_other_people_is_not_tagged(
     tags: dict[str, str], owner: str | None, recorded: bool
 ) -> None:
     aws = account()
-    given_policy(aws, "my-policy", tags=tags)
+    create_policy(aws, "my-policy", tags=tags)
     raw = workload(role={"arn": OLD}, policies=[{"arn": MINE}])
     assert run(aws, desired(raw, owner=owner)).failures == ()
     assert (record(aws) is not None) is recorded
@@ -327,7 +327,7 @@ def test_a_policy_of_other_people_is_not_tagged(
 
 def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
     aws = FakeAws()
-    given(aws, "a,b", TRUST_BARE)
+    create_role(aws, "a,b", TRUST_BARE)
     raw = workload(role={"arn": role_arn("a,b")})
     run(aws, desired(raw))
     assert f"workload-identity/attached-to/a:b/{HERE}" in aws.iam.policies[MINE]["tags"]
@@ -353,7 +353,7 @@ def test_a_bulk_read_records_as_well(joining: bool, monkeypatch: pytest.MonkeyPa
 def test_a_purge_detaches_what_is_recorded_and_names_the_rest() -> None:
     aws = account()
     run(aws, desired(RAW, workload("web", role={"arn": OLD}, policies=[policy("other")])))
-    given_policy(aws, "theirs", tags=MADE)
+    create_policy(aws, "theirs", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(policy_arn("theirs"))
     wanted = desired(workload("kept", role={"name": "kept"}, policies=[]))
     done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)

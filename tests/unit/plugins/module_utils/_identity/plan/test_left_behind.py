@@ -28,15 +28,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
-    MADE,
     OTHER_CLUSTER_ARN,
     OWNED,
+    POLICY_TAGS,
     REGION,
     FakeAws,
+    create_association,
+    create_role,
     desired,
     engine,
-    given,
-    given_association,
     policy,
     policy_arn,
     role_arn,
@@ -114,7 +114,7 @@ def not_managed(aws: FakeAws) -> None:
 
 
 def another_user(aws: FakeAws) -> None:
-    given_association(aws, "other", "old")
+    create_association(aws, "other", "old")
 
 
 def another_cluster(aws: FakeAws) -> None:
@@ -182,7 +182,7 @@ def test_a_policy_that_nothing_has_attached_any_more_is_reported(check_mode: boo
     [
         (OWNED, f"Delete it: aws iam delete-policy --policy-arn {policy_arn('old')}"),
         (
-            MADE | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
+            POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN},
             f"Delete it, or purge cluster {OTHER_CLUSTER_ARN}, for which it was created: aws iam delete-policy --policy-arn "
             f"{policy_arn('old')}",
         ),
@@ -197,11 +197,11 @@ def test_a_policy_that_a_purge_of_this_cluster_leaves_has_a_command(
 
 
 def attached_elsewhere(aws: FakeAws) -> None:
-    given(aws, "theirs", attached=(policy_arn("old"),))
+    create_role(aws, "theirs", attached=(policy_arn("old"),))
 
 
 def boundary_elsewhere(aws: FakeAws) -> None:
-    given(aws, "theirs", PermissionsBoundary=policy_arn("old"))
+    create_role(aws, "theirs", PermissionsBoundary=policy_arn("old"))
 
 
 def policy_of_another_owner(aws: FakeAws) -> None:
@@ -274,16 +274,16 @@ def test_a_short_list_does_not_look_for_roles_without_workload() -> None:
 def still_listed_elsewhere(aws: FakeAws) -> None:
     """It has an association, which is one of more than are looked at."""
     for number in range(10):
-        given_association(aws, f"a{number}", "x")
-    given_association(aws, "gone", "gone")
+        create_association(aws, f"a{number}", "x")
+    create_association(aws, "gone", "gone")
 
 
 def used_by_an_addon(aws: FakeAws) -> None:
-    given_association(aws, "gone", "gone", ownerArn=ADDON)
+    create_association(aws, "gone", "gone", ownerArn=ADDON)
 
 
 def used_by_another(aws: FakeAws) -> None:
-    given_association(aws, "another", "gone")
+    create_association(aws, "another", "gone")
 
 
 def gone_of_another_owner(aws: FakeAws) -> None:
@@ -337,7 +337,7 @@ def test_pages_that_were_not_read_may_have_the_association() -> None:
     }
     assert told(converge(aws, *two)) == [UNUSED]
     for number in range(5):
-        given_association(aws, f"addon{number}", "x", ownerArn=ADDON)
+        create_association(aws, f"addon{number}", "x", ownerArn=ADDON)
     aws.eks.page_size = 3
     assert told(converge(aws, *two)) == []
 

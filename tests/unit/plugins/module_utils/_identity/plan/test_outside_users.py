@@ -69,7 +69,9 @@ def association(
 
 
 def outside(*associations: ObservedAssociation, reach: Reach = WHOLE) -> OutsideAssociations:
-    return OutsideAssociations(frozenset((reach,)), {one.key: one for one in associations})
+    return OutsideAssociations(
+        frozenset((reach,)), {association.key: association for association in associations}
+    )
 
 
 def observed(trust: Mapping[str, object], **more: Any) -> Observed:

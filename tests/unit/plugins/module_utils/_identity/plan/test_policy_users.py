@@ -30,17 +30,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER_ARN,
-    MADE,
     OTHER_CLUSTER,
     OTHER_CLUSTER_ARN,
     OWNED,
+    POLICY_TAGS,
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    create_policy,
+    create_role,
     desired,
     engine,
-    given,
-    given_policy,
     key,
     names,
     plan,
@@ -83,13 +83,13 @@ def attach(aws: FakeAws, role: str) -> None:
 def made_here(prepare: Callable[[FakeAws], object]) -> FakeAws:
     """An account with the policy, which nothing uses but what ``prepare`` adds."""
     aws = FakeAws()
-    given_policy(aws, "shared", "s3:GetObject", tags=MADE)
+    create_policy(aws, "shared", "s3:GetObject", tags=POLICY_TAGS)
     prepare(aws)
     return aws
 
 
 def add_role(aws: FakeAws, trust: dict[str, Any] | None = None, **more: Any) -> None:
-    given(aws, "one", trust, (SHARED,), **more)
+    create_role(aws, "one", trust, (SHARED,), **more)
 
 
 def add_user(kind: str) -> Callable[[FakeAws], object]:
@@ -101,7 +101,7 @@ def attached_nowhere(_aws: FakeAws) -> None:
 
 
 def bound_role(aws: FakeAws) -> None:
-    given(aws, "one", TRUST_EC2, PermissionsBoundary=SHARED)
+    create_role(aws, "one", TRUST_EC2, PermissionsBoundary=SHARED)
 
 
 def shared_role() -> FakeAws:
@@ -112,7 +112,7 @@ def shared_role() -> FakeAws:
 
 def existing_role() -> FakeAws:
     """A role that the run uses by its ARN, and whose people attached the policy themselves."""
-    return made_here(lambda aws: given(aws, "old", TRUST_BARE, (SHARED,)))
+    return made_here(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
 
 
 TWO = listed("two", "s3:PutObject")
@@ -184,9 +184,9 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     forced = run(aws, desired(*raws, force=True))
     assert forced.failures == ()
     assert [
-        (one.severity, one.message, one.remedy)
-        for one in forced.findings
-        if one.code == Code.POLICY_USED_ELSEWHERE
+        (finding.severity, finding.message, finding.remedy)
+        for finding in forced.findings
+        if finding.code == Code.POLICY_USED_ELSEWHERE
     ] == [
         (
             "warning",
@@ -223,7 +223,7 @@ def detached() -> FakeAws:
             id="a closed role",
         ),
         pytest.param(
-            made_here(lambda aws: given(aws, "old", TRUST_BARE, (SHARED,))),
+            made_here(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,))),
             [TWO, listed("app", "s3:PutObject", role={"arn": OLD})],
             id="an existing role for which it is listed",
         ),

@@ -27,15 +27,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
-    MADE,
     OWNED,
+    POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
+    create_policy,
+    create_role,
     desired,
     document,
     engine,
-    given,
-    given_policy,
     named,
     names,
     plan,
@@ -67,7 +67,7 @@ def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
     """An account in which a workload is as wanted."""
     aws = FakeAws()
     for name in ("edge", "rim"):
-        given_policy(aws, name)
+        create_policy(aws, name)
     wanted = desired(raw, **options)
     assert run(aws, wanted).failures == ()
     assert names(plan(aws, wanted)) == []
@@ -173,7 +173,7 @@ def role(**more: Any) -> dict[str, Any]:
             workload(policies=[policy(tags={"a": "1"})]),
             workload(policies=[policy(tags={"a": "2"})]),
             f"update policy {policy_arn('my-policy')}",
-            ({"tags": {"a": "1", **MADE}}, {"tags": {"a": "2", **MADE}}),
+            ({"tags": {"a": "1", **POLICY_TAGS}}, {"tags": {"a": "2", **POLICY_TAGS}}),
             [("TagPolicy", {**POLICY, "Tags": [{"Key": "a", "Value": "2"}]})],
             id="tag of a policy",
         ),
@@ -378,9 +378,9 @@ def test_tags_are_purged_when_asked(resource: str, call: Call) -> None:
     raw = workload(role={"name": "my-role", "tags": left}, policies=[policy(tags=left)], tags=left)
     assert names(plan(aws, desired(raw))) == []
     found = plan(aws, desired(raw, purge_tags=True))
-    (change,) = [one for one in found.changes if one.target.resource == resource]
+    (change,) = [change for change in found.changes if change.target.resource == resource]
     assert change.calls == (call,)
-    assert change.after == {"tags": {"team": "a", **(MADE if resource == "policy" else OWNED)}}
+    assert change.after == {"tags": {"team": "a", **(POLICY_TAGS if resource == "policy" else OWNED)}}
     assert len(found.changes) == 3
 
 
@@ -580,7 +580,7 @@ def test_a_policy_that_workloads_outside_the_run_may_use_stays_when_asked() -> N
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(role(), purge_policies=True))
     assert names(found) == []
-    assert [one.code.value for one in found.findings] == ["POLICY_ATTACHED_EXTRA"]
+    assert [finding.code.value for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
 def test_a_role_that_was_changed_by_hand_comes_back() -> None:
@@ -613,7 +613,7 @@ def test_a_role_in_use_elsewhere_keeps_what_others_attached() -> None:
 
 def test_given_is_not_remarked_on_when_it_is_asked_for() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_BARE, (given_policy(aws, "extra"),))
+    create_role(aws, "old", TRUST_BARE, (create_policy(aws, "extra"),))
     found = plan(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])))
     assert (names(found), found.findings) == (["create association default/app"], ())
 
@@ -629,7 +629,9 @@ def test_on_a_full_role_a_policy_leaves_before_another_one_joins() -> None:
 def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     aws = settled(workload(policies=[policy("old")]))
     found = plan(aws, desired(workload(policies=[policy("new")])))
-    assert [(one.action, one.stage) for one in found.changes if one.target.resource == "attachment"] == [
+    assert [
+        (change.action, change.stage) for change in found.changes if change.target.resource == "attachment"
+    ] == [
         ("attach", Stage.ATTACHMENT),
         ("detach", Stage.TAKE),
     ]
@@ -641,7 +643,9 @@ def test_a_workload_that_another_owner_lists_is_taken_over_when_told_so() -> Non
     run(aws, first)
     assert plan(aws, first).findings == ()
     found = plan(aws, desired(workload(), tags={OWNER_TAG: "b"}, adopt=True))
-    assert [(one.code, one.severity, one.message, one.remedy) for one in found.findings] == [
+    assert [
+        (finding.code, finding.severity, finding.message, finding.remedy) for finding in found.findings
+    ] == [
         (
             "OWNER_CHANGED",
             "warning",

@@ -19,14 +19,14 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     CLUSTER_ARN,
-    MADE,
     OWNED,
+    POLICY_TAGS,
     TRUST_BARE,
     FakeAws,
+    create_policy,
+    create_role,
     desired,
     document,
-    given,
-    given_policy,
     key,
     names,
     plan,
@@ -37,7 +37,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 OWNER = [{"Key": key, "Value": value} for key, value in OWNED.items()]
-MAKER = [{"Key": key, "Value": value} for key, value in sorted(MADE.items())]
+MAKER = [{"Key": key, "Value": value} for key, value in sorted(POLICY_TAGS.items())]
 TARGET = "arn:aws:iam::444455556666:role/target"
 APP = key("app")
 
@@ -54,22 +54,22 @@ def test_everything_is_made_in_order() -> None:
     aws = FakeAws()
     found = plan(aws, desired(workload()))
     assert [
-        (one.stage, one.target.resource, one.action, one.target.full_name, one.workloads)
-        for one in found.changes
+        (change.stage, change.target.resource, change.action, change.target.full_name, change.workloads)
+        for change in found.changes
     ] == [
         (Stage.POLICY, "policy", "create", policy_arn("my-policy"), (APP,)),
         (Stage.ROLE, "role", "create", "my-role", (APP,)),
         (Stage.ATTACHMENT, "attachment", "attach", f"my-role {policy_arn('my-policy')}", (APP,)),
         (Stage.ASSOCIATION, "association", "create", "default/app", (APP,)),
     ]
-    assert [one.before for one in found.changes] == [None] * 4
-    assert [one.after for one in found.changes] == [
-        {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": MADE},
+    assert [change.before for change in found.changes] == [None] * 4
+    assert [change.after for change in found.changes] == [
+        {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": POLICY_TAGS},
         {"arn": role_arn("my-role"), "trust_policy": trust_of("app"), "tags": OWNED},
         {"role": "my-role", "policy": policy_arn("my-policy")},
         {"role_arn": role_arn("my-role"), "tags": OWNED},
     ]
-    assert [one.calls for one in found.changes] == [
+    assert [change.calls for change in found.changes] == [
         (
             Call(
                 "iam",
@@ -115,7 +115,7 @@ def test_everything_is_made_in_order() -> None:
             ),
         ),
     ]
-    assert [sorted(need.label for need in one.needs) for one in found.changes] == [
+    assert [sorted(need.label for need in change.needs) for change in found.changes] == [
         [],
         [],
         [f"policy {policy_arn('my-policy')}", "role my-role"],
@@ -125,13 +125,13 @@ def test_everything_is_made_in_order() -> None:
             "role my-role",
         ],
     ]
-    assert [one.awaits for one in found.changes] == [False, False, True, True]
+    assert [change.awaits for change in found.changes] == [False, False, True, True]
     assert (found.failures, found.findings) == ((), ())
 
 
 def test_every_attribute_is_sent() -> None:
     aws = FakeAws()
-    edge = given_policy(aws, "edge")
+    edge = create_policy(aws, "edge")
     raw = workload(
         role={
             "name": "my-role",
@@ -149,7 +149,7 @@ def test_every_attribute_is_sent() -> None:
         tags={"team": "b"},
     )
     found = plan(aws, desired(raw, tags={"team": "a"}))
-    made, role, _, association = (one.calls[0].parameters for one in found.changes)
+    made, role, _, association = (change.calls[0].parameters for change in found.changes)
     assert made == {
         "PolicyName": "my-policy",
         "PolicyDocument": compact(document("s3:GetObject")),
@@ -182,7 +182,7 @@ def test_what_is_to_be_removed_is_not_sent_to_something_new() -> None:
     raw = workload(
         role={"name": "my-role", "permissions_boundary": ""}, target_role_arn="", session_policy=""
     )
-    role, association = (one.calls[0].parameters for one in plan(FakeAws(), desired(raw)).changes[1::2])
+    role, association = (change.calls[0].parameters for change in plan(FakeAws(), desired(raw)).changes[1::2])
     assert "PermissionsBoundary" not in role
     assert not {"targetRoleArn", "policy", "disableSessionTags"} & association.keys()
 
@@ -197,7 +197,7 @@ def test_a_shared_role_and_policy_are_made_once() -> None:
         "create association default/two",
     ]
     keys = (key("one"), key("two"))
-    assert [one.workloads for one in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
+    assert [change.workloads for change in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
     assert found.changes[1].after is not None
     assert found.changes[1].after["trust_policy"] == trust_of("one", "two")
 
@@ -212,7 +212,9 @@ def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
 def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
     both = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
     attached = {
-        one.target.full_name: one.workloads for one in plan(FakeAws(), both).changes if one.action == "attach"
+        change.target.full_name: change.workloads
+        for change in plan(FakeAws(), both).changes
+        if change.action == "attach"
     }
     assert attached == {
         f"my-role {policy_arn('a')}": (key("one"),),
@@ -222,9 +224,9 @@ def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
 
 def test_a_policy_listed_twice_is_attached_once() -> None:
     aws = FakeAws()
-    arn = given_policy(aws, "given")
+    arn = create_policy(aws, "given")
     found = plan(aws, desired(workload(policies=[{"arn": arn}, {"arn": arn}])))
-    assert [one for one in names(found) if "attach " in one] == [f"attach attachment my-role {arn}"]
+    assert [name for name in names(found) if "attach " in name] == [f"attach attachment my-role {arn}"]
 
 
 def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -> None:
@@ -238,13 +240,13 @@ def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -
 def test_waiting_is_only_for_what_this_plan_makes() -> None:
     """A policy made for one role is no reason to wait at another one's attachment."""
     aws = FakeAws()
-    arn = given_policy(aws, "given")
-    given(aws, "old", TRUST_BARE)
+    arn = create_policy(aws, "given")
+    create_role(aws, "old", TRUST_BARE)
     raw = [
         workload("one", role={"arn": role_arn("old")}, policies=[{"arn": arn}]),
         workload("two", role={"name": "new"}),
     ]
-    waiting = {one.target.full_name: one.awaits for one in plan(aws, desired(*raw)).changes}
+    waiting = {change.target.full_name: change.awaits for change in plan(aws, desired(*raw)).changes}
     assert waiting == {
         policy_arn("my-policy"): False,
         "new": False,
@@ -267,7 +269,7 @@ def test_a_boundary_that_is_made_first_is_waited_for() -> None:
 
 def test_an_existing_boundary_is_not_waited_for() -> None:
     aws = FakeAws()
-    edge = given_policy(aws, "edge")
+    edge = create_policy(aws, "edge")
     role = plan(aws, desired(workload(role={"name": "my-role", "permissions_boundary": edge}))).changes[1]
     assert (role.target.name, role.awaits) == ("my-role", False)
 

@@ -27,16 +27,16 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER_ARN,
-    MADE,
     OWNED,
+    POLICY_TAGS,
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     document,
-    given,
-    given_association,
-    given_policy,
     key,
     names,
     plan,
@@ -85,7 +85,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
     ("prepare", "raw", "failure"),
     [
         pytest.param(
-            lambda aws: given(aws, "my-role", TRUST_EC2),
+            lambda aws: create_role(aws, "my-role", TRUST_EC2),
             workload(policies=[]),
             Failure(
                 APP,
@@ -100,7 +100,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="role of somebody",
         ),
         pytest.param(
-            lambda aws: given(aws, "my-role", Path="/team/"),
+            lambda aws: create_role(aws, "my-role", Path="/team/"),
             workload(policies=[]),
             Failure(
                 APP,
@@ -113,7 +113,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="role with another path",
         ),
         pytest.param(
-            lambda aws: given(aws, "My-Role"),
+            lambda aws: create_role(aws, "My-Role"),
             workload(policies=[]),
             Failure(
                 APP,
@@ -139,7 +139,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="existing role that is not there",
         ),
         pytest.param(
-            lambda aws: given(aws, "old", TRUST_BARE, Path="/team/"),
+            lambda aws: create_role(aws, "old", TRUST_BARE, Path="/team/"),
             existing(),
             Failure(
                 APP,
@@ -153,7 +153,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="existing role with another path",
         ),
         pytest.param(
-            lambda aws: given_policy(aws, "my-policy", "kms:Decrypt"),
+            lambda aws: create_policy(aws, "my-policy", "kms:Decrypt"),
             workload(),
             Failure(
                 APP,
@@ -193,7 +193,7 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
             id="boundary that is not there",
         ),
         pytest.param(
-            lambda aws: given_association(aws, "app", "other", ownerArn=ADDON),
+            lambda aws: create_association(aws, "app", "other", ownerArn=ADDON),
             workload(policies=[]),
             Failure(
                 APP,
@@ -267,14 +267,14 @@ def test_an_existing_role_is_used_as_it_is(
     trust: dict[str, Any], more: dict[str, Any], expected: list[str]
 ) -> None:
     aws = FakeAws()
-    given(aws, "old", trust, Description="theirs", Tags=[{"Key": "team", "Value": "x"}])
+    create_role(aws, "old", trust, Description="theirs", Tags=[{"Key": "team", "Value": "x"}])
     found = plan(aws, desired(existing(**more)))
     assert (names(found), found.failures) == (expected, ())
 
 
 def test_extending_adds_our_statement_and_keeps_all_others() -> None:
     aws = FakeAws()
-    given(aws, "old", {**TRUST_EC2, "Id": "theirs"})
+    create_role(aws, "old", {**TRUST_EC2, "Id": "theirs"})
     wanted = desired(existing(extend_trust=True))
     change = plan(aws, wanted).changes[0]
     assert change.before == {"trust_policy": {**TRUST_EC2, "Id": "theirs"}}
@@ -294,7 +294,7 @@ def test_extending_adds_our_statement_and_keeps_all_others() -> None:
 
 def test_extending_for_one_more_workload_keeps_the_first() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     run(aws, desired(existing(extend_trust=True)))
     two = {**existing(extend_trust=True), "service_account": "two"}
     run(aws, desired(two))
@@ -303,7 +303,7 @@ def test_extending_for_one_more_workload_keeps_the_first() -> None:
 
 def test_a_role_that_cannot_be_used_is_refused_with_the_reason() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     (failure,) = plan(aws, desired(existing())).failures
     assert (failure.error_code, failure.target, failure.action) == (
         "TRUST_NOT_USABLE",
@@ -326,7 +326,7 @@ def test_a_trust_policy_of_ones_own_is_judged_too() -> None:
 
 def test_an_extension_that_is_too_long_is_refused() -> None:
     aws = FakeAws()
-    given(aws, "old", TRUST_EC2)
+    create_role(aws, "old", TRUST_EC2)
     found = plan(aws, desired(existing(extend_trust=True), trust_policy_size_limit=300))
     assert names(found) == []
     assert [failure.error_code for failure in found.failures] == ["TRUST_POLICY_TOO_LONG"]
@@ -357,9 +357,9 @@ def test_a_role_that_fits_but_lacks_a_policy_is_not_touched() -> None:
 
 def test_adoption_changes_tags_and_takes_over() -> None:
     aws = FakeAws()
-    given(aws, "my-role", TRUST_EC2, (given_policy(aws, "extra"),), tags={"team": "x"})
-    given_policy(aws, "my-policy", "kms:Decrypt")
-    given_association(aws, "app", "other", tags={"team": "y"})
+    create_role(aws, "my-role", TRUST_EC2, (create_policy(aws, "extra"),), tags={"team": "x"})
+    create_policy(aws, "my-policy", "kms:Decrypt")
+    create_association(aws, "app", "other", tags={"team": "y"})
     wanted = desired(workload(), adopt=True)
     found = plan(aws, wanted)
     assert names(found) == [
@@ -378,14 +378,14 @@ def test_adoption_changes_tags_and_takes_over() -> None:
     run(aws, wanted)
     state = aws.state()
     assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}
-    assert state["policies"][policy_arn("my-policy")]["tags"] == MADE
+    assert state["policies"][policy_arn("my-policy")]["tags"] == POLICY_TAGS
     assert state["associations"][0]["tags"] == {"team": "y", **OWNED}
     assert names(plan(aws, wanted)) == []
 
 
 def test_a_policy_that_is_taken_over_leaves_the_role_that_no_longer_lists_it_at_once() -> None:
     aws = FakeAws()
-    given_policy(aws, "my-policy", "s3:GetObject")
+    create_policy(aws, "my-policy", "s3:GetObject")
     shared = workload("web", role={"name": "other"})
     run(aws, desired(workload(), workload("web", role={"name": "other"}, policies=[])))
     wanted = desired(workload(policies=[]), shared, adopt=True)
@@ -399,8 +399,8 @@ def test_a_policy_that_is_taken_over_leaves_the_role_that_no_longer_lists_it_at_
 
 def test_adoption_detaches_only_when_that_is_asked_for() -> None:
     aws = FakeAws()
-    extra = given_policy(aws, "extra")
-    given(aws, "my-role", TRUST_EC2, (extra,))
+    extra = create_policy(aws, "extra")
+    create_role(aws, "my-role", TRUST_EC2, (extra,))
     wanted = desired(workload(policies=[]), adopt=True, purge_policies=True)
     assert f"detach attachment my-role {extra}" in names(plan(aws, wanted))
     run(aws, wanted)
@@ -409,10 +409,12 @@ def test_adoption_detaches_only_when_that_is_asked_for() -> None:
 
 def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> None:
     aws = FakeAws()
-    identifier = given_association(aws, "app", "other", tags={"team": "y"})
+    identifier = create_association(aws, "app", "other", tags={"team": "y"})
     made = run(aws, desired(workload()))
     assert made.done == ()
-    assert [(one.error_code, one.action, one.message, one.remedy) for one in made.failures] == [
+    assert [
+        (failure.error_code, failure.action, failure.message, failure.remedy) for failure in made.failures
+    ] == [
         (
             "ASSOCIATION_NOT_OWNED",
             "update",
@@ -465,7 +467,7 @@ def test_what_belongs_to_another_owner_is_not_changed(
     before = aws.state()
     made = run(aws, owned_by(owner, workload(**change)))
     assert aws.state() == before
-    assert [(one.error_code, one.message, one.remedy) for one in made.failures] == [
+    assert [(failure.error_code, failure.message, failure.remedy) for failure in made.failures] == [
         (
             "OWNED_BY_ANOTHER",
             f"{target} belongs to owner 'a', and {this_run}, so it is unchanged.",
@@ -501,7 +503,7 @@ def test_a_role_of_another_owner_is_extended_when_it_is_given_by_its_arn() -> No
 
 def test_an_association_of_an_addon_is_changed_by_force() -> None:
     aws = FakeAws()
-    given_association(aws, "app", "other", ownerArn=ADDON)
+    create_association(aws, "app", "other", ownerArn=ADDON)
     found = plan(aws, desired(workload(), force=True))
     assert found.failures == ()
     assert names(found)[-1] == "update association default/app"
@@ -521,7 +523,7 @@ def test_an_association_of_an_addon_that_fits_is_no_problem() -> None:
 def test_others_of_a_shared_role_get_theirs() -> None:
     """One user's policy is not ours to change: it is not attached either, for it says something else."""
     aws = FakeAws()
-    given_policy(aws, "bad", "kms:Decrypt")
+    create_policy(aws, "bad", "kms:Decrypt")
     raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
     found = plan(aws, desired(*raw))
     assert names(found) == [
@@ -556,7 +558,7 @@ def test_others_of_an_existing_role_get_their_policies() -> None:
         **TRUST_BARE["Statement"][0],
         "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-service-account": "two"}},
     }
-    given(aws, "old", {**TRUST_BARE, "Statement": [statement]})
+    create_role(aws, "old", {**TRUST_BARE, "Statement": [statement]})
     raw = [
         workload("one", role={"arn": OLD}, policies=[policy("a")]),
         workload("two", role={"arn": OLD}, policies=[policy("b")]),
@@ -574,7 +576,7 @@ def test_others_of_an_existing_role_get_their_policies() -> None:
 
 def test_a_boundary_is_made_though_the_workload_that_defines_it_fails() -> None:
     aws = FakeAws()
-    given_association(aws, "one", "other", ownerArn=ADDON)
+    create_association(aws, "one", "other", ownerArn=ADDON)
     raw = [
         workload("one", role={"name": "one"}, policies=[policy("edge")]),
         workload("two", role={"name": "two", "permissions_boundary": policy_arn("edge")}, policies=[]),
@@ -600,7 +602,7 @@ def test_grants_of_other_clusters_and_plays_stay() -> None:
             equals["aws:RequestTag/eks-cluster-arn"].split("/")[1],
             equals["aws:RequestTag/kubernetes-service-account"],
         )
-        for equals in (one["Condition"]["StringEquals"] for one in trust["Statement"])
+        for equals in (statement["Condition"]["StringEquals"] for statement in trust["Statement"])
     ]
     assert granted == [("my-cluster", "three"), ("my-cluster", "two"), ("other-cluster", "one")]
 
@@ -677,7 +679,7 @@ def test_who_needs_what_cannot_be_read_is_left_alone(
 def test_a_policy_that_cannot_be_read_but_is_only_attached_is_told() -> None:
     aws = FakeAws()
     run(aws, desired(workload(policies=[])))
-    extra = given_policy(aws, "extra", tags=OWNED)
+    extra = create_policy(aws, "extra", tags=OWNED)
     aws.iam.roles["my-role"]["attached"].append(extra)
     aws.fail_on("iam:GetPolicy", DENIED)
     found = plan(aws, desired(workload(policies=[])))

@@ -36,15 +36,15 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER,
     CLUSTER_ARN,
     HERE,
-    MADE,
     OTHER_CLUSTER_ARN,
+    POLICY_TAGS,
     REGION,
     TRUST_BARE,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     engine,
-    given,
-    given_association,
-    given_policy,
     key,
     named,
     names,
@@ -85,14 +85,14 @@ def purge(
 
 
 def there(aws: FakeAws) -> list[str]:
-    return sorted(str(one["serviceAccount"]) for one in aws.eks.associations.values())
+    return sorted(str(association["serviceAccount"]) for association in aws.eks.associations.values())
 
 
 def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
     aws = settled(own("a"), own("b"))
     done = purge(aws, own("a"))
     assert done.failures == ()
-    assert [f"{one.change.action} {one.change.target.resource}" for one in done.done] == [
+    assert [f"{applied.change.action} {applied.change.target.resource}" for applied in done.done] == [
         "delete association",
         "detach attachment",
         "delete role",
@@ -155,7 +155,7 @@ def test_a_purge_of_an_owner_leaves_those_of_others() -> None:
 
 def test_what_is_not_ours_stays() -> None:
     aws = settled(own("a"))
-    given_association(aws, "other", "role-a")
+    create_association(aws, "other", "role-a")
     purge(aws)
     assert there(aws) == ["other"]
     assert "role-a" in str(aws.state())
@@ -167,7 +167,7 @@ def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
     assert names(predicted.plan) == names(done.plan)
-    assert [named(one.change) for one in done.done] == [
+    assert [named(applied.change) for applied in done.done] == [
         f"create policy {policy_arn('policy-new')}",
         f"attach attachment role-a {policy_arn('policy-new')}",
         f"detach attachment role-a {policy_arn('policy-a')}",
@@ -178,23 +178,27 @@ def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
 
 def test_a_policy_that_somebody_else_has_attached_stays() -> None:
     aws = settled(own("a"))
-    given(aws, "theirs", attached=(policy_arn("policy-a"),))
+    create_role(aws, "theirs", attached=(policy_arn("policy-a"),))
     renamed = own("a") | {"policies": [policy("policy-new")]}
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
     assert names(predicted.plan) == names(done.plan)
-    assert [one.code for one in done.findings] == ["POLICY_STILL_USED"]
+    assert [finding.code for finding in done.findings] == ["POLICY_STILL_USED"]
     assert policy_arn("policy-a") in aws.state()["policies"]
 
 
 @pytest.mark.parametrize(
     ("tags", "scope", "goes"),
     [
-        pytest.param(MADE, {}, True, id="made for this cluster"),
-        pytest.param(MADE | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
-        pytest.param(MADE | {OWNER_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
-        pytest.param(MADE, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"),
-        pytest.param(MADE | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="made for another cluster"),
+        pytest.param(POLICY_TAGS, {}, True, id="made for this cluster"),
+        pytest.param(POLICY_TAGS | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
+        pytest.param(POLICY_TAGS | {OWNER_TAG: "y"}, {"owner": "x"}, False, id="of another owner"),
+        pytest.param(
+            POLICY_TAGS, {"namespaces": frozenset({"default"})}, False, id="a policy has no namespace"
+        ),
+        pytest.param(
+            POLICY_TAGS | {CLUSTER_TAG: OTHER_CLUSTER_ARN}, {}, False, id="made for another cluster"
+        ),
         pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="not ours"),
     ],
 )
@@ -202,15 +206,15 @@ def test_of_the_policies_that_nothing_has_attached_goes_what_was_made_for_the_cl
     tags: dict[str, str], scope: dict[str, Any], goes: bool
 ) -> None:
     aws = settled(own("a"))
-    idle = given_policy(aws, "idle", tags=tags)
+    idle = create_policy(aws, "idle", tags=tags)
     done = purge(aws, own("a"), **scope)
-    assert [named(one.change) for one in done.done] == ([f"delete policy {idle}"] if goes else [])
+    assert [named(applied.change) for applied in done.done] == ([f"delete policy {idle}"] if goes else [])
     assert (idle in aws.state()["policies"]) is not goes
 
 
 def test_a_policy_whose_tags_must_not_be_read_is_not_taken_for_ours() -> None:
     aws = settled(own("a"))
-    given_policy(aws, "idle", tags=MADE)
+    create_policy(aws, "idle", tags=POLICY_TAGS)
     aws.fail_on("iam:GetPolicy", DENIED)
     assert purge(aws, own("a")).done == ()
     assert len(purge(aws, own("a")).done) == 1
@@ -239,18 +243,18 @@ def test_no_denied_request_breaks_a_purge_down() -> None:
 
 def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
     aws = settled()
-    given_policy(aws, "one", tags=MADE)
-    given_policy(aws, "two", tags=MADE)
+    create_policy(aws, "one", tags=POLICY_TAGS)
+    create_policy(aws, "two", tags=POLICY_TAGS)
     with pytest.raises(InputError, match=r"is 1: policy one \(not attached\), policy two"):
         purge(aws, limit=1)
 
 
 def test_a_policy_that_is_to_be_a_boundary_stays() -> None:
     aws = settled(own("a"))
-    edge = given_policy(aws, "edge", tags=MADE)
+    edge = create_policy(aws, "edge", tags=POLICY_TAGS)
     bounded = own("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
     assert names(purge(aws, bounded, check_mode=True).plan) == ["update role role-a"]
-    assert [named(one.change) for one in purge(aws, bounded).done] == ["update role role-a"]
+    assert [named(applied.change) for applied in purge(aws, bounded).done] == ["update role role-a"]
 
 
 def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> None:
@@ -270,7 +274,7 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
             )
         ]
     again = purge(aws, moved)
-    assert [named(one.change) for one in again.done] == [
+    assert [named(applied.change) for applied in again.done] == [
         f"detach attachment role-a {policy_arn('policy-a')}",
         "delete role role-a",
     ]
@@ -284,7 +288,7 @@ def test_a_role_stays_that_one_workload_leaves_and_another_is_purged_from() -> N
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
     assert names(predicted.plan) == names(done.plan)
-    assert [one.code for one in done.findings] == ["ROLE_LEFT"]
+    assert [finding.code for finding in done.findings] == ["ROLE_LEFT"]
     assert "role-a" in aws.state()["roles"]
     assert "delete role role-a" in names(purge(aws, moved).plan)
 
@@ -311,8 +315,8 @@ def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) ->
     }
     done = purge(aws, owner="a", adopt=adopt)
     narrowed = ["update trust_policy role-b"] if adopt else []
-    assert [named(one.change) for one in done.done] == ["delete association default/a", *narrowed]
-    told = [(str(one.code), one.message, one.remedy) for one in done.findings]
+    assert [named(applied.change) for applied in done.done] == ["delete association default/a", *narrowed]
+    told = [(str(finding.code), finding.message, finding.remedy) for finding in done.findings]
     stays = (
         "OWNED_BY_ANOTHER",
         f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy is unchanged: it "
@@ -326,11 +330,11 @@ def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) ->
 
 def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
     aws = FakeAws()
-    shared = given_policy(aws, "shared", tags=MADE | {OWNER_TAG: "b"})
+    shared = create_policy(aws, "shared", tags=POLICY_TAGS | {OWNER_TAG: "b"})
     ours = desired(own("a") | {"policies": [{"arn": shared}]}, tags={OWNER_TAG: "a"})
     assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
     done = purge(aws, owner="a")
-    assert [named(one.change) for one in done.done] == [
+    assert [named(applied.change) for applied in done.done] == [
         "delete association default/a",
         f"detach attachment role-a {shared}",
         "delete role role-a",
@@ -345,7 +349,7 @@ def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
     predicted = purge(aws, left, check_mode=True)
     done = purge(aws, left)
     assert names(predicted.plan) == names(done.plan)
-    assert [named(one.change) for one in done.done] == [
+    assert [named(applied.change) for applied in done.done] == [
         "delete association default/b",
         "update trust_policy shared",
         f"detach attachment shared {policy_arn('policy-b')}",
@@ -357,7 +361,7 @@ def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
 
 def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_too() -> None:
     aws = FakeAws()
-    given(aws, "legacy", TRUST_BARE)
+    create_role(aws, "legacy", TRUST_BARE)
     before = [
         workload("app", policies=[], role={"name": "blue"}),
         workload("web", policies=[], role={"name": "blue"}),
@@ -376,7 +380,7 @@ def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
     aws = settled(own("b") | {"role": target}, chained)
     done = purge(aws, chained)
-    assert [named(one.change) for one in done.done] == ["delete association default/b"]
+    assert [named(applied.change) for applied in done.done] == ["delete association default/b"]
     assert "role-b" in aws.state()["roles"]
 
 
@@ -391,7 +395,7 @@ def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
     open_to_all = own("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
     aws = settled(open_to_all)
     done = purge(aws)
-    assert [(one.code, one.message, one.remedy) for one in done.findings] == [
+    assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
         (
             "ROLE_PERHAPS_USED",
             f"role {role_arn('role-a')} is kept: its trust policy lets more than cluster {CLUSTER} use it, and "
@@ -416,7 +420,7 @@ def test_a_failure_keeps_the_purge_waiting() -> None:
 
     aws.fail_on("iam:CreateRole", DENIED)
     done = purge(aws, own("a"), own("c"))
-    assert [one.code for one in done.findings] == ["PURGE_WAITS"]
+    assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
     assert there(aws) == ["a", "b"]
 
 
@@ -439,7 +443,7 @@ def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
     run(aws, desired(own("free")))
     made = purge(aws, limit=1)
     assert there(aws) == ["x", "y"]
-    assert [(one.code, one.message, one.remedy) for one in made.findings] == [
+    assert [(finding.code, finding.message, finding.remedy) for finding in made.findings] == [
         (
             "OWNED_BY_ANOTHER",
             "2 unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
@@ -463,11 +467,11 @@ def test_the_limit_may_be_a_share_of_what_is_there() -> None:
 def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
     """What others attached keeps the role; the trust policy is ours, and IAM takes none without a statement."""
     aws = settled(own("a"))
-    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
-    assert [str(one.code) for one in done.findings] == ["ROLE_HOLDS_FOREIGN"]
+    assert [str(finding.code) for finding in done.findings] == ["ROLE_HOLDS_FOREIGN"]
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
-    assert [one["Effect"] for one in trust["Statement"]] == ["Deny"]
+    assert [statement["Effect"] for statement in trust["Statement"]] == ["Deny"]
     # Nothing is left to do, and what is left is told in words.
     again = purge(aws)
     assert again.done == ()
@@ -478,17 +482,17 @@ def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
     )
     # Once that is detached, the role goes.
     aws.iam.roles["role-a"]["attached"] = []
-    assert [named(one.change) for one in purge(aws).done] == ["delete role role-a"]
+    assert [named(applied.change) for applied in purge(aws).done] == ["delete role role-a"]
 
 
 def test_a_role_that_was_closed_is_opened_when_it_is_listed_again() -> None:
     aws = settled(own("a"))
-    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     purge(aws)
     listed = desired(own("a"))
     assert engine(aws, listed).run(listed, "present", check_mode=False).failures == ()
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
-    assert [one["Effect"] for one in trust["Statement"]] == ["Allow"]
+    assert [statement["Effect"] for statement in trust["Statement"]] == ["Allow"]
 
 
 def test_a_role_without_association_is_named_in_words() -> None:
@@ -503,7 +507,7 @@ def test_a_role_without_association_is_named_in_words() -> None:
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_purge_reports_what_it_leaves(check_mode: bool) -> None:
     aws = settled(own("a"), own("b"), own("c", "elsewhere"))
-    given_association(aws, "hand", "Admin")
+    create_association(aws, "hand", "Admin")
     run(aws, desired(own("x"), tags={OWNER_TAG: "x"}))
     done = purge(aws, own("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
     told = [(finding.code, finding.severity, finding.message) for finding in done.findings]
@@ -543,9 +547,9 @@ SHARED = {"role": {"name": "shared"}, "policies": [policy("shared")]}
 def granted(aws: FakeAws, role: str) -> list[str]:
     """The service accounts in the statements of a trust policy that allow."""
     names = [
-        one["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
-        for one in json.loads(aws.iam.roles[role]["trust"])["Statement"]
-        if one["Effect"] == "Allow"
+        statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
+        for statement in json.loads(aws.iam.roles[role]["trust"])["Statement"]
+        if statement["Effect"] == "Allow"
     ]
     return sorted(name for part in names for name in (part if isinstance(part, list) else [part]))
 
@@ -579,7 +583,7 @@ def test_a_purge_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
 def test_a_purge_takes_grants_out_of_a_role_that_stays_for_unlisted_workloads() -> None:
     """Here b has an association that was made by hand."""
     aws = without_association("b", "c")
-    given_association(aws, "b", "shared")
+    create_association(aws, "b", "shared")
     done = purge(aws, own("d"))
     assert there(aws) == ["b", "d"]
     assert granted(aws, "shared") == ["b"]
@@ -588,11 +592,11 @@ def test_a_purge_takes_grants_out_of_a_role_that_stays_for_unlisted_workloads() 
 
 def test_a_role_that_holds_something_of_others_loses_the_grant_that_is_left() -> None:
     aws = settled(own("a"))
-    aws.iam.roles["role-a"]["attached"].append(given_policy(aws, "theirs"))
+    aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     purge(aws)
     assert granted(aws, "role-a") == ["a"]
-    assert [named(one.change) for one in purge(aws).done] == ["update trust_policy role-a"]
+    assert [named(applied.change) for applied in purge(aws).done] == ["update trust_policy role-a"]
     assert granted(aws, "role-a") == []
     assert purge(aws).plan.changes == ()
 
@@ -639,11 +643,11 @@ def test_an_association_that_appears_during_a_purge_keeps_its_grant(moment: int)
 
     def appear() -> None:
         if next(lists) == moment:
-            given_association(aws, "b", "shared", tags=MADE)
+            create_association(aws, "b", "shared", tags=POLICY_TAGS)
         else:
-            aws.before("eks:ListPodIdentityAssociations", appear)
+            aws.before_request("eks:ListPodIdentityAssociations", appear)
 
-    aws.before("eks:ListPodIdentityAssociations", appear)
+    aws.before_request("eks:ListPodIdentityAssociations", appear)
     done = purge(aws, own("a") | SHARED, own("c") | SHARED)
     assert (there(aws), granted(aws, "shared")) == (["a", "b", "c"], ["a", "b", "c"])
     assert (done.done, done.failures) == ((), ())
@@ -672,7 +676,7 @@ def test_a_new_role_or_policy_without_workload_is_not_said_to_lack_its_associati
     aws.eks.associations = {
         identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
     }
-    given_policy(aws, "idle", tags=MADE)
+    create_policy(aws, "idle", tags=POLICY_TAGS)
     done = purge_at(CREATED + timedelta(seconds=20), aws, own("a"))
     assert (done.failures, done.findings) == ((), ())
     assert {"delete role role-b", f"delete policy {policy_arn('idle')}"} <= set(names(done.plan))

@@ -78,7 +78,7 @@ def unlisted(
     addons: Iterable[WorkloadKey] = (),
     more: bool = False,
 ) -> UnlistedAssociations:
-    described = {one.key: one for one in associations}
+    described = {association.key: association for association in associations}
     keys = tuple(sorted((*described, *unread, *failed)))
     failed = tuple(failed)
     return UnlistedAssociations(

@@ -335,5 +335,5 @@ def test_artifacts_are_found_among_variables() -> None:
     variables = {**make_artifacts(BLUE, "blue.host", "full"), **make_artifacts(green, "green.host", "short")}
     variables["pod_identity_artifact"] = "auto"
     found = artifacts_in(variables)
-    assert [one["host"] for one in found] == ["blue.host", "green.host"]
+    assert [finding["host"] for finding in found] == ["blue.host", "green.host"]
     assert gathered(*found).failure == "1 of 2 clusters failed: green.host. See above."

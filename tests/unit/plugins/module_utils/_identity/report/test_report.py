@@ -122,7 +122,7 @@ def statuses(found: Report) -> dict[str, str]:
 )
 def test_service_account(accounts: list[Any], code: str | None, status: str, failed: bool) -> None:
     found = report(result(), accounts)
-    assert [one["code"] for one in found["findings"]] == ([code] if code else [])
+    assert [finding["code"] for finding in found["findings"]] == ([code] if code else [])
     assert statuses(found)["service account"] == status
     assert found["failed"] == failed
 
@@ -583,13 +583,13 @@ def test_agent_as_eks_and_the_cluster_tell(
 ) -> None:
     found = report(result(aws, findings=findings), reads=reads)
     assert statuses(found)["agent"] == status
-    assert [one["code"] for one in found["findings"]] == codes
+    assert [finding["code"] for finding in found["findings"]] == codes
     assert {code for one in found["workloads"][0]["checks"] for code in one["codes"]} <= set(codes)
 
 
 def test_what_concerns_the_cluster_is_said_once() -> None:
     given = result(NO_ADDON, findings=[ADDON, ADDON])
-    assert [one["code"] for one in report(given)["findings"]] == ["AGENT_ADDON_MISSING"]
+    assert [finding["code"] for finding in report(given)["findings"]] == ["AGENT_ADDON_MISSING"]
 
 
 def test_lines_of_a_finding_keep_commands_whole() -> None:
@@ -774,7 +774,10 @@ def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None
     # Errors that would stay fail the plan, also where only Kubernetes would change.
     stays = {**given, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
     wrong = report_of(stays, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
-    assert (wrong["failed"], [one["code"] for one in wrong["findings"]]) == (True, ["ROLE_INLINE_POLICY"])
+    assert (wrong["failed"], [finding["code"] for finding in wrong["findings"]]) == (
+        True,
+        ["ROLE_INLINE_POLICY"],
+    )
     refused = report_of({**given, "failures": [FAILURE]}, check_mode=True)
     assert not any(line.startswith("WORKLOAD") for line in refused["lines"])
     assert any(line.startswith("WORKLOAD") for line in report_of(given, check_mode=True)["lines"])

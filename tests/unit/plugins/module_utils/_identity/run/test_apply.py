@@ -46,7 +46,7 @@ def failing(operation: str, code: str, text: str = "No.") -> AwsError:
 
 
 class Script:
-    """An Api that answers by operation: with an error of a list, one for each request, else well."""
+    """An Api that raises the listed errors of an operation, one for each request, then succeeds."""
 
     def __init__(self, **errors: list[AwsError]) -> None:
         self.errors = errors
@@ -83,7 +83,8 @@ def change(
     workloads: tuple[WorkloadKey, ...] = KEY,
 ) -> Change:
     calls = tuple(
-        Call("eks" if "PodIdentity" in one else "iam", one, {"RoleName": name}) for one in operations
+        Call("eks" if "PodIdentity" in operation else "iam", operation, {"RoleName": name})
+        for operation in operations
     )
     return Change(
         stage, Target(resource, name, policy), action, workloads, {}, {}, calls, frozenset(needs), awaits
@@ -95,23 +96,23 @@ def apply(api: Script, *changes: Change, clock: Clock | None = None, timeout: fl
 
 
 def done(outcome: Outcome) -> list[str]:
-    return [named(one.change) for one in outcome.done]
+    return [named(applied.change) for applied in outcome.done]
 
 
-def test_an_empty_plan_asks_nothing() -> None:
+def test_empty_plan_sends_no_requests() -> None:
     api = Script()
     assert apply(api) == Outcome(())
     assert api.operations == []
 
 
-def test_stages_come_one_after_the_other_whatever_the_order_given() -> None:
+def test_stages_run_in_order() -> None:
     api = Script()
     outcome = apply(api, change("c", "C", stage=3), change("a", "A", stage=1), change("b", "B", stage=2))
     assert api.operations == ["A", "B", "C"]
     assert (outcome.failures, outcome.conflict) == ((), False)
 
 
-def test_the_last_answer_with_the_association_is_kept() -> None:
+def test_keeps_the_last_response_with_the_association() -> None:
     class Eks(Script):
         def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
             answer = super().call(service, operation, parameters)
@@ -122,19 +123,19 @@ def test_the_last_answer_with_the_association_is_kept() -> None:
         change("a", "DescribePodIdentityAssociation", "UpdatePodIdentityAssociation", "TagResource"),
         change("b", "TagRole"),
     )
-    assert [one.answer for one in outcome.done] == [
+    assert [applied.answer for applied in outcome.done] == [
         {"association": {"of": "eks:UpdatePodIdentityAssociation"}},
         {},
     ]
 
 
-def test_requests_are_sent_as_planned() -> None:
+def test_sends_the_planned_requests() -> None:
     api = Script()
     apply(api, change("a", "One", "Two"))
     assert api.requests == [("One", {"RoleName": "a"}), ("Two", {"RoleName": "a"})]
 
 
-def test_one_failure_stops_nobody_else() -> None:
+def test_failure_does_not_stop_other_workloads() -> None:
     api = Script(Bad=[failing("iam:Bad", "AccessDenied")])
     outcome = apply(api, change("a", "Bad"), change("b", "Good"), change("c", "Later", stage=2))
     assert done(outcome) == ["update role b", "update role c"]
@@ -150,7 +151,7 @@ def test_one_failure_stops_nobody_else() -> None:
     )
 
 
-def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
+def test_dependent_of_a_failed_change_is_skipped_with_reason() -> None:
     api = Script(CreateRole=[failing("iam:CreateRole", "LimitExceeded")])
     outcome = apply(
         api,
@@ -188,39 +189,39 @@ def test_what_needs_a_failed_change_is_skipped_with_the_reason() -> None:
     ]
 
 
-def test_what_failed_for_good_is_not_attempted_again_and_still_blocks_what_needs_it() -> None:
+def test_settled_failure_is_not_retried_and_blocks_dependents() -> None:
     api = Script()
     first = change("r", "CreateRole", action="create")
     then = change(
         "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
     )
-    known = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {role_target("r"): known})
+    earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
+    outcome = apply_plan(api, Plan((first, then)), 1, wait_policy(), {role_target("r"): earlier})
     assert api.operations == []
-    assert outcome.failures[0] == known
+    assert outcome.failures[0] == earlier
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
     assert outcome.conflict is False
 
 
-def test_what_failed_for_good_but_is_no_longer_planned_blocks_nothing() -> None:
+def test_settled_failure_outside_the_plan_blocks_no_change() -> None:
     then = change(
         "r", "AttachRolePolicy", policy="p", stage=2, resource="attachment", needs=(role_target("r"),)
     )
-    known = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
-    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {role_target("r"): known})) == [
+    earlier = Failure(KEY, role_target("r"), "create", "AccessDenied", "No.", "Ask.")
+    assert done(apply_plan(Script(), Plan((then,)), 1, wait_policy(), {role_target("r"): earlier})) == [
         "update attachment r p"
     ]
 
 
-def test_a_removal_whose_first_answer_was_lost_was_done() -> None:
-    gone = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
-    api = Script(DeletePolicyVersion=[gone], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
+def test_missing_resource_after_a_lost_response_counts_as_deleted() -> None:
+    missing = classify("iam:DeletePolicyVersion", "NoSuchEntity", "No.", outcome_unknown=True)
+    api = Script(DeletePolicyVersion=[missing], CreatePolicyVersion=[failing("iam:C", "LimitExceeded")])
     outcome = apply(api, change("a", "DeletePolicyVersion", "CreatePolicyVersion"))
     assert [failure.partly for failure in outcome.failures] == [True]
 
 
-def test_a_replacement_waits_for_its_role_even_if_others_made_it() -> None:
-    """The association is gone by then: giving up would leave the workload without one."""
+def test_replacement_waits_for_any_new_role() -> None:
+    """The old association is already deleted: giving up would leave the workload without one."""
     error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
     clock = Clock()
     outcome = apply(
@@ -232,7 +233,7 @@ def test_a_replacement_waits_for_its_role_even_if_others_made_it() -> None:
     assert clock.pauses == [0.5, 1]
 
 
-def test_needs_hold_within_a_stage_for_changes_of_the_same_thing() -> None:
+def test_dependency_within_a_stage_blocks_the_same_target() -> None:
     api = Script(First=[failing("iam:First", "AccessDenied")])
     outcome = apply(
         api, change("r", "First"), change("r", "Second", resource="trust_policy", needs=(role_target("r"),))
@@ -241,7 +242,7 @@ def test_needs_hold_within_a_stage_for_changes_of_the_same_thing() -> None:
     assert [failure.error_code for failure in outcome.failures] == ["AccessDenied", "SKIPPED"]
 
 
-def test_a_need_that_is_no_part_of_the_plan_is_met() -> None:
+def test_dependency_outside_the_plan_is_met() -> None:
     assert done(apply(Script(), change("a", "A", needs=(role_target("elsewhere"),)))) == ["update role a"]
 
 
@@ -265,7 +266,7 @@ def test_a_need_that_is_no_part_of_the_plan_is_met() -> None:
         pytest.param("PutRolePermissionsBoundary", "NoSuchEntity", "Scope ARN", id="boundary"),
     ],
 )
-def test_what_aws_does_not_know_yet_is_waited_for(operation: str, code: str, text: str) -> None:
+def test_waits_for_propagation_of_new_resources(operation: str, code: str, text: str) -> None:
     service = "eks" if "PodIdentity" in operation else "iam"
     errors = [failing(f"{service}:{operation}", code, text) for _ in range(6)]
     clock = Clock()
@@ -282,7 +283,7 @@ def test_what_aws_does_not_know_yet_is_waited_for(operation: str, code: str, tex
         pytest.param("UpdateRole", "NoSuchEntity", "gone", id="another operation"),
     ],
 )
-def test_what_will_not_pass_is_not_waited_for(operation: str, code: str, text: str) -> None:
+def test_permanent_error_is_not_retried(operation: str, code: str, text: str) -> None:
     service = "eks" if "PodIdentity" in operation else "iam"
     clock = Clock()
     outcome = apply(
@@ -294,7 +295,7 @@ def test_what_will_not_pass_is_not_waited_for(operation: str, code: str, text: s
     assert clock.pauses == []
 
 
-def test_nothing_is_waited_for_that_this_plan_did_not_make() -> None:
+def test_does_not_wait_for_resources_outside_the_plan() -> None:
     clock = Clock()
     error = failing("eks:CreatePodIdentityAssociation", "InvalidParameterException", UNKNOWN_ROLE)
     outcome = apply(
@@ -307,7 +308,7 @@ def test_nothing_is_waited_for_that_this_plan_did_not_make() -> None:
 
 
 @pytest.mark.parametrize(("timeout", "pauses"), [(3.5, [0.5, 1, 2]), (3.4, [0.5, 1]), (0, [])])
-def test_waiting_has_an_end_and_the_message_says_so(timeout: float, pauses: list[float]) -> None:
+def test_waiting_times_out_and_message_names_the_timeout(timeout: float, pauses: list[float]) -> None:
     errors = [failing("iam:AttachRolePolicy", "NoSuchEntity", "Unknown") for _ in range(9)]
     clock = Clock()
     outcome = apply(
@@ -323,7 +324,7 @@ def test_waiting_has_an_end_and_the_message_says_so(timeout: float, pauses: list
 
 
 @pytest.mark.parametrize("code", ["ConcurrentModification", "ConcurrentModificationException"])
-def test_somebody_elses_change_at_the_same_moment_is_waited_for(code: str) -> None:
+def test_concurrent_modification_is_retried(code: str) -> None:
     clock = Clock()
     outcome = apply(Script(TagRole=[failing("iam:TagRole", code)] * 2), change("a", "TagRole"), clock=clock)
     assert done(outcome) == ["update role a"]
@@ -341,7 +342,7 @@ def test_somebody_elses_change_at_the_same_moment_is_waited_for(code: str) -> No
     ],
 )
 @pytest.mark.parametrize("code", ["NoSuchEntity", "ResourceNotFoundException", "NotFoundException"])
-def test_what_is_gone_already_need_not_be_removed(operation: str, code: str) -> None:
+def test_deleting_a_missing_resource_succeeds(operation: str, code: str) -> None:
     outcome = apply(Script(**{operation: [failing(f"x:{operation}", code)]}), change("a", operation, "Then"))
     assert done(outcome) == ["update role a"]
     assert outcome.failures == ()
@@ -351,15 +352,15 @@ def test_what_is_gone_already_need_not_be_removed(operation: str, code: str) -> 
     "operation",
     ["UpdateRole", "DeleteRolePermissionsBoundary", "UntagPolicy", "UntagResource", "UntagRole"],
 )
-def test_what_is_gone_cannot_be_changed(operation: str) -> None:
+def test_changing_a_missing_resource_fails(operation: str) -> None:
     outcome = apply(
         Script(**{operation: [failing(f"x:{operation}", "NoSuchEntity")]}), change("a", operation)
     )
     assert [failure.error_code for failure in outcome.failures] == ["NoSuchEntity"]
-    assert [one.vanished for one in outcome.refusals] == [True]
+    assert [refusal.vanished for refusal in outcome.refusals] == [True]
 
 
-def test_a_failure_tells_what_was_done_before_it() -> None:
+def test_failure_lists_the_completed_requests() -> None:
     api = Script(TagRole=[failing("iam:TagRole", "AccessDenied", "User is not authorized")])
     outcome = apply(api, change("a", "UpdateRole", "UntagRole", "TagRole", "Never"))
     (failure,) = outcome.failures
@@ -370,12 +371,12 @@ def test_a_failure_tells_what_was_done_before_it() -> None:
     assert api.operations == ["UpdateRole", "UntagRole", "TagRole"]
 
 
-def test_a_first_request_that_fails_changed_nothing() -> None:
+def test_failure_of_the_first_request_is_not_partial() -> None:
     outcome = apply(Script(A=[failing("iam:A", "AccessDenied")]), change("a", "A", "B"))
     assert [failure.partly for failure in outcome.failures] == [False]
 
 
-def test_a_removal_of_what_was_gone_is_nothing_that_was_done() -> None:
+def test_deletion_of_a_missing_resource_is_not_a_completed_request() -> None:
     api = Script(
         DeletePolicyVersion=[failing("x", "NoSuchEntity")],
         CreatePolicyVersion=[failing("iam:C", "LimitExceeded")],
@@ -388,7 +389,7 @@ def test_a_removal_of_what_was_gone_is_nothing_that_was_done() -> None:
     ("code", "conflict"),
     [("EntityAlreadyExists", True), ("ResourceInUseException", True), ("DeleteConflict", True)],
 )
-def test_what_exists_already_asks_for_another_look(code: str, conflict: bool) -> None:
+def test_existing_resource_is_a_conflict(code: str, conflict: bool) -> None:
     outcome = apply(Script(CreateRole=[failing("iam:CreateRole", code)]), change("a", "CreateRole"))
     assert outcome.conflict is conflict
 
@@ -396,7 +397,7 @@ def test_what_exists_already_asks_for_another_look(code: str, conflict: bool) ->
 REPLACED = ("DeletePodIdentityAssociation", "CreatePodIdentityAssociation")
 
 
-def test_the_successor_of_what_was_deleted_waits_until_that_is_gone() -> None:
+def test_replacement_waits_for_the_deletion() -> None:
     error = failing(
         "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
     )
@@ -410,8 +411,8 @@ def test_the_successor_of_what_was_deleted_waits_until_that_is_gone() -> None:
     assert clock.pauses == [0.5, 1]
 
 
-def test_an_answer_that_was_lost_is_not_taken_for_something_in_the_way() -> None:
-    """The successor may be there already: asking for it again and again would only find itself."""
+def test_lost_response_is_not_taken_for_a_conflict() -> None:
+    """The new association may exist already: a retry would only conflict with it."""
     error = failing("eks:CreatePodIdentityAssociation", MALFORMED)
     clock = Clock()
     outcome = apply(
@@ -421,7 +422,7 @@ def test_an_answer_that_was_lost_is_not_taken_for_something_in_the_way() -> None
     assert clock.pauses == []
 
 
-def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None:
+def test_failed_replacement_reports_the_association_in_full() -> None:
     error = failing("eks:CreatePodIdentityAssociation", "AccessDenied", "Not allowed")
     api = Script(
         CreatePodIdentityAssociation=[error, error],
@@ -433,12 +434,12 @@ def test_an_association_that_could_not_be_created_anew_is_told_in_full() -> None
         'eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: {"RoleName": '
         '"a"}. The former association could not be created again: eks:CreatePodIdentityAssociation: Not allowed.'
     )
-    # A second look would make an association without what only this message still knows.
+    # Another attempt would create an association without the parameters that only this message has.
     assert outcome.conflict is False
 
 
-def test_changes_of_one_thing_are_never_made_at_the_same_time() -> None:
-    """All four threads meet at each request: then each must be at work on a role of its own."""
+def test_changes_of_one_target_are_serialized() -> None:
+    """Four threads meet at each request, so each must work on another role."""
     together: list[list[str]] = []
     running: list[str] = []
 
@@ -461,10 +462,10 @@ def test_changes_of_one_thing_are_never_made_at_the_same_time() -> None:
     )
     outcome = apply_plan(Together(), Plan(changes), 4, wait_policy())
     assert together == [["r0", "r1", "r2", "r3"]] * 3
-    assert tuple(one.change for one in outcome.done) == changes
+    assert tuple(applied.change for applied in outcome.done) == changes
 
 
-def test_changes_of_several_things_are_made_at_the_same_time() -> None:
+def test_changes_of_several_targets_run_concurrently() -> None:
     barrier = threading.Barrier(3, timeout=20)
 
     class Together(Script):

@@ -43,9 +43,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_EC2,
     Clock,
     FakeAws,
+    create_association,
+    create_role,
     document,
-    given,
-    given_association,
     key,
     role_arn,
     wait_policy,
@@ -82,12 +82,12 @@ IN_CHECK_MODE = {**ROW, "association_id": "", "association_arn": "", "created_at
 
 def account() -> FakeAws:
     aws = FakeAws()
-    given(aws, "r", TRUST_BARE)
-    given(aws, "other", TRUST_BARE)
+    create_role(aws, "r", TRUST_BARE)
+    create_role(aws, "other", TRUST_BARE)
     return aws
 
 
-def wanted(
+def association_input(
     role: str = role_arn("r"),
     tags: dict[str, str] | None = None,
     purge_tags: bool = True,
@@ -102,39 +102,41 @@ def wanted(
     )
 
 
-def make(
-    aws: FakeAws, asked: AssociationInput, check_mode: bool = False, clock: Clock | None = None
+def ensure(
+    aws: FakeAws, parameters: AssociationInput, check_mode: bool = False, clock: Clock | None = None
 ) -> Result:
-    return converge(aws, asked, REGION, check_mode, wait_policy(clock))
+    return converge(aws, parameters, REGION, check_mode, wait_policy(clock))
 
 
 def action(result: Result) -> str:
     return result.change.action if result.change else "none"
 
 
-def test_it_is_created_and_then_as_wanted() -> None:
+def test_creates_the_association_once() -> None:
     aws = account()
-    made = make(aws, wanted())
-    assert (action(made), made.association) == ("create", ROW)
-    again = make(aws, wanted())
+    outcome = ensure(aws, association_input())
+    assert (action(outcome), outcome.association) == ("create", ROW)
+    again = ensure(aws, association_input())
     assert (action(again), again.association) == ("none", ROW)
 
 
-def test_check_mode_foretells_a_creation() -> None:
+def test_check_mode_predicts_a_creation() -> None:
     aws = account()
-    asked = wanted(target_role_arn=TARGET, disable_session_tags=True, session_policy=document("a:B"))
-    made = make(aws, asked, check_mode=True)
-    assert made.association == {
+    requested = association_input(
+        target_role_arn=TARGET, disable_session_tags=True, session_policy=document("a:B")
+    )
+    outcome = ensure(aws, requested, check_mode=True)
+    assert outcome.association == {
         **IN_CHECK_MODE,
         "target_role_arn": TARGET,
         "disable_session_tags": True,
         "session_policy": document("a:B"),
     }
-    assert (action(made), aws.writes) == ("create", [])
+    assert (action(outcome), aws.writes) == ("create", [])
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "expected"),
+    ("initial", "updated", "expected"),
     [
         pytest.param({}, {"role": role_arn("other")}, {"role_arn": role_arn("other")}, id="role"),
         pytest.param(
@@ -160,20 +162,22 @@ def test_check_mode_foretells_a_creation() -> None:
         pytest.param({"tags": {"a": "1"}}, {"tags": {}}, {}, id="tag purged"),
     ],
 )
-def test_it_is_updated(before: dict[str, Any], after: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_updates_the_association(
+    initial: dict[str, Any], updated: dict[str, Any], expected: dict[str, Any]
+) -> None:
     aws = account()
-    make(aws, wanted(**before))
-    foretold = make(aws, wanted(**after), check_mode=True)
-    made = make(aws, wanted(**after))
-    assert (action(foretold), action(made)) == ("update", "update")
-    assert made.association == {**ROW, **expected}
-    # Only EKS says what the external ID will be.
-    assert foretold.association == {**ROW, **expected, "external_id": ""}
-    assert action(make(aws, wanted(**after))) == "none"
+    ensure(aws, association_input(**initial))
+    predicted = ensure(aws, association_input(**updated), check_mode=True)
+    outcome = ensure(aws, association_input(**updated))
+    assert (action(predicted), action(outcome)) == ("update", "update")
+    assert outcome.association == {**ROW, **expected}
+    # Only EKS sets the external ID.
+    assert predicted.association == {**ROW, **expected, "external_id": ""}
+    assert action(ensure(aws, association_input(**updated))) == "none"
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("initial", "updated"),
     [
         pytest.param({"target_role_arn": TARGET}, {}, id="target role not given"),
         pytest.param({"disable_session_tags": True}, {}, id="session tags not given"),
@@ -181,30 +185,36 @@ def test_it_is_updated(before: dict[str, Any], after: dict[str, Any], expected: 
         pytest.param({"tags": {"a": "1"}}, {"tags": {}, "purge_tags": False}, id="tags not purged"),
     ],
 )
-def test_what_is_not_given_stays(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_omitted_settings_are_kept(initial: dict[str, Any], updated: dict[str, Any]) -> None:
     aws = account()
-    made = make(aws, wanted(**before))
-    assert make(aws, wanted(**after)) == Result(None, made.association)
+    outcome = ensure(aws, association_input(**initial))
+    assert ensure(aws, association_input(**updated)) == Result(None, outcome.association)
 
 
-def test_clearing_the_session_policy_makes_it_anew() -> None:
+def test_removing_the_session_policy_replaces_the_association() -> None:
     aws = account()
-    make(
+    ensure(
         aws,
-        wanted(
+        association_input(
             disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
         ),
     )
-    asked = wanted(session_policy={})
-    foretold = make(aws, asked, check_mode=True)
-    assert foretold.association is not None
-    assert (foretold.association["association_id"], foretold.association["association_arn"]) == ("", "")
-    made = make(aws, asked)
-    assert (action(foretold), action(made)) == ("replace", "replace")
-    assert made.association is not None
-    assert made.association["association_id"] == "a-00000000000000002"
-    assert (made.association["target_role_arn"], made.association["tags"]) == (TARGET, {"a": "1", **OWNED})
-    assert (made.association["session_policy"], made.association["disable_session_tags"]) == (None, True)
+    cleared = association_input(session_policy={})
+    predicted = ensure(aws, cleared, check_mode=True)
+    assert predicted.association is not None
+    assert (predicted.association["association_id"], predicted.association["association_arn"]) == ("", "")
+    outcome = ensure(aws, cleared)
+    assert (action(predicted), action(outcome)) == ("replace", "replace")
+    assert outcome.association is not None
+    assert outcome.association["association_id"] == "a-00000000000000002"
+    assert (outcome.association["target_role_arn"], outcome.association["tags"]) == (
+        TARGET,
+        {"a": "1", **OWNED},
+    )
+    assert (outcome.association["session_policy"], outcome.association["disable_session_tags"]) == (
+        None,
+        True,
+    )
 
 
 WHOLE: dict[str, Any] = {
@@ -213,33 +223,33 @@ WHOLE: dict[str, Any] = {
     "targetRoleArn": TARGET,
     "tags": {"team": "a"},
 }
-CLEARED = wanted(session_policy={})
+CLEARED = association_input(session_policy={})
 CREATE, DELETE = "eks:CreatePodIdentityAssociation", "eks:DeletePodIdentityAssociation"
 
 
 def with_session_policy(**more: Any) -> FakeAws:
     aws = account()
-    given_association(aws, "app", "r", **WHOLE, **more)
+    create_association(aws, "app", "r", **WHOLE, **more)
     aws.requests.clear()
     return aws
 
 
 def only(aws: FakeAws) -> dict[str, Any]:
-    """The one association, without what differs from one creation to the next."""
-    (one,) = aws.eks.state()
-    return one
+    """Return the only association without its ID and ARN."""
+    (association,) = aws.eks.state()
+    return association
 
 
-def failed(aws: FakeAws, asked: AssociationInput = CLEARED) -> AssociationError:
+def failed(aws: FakeAws, parameters: AssociationInput = CLEARED) -> AssociationError:
     with pytest.raises(AssociationError) as caught:
-        make(aws, asked)
+        ensure(aws, parameters)
     return caught.value
 
 
-def test_a_replacement_is_preceded_by_a_look_and_by_a_proof_that_creation_is_allowed() -> None:
-    """EKS authorizes a request before it looks for the association, so "already exists" shows the permission."""
+def test_replacement_reads_the_association_and_proves_the_permission_first() -> None:
+    """EKS authorizes a request before it reads the association, so "already exists" proves the permission."""
     aws = with_session_policy()
-    make(aws, CLEARED)
+    ensure(aws, CLEARED)
     proof, creation = aws.parameters(CREATE)
     assert proof == creation
     names = [name.split(":")[1] for name, _parameters in aws.requests if "PodIdentity" in name]
@@ -260,33 +270,33 @@ def test_a_replacement_is_preceded_by_a_look_and_by_a_proof_that_creation_is_all
         ("InvalidParameterException", "Cross-account pass role is not allowed"),
     ],
 )
-def test_an_association_that_could_not_be_created_again_is_not_deleted(code: str, text: str) -> None:
+def test_association_without_permission_to_create_is_not_deleted(code: str, text: str) -> None:
     aws = with_session_policy()
-    before = aws.state()
+    initial = aws.state()
     aws.fail_on(CREATE, *[classify(CREATE, code, text)] * 9)
     error = failed(aws)
-    assert (aws.state(), set(aws.writes), error.changed) == (before, {CREATE}, False)
+    assert (aws.state(), set(aws.writes), error.changed) == (initial, {CREATE}, False)
     assert error.failure.message == (
         f"{CREATE}: {text.rstrip('.')}. The association is unchanged: it is deleted only after EKS has proved that it can be "
         "created again."
     )
 
 
-def test_an_association_comes_back_as_it_was_when_its_successor_is_refused_after_all() -> None:
+def test_rejected_replacement_restores_the_association() -> None:
     aws = with_session_policy()
-    before = only(aws)
+    initial = only(aws)
     exists = classify(CREATE, "ResourceInUseException", "Association already exists")
     aws.fail_on(CREATE, exists, classify(CREATE, "AccessDeniedException", "Not allowed"))
     error = failed(aws)
-    assert only(aws) == before
+    assert only(aws) == initial
     assert (error.failure.error_code, error.changed) == ("AccessDeniedException", True)
     assert error.failure.message == (
         f"{CREATE}: Not allowed. The association was deleted, then created again unchanged, with a new ID."
     )
-    assert action(make(aws, CLEARED)) == "replace"
+    assert action(ensure(aws, CLEARED)) == "replace"
 
 
-def test_an_association_that_does_not_come_back_is_told_in_full() -> None:
+def test_failed_restoration_reports_the_association_in_full() -> None:
     aws = with_session_policy()
     exists = classify(CREATE, "ResourceInUseException", "Association already exists")
     aws.fail_on(CREATE, exists, *[classify(CREATE, "AccessDeniedException", "Not allowed")] * 2)
@@ -300,30 +310,30 @@ def test_an_association_that_does_not_come_back_is_told_in_full() -> None:
     )
 
 
-def test_what_another_process_changes_before_the_replacement_is_carried_over() -> None:
+def test_replacement_keeps_concurrent_changes() -> None:
     aws = with_session_policy()
     described = []
 
     def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        (one,) = aws.eks.associations.values()
-        described.append(one)
+        (association,) = aws.eks.associations.values()
+        described.append(association)
         if len(described) == 2:
-            one["tags"]["added"] = "meanwhile"
-        return {"association": json.loads(json.dumps(one, default=str))}
+            association["tags"]["added"] = "meanwhile"
+        return {"association": json.loads(json.dumps(association, default=str))}
 
     aws.replace("eks:DescribePodIdentityAssociation", change)
-    assert action(make(aws, CLEARED)) == "replace"
+    assert action(ensure(aws, CLEARED)) == "replace"
     assert only(aws)["tags"] == {"team": "a", "added": "meanwhile"}
     assert aws.writes.count(DELETE) == 1
 
 
-def test_an_association_that_changes_at_every_look_is_left_alone() -> None:
+def test_constantly_changing_association_is_not_replaced() -> None:
     aws = with_session_policy()
 
     def change(_parameters: Mapping[str, Any]) -> dict[str, Any]:
-        (one,) = aws.eks.associations.values()
-        one["tags"]["turn"] = f"{one['tags'].get('turn', '')}x"
-        return {"association": json.loads(json.dumps(one, default=str))}
+        (association,) = aws.eks.associations.values()
+        association["tags"]["turn"] = f"{association['tags'].get('turn', '')}x"
+        return {"association": json.loads(json.dumps(association, default=str))}
 
     aws.replace("eks:DescribePodIdentityAssociation", change)
     error = failed(aws)
@@ -335,18 +345,18 @@ def test_an_association_that_changes_at_every_look_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("request_", ["DescribePodIdentityAssociation", "CreatePodIdentityAssociation"])
-def test_an_association_that_is_deleted_before_the_replacement_is_created(request_: str) -> None:
+def test_association_deleted_concurrently_is_created(request_: str) -> None:
     aws = with_session_policy()
 
     def delete() -> None:
         if request_.startswith("Create"):
             aws.eks.associations.clear()
         else:
-            aws.before(f"eks:{request_}", aws.eks.associations.clear)
+            aws.before_request(f"eks:{request_}", aws.eks.associations.clear)
 
-    aws.before(f"eks:{request_}", delete)
-    made = make(aws, CLEARED)
-    assert action(made) == ("replace" if request_.startswith("Create") else "create")
+    aws.before_request(f"eks:{request_}", delete)
+    outcome = ensure(aws, CLEARED)
+    assert action(outcome) == ("replace" if request_.startswith("Create") else "create")
     assert (only(aws)["roleArn"], only(aws).get("policy")) == (role_arn("r"), None)
 
 
@@ -367,12 +377,12 @@ UNKNOWN_FIELD = {"workloadIdentityConfig": {"enabled": True}}
     ],
 )
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_an_association_with_an_unknown_field_is_not_replaced(
+def test_association_with_an_unknown_field_is_not_replaced(
     more: dict[str, Any], text: str, check_mode: bool
 ) -> None:
     aws = with_session_policy(**more)
     with pytest.raises(AssociationError) as caught:
-        make(aws, CLEARED, check_mode)
+        ensure(aws, CLEARED, check_mode)
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a session "
@@ -383,11 +393,11 @@ def test_an_association_with_an_unknown_field_is_not_replaced(
     assert aws.writes == []
 
 
-def test_an_association_with_tags_that_nobody_can_set_is_not_replaced() -> None:
-    """Another tool, such as CloudFormation, knows the association by its ID."""
+def test_association_with_reserved_tags_is_not_replaced() -> None:
+    """Another tool, such as CloudFormation, refers to the association by its ID."""
     aws = account()
     stack = "aws:cloudformation:stack-name"
-    given_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
+    create_association(aws, "app", "r", **{**WHOLE, "tags": {stack: "mine", "team": "a"}})
     error = failed(aws)
     assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
     assert (
@@ -397,32 +407,32 @@ def test_an_association_with_tags_that_nobody_can_set_is_not_replaced() -> None:
 
 
 @pytest.mark.parametrize("empty", [None, "", {}, []])
-def test_an_unknown_field_without_a_value_keeps_nothing_from_being_replaced(empty: object) -> None:
-    assert action(make(with_session_policy(workloadIdentityConfig=empty), CLEARED)) == "replace"
+def test_empty_unknown_field_does_not_prevent_replacement(empty: object) -> None:
+    assert action(ensure(with_session_policy(workloadIdentityConfig=empty), CLEARED)) == "replace"
 
 
-def test_an_association_with_an_unknown_field_is_updated_in_place() -> None:
+def test_association_with_an_unknown_field_is_updated_in_place() -> None:
     aws = with_session_policy(**UNKNOWN_FIELD)
     allow_all = document("*")
-    assert action(make(aws, wanted(session_policy=allow_all))) == "update"
+    assert action(ensure(aws, association_input(session_policy=allow_all))) == "update"
     assert only(aws)["workloadIdentityConfig"] == {"enabled": True}
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_a_replacement_says_what_is_at_stake(check_mode: bool) -> None:
+def test_replacement_warns_of_the_interruption(check_mode: bool) -> None:
     aws = with_session_policy()
-    assert make(aws, CLEARED, check_mode).warnings == (
+    assert ensure(aws, CLEARED, check_mode).warnings == (
         f"association {FIRST} of my-cluster default/app is deleted and recreated, because EKS does not remove a session "
         "policy in place: it gets a new ID, and Pods that request credentials in between get an error. "
         "Recreate Pods that failed to get credentials. If session tags can remain turned off, a session policy that allows "
         "everything has the same effect, and EKS updates it in place.",
     )
-    assert make(aws, wanted(), check_mode).warnings == ()
+    assert ensure(aws, association_input(), check_mode).warnings == ()
 
 
-def test_a_replacement_of_what_an_addon_owns_says_that_it_is_so_no_more() -> None:
+def test_replacement_warns_of_the_lost_addon_ownership() -> None:
     aws = with_session_policy(ownerArn=ADDON)
-    (warning,) = make(aws, wanted(session_policy={}, force=True), check_mode=True).warnings
+    (warning,) = ensure(aws, association_input(session_policy={}, force=True), check_mode=True).warnings
     assert f"and the EKS add-on {ADDON} no longer owns it" in warning
 
 
@@ -433,9 +443,9 @@ LOST = OOPS.amended(OOPS.text, outcome_unknown=True)
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after it took effect"])
 @pytest.mark.parametrize("error", [DENIED, OOPS, LOST], ids=["denied", "no answer", "lost"])
-def test_a_replacement_that_is_disturbed_once_loses_nothing(error: AwsError, late: bool) -> None:
+def test_replacement_survives_one_failed_request(error: AwsError, late: bool) -> None:
     aws = with_session_policy()
-    make(aws, CLEARED)
+    ensure(aws, CLEARED)
     count = len(aws.requests)
     for number in range(1, count + 1):
         aws = with_session_policy()
@@ -443,66 +453,66 @@ def test_a_replacement_that_is_disturbed_once_loses_nothing(error: AwsError, lat
             continue
         aws.fail_at(number, error, late)
         with contextlib.suppress(AssociationError, AwsError):
-            make(aws, CLEARED)
-        left = only(aws)
-        assert (left["roleArn"], left["targetRoleArn"], left["tags"]) == (
+            ensure(aws, CLEARED)
+        remaining = only(aws)
+        assert (remaining["roleArn"], remaining["targetRoleArn"], remaining["tags"]) == (
             role_arn("r"),
             TARGET,
             {"team": "a"},
         )
-        aws.heal()
-        make(aws, CLEARED)
+        aws.clear_faults()
+        ensure(aws, CLEARED)
         assert "policy" not in only(aws)
 
 
-def test_a_signal_does_not_come_between_deletion_and_creation() -> None:
+def test_signal_does_not_interrupt_a_replacement() -> None:
     aws = with_session_policy()
     for name in (CREATE, DELETE):
         aws = with_session_policy()
         with stoppable() as stop, contextlib.suppress(Interrupted):
-            aws.before(name, partial(stop.end, "SIGTERM"))
-            make(aws, CLEARED)
+            aws.before_request(name, partial(stop.end, "SIGTERM"))
+            ensure(aws, CLEARED)
         assert only(aws)["tags"] == {"team": "a"}
 
 
-def test_one_that_exists_is_adopted_without_our_mark() -> None:
+def test_existing_association_is_adopted_without_ownership_tag() -> None:
     aws = account()
-    given_association(aws, "app", "other", tags={"team": "x"})
-    made = make(aws, wanted())
-    assert action(made) == "update"
-    assert made.association == {**ROW, "tags": {"team": "x"}}
+    create_association(aws, "app", "other", tags={"team": "x"})
+    outcome = ensure(aws, association_input())
+    assert action(outcome) == "update"
+    assert outcome.association == {**ROW, "tags": {"team": "x"}}
 
 
-def test_it_is_deleted_whoever_made_it() -> None:
+def test_deletes_an_association_of_any_creator() -> None:
     aws = account()
-    given_association(aws, "app", "other")
-    asked = wanted(absent=True, role="")
-    foretold = make(aws, asked, check_mode=True)
-    assert (action(foretold), foretold.association) == ("delete", None)
-    made = make(aws, asked)
-    assert (action(made), made.association) == ("delete", None)
-    assert make(aws, asked) == Result(None, None)
+    create_association(aws, "app", "other")
+    deletion = association_input(absent=True, role="")
+    predicted = ensure(aws, deletion, check_mode=True)
+    assert (action(predicted), predicted.association) == ("delete", None)
+    outcome = ensure(aws, deletion)
+    assert (action(outcome), outcome.association) == ("delete", None)
+    assert ensure(aws, deletion) == Result(None, None)
 
 
-def test_in_a_cluster_that_is_gone_there_is_nothing_to_delete() -> None:
-    assert make(account(), wanted(absent=True, cluster="gone")) == Result(None, None)
+def test_deleted_cluster_needs_no_deletion() -> None:
+    assert ensure(account(), association_input(absent=True, cluster="gone")) == Result(None, None)
 
 
-def test_one_made_meanwhile_is_converged() -> None:
+def test_concurrently_created_association_is_converged() -> None:
     aws = account()
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other"))
-    made = make(aws, wanted())
-    assert (action(made), made.association) == ("update", {**ROW, "tags": {}})
+    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other"))
+    outcome = ensure(aws, association_input())
+    assert (action(outcome), outcome.association) == ("update", {**ROW, "tags": {}})
 
 
-def test_the_same_made_meanwhile_is_no_change() -> None:
+def test_identical_concurrent_creation_is_not_a_change() -> None:
     aws = account()
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "r"))
-    assert action(make(aws, wanted())) == "none"
+    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "r"))
+    assert action(ensure(aws, association_input())) == "none"
 
 
 def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
-    """Let each of these requests take effect, and its answer never arrive."""
+    """Let each request of the operation take effect and lose its response."""
 
     def answer(parameters: Mapping[str, Any]) -> dict[str, Any]:
         getattr(aws.eks, operation)(parameters)
@@ -512,10 +522,10 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "before", "after", "expected", "tags"),
+    ("operation", "code", "initial", "updated", "expected", "tags"),
     [
         pytest.param("CreatePodIdentityAssociation", MALFORMED, None, {}, "create", OWNED, id="create"),
-        # A later attempt ran into what the first one had made.
+        # A later attempt conflicts with the association of the first one.
         pytest.param(
             "CreatePodIdentityAssociation",
             "ResourceInUseException",
@@ -534,7 +544,7 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
             OWNED,
             id="update",
         ),
-        # The role is changed before, and that answer arrives.
+        # The response to the earlier change of the role arrives.
         pytest.param(
             "TagResource",
             MALFORMED,
@@ -549,43 +559,46 @@ def lose_answers(aws: FakeAws, operation: str, code: str = MALFORMED) -> None:
         ),
     ],
 )
-def test_a_change_whose_answer_got_lost_is_a_change(
+def test_change_with_a_lost_response_is_a_change(
     operation: str,
     code: str,
-    before: dict[str, Any] | None,
-    after: dict[str, Any],
+    initial: dict[str, Any] | None,
+    updated: dict[str, Any],
     expected: str,
     tags: dict[str, str] | None,
 ) -> None:
     aws = account()
-    if before is not None:
-        make(aws, wanted(**before))
+    if initial is not None:
+        ensure(aws, association_input(**initial))
     lose_answers(aws, operation, code)
-    made = make(aws, wanted(**after))
-    assert (action(made), made.association) == (expected, None if tags is None else {**ROW, "tags": tags})
+    outcome = ensure(aws, association_input(**updated))
+    assert (action(outcome), outcome.association) == (
+        expected,
+        None if tags is None else {**ROW, "tags": tags},
+    )
     assert aws.writes.count(f"eks:{operation}") == 1
-    assert action(make(aws, wanted(**after))) == "none"
+    assert action(ensure(aws, association_input(**updated))) == "none"
 
 
-def test_two_parts_of_an_update_are_told_as_one() -> None:
+def test_two_parts_of_an_update_are_one_change() -> None:
     aws = account()
-    make(aws, wanted(role_arn("other")))
+    ensure(aws, association_input(role_arn("other")))
     aws.fail_on("eks:TagResource", classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True))
-    made = make(aws, wanted(tags={"a": "1"}))
-    assert made.change is not None
-    assert (made.change.before, made.change.after) == (
+    outcome = ensure(aws, association_input(tags={"a": "1"}))
+    assert outcome.change is not None
+    assert (outcome.change.before, outcome.change.after) == (
         {"role_arn": role_arn("other"), "tags": OWNED},
         {"role_arn": role_arn("r"), "tags": {"a": "1", **OWNED}},
     )
 
 
-def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
+def test_partial_update_is_a_change() -> None:
     aws = account()
-    make(aws, wanted(role_arn("other")))
+    ensure(aws, association_input(role_arn("other")))
     lost = classify("eks:TagResource", MALFORMED, "Cut off.", outcome_unknown=True)
     aws.fail_on("eks:TagResource", lost, classify("eks:TagResource", "AccessDeniedException", "No."))
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted(tags={"a": "1"}))
+        ensure(aws, association_input(tags={"a": "1"}))
     assert (caught.value.failure.error_code, caught.value.changed) == ("AccessDeniedException", True)
 
 
@@ -612,30 +625,30 @@ def test_a_part_that_was_made_before_the_second_look_is_a_change() -> None:
         ),
     ],
 )
-def test_a_second_look_that_fails_does_not_hide_the_first_failure(
+def test_failed_second_read_keeps_the_first_failure(
     tags: dict[str, str] | None, message: str, changed: bool
 ) -> None:
     aws = account()
-    make(aws, wanted(role_arn("other")))
+    ensure(aws, association_input(role_arn("other")))
     operation = "TagResource" if tags else "UpdatePodIdentityAssociation"
     lose_answers(aws, operation)
     unreadable = classify("eks:ListPodIdentityAssociations", "ServerException", "Oops")
-    aws.before(f"eks:{operation}", lambda: aws.fail_on("eks:ListPodIdentityAssociations", unreadable))
+    aws.before_request(f"eks:{operation}", lambda: aws.fail_on("eks:ListPodIdentityAssociations", unreadable))
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted(tags=tags))
+        ensure(aws, association_input(tags=tags))
     assert (str(caught.value), caught.value.changed) == (message, changed)
 
 
-def test_one_that_was_removed_before_it_is_tagged_is_made_anew() -> None:
+def test_association_deleted_before_tagging_is_created_again() -> None:
     aws = account()
-    given_association(aws, "app", "r")
-    aws.before("eks:TagResource", lambda: aws.eks.associations.clear())
-    made = make(aws, wanted(tags={"team": "a"}))
-    assert action(made) == "create"
-    assert [one["tags"] for one in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
+    create_association(aws, "app", "r")
+    aws.before_request("eks:TagResource", lambda: aws.eks.associations.clear())
+    outcome = ensure(aws, association_input(tags={"team": "a"}))
+    assert action(outcome) == "create"
+    assert [association["tags"] for association in aws.eks.associations.values()] == [{"team": "a", **OWNED}]
 
 
-def test_a_replacement_goes_on_when_the_answer_to_the_deletion_is_lost() -> None:
+def test_replacement_continues_after_a_lost_deletion_response() -> None:
     aws = account()
     target = "arn:aws:iam::444455556666:role/target"
     session_policy = json.dumps(document("s3:GetObject"))
@@ -645,31 +658,35 @@ def test_a_replacement_goes_on_when_the_answer_to_the_deletion_is_lost() -> None
         "targetRoleArn": target,
         "tags": {"team": "a"},
     }
-    given_association(aws, "app", "r", **more)
+    create_association(aws, "app", "r", **more)
     lose_answers(aws, "DeletePodIdentityAssociation")
-    made = make(aws, wanted(session_policy={}))
-    assert action(made) == "replace"
-    (left,) = aws.eks.associations.values()
-    assert (left["targetRoleArn"], left["tags"], left.get("policy")) == (target, {"team": "a"}, None)
+    outcome = ensure(aws, association_input(session_policy={}))
+    assert action(outcome) == "replace"
+    (remaining,) = aws.eks.associations.values()
+    assert (remaining["targetRoleArn"], remaining["tags"], remaining.get("policy")) == (
+        target,
+        {"team": "a"},
+        None,
+    )
 
 
 @pytest.mark.parametrize(("outcome_unknown", "end"), [(False, " Nothing was changed."), (True, "")])
-def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
+def test_concurrent_addon_association_reports_no_change_only_if_certain(
     outcome_unknown: bool, end: str
 ) -> None:
     aws = account()
-    aws.before(
-        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", ownerArn=ADDON)
+    aws.before_request(
+        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other", ownerArn=ADDON)
     )
-    taken = classify(
+    conflict = classify(
         "eks:CreatePodIdentityAssociation",
         "ResourceInUseException",
         "Taken.",
         outcome_unknown=outcome_unknown,
     )
-    aws.fail_on("eks:CreatePodIdentityAssociation", taken)
+    aws.fail_on("eks:CreatePodIdentityAssociation", conflict)
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted())
+        ensure(aws, association_input())
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
         "undo a direct change. Change the role in the add-on's podIdentityAssociations, or set ⟨force⟩: true."
@@ -679,11 +696,11 @@ def test_only_what_is_certain_is_said_of_one_that_an_addon_made_meanwhile(
 
 
 @pytest.mark.parametrize("absent", [False, True])
-def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
+def test_addon_association_requires_force(absent: bool) -> None:
     aws = account()
-    given_association(aws, "app", "other", ownerArn=ADDON)
+    create_association(aws, "app", "other", ownerArn=ADDON)
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted(absent=absent))
+        ensure(aws, association_input(absent=absent))
     assert str(caught.value) == (
         f"association {FIRST} of my-cluster default/app is owned by the EKS add-on {ADDON}, which would "
         "undo a "
@@ -692,7 +709,9 @@ def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
         "changed."
     )
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_OWNED_BY_ADDON", False)
-    assert action(make(aws, wanted(absent=absent, force=True))) == ("delete" if absent else "update")
+    assert action(ensure(aws, association_input(absent=absent, force=True))) == (
+        "delete" if absent else "update"
+    )
 
 
 @pytest.mark.parametrize(
@@ -712,15 +731,15 @@ def test_one_of_an_addon_is_refused_unless_forced(absent: bool) -> None:
         ),
     ],
 )
-def test_a_role_that_cannot_be_is_refused_before_any_change(role: str, problem: str) -> None:
+def test_invalid_role_fails_before_any_change(role: str, problem: str) -> None:
     aws = account()
     with pytest.raises(InputError) as caught:
-        make(aws, wanted(role))
+        ensure(aws, association_input(role))
     assert caught.value.problems == (problem,)
     assert aws.writes == []
 
 
-def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
+def test_failure_names_association_cause_and_remedy() -> None:
     aws = account()
     text = "User: x is not authorized to perform: iam:PassRole on resource: y"
     aws.fail_on(
@@ -728,7 +747,7 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
         classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", text),
     )
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted())
+        ensure(aws, association_input())
     assert str(caught.value) == (
         f"create of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         f"AccessDeniedException: eks:CreatePodIdentityAssociation: {text}. Allow the caller "
@@ -739,22 +758,22 @@ def test_a_failure_names_the_association_the_cause_and_the_remedy() -> None:
 
 
 @pytest.mark.parametrize("readable", [True, False])
-def test_a_replacement_without_a_usable_role_leaves_what_there_was(readable: bool) -> None:
+def test_replacement_without_a_usable_role_keeps_the_association(readable: bool) -> None:
     aws, clock = account(), Clock()
-    make(
+    ensure(
         aws,
-        wanted(
+        association_input(
             disable_session_tags=True, session_policy=document("a:B"), target_role_arn=TARGET, tags={"a": "1"}
         ),
     )
-    before = only(aws)
+    initial = only(aws)
     if readable:
         aws.iam.roles["other"]["CreateDate"] = None
     else:
         aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "No."))
     aws.eks.waits["other"] = 1000
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted(role_arn("other"), session_policy={}), clock=clock)
+        ensure(aws, association_input(role_arn("other"), session_policy={}), clock=clock)
     assert str(caught.value) == (
         f"replace of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
         "InvalidParameterException: eks:CreatePodIdentityAssociation: Role provided in the request does not "
@@ -762,14 +781,14 @@ def test_a_replacement_without_a_usable_role_leaves_what_there_was(readable: boo
         "Check the role's ARN and account. A new role may take some seconds to become visible to EKS: run again, or raise "
         "⟨propagation_timeout⟩."
     )
-    assert (caught.value.changed, only(aws)) == (True, before)
+    assert (caught.value.changed, only(aws)) == (True, initial)
     assert aws.writes.count("eks:DeletePodIdentityAssociation") == 1
     assert sum(clock.pauses) <= 60
 
 
-def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
+def test_change_with_a_failed_read_back_is_a_change() -> None:
     aws = account()
-    aws.before(
+    aws.before_request(
         "eks:CreatePodIdentityAssociation",
         lambda: aws.fail_on(
             "eks:ListPodIdentityAssociations",
@@ -777,7 +796,7 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
         ),
     )
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted())
+        ensure(aws, association_input())
     assert str(caught.value) == (
         "the association of my-cluster default/app was changed, but could not be read back: "
         "eks:ListPodIdentityAssociations: ServerException: Oops. AWS had an internal error and retries "
@@ -787,32 +806,32 @@ def test_a_change_that_cannot_be_read_back_is_a_change() -> None:
     assert (caught.value.failure.error_code, caught.value.changed) == ("ServerException", True)
 
 
-def test_a_young_role_is_waited_for() -> None:
+def test_waits_for_a_new_role() -> None:
     aws, clock = account(), Clock()
     aws.iam.roles["r"]["CreateDate"] = None
     aws.eks.waits["r"] = 4
-    assert action(make(aws, wanted(), clock=clock)) == "create"
-    # The first refusal makes it look at the role; from the second on it waits.
+    assert action(ensure(aws, association_input(), clock=clock)) == "create"
+    # After the first error it reads the role; from the second on it waits.
     assert clock.pauses == [0.5, 1, 2]
 
 
-def test_an_old_role_is_not_waited_for() -> None:
+def test_does_not_wait_for_an_old_role() -> None:
     aws, clock = account(), Clock()
     aws.eks.waits["r"] = 4
     later = {"ResponseMetadata": {"HTTPHeaders": {"date": "Tue, 24 Nov 2026 11:00:00 GMT"}}}
     role = aws.iam.GetRole({"RoleName": "r"})
     aws.replace("iam:GetRole", lambda _asked: {**role, **later})
     with pytest.raises(AssociationError, match="Role provided in the request does not exist"):
-        make(aws, wanted(), clock=clock)
+        ensure(aws, association_input(), clock=clock)
     assert clock.pauses == []
 
 
-def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
+def test_does_not_wait_for_a_role_without_trust_in_eks() -> None:
     aws, clock = account(), Clock()
-    given(aws, "ec2", TRUST_EC2)
+    create_role(aws, "ec2", TRUST_EC2)
     aws.iam.roles["ec2"]["CreateDate"] = None
     with pytest.raises(AssociationError) as caught:
-        make(aws, wanted(role_arn("ec2")), clock=clock)
+        ensure(aws, association_input(role_arn("ec2")), clock=clock)
     assert caught.value.failure.remedy == (
         "The role must allow pods.eks.amazonaws.com to perform sts:AssumeRole and sts:TagSession; "
         "workload_identity.aws.iam_trust_policy_check finds the statement at fault."
@@ -820,7 +839,7 @@ def test_a_role_that_does_not_trust_eks_is_not_waited_for() -> None:
     assert clock.pauses == []
 
 
-# Is it worth waiting for a role?
+# Deciding whether to wait for a role
 
 
 SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account="app", account_id=ACCOUNT)
@@ -836,25 +855,25 @@ SUBJECT = Subject(cluster_arn=CLUSTER_ARN, namespace="default", service_account=
         pytest.param("gone", timedelta(0), False, id="not there"),
     ],
 )
-def test_only_a_young_role_that_works_is_worth_waiting_for(role: str, age: timedelta, answer: bool) -> None:
+def test_waits_only_for_a_new_usable_role(role: str, age: timedelta, answer: bool) -> None:
     aws = account()
-    given(aws, "ec2", TRUST_EC2)
+    create_role(aws, "ec2", TRUST_EC2)
     assert may_become_usable(aws, role_arn(role), SUBJECT, CREATED + age) is answer
 
 
-def test_a_role_of_the_same_name_under_another_path_is_not_the_one() -> None:
+def test_role_under_another_path_does_not_match() -> None:
     arn = f"arn:aws:iam::{ACCOUNT}:role/team/r"
     assert may_become_usable(account(), arn, SUBJECT, CREATED) is False
 
 
 @pytest.mark.parametrize(("code", "answer"), [("AccessDenied", True), ("ServiceFailure", False)])
-def test_a_role_that_may_not_be_read_may_be_young(code: str, answer: bool) -> None:
+def test_unreadable_role_may_be_new(code: str, answer: bool) -> None:
     aws = account()
     aws.fail_on("iam:GetRole", classify("iam:GetRole", code, "No."))
     assert may_become_usable(aws, role_arn("r"), SUBJECT, CREATED) is answer
 
 
-def test_what_is_no_role_is_not_asked_for() -> None:
+def test_invalid_role_arn_is_not_read() -> None:
     aws = account()
     assert may_become_usable(aws, "r", SUBJECT) is False
     assert aws.requests == []
@@ -869,8 +888,8 @@ def test_what_is_no_role_is_not_asked_for() -> None:
         pytest.param({}, True, id="no date"),
     ],
 )
-def test_the_age_of_a_role_is_told_by_the_clock_of_aws(headers: dict[str, str], answer: bool) -> None:
-    """Never by the clock here, which may be wrong."""
+def test_role_age_uses_the_aws_clock(headers: dict[str, str], answer: bool) -> None:
+    """The local clock may be wrong."""
     aws = account()
     role = aws.iam.GetRole({"RoleName": "r"})
     aws.replace("iam:GetRole", lambda _asked: {**role, "ResponseMetadata": {"HTTPHeaders": headers}})
@@ -889,11 +908,11 @@ TRUST_SCOPED = {
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_turning_session_tags_off_warns_where_the_trust_policy_asks_for_them(check_mode: bool) -> None:
+def test_disabled_session_tags_warn_about_the_trust_policy(check_mode: bool) -> None:
     aws = account()
-    given(aws, "scoped", TRUST_SCOPED)
-    asked = wanted(role=role_arn("scoped"), disable_session_tags=True)
-    (warning,) = make(aws, asked, check_mode).warnings
+    create_role(aws, "scoped", TRUST_SCOPED)
+    disabled = association_input(role=role_arn("scoped"), disable_session_tags=True)
+    (warning,) = ensure(aws, disabled, check_mode).warnings
     assert warning.startswith(
         f"Role {role_arn('scoped')} cannot be used by default/app while disable_session_tags is true: "
     )
@@ -909,45 +928,47 @@ def test_turning_session_tags_off_warns_where_the_trust_policy_asks_for_them(che
         (TRUST_SCOPED, {"disable_session_tags": False}),
         (TRUST_SCOPED, {}),
         (TRUST_BARE, {"disable_session_tags": True}),
-        # It could not be used with them either.
+        # The association was unusable with session tags, too.
         (TRUST_EC2, {"disable_session_tags": True}),
     ],
     ids=["left on", "not asked", "no conditions", "for EC2"],
 )
-def test_otherwise_there_is_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
+def test_other_associations_have_no_warning(trust: dict[str, Any], spec: dict[str, Any]) -> None:
     aws = account()
-    given(aws, "scoped", trust)
-    assert make(aws, wanted(role=role_arn("scoped"), **spec), check_mode=True).warnings == ()
+    create_role(aws, "scoped", trust)
+    assert ensure(aws, association_input(role=role_arn("scoped"), **spec), check_mode=True).warnings == ()
 
 
-def test_a_role_that_may_not_be_read_is_not_warned_of() -> None:
+def test_unreadable_role_has_no_warning() -> None:
     aws = account()
     aws.fail_on("iam:GetRole", classify("iam:GetRole", "AccessDenied", "no"))
-    assert make(aws, wanted(disable_session_tags=True)).warnings == ()
+    assert ensure(aws, association_input(disable_session_tags=True)).warnings == ()
 
 
 def late(clock: Clock, lag: float, replicas: int = 1) -> LateAws:
     aws = LateAws(clock, lag, replicas)
-    given(aws, "r", TRUST_BARE)
-    given(aws, "other", TRUST_BARE)
+    create_role(aws, "r", TRUST_BARE)
+    create_role(aws, "other", TRUST_BARE)
     return aws
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
-def test_what_was_written_is_what_is_read_back(lag: float, replicas: int) -> None:
+def test_reads_back_the_written_association(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = late(clock, lag, replicas)
-    made = make(aws, wanted(), clock=clock)
-    assert (action(made), made.association) == ("create", ROW)
-    # What two replicas disagree on, the next task may not see.
+    outcome = ensure(aws, association_input(), clock=clock)
+    assert (action(outcome), outcome.association) == ("create", ROW)
+    # The next task may read the replica that is behind.
     clock.sleep(lag if replicas > 1 else 0)
-    changed = make(aws, wanted(role_arn("other"), tags={"team": "a"}, purge_tags=False), clock=clock)
+    changed = ensure(
+        aws, association_input(role_arn("other"), tags={"team": "a"}, purge_tags=False), clock=clock
+    )
     assert changed.association is not None
     assert changed.association["role_arn"] == role_arn("other")
     assert changed.association["tags"] == {**OWNED, "team": "a"}
     clock.sleep(lag if replicas > 1 else 0)
-    removed = make(aws, wanted(absent=True), clock=clock)
+    removed = ensure(aws, association_input(absent=True), clock=clock)
     assert (action(removed), removed.association) == ("delete", None)
     assert aws.writes == [
         "eks:CreatePodIdentityAssociation",
@@ -958,14 +979,14 @@ def test_what_was_written_is_what_is_read_back(lag: float, replicas: int) -> Non
 
 
 @pytest.mark.parametrize("lag", [0.5, 2, 5, 15])
-def test_one_that_is_there_already_is_waited_for_until_it_is_seen(lag: float) -> None:
-    """As after a run that was killed a moment ago."""
+def test_waits_until_an_existing_association_is_visible(lag: float) -> None:
+    """Like after a run that was killed a moment ago."""
     clock = Clock()
     aws = late(clock, lag)
     aws.freeze()
     aws.call("eks", "CreatePodIdentityAssociation", {**ASKED, "tags": OWNED})
-    made = make(aws, wanted(), clock=clock)
-    assert (action(made), made.association) == ("none", ROW)
+    outcome = ensure(aws, association_input(), clock=clock)
+    assert (action(outcome), outcome.association) == ("none", ROW)
 
 
 ASKED = {
@@ -976,11 +997,11 @@ ASKED = {
 }
 
 
-def test_what_is_not_seen_in_time_is_a_change_and_a_failure() -> None:
+def test_invisible_change_is_a_change_and_a_failure() -> None:
     clock = Clock()
     aws = late(clock, 300)
     with pytest.raises(AssociationError) as raised:
-        make(aws, wanted(), clock=clock)
+        ensure(aws, association_input(), clock=clock)
     assert (raised.value.changed, raised.value.failure.error_code) == (True, "NOT_YET_VISIBLE")
     assert str(raised.value) == (
         f"the association of {CLUSTER} default/app was changed (create), but reads do not show it after 60 s. "

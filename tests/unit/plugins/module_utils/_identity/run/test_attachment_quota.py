@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies that others attached take up the quota of a role: what has no room stops before any change."""
+"""Attachment quota of roles: unmanaged policies count, and an excess fails before any change."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SUMMARY = "iam:GetAccountSummary"
 ROLE_ARN = "arn:aws:iam::111122223333:role/my-role"
 
 
-def attached_by_others(count: int) -> FakeAws:
-    """An account with my-role, made here for default/app, to which others have attached more."""
+def with_foreign_policies(count: int) -> FakeAws:
+    """Return an account with a managed role my-role that has ``count`` foreign policies."""
     aws = FakeAws()
     run(aws, desired(workload()))
     for arn in foreign(count):
@@ -38,17 +38,17 @@ def foreign(count: int) -> list[str]:
     return [f"arn:aws:iam::aws:policy/Foreign{number}" for number in range(count)]
 
 
-def wanting(*names: str, **options: Any) -> Any:
+def with_policies(*names: str, **options: Any) -> Any:
     return desired(workload(policies=[policy(), *map(policy, names)]), **options)
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_a_policy_without_room_stops_its_workload_before_any_change(check_mode: bool) -> None:
-    aws = attached_by_others(8)
-    wanted = wanting("new", "newer")
-    made = engine(aws, wanted).run(wanted, "present", check_mode)
-    assert (made.done, aws.writes) == ((), [])
-    (failure,) = made.failures
+def test_policy_over_quota_fails_before_any_change(check_mode: bool) -> None:
+    aws = with_foreign_policies(8)
+    spec = with_policies("new", "newer")
+    outcome = engine(aws, spec).run(spec, "present", check_mode)
+    assert (outcome.done, aws.writes) == ((), [])
+    (failure,) = outcome.failures
     assert (failure.error_code, failure.target.label, list(map(str, failure.workloads))) == (
         "ROLE_POLICIES_OVER_QUOTA",
         "role my-role",
@@ -65,9 +65,9 @@ def test_a_policy_without_room_stops_its_workload_before_any_change(check_mode: 
     assert policy_arn("new") not in aws.iam.policies
 
 
-def test_what_fits_costs_no_request_for_the_quota() -> None:
-    aws = attached_by_others(8)
-    assert run(aws, wanting("new")).failures == ()
+def test_does_not_read_the_quota_below_the_default() -> None:
+    aws = with_foreign_policies(8)
+    assert run(aws, with_policies("new")).failures == ()
     assert len(aws.iam.roles["my-role"]["attached"]) == 10
     assert aws.parameters(SUMMARY) == []
 
@@ -77,61 +77,59 @@ def test_what_fits_costs_no_request_for_the_quota() -> None:
     [((), {}), (("new", "newer"), {"purge_policies": True})],
     ids=["nothing joins", "others leave"],
 )
-def test_a_full_role_is_no_obstacle_where_nothing_needs_room(
-    names: tuple[str, ...], options: dict[str, Any]
-) -> None:
-    aws = attached_by_others(9)
-    assert run(aws, wanting(*names, **options)).failures == ()
+def test_full_role_without_new_attachments_succeeds(names: tuple[str, ...], options: dict[str, Any]) -> None:
+    aws = with_foreign_policies(9)
+    assert run(aws, with_policies(*names, **options)).failures == ()
     assert aws.parameters(SUMMARY) == []
 
 
-def test_a_raised_quota_of_the_account_counts() -> None:
-    aws = attached_by_others(9)
+def test_uses_the_raised_quota_of_the_account() -> None:
+    aws = with_foreign_policies(9)
     aws.replace(SUMMARY, lambda _asked: {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 11}})
-    planned = engine(aws, wanting("new")).run(wanting("new"), "present", check_mode=True)
+    planned = engine(aws, with_policies("new")).run(with_policies("new"), "present", check_mode=True)
     assert (planned.failures, [change.action for change in planned.plan.changes]) == (
         (),
         ["create", "attach"],
     )
-    (failure,) = run(aws, wanting("new", "newer")).failures
+    (failure,) = run(aws, with_policies("new", "newer")).failures
     assert failure.message.endswith("; 11 are allowed.")
     assert aws.writes == []
 
 
-@pytest.mark.parametrize(("others", "limit"), [(10, 11), (9, 10)])
-def test_a_quota_that_the_caller_is_not_told_may_have_been_raised(others: int, limit: int) -> None:
-    """What a role has shows how many are allowed at least."""
-    aws = attached_by_others(others)
+@pytest.mark.parametrize(("attached", "limit"), [(10, 11), (9, 10)])
+def test_unreadable_quota_may_have_been_raised(attached: int, limit: int) -> None:
+    """The attached policies prove a minimum for the quota."""
+    aws = with_foreign_policies(attached)
     aws.fail_on(SUMMARY, classify(SUMMARY, "AccessDenied", "not authorized"))
-    (failure,) = run(aws, wanting("new")).failures
+    (failure,) = run(aws, with_policies("new")).failures
     assert failure.message.endswith(
         f"; {limit} are allowed by default (iam:GetAccountSummary returns the quota of the account)."
     )
     assert aws.writes == []
 
 
-def test_who_shares_the_role_and_asks_for_nothing_new_goes_on() -> None:
-    aws = attached_by_others(9)
+def test_workload_without_new_policies_succeeds_on_a_full_role() -> None:
+    aws = with_foreign_policies(9)
     other = workload("web")
     joining = workload(policies=[policy(), policy("new")])
-    made = run(aws, desired(joining, other))
-    assert [(failure.error_code, list(map(str, failure.workloads))) for failure in made.failures] == [
+    outcome = run(aws, desired(joining, other))
+    assert [(failure.error_code, list(map(str, failure.workloads))) for failure in outcome.failures] == [
         ("ROLE_POLICIES_OVER_QUOTA", ["default/app"]),
         ("SKIPPED", ["default/app"]),
     ]
-    assert [done.change.target.label for done in made.done] == [
+    assert [done.change.target.label for done in outcome.done] == [
         "trust_policy my-role",
         "association default/web",
     ]
-    extra = [finding.message for finding in made.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
+    extra = [finding.message for finding in outcome.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
     assert len(extra) == len(set(extra)) == 9
 
 
-def test_a_role_that_is_given_has_its_quota_too() -> None:
-    """It is never purged, so the remedy does not say so."""
-    aws = attached_by_others(9)
-    given = workload("web", role={"arn": ROLE_ARN, "extend_trust": True}, policies=[policy("new")])
-    (failure,) = run(aws, desired(given)).failures
+def test_existing_role_has_a_quota_too() -> None:
+    """Existing roles are never purged, so the remedy does not mention it."""
+    aws = with_foreign_policies(9)
+    existing = workload("web", role={"arn": ROLE_ARN, "extend_trust": True}, policies=[policy("new")])
+    (failure,) = run(aws, desired(existing)).failures
     assert (failure.error_code, "purge_policies" in failure.remedy) == ("ROLE_POLICIES_OVER_QUOTA", False)
     assert failure.message.startswith(
         f"role {ROLE_ARN} would have 11 policies, 10 of them attached but not listed"

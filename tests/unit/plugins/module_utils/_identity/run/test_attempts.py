@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several looks at one account: what counts as made, what as failed, and what is tried again."""
+"""Several attempts in one run: completed changes, failures and retries."""
 
 from __future__ import annotations
 
@@ -36,17 +36,20 @@ ROLE = role_target("r")
 def change(
     name: str = "r",
     action: Action = "create",
-    before: Mapping[str, object] | None = None,
-    after: Mapping[str, object] | None = None,
+    initial: Mapping[str, object] | None = None,
+    updated: Mapping[str, object] | None = None,
 ) -> Change:
-    return Change(1, role_target(name), action, (KEY,), before, after, ())
+    return Change(1, role_target(name), action, (KEY,), initial, updated, ())
 
 
 def refusal(
-    one: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
+    planned: Change, code: str = "AccessDenied", outcome_unknown: bool = False, partly: bool = False
 ) -> Refusal:
     cause = classify("iam:CreateRole", code, "No.", outcome_unknown=outcome_unknown)
-    return Refusal(one, Failure(one.workloads, one.target, one.action, code, "No.", "Ask.", partly, cause))
+    return Refusal(
+        planned,
+        Failure(planned.workloads, planned.target, planned.action, code, "No.", "Ask.", partly, cause),
+    )
 
 
 def refused(*refusals: Refusal) -> Outcome:
@@ -61,7 +64,7 @@ def codes(rounds: Attempts, plan: Plan, outcome: Outcome) -> list[str]:
     return [failure.error_code for failure in rounds.failures(plan, outcome)]
 
 
-def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
+def test_permanent_failure_is_settled_and_reported_once() -> None:
     rounds, denied = Attempts(), refusal(change())
     rounds.add(refused(denied), retryable=())
     assert rounds.permanent == {ROLE: denied.failure}
@@ -72,28 +75,28 @@ def test_what_was_refused_for_good_is_settled_and_told_once() -> None:
     assert codes(rounds, plan, again) == ["AccessDenied"]
 
 
-def test_what_may_still_come_about_is_not_settled() -> None:
+def test_retryable_failure_is_not_settled() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "EntityAlreadyExists")), retryable=(ROLE,))
     assert rounds.permanent == {}
 
 
 @pytest.mark.parametrize(
-    ("outcome_unknown", "partly", "made"),
+    ("outcome_unknown", "partly", "names"),
     [(False, False, []), (True, False, ["r"]), (False, True, ["r"])],
     ids=["clear", "no clear answer", "made in part"],
 )
-def test_what_a_later_look_finds_in_place_is_ours_if_it_may_be(
-    outcome_unknown: bool, partly: bool, made: list[str]
+def test_uncertain_creation_counts_as_done_once_found(
+    outcome_unknown: bool, partly: bool, names: list[str]
 ) -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "EntityAlreadyExists", outcome_unknown, partly)), retryable=(ROLE,))
     rounds.look(Plan())
-    assert [done.change.target.name for done in rounds.done] == made
+    assert [done.change.target.name for done in rounds.done] == names
     assert rounds.failures(Plan(), Outcome((), ())) == ()
 
 
-def test_a_look_that_could_not_see_it_proves_nothing() -> None:
+def test_failed_read_proves_no_change() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
     plan = Plan((), (failed("r", "read"),))
@@ -102,7 +105,7 @@ def test_a_look_that_could_not_see_it_proves_nothing() -> None:
     assert codes(rounds, plan, Outcome((), ())) == ["CODE", "Lost"]
 
 
-def test_a_failure_of_other_workloads_hides_nothing() -> None:
+def test_failure_of_other_workloads_hides_no_change() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change(), "Lost", outcome_unknown=True)), retryable=(ROLE,))
     rounds.look(Plan((), (failed("x", "read", OTHER),)))
@@ -110,7 +113,7 @@ def test_a_failure_of_other_workloads_hides_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "told"),
+    ("earlier", "expected"),
     [
         pytest.param(refusal(change(), "EntityAlreadyExists"), ["CODE"], id="a conflict"),
         pytest.param(
@@ -121,12 +124,12 @@ def test_a_failure_of_other_workloads_hides_nothing() -> None:
         pytest.param(refusal(change(), "Half", partly=True), ["CODE", "Half"], id="made in part"),
     ],
 )
-def test_a_refusal_by_the_later_plan_explains_the_conflict(earlier: Refusal, told: list[str]) -> None:
+def test_failure_in_the_later_plan_replaces_the_conflict(earlier: Refusal, expected: list[str]) -> None:
     rounds = Attempts()
     rounds.add(refused(earlier), retryable=(ROLE,))
     plan = Plan((), (failed("r", "update"),))
     rounds.look(plan)
-    assert codes(rounds, plan, Outcome((), ())) == told
+    assert codes(rounds, plan, Outcome((), ())) == expected
 
 
 def test_two_parts_of_an_update_are_one_change() -> None:
@@ -136,20 +139,20 @@ def test_two_parts_of_an_update_are_one_change() -> None:
     rounds.add(refused(refusal(first, "Half", partly=True)), retryable=(ROLE,))
     rounds.look(Plan((rest,)))
     rounds.add(Outcome((Done(rest),), ()), retryable=())
-    (made,) = rounds.done
-    assert made.change.before == {"tags": 1, "description": "a"}
-    assert made.change.after == {"tags": 3, "description": "b"}
+    (applied,) = rounds.done
+    assert applied.change.before == {"tags": 1, "description": "a"}
+    assert applied.change.after == {"tags": 3, "description": "b"}
     assert rounds.pending == {}
 
 
-def test_a_creation_after_something_else_is_itself() -> None:
-    rounds, made = Attempts(), change("r", "create", None, {"arn": "x"})
+def test_creation_after_a_partial_update_is_a_change_by_itself() -> None:
+    rounds, creation = Attempts(), change("r", "create", None, {"arn": "x"})
     rounds.add(refused(refusal(change("r", "update", {"a": 1}, {"a": 2}), "Half", partly=True)), (ROLE,))
-    rounds.add(Outcome((Done(made),), ()), retryable=())
-    assert [done.change for done in rounds.done] == [made]
+    rounds.add(Outcome((Done(creation),), ()), retryable=())
+    assert [done.change for done in rounds.done] == [creation]
 
 
-def test_a_part_that_was_made_is_not_forgotten_when_the_rest_fails() -> None:
+def test_partial_change_is_remembered_after_a_later_failure() -> None:
     rounds = Attempts()
     rounds.add(refused(refusal(change("r", "update"), "Half", partly=True)), retryable=(ROLE,))
     plan = Plan((change("r", "update"),))
@@ -160,7 +163,7 @@ def test_a_part_that_was_made_is_not_forgotten_when_the_rest_fails() -> None:
     assert (failure.error_code, failure.partly) == ("AccessDenied", True)
 
 
-def test_what_was_skipped_is_neither_settled_nor_pending() -> None:
+def test_skipped_change_is_neither_settled_nor_pending() -> None:
     rounds = Attempts()
     skipped = Refusal(change(), failed("r", "create"))
     rounds.add(refused(skipped), retryable=())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole runs: what others make meanwhile, what AWS knows late, what fails half-way."""
+"""Whole runs: concurrent changes, propagation delays and partial failures."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     Clock,
     FakeAws,
     Raw,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     document,
     engine,
-    given,
-    given_association,
-    given_policy,
     key,
     named,
     names,
@@ -64,105 +64,107 @@ ALL = [
 DENIED = classify("eks:CreatePodIdentityAssociation", "AccessDeniedException", "Not allowed")
 
 
-def test_one_round_is_enough_when_nobody_is_in_the_way() -> None:
+def test_run_without_conflicts_takes_one_attempt() -> None:
     aws, clock = FakeAws(), Clock()
-    made = run(aws, desired(workload()), clock=clock)
-    assert [named(done.change) for done in made.done] == ALL
-    assert (made.failures, made.findings, made.check_mode, clock.pauses) == ((), (), False, [])
+    outcome = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in outcome.done] == ALL
+    assert (outcome.failures, outcome.findings, outcome.check_mode, clock.pauses) == ((), (), False, [])
     assert len(aws.parameters("iam:GetRole")) == 1
 
 
-def test_check_mode_makes_the_same_plan_and_nothing_else() -> None:
+def test_check_mode_plans_the_same_changes_without_writes() -> None:
     aws = FakeAws()
     checked = engine(aws, desired(workload())).run(desired(workload()), "present", check_mode=True)
     assert [named(change) for change in checked.plan.changes] == ALL
     assert (checked.done, checked.check_mode, aws.writes) == ((), True, [])
 
 
-def test_an_association_made_meanwhile_is_found_and_converged() -> None:
+def test_concurrently_created_association_is_converged() -> None:
     aws, clock = FakeAws(), Clock()
-    given(aws, "other", TRUST_BARE)
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", tags=OWNED))
-    made = run(aws, desired(workload()), clock=clock)
-    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
-    assert made.failures == ()
+    create_role(aws, "other", TRUST_BARE)
+    aws.before_request(
+        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other", tags=OWNED)
+    )
+    outcome = run(aws, desired(workload()), clock=clock)
+    assert [named(done.change) for done in outcome.done] == [*ALL[:3], "update association default/app"]
+    assert outcome.failures == ()
     assert clock.pauses == [0.5]
-    assert [one["roleArn"] for one in aws.state()["associations"]] == [role_arn("my-role")]
+    assert [association["roleArn"] for association in aws.state()["associations"]] == [role_arn("my-role")]
 
 
-def test_a_role_that_goes_before_its_boundary_is_taken_away_is_made_anew() -> None:
+def test_role_deleted_before_its_boundary_is_created_again() -> None:
     aws = FakeAws()
-    boundary = given_policy(aws, "boundary")
+    boundary = create_policy(aws, "boundary")
     run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": boundary})))
-    aws.before("iam:DeleteRolePermissionsBoundary", lambda: aws.iam.roles.pop("my-role"))
-    made = run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": ""})))
-    assert made.failures == ()
-    assert "create role my-role" in [named(done.change) for done in made.done]
+    aws.before_request("iam:DeleteRolePermissionsBoundary", lambda: aws.iam.roles.pop("my-role"))
+    outcome = run(aws, desired(workload(role={"name": "my-role", "permissions_boundary": ""})))
+    assert outcome.failures == ()
+    assert "create role my-role" in [named(done.change) for done in outcome.done]
     assert "my-role" in aws.iam.roles
 
 
-def test_an_association_that_goes_before_a_tag_is_taken_away_is_made_anew() -> None:
+def test_association_deleted_before_untagging_is_created_again() -> None:
     aws = FakeAws()
     run(aws, desired(workload(tags={"team": "a"})))
-    aws.before("eks:UntagResource", lambda: aws.eks.associations.clear())
-    made = run(aws, desired(workload(), purge_tags=True))
-    assert made.failures == ()
-    assert "create association default/app" in [named(done.change) for done in made.done]
+    aws.before_request("eks:UntagResource", lambda: aws.eks.associations.clear())
+    outcome = run(aws, desired(workload(), purge_tags=True))
+    assert outcome.failures == ()
+    assert "create association default/app" in [named(done.change) for done in outcome.done]
     assert len(aws.state()["associations"]) == 1
 
 
-def test_the_same_association_made_meanwhile_is_no_change() -> None:
+def test_identical_concurrent_association_is_not_a_change() -> None:
     aws = FakeAws()
-    aws.before(
-        "eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role", tags=OWNED)
+    aws.before_request(
+        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "my-role", tags=OWNED)
     )
-    made = run(aws, desired(workload()))
-    assert [named(done.change) for done in made.done] == ALL[:3]
-    assert made.failures == ()
+    outcome = run(aws, desired(workload()))
+    assert [named(done.change) for done in outcome.done] == ALL[:3]
+    assert outcome.failures == ()
 
 
-def test_a_role_made_meanwhile_is_not_taken_over() -> None:
+def test_concurrently_created_role_is_not_adopted() -> None:
     aws = FakeAws()
-    aws.before("iam:CreateRole", lambda: given(aws, "my-role"))
-    made = run(aws, desired(workload()))
-    assert [named(done.change) for done in made.done] == ALL[:1]
-    assert [failure.error_code for failure in made.failures] == ["ROLE_NOT_OWNED"]
+    aws.before_request("iam:CreateRole", lambda: create_role(aws, "my-role"))
+    outcome = run(aws, desired(workload()))
+    assert [named(done.change) for done in outcome.done] == ALL[:1]
+    assert [failure.error_code for failure in outcome.failures] == ["ROLE_NOT_OWNED"]
 
 
-def test_a_fight_ends_with_a_failure() -> None:
+def test_repeated_conflicts_fail() -> None:
     aws = FakeAws()
     busy = classify(
         "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists: a-9"
     )
     aws.fail_on("eks:CreatePodIdentityAssociation", *[busy] * 9)
-    made = run(aws, desired(workload()))
+    outcome = run(aws, desired(workload()))
     assert len(aws.parameters("eks:CreatePodIdentityAssociation")) == ROUNDS
-    assert [named(done.change) for done in made.done] == ALL[:3]
-    assert [(failure.error_code, failure.message) for failure in made.failures] == [
+    assert [named(done.change) for done in outcome.done] == ALL[:3]
+    assert [(failure.error_code, failure.message) for failure in outcome.failures] == [
         ("ResourceInUseException", "eks:CreatePodIdentityAssociation: Association already exists: a-9")
     ]
 
 
-def test_failures_beside_a_conflict_are_not_lost() -> None:
+def test_conflict_does_not_hide_other_failures() -> None:
     aws = FakeAws()
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "my-role"))
     aws.fail_on("iam:AttachRolePolicy", *[classify("iam:AttachRolePolicy", "AccessDenied", "No.")] * 9)
     raw = [
         workload(policies=[]),
         workload("two", role={"name": "two"}),
     ]
-    made = run(aws, desired(*raw))
-    assert [(failure.error_code, failure.target.full_name) for failure in made.failures] == [
+    outcome = run(aws, desired(*raw))
+    assert [(failure.error_code, failure.target.full_name) for failure in outcome.failures] == [
         ("AccessDenied", f"two {policy_arn('my-policy')}"),
         ("SKIPPED", "default/two"),
     ]
 
 
-def test_a_policy_of_this_name_under_another_path_is_told() -> None:
+def test_policy_of_the_same_name_under_another_path_fails() -> None:
     aws = FakeAws()
     aws.iam.CreatePolicy({"PolicyName": "my-policy", "Path": "/team/", "PolicyDocument": '{"Statement": []}'})
-    made = run(aws, desired(workload()))
-    causes = [failure for failure in made.failures if failure.error_code != "SKIPPED"]
+    outcome = run(aws, desired(workload()))
+    causes = [failure for failure in outcome.failures if failure.error_code != "SKIPPED"]
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
@@ -174,39 +176,41 @@ def test_a_policy_of_this_name_under_another_path_is_told() -> None:
 
 
 @pytest.mark.parametrize("lag", [1, 4])
-def test_a_new_role_is_waited_for(lag: int) -> None:
+def test_waits_for_a_new_role(lag: int) -> None:
     aws, clock = FakeAws(), Clock()
     aws.eks.lag = lag
-    made = run(aws, desired(workload()), clock=clock)
-    assert made.failures == ()
+    outcome = run(aws, desired(workload()), clock=clock)
+    assert outcome.failures == ()
     assert clock.pauses == [0.5, 1, 2, 4][:lag]
 
 
-def test_a_changed_trust_policy_is_waited_for() -> None:
+def test_waits_for_a_changed_trust_policy() -> None:
     aws, clock = FakeAws(), Clock()
     run(aws, desired(workload()))
     aws.eks.lag = 2
-    made = run(aws, desired(workload(disable_session_tags=True)), clock=clock)
-    assert made.failures == ()
+    outcome = run(aws, desired(workload(disable_session_tags=True)), clock=clock)
+    assert outcome.failures == ()
     assert clock.pauses[:2] == [0.5, 1]
 
 
-def test_a_role_of_an_earlier_round_is_waited_for_too() -> None:
+def test_waits_for_a_role_of_an_earlier_attempt() -> None:
     aws, clock = FakeAws(), Clock()
     aws.eks.lag = 2
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "other", tags=OWNED))
-    made = run(aws, desired(workload()), clock=clock)
-    assert made.failures == ()
-    assert [named(done.change) for done in made.done] == [*ALL[:3], "update association default/app"]
-    # The pause before the second look, then those for the role.
+    aws.before_request(
+        "eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "other", tags=OWNED)
+    )
+    outcome = run(aws, desired(workload()), clock=clock)
+    assert outcome.failures == ()
+    assert [named(done.change) for done in outcome.done] == [*ALL[:3], "update association default/app"]
+    # The pause before the second attempt, then the waits for the role.
     assert clock.pauses == [0.5, 0.5, 1]
 
 
-def test_a_role_that_never_appears_ends_in_a_failure() -> None:
+def test_invisible_role_fails_after_the_timeout() -> None:
     aws, clock = FakeAws(), Clock()
     aws.eks.lag = 1000
-    made = run(aws, desired(workload()), clock=clock)
-    (failure,) = made.failures
+    outcome = run(aws, desired(workload()), clock=clock)
+    (failure,) = outcome.failures
     assert failure.message == (
         "eks:CreatePodIdentityAssociation: Role provided in the request does not exist (still so after "
         "60 s of "
@@ -219,29 +223,29 @@ def test_a_role_that_never_appears_ends_in_a_failure() -> None:
     assert sum(clock.pauses) <= 60
 
 
-def test_a_young_role_that_an_earlier_run_made_is_waited_for() -> None:
+def test_waits_for_a_new_role_of_an_earlier_run() -> None:
     aws, clock = FakeAws(), Clock()
     aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
     run(aws, desired(workload()))
     aws.iam.roles["my-role"]["CreateDate"] = datetime.now(timezone.utc)
     aws.eks.waits["my-role"] = 3
-    made = run(aws, desired(workload()), clock=clock)
-    assert made.failures == ()
-    assert [named(done.change) for done in made.done] == ALL[3:]
-    # The pause before the second look, then those for the role.
+    outcome = run(aws, desired(workload()), clock=clock)
+    assert outcome.failures == ()
+    assert [named(done.change) for done in outcome.done] == ALL[3:]
+    # The pause before the second attempt, then the waits for the role.
     assert clock.pauses == [0.5, 0.5, 1]
 
 
-def test_a_conflict_of_one_workload_repeats_no_refusal_of_another() -> None:
+def test_conflict_of_one_workload_does_not_retry_another() -> None:
     aws = FakeAws()
-    aws.before("eks:CreatePodIdentityAssociation", lambda: given_association(aws, "app", "my-role"))
+    aws.before_request("eks:CreatePodIdentityAssociation", lambda: create_association(aws, "app", "my-role"))
     denied = classify("iam:AttachRolePolicy", "AccessDenied", "No.")
     aws.fail_on("iam:AttachRolePolicy", *[denied] * 9)
     run(aws, desired(workload(policies=[]), workload("two", role={"name": "two"})))
     assert len(aws.parameters("iam:AttachRolePolicy")) == 1
 
 
-def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
+def test_creation_with_a_lost_response_is_a_change() -> None:
     usual = FakeAws()
     usual_run = engine(usual, desired(workload()))
     usual.requests.clear()
@@ -250,21 +254,21 @@ def test_a_name_taken_by_our_own_lost_request_is_a_change_of_ours() -> None:
 
     aws = FakeAws()
     lossy_run = engine(aws, desired(workload()))
-    taken = classify("iam:CreateRole", "EntityAlreadyExists", "Exists.", outcome_unknown=True)
-    aws.fail_at(number, taken, after=True)
-    made = lossy_run.run(desired(workload()), "present", check_mode=False)
-    assert made.failures == ()
-    assert sorted(named(done.change) for done in made.done) == sorted(ALL)
+    conflict = classify("iam:CreateRole", "EntityAlreadyExists", "Exists.", outcome_unknown=True)
+    aws.fail_at(number, conflict, took_effect=True)
+    outcome = lossy_run.run(desired(workload()), "present", check_mode=False)
+    assert outcome.failures == ()
+    assert sorted(named(done.change) for done in outcome.done) == sorted(ALL)
     assert len(aws.parameters("iam:CreateRole")) == 1
 
 
-def test_what_was_removed_since_it_was_looked_at_is_made_anew() -> None:
+def test_policy_deleted_since_the_read_is_created_again() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    aws.before("iam:AttachRolePolicy", lambda: aws.iam.policies.pop(policy_arn("my-policy")))
-    made = run(aws, desired(workload("two", role={"name": "two"})))
-    assert made.failures == ()
-    assert [named(done.change) for done in made.done] == [
+    aws.before_request("iam:AttachRolePolicy", lambda: aws.iam.policies.pop(policy_arn("my-policy")))
+    outcome = run(aws, desired(workload("two", role={"name": "two"})))
+    assert outcome.failures == ()
+    assert [named(done.change) for done in outcome.done] == [
         "create role two",
         ALL[0],
         f"attach attachment two {policy_arn('my-policy')}",
@@ -272,30 +276,30 @@ def test_what_was_removed_since_it_was_looked_at_is_made_anew() -> None:
     ]
 
 
-def test_what_stays_missing_is_looked_at_once_more() -> None:
+def test_missing_resource_is_retried_once() -> None:
     aws = FakeAws()
-    gone = classify("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
+    missing = classify("iam:UpdateAssumeRolePolicy", "NoSuchEntity", "No role.")
     run(aws, desired(workload()))
-    aws.fail_on("iam:UpdateAssumeRolePolicy", *[gone] * 9)
-    made = run(aws, desired(workload(disable_session_tags=True)))
-    assert [failure.error_code for failure in made.failures] == ["NoSuchEntity", "SKIPPED"]
+    aws.fail_on("iam:UpdateAssumeRolePolicy", *[missing] * 9)
+    outcome = run(aws, desired(workload(disable_session_tags=True)))
+    assert [failure.error_code for failure in outcome.failures] == ["NoSuchEntity", "SKIPPED"]
     assert len(aws.parameters("iam:UpdateAssumeRolePolicy")) == 2
 
 
-def test_an_old_role_is_not_waited_for() -> None:
+def test_does_not_wait_for_an_old_role() -> None:
     aws, clock = FakeAws(), Clock()
-    given(aws, "old", TRUST_BARE)
+    create_role(aws, "old", TRUST_BARE)
     aws.eks.role_changed("old")
     aws.eks.waits["old"] = 1
     later = {"ResponseMetadata": {"HTTPHeaders": {"date": "Tue, 24 Nov 2026 11:00:00 GMT"}}}
     role = aws.iam.GetRole({"RoleName": "old"})
     aws.replace("iam:GetRole", lambda _asked: {**role, **later})
-    made = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
-    assert [failure.error_code for failure in made.failures] == ["InvalidParameterException"]
+    outcome = run(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])), clock=clock)
+    assert [failure.error_code for failure in outcome.failures] == ["InvalidParameterException"]
     assert clock.pauses == []
 
 
-def test_a_rerun_takes_up_what_is_missing() -> None:
+def test_rerun_completes_the_missing_changes() -> None:
     aws = FakeAws()
     aws.fail_on("eks:CreatePodIdentityAssociation", DENIED)
     assert [failure.error_code for failure in run(aws, desired(workload())).failures] == [
@@ -305,7 +309,7 @@ def test_a_rerun_takes_up_what_is_missing() -> None:
     assert [named(done.change) for done in again.done] == ALL[3:]
 
 
-def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -> None:
+def test_failed_replacement_reports_the_deleted_association() -> None:
     aws = FakeAws()
     target = "arn:aws:iam::444455556666:role/target"
     run(
@@ -316,8 +320,8 @@ def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -
         "eks:CreatePodIdentityAssociation", "ResourceInUseException", "Association already exists"
     )
     aws.fail_on("eks:CreatePodIdentityAssociation", exists, DENIED, DENIED)
-    made = run(aws, desired(workload(session_policy="")))
-    (failure,) = made.failures
+    outcome = run(aws, desired(workload(session_policy="")))
+    (failure,) = outcome.failures
     assert failure.partly
     assert failure.message == (
         "eks:CreatePodIdentityAssociation: Not allowed. The association was deleted. Parameters of its replacement: "
@@ -328,7 +332,7 @@ def test_a_replacement_that_failed_tells_everything_that_a_rerun_cannot_know() -
     )
 
 
-def test_each_thing_is_read_once() -> None:
+def test_reads_each_resource_once() -> None:
     aws = FakeAws()
     raw = [workload("one"), workload("two"), workload("three", role={"name": "other"})]
     run(aws, desired(*raw))
@@ -359,55 +363,55 @@ def filtered(service_account: str) -> Raw:
         pytest.param(150, [], [ONE_PAGE], id="no workload"),
     ],
 )
-def test_requests_that_list_associations(
+def test_list_requests_depend_on_the_number_of_workloads(
     associations: int, workloads: list[str], requests: list[Raw]
 ) -> None:
     aws = FakeAws()
     aws.eks.page_size = 100
     for number in range(associations):
-        given_association(aws, f"s{number}", "x")
+        create_association(aws, f"s{number}", "x")
     plan(aws, desired(*map(workload, workloads)))
     assert aws.parameters("eks:ListPodIdentityAssociations") == requests
 
 
 @pytest.mark.parametrize("workloads", [1, 4])
 @pytest.mark.parametrize(("unlisted", "described"), [(0, 0), (1, 1), (10, 10), (50, 10)])
-def test_unlisted_associations_are_described_up_to_ten(workloads: int, unlisted: int, described: int) -> None:
+def test_describes_up_to_ten_unlisted_associations(workloads: int, unlisted: int, described: int) -> None:
     aws = FakeAws()
     for number in range(unlisted):
-        given_association(aws, f"theirs{number}", "x")
+        create_association(aws, f"theirs{number}", "x")
     plan(aws, desired(*[workload(f"s{number}") for number in range(workloads)]))
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == described
 
 
-def test_associations_of_addons_are_not_described() -> None:
+def test_does_not_describe_associations_of_addons() -> None:
     aws = FakeAws()
     for number in range(3):
-        given_association(
+        create_association(
             aws, f"addon{number}", "x", ownerArn="arn:aws:eks:us-west-2:111122223333:addon/x/y/z"
         )
     assert plan(aws, desired(workload())).findings == ()
     assert aws.parameters("eks:DescribePodIdentityAssociation") == []
 
 
-def test_unlisted_associations_in_the_namespaces_of_the_list_are_described_first() -> None:
+def test_describes_unlisted_associations_in_listed_namespaces_first() -> None:
     aws = FakeAws()
     for number in range(20):
-        given_association(aws, f"other{number}", "x", "a-namespace")
-    gone = given_association(aws, "gone", "x")
+        create_association(aws, f"other{number}", "x", "a-namespace")
+    identifier = create_association(aws, "gone", "x")
     plan(aws, desired(workload()))
-    first, *_others = aws.parameters("eks:DescribePodIdentityAssociation")
-    assert first == {"clusterName": CLUSTER, "associationId": gone}
+    first, *_rest = aws.parameters("eks:DescribePodIdentityAssociation")
+    assert first == {"clusterName": CLUSTER, "associationId": identifier}
 
 
-def test_a_second_look_at_the_same_run_reads_no_unlisted_associations() -> None:
+def test_observe_after_does_not_read_unlisted_associations() -> None:
     aws = FakeAws()
-    given_association(aws, "theirs", "x")
+    create_association(aws, "theirs", "x")
     assert run(aws, desired(workload())).failures == ()
     aws.requests.clear()
-    wanted = desired(workload(policies=[policy("other")]))
-    done = engine(aws, wanted)
-    done.observe_after(done.run(wanted, "present", check_mode=False))
+    spec = desired(workload(policies=[policy("other")]))
+    done = engine(aws, spec)
+    done.observe_after(done.run(spec, "present", check_mode=False))
     requests = aws.parameters("eks:ListPodIdentityAssociations")
     assert requests == [ONE_PAGE, filtered("app")]
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 2
@@ -417,11 +421,13 @@ SHARED_ROLE: Raw = {"role": {"name": "shared"}, "policies": None}
 
 
 def grants_without_association(aws: FakeAws, *service_accounts: str) -> None:
-    """The role shared lets in these service accounts, and only app has an association with it."""
+    """Create a role "shared" that trusts these service accounts; only "app" keeps an association."""
     shared = [workload(name, **SHARED_ROLE) for name in ("app", *service_accounts)]
     assert run(aws, desired(*shared)).failures == ()
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "app"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] == "app"
     }
     aws.requests.clear()
 
@@ -431,11 +437,11 @@ def reported(run_: Run) -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_grant_without_association_is_reported(check_mode: bool) -> None:
+def test_reports_a_grant_without_association(check_mode: bool) -> None:
     aws = FakeAws()
     grants_without_association(aws, "gone")
-    wanted = desired(workload(**SHARED_ROLE))
-    done = engine(aws, wanted).run(wanted, "present", check_mode)
+    spec = desired(workload(**SHARED_ROLE))
+    done = engine(aws, spec).run(spec, "present", check_mode)
     (finding,) = done.findings
     place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
     assert (finding.code, finding.severity, finding.workload) == (
@@ -453,61 +459,61 @@ def test_a_grant_without_association_is_reported(check_mode: bool) -> None:
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
     )
-    # It is looked for by its name once more.
+    # A second list is filtered by the workload.
     assert aws.parameters("eks:ListPodIdentityAssociations") == [ONE_PAGE, filtered("gone")]
 
 
-def test_grants_of_associations_on_further_pages_are_not_reported() -> None:
+def test_does_not_report_grants_with_associations_on_later_pages() -> None:
     aws = FakeAws()
     grants_without_association(aws, "gone", "there")
     for number in range(120):
-        given_association(
+        create_association(
             aws, f"s{number:03}", "x", ownerArn="arn:aws:eks:us-west-2:111122223333:addon/x/y/z"
         )
-    given_association(aws, "there", "shared", tags=OWNED)
+    create_association(aws, "there", "shared", tags=OWNED)
     aws.eks.page_size = 100
     done = run(aws, desired(workload(**SHARED_ROLE)))
     assert reported(done) == [("TRUST_WITHOUT_ASSOCIATION", "warning", "default/gone")]
 
 
-def test_an_association_that_another_run_creates_meanwhile_is_not_reported() -> None:
+def test_does_not_report_a_grant_with_a_concurrent_association() -> None:
     aws = FakeAws()
     grants_without_association(aws, "soon")
-    aws.before("iam:GetRole", lambda: given_association(aws, "soon", "shared", tags=OWNED))
+    aws.before_request("iam:GetRole", lambda: create_association(aws, "soon", "shared", tags=OWNED))
     assert run(aws, desired(workload(**SHARED_ROLE))).findings == ()
 
 
 @pytest.mark.parametrize(
     ("tags", "owner", "role"),
     [
-        pytest.param({}, None, {}, id="a role that was not made here"),
+        pytest.param({}, None, {}, id="an unmanaged role"),
         pytest.param(OWNED | {OWNER_TAG: "y"}, "x", {}, id="a role of another owner"),
         pytest.param(OWNED, None, {"trust_scope": "namespace"}, id="a grant for the namespace"),
     ],
 )
-def test_grants_that_are_not_of_the_run_are_not_reported(
-    tags: dict[str, str], owner: str | None, role: Raw
-) -> None:
+def test_does_not_report_unrelated_grants(tags: dict[str, str], owner: str | None, role: Raw) -> None:
     aws = FakeAws()
     named = SHARED_ROLE["role"] | role
     assert run(aws, desired(workload(role=named), workload("gone", role=named))).failures == ()
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "app"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] == "app"
     }
     aws.iam.roles["shared"]["tags"] = tags
     as_it_is = {"role": {"arn": role_arn("shared")}, "policies": None}
-    wanted = desired(workload(**as_it_is), owner=owner)
-    assert engine(aws, wanted).run(wanted, "present", check_mode=False).findings == ()
+    spec = desired(workload(**as_it_is), owner=owner)
+    assert engine(aws, spec).run(spec, "present", check_mode=False).findings == ()
 
 
-def test_a_whole_trust_policy_has_no_grant_to_report() -> None:
+def test_does_not_report_grants_of_a_whole_trust_policy() -> None:
     aws = FakeAws()
     grants_without_association(aws, "gone")
     whole = {"name": "shared", "trust_policy": json.loads(aws.iam.roles["shared"]["trust"])}
     assert run(aws, desired(workload(role=whole, policies=None))).findings == ()
 
 
-def test_grants_without_association_are_looked_for_up_to_ten_times() -> None:
+def test_checks_up_to_ten_grants_without_association() -> None:
     aws = FakeAws()
     grants_without_association(aws, *(f"gone{number:02}" for number in range(12)))
     done = run(aws, desired(workload(**SHARED_ROLE)))
@@ -516,17 +522,17 @@ def test_grants_without_association_are_looked_for_up_to_ten_times() -> None:
 
 
 @pytest.mark.parametrize(("minutes", "findings"), [(4, 0), (6, 1)])
-def test_the_grants_of_a_new_role_are_not_reported(minutes: int, findings: int) -> None:
+def test_does_not_report_grants_of_a_new_role(minutes: int, findings: int) -> None:
     aws = FakeAws()
     grants_without_association(aws, "gone")
-    wanted = desired(workload(**SHARED_ROLE))
-    runner = engine(aws, wanted)
+    spec = desired(workload(**SHARED_ROLE))
+    runner = engine(aws, spec)
     account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
     runner = replace(runner, clusters=replace(runner.clusters, account=account))
-    assert len(runner.run(wanted, "present", check_mode=True).findings) == findings
+    assert len(runner.run(spec, "present", check_mode=True).findings) == findings
 
 
-def test_a_grant_that_cannot_be_looked_for_is_left_out() -> None:
+def test_unverifiable_grant_is_not_reported() -> None:
     aws = FakeAws()
     grants_without_association(aws, "gone")
 
@@ -539,29 +545,29 @@ def test_a_grant_that_cannot_be_looked_for_is_left_out() -> None:
     assert run(aws, desired(workload(**SHARED_ROLE))).findings == ()
 
 
-def test_a_removal_reports_no_unlisted_associations() -> None:
+def test_removal_does_not_report_unlisted_associations() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    given_association(aws, "theirs", "x")
+    create_association(aws, "theirs", "x")
     assert run(aws, desired(workload(), state="absent"), "absent").findings == ()
 
 
-def test_many_threads_come_to_the_same_end() -> None:
+def test_result_is_independent_of_concurrency() -> None:
     raw = [workload(f"s{number}", role={"name": f"r{number % 5}"}) for number in range(12)]
-    one, many = FakeAws(), FakeAws()
-    run(one, desired(*raw))
+    serial, many = FakeAws(), FakeAws()
+    run(serial, desired(*raw))
     cluster = find_cluster(many, CLUSTER, REGION)
-    made = Engine(many, group_clusters(cluster), 8, wait_policy()).run(
+    outcome = Engine(many, group_clusters(cluster), 8, wait_policy()).run(
         desired(*raw), "present", check_mode=False
     )
-    assert made.failures == ()
-    assert many.state() == one.state()
+    assert outcome.failures == ()
+    assert many.state() == serial.state()
 
 
 # The cluster
 
 
-def test_the_cluster_is_described_with_the_account() -> None:
+def test_find_cluster_returns_cluster_and_account() -> None:
     found = find_cluster(FakeAws(), CLUSTER, "")
     assert (found.arn, found.account_id, found.region, found.partition, found.status) == (
         CLUSTER_ARN,
@@ -573,7 +579,7 @@ def test_the_cluster_is_described_with_the_account() -> None:
     assert found.caller_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
 
 
-def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
+def test_missing_cluster_fails_with_account_and_region() -> None:
     with pytest.raises(AwsError) as caught:
         find_cluster(FakeAws(), "gone", REGION)
     assert str(caught.value) == (
@@ -586,7 +592,7 @@ def test_a_cluster_that_is_not_there_is_told_with_account_and_region() -> None:
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_credentials_of_another_account_are_refused_before_eks_is_asked(state: str) -> None:
+def test_credentials_of_another_account_fail_before_any_eks_request(state: str) -> None:
     aws = FakeAws()
     assert find_cluster(aws, CLUSTER, REGION, state, ACCOUNT).account_id == ACCOUNT
     aws.requests.clear()
@@ -606,13 +612,13 @@ def test_credentials_of_another_account_are_refused_before_eks_is_asked(state: s
     }
 
 
-def test_a_removal_does_not_need_the_cluster() -> None:
+def test_removal_does_not_need_the_cluster() -> None:
     found = find_cluster(FakeAws(), "gone", REGION, "absent")
     assert (found.arn, found.status) == (f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/gone", "")
 
 
 @pytest.mark.parametrize("status", ["CREATING", "DELETING", "FAILED", "PENDING"])
-def test_a_cluster_that_is_not_active_is_refused(status: str) -> None:
+def test_inactive_cluster_fails(status: str) -> None:
     aws = FakeAws()
     aws.eks.clusters[CLUSTER] = status
     with pytest.raises(AwsError) as caught:
@@ -627,85 +633,89 @@ def test_a_cluster_that_is_not_active_is_refused(status: str) -> None:
     assert find_cluster(aws, CLUSTER, REGION, "absent").status == status
 
 
-def test_a_cluster_that_is_being_updated_will_do() -> None:
+def test_updating_cluster_is_accepted() -> None:
     aws = FakeAws()
     aws.eks.clusters[CLUSTER] = "UPDATING"
     assert find_cluster(aws, CLUSTER, REGION).status == "UPDATING"
 
 
-def test_any_other_error_about_the_cluster_is_passed_on() -> None:
+def test_other_cluster_errors_are_raised() -> None:
     aws = FakeAws()
     aws.fail_on("eks:DescribeCluster", classify("eks:DescribeCluster", "AccessDeniedException", "No."))
     with pytest.raises(AwsError, match="AccessDeniedException"):
         find_cluster(aws, CLUSTER, REGION, "absent")
 
 
-def test_verification_after_a_run_reads_only_the_associations_that_it_touched() -> None:
+def test_observe_after_reads_only_changed_associations() -> None:
     aws = FakeAws()
-    before = [workload("one"), workload("two"), workload("three"), workload("four")]
-    run(aws, desired(*before))
-    wanted = desired(*before, workload("five"))
-    made = run(aws, wanted)
+    workloads = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*workloads))
+    spec = desired(*workloads, workload("five"))
+    outcome = run(aws, spec)
     aws.requests.clear()
-    seen = engine(aws, wanted).observe_after(made)
+    seen = engine(aws, spec).observe_after(outcome)
     assert sorted(key.service_account for key in seen.associations) == ["five", "four", "one", "three", "two"]
-    new = seen.associations[wanted.workloads[4].key].association_id
-    assert [asked["associationId"] for asked in aws.parameters("eks:DescribePodIdentityAssociation")] == [new]
+    new = seen.associations[spec.workloads[4].key].association_id
+    assert [request["associationId"] for request in aws.parameters("eks:DescribePodIdentityAssociation")] == [
+        new
+    ]
 
 
-def test_verification_after_a_run_sees_what_took_the_place_of_an_association() -> None:
+def test_observe_after_reads_a_replaced_association() -> None:
     aws = FakeAws()
-    before = [workload("one"), workload("two"), workload("three"), workload("four")]
-    run(aws, desired(*before))
-    wanted = desired(*before, workload("five"))
-    made = run(aws, wanted)
-    key = wanted.workloads[0].key
-    old = made.observed.associations[key]
+    workloads = [workload("one"), workload("two"), workload("three"), workload("four")]
+    run(aws, desired(*workloads))
+    spec = desired(*workloads, workload("five"))
+    outcome = run(aws, spec)
+    key = spec.workloads[0].key
+    old = outcome.observed.associations[key]
     aws.call(
         "eks",
         "DeletePodIdentityAssociation",
         {"clusterName": CLUSTER, "associationId": old.association_id},
     )
-    given_association(aws, "one", "other")
-    seen = engine(aws, wanted).observe_after(made)
+    create_association(aws, "one", "other")
+    seen = engine(aws, spec).observe_after(outcome)
     assert seen.associations[key].role_arn == role_arn("other")
 
 
-def test_removal_of_many_reads_roles_in_bulk_and_finds_what_one_by_one_finds() -> None:
+def test_large_removal_in_bulk_equals_single_reads() -> None:
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(10)]
     run(aws, desired(*many))
     aws.requests.clear()
-    gone = desired(*many, state="absent")
-    planned = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    spec = desired(*many, state="absent")
+    planned = engine(aws, spec, "absent").run(spec, "absent", check_mode=True).plan
     assert aws.parameters("iam:GetRole") == []
     assert aws.parameters("iam:GetAccountAuthorizationDetails") == [{"Filter": ["Role"], "MaxItems": 1000}]
     aws.fail_on("iam:GetAccountAuthorizationDetails", classify("iam:X", "AccessDenied", "Not allowed"))
-    again = engine(aws, gone, "absent").run(gone, "absent", check_mode=True).plan
+    again = engine(aws, spec, "absent").run(spec, "absent", check_mode=True).plan
     assert len(aws.parameters("iam:GetRole")) == 10
     assert again == planned
 
 
-def test_a_large_run_takes_off_a_role_the_policy_that_only_others_list_now() -> None:
+def test_large_run_detaches_a_policy_of_other_workloads() -> None:
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
     run(aws, desired(*many))
     aws.requests.clear()
-    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
-    assert [named(one.change) for one in made.done] == [f"detach attachment role-0 {policy_arn('my-policy')}"]
-    assert (made.failures, made.findings) == ((), ())
+    outcome = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert [named(applied.change) for applied in outcome.done] == [
+        f"detach attachment role-0 {policy_arn('my-policy')}"
+    ]
+    assert (outcome.failures, outcome.findings) == ((), ())
     assert len(aws.parameters("iam:GetAccountAuthorizationDetails")) == 1
     assert len(aws.parameters("iam:GetPolicy")) == 1
 
 
-def test_a_policy_whose_owner_cannot_be_read_stays_attached_and_is_told() -> None:
+def test_policy_with_an_unreadable_owner_is_kept_and_reported() -> None:
     aws = FakeAws()
     many = [workload(f"app-{number}", role={"name": f"role-{number}"}) for number in range(20)]
     run(aws, desired(*many))
     aws.fail_on("iam:GetPolicy", classify("iam:GetPolicy", "AccessDenied", "Not allowed"))
-    made = run(aws, desired(*many[1:], {**many[0], "policies": []}))
-    assert (made.done, made.failures) == ((), ())
-    assert [(str(one.workload), one.message, one.remedy) for one in made.findings] == [
+    outcome = run(aws, desired(*many[1:], {**many[0], "policies": []}))
+    assert (outcome.done, outcome.failures) == ((), ())
+    assert [(str(finding.workload), finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "default/app-0",
             f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of its configuration. "

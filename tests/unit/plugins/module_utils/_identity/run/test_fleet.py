@@ -57,49 +57,53 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     run_fleet,
     workload,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.worlds import (
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.strategies import (
     accounts,
-    wishes,
+    desired_states,
 )
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
-PLACES = st.lists(st.sampled_from(["here", "there", "both"]), min_size=3, max_size=3)
+PLACES = st.lists(st.sampled_from(["first", "second", "both"]), min_size=3, max_size=3)
 DENIED = classify("eks:DescribeCluster", "AccessDeniedException", "not authorized")
 ROLE = {"name": "shared"}
 
 
-def both(*workloads: dict[str, Any], **options: Any) -> Desired:
-    """The same workloads in two clusters of the account."""
-    here, there = desired(*workloads, **options), desired(*workloads, cluster=OTHER_CLUSTER, **options)
-    return replace(here, workloads=(*here.workloads, *there.workloads))
+def in_both_clusters(*workloads: dict[str, Any], **options: Any) -> Desired:
+    """Return the same workloads in two clusters of the account."""
+    first, second = desired(*workloads, **options), desired(*workloads, cluster=OTHER_CLUSTER, **options)
+    return replace(first, workloads=(*first.workloads, *second.workloads))
 
 
-def of(wanted: Desired, *clusters: str) -> Desired:
-    return replace(wanted, workloads=tuple(one for one in wanted.workloads if one.key.cluster in clusters))
+def of_clusters(spec: Desired, *clusters: str) -> Desired:
+    return replace(
+        spec, workloads=tuple(workload for workload in spec.workloads if workload.key.cluster in clusters)
+    )
 
 
-def spread(wanted: Desired, places: Sequence[str]) -> Desired:
-    """The workloads here, there, or in both clusters, those here first."""
-    pairs = list(zip(wanted.workloads, places, strict=False))
-    here = [one for one, place in pairs if place != "there"]
-    there = [
-        replace(one, key=replace(one.key, cluster=OTHER_CLUSTER)) for one, place in pairs if place != "here"
+def spread(spec: Desired, places: Sequence[str]) -> Desired:
+    """Assign each workload to the first, the second or both clusters; the first cluster's workloads lead."""
+    pairs = list(zip(spec.workloads, places, strict=False))
+    first = [workload for workload, place in pairs if place != "second"]
+    second = [
+        replace(workload, key=replace(workload.key, cluster=OTHER_CLUSTER))
+        for workload, place in pairs
+        if place != "first"
     ]
-    return replace(wanted, workloads=(*here, *there))
+    return replace(spec, workloads=(*first, *second))
 
 
 def statements(aws: FakeAws, role: str) -> list[tuple[str, object]]:
-    """Of our statements in a trust policy the cluster and the service accounts."""
+    """Return the cluster and the service accounts of each managed statement."""
     trust = json.loads(aws.iam.roles[role]["trust"])
-    conditions = [one.get("Condition", {}).get("StringEquals", {}) for one in trust["Statement"]]
+    conditions = [statement.get("Condition", {}).get("StringEquals", {}) for statement in trust["Statement"]]
     return [
         (
-            str(one.get("aws:RequestTag/eks-cluster-arn", "")).rpartition("/")[2],
-            one.get("aws:RequestTag/kubernetes-service-account", ""),
+            str(condition.get("aws:RequestTag/eks-cluster-arn", "")).rpartition("/")[2],
+            condition.get("aws:RequestTag/kubernetes-service-account", ""),
         )
-        for one in conditions
+        for condition in conditions
     ]
 
 
@@ -114,9 +118,9 @@ def failures(run_: Run) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_a_role_that_clusters_share_is_written_once_with_the_grants_of_all() -> None:
+def test_shared_role_is_written_once_with_all_grants() -> None:
     aws = FakeAws()
-    run_fleet(aws, both(workload(role=ROLE), workload("web", role=ROLE)))
+    run_fleet(aws, in_both_clusters(workload(role=ROLE), workload("web", role=ROLE)))
     assert Counter(aws.writes) == {
         "iam:CreatePolicy": 1,
         "iam:CreateRole": 1,
@@ -126,29 +130,32 @@ def test_a_role_that_clusters_share_is_written_once_with_the_grants_of_all() -> 
     assert sorted(statements(aws, "shared")) == [(CLUSTER, ["app", "web"]), (OTHER_CLUSTER, ["app", "web"])]
 
 
-def test_workloads_without_a_place_in_kubernetes_fail_alone() -> None:
-    """A namespace of one cluster is being deleted; the other cluster has one of the same name."""
-    aws, wanted = FakeAws(), both(workload(role=ROLE), workload("web", "leaving", role=ROLE))
+def test_workload_in_a_terminating_namespace_fails_alone() -> None:
+    """A namespace is being deleted in one of two clusters that both have it."""
+    aws, spec = FakeAws(), in_both_clusters(workload(role=ROLE), workload("web", "leaving", role=ROLE))
     key = WorkloadKey(OTHER_CLUSTER, "leaving", "web")
     going = Finding(Code.NAMESPACE_GOING, "namespace leaving is being deleted.", "Remove the workload.", key)
-    here, there = members(wanted)
-    engine, fleet = fleet_engine(aws, [here, replace(there, breakage=(going,))], wanted.options)
+    first, second = members(spec)
+    engine, fleet = fleet_engine(aws, [first, replace(second, breakage=(going,))], spec.options)
     done = engine.run(fleet.desired, "present", check_mode=False)
     assert failures(done) == [(OTHER_CLUSTER, "leaving/web", "NAMESPACE_GOING")]
-    made = [(one["clusterName"], one["serviceAccount"]) for one in aws.eks.associations.values()]
-    assert sorted(made) == [(CLUSTER, "app"), (CLUSTER, "web"), (OTHER_CLUSTER, "app")]
+    associations = [
+        (association["clusterName"], association["serviceAccount"])
+        for association in aws.eks.associations.values()
+    ]
+    assert sorted(associations) == [(CLUSTER, "app"), (CLUSTER, "web"), (OTHER_CLUSTER, "app")]
 
 
-def test_iam_is_read_once_and_eks_cluster_by_cluster() -> None:
+def test_reads_iam_once_and_eks_per_cluster() -> None:
     aws = FakeAws()
     raw = [
         workload(f"app{number}", role={"name": f"r{number}"}, policies=[policy(f"p{number}")])
         for number in range(12)
     ]
-    wanted = both(*raw)
-    run_fleet(aws, wanted)
+    spec = in_both_clusters(*raw)
+    run_fleet(aws, spec)
     aws.requests.clear()
-    assert run_fleet(aws, wanted).done == ()
+    assert run_fleet(aws, spec).done == ()
     assert Counter(name for name, _ in aws.requests) == {
         "sts:GetCallerIdentity": 1,
         "iam:GetAccountAuthorizationDetails": 1,
@@ -159,8 +166,8 @@ def test_iam_is_read_once_and_eks_cluster_by_cluster() -> None:
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_many_clusters_cost_little_more_than_one_with_all_their_workloads(again: bool) -> None:
-    """20 clusters with 25 workloads each beside one cluster with 500; of each account, 40 x 25 has two such."""
+def test_request_count_barely_depends_on_the_number_of_clusters(again: bool) -> None:
+    """Compare 20 clusters of 25 workloads with one cluster of 500; 40 x 25 in two accounts is twice that."""
     few, many = with_agents(FakeAws()), with_agents(FakeAws())
     clusters = [f"c{number:02}" for number in range(20)]
     few.eks.clusters["large"] = "ACTIVE"
@@ -175,20 +182,20 @@ def test_many_clusters_cost_little_more_than_one_with_all_their_workloads(again:
 
     large = workloads("large", 0, 500)
     parts = [workloads(cluster, 25 * number, 25) for number, cluster in enumerate(clusters)]
-    small = replace(large, workloads=tuple(one for part in parts for one in part.workloads))
+    small = replace(large, workloads=tuple(workload for part in parts for workload in part.workloads))
 
-    def requests(aws: FakeAws, wanted: Desired) -> int:
+    def requests(aws: FakeAws, spec: Desired) -> int:
         aws.requests.clear()
-        engine, fleet = fleet_engine(aws, members(wanted), wanted.options)
+        engine, fleet = fleet_engine(aws, members(spec), spec.options)
         done = perform(engine, fleet.desired, Order("present", verify=True))
         assert done.run.failures == ()
-        assert {one.status for one in done.verified or ()} == {"pass"}
+        assert {workload_.status for workload_ in done.verified or ()} == {"pass"}
         return len(aws.requests)
 
     if again:
         requests(few, large), requests(many, small)
     base = requests(few, large)
-    # A cluster is described and listed, its add-on read, and after a change its associations are listed again.
+    # Per cluster: describe, list, read the add-on, and list again after a change.
     assert requests(many, small) - base <= 4 * len(clusters)
     assert base > 500
 
@@ -200,97 +207,105 @@ def test_many_clusters_cost_little_more_than_one_with_all_their_workloads(again:
         pytest.param(None, "ClusterNotActive", id="not active"),
     ],
 )
-def test_a_cluster_that_cannot_be_used_fails_alone_with_all_its_workloads(error: Any, code: str) -> None:
+def test_unusable_cluster_fails_alone(error: Any, code: str) -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE), workload("web", role={"name": "web"}))
+    spec = in_both_clusters(workload(role=ROLE), workload("web", role={"name": "web"}))
     if error:
 
-        def describe(asked: Any) -> Any:
-            if asked["name"] == OTHER_CLUSTER:
+        def describe(request: Any) -> Any:
+            if request["name"] == OTHER_CLUSTER:
                 raise error
-            return aws.eks.DescribeCluster(asked)
+            return aws.eks.DescribeCluster(request)
 
         aws.replace("eks:DescribeCluster", describe)
     else:
         aws.eks.clusters[OTHER_CLUSTER] = "CREATING"
-    made = run_fleet(aws, wanted)
-    assert failures(made) == [
+    outcome = run_fleet(aws, spec)
+    assert failures(outcome) == [
         (OTHER_CLUSTER, "default/app", code),
         (OTHER_CLUSTER, "default/web", code),
     ]
-    assert names(plan(aws, of(wanted, CLUSTER))) == []
-    # Nothing is granted to a cluster that may not even be there.
+    assert names(plan(aws, of_clusters(spec, CLUSTER))) == []
+    # A cluster that may not exist gets no grants.
     assert statements(aws, "shared") == [(CLUSTER, "app")]
 
 
-def test_what_a_cluster_that_cannot_be_read_has_of_a_shared_role_stays() -> None:
+def test_unreadable_cluster_keeps_its_use_of_a_shared_role() -> None:
     aws = FakeAws()
     extra = policy("extra", "kms:Decrypt")
-    before = both(workload(role=ROLE))
-    there = desired(workload(role=ROLE, policies=[policy(), extra]), cluster=OTHER_CLUSTER)
-    run_fleet(aws, replace(before, workloads=(*of(before, CLUSTER).workloads, *there.workloads)))
+    initial = in_both_clusters(workload(role=ROLE))
+    second = desired(workload(role=ROLE, policies=[policy(), extra]), cluster=OTHER_CLUSTER)
+    run_fleet(aws, replace(initial, workloads=(*of_clusters(initial, CLUSTER).workloads, *second.workloads)))
     aws.eks.clusters[OTHER_CLUSTER] = "CREATING"
-    kept = aws.state()["roles"]["shared"]
-    changed = both(workload("web", role=ROLE), trust_scope="account", purge_policies=True)
+    role_before = aws.state()["roles"]["shared"]
+    changed = in_both_clusters(workload("web", role=ROLE), trust_scope="account", purge_policies=True)
     done = run_fleet(aws, changed)
     assert [code for _cluster, _name, code in failures(done)] == ["ClusterNotActive"]
-    assert Code.POLICY_ATTACHED_EXTRA in [one.code for one in done.findings]
+    assert Code.POLICY_ATTACHED_EXTRA in [finding.code for finding in done.findings]
     role = aws.state()["roles"]["shared"]
     assert (OTHER_CLUSTER, "app") in statements(aws, "shared")
-    assert set(kept["attached"]) <= set(role["attached"])
+    assert set(role_before["attached"]) <= set(role["attached"])
 
 
-def test_a_scope_that_covers_a_cluster_that_cannot_be_read_is_not_narrowed() -> None:
+def test_scope_is_not_narrowed_for_an_unreadable_cluster() -> None:
     aws = FakeAws()
-    wide = both(workload(role=ROLE), trust_scope="account")
+    wide = in_both_clusters(workload(role=ROLE), trust_scope="account")
     run_fleet(aws, wide)
     aws.eks.clusters[OTHER_CLUSTER] = "CREATING"
-    narrow = both(workload(role=ROLE), trust_scope="workload", force=True)
-    held = run_fleet(aws, narrow)
+    narrow = in_both_clusters(workload(role=ROLE), trust_scope="workload", force=True)
+    outcome = run_fleet(aws, narrow)
     assert statements(aws, "shared")[0] == ("", "")
     assert [
-        (one.error_code, one.workloads[0].cluster) for one in held.failures if one.error_code == Code.SKIPPED
+        (failure.error_code, failure.workloads[0].cluster)
+        for failure in outcome.failures
+        if failure.error_code == Code.SKIPPED
     ] == [(Code.SKIPPED, OTHER_CLUSTER)]
     aws.eks.clusters[OTHER_CLUSTER] = "ACTIVE"
     assert run_fleet(aws, narrow).failures == ()
     assert sorted(statements(aws, "shared")) == [(CLUSTER, "app"), (OTHER_CLUSTER, "app")]
 
 
-def test_clusters_of_one_name_in_two_regions_are_two() -> None:
+def test_clusters_of_one_name_in_two_regions_are_distinct() -> None:
     aws = with_agents(FakeAws())
     elsewhere = aws.add_clusters("eu-central-1", CLUSTER)
     parsed = [
         ParsedInput(CLUSTER, "present", desired(workload(name, role=ROLE)).workloads)
         for name in ("app", "web")
     ]
-    asked = run_members([ClusterInput(parsed[0]), ClusterInput(parsed[1], "eu-central-1")], "us-west-2")
-    assert [one.key for one in asked] == ["us-west-2/my-cluster", "eu-central-1/my-cluster"]
-    engine, fleet = fleet_engine(aws, asked, Options())
+    fleet_members = run_members(
+        [ClusterInput(parsed[0]), ClusterInput(parsed[1], "eu-central-1")], "us-west-2"
+    )
+    assert [member.key for member in fleet_members] == ["us-west-2/my-cluster", "eu-central-1/my-cluster"]
+    engine, fleet = fleet_engine(aws, fleet_members, Options())
     done = perform(engine, fleet.desired, Order("present", verify=True))
-    rows = changed_rows(fleet, asked, done, False, {})
-    assert [one["serviceAccount"] for one in aws.eks.state()] == ["app"]
-    assert [one["serviceAccount"] for one in elsewhere.state()] == ["web"]
+    rows = changed_rows(fleet, fleet_members, done, False, {})
+    assert [association["serviceAccount"] for association in aws.eks.state()] == ["app"]
+    assert [association["serviceAccount"] for association in elsewhere.state()] == ["web"]
     assert [(row["cluster_name"], row["region"], row["cluster_arn"]) for row in rows] == [
         (CLUSTER, "us-west-2", "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"),
         (CLUSTER, "eu-central-1", "arn:aws:eks:eu-central-1:111122223333:cluster/my-cluster"),
     ]
-    made = rows[1]["workloads"]
-    assert isinstance(made, list)
-    assert (made[0]["cluster"], made[0]["service_account"], made[0]["status"]) == (CLUSTER, "web", "changed")
+    workloads = rows[1]["workloads"]
+    assert isinstance(workloads, list)
+    assert (workloads[0]["cluster"], workloads[0]["service_account"], workloads[0]["status"]) == (
+        CLUSTER,
+        "web",
+        "changed",
+    )
     changes = rows[1]["changes"]
     assert isinstance(changes, list)
     (role,) = [row for row in changes if row["resource"] == "role"]
     assert (role["workload"], role["shared_with"]) == ("default/web", ["us-west-2/my-cluster default/app"])
 
 
-def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
+def test_skipped_cluster_reports_reason_and_workloads() -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
+    spec = in_both_clusters(workload(role=ROLE))
     del aws.eks.clusters[OTHER_CLUSTER]
-    asked = members(wanted)
-    engine, fleet = fleet_engine(aws, asked, wanted.options)
+    fleet_members = members(spec)
+    engine, fleet = fleet_engine(aws, fleet_members, spec.options)
     done = perform(engine, fleet.desired, Order("present"))
-    rows = changed_rows(fleet, asked, done, False, {})
+    rows = changed_rows(fleet, fleet_members, done, False, {})
     message = (
         "cluster other-cluster (account 111122223333, region us-west-2) was skipped, without changes for its 1 "
         "workload (default/app): eks:DescribeCluster: ResourceNotFoundException: No cluster found for name: other-cluster. "
@@ -306,48 +321,48 @@ def test_a_cluster_that_is_left_out_says_why_and_names_its_workloads() -> None:
 
 
 @pytest.mark.parametrize("changes", [True, False])
-def test_a_cluster_that_is_expected_in_another_account_is_left_as_it_is(changes: bool) -> None:
+def test_cluster_expected_in_another_account_is_unchanged(changes: bool) -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
-    run_fleet(aws, wanted)
+    spec = in_both_clusters(workload(role=ROLE))
+    run_fleet(aws, spec)
     aws.requests.clear()
-    here, there = members(wanted)
-    asked = [replace(here, account_id=ACCOUNT), replace(there, account_id="444455556666")]
-    fleet = assemble(aws, asked, wanted.options, "present", 1, changes)
+    first, second = members(spec)
+    fleet_members = [replace(first, account_id=ACCOUNT), replace(second, account_id="444455556666")]
+    fleet = assemble(aws, fleet_members, spec.options, "present", 1, changes)
     assert [parameters["name"] for parameters in aws.parameters("eks:DescribeCluster")] == [CLUSTER]
     assert {key: error.code for key, error in fleet.left_out.items()} == {OTHER_CLUSTER: "ACCOUNT_DIFFERS"}
-    made = run_fleet(aws, wanted)
-    assert made.done == ()
+    outcome = run_fleet(aws, spec)
+    assert outcome.done == ()
 
 
-def test_a_teardown_of_a_cluster_in_another_account_removes_nothing() -> None:
+def test_teardown_of_a_cluster_in_another_account_deletes_no_resources() -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
-    run_fleet(aws, wanted)
-    asked = [replace(member, account_id="444455556666") for member in members(wanted)]
-    engine, fleet = fleet_engine(aws, asked, wanted.options, "absent")
+    spec = in_both_clusters(workload(role=ROLE))
+    run_fleet(aws, spec)
+    fleet_members = [replace(member, account_id="444455556666") for member in members(spec)]
+    engine, fleet = fleet_engine(aws, fleet_members, spec.options, "absent")
     aws.requests.clear()
-    made = engine.run(fleet.desired, "absent", check_mode=False)
-    assert failures(made) == [
+    outcome = engine.run(fleet.desired, "absent", check_mode=False)
+    assert failures(outcome) == [
         (CLUSTER, "default/app", "ACCOUNT_DIFFERS"),
         (OTHER_CLUSTER, "default/app", "ACCOUNT_DIFFERS"),
     ]
     assert aws.writes == []
 
 
-def test_input_that_cannot_be_used_leaves_its_cluster_out_alone() -> None:
+def test_invalid_input_skips_only_its_cluster() -> None:
     aws = FakeAws()
     foreign = {"arn": "arn:aws:iam::444455556666:role/theirs"}
-    here = desired(workload(role=ROLE))
-    there = desired(workload(role=foreign, policies=None), cluster=OTHER_CLUSTER)
-    wanted = replace(here, workloads=(*here.workloads, *there.workloads))
-    _engine, fleet = fleet_engine(aws, members(wanted), wanted.options)
+    first = desired(workload(role=ROLE))
+    second = desired(workload(role=foreign, policies=None), cluster=OTHER_CLUSTER)
+    spec = replace(first, workloads=(*first.workloads, *second.workloads))
+    _engine, fleet = fleet_engine(aws, members(spec), spec.options)
     assert list(fleet.clusters.members) == [CLUSTER]
     assert {key: error.code for key, error in fleet.left_out.items()} == {OTHER_CLUSTER: "InvalidInput"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "required", "left_out", "told"),
+    ("changes", "required", "left_out", "report"),
     [
         (True, True, True, None),
         (True, False, False, ("warning", "and another certificate authority.")),
@@ -355,45 +370,45 @@ def test_input_that_cannot_be_used_leaves_its_cluster_out_alone() -> None:
         (False, False, False, ("warning", "so the checks of service accounts and Pods are unknown.")),
     ],
 )
-def test_a_cluster_with_the_api_of_another_is_changed_on_the_users_word_alone(
-    changes: bool, required: bool, left_out: bool, told: tuple[str, str] | None
+def test_mismatched_api_server_requires_confirmation(
+    changes: bool, required: bool, left_out: bool, report: tuple[str, str] | None
 ) -> None:
-    """And a verification says what it leaves open."""
+    """A verification reports the unknown checks."""
     aws = FakeAws()
     data = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n").decode()
     aws.eks.details = {"endpoint": "https://abc.eks.amazonaws.com", "certificateAuthority": {"data": data}}
-    wanted = desired(workload(role=ROLE))
+    spec = desired(workload(role=ROLE))
     server = ApiServer("https://10.1.2.3", frozenset({"00"}), required=required)
-    (member,) = members(wanted)
-    fleet = assemble(aws, [replace(member, server=server)], wanted.options, "present", 1, changes)
+    (member,) = members(spec)
+    fleet = assemble(aws, [replace(member, server=server)], spec.options, "present", 1, changes)
     error = fleet.left_out.get(CLUSTER)
     assert (error is not None) is left_out
     if error is not None:
         assert error.code == "KUBERNETES_API_DIFFERS"
         assert error.remedy.endswith("set pod_identity_verify_cluster: false.")
-    if told is not None:
+    if report is not None:
         (finding,) = fleet.find_doubts(CLUSTER, verified=not changes)
-        assert finding.severity == told[0]
-        assert finding.message.endswith(told[1])
+        assert finding.severity == report[0]
+        assert finding.message.endswith(report[1])
         assert "verify_cluster" not in finding.remedy
     assert fleet.find_doubts(OTHER_CLUSTER, verified=True) == []
 
 
-def test_the_quota_of_the_account_is_asked_for_once() -> None:
+def test_reads_the_account_quota_once() -> None:
     aws = FakeAws()
     aws.replace("iam:GetAccountSummary", lambda _asked: {"SummaryMap": {"AttachedPoliciesPerRoleQuota": 20}})
     many = [{"arn": f"arn:aws:iam::aws:policy/P{number}"} for number in range(12)]
-    here, there = (
+    first, second = (
         desired(workload(role=ROLE, policies=many), cluster=name) for name in (CLUSTER, OTHER_CLUSTER)
     )
-    wanted = replace(here, workloads=(*here.workloads, *there.workloads))
-    _engine, fleet = fleet_engine(aws, members(wanted), wanted.options)
+    spec = replace(first, workloads=(*first.workloads, *second.workloads))
+    _engine, fleet = fleet_engine(aws, members(spec), spec.options)
     assert fleet.left_out == {}
     assert aws.parameters("iam:GetAccountSummary") == [{}]
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"),
+    ("inputs", "problem"),
     [
         pytest.param(
             [ParsedInput("blue", "present", ()), ParsedInput("blue", "present", ())],
@@ -412,14 +427,14 @@ def test_the_quota_of_the_account_is_asked_for_once() -> None:
         ),
     ],
 )
-def test_what_one_run_cannot_be_about(asked: list[ParsedInput], problem: str) -> None:
+def test_conflicting_clusters_of_a_run_fail(inputs: list[ParsedInput], problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        run_members([ClusterInput(one) for one in asked], "us-west-2")
+        run_members([ClusterInput(parsed) for parsed in inputs], "us-west-2")
     assert caught.value.problems == (problem,)
 
 
 @pytest.mark.parametrize(
-    ("here", "there", "message"),
+    ("first", "second", "message"),
     [
         pytest.param(
             workload(role={"name": "shared", "description": "one"}),
@@ -437,14 +452,18 @@ def test_what_one_run_cannot_be_about(asked: list[ParsedInput], problem: str) ->
         ),
     ],
 )
-def test_what_clusters_define_apart_is_left_as_it_is(here: Any, there: Any, message: str) -> None:
+def test_differing_definitions_fail_without_changes(first: Any, second: Any, message: str) -> None:
     aws = FakeAws()
-    others = desired(workload("web", role={"name": "web"}, policies=None))
-    parts = (*desired(here).workloads, *others.workloads, *desired(there, cluster=OTHER_CLUSTER).workloads)
-    made = run_fleet(aws, replace(others, workloads=parts))
-    (failure,) = [one for one in made.failures if one.error_code == Code.DEFINITIONS_DIFFER]
+    unrelated = desired(workload("web", role={"name": "web"}, policies=None))
+    parts = (
+        *desired(first).workloads,
+        *unrelated.workloads,
+        *desired(second, cluster=OTHER_CLUSTER).workloads,
+    )
+    outcome = run_fleet(aws, replace(unrelated, workloads=parts))
+    (failure,) = [failure for failure in outcome.failures if failure.error_code == Code.DEFINITIONS_DIFFER]
     assert failure.message == message
-    assert failures(made) == [
+    assert failures(outcome) == [
         (CLUSTER, "default/app", "DEFINITIONS_DIFFER"),
         (OTHER_CLUSTER, "default/app", "DEFINITIONS_DIFFER"),
     ]
@@ -452,19 +471,19 @@ def test_what_clusters_define_apart_is_left_as_it_is(here: Any, there: Any, mess
     assert aws.state()["policies"] == {}
 
 
-def test_each_cluster_has_its_own_unlisted_associations() -> None:
+def test_reports_unlisted_associations_per_cluster() -> None:
     aws = with_agents(FakeAws())
-    run_fleet(aws, both(workload(), workload("gone")))
-    wanted = both(workload())
-    wanted = replace(wanted, workloads=wanted.workloads[:1])
-    # The second cluster has no workload in the list.
-    asked = [
-        *members(wanted),
+    run_fleet(aws, in_both_clusters(workload(), workload("gone")))
+    spec = in_both_clusters(workload())
+    spec = replace(spec, workloads=spec.workloads[:1])
+    # The second cluster has no listed workloads.
+    fleet_members = [
+        *members(spec),
         *run_members([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
     ]
-    engine, fleet = fleet_engine(aws, asked, wanted.options)
-    rows = changed_rows(fleet, asked, perform(engine, fleet.desired, Order("present")), False, {})
-    assert [(row["cluster_name"], [told["message"] for told in row["findings"]]) for row in rows] == [
+    engine, fleet = fleet_engine(aws, fleet_members, spec.options)
+    rows = changed_rows(fleet, fleet_members, perform(engine, fleet.desired, Order("present")), False, {})
+    assert [(row["cluster_name"], [finding["message"] for finding in row["findings"]]) for row in rows] == [
         (CLUSTER, [f"{_place(CLUSTER)} has 1 association not in the list: 1 managed (default/gone)."]),
         (
             OTHER_CLUSTER,
@@ -475,16 +494,16 @@ def test_each_cluster_has_its_own_unlisted_associations() -> None:
     ]
 
 
-def test_a_cluster_without_workloads_that_cannot_be_listed_fails_nothing() -> None:
+def test_unlistable_cluster_without_workloads_is_an_info() -> None:
     aws = with_agents(FakeAws())
-    wanted = desired(workload())
-    asked = [
-        *members(wanted),
+    spec = desired(workload())
+    fleet_members = [
+        *members(spec),
         *run_members([ClusterInput(ParsedInput(OTHER_CLUSTER, "present", ()), REGION)], REGION),
     ]
     aws.replace("eks:ListPodIdentityAssociations", _denied_for(aws, OTHER_CLUSTER))
-    engine, fleet = fleet_engine(aws, asked, wanted.options)
-    rows = changed_rows(fleet, asked, perform(engine, fleet.desired, Order("present")), False, {})
+    engine, fleet = fleet_engine(aws, fleet_members, spec.options)
+    rows = changed_rows(fleet, fleet_members, perform(engine, fleet.desired, Order("present")), False, {})
     assert [(row["failed"], row["failures"]) for row in rows] == [(False, []), (False, [])]
     assert [finding["severity"] for row in rows for finding in row["findings"]] == ["info"]
 
@@ -493,73 +512,75 @@ def _place(cluster: str) -> str:
     return f"cluster {cluster} (account {ACCOUNT}, region {REGION})"
 
 
-def test_a_teardown_removes_a_role_that_only_the_clusters_of_the_run_use() -> None:
+def test_teardown_deletes_a_role_used_only_by_the_run() -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
-    run_fleet(aws, wanted)
-    removed = run_fleet(aws, wanted, "absent")
+    spec = in_both_clusters(workload(role=ROLE))
+    run_fleet(aws, spec)
+    removed = run_fleet(aws, spec, "absent")
     assert (removed.failures, removed.findings) == ((), ())
     assert (aws.state()["roles"], aws.state()["policies"], aws.eks.state()) == ({}, {}, [])
 
 
-def test_a_teardown_keeps_what_a_cluster_that_cannot_be_read_may_use() -> None:
+def test_teardown_keeps_resources_of_an_unreadable_cluster() -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
-    run_fleet(aws, wanted)
+    spec = in_both_clusters(workload(role=ROLE))
+    run_fleet(aws, spec)
     aws.replace("eks:ListPodIdentityAssociations", _denied_for(aws, OTHER_CLUSTER))
-    removed = run_fleet(aws, both(workload(role=ROLE), force=True), "absent")
+    removed = run_fleet(aws, in_both_clusters(workload(role=ROLE), force=True), "absent")
     assert {(cluster, code) for cluster, _name, code in failures(removed)} == {
         (OTHER_CLUSTER, "AccessDeniedException")
     }
-    assert [one["clusterName"] for one in aws.eks.state()] == [OTHER_CLUSTER]
+    assert [association["clusterName"] for association in aws.eks.state()] == [OTHER_CLUSTER]
     assert statements(aws, "shared") == [(OTHER_CLUSTER, "app")]
     assert policy_arn("my-policy") in aws.state()["roles"]["shared"]["attached"]
 
 
 @pytest.mark.parametrize("scope", ["workload", "account", "none"])
-def test_nothing_goes_that_a_cluster_that_stopped_may_use(scope: str) -> None:
-    """What its workloads are is not known, and ``force`` vouches for the clusters of the run alone."""
+def test_keeps_resources_of_a_failed_cluster(scope: str) -> None:
+    """Its workloads are unknown, and ``force`` applies to the clusters of the run only."""
     aws = FakeAws()
     extra = policy("extra", "kms:Decrypt")
-    wide = both(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope)
+    wide = in_both_clusters(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope)
     run_fleet(aws, wide)
-    before = aws.state()
-    narrow = both(
+    initial = aws.state()
+    narrow = in_both_clusters(
         workload(role=ROLE, policies=[policy("my-policy", "s3:ListBucket")]),
         trust_scope="workload",
         purge_policies=True,
         force=True,
     )
-    held = run_fleet(aws, of(narrow, CLUSTER), stopped=[OTHER_CLUSTER])
-    assert kept_for_stopped(held)
-    after = aws.state()
-    assert after["roles"] == before["roles"]
-    documents = [json.dumps(one) for one in after["policies"].values()]
-    assert any("s3:GetObject" in one for one in documents)
-    assert any("kms:Decrypt" in one for one in documents)
-    gone = run_fleet(
+    outcome = run_fleet(aws, of_clusters(narrow, CLUSTER), stopped=[OTHER_CLUSTER])
+    assert kept_for_stopped(outcome)
+    updated = aws.state()
+    assert updated["roles"] == initial["roles"]
+    documents = [json.dumps(policy) for policy in updated["policies"].values()]
+    assert any("s3:GetObject" in document for document in documents)
+    assert any("kms:Decrypt" in document for document in documents)
+    removed = run_fleet(
         aws,
-        of(replace(wide, options=replace(wide.options, force=True)), CLUSTER),
+        of_clusters(replace(wide, options=replace(wide.options, force=True)), CLUSTER),
         "absent",
         stopped=[OTHER_CLUSTER],
     )
-    assert [one["clusterName"] for one in aws.eks.state()] == [OTHER_CLUSTER]
-    [finding] = [one for one in gone.findings if one.code == Code.ROLE_STILL_USED]
+    assert [association["clusterName"] for association in aws.eks.state()] == [OTHER_CLUSTER]
+    [finding] = [finding for finding in removed.findings if finding.code == Code.ROLE_STILL_USED]
     assert "workloads of cluster other-cluster, which was not read" in finding.message
     role = aws.state()["roles"]["shared"]
-    assert role["attached"] == before["roles"]["shared"]["attached"]
+    assert role["attached"] == initial["roles"]["shared"]["attached"]
     assert (("", "") if scope != "workload" else (OTHER_CLUSTER, "app")) in statements(aws, "shared")
-    # Once it is there again nothing is left of it.
-    everything = both(workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope, force=True)
+    # A teardown of all clusters deletes everything.
+    everything = in_both_clusters(
+        workload(role=ROLE, policies=[policy(), extra]), trust_scope=scope, force=True
+    )
     run_fleet(aws, everything, "absent")
     assert (aws.state()["roles"], aws.state()["policies"]) == ({}, {})
 
 
-def test_a_role_of_its_own_goes_whatever_stopped() -> None:
+def test_teardown_deletes_an_unshared_role_despite_a_failed_cluster() -> None:
     aws = FakeAws()
-    wanted = both(workload(role=ROLE))
-    run_fleet(aws, of(wanted, CLUSTER))
-    assert run_fleet(aws, of(wanted, CLUSTER), "absent", stopped=[OTHER_CLUSTER]).findings == ()
+    spec = in_both_clusters(workload(role=ROLE))
+    run_fleet(aws, of_clusters(spec, CLUSTER))
+    assert run_fleet(aws, of_clusters(spec, CLUSTER), "absent", stopped=[OTHER_CLUSTER]).findings == ()
     assert aws.state()["roles"] == {}
 
 
@@ -571,18 +592,18 @@ def test_a_role_of_its_own_goes_whatever_stopped() -> None:
         ([Stopped(CLUSTER), Stopped("red"), Stopped("red", "us-west-2")], ["red"]),
     ],
 )
-def test_a_cluster_that_stopped_is_none_of_those_that_run(stopped: list[Stopped], keys: list[str]) -> None:
-    asked = [ClusterInput(ParsedInput(CLUSTER, "present", ()))]
-    assert stopped_keys(asked, "us-west-2", stopped) == keys
-    running = {member.key for member in run_members(asked, "us-west-2", stopped)}
+def test_failed_cluster_is_not_a_running_one(stopped: list[Stopped], keys: list[str]) -> None:
+    inputs = [ClusterInput(ParsedInput(CLUSTER, "present", ()))]
+    assert stopped_keys(inputs, "us-west-2", stopped) == keys
+    running = {member.key for member in run_members(inputs, "us-west-2", stopped)}
     assert running.isdisjoint(keys)
 
 
 def _denied_for(aws: FakeAws, cluster: str) -> Any:
-    def answer(asked: Any) -> Any:
-        if asked["clusterName"] == cluster:
+    def answer(request: Any) -> Any:
+        if request["clusterName"] == cluster:
             raise DENIED
-        return aws.eks.ListPodIdentityAssociations(asked)
+        return aws.eks.ListPodIdentityAssociations(request)
 
     return answer
 
@@ -590,78 +611,82 @@ def _denied_for(aws: FakeAws, cluster: str) -> Any:
 @SLOW
 @given(
     aws=accounts(),
-    before=wishes(adopt=False, tagged=True),
-    wanted=wishes(adopt=False, tagged=True),
+    initial=desired_states(adopt=False, tagged=True),
+    spec=desired_states(adopt=False, tagged=True),
     places=PLACES,
     earlier=PLACES,
 )
-def test_one_run_ends_where_the_runs_of_its_clusters_do(
-    aws: FakeAws, before: Desired, wanted: Desired, places: list[str], earlier: list[str]
+def test_one_run_equals_runs_per_cluster(
+    aws: FakeAws, initial: Desired, spec: Desired, places: list[str], earlier: list[str]
 ) -> None:
-    """One after the other, as slices of a fleet are made, in either order, until they leave nothing to do.
+    """Compare one run with runs of one cluster each, repeated until they converge.
 
-    But for what is attached to a role that both let in: to each of two runs it may be the other's; and for a policy that
-    clusters outside a run use, whose document stays; and for the limits of a role that they use, which stay, too. Users outside
-    all runs keep their statements, of which a run that has room for fewer makes narrower ones.
+    Accepted differences: attachments of a role that both clusters use, because either run may own them;
+    documents of policies and limits of roles that clusters outside a run use, because the run keeps them; and
+    statements for users outside all runs, which depend on the room in the trust policy.
     """
-    before, wanted = spread(before, earlier), spread(wanted, places)
+    initial, spec = spread(initial, earlier), spread(spec, places)
     twin = FakeAws()
     twin.restore(aws.backup())
     for account in (aws, twin):
-        _one_by_one(account, before)
-    together = run_fleet(aws, wanted)
-    # A boundary that only the second cluster's list makes keeps the first one from its role.
+        _one_by_one(account, initial)
+    together = run_fleet(aws, spec)
+    # A boundary of the second cluster's list blocks the first run from the role.
     for _ in range(2):
-        runs = _one_by_one(twin, wanted)
+        runs = _one_by_one(twin, spec)
     assume(not together.failures)
-    failures = [failure for one in runs for failure in one.failures]
+    failures = [failure for run in runs for failure in run.failures]
     if failures:
-        event("something stays for another cluster")
+        event("a resource is kept for another cluster")
         assert {failure.error_code for failure in failures} <= {
             Code.POLICY_USED_ELSEWHERE,
             Code.ROLE_USED_ELSEWHERE,
         }
         return
-    clusters = {one.key.cluster for one in wanted.workloads}
+    clusters = {workload.key.cluster for workload in spec.workloads}
     event(f"{len(clusters)} clusters")
-    assert names(run_fleet(aws, wanted, check_mode=True).plan) == []
-    end, apart = _without_cluster_tags(aws), _without_cluster_tags(twin)
+    assert names(run_fleet(aws, spec, check_mode=True).plan) == []
+    end, separate = _without_cluster_tags(aws), _without_cluster_tags(twin)
     if any(
-        finding.code == Code.TRUST_KEPT_FOR_OTHERS for one in (together, *runs) for finding in one.findings
+        finding.code == Code.TRUST_KEPT_FOR_OTHERS
+        for outcome in (together, *runs)
+        for finding in outcome.findings
     ):
-        for role in (*end["roles"].values(), *apart["roles"].values()):
+        for role in (*end["roles"].values(), *separate["roles"].values()):
             del role["trust"]
-    for name, role in apart["roles"].items():
+    for name, role in separate["roles"].items():
         if {cluster for cluster, _account in statements(twin, name)} == {CLUSTER, OTHER_CLUSTER}:
             attached = end["roles"][name]["attached"]
             assert set(attached) <= set(role["attached"])
             role["attached"] = attached
-    assert end == apart
+    assert end == separate
 
 
-def test_a_trust_policy_without_room_for_every_statement_comes_to_rest_in_one_run() -> None:
-    """Four namespaces in two clusters have users outside the run, which then asks for two workloads of two of them."""
+def test_full_trust_policy_converges_in_one_run() -> None:
+    """Four namespaces in two clusters have users outside the run, which lists two workloads in two of them."""
 
-    def listed(scope: str, *keys: tuple[str, str]) -> Desired:
+    def listed_workloads(scope: str, *keys: tuple[str, str]) -> Desired:
         rows = (workload(name, namespace, role=ROLE, policies=None) for namespace, name in keys)
         return spread(desired(*rows, trust_scope=scope), ["both", "both"])
 
     aws = FakeAws()
-    _one_by_one(aws, listed("namespace", ("batch", "app"), ("default", "app")))
-    wanted = listed("workload", ("default", "web"))
-    assert run_fleet(aws, wanted).failures == ()
-    assert names(run_fleet(aws, wanted, check_mode=True).plan) == []
+    _one_by_one(aws, listed_workloads("namespace", ("batch", "app"), ("default", "app")))
+    spec = listed_workloads("workload", ("default", "web"))
+    assert run_fleet(aws, spec).failures == ()
+    assert names(run_fleet(aws, spec, check_mode=True).plan) == []
 
 
-def _one_by_one(aws: FakeAws, wanted: Desired) -> list[Run]:
+def _one_by_one(aws: FakeAws, spec: Desired) -> list[Run]:
     return [
-        run(aws, of(wanted, cluster)) for cluster in (CLUSTER, OTHER_CLUSTER) if of(wanted, cluster).workloads
+        run(aws, of_clusters(spec, cluster))
+        for cluster in (CLUSTER, OTHER_CLUSTER)
+        if of_clusters(spec, cluster).workloads
     ]
 
 
 def _without_cluster_tags(aws: FakeAws) -> dict[str, Any]:
-    """Which cluster a shared policy was first made for depends on who came first."""
+    """Remove the cluster tags, because they depend on the order of the runs."""
     state = aws.state()
-    for one in state["policies"].values():
-        one["tags"].pop("workload-identity/cluster", None)
+    for shared_policy in state["policies"].values():
+        shared_policy["tags"].pop("workload-identity/cluster", None)
     return state

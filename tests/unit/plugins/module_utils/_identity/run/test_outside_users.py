@@ -47,10 +47,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     REGION,
     Clock,
     FakeAws,
+    create_association,
+    create_policy,
     desired,
     engine,
-    given_association,
-    given_policy,
     named,
     names,
     plan,
@@ -88,7 +88,10 @@ def single(
 def grants(aws: FakeAws) -> list[str]:
     """The grants of the shared role, each by the parts that it names."""
     found, _others = read_grants(json.loads(aws.iam.roles["shared"]["trust"]))
-    parts = ((one.cluster_arn.rpartition("/")[2], one.namespace, one.service_account) for one in found)
+    parts = (
+        (finding.cluster_arn.rpartition("/")[2], finding.namespace, finding.service_account)
+        for finding in found
+    )
     scopes = {grant: "account" if grant.account_id else "none" for grant in found}
     return sorted(
         "/".join(filter(None, names)) or scopes[grant] for names, grant in zip(parts, found, strict=True)
@@ -108,22 +111,26 @@ def can_use(
 
 
 def done(made: Run) -> list[str]:
-    return [named(one.change) for one in made.done]
+    return [named(applied.change) for applied in made.done]
 
 
 def findings(made: Run | Plan) -> list[Finding]:
     """The findings about the users of the role; what is not in a list has findings of its own."""
-    return [one for one in made.findings if one.code in ("POLICY_ATTACHED_EXTRA", "TRUST_KEPT_FOR_OTHERS")]
+    return [
+        finding
+        for finding in made.findings
+        if finding.code in ("POLICY_ATTACHED_EXTRA", "TRUST_KEPT_FOR_OTHERS")
+    ]
 
 
 def codes(made: Run) -> list[str]:
-    return [one.code.value for one in findings(made)]
+    return [finding.code.value for finding in findings(made)]
 
 
 def crowd(aws: FakeAws, number: int = 12, namespace: str = "default") -> None:
     """So many associations of others that a run does not read them all anyway."""
     for index in range(number):
-        given_association(aws, f"stranger-{index}", "elsewhere", namespace=namespace)
+        create_association(aws, f"stranger-{index}", "elsewhere", namespace=namespace)
 
 
 def requests(aws: FakeAws, wanted: Desired) -> Counter[str]:
@@ -215,7 +222,7 @@ def test_nothing_is_taken_from_a_user_that_can_be_seen_even_by_force(scope: str)
 def test_policy_leaves_a_role_whose_users_are_all_listed(scope: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope, policies=("old",)))
-    given_association(aws, "stranger", "elsewhere")
+    create_association(aws, "stranger", "elsewhere")
     made = run(aws, single("a", scope, policies=("new",)))
     assert (attached(aws), made.failures, findings(made)) == (["new"], (), [])
 
@@ -224,7 +231,7 @@ def test_user_without_a_grant_keeps_the_policies() -> None:
     """Its association is known where the trust policy had to be read for others anyway."""
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
-    given_association(aws, "b", "shared", disableSessionTags=True)
+    create_association(aws, "b", "shared", disableSessionTags=True)
     assert not can_use(aws, "b", tags=False)
     made = run(aws, single("a", "cluster", policies=("new",)))
     assert (attached(aws), codes(made)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
@@ -253,7 +260,7 @@ def test_the_verification_of_the_first_run_names_the_users_of_the_other_list() -
 def test_target_role_of_an_unlisted_workload_keeps_its_policies() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
-    given_association(aws, "b", "elsewhere", targetRoleArn=ROLE)
+    create_association(aws, "b", "elsewhere", targetRoleArn=ROLE)
     run(aws, single("a", "cluster", policies=("new",)))
     assert attached(aws) == ["new", "old"]
 
@@ -263,7 +270,7 @@ def test_users_that_cannot_be_read_keep_their_policies(operation: str) -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
     crowd(aws)
-    given_association(aws, "z", "shared")
+    create_association(aws, "z", "shared")
     swapped = single("a", "cluster", policies=("new",))
     answer = getattr(aws.eks, operation)
     # What the run reads of its workload, and of what is not in the list, is answered.
@@ -280,7 +287,7 @@ def test_users_that_cannot_be_read_keep_their_policies(operation: str) -> None:
     made = run(aws, swapped)
     assert made.failures == ()
     assert attached(aws) == ["new", "old"]
-    assert [(one.message.partition(". ")[2], one.remedy) for one in findings(made)] == [
+    assert [(finding.message.partition(". ")[2], finding.remedy) for finding in findings(made)] == [
         (
             "The role can be used by workloads of cluster my-cluster that could not be read (eks:X: AccessDeniedException: "
             "not authorized.), which may need the policy.",
@@ -300,7 +307,7 @@ def test_no_association_is_read_where_nothing_is_taken(scope: str) -> None:
     aws = FakeAws()
     crowd(aws)
     run(aws, single("a", scope))
-    given_policy(aws, "by-hand")
+    create_policy(aws, "by-hand")
     aws.iam.roles["shared"]["attached"].append(policy_arn("by-hand"))
     assert requests(aws, single("a", scope))["eks:ListPodIdentityAssociations"] == 1
 
@@ -339,14 +346,14 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
-    given_association(aws, "stranger", "elsewhere")
+    create_association(aws, "stranger", "elsewhere")
     narrow = single("b", "workload")
     planned = plan(aws, narrow)
     made = run(aws, narrow)
     assert (done(made), made.failures) == (["update trust_policy shared"], ())
     assert (names(planned), findings(planned)) == (done(made), findings(made))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
-    assert [(one.code, one.severity, one.message) for one in findings(made)[:1]] == [
+    assert [(finding.code, finding.severity, finding.message) for finding in findings(made)[:1]] == [
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
@@ -369,7 +376,7 @@ def test_wide_statement_goes_by_force_and_its_users_keep_statements_of_their_own
     run(aws, single("a", "cluster"))
     kept = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
-    assert [one.message for one in kept.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
+    assert [finding.message for finding in kept.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"role {ROLE} can still be used by cluster my-cluster, which this run does not require: my-cluster default/a outside "
         "this run uses the role through that statement."
     ]
@@ -410,7 +417,11 @@ def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
         if scope == "account"
         else ["my-cluster/default/a", scope]
     )
-    assert [(one.message, one.remedy) for one in made.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
+    assert [
+        (finding.message, finding.remedy)
+        for finding in made.findings
+        if finding.code == "TRUST_KEPT_FOR_OTHERS"
+    ] == [
         (
             f"role {ROLE} can still be used from every cluster of the account, which this run does not require: associations "
             "of clusters outside this run, which may use the role, cannot be read.",
@@ -426,10 +437,10 @@ def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
 def test_user_without_session_tags_keeps_the_wide_statement_even_by_force() -> None:
     aws = FakeAws()
     run(aws, single("a", "account"))
-    given_association(aws, "b", "shared", disableSessionTags=True)
+    create_association(aws, "b", "shared", disableSessionTags=True)
     made = run(aws, single("a", "workload", force=True))
     assert can_use(aws, "b", tags=False)
-    assert [one.message for one in made.findings if one.code == "TRUST_KEPT_FOR_OTHERS"] == [
+    assert [finding.message for finding in made.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"the trust policy of role {ROLE} is not narrowed as this run requires: my-cluster default/b outside this run uses "
         "the role without session tags, which statements for single workloads compare."
     ]
@@ -440,7 +451,7 @@ def test_wide_statement_stays_where_single_ones_would_be_too_long() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     for number in range(60):
-        given_association(
+        create_association(
             aws, f"a-service-account-with-a-long-name-{number}", "shared", namespace=f"n{number % 3}"
         )
     made = run(aws, single("a", "workload"))
@@ -463,12 +474,12 @@ def test_statement_written_by_hand_goes_and_its_users_keep_one_of_their_own() ->
     }
     trust = json.loads(aws.iam.roles["shared"]["trust"])
     aws.iam.roles["shared"]["trust"] = json.dumps({**trust, "Statement": [*trust["Statement"], hand]})
-    given_association(aws, "b", "shared", namespace="team-b")
-    given_association(aws, "c", "shared", namespace="elsewhere")
+    create_association(aws, "b", "shared", namespace="team-b")
+    create_association(aws, "c", "shared", namespace="elsewhere")
     made = run(aws, single("a"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/team-b/b"]
     assert read_grants(json.loads(aws.iam.roles["shared"]["trust"]))[1] == []
-    assert [one.message.split(" outside")[0].rpartition("and ")[2] for one in findings(made)] == [
+    assert [finding.message.split(" outside")[0].rpartition("and ")[2] for finding in findings(made)] == [
         "my-cluster team-b/b"
     ]
 
@@ -506,10 +517,10 @@ def test_association_made_while_the_statement_goes_is_let_in_again() -> None:
     """Between the look and the write another workload comes that only the wide statement lets in."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
-    aws.before("iam:UpdateAssumeRolePolicy", lambda: given_association(aws, "late", "shared"))
+    aws.before_request("iam:UpdateAssumeRolePolicy", lambda: create_association(aws, "late", "shared"))
     made = run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/late"]
-    assert [one.message for one in findings(made)] == [
+    assert [finding.message for finding in findings(made)] == [
         f"the trust policy of role {ROLE} was written while another run wrote it, or while an association was created: "
         "my-cluster "
         "default/late outside this run had lost the role, and can use it again."
@@ -565,14 +576,14 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
 ) -> None:
     aws = FakeAws()
     for name in ("edge", "rim"):
-        given_policy(aws, name)
+        create_policy(aws, name)
     run(aws, single("a", scope, role={attribute: first}))
     before = aws.state()
     wanted = single("b", scope, role={attribute: second})
     made = run(aws, wanted)
     assert (done(made), aws.state()["roles"]) == ([], before["roles"])
-    (failure,) = [one for one in made.failures if one.error_code == "ROLE_USED_ELSEWHERE"]
-    assert [str(one) for one in failure.workloads] == ["default/b"]
+    (failure,) = [failure for failure in made.failures if failure.error_code == "ROLE_USED_ELSEWHERE"]
+    assert [str(workload) for workload in failure.workloads] == ["default/b"]
     assert failure.message == (
         f"role {ROLE} differs from the definition of this run for default/b: {difference}. It {users}, so it is unchanged."
     )
@@ -585,9 +596,9 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
     assert forced.failures == ()
     assert "update role shared" in done(forced)
     assert [
-        (one.severity, one.message, one.remedy)
-        for one in forced.findings
-        if one.code == "ROLE_USED_ELSEWHERE"
+        (finding.severity, finding.message, finding.remedy)
+        for finding in forced.findings
+        if finding.code == "ROLE_USED_ELSEWHERE"
     ] == [
         (
             "warning",
@@ -612,7 +623,7 @@ def test_whole_trust_policy_that_shuts_out_an_unlisted_user_is_refused() -> None
     run(source, single("b", "workload"))
     whole = json.loads(source.iam.roles["shared"]["trust"])
     made = run(aws, single("b", role={"trust_policy": whole}))
-    assert [one.error_code for one in made.failures] == ["ROLE_USED_ELSEWHERE"]
+    assert [failure.error_code for failure in made.failures] == ["ROLE_USED_ELSEWHERE"]
     assert (
         "role.trust_policy does not allow all of its users. It has users outside this run (my-cluster default/a)"
         in made.failures[0].message
@@ -635,7 +646,7 @@ def test_one_run_over_both_clusters_sees_the_users_of_both() -> None:
         single("b", "cluster", OTHER_CLUSTER, policies=("new",)),
     )
     swapped = replace(new, workloads=(*new.workloads, *there.workloads))
-    given_association(aws, "c", "shared", clusterName=OTHER_CLUSTER)
+    create_association(aws, "c", "shared", clusterName=OTHER_CLUSTER)
     made = run_fleet(aws, swapped)
     assert (attached(aws), codes(made)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
     assert "(other-cluster default/c)" in findings(made)[0].message
@@ -671,7 +682,7 @@ def test_purge_leaves_the_policy_while_another_user_stays() -> None:
     one = single("a", "cluster")
     run(aws, one)
     run(aws, single("b", "cluster"))
-    given_association(aws, "c", "shared")
+    create_association(aws, "c", "shared")
     made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
     assert made.failures == ()
     assert attached(aws) == ["of-a", "of-b"]
@@ -691,7 +702,7 @@ def test_verification_says_the_same_as_the_run() -> None:
     # Alone, it does not look for users, and does not say that there are none.
     observed = engine(aws, wanted).observe(wanted)
     (alone,) = verify(wanted, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}))
-    assert [(one.code.value, one.severity) for one in alone.findings] == [
+    assert [(finding.code.value, finding.severity) for finding in alone.findings] == [
         ("POLICY_ATTACHED_EXTRA", "warning")
     ]
 
@@ -713,7 +724,7 @@ def test_grant_that_is_gone_at_the_end_of_the_run_is_put_back() -> None:
             super().sleep(seconds)
             # The next read is the look after the pause, and the one behind it is that of the verification.
             if len(self.pauses) == 1:
-                aws.before("iam:GetRole", lambda: aws.before("iam:GetRole", overwrite))
+                aws.before_request("iam:GetRole", lambda: aws.before_request("iam:GetRole", overwrite))
 
     perform(engine(aws, wanted, clock=Overwriting()), wanted, Order("present"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b", "my-cluster/default/c"]

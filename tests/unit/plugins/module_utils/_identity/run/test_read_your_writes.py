@@ -94,7 +94,7 @@ def test_a_lost_answer_makes_no_second_version(lag: float, replicas: int) -> Non
     aws = LateAws(clock, lag, replicas)
     converge(aws, several("s3:GetObject"), clock)
     number = _request_of(aws, "iam:CreatePolicyVersion", several("s3:PutObject"))
-    aws.fail_at(number, LOST, after=True)
+    aws.fail_at(number, LOST, took_effect=True)
     made, verified = converge(aws, several("s3:PutObject"), clock)
     assert (made.failures, statuses(verified)) == ((), {"pass"})
     assert aws.writes.count("iam:CreatePolicyVersion") == 1

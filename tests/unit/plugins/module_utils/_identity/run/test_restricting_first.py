@@ -1,8 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restrictions are written before grants, and lifted after grants were taken away: at no moment does a session have a permission
-that neither the old nor the new state gives it, whatever write fails, and wherever a run ends."""
+"""Restrictions are written before grants and lifted after grants are removed.
+
+At no moment does a session have a permission that the old and the new state both lack, after any failed
+write and any early end of a run.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,
+    create_policy,
     desired,
-    given_policy,
     policy_arn,
     run,
     workload,
@@ -29,8 +32,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     READS,
 )
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_giving_first import (
-    lets_in,
-    trust_of,
+    allows,
+    trust_statements,
 )
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -56,18 +59,19 @@ def statements(document: Mapping[str, Any], effect: str) -> set[str]:
 
 
 def access(aws: FakeAws) -> Access:
-    """By the association, the trust policy of its role, what is attached to that, its boundary and the session policy."""
+    """Return the allowed actions: association, trust policy, attached policies, boundary and session policy."""
     allowed: Access = set()
     for association in aws.eks.associations.values():
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
         if role is None or not any(
-            one["Effect"] == "Allow" and lets_in(one, association) for one in trust_of(role)
+            statement["Effect"] == "Allow" and allows(statement, association)
+            for statement in trust_statements(role)
         ):
             continue
-        documents = [document_of(aws, arn) for arn in role["attached"]]
+        documents = [default_document(aws, arn) for arn in role["attached"]]
         actions = {action for document in documents for action in statements(document, "Allow")}
         actions -= {action for document in documents for action in statements(document, "Deny")}
-        limits = [document_of(aws, role["boundary"])] if role["boundary"] else []
+        limits = [default_document(aws, role["boundary"])] if role["boundary"] else []
         limits += [json.loads(association["policy"])] if association.get("policy") else []
         for limit in limits:
             actions &= statements(limit, "Allow")
@@ -75,21 +79,21 @@ def access(aws: FakeAws) -> Access:
     return allowed
 
 
-def document_of(aws: FakeAws, arn: str) -> Mapping[str, Any]:
-    held = aws.iam.policies[arn]
-    document: Mapping[str, Any] = held["versions"][held["default"]]
+def default_document(aws: FakeAws, arn: str) -> Mapping[str, Any]:
+    present = aws.iam.policies[arn]
+    document: Mapping[str, Any] = present["versions"][present["default"]]
     return document
 
 
 class Ceiling(FakeAws):
-    """Looks at what every workload is allowed to do after each request."""
+    """AWS that compares the permissions of all workloads with ``most`` after each request."""
 
     def __init__(self) -> None:
         super().__init__()
         self.most: Access | None = None
         self.exceeding: list[tuple[str, Access]] = []
         for name, actions in BOUNDARIES.items():
-            given_policy(self, name, *actions)
+            create_policy(self, name, *actions)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -99,51 +103,54 @@ class Ceiling(FakeAws):
                 self.exceeding.append((operation, more))
 
 
-def attempt(aws: FakeAws, wanted: Desired) -> None:
-    # A read that everything depends on may fail.
+def attempt(aws: FakeAws, spec: Desired) -> None:
+    # A required read may fail.
     with contextlib.suppress(AwsError):
-        run(aws, wanted)
+        run(aws, spec)
 
 
-def disturb(before: Desired, wanted: Desired, reads_fail: bool = True) -> None:
-    """Run it with each request failing, and each write lost."""
+def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
+    """Fail each request and lose each write of a run."""
     aws = Ceiling()
-    attempt(aws, before)
+    attempt(aws, initial)
     old, backup = access(aws), aws.backup()
     sent = len(aws.requests)
-    attempt(aws, wanted)
+    attempt(aws, spec)
     requests = [name for name, _parameters in aws.requests[sent:]]
-    attempt(aws, wanted)
+    attempt(aws, spec)
     aws.most = old | access(aws)
     disturbances: list[tuple[AwsError, bool]] = [(DENIED, False), (BUSY, False), (BUSY, True)]
     aws.restore(backup)
-    attempt(aws, wanted)
+    attempt(aws, spec)
     assert aws.exceeding == []
     for number, name in enumerate(requests, 1):
         reads = name.split(":")[1].startswith(READS)
         for error, late in disturbances[:reads_fail] if reads else disturbances:
             aws.restore(backup)
             aws.fail_at(number, error, late)
-            attempt(aws, wanted)
+            attempt(aws, spec)
             assert aws.exceeding == [], (name, error.code, late)
     for name in sorted(set(requests)):
         if name.split(":")[1].startswith(READS) and not reads_fail:
             continue
         aws.restore(backup)
-        aws.heal()
+        aws.clear_faults()
         aws.fail_on(name, *[DENIED] * 20)
-        attempt(aws, wanted)
+        attempt(aws, spec)
         assert aws.exceeding == [], f"{name} is denied"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A list of workloads. ``policies`` has by name the allowed and denied actions; ``listed`` has by service account its
-    policies, ``sessions`` its session policy."""
+    """A list of workloads.
+
+    ``policies`` maps names to allowed and denied actions; ``attachments`` maps service accounts to
+    policies and ``sessions`` to session policies.
+    """
 
     roles: Mapping[str, str]
     policies: Mapping[str, tuple[Actions, Actions]]
-    listed: Mapping[str, Actions]
+    attachments: Mapping[str, Actions]
     sessions: Mapping[str, Actions | None]
     boundaries: Mapping[str, str | None]
     scope: str
@@ -161,41 +168,41 @@ class State:
                 more = {"disable_session_tags": True, "session_policy": content(session) if session else ""}
             policies = [
                 {"name": name, "document": content(*self.policies[name])}
-                for name in sorted(self.listed[service_account])
+                for name in sorted(self.attachments[service_account])
             ]
             rows.append(workload(service_account, role=spec, policies=policies, **more))
         return desired(*rows)
 
 
 def content(allowed: Iterable[str], denied: Iterable[str] = ()) -> dict[str, Any]:
-    """A document with a statement for each action."""
-    listed = [("Allow", action) for action in sorted(allowed)] + [
+    """Return a document with a statement for each action."""
+    effects = [("Allow", action) for action in sorted(allowed)] + [
         ("Deny", action) for action in sorted(denied)
     ]
     return {
         "Version": "2012-10-17",
-        "Statement": [{"Effect": effect, "Action": [action], "Resource": "*"} for effect, action in listed],
+        "Statement": [{"Effect": effect, "Action": [action], "Resource": "*"} for effect, action in effects],
     }
 
 
-def some(of: Iterable[str], least: int = 0) -> st.SearchStrategy[Actions]:
-    names = sorted(of)
+def some(values: Iterable[str], least: int = 0) -> st.SearchStrategy[Actions]:
+    names = sorted(values)
     return st.frozensets(st.sampled_from(names), min_size=least) if names else st.just(frozenset())
 
 
-def none_or(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.none() | of
+def none_or(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | strategy
 
 
 @st.composite
 def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]:
-    """A state, and one in which grants have only become more, and restrictions too."""
+    """Draw a state and a later one with more grants and more restrictions."""
     tags = draw(st.booleans())
     names = draw(st.lists(st.sampled_from(["app", "web", "job"]), min_size=1, unique=True))
     roles = {name: draw(st.sampled_from(ROLES)) for name in names}
     old_policies, new_policies = {}, {}
     for name in POLICIES:
-        # Of two policies that each allow what the other one denies, neither can be attached first.
+        # A policy only allows or only denies, because two that deny each other's actions have no order.
         only_denies = draw(st.booleans())
         allowed, denied = (
             (frozenset[str](), draw(some(ACTIONS, 1)))
@@ -204,8 +211,8 @@ def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]
         )
         new_policies[name] = (allowed, denied)
         old_policies[name] = (draw(some(allowed, bool(allowed))), draw(some(denied, bool(denied))))
-    listed = {name: draw(some(POLICIES)) for name in names}
-    # One boundary in the place of another counts as a restriction, whatever it allows.
+    attachments = {name: draw(some(POLICIES)) for name in names}
+    # Another boundary counts as a restriction.
     boundary = draw(st.sampled_from(sorted(BOUNDARIES)))
     bounded = {role: sorted(draw(st.tuples(st.booleans(), st.booleans()))) for role in ROLES}
     sessions = {name: draw(none_or(some(ACTIONS, 1))) for name in names}
@@ -213,7 +220,7 @@ def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]
     new = State(
         roles,
         new_policies,
-        listed,
+        attachments,
         sessions,
         {role: boundary if bounded[role][1] else None for role in ROLES},
         scope,
@@ -224,7 +231,7 @@ def pairs(draw: Callable[..., Any], joining: bool = True) -> tuple[State, State]
     old = State(
         {name: role for name, role in roles.items() if name in present},
         old_policies,
-        {name: draw(some(listed[name])) for name in names},
+        {name: draw(some(attachments[name])) for name in names},
         {
             name: session | wider if session and draw(st.booleans()) else None
             for name, session in sessions.items()
@@ -241,18 +248,18 @@ SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NONE: Actions = frozenset()
 DECRYPT, BOTH = frozenset({"kms:Decrypt"}), frozenset({"kms:Decrypt", "s3:GetObject"})
-# Found by chance: the policy whose Deny becomes wider cannot be read.
+# Found by a random test: the policy with the wider Deny cannot be read.
 UNREAD_DENY = tuple(
     State(
         roles,
         {"one": (NONE, denied), "two": (DECRYPT, NONE), "three": (allowed, NONE)},
-        {"app": frozenset({"one"}), "web": NONE, "job": listed},
+        {"app": frozenset({"one"}), "web": NONE, "job": shared_role_state},
         dict.fromkeys(("app", "web", "job")),
         dict.fromkeys(ROLES),
         "account",
         False,
     )
-    for roles, denied, allowed, listed in (
+    for roles, denied, allowed, shared_role_state in (
         ({"app": "blue"}, DECRYPT, DECRYPT, NONE),
         (dict.fromkeys(("app", "web", "job"), "blue"), BOTH, BOTH, frozenset({"three"})),
     )
@@ -262,31 +269,31 @@ UNREAD_DENY = tuple(
 @settings(SLOW, max_examples=40)
 @given(pair=pairs())
 @example(pair=UNREAD_DENY)
-def test_no_grant_comes_before_a_restriction(pair: tuple[State, State]) -> None:
+def test_restrictions_precede_grants(pair: tuple[State, State]) -> None:
     old, new = pair
     disturb(old.desired(), new.desired())
 
 
 @settings(SLOW, max_examples=40)
 @given(pair=pairs(joining=False))
-def test_no_restriction_is_lifted_before_grants_are_taken(pair: tuple[State, State]) -> None:
+def test_grants_are_removed_before_restrictions(pair: tuple[State, State]) -> None:
     new, old = pair
     disturb(old.desired(), new.desired(), reads_fail=False)
 
 
 @settings(SLOW, max_examples=40)
 @given(first=pairs(joining=False), second=pairs(joining=False))
-def test_documents_that_allow_and_deny_other_actions_never_allow_more_between(
+def test_changed_documents_never_allow_more_in_between(
     first: tuple[State, State], second: tuple[State, State]
 ) -> None:
     (_, old), (_, new) = first, second
     disturb(old.desired(), replace(old, policies=new.policies).desired(), reads_fail=False)
 
 
-def listed(
+def shared_role_state(
     policies: Mapping[str, tuple[str, str]] | None = None, names: Iterable[str] = ("app",), **more: Any
 ) -> Desired:
-    """Workloads that share a role. ``policies`` has by name the first letters of the allowed and denied actions."""
+    """Build workloads of one role; ``policies`` has the first letters of allowed and denied actions."""
     letters = dict(zip("sqk", ACTIONS, strict=True))
     documents = [
         {
@@ -310,86 +317,92 @@ READ_ONLY = content(["s3:GetObject"])
 
 
 @pytest.mark.parametrize(
-    ("before", "wanted", "operation", "refused"),
+    ("initial", "spec", "operation", "refused"),
     [
         pytest.param(
-            listed(),
-            listed({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
+            shared_role_state(),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
             "iam:PutRolePermissionsBoundary",
             "update of role blue",
             id="a boundary, and a policy is attached",
         ),
         pytest.param(
-            listed(),
-            listed({"one": ("sq", "")}, role=NARROW),
+            shared_role_state(),
+            shared_role_state({"one": ("sq", "")}, role=NARROW),
             "iam:PutRolePermissionsBoundary",
             "update of role blue",
             id="a boundary, and a document allows more",
         ),
         pytest.param(
-            listed(),
-            listed({"one": ("s", ""), "two": ("sqk", ""), "zero": ("s", "k")}),
+            shared_role_state(),
+            shared_role_state({"one": ("s", ""), "two": ("sqk", ""), "zero": ("s", "k")}),
             "iam:AttachRolePolicy",
             f"attach of attachment blue {policy_arn('zero')}",
             id="a policy that denies is attached, and one that allows",
         ),
         pytest.param(
-            listed({"one": ("s", ""), "two": ("q", "")}),
-            listed({"one": ("s", "k"), "two": ("qk", "")}),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}),
+            shared_role_state({"one": ("s", "k"), "two": ("qk", "")}),
             "iam:CreatePolicyVersion",
             f"update of policy {policy_arn('one')}",
             id="a document denies more, and another one allows it",
         ),
         pytest.param(
-            listed(**UNTAGGED),
-            listed({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
+            shared_role_state(**UNTAGGED),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
             "eks:UpdatePodIdentityAssociation",
             "update of association default/app",
             id="a session policy, and a policy is attached",
         ),
         pytest.param(
-            listed(role={"trust_scope": "cluster"}),
-            listed({"one": ("s", ""), "two": ("q", "")}),
+            shared_role_state(role={"trust_scope": "cluster"}),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}),
             "iam:UpdateAssumeRolePolicy",
             "update of trust_policy blue",
             id="a narrower trust policy, and a policy is attached",
         ),
     ],
 )
-def test_a_grant_does_not_follow_a_restriction_that_is_refused(
-    before: Desired, wanted: Desired, operation: str, refused: str
+def test_failed_restriction_blocks_the_grant(
+    initial: Desired, spec: Desired, operation: str, refused: str
 ) -> None:
     aws = Ceiling()
-    run(aws, before)
+    run(aws, initial)
     attached = list(aws.iam.roles["blue"]["attached"])
     old, backup = access(aws), aws.backup()
-    assert run(aws, wanted).failures == ()
+    assert run(aws, spec).failures == ()
     aws.most = old | access(aws)
     aws.restore(backup)
     aws.fail_on(operation, *[DENIED] * 20)
-    made = run(aws, wanted)
+    outcome = run(aws, spec)
     assert aws.exceeding == []
     assert access(aws) == old
     assert aws.iam.roles["blue"]["attached"] == attached
-    skipped = [failure.message for failure in made.failures if failure.error_code == "SKIPPED"]
+    skipped = [failure.message for failure in outcome.failures if failure.error_code == "SKIPPED"]
     assert f"not done, because the {refused} failed (AccessDenied)." in skipped
-    aws.heal()
-    assert run(aws, wanted).failures == ()
-    assert run(aws, wanted).done == ()
+    aws.clear_faults()
+    assert run(aws, spec).failures == ()
+    assert run(aws, spec).done == ()
 
 
-def test_a_grant_waits_for_a_trust_policy_that_an_association_still_needs() -> None:
-    """One workload leaves the role, which then becomes narrower, and only then gets a policy."""
+def test_grant_waits_for_the_narrower_trust_policy() -> None:
+    """One workload leaves the role, whose trust policy becomes narrower before a policy is attached."""
     aws = Ceiling()
-    both = ("app", "web")
-    run(aws, listed(names=both))
-    wanted = listed({"one": ("s", ""), "two": ("q", "")}, names=both, roles={"web": GREEN})
+    service_accounts = ("app", "web")
+    run(aws, shared_role_state(names=service_accounts))
+    spec = shared_role_state(
+        {"one": ("s", ""), "two": ("q", "")}, names=service_accounts, roles={"web": GREEN}
+    )
     sent = len(aws.requests)
-    made = run(aws, wanted)
-    assert made.failures == ()
+    outcome = run(aws, spec)
+    assert outcome.failures == ()
     writes = [
-        (name.split(":")[1], asked.get("RoleName", ""), str(asked.get("PolicyArn", "")).rpartition("/")[2])
-        for name, asked in aws.requests[sent:]
+        (
+            name.split(":")[1],
+            parameters.get("RoleName", ""),
+            str(parameters.get("PolicyArn", "")).rpartition("/")[2],
+        )
+        for name, parameters in aws.requests[sent:]
         if name in aws.writes
     ]
     assert writes == [
@@ -403,16 +416,19 @@ def test_a_grant_waits_for_a_trust_policy_that_an_association_still_needs() -> N
     ]
 
 
-def test_a_grant_is_left_out_while_a_workload_could_not_leave_the_role() -> None:
+def test_grant_is_skipped_while_a_workload_keeps_the_role() -> None:
     aws = Ceiling()
-    both = ("app", "web")
-    run(aws, listed(names=both))
+    service_accounts = ("app", "web")
+    run(aws, shared_role_state(names=service_accounts))
     aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
-    made = run(aws, listed({"one": ("s", ""), "two": ("q", "")}, names=both, roles={"web": GREEN}))
+    outcome = run(
+        aws,
+        shared_role_state({"one": ("s", ""), "two": ("q", "")}, names=service_accounts, roles={"web": GREEN}),
+    )
     assert aws.iam.roles["blue"]["attached"] == [policy_arn("one")]
     assert "web" in aws.iam.roles["blue"]["trust"]
     assert {
-        (str(failure.workloads[0]), failure.target.label, failure.error_code) for failure in made.failures
+        (str(failure.workloads[0]), failure.target.label, failure.error_code) for failure in outcome.failures
     } == {
         ("default/web", "association default/web", "AccessDenied"),
         ("default/web", "trust_policy blue", "SKIPPED"),
@@ -421,58 +437,60 @@ def test_a_grant_is_left_out_while_a_workload_could_not_leave_the_role() -> None
 
 
 @pytest.mark.parametrize(
-    ("before", "wanted", "operation"),
+    ("initial", "spec", "operation"),
     [
         pytest.param(
-            listed({"one": ("sq", ""), "two": ("s", "q")}),
-            listed({"one": ("s", "")}),
+            shared_role_state({"one": ("sq", ""), "two": ("s", "q")}),
+            shared_role_state({"one": ("s", "")}),
             "iam:CreatePolicyVersion",
             id="a policy that denies leaves, and a document allows less",
         ),
         pytest.param(
-            listed({"one": ("sq", "q"), "two": ("q", "")}),
-            listed({"one": ("sq", "")}),
+            shared_role_state({"one": ("sq", "q"), "two": ("q", "")}),
+            shared_role_state({"one": ("sq", "")}),
             "iam:DetachRolePolicy",
             id="a document denies less, and a policy leaves",
         ),
         pytest.param(
-            listed({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
-            listed({"one": ("s", "")}, role={"permissions_boundary": ""}),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}, role=NARROW),
+            shared_role_state({"one": ("s", "")}, role={"permissions_boundary": ""}),
             "iam:DetachRolePolicy",
             id="a boundary goes, and a policy leaves",
         ),
         pytest.param(
-            listed({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
-            listed({"one": ("s", "")}, session_policy="", purge_policies=True, force=True, **UNTAGGED),
+            shared_role_state({"one": ("s", ""), "two": ("q", "")}, session_policy=READ_ONLY, **UNTAGGED),
+            shared_role_state(
+                {"one": ("s", "")}, session_policy="", purge_policies=True, force=True, **UNTAGGED
+            ),
             "iam:DetachRolePolicy",
             id="a session policy goes, and a policy leaves",
         ),
     ],
 )
-def test_a_restriction_is_not_lifted_while_a_grant_could_not_be_taken(
-    before: Desired, wanted: Desired, operation: str
+def test_failed_removal_of_a_grant_keeps_the_restriction(
+    initial: Desired, spec: Desired, operation: str
 ) -> None:
     aws = Ceiling()
-    run(aws, before)
+    run(aws, initial)
     old, backup = access(aws), aws.backup()
-    assert run(aws, wanted).failures == ()
+    assert run(aws, spec).failures == ()
     aws.most = old | access(aws)
     aws.restore(backup)
     aws.fail_on(operation, *[DENIED] * 20)
-    made = run(aws, wanted)
+    outcome = run(aws, spec)
     assert aws.exceeding == []
-    assert [failure for failure in made.failures if failure.error_code == "SKIPPED"]
-    aws.heal()
-    assert run(aws, wanted).failures == ()
-    assert run(aws, wanted).done == ()
+    assert [failure for failure in outcome.failures if failure.error_code == "SKIPPED"]
+    aws.clear_faults()
+    assert run(aws, spec).failures == ()
+    assert run(aws, spec).done == ()
 
 
-def test_a_grant_does_not_follow_where_a_restriction_is_not_even_planned() -> None:
-    """The policy that denies cannot be made: one of the name is there, and was not made here."""
+def test_unplanned_restriction_blocks_the_grant() -> None:
+    """The denying policy cannot be created, because an unmanaged policy has its name."""
     aws = Ceiling()
-    run(aws, listed())
-    given_policy(aws, "zero", "s3:GetObject")
-    both = desired(
+    run(aws, shared_role_state())
+    create_policy(aws, "zero", "s3:GetObject")
+    spec = desired(
         workload("app", role={"name": "blue"}, policies=[{"name": "one", "document": content(ACTIONS[:1])}]),
         workload(
             "web",
@@ -483,16 +501,16 @@ def test_a_grant_does_not_follow_where_a_restriction_is_not_even_planned() -> No
             ],
         ),
     )
-    made = run(aws, both)
+    outcome = run(aws, spec)
     assert aws.iam.roles["blue"]["attached"] == [policy_arn("one")]
-    assert [failure.error_code for failure in made.failures if failure.target.name == policy_arn("zero")] == [
-        "POLICY_NOT_OWNED"
-    ]
+    assert [
+        failure.error_code for failure in outcome.failures if failure.target.name == policy_arn("zero")
+    ] == ["POLICY_NOT_OWNED"]
 
 
-def test_a_document_that_denies_and_allows_alone_changes_at_once() -> None:
+def test_single_document_changes_in_one_version() -> None:
     aws = Ceiling()
-    run(aws, listed())
+    run(aws, shared_role_state())
     sent = len(aws.writes)
-    assert run(aws, listed({"one": ("sq", "k")})).failures == ()
+    assert run(aws, shared_role_state({"one": ("sq", "k")})).failures == ()
     assert aws.writes[sent:] == ["iam:CreatePolicyVersion"]

@@ -32,10 +32,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER_ARN,
     OWNED,
     FakeAws,
+    create_policy,
     desired,
     document,
     engine,
-    given_policy,
     policy_arn,
     role_arn,
     run,
@@ -394,7 +394,7 @@ AWS_MANAGED = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
 def with_policy(aws: FakeAws, arn: str, content: dict[str, Any], tags: dict[str, str] | None = None) -> None:
     name = arn.rpartition("/")[2]
-    given_policy(aws, name, tags=tags)
+    create_policy(aws, name, tags=tags)
     held = aws.iam.policies.pop(policy_arn(name))
     held["versions"] = dict.fromkeys(held["versions"], content)
     aws.iam.policies[arn] = {**held, "Arn": arn}
@@ -417,7 +417,7 @@ def test_a_policy_that_only_denies_is_not_detached_by_purge_policies(arn: str) -
     with_policy(aws, arn, DENY_ALL)
     made = run(aws, wanted)
     assert made.done == ()
-    assert [(one.severity, one.message, one.remedy) for one in made.findings] == [
+    assert [(finding.severity, finding.message, finding.remedy) for finding in made.findings] == [
         ("warning", *left("my-role", arn))
     ]
     assert arn in aws.iam.roles["my-role"]["attached"]
@@ -440,7 +440,7 @@ def test_a_policy_whose_document_cannot_be_read_is_not_detached_by_purge_policie
     aws.fail_on("iam:GetPolicy", *[DENIED] * 20)
     made = run(aws, wanted)
     assert AWS_MANAGED in aws.iam.roles["my-role"]["attached"]
-    (finding,) = [one for one in made.findings if one.code == "POLICY_ATTACHED_EXTRA"]
+    (finding,) = [finding for finding in made.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
     assert "Its document could not be read: test:Injected: AccessDenied: not authorized." in finding.message
 
 
@@ -472,7 +472,7 @@ def test_a_verification_names_policies_that_only_deny() -> None:
 def test_a_boundary_that_somebody_set_stays_while_the_list_names_none() -> None:
     wanted = desired(workload("app"))
     aws = restricted(wanted)
-    given_policy(aws, "boundary")
+    create_policy(aws, "boundary")
     aws.iam.roles["my-role"]["boundary"] = policy_arn("boundary")
     assert run(aws, wanted).done == ()
     assert aws.iam.roles["my-role"]["boundary"] == policy_arn("boundary")

@@ -46,9 +46,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     OWNED,
     REGION,
     FakeAws,
+    create_policy,
     desired,
     engine,
-    given_policy,
     key,
     policy,
     policy_arn,
@@ -135,7 +135,7 @@ def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -
     aws = FakeAws()
     run(aws, desired(workload()))
     made = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
-    assert [one["tags"]["team"] for one in aws.state()["associations"]] == ["a"]
+    assert [association["tags"]["team"] for association in aws.state()["associations"]] == ["a"]
     (row,) = build_result(made, False)["workloads"]
     (association,) = aws.state()["associations"]
     assert (row["target_role_arn"], row["external_id"]) == (TARGET, association["externalId"])
@@ -150,7 +150,7 @@ def test_what_was_removed_is_not_there_any_more() -> None:
 
 def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
     aws = FakeAws()
-    given_policy(aws, "bad", "kms:Decrypt")
+    create_policy(aws, "bad", "kms:Decrypt")
     raws = [
         workload("one", role={"name": "one"}, policies=[policy("bad")]),
         workload("two", role={"name": "one"}, policies=[policy("bad")]),

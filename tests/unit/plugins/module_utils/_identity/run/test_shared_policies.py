@@ -15,8 +15,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     CLUSTER_ARN,
     OTHER_CLUSTER,
     FakeAws,
+    create_association,
     desired,
-    given_association,
     named,
     policy,
     policy_arn,
@@ -89,7 +89,7 @@ def test_users_of_a_role_are_read_before_its_policy_gets_another_document() -> N
     aws = FakeAws()
     run(aws, listed("one", "s3:GetObject", CLUSTER, "both", trust_scope="cluster"))
     for number in range(12):
-        given_association(aws, f"stranger-{number}", "elsewhere")
+        create_association(aws, f"stranger-{number}", "elsewhere")
     changed = listed("one", "s3:PutObject", CLUSTER, "both", trust_scope="cluster")
     aws.requests.clear()
     assert changes(run(aws, changed)) == [f"update policy {SHARED}"]
@@ -97,7 +97,7 @@ def test_users_of_a_role_are_read_before_its_policy_gets_another_document() -> N
     aws.requests.clear()
     assert changes(run(aws, changed)) == []
     assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 1
-    given_association(aws, "zz-user", "both")
+    create_association(aws, "zz-user", "both")
     assert codes(run(aws, listed("one", "s3:*", CLUSTER, "both", trust_scope="cluster"))) == [
         "POLICY_USED_ELSEWHERE"
     ]

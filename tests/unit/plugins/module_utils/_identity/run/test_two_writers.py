@@ -41,9 +41,9 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_EC2,
     FakeAws,
     cluster_name,
+    create_association,
+    create_role,
     desired,
-    given,
-    given_association,
     role_arn,
     run,
     workload,
@@ -123,7 +123,7 @@ class TimedAws:
 
 def simulate(
     aws: FakeAws,
-    wishes: list[tuple[Desired, str]],
+    desired_states: list[tuple[Desired, str]],
     starts: list[float],
     seed: int,
     slow: Sequence[Mapping[str, Sequence[float]]] = (),
@@ -135,7 +135,7 @@ def simulate(
         chance = random.Random(seed * 10 + number)
         try:
             api = TimedAws(aws, conductor, number, chance, slow[number] if slow else None)
-            wanted, state = wishes[number]
+            wanted, state = desired_states[number]
             cluster = find_cluster(api, cluster_name(wanted), REGION, state)
             policy = WaitPolicy(
                 60,
@@ -149,7 +149,7 @@ def simulate(
         finally:
             conductor.leave(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(wishes))]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(desired_states))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -168,7 +168,7 @@ def granted(aws: FakeAws) -> set[str]:
 
 def shared_account() -> FakeAws:
     aws = FakeAws()
-    given(aws, "shared", TRUST_EC2)
+    create_role(aws, "shared", TRUST_EC2)
     return aws
 
 
@@ -179,7 +179,7 @@ def test_two_runs_at_one_role_lose_no_grant(other: str) -> None:
         aws = shared_account()
         starts = [0.0, seed / 60 * 2.0]
         runs = simulate(aws, [(wish("a"), "present"), (wish("b", other), "present")], starts, seed)
-        assert [one.failures for one in runs] == [(), ()]
+        assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"a", "b"}:
             lost.append(seed)
         assert TRUST_EC2["Statement"][0] in aws.state()["roles"]["shared"]["trust"]["Statement"]
@@ -191,9 +191,13 @@ def test_three_runs_at_one_role_lose_no_grant() -> None:
     for seed in range(60):
         aws = shared_account()
         starts = [0.0, seed % 8 / 8, seed // 8 / 8]
-        wishes = [(wish("a"), "present"), (wish("b", OTHER_CLUSTER), "present"), (wish("c"), "present")]
-        runs = simulate(aws, wishes, starts, seed)
-        assert [one.failures for one in runs] == [(), (), ()]
+        desired_states = [
+            (wish("a"), "present"),
+            (wish("b", OTHER_CLUSTER), "present"),
+            (wish("c"), "present"),
+        ]
+        runs = simulate(aws, desired_states, starts, seed)
+        assert [run.failures for run in runs] == [(), (), ()]
         if granted(aws) != {"a", "b", "c"}:
             lost.append(seed)
     assert lost == []
@@ -206,7 +210,7 @@ def test_a_teardown_beside_a_converge_takes_its_own_grant_and_no_other() -> None
         run(aws, wish("old"))
         starts = [0.0, seed / 60 * 2.0]
         runs = simulate(aws, [(wish("old"), "absent"), (wish("new"), "present")], starts, seed)
-        assert [one.failures for one in runs] == [(), ()]
+        assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"new"}:
             wrong.append((seed, granted(aws)))
     assert wrong == []
@@ -225,9 +229,9 @@ def test_slow_writer_restores_the_grant_that_it_overwrote(delays: Mapping[str, S
     for seed in range(40):
         aws = shared_account()
         starts = [0.0, seed / 40 * 3.0]
-        wishes = [(wish("slow"), "present"), (wish("quick"), "present")]
-        runs = simulate(aws, wishes, starts, seed, [delays, {}])
-        assert [one.failures for one in runs] == [(), ()]
+        desired_states = [(wish("slow"), "present"), (wish("quick"), "present")]
+        runs = simulate(aws, desired_states, starts, seed, [delays, {}])
+        assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"slow", "quick"}:
             lost.append(seed)
     assert lost == []
@@ -235,10 +239,10 @@ def test_slow_writer_restores_the_grant_that_it_overwrote(delays: Mapping[str, S
 
 def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
     aws = shared_account()
-    wishes = [(wish("slow"), "present"), (wish("quick"), "present")]
-    slow, quick = simulate(aws, wishes, [0.0, 0.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}, {}])
+    desired_states = [(wish("slow"), "present"), (wish("quick"), "present")]
+    slow, quick = simulate(aws, desired_states, [0.0, 0.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}, {}])
     assert quick.findings == ()
-    assert [(one.code, one.severity, one.message) for one in slow.findings] == [
+    assert [(finding.code, finding.severity, finding.message) for finding in slow.findings] == [
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
@@ -251,7 +255,7 @@ def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
 def test_slow_writer_lets_in_nobody_who_was_shut_out_before() -> None:
     """An association of an earlier time whose grant somebody took out is no loss of this run."""
     aws = shared_account()
-    given_association(aws, "quarantined", "shared")
+    create_association(aws, "quarantined", "shared")
     simulate(aws, [(wish("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])
     assert granted(aws) == {"slow"}
 

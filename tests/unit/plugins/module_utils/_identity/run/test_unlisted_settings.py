@@ -46,7 +46,9 @@ def changed_by_hand(wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> F
 
 
 def told(findings: Any) -> list[tuple[str, str, str]]:
-    return [(one.severity, one.message, one.remedy) for one in findings if one.code == CODE]
+    return [
+        (finding.severity, finding.message, finding.remedy) for finding in findings if finding.code == CODE
+    ]
 
 
 def checks(aws: FakeAws, wanted: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
@@ -54,7 +56,7 @@ def checks(aws: FakeAws, wanted: Mapping[str, Any]) -> dict[str, tuple[str, list
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     (one,) = verify(asked, engine(aws, asked).observe(asked), reads)
     return {
-        check.name: (check.status, [(str(each.code), each.severity) for each in check.findings])
+        check.name: (check.status, [(str(finding.code), finding.severity) for finding in check.findings])
         for check in one.checks
     }
 

@@ -19,8 +19,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER_ARN,
     FakeAws,
+    create_association,
     desired,
-    given_association,
     named,
     names,
     plan,
@@ -46,7 +46,11 @@ def moves_to(aws: FakeAws) -> Callable[[], object]:
     """An association that was there is pointed to the role, which lets in its whole namespace."""
 
     def move() -> None:
-        (association,) = (one for one in aws.eks.associations.values() if one["serviceAccount"] == "mover")
+        (association,) = (
+            association
+            for association in aws.eks.associations.values()
+            if association["serviceAccount"] == "mover"
+        )
         association["roleArn"] = role_arn("my-role")
 
     return move
@@ -55,13 +59,13 @@ def moves_to(aws: FakeAws) -> Callable[[], object]:
 def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> None:
     aws = FakeAws()
     made(aws)
-    aws.before("eks:DeletePodIdentityAssociation", joins(aws))
+    aws.before_request("eks:DeletePodIdentityAssociation", joins(aws))
     removed = run(aws, desired(workload()), "absent")
     assert named(removed.done[0].change) == "delete association default/app"
     assert removed.failures == ()
     assert aws.iam.roles["my-role"]["attached"] == [policy_arn("my-policy")]
     assert "two" in aws.iam.roles["my-role"]["trust"]
-    assert [(str(one.code), one.message) for one in removed.findings] == [
+    assert [(str(finding.code), finding.message) for finding in removed.findings] == [
         (
             "ROLE_STILL_USED",
             f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/two.",
@@ -77,8 +81,8 @@ def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> 
 def test_an_association_that_moves_into_a_wide_grant_keeps_the_role() -> None:
     aws = FakeAws()
     made(aws, trust_scope="namespace")
-    given_association(aws, "mover", "elsewhere")
-    aws.before("eks:DeletePodIdentityAssociation", moves_to(aws))
+    create_association(aws, "mover", "elsewhere")
+    aws.before_request("eks:DeletePodIdentityAssociation", moves_to(aws))
     removed = run(aws, desired(workload()), "absent")
     assert removed.failures == ()
     assert removed.findings[0].message.endswith("it is still used by my-cluster default/mover.")
@@ -88,7 +92,7 @@ def test_an_association_that_moves_into_a_wide_grant_keeps_the_role() -> None:
 def test_a_role_that_gets_a_user_after_its_policies_left_stays_and_a_rerun_attaches_them() -> None:
     aws = FakeAws()
     made(aws)
-    aws.before("iam:DetachRolePolicy", joins(aws))
+    aws.before_request("iam:DetachRolePolicy", joins(aws))
     removed = run(aws, desired(workload()), "absent")
     assert removed.failures == ()
     assert "two" in aws.iam.roles["my-role"]["trust"]
@@ -100,7 +104,7 @@ def test_a_role_that_gets_a_user_after_its_policies_left_stays_and_a_rerun_attac
 def test_a_role_whose_last_look_fails_stays() -> None:
     aws = FakeAws()
     made(aws)
-    aws.before("eks:DeletePodIdentityAssociation", lambda: aws.fail_on("iam:GetRole", DENIED, DENIED))
+    aws.before_request("eks:DeletePodIdentityAssociation", lambda: aws.fail_on("iam:GetRole", DENIED, DENIED))
     removed = run(aws, desired(workload()), "absent")
     assert "my-role" in aws.iam.roles
     failure = removed.failures[0]
@@ -125,7 +129,7 @@ def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
 
     aws.replace("iam:GetRole", changed)
     removed = run(aws, desired(workload()), "absent")
-    assert [one.message for one in removed.failures if one.error_code == "RoleInUse"] == [
+    assert [failure.message for failure in removed.failures if failure.error_code == "RoleInUse"] == [
         f"iam:DetachRolePolicy: the trust policy of role {role_arn('my-role')} has changed since it was read. Nothing was sent."
     ]
 

@@ -42,10 +42,10 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     ACCOUNT,
     CLUSTER,
     FakeAws,
+    create_policy,
     desired,
     document,
     engine,
-    given_policy,
     role_arn,
     run,
     workload,
@@ -164,7 +164,7 @@ def test_principals_are_reported_by_account() -> None:
 
 def test_attached_administrator_policy_fails_every_workload() -> None:
     aws = settled()
-    arn = given_policy(aws, "admin")
+    arn = create_policy(aws, "admin")
     aws.iam.roles["my-role"]["attached"].append(arn)
     extra = [("POLICY_ATTACHED_EXTRA", "error")]
     assert ends(verified(aws, documents={arn: ADMIN}), "attachment") == [
@@ -221,7 +221,7 @@ def test_total_deny_is_found_on_any_role(marked: bool, config: Desired) -> None:
 
 def test_session_policy_without_effect_on_policy_by_arn_is_found() -> None:
     aws = FakeAws()
-    arn = given_policy(aws, "given", "kms:Decrypt")
+    arn = create_policy(aws, "given", "kms:Decrypt")
     session = {"disable_session_tags": True, "session_policy": DENY_ALL | {"Statement": [ALLOW_READ]}}
     config = desired(workload("app", policies=[{"arn": arn}], **session))
     run(aws, config)
@@ -254,7 +254,7 @@ def test_administrator_policy_of_unmanaged_role_is_reported(
 ) -> None:
     aws = settled(desired(workload("app")))
     role = aws.iam.roles["my-role"]
-    arn = given_policy(aws, "admin", "*")
+    arn = create_policy(aws, "admin", "*")
     role |= {"inline": ["hand"], "tags": {}, "attached": [*role["attached"], arn]}
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": ADMIN})
     results = read_and_verified(aws, config)
@@ -276,7 +276,7 @@ def test_administrator_policy_fails_check_mode_run_and_verification(way: str) ->
         "eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}}
     )
     aws.replace("iam:GetRolePolicy", lambda _parameters: {"PolicyDocument": ADMIN})
-    role, admin = aws.iam.roles["my-role"], given_policy(aws, "admin", "*")
+    role, admin = aws.iam.roles["my-role"], create_policy(aws, "admin", "*")
     role["inline"], role["attached"] = ["hand"], [admin]
     (cluster,) = engine(aws, config).clusters.members.values()
     result: dict[str, object] = {"cluster_arn": cluster.arn}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Strategies for what users ask for and for accounts in which others have been at work already."""
+"""Hypothesis strategies for desired states and for accounts with existing resources."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     TRUST_BARE,
     TRUST_EC2,
     FakeAws,
+    create_association,
+    create_policy,
+    create_role,
     desired,
     document,
-    given,
-    given_association,
-    given_policy,
     policy_arn,
     role_arn,
 )
@@ -32,17 +32,17 @@ _tags = st.dictionaries(st.sampled_from(["team", "stage"]), st.sampled_from(["a"
 
 
 @st.composite
-def wishes(draw: Callable[..., Any], adopt: bool = True, tagged: bool = False) -> Desired:
-    """Up to three workloads that agree on the roles and policies that they share.
+def desired_states(draw: Callable[..., Any], adopt: bool = True, tagged: bool = False) -> Desired:
+    """Draw up to three workloads with the same settings for shared roles and policies.
 
-    With ``tagged`` every role is ours and its trust policy looks at session tags, so that it tells
-    whom the role is for.
+    With ``tagged`` every role is managed by this collection and its trust policy names its
+    workloads in conditions on session tags.
     """
     policies = {
         name: {"name": name, "document": draw(_documents), "tags": draw(_tags)} for name in ("one", "two")
     }
     policies["given"] = {"arn": policy_arn("given")}
-    # A boundary may be an existing policy, or one that the same run makes.
+    # A boundary may be an existing policy, or a policy of the same run.
     boundaries = st.sampled_from([None, "", policy_arn("given"), policy_arn("one")])
     roles: dict[str, dict[str, Any]] = {
         name: _without_none(
@@ -87,23 +87,23 @@ def wishes(draw: Callable[..., Any], adopt: bool = True, tagged: bool = False) -
 
 @st.composite
 def accounts(draw: Callable[..., Any]) -> FakeAws:
-    """An account with a role, a policy and maybe more that nobody told us about."""
+    """Draw an account with a role, a policy and perhaps more unmanaged resources."""
     aws = FakeAws()
-    given(aws, "legacy", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])))
-    given_policy(aws, "given", "kms:Decrypt")
+    create_role(aws, "legacy", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])))
+    create_policy(aws, "given", "kms:Decrypt")
     if draw(st.booleans()):
         attached = (policy_arn("given"),) if draw(st.booleans()) else ()
-        given(aws, "blue", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])), attached)
+        create_role(aws, "blue", draw(st.sampled_from([TRUST_EC2, TRUST_BARE])), attached)
     if draw(st.booleans()):
-        given_policy(aws, "one", draw(st.sampled_from(ACTIONS)))
+        create_policy(aws, "one", draw(st.sampled_from(ACTIONS)))
     for namespace, service_account in draw(st.lists(st.sampled_from(PLACES), max_size=2, unique=True)):
         more: dict[str, Any] = {"targetRoleArn": TARGET} if draw(st.booleans()) else {}
-        given_association(aws, service_account, "legacy", namespace, tags=draw(_tags), **more)
+        create_association(aws, service_account, "legacy", namespace, tags=draw(_tags), **more)
     return aws
 
 
-def _without_none(**given: Any) -> dict[str, Any]:
-    return {key: value for key, value in given.items() if value is not None}
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
-__all__ = ["ACCOUNT", "accounts", "wishes"]
+__all__ = ["ACCOUNT", "accounts", "desired_states"]
