@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import (
     Place,
     Report,
-    step_of,
+    report_step,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
@@ -168,7 +168,7 @@ def leave_stopped_report(
         _now(),
         read_version(),
         check_mode,
-        step_of(verifies=entry_point == "verify", check_mode=check_mode),
+        report_step(verifies=entry_point == "verify", check_mode=check_mode),
     )
     changes, failures = (list(aws.get(name) or ()) for name in ("changes", "failures"))
     report["changes"], report["failures"] = changes, failures

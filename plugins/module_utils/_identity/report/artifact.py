@@ -32,13 +32,13 @@ from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
 FORMS = ("auto", "full", "short", "none")
-# All reports by the cluster's name, and one report under a name of its own for each step: AWX keeps the last job's value of a
-# name, and a verification must not take the place of the plan before it.
+# All reports by the name of the cluster, and a separate name for the report of each step: AWX keeps the last job's value of a
+# name, and a verification must not replace the plan before it.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
 # With more workloads "auto" is "short": at 1,000 the full form has 2 MB, which AWX keeps for every job of a workflow.
 MOST_WORKLOADS = 200
-# Null in the short form, where empty lists would say that there is nothing. Changes stay: who approves a plan reads them there.
+# Null in the short form, to distinguish them from empty lists. Changes are kept for the approval of a plan.
 LEFT_OUT = ("lines", "workloads")
 NO_FACTS: Facts = {
     "done": False,
@@ -50,38 +50,40 @@ NO_FACTS: Facts = {
     "agent": "skipped",
     "pods": "skipped",
 }
-# Of a change: what a user wrote and AWS answered, carried as JSON text, whatever is in it.
+# Fields of a change with values from users and AWS, which are encoded as JSON text.
 _DOCUMENTS = ("after", "before")
 
-# What begins so is neither number nor date, list, mapping or tag, neither in YAML nor in Python,
+# Text that begins like this is not parsed as another type by YAML or Python,
 _PLAIN = re.compile(r"[A-Za-z/]")
-# unless it is one of these, or a string of Python with its prefix.
+# except these words, and Python strings with a prefix.
 _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "true", "y", "yes"))
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
 
 def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -> str:
-    """The name of a cluster's artifact, which is a valid one for a variable.
+    """Return the name of a cluster's artifact, a valid variable name. Unknown parts are omitted.
 
-    What is not known is left out. Two clusters never share a name: where one has an underscore, a digest follows.
+    Names are unique: a cluster name with an underscore gets a digest.
     """
     name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
     digest = f"_{hashlib.sha256(cluster.encode()).hexdigest()[:8]}" if "_" in cluster else ""
     return f"{PREFIX}{step}_{name or 'unknown'}{digest}"
 
 
-def form_of(wanted: str, workloads: int) -> str:
-    if wanted != "auto":
-        return wanted
+def choose_form(form: str, workloads: int) -> str:
+    if form != "auto":
+        return form
     return "short" if workloads > MOST_WORKLOADS else "full"
 
 
-def make_artifacts(report: Report, host: str, wanted: str, stopped: bool = False) -> dict[str, object]:
-    """What a job leaves of a report, by top-level key; nothing where none is wanted.
+def make_artifacts(
+    report: Report, host: str, requested_form: str, stopped: bool = False
+) -> dict[str, object]:
+    """Return the artifacts of a report, by top-level key; empty for the form "none".
 
-    It has all keys in every case: where a cluster is reported twice in a job, Ansible merges key by key.
+    The artifacts have all keys, because Ansible merges two reports of a cluster in one job key by key.
     """
-    form = form_of(wanted, report["summary"]["workloads"])
+    form = choose_form(requested_form, report["summary"]["workloads"])
     if form == "none":
         return {}
     content: dict[str, object] = {**report, "host": host, "form": form, "stopped": stopped}
@@ -110,7 +112,7 @@ def _without_documents(change: Object) -> Object:
 def stopped_report(
     place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
 ) -> Report:
-    """The report of a run that ended before it had one. ``message`` says why, as far as that is known."""
+    """Return the report of a run that failed before its report. ``message`` is the reason, if it is known."""
     first = next(iter(message.splitlines()), "")
     return {
         **place,
@@ -142,8 +144,7 @@ def stopped_report(
 
 
 def to_artifact(value: object) -> object:
-    """The same in values that keep their types: empty text as null, and text that would be taken for something else as JSON,
-    in quotation marks."""
+    """Encode a value so that its types are kept: empty text as null, text that looks like another type as quoted JSON."""
     if isinstance(value, str):
         return _text(value) if value else None
     if isinstance(value, Mapping):
@@ -157,7 +158,7 @@ def to_artifact(value: object) -> object:
 
 
 def from_artifact(value: object) -> object:
-    """What ``to_artifact`` was given, except that empty text is null."""
+    """Decode the result of ``to_artifact``. Empty text becomes null."""
     if isinstance(value, str):
         return _from_json(value) if value[:1] == '"' else str(value)
     if isinstance(value, Mapping):
@@ -189,7 +190,7 @@ def _document(value: object) -> str | None:
 
 
 def _from_json(text: str) -> object:
-    """As it is where it is not JSON: an artifact may have been made by hand."""
+    """Decode JSON. Return other text unchanged: an artifact may be written by hand."""
     try:
         value: object = json.loads(text)
     except ValueError:
@@ -207,7 +208,7 @@ class _Problem:
 
 
 def junit_text(report: Report, fail_on: str) -> str:
-    """The document. A case fails when, and only when, the report is failed."""
+    """Return the report as JUnit XML. A case fails if and only if the report is failed."""
     severities = ("error", "warning") if fail_on == "warning" else ("error",)
     rows: list[Mapping[str, object]] = [dict(row.items()) for row in report["workloads"]]
     names = {_name(row) for row in rows}
@@ -235,7 +236,7 @@ def junit_text(report: Report, fail_on: str) -> str:
     for name, case in zip([*map(_name, rows), ""], cases, strict=True):
         if name in warnings:
             output = ElementTree.SubElement(case, "system-out")
-            output.text = "\n".join(f"warning {each.code}: {each.text}" for each in warnings[name])
+            output.text = "\n".join(f"warning {warning.code}: {warning.text}" for warning in warnings[name])
     return _junit_document(report, cases)
 
 

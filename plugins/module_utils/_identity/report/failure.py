@@ -26,7 +26,7 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """The cause first: what could not be done, else what the verification found."""
+    """Return the text of a failed run: its failures, or else the findings of the verification."""
     parts = [aws.message] if aws.failures else []
     if kubernetes.failures:
         parts += _refusals(aws, kubernetes.failures)
@@ -35,21 +35,21 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
     return visible_lines("\n".join(parts or map(visible, _findings(failing))))
 
 
-def alike(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
-    """Failures of one cause together: the same could not be done to many objects, or to one that many workloads need.
+def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
+    """Group failures by cause: the same failure of several objects, or of one object that several workloads need.
 
-    What AWS and Kubernetes say of it differs in the names of the objects, if at all.
+    The messages of AWS and Kubernetes differ only in the names of the objects.
     """
-    objects = {str(row_key(row, aws.cluster)): _objects_of(row) for row in aws.workloads}
+    objects = {str(row_key(row, aws.cluster)): _read_objects(row) for row in aws.workloads}
 
     def read_names(failure: FailureRow) -> list[str]:
         workload = failure["workload"]
         return own_names([workload], [*failure["name"].split(), *objects.get(workload, ())])
 
-    return group_by_cause(failures, _texts_of, read_names)
+    return group_by_cause(failures, _read_texts, read_names)
 
 
-def _texts_of(failure: FailureRow) -> tuple[str, ...]:
+def _read_texts(failure: FailureRow) -> tuple[str, ...]:
     return (
         failure["resource"],
         failure["action"],
@@ -59,21 +59,21 @@ def _texts_of(failure: FailureRow) -> tuple[str, ...]:
     )
 
 
-def _objects_of(row: Object) -> list[str]:
+def _read_objects(row: Object) -> list[str]:
     arns = row.get("policy_arns")
     return [as_text(row.get("role_arn")), *(map(as_text, arns) if isinstance(arns, (list, tuple)) else ())]
 
 
-def message_of(group: Sequence[FailureRow]) -> str:
-    """The message of a group, with the object of its first failure where it is about that one."""
+def group_message(group: Sequence[FailureRow]) -> str:
+    """Return the message of a group, with the name of its first object if the messages differ."""
     first = group[0]
     if all(failure["message"] == first["message"] for failure in group):
         return first["message"]
     return f"for {first['name']}: {first['message']}"
 
 
-def what_failed(group: Sequence[FailureRow]) -> str:
-    """Like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
+def describe_failures(group: Sequence[FailureRow]) -> str:
+    """Return the changes of a group, like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
     lines = list(dict.fromkeys(map(failure_line, group)))
     if len(lines) == 1 or group[0]["resource"] == "attachment":
         return listed(lines)
@@ -82,7 +82,7 @@ def what_failed(group: Sequence[FailureRow]) -> str:
 
 
 def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
-    """What ended the Kubernetes part before its result, and the remedy."""
+    """Return the message and the remedy for an error that ended the Kubernetes part."""
     return (
         f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
         "Resolve that and run again; changes in AWS are kept.",
@@ -90,7 +90,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 
 AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
-# Findings that a run repairs, and those that follow from them.
+# Findings that a run repairs, and their consequences.
 EXPLAINED = REPAIRED | {
     Code.NAMESPACE_MISSING,
     Code.PERMISSION_DENIED,
@@ -103,9 +103,9 @@ EXPLAINED = REPAIRED | {
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
-    """Return findings without those of a refused change: what it would have repaired, and the reason of the refusal itself.
+    """Return the findings that are not explained by a failed change.
 
-    Whoever has just applied a workload is not helped by "Apply the workload". All others stay, as no run repairs them.
+    A failed change explains its own error, and the findings that it would have repaired: their remedy is to apply the workload.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     reasons = {(failure["workload"], failure["error_code"]) for failure in failures}
@@ -120,9 +120,9 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> lis
 def repair_after(
     failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[ReportedFindingRow]:
-    """Give the findings that a refused change would have repaired the remedy of the refusal.
+    """Replace the remedy of findings that a failed change would have repaired by a reference to its failure.
 
-    Their own may undo its order, such as a command that makes a grant whose restriction was refused.
+    Their remedy may violate the order of changes, like a command for a grant whose restriction failed.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     return [
@@ -140,9 +140,9 @@ def failure_headline(
     unknown: Collection[str],
     check_mode: bool,
 ) -> str:
-    """That a run failed, where and with which codes, for someone who has just read why.
+    """Return the last line of a failed run, with its place and codes; the reasons precede it.
 
-    ``unknown`` are the workloads of which it could not be seen whether they are right.
+    ``unknown`` are the workloads whose verification is unknown.
     """
     codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
     codes += [finding["code"] for finding in unexplained(failures, failing)]
@@ -157,9 +157,9 @@ def failure_headline(
 def _verdict(
     aws: AwsResult, failures: Sequence[FailureRow], failing: Sequence[FindingRow], unknown: Collection[str]
 ) -> str:
-    """Like "2 of 9 workloads of cluster blue failed, 1 is unknown".
+    """Return a text like "2 of 9 workloads of cluster blue failed, 1 is unknown".
 
-    Warnings fail a run only where it was asked to fail on them, and no workload: its checks may pass.
+    With pod_identity_fail_on: warning, warnings fail a run, but not a workload.
     """
     place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
     cluster = f"cluster {aws.cluster}{place}"
@@ -172,18 +172,18 @@ def _verdict(
     unseen = (concerned & set(unknown)) - refused
     failed = wrong - unseen
     warned = concerned - unseen - failed
-    asked = {str(row_key(row, aws.cluster)) for row in aws.workloads}
-    # A purge may fail for workloads that are not listed.
-    total = f" of {len(asked)}" if concerned <= asked else ""
+    listed_keys = {str(row_key(row, aws.cluster)) for row in aws.workloads}
+    # A purge may fail for unlisted workloads.
+    total = f" of {len(listed_keys)}" if concerned <= listed_keys else ""
     parts = [
         (len(failed), "failed"),
         (len(unseen), "is unknown" if len(unseen) == 1 else "are unknown"),
         (len(warned), f"{'has' if len(warned) == 1 else 'have'} warnings (pod_identity_fail_on is warning)"),
     ]
-    (count, first), *others = [part for part in parts if part[0]]
-    plural = "" if (len(asked) if total else count) == 1 else "s"
+    (count, first), *rest = [part for part in parts if part[0]]
+    plural = "" if (len(listed_keys) if total else count) == 1 else "s"
     subject = f"{count}{total} workload{plural} of {cluster}"
-    return ", ".join([f"{subject} {first}", *(f"{count} {verb}" for count, verb in others)])
+    return ", ".join([f"{subject} {first}", *(f"{count} {verb}" for count, verb in rest)])
 
 
 def _kubernetes_place(aws: AwsResult) -> str:
@@ -196,10 +196,10 @@ def _kubernetes_place(aws: AwsResult) -> str:
 def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
     count = f"{len(failures)} object{'' if len(failures) == 1 else 's'}"
     lines = []
-    groups = alike(aws, failures)
+    groups = group_failures(aws, failures)
     for group in groups[:SHOWN_FINDINGS]:
-        what = f"- {what_failed(group)}: {message_of(group)}"
-        lines += with_remedy(visible(what), visible(group[0]["remedy"]), "    ")
+        line = f"- {describe_failures(group)}: {group_message(group)}"
+        lines += with_remedy(visible(line), visible(group[0]["remedy"]), "    ")
     more = sum(map(len, groups[SHOWN_FINDINGS:]))
     if more > 0:
         lines.append(f"- and {more} more, listed in pod_identity_report.failures.")
@@ -209,8 +209,8 @@ def _refusals(aws: AwsResult, failures: Sequence[FailureRow]) -> list[str]:
 def _findings(failing: Sequence[FindingRow]) -> list[str]:
     lines = []
     for finding in failing[:SHOWN_FINDINGS]:
-        what = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
-        lines += with_remedy(what, finding["remedy"], "  ")
+        line = f"{finding['workload']}: {finding['message']}".removeprefix(": ")
+        lines += with_remedy(line, finding["remedy"], "  ")
     more = len(failing) - SHOWN_FINDINGS
     if more > 0:
         lines.append(f"and {more} more, listed in pod_identity_report.findings.")

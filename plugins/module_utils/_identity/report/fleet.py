@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Reports of many clusters: their number, a table, changes, warnings, failures; and the reports of a fleet's jobs. Pure.
+"""Reports of several clusters: counts, a table, changes, warnings, failures; and the gathered reports of several jobs. Pure.
 
-A report may come from a file or from another job, so it is parsed. Gathered reports show failed clusters, missing and old
-reports, and changes that a plan announced and no job made.
+A report may be from a file or from another job, so it is parsed. Gathered reports show failed clusters, missing and outdated
+reports, and planned changes that were not applied.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..kubernetes.model.objects import Object, as_mapping, as_objects, as_text
 from ..model.errors import listed, sentence
 from .artifact import PREFIX, mapping_from_artifact
 from .failure import EXPLAINED
-from .rows import NoteRow, ReportStep, step_of
+from .rows import NoteRow, ReportStep, report_step
 from .text import (
     NOTHING_VERIFIED,
     SHOWN_CHANGES,
@@ -38,9 +38,9 @@ from .text import (
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What is shown of a cluster's report. ``failure`` is "" where nothing failed, ``verified`` counts the workloads that were.
+    """The parsed report of a cluster. ``failure`` is "" for success, ``verified`` is the number of verified workloads.
 
-    ``changed`` is empty where the report has only the number of its changes.
+    ``changed`` is empty if the report has only the number of its changes.
     """
 
     account_id: str
@@ -57,12 +57,12 @@ class Reported:
 
 
 def parse_reported(report: Object) -> Reported | None:
-    """None where it lacks what a row needs, with its types: such a report does not say that all went well."""
+    """Parse a report. Return None if a field is missing or has another type: such a report does not prove success."""
     summary = as_mapping(report.get("summary"))
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
     )
-    others = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
+    other_counts = [_count(summary.get(name)) for name in ("failed", "warnings", "unknown", "accepted")]
     failed = report.get("failed")
     if workloads is None or passed is None or changes is None or findings is None:
         return None
@@ -73,7 +73,7 @@ def parse_reported(report: Object) -> Reported | None:
     return Reported(
         *place,
         workloads,
-        passed + sum(filter(None, others)),
+        passed + sum(filter(None, other_counts)),
         passed,
         changes,
         findings,
@@ -85,7 +85,7 @@ def parse_reported(report: Object) -> Reported | None:
 
 
 def _changed(report: Object) -> list[ChangeText]:
-    """Without what is no change: another job may have made the report."""
+    """Return the valid changes of a report, which another job may have written."""
     lines = report.get("kubernetes_changes")
     return [
         *(
@@ -102,7 +102,7 @@ def _changed(report: Object) -> list[ChangeText]:
 
 
 def _warnings(report: Object) -> list[NoteRow]:
-    """Those that nobody accepted, and that neither are why the cluster failed nor follow from what was refused."""
+    """Return the warnings that are not accepted, not part of the failure, and not explained by a failed change."""
     failure = as_text(report.get("failure"))
     refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
     return [
@@ -122,7 +122,7 @@ def _warnings(report: Object) -> list[NoteRow]:
 
 
 def _count(value: object) -> int | None:
-    """Ansible hands on an int of a class of its own, and YAML a true, which is an int to Python."""
+    """Return a number, or None. Ansible has subclasses of int, and a boolean is an int in Python."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -136,7 +136,7 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a host ended: with what it ``reported``, or ``stopped`` before there was a report."""
+    """The result of a host: its report, or the reason for which it ``stopped`` before the report."""
 
     host: str
     cluster: str
@@ -149,20 +149,21 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """Why it failed, as it is told at the end."""
+        """The reason of the failure, for the end of the output; "" for success."""
         return self.stopped or (self.reported.failure if self.reported else "")
 
 
 def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
-    """``clusters`` is how many there are in the play, ``missing`` how many of them have not begun."""
-    failed = [each for each in ended if each.failed]
+    """Return the lines for all clusters. ``clusters`` is the number of clusters in the play, ``missing`` the number of pending
+    ones."""
+    failed = [result for result in ended if result.failed]
     done = "planned" if check_mode else "done"
     plural = "" if clusters == 1 else "s"
     total = f"{len(ended) - len(failed)} of {clusters} cluster{plural} {done}, {len(failed)} failed"
     unchanged = "; nothing was changed" if check_mode else ""
-    # First, as a table of many clusters is long.
+    # The counts precede the table, which may be long.
     lines = [f"{total}{f', {missing} pending' if missing else ''}{unchanged}."]
-    if ended and all(each.reported is not None and not each.reported.workloads for each in ended):
+    if ended and all(result.reported is not None and not result.reported.workloads for result in ended):
         lines.append(NOTHING_VERIFIED)
     rows = [_COLUMNS, *map(_row, ended)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
@@ -175,30 +176,30 @@ def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode:
     ]
     lines += _changed_lines(ended, check_mode)
     lines += _warning_lines(ended)
-    for each in failed:
+    for result in failed:
         lines.append("")
-        lines.append(f"{each.host}:")
-        lines += [f"  {line}" for line in sentence(each.failure).splitlines()]
+        lines.append(f"{result.host}:")
+        lines += [f"  {line}" for line in sentence(result.failure).splitlines()]
     return lines
 
 
 def _changed_lines(ended: Sequence[Ended], check_mode: bool) -> list[str]:
     lines = [
         line
-        for each in ended
-        if each.reported and each.reported.changed
-        for line in change_lines_of_cluster(each.host, each.reported.changed, check_mode)
+        for result in ended
+        if result.reported and result.reported.changed
+        for line in change_lines_of_cluster(result.host, result.reported.changed, check_mode)
     ]
     return ["", *lines] if lines else []
 
 
 def _warning_lines(ended: Sequence[Ended]) -> list[str]:
-    """What several clusters are warned of in the same words stands there once, with their names."""
+    """Return the warnings. A warning of several clusters is shown once, with their names."""
     hosts: dict[tuple[str, str, str, str], list[str]] = {}
-    for each in ended:
-        for warning in each.reported.warnings if each.reported else ():
+    for result in ended:
+        for warning in result.reported.warnings if result.reported else ():
             key = (warning["code"], warning["workload"], warning["message"], warning["remedy"])
-            hosts.setdefault(key, []).append(each.host)
+            hosts.setdefault(key, []).append(result.host)
     lines = [""] if hosts else []
     for (code, workload, message, remedy), names in list(hosts.items())[:SHOWN_FINDINGS]:
         about = f"{workload} ({listed(names)})".lstrip()
@@ -211,9 +212,9 @@ def _warning_lines(ended: Sequence[Ended]) -> list[str]:
     )
 
 
-def _row(each: Ended) -> tuple[str, ...]:
-    name = each.cluster if each.cluster == each.host else f"{each.host} ({each.cluster})"
-    reported = each.reported
+def _row(result: Ended) -> tuple[str, ...]:
+    name = result.cluster if result.cluster == result.host else f"{result.host} ({result.cluster})"
+    reported = result.reported
     if reported is None:
         return (name, "", "", "", "", "", "", "failed")
     return (
@@ -224,11 +225,11 @@ def _row(each: Ended) -> tuple[str, ...]:
         str(reported.changes),
         f"{reported.passed}/{reported.workloads}" if reported.verified else "-",
         str(reported.findings),
-        "failed" if each.failed else "ok",
+        "failed" if result.failed else "ok",
     )
 
 
-# All of them are above the message.
+# The output above the message has all names.
 SHOWN_NAMES = 10
 NO_REPORT = (
     "No job reported this cluster. Its job did not run, or ended before its report: see the output of the jobs, and "
@@ -254,7 +255,7 @@ WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the out
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """``lines`` are for people; ``failure`` says in one line why it failed, and is "" where it did not."""
+    """The gathered reports. ``lines`` are for the screen; ``failure`` is one line, "" for success."""
 
     lines: Sequence[str]
     failure: str
@@ -263,7 +264,7 @@ class Gathered:
 
 
 def artifacts_in(variables: Object) -> list[Object]:
-    """The reports among the variables that a later job gets, each as it was before it became an artifact."""
+    """Return the decoded reports among the variables of a later job."""
     names = sorted(name for name in variables if name.startswith(PREFIX))
     values = ((name, variables[name]) for name in names)
     return [
@@ -279,18 +280,22 @@ def gather(
     max_age: int | None,
     plans: bool = False,
 ) -> Gathered:
-    """``expected`` has names of hosts or clusters, or ARNs of clusters; ``max_age`` is in seconds. ``plans``: reports of
-    check mode are what is meant. Else a job that was killed after its plan must not count as done."""
+    """Gather the reports of several jobs.
+
+    :arg expected: names of hosts or clusters, or ARNs of clusters.
+    :arg max_age: in seconds.
+    :arg plans: accept reports of check mode. Otherwise a cluster with only a plan counts as failed.
+    """
     clusters = _by_cluster(reports)
     names = {name for steps in clusters for report in steps.values() for name in _names(report)}
     missing = [name for name in expected if name not in names]
     shared = _shared_changes(clusters)
     ended = sorted(
         (_ended(steps, shared, now, max_age, plans) for steps in clusters),
-        key=lambda each: (natural(each.host), natural(each.cluster)),
+        key=lambda result: (natural(result.host), natural(result.cluster)),
     )
     ended += [Ended(name, name, None, NO_REPORT) for name in missing]
-    failed = [each.host for each in ended if each.failed and each.host not in missing]
+    failed = [result.host for result in ended if result.failed and result.host not in missing]
     planned = sorted((_label(steps["plan"]) for steps in clusters if set(steps) == {"plan"}), key=natural)
     all_planned = plans and len(planned) == len(clusters)
     lines = fleet_lines(ended, len(ended), 0, check_mode=all_planned)
@@ -319,8 +324,8 @@ _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
     """Return the last report of each step, by cluster.
 
-    A report takes the place of earlier ones of its own step and of the steps that follow it. One without the cluster's ARN,
-    which stopped early, stands for itself, except a plan after which the host was worked on.
+    A report replaces earlier reports of its step and of later steps. A report without the cluster's ARN, of a run that failed
+    early, is a separate entry, except a plan that precedes an apply of the host.
     """
     clusters: dict[str, dict[ReportStep, Object]] = {}
     for number, report in enumerate(sorted(reports, key=_order)):
@@ -345,13 +350,13 @@ def _order(report: Object) -> tuple[str, int]:
 
 
 def _step(report: Object) -> ReportStep:
-    """Return the step, by the mode where a report has none that this collection knows."""
-    mode = step_of(verifies=False, check_mode=bool(report.get("check_mode")))
+    """Return the step of a report; for an unknown step, derive it from the mode."""
+    mode = report_step(verifies=False, check_mode=bool(report.get("check_mode")))
     return next((step for step in _STEPS if step == report.get("step")), mode)
 
 
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return what the jobs changed in IAM, by account: one slice may make the role that the plans of two announced."""
+    """Return the applied changes in IAM, by account: one job may create a role that the plans of two jobs contain."""
     return {
         (as_text(steps["apply"].get("account_id")), _key(change))
         for steps in clusters
@@ -371,7 +376,7 @@ def _names(report: Object) -> tuple[str, ...]:
 
 
 def _label(report: Object) -> str:
-    """Return the host, or the cluster where the play was on localhost, as that of site.yml is without hosts of its own."""
+    """Return the host; for a play on localhost, like site.yml without hosts, the cluster."""
     names = _names(report)
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
@@ -405,7 +410,7 @@ def _ended(
 
 
 def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
-    """Return the report, or why it does not count."""
+    """Return the report, or the reason for which it is invalid."""
     late = _why_late(as_text(report.get("time")), now, max_age)
     if report.get("stopped") or late:
         return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)
@@ -416,7 +421,7 @@ def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reporte
 
 
 def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
-    """Name what the plan announced and no job reported as done; return "" where that is nothing."""
+    """Return the planned changes that no job reported as done; "" without any."""
     plan, apply = steps.get("plan"), steps.get("apply")
     if plan is None:
         return ""
@@ -427,7 +432,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
         return "" if apply else NOT_A_REPORT
     done = parse_reported(apply) if apply else None
     if done and len(done.changed) < done.changes:
-        # Its report has the number of its changes alone.
+        # The report has only the number of its changes.
         return ""
     lines_done = {_key(change) for change in done.changed} if done else set()
     account = as_text(plan.get("account_id"))

@@ -20,16 +20,16 @@ from ..model.checks import ACCEPTED, FAIL, PASS, SKIPPED, UNKNOWN, WARNING, Chec
 from ..model.errors import listed
 from ..model.rows import FailureRow, VerifiedRow, check_row, finding_row
 from .failure import (
-    alike,
+    describe_failures,
     failure_headline,
     failure_text,
+    group_failures,
+    group_message,
     kubernetes_end,
-    message_of,
     repair_after,
     unexplained,
-    what_failed,
 )
-from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportSummary, step_of
+from .rows import Facts, NoteRow, Place, Report, ReportedFindingRow, ReportSummary, report_step
 from .text import (
     COLUMNS,
     WORST_FIRST,
@@ -40,15 +40,15 @@ from .text import (
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
-# What EKS says of the add-on gives way to what is seen in the cluster: an agent may come from elsewhere.
+# The state of the agent in the cluster overrides the missing add-on in EKS: the agent may be installed without the add-on.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """Findings with a code of ``ignore`` are accepted; ``fail_on`` is the least severity that fails.
+    """The settings of a report. Findings with a code of ``ignore`` are accepted; ``fail_on`` is the least severity that fails.
 
-    ``time`` is in ISO 8601, ``version`` that of this collection, ``path`` the file that the report is written to.
+    ``time`` is in ISO 8601, ``version`` the version of this collection, ``path`` the file of the report.
     """
 
     check_mode: bool = False
@@ -60,7 +60,7 @@ class ReportSettings:
 
 
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
-    """The facts of a run, the lines to show, and whether and why it failed."""
+    """Return the report of a run: its facts, the lines for the screen, and its failure."""
     follows: list[Finding] = []
     judged: list[tuple[VerifiedWorkload, list[Check]]] = []
     for workload in aws.verification.workloads:
@@ -71,7 +71,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # A plan reports the errors that would stay, and proves no workload right.
+        # A plan reports the errors that would remain, and does not verify workloads.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
     verified = [
@@ -110,7 +110,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
         "time": settings.time,
         "version": settings.version,
         "check_mode": settings.check_mode,
-        "step": step_of(verifies=not aws.is_change, check_mode=settings.check_mode),
+        "step": report_step(verifies=not aws.is_change, check_mode=settings.check_mode),
         "workloads": rows or list(aws.workloads),
         "changes": list(aws.changes),
         "kubernetes_changes": list(kubernetes.changes),
@@ -145,9 +145,9 @@ def _facts(
 ) -> Facts:
     """Return the verification by name.
 
-    :arg planned: checks of the state that a plan leads to; they count where they fail.
+    :arg planned: checks of the predicted state; only failed ones count.
     :arg failing: the findings that fail the run.
-    :arg failed: whether something could not be done.
+    :arg failed: True for a failure of the AWS or the Kubernetes part.
     """
     codes = {row["code"] for row in failing}
     statuses: dict[str, set[Status]] = {}
@@ -192,10 +192,9 @@ _JUDGED_AGAIN = (
 
 
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
-    """What the plan says of what nobody asked for gives way to what the verification says, which reads the policies, and
-    reads the trust policy again."""
+    """Yield the planned findings, except findings that the verification also has, with more detail or from a later read."""
     judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
-    # A policy that the plan has not read may turn out to restrict the role.
+    # The verification may find that a policy that the plan did not read restricts the role.
     judged |= {
         (workload, Code.POLICY_ATTACHED_EXTRA) for workload, code in judged if code == Code.ROLE_RESTRICTED
     }
@@ -205,7 +204,7 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
-    """What follows from other findings becomes a finding itself where those are accepted."""
+    """Turn the consequences of findings into findings if all causes are accepted. Return the checks and the new findings."""
     if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
     promoted = [replace(check, findings=(*check.findings, *check.follows), follows=()) for check in checks]
@@ -213,7 +212,7 @@ def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[
 
 
 def _one_agent(checks: Sequence[Check]) -> list[Check]:
-    """AWS and Kubernetes each say something of the agent; the worse of the two is what counts."""
+    """Join the two checks of the agent, by AWS and by Kubernetes. The worse status counts."""
     agents = [check for check in checks if check.name == "agent"]
     if len(agents) < 2:
         return list(checks)
@@ -229,22 +228,22 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
             detail=worse.detail or kubernetes.detail,
             findings=(*aws.findings, *kubernetes.findings),
         )
-    others = [check for check in checks if check.name != "agent"]
-    # Injection and proof come last: they need all the others.
+    rest = [check for check in checks if check.name != "agent"]
+    # Injection and proof are last: they depend on all other checks.
     last = ("injection", "proof")
-    place = next((index for index, check in enumerate(others) if check.name in last), len(others))
-    return [*others[:place], joined, *others[place:]]
+    place = next((index for index, check in enumerate(rest) if check.name in last), len(rest))
+    return [*rest[:place], joined, *rest[place:]]
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
-    """Return the codes from which something else may follow; nothing fails because of a warning."""
+    """Return the codes of causes: findings of failed and unknown checks. A warning is not a cause."""
     return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
-    """Checks whose every finding is accepted are shown so.
+    """Mark checks as accepted if all of their findings are.
 
-    A failed check without a finding of its own follows from what another one found.
+    A failed check without findings is the consequence of other findings.
     """
     codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
@@ -282,7 +281,7 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 
 
 def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Whether a workload failed although none of its failed checks has a finding: never taken for right."""
+    """Return whether a workload has failed checks without any finding. It must fail the run."""
     failed = [check for check in checks if check.status == FAIL]
     return bool(failed) and not any(check.findings for check in failed)
 
@@ -317,16 +316,18 @@ def _ended(aws: AwsResult, error: str) -> list[NoteRow]:
 def _notes(
     aws: AwsResult, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[NoteRow]:
-    """What is shown below the table."""
+    """Return the rows below the table."""
     notes: list[NoteRow] = [
         {
             "label": "failed",
             "code": group[0]["error_code"],
             "workload": listed(dict.fromkeys(failure["workload"] for failure in group)),
-            "message": f"{what_failed(group)}: {message_of(group)}",
+            "message": f"{describe_failures(group)}: {group_message(group)}",
             "remedy": group[0]["remedy"],
         }
-        for group in alike(aws, [failure for failure in failures if failure["error_code"] != Code.SKIPPED])
+        for group in group_failures(
+            aws, [failure for failure in failures if failure["error_code"] != Code.SKIPPED]
+        )
     ]
     notes += [
         {

@@ -13,11 +13,11 @@ from typing import Literal, TypedDict
 from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
-# In the order of a workflow: a plan is what a run in check mode announces, an apply converges or takes down.
+# In the order of a workflow. A plan is a run in check mode, an apply is a converge or a teardown.
 ReportStep = Literal["plan", "apply", "verify"]
 
 
-def step_of(*, verifies: bool, check_mode: bool) -> ReportStep:
+def report_step(*, verifies: bool, check_mode: bool) -> ReportStep:
     """Return the step of a workflow that a run is. A verification is one in check mode, too."""
     if verifies:
         return "verify"
@@ -25,13 +25,13 @@ def step_of(*, verifies: bool, check_mode: bool) -> ReportStep:
 
 
 class ReportedFindingRow(FindingRow, total=False):
-    """``accepted`` is there only where it says something."""
+    """A finding of a report. ``accepted`` is missing if it is false."""
 
     accepted: bool
 
 
 class Place(TypedDict):
-    """Where a run was, and as whom; "" for what its result does not say."""
+    """The cluster, account and caller of a run; "" for missing parts."""
 
     cluster_name: str
     cluster_arn: str
@@ -54,10 +54,10 @@ class ReportSummary(TypedDict):
 
 
 class Facts(TypedDict):
-    """The verification by name. ``done`` says that nothing failed but what the others name.
+    """The verification by name. ``done``: every failure is in one of the other fields.
 
-    The others are "fail" where a check of a workload fails the run, else the worst of "unknown", "warning", "accepted" and
-    "pass" of all workloads, and "skipped" where nothing of the kind was verified.
+    The other fields are "fail" if a check of a workload fails the run, else the worst of "unknown", "warning", "accepted" and
+    "pass" of all workloads, and "skipped" without such checks.
     """
 
     done: bool
@@ -71,11 +71,11 @@ class Facts(TypedDict):
 
 
 class Report(Place):
-    """``lines`` are for people; ``failure`` says why the run failed, ``headline`` that it did, in one line and with the
-    codes; both are "" when it did not.
+    """The report of a run. ``lines`` are for the screen; ``failure`` has the reasons of a failure, ``headline`` its codes in one
+    line; both are "" for success.
 
-    ``time`` is in ISO 8601, ``version`` that of this collection. ``workloads`` are rows of eks_pod_identity where
-    nothing was verified.
+    ``time`` is in ISO 8601, ``version`` the version of this collection. ``workloads`` are rows of eks_pod_identity without a
+    verification.
     """
 
     time: str
@@ -96,7 +96,7 @@ class Report(Place):
 
 
 class NoteRow(TypedDict):
-    """What is shown below the table. ``label`` is the severity, "accepted", or "failed"."""
+    """A row below the table. ``label`` is the severity, "accepted", or "failed"."""
 
     label: str
     code: str

@@ -31,13 +31,13 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 def natural(name: str) -> tuple[tuple[str, int, str], ...]:
-    """A key to sort by. Numbers within the name count as numbers, however many digits they have."""
+    """Return a sort key. Digits within a name compare as numbers."""
     parts = _NUMBER.split(name)
     return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
 
 
 def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
-    """Text and the number behind it; where there is none, it comes first."""
+    """Return text and the number behind it. Text without number sorts first."""
     if digits is None:
         return text, -1, ""
     number = digits.lstrip("0")
@@ -47,13 +47,13 @@ def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
 WIDTH = 100
 
 
-def wrapped(text: str, first: str, others: str) -> list[str]:
-    """Names and commands stay whole, so that they can be copied."""
+def wrapped(text: str, first: str, indent: str) -> list[str]:
+    """Wrap a text without breaking names and commands, so that they can be copied."""
     return textwrap.wrap(
         text,
         WIDTH,
         initial_indent=first,
-        subsequent_indent=others,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -62,13 +62,13 @@ def wrapped(text: str, first: str, others: str) -> list[str]:
 SHOWN_CHANGES = 40
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
-# In the order of the counts; what is taken away comes last, where it is seen.
+# The order of the counts; removals are last, next to the list.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeText:
-    """``kind`` is that of the resource in a sentence, like "trust policy" or "ServiceAccount"."""
+    """A change as text. ``kind`` is the kind of the resource, like "trust policy" or "ServiceAccount"."""
 
     action: str
     kind: str
@@ -76,12 +76,12 @@ class ChangeText:
 
     @property
     def removes(self) -> bool:
-        """Return whether the change deletes or detaches something, for good or before it is created anew."""
+        """Return whether the change deletes or detaches a resource, also to replace it."""
         return self.action in _REMOVALS
 
 
 def describe_change(change: Object) -> ChangeText:
-    """What a change in AWS does to which resource, and to which parts of it."""
+    """Describe a change in AWS: the action, the resource and its changed attributes."""
     action, resource = as_text(change.get("action")), as_text(change.get("resource"))
     line = _resource_line(action, resource, as_text(change.get("name")))
     if (action, resource) == ("replace", "attachment"):
@@ -107,7 +107,7 @@ def _resource_line(action: str, resource: str, name: str) -> str:
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
-    """Of a plan, everything that is taken away is shown, however much it is. ``place`` has them all."""
+    """Return the lines of the changes. A plan shows all removals, without a limit. ``place`` has all changes."""
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     outcome = "plan" if check_mode else "done"
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
@@ -120,23 +120,23 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
     removals = [change for change in changes if change.removes]
     if not check_mode:
         removals = removals[:SHOWN_CHANGES]
-    others = [change for change in changes if not change.removes]
-    shown = [*removals, *others[: max(0, SHOWN_CHANGES - len(removals))]]
-    lines += [f"    {change.line}" for change in shown]
-    if len(shown) < len(changes):
-        lines.append(f"    and {len(changes) - len(shown)} more, listed in {place}")
+    other_changes = [change for change in changes if not change.removes]
+    shown_changes = [*removals, *other_changes[: max(0, SHOWN_CHANGES - len(removals))]]
+    lines += [f"    {change.line}" for change in shown_changes]
+    if len(shown_changes) < len(changes):
+        lines.append(f"    and {len(changes) - len(shown_changes)} more, listed in {place}")
     return lines
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """The same among other clusters: how many of each kind, and of a plan everything that is taken away."""
+    """Return the lines of the changes of one of several clusters: counts, and in a plan all removals."""
     removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
     return [*lines, *(f"    {change.line}" for change in removals)]
 
 
 def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
-    """In the order that they are made in, and what is alike by name, as people count."""
+    """Sort changes of the same kind by name, in natural order, and keep the order of kinds."""
     groups = groupby(changes, lambda change: (change.action, change.kind))
     return [
         change for _kind, group in groups for change in sorted(group, key=lambda change: natural(change.line))
@@ -144,12 +144,16 @@ def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
 
 
 def _counted(changes: Sequence[ChangeText]) -> str:
-    """Like "create 2 roles, 1 association; delete 1 role"."""
+    """Return counts like "create 2 roles, 1 association; delete 1 role"."""
     counts = Counter((change.action, change.kind) for change in changes)
-    known = [*_ACTIONS, *sorted({action for action, _kind in counts} - {*_ACTIONS})]
+    actions = [*_ACTIONS, *sorted({action for action, _kind in counts} - {*_ACTIONS})]
     parts = []
-    for action in known:
-        kinds = [f"{number} {_plural(kind, number)}" for (of, kind), number in counts.items() if of == action]
+    for action in actions:
+        kinds = [
+            f"{number} {_plural(kind, number)}"
+            for (change_action, kind), number in counts.items()
+            if change_action == action
+        ]
         if kinds:
             parts.append(f"{action} {', '.join(kinds)}")
     return visible("; ".join(parts))
@@ -178,7 +182,7 @@ COLUMNS = (
 )
 WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 _ORDER = [name for name, _title, _fact in COLUMNS]
-# The first that matches.
+# The first match wins.
 _BY_START: Mapping[str, str] = {
     "AGENT_": "agent",
     "INJECTION_": "injection",
@@ -197,48 +201,48 @@ _BY_START: Mapping[str, str] = {
 }
 
 
-def _column_of(code: Code) -> str:
-    """The check that a finding belongs to. Of codes that concern a workload as a whole it is its association."""
+def _find_column(code: Code) -> str:
+    """Return the check of a finding. Codes about a whole workload belong to its association."""
     return next((name for start, name in _BY_START.items() if code.startswith(start)), "association")
 
 
 def with_unchecked(
     checks: Sequence[Check], findings: Iterable[Finding], ignore: Collection[str]
 ) -> list[Check]:
-    """Add the findings of a workload that no check has, such as a warning of the plan, to their checks.
+    """Add the findings of a workload without a check, like warnings of the plan, to their checks.
 
-    No row passes above a warning. Information stays below the table.
+    A row does not pass if its workload has a warning. Information is only shown below the table.
     """
     named = {finding.code for check in checks for finding in check.findings}
     joined = {check.name: check for check in checks}
     for finding in findings:
         if finding.code in named or finding.severity == "info":
             continue
-        own = conclude(_column_of(finding.code), finding)
+        extra = conclude(_find_column(finding.code), finding)
         if finding.code in ignore:
-            own = replace(own, status=ACCEPTED)
-        check = joined.get(own.name, own)
-        worst = min((check, own), key=lambda one: WORST_FIRST.index(one.status)).status
-        joined[own.name] = replace(
+            extra = replace(extra, status=ACCEPTED)
+        check = joined.get(extra.name, extra)
+        worst = min((check, extra), key=lambda candidate: WORST_FIRST.index(candidate.status)).status
+        joined[extra.name] = replace(
             check, status=worst, findings=tuple(dict.fromkeys((*check.findings, finding)))
         )
-    known = [check.name for check in checks]
+    names = [check.name for check in checks]
     for name in joined:
-        if name not in known:
-            place = next((at for at, other in enumerate(known) if _comes_after(other, name)), len(known))
-            known.insert(place, name)
-    return [joined[name] for name in known]
+        if name not in names:
+            place = next((index for index, other in enumerate(names) if _is_after(other, name)), len(names))
+            names.insert(place, name)
+    return [joined[name] for name in names]
 
 
-def _comes_after(other: str, name: str) -> bool:
+def _is_after(other: str, name: str) -> bool:
     return other in _ORDER and _ORDER.index(other) > _ORDER.index(name)
 
 
 SMALLEST_NAME = 8
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
-NOTHING_VERIFIED = "0 workloads: nothing was verified."
-# What needs to be looked at comes first, and is what is left when there are too many rows.
+NOTHING_VERIFIED = "0 workloads were verified."
+# Rows with problems are first, and are the only rows if there are too many.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 
@@ -253,9 +257,10 @@ def report_lines(
     check_mode: bool,
     path: str = "",
 ) -> list[str]:
-    """``state`` is that of the AWS result.
+    """Return the lines of a report for the screen.
 
-    ``changes`` is None when nothing was to be changed. ``path`` is where all of it is to be read."""
+    ``state`` is the state of the AWS result. ``changes`` is None for a verification. ``path`` is the file of the report.
+    """
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = wrapped(visible(_place_line(place)), "", "  ")
     if changes is not None:
@@ -274,7 +279,7 @@ def report_lines(
 
 
 def _place_line(place: Place) -> str:
-    """Where it was, and as whom."""
+    """Return a line with the cluster, the account, the region and the caller."""
     parts = [f"Cluster {place['cluster_name']}"]
     parts += [f"account {place['account_id']}"] if place["account_id"] else []
     parts += [f"region {place['region']}"] if place["region"] else []
@@ -299,33 +304,33 @@ def _verified_line(summary: ReportSummary) -> str:
 
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
-    """All of few; of many only those that do not pass, the worst first."""
+    """Return the table. With many rows, it has only the workloads that do not pass, the worst first."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
     worst = [row for status in _ROWS_FIRST for row in rows if row["status"] == status]
-    shown = worst[:SHOWN_ROWS]
-    lines = table(shown) if shown else []
-    if len(worst) > len(shown):
-        return [*lines, f"  and {len(worst) - len(shown)} more that do not pass, listed in {everything}"]
-    return [*lines, f"  The others are listed in {everything}" if shown else f"  Listed in {everything}"]
+    shown_rows = worst[:SHOWN_ROWS]
+    lines = table(shown_rows) if shown_rows else []
+    if len(worst) > len(shown_rows):
+        return [*lines, f"  and {len(worst) - len(shown_rows)} more that do not pass, listed in {everything}"]
+    return [*lines, f"  The others are listed in {everything}" if shown_rows else f"  Listed in {everything}"]
 
 
 def failure_line(failure: FailureRow) -> str:
-    """What could not be done to which resource."""
+    """Return the action and the resource of a failure."""
     return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
-    """The same columns for all workloads, at most 100 characters wide; only a name may be longer.
+    """Return the table of workloads, at most 100 characters wide; only a name may be longer.
 
-    What is too wide is set closer together. Then names that do not fit stand on a line of their own, above the cells:
-    they are what one searches for and copies. At last the widest cells are cut.
+    A wide table has narrower gaps. Names that still do not fit are on a separate line above their cells, so that they can be
+    copied. Finally the widest cells are cut.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
-    known = {name for name, _title, _fact in COLUMNS}
+    known_names = {name for name, _title, _fact in COLUMNS}
     columns = [(name, title) for name, title, _fact in COLUMNS if name in present]
-    columns += [(name, name.upper()) for name in sorted(present - known)]
+    columns += [(name, name.upper()) for name in sorted(present - known_names)]
     names = ["WORKLOAD", *(visible(f"{row['namespace']}/{row['service_account']}") for row in rows)]
     longest = max(map(len, names))
     cells = _cells(rows, columns)
@@ -356,7 +361,7 @@ def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> l
 
 
 def note_lines(note: NoteRow) -> list[str]:
-    """What is to be known, and its remedy below it."""
+    """Return the lines of a note, with the remedy below the message."""
     about = " ".join(part for part in (note["label"], note["code"], note["workload"]) if part)
     lines = wrapped(visible(f"{about}: {note['message']}"), "  ", "    ")
     prose, commands = split_commands(visible(note["remedy"]))
@@ -368,7 +373,7 @@ def note_lines(note: NoteRow) -> list[str]:
 
 
 def _cell(check: CheckRow | None) -> str:
-    """The agent is the cluster's, and the same in each row: its version would take the room of names."""
+    """Return the text of a cell. The version of the agent is omitted, because it is equal in all rows."""
     if check is None:
         return "-"
     detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""

@@ -105,10 +105,10 @@ def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
 def test_a_fleet_without_workloads_says_that_nothing_was_verified() -> None:
     empty = reported(summary=dict.fromkeys(report()["summary"], 0))
     blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
-    assert fleet_lines([blue], 1, 0)[1] == "0 workloads: nothing was verified."
-    assert "0 workloads: nothing was verified." not in fleet_lines([blue, green], 2, 0)
+    assert fleet_lines([blue], 1, 0)[1] == "0 workloads were verified."
+    assert "0 workloads were verified." not in fleet_lines([blue, green], 2, 0)
     stopped = Ended("red", "red", None, "cluster red was left out")
-    assert "0 workloads: nothing was verified." not in fleet_lines([blue, stopped], 2, 0)
+    assert "0 workloads were verified." not in fleet_lines([blue, stopped], 2, 0)
 
 
 CHANGES = {

@@ -74,7 +74,7 @@ def test_an_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> 
     found = suite(build.result(findings=[told]), fail_on=fail_on)
     assert outcomes(found) == {"my-cluster cluster": outcome}
     skipped = [case.get("message") for case in found.iter("skipped")]
-    assert skipped == (["0 workloads: nothing was verified."] if outcome == "skipped" else [])
+    assert skipped == (["0 workloads were verified."] if outcome == "skipped" else [])
 
 
 @pytest.mark.parametrize(
