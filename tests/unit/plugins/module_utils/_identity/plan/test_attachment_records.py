@@ -69,7 +69,7 @@ def record(aws: FakeAws) -> str | None:
 def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[list[str], list[Finding]]:
     done = run(aws, desired(raw, state="absent", **options), "absent")
     assert done.failures == ()
-    return [named(made.change) for made in done.done], list(done.findings)
+    return [named(applied.change) for applied in done.done], list(done.findings)
 
 
 def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
@@ -192,7 +192,7 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
     aws = account()
     run(aws, desired(RAW))
     joined = run(aws, elsewhere(raw))
-    assert [named(made.change) for made in joined.done] == [
+    assert [named(applied.change) for applied in joined.done] == [
         f"update policy {MINE}",
         "create association default/app",
     ]
@@ -211,7 +211,7 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
     assert aws.iam.roles["old"]["attached"] == [MINE]
     assert names(plan(aws, elsewhere(raw))) == []
     gone = run(aws, elsewhere(RAW, "absent"), "absent")
-    assert [named(made.change) for made in gone.done] == [
+    assert [named(applied.change) for applied in gone.done] == [
         "delete association default/app",
         DETACH,
         f"delete policy {MINE}",
@@ -222,7 +222,7 @@ def test_a_cluster_that_joins_an_attachment_of_other_people_does_not_claim_it() 
     aws = account()
     create_policy(aws, "my-policy", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(MINE)
-    assert [named(made.change) for made in run(aws, elsewhere(RAW)).done] == [
+    assert [named(applied.change) for applied in run(aws, elsewhere(RAW)).done] == [
         "create association default/app"
     ]
     assert aws.iam.policies[MINE]["tags"] == POLICY_TAGS
@@ -268,7 +268,7 @@ def test_a_refused_attachment_is_completed_by_the_next_run() -> None:
     assert aws.iam.roles["old"]["attached"] == []
     again = run(aws, desired(RAW))
     assert again.failures == ()
-    assert [named(made.change) for made in again.done] == [
+    assert [named(applied.change) for applied in again.done] == [
         f"attach attachment old {MINE}",
         "create association default/app",
     ]

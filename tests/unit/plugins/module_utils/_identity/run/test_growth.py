@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The work of a run grows with the number of workloads, not with its square: counted in calls, as time is no test's."""
+"""The work of a run is linear in the number of workloads, measured in calls because times vary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 )
 
 FEW, FACTOR = 40, 4
-# Four times as many workloads take up to four times as many calls. With a loop within a loop it is more than this.
+# Four times as many workloads take up to four times as many calls; nested loops take more.
 MOST = 6
 BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
 
@@ -33,7 +33,7 @@ BOTH, READ = ("s3:GetObject", "s3:PutObject"), ("s3:GetObject",)
 def workloads(
     count: int, *actions: str, role: str = "role", roles: int = 0, one_policy: bool = False
 ) -> list[Raw]:
-    """Each with a role and a policy of its own; with ``roles`` they share that many."""
+    """Return workloads with one role and one policy each; with ``roles`` they share that many roles."""
     return [
         workload(
             f"app-{number}",
@@ -54,9 +54,9 @@ def run(
     purge: PurgeScope | None = None,
     check_mode: bool = False,
 ) -> None:
-    wanted = desired(*raw, state=state)
+    spec = desired(*raw, state=state)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
-    done = perform(engine(aws, wanted, state), wanted, Order(state, check_mode, verify=True, purge=purge))
+    done = perform(engine(aws, spec, state), spec, Order(state, check_mode, verify=True, purge=purge))
     build_result(done.run, check_mode)
     assert done.guard.cause is None, done.guard.trace
     assert done.verified is not None or state == "absent"
@@ -69,8 +69,8 @@ def refuse(aws: FakeAws, name: str) -> None:
     aws.replace(name, answer)
 
 
-def nothing(_aws: FakeAws) -> None:
-    """Leaves everything as it is."""
+def no_fault(_aws: FakeAws) -> None:
+    """Change no resources."""
 
 
 def roles_unread(aws: FakeAws) -> None:
@@ -84,39 +84,39 @@ def associations_unread(aws: FakeAws) -> None:
 
 FIRST = {"actions": BOTH}
 SCENES: dict[str, tuple[dict[str, Any] | None, Callable[[FakeAws], None], dict[str, Any]]] = {
-    # What is there before, what happens to AWS, and what the run is asked for.
-    "create": (None, nothing, FIRST),
-    "create, in check mode": (None, nothing, {**FIRST, "check_mode": True}),
-    "nothing to do": (FIRST, nothing, FIRST),
-    "policies lose an action": (FIRST, nothing, {"actions": READ}),
-    "workloads move to other roles": (FIRST, nothing, {"actions": BOTH, "role": "other"}),
-    "they move, and policies lose": (FIRST, nothing, {"actions": READ, "role": "other"}),
-    "one role for all": ({"actions": BOTH, "roles": 1}, nothing, {"actions": READ, "roles": 1}),
+    # The initial state, a fault of AWS, and the run.
+    "create": (None, no_fault, FIRST),
+    "create, in check mode": (None, no_fault, {**FIRST, "check_mode": True}),
+    "no change": (FIRST, no_fault, FIRST),
+    "policies lose an action": (FIRST, no_fault, {"actions": READ}),
+    "workloads move to other roles": (FIRST, no_fault, {"actions": BOTH, "role": "other"}),
+    "they move, and policies lose": (FIRST, no_fault, {"actions": READ, "role": "other"}),
+    "one role for all": ({"actions": BOTH, "roles": 1}, no_fault, {"actions": READ, "roles": 1}),
     "one policy for all": (
         {"actions": BOTH, "one_policy": True},
-        nothing,
+        no_fault,
         {"actions": READ, "one_policy": True},
     ),
     "roles that cannot be read": (FIRST, roles_unread, {"actions": READ}),
     "associations that cannot be read": (FIRST, associations_unread, {"actions": READ}),
-    "teardown": (FIRST, nothing, {**FIRST, "state": "absent"}),
-    "purge of half": (FIRST, nothing, {**FIRST, "purge": PurgeScope(limit=1000), "share": 2}),
-    "purge of nothing": (FIRST, nothing, {**FIRST, "purge": PurgeScope()}),
+    "teardown": (FIRST, no_fault, {**FIRST, "state": "absent"}),
+    "purge of half": (FIRST, no_fault, {**FIRST, "purge": PurgeScope(limit=1000), "share": 2}),
+    "purge without removals": (FIRST, no_fault, {**FIRST, "purge": PurgeScope()}),
 }
 
 
 def calls(name: str, count: int) -> int:
-    """How often the code of this collection calls anything while it works for so many workloads."""
-    before, happens, wanted = SCENES[name]
+    """Count the calls by the code of this collection for ``count`` workloads."""
+    initial, fault, scene = SCENES[name]
     aws = FakeAws()
-    if before is not None:
-        run(aws, made(count, before))
-    happens(aws)
-    raw = made(count, wanted)
+    if initial is not None:
+        run(aws, scene_workloads(count, initial))
+    fault(aws)
+    raw = scene_workloads(count, scene)
     profile = cProfile.Profile()
     profile.enable()
-    options = {name: wanted[name] for name in ("state", "purge", "check_mode") if name in wanted}
-    run(aws, raw[: count // wanted.get("share", 1)], **options)
+    options = {name: scene[name] for name in ("state", "purge", "check_mode") if name in scene}
+    run(aws, raw[: count // scene.get("share", 1)], **options)
     profile.disable()
     return sum(
         called.callcount
@@ -127,17 +127,17 @@ def calls(name: str, count: int) -> int:
 
 
 def _may_change_role(code: CodeType | str) -> bool:
-    """Whether it is a function of what is tested; one in C is only a text."""
+    """Return whether the code belongs to the tested modules; functions in C have a text."""
     file = "" if isinstance(code, str) else code.co_filename
     return "/plugins/module_utils/_identity/" in file and "/tests/" not in file
 
 
-def made(count: int, how: dict[str, Any]) -> list[Raw]:
+def scene_workloads(count: int, how: dict[str, Any]) -> list[Raw]:
     names = ("role", "roles", "one_policy")
     return workloads(count, *how["actions"], **{name: how[name] for name in names if name in how})
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_calls_grow_with_the_workloads(name: str) -> None:
+def test_calls_grow_linearly(name: str) -> None:
     few, many = calls(name, FEW), calls(name, FEW * FACTOR)
     assert many < MOST * few, f"{few} calls for {FEW} workloads, {many} for {FEW * FACTOR}"

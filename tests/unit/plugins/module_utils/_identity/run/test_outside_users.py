@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two lists that share a role: neither takes anything from the workloads of the other one, and both come to rest."""
+"""Two lists that share a role converge, and each one keeps the access of the workloads of the other."""
 
 from __future__ import annotations
 
@@ -75,19 +75,19 @@ def single(
     role: dict[str, Any] | None = None,
     **options: Any,
 ) -> Desired:
-    """A list with one workload of the shared role and, unless others are given, a policy of its own."""
+    """Return a list with one workload of the shared role and, by default, its own policy."""
     raw = workload(
         name,
         namespace,
         role={"name": "shared", **(role or {})},
-        policies=[policy(one) for one in policies or (f"of-{name}",)],
+        policies=[policy(policy_name) for policy_name in policies or (f"of-{name}",)],
     )
     return desired(raw, cluster=cluster, trust_scope=scope, **options)
 
 
 def grants(aws: FakeAws) -> list[str]:
-    """The grants of the shared role, each by the parts that it names."""
-    found, _others = read_grants(json.loads(aws.iam.roles["shared"]["trust"]))
+    """Return the grants of the shared role, each as the parts in its conditions."""
+    found, _unmanaged = read_grants(json.loads(aws.iam.roles["shared"]["trust"]))
     parts = (
         (finding.cluster_arn.rpartition("/")[2], finding.namespace, finding.service_account)
         for finding in found
@@ -105,37 +105,37 @@ def attached(aws: FakeAws) -> list[str]:
 def can_use(
     aws: FakeAws, name: str, cluster: str = CLUSTER, namespace: str = "default", tags: bool = True
 ) -> bool:
-    where = find_cluster(aws, cluster, REGION)
-    subject = trust_subject(where, WorkloadKey(cluster, namespace, name), ROLE, not tags)
+    observed_cluster = find_cluster(aws, cluster, REGION)
+    subject = trust_subject(observed_cluster, WorkloadKey(cluster, namespace, name), ROLE, not tags)
     return is_usable(prepare_trust(json.loads(aws.iam.roles["shared"]["trust"])), subject)
 
 
-def done(made: Run) -> list[str]:
-    return [named(applied.change) for applied in made.done]
+def done(outcome: Run) -> list[str]:
+    return [named(applied.change) for applied in outcome.done]
 
 
-def findings(made: Run | Plan) -> list[Finding]:
-    """The findings about the users of the role; what is not in a list has findings of its own."""
+def findings(outcome: Run | Plan) -> list[Finding]:
+    """Return the findings about users of the role, without findings about unlisted resources."""
     return [
         finding
-        for finding in made.findings
+        for finding in outcome.findings
         if finding.code in ("POLICY_ATTACHED_EXTRA", "TRUST_KEPT_FOR_OTHERS")
     ]
 
 
-def codes(made: Run) -> list[str]:
-    return [finding.code.value for finding in findings(made)]
+def codes(outcome: Run) -> list[str]:
+    return [finding.code.value for finding in findings(outcome)]
 
 
 def crowd(aws: FakeAws, number: int = 12, namespace: str = "default") -> None:
-    """So many associations of others that a run does not read them all anyway."""
+    """Create more unmanaged associations than a run reads by default."""
     for index in range(number):
         create_association(aws, f"stranger-{index}", "elsewhere", namespace=namespace)
 
 
-def requests(aws: FakeAws, wanted: Desired) -> Counter[str]:
+def requests(aws: FakeAws, spec: Desired) -> Counter[str]:
     aws.requests.clear()
-    run(aws, wanted)
+    run(aws, spec)
     return Counter(name for name, _parameters in aws.requests)
 
 
@@ -148,23 +148,23 @@ def requests(aws: FakeAws, wanted: Desired) -> Counter[str]:
     ],
 )
 @pytest.mark.parametrize(("scope", "other"), list(itertools.product(TRUST_SCOPES, TRUST_SCOPES)))
-def test_two_lists_of_any_scopes_come_to_rest(scope: str, other: str, namespace: str, cluster: str) -> None:
+def test_two_lists_of_any_scopes_converge(scope: str, other: str, namespace: str, cluster: str) -> None:
     aws = FakeAws()
-    one, two = single("a", scope), single("b", other, cluster, namespace)
-    assert run(aws, one).failures == run(aws, two).failures == ()
+    first, second = single("a", scope), single("b", other, cluster, namespace)
+    assert run(aws, first).failures == run(aws, second).failures == ()
     for _ in range(2):
-        for wanted in (one, two):
-            assert names(plan(aws, wanted)) == []
-            made = run(aws, wanted)
-            assert (done(made), made.failures) == ([], ())
-            assert "POLICY_ATTACHED_EXTRA" in codes(made)
+        for spec in (first, second):
+            assert names(plan(aws, spec)) == []
+            outcome = run(aws, spec)
+            assert (done(outcome), outcome.failures) == ([], ())
+            assert "POLICY_ATTACHED_EXTRA" in codes(outcome)
     assert attached(aws) == ["of-a", "of-b"]
     assert can_use(aws, "a")
     assert can_use(aws, "b", cluster, namespace)
 
 
 @pytest.mark.parametrize("scope", ["namespace", "cluster"])
-def test_policy_of_unlisted_user_stays_and_names_the_user(scope: str) -> None:
+def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope))
     run(aws, single("b", scope))
@@ -181,22 +181,22 @@ def test_policy_of_unlisted_user_stays_and_names_the_user(scope: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scope", "who"),
+    ("scope", "users"),
     [
         pytest.param("account", "every cluster of the account", id="account"),
         pytest.param("none", "every cluster, as its trust statement has no condition", id="none"),
     ],
 )
-def test_policy_stays_where_users_cannot_be_seen(scope: str, who: str) -> None:
+def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope, policies=("old",)))
     swapped = single("a", scope, policies=("new",))
-    made = run(aws, swapped)
-    assert (attached(aws), made.failures) == (["new", "old"], ())
-    (finding,) = findings(made)
+    outcome = run(aws, swapped)
+    assert (attached(aws), outcome.failures) == (["new", "old"], ())
+    (finding,) = findings(outcome)
     assert finding.message == (
         f"role shared also has {policy_arn('old')} attached, which is not part of its configuration. The role can be used by "
-        f"{who}, which may need the policy."
+        f"{users}, which may need the policy."
     )
     assert finding.remedy == (
         "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
@@ -210,35 +210,35 @@ def test_policy_stays_where_users_cannot_be_seen(scope: str, who: str) -> None:
 
 
 @pytest.mark.parametrize("scope", TRUST_SCOPES)
-def test_nothing_is_taken_from_a_user_that_can_be_seen_even_by_force(scope: str) -> None:
+def test_force_keeps_policies_of_known_users(scope: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope))
     run(aws, single("b", scope))
-    made = run(aws, single("a", scope, purge_policies=True, force=True))
-    assert (done(made), attached(aws)) == ([], ["of-a", "of-b"])
+    outcome = run(aws, single("a", scope, purge_policies=True, force=True))
+    assert (done(outcome), attached(aws)) == ([], ["of-a", "of-b"])
 
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster"])
-def test_policy_leaves_a_role_whose_users_are_all_listed(scope: str) -> None:
+def test_policy_is_detached_from_a_role_with_listed_users_only(scope: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope, policies=("old",)))
     create_association(aws, "stranger", "elsewhere")
-    made = run(aws, single("a", scope, policies=("new",)))
-    assert (attached(aws), made.failures, findings(made)) == (["new"], (), [])
+    outcome = run(aws, single("a", scope, policies=("new",)))
+    assert (attached(aws), outcome.failures, findings(outcome)) == (["new"], (), [])
 
 
 def test_user_without_a_grant_keeps_the_policies() -> None:
-    """Its association is known where the trust policy had to be read for others anyway."""
+    """The run reads its association because the trust policy requires a look at other users."""
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
     create_association(aws, "b", "shared", disableSessionTags=True)
     assert not can_use(aws, "b", tags=False)
-    made = run(aws, single("a", "cluster", policies=("new",)))
-    assert (attached(aws), codes(made)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
+    outcome = run(aws, single("a", "cluster", policies=("new",)))
+    assert (attached(aws), codes(outcome)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
 
 
-def test_the_verification_of_the_first_run_names_the_users_of_the_other_list() -> None:
-    """To detach its policy by hand, as advice for a role without other users has it, would take it away."""
+def test_verification_names_the_users_of_another_list() -> None:
+    """Advice to detach the policy, as for a role without other users, would remove their access."""
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
     role = {"name": "shared", "trust_scope": "cluster"}
@@ -266,28 +266,28 @@ def test_target_role_of_an_unlisted_workload_keeps_its_policies() -> None:
 
 
 @pytest.mark.parametrize("operation", ["ListPodIdentityAssociations", "DescribePodIdentityAssociation"])
-def test_users_that_cannot_be_read_keep_their_policies(operation: str) -> None:
+def test_users_with_failed_reads_keep_their_policies(operation: str) -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster", policies=("old",)))
     crowd(aws)
     create_association(aws, "z", "shared")
     swapped = single("a", "cluster", policies=("new",))
     answer = getattr(aws.eks, operation)
-    # What the run reads of its workload, and of what is not in the list, is answered.
+    # Reads of the listed workload and of unlisted associations succeed.
     allowed = {"ListPodIdentityAssociations": 1, "DescribePodIdentityAssociation": 11}[operation]
     seen: list[object] = []
 
-    def refuse(asked: Any) -> Any:
-        seen.append(asked)
+    def refuse(parameters: Any) -> Any:
+        seen.append(parameters)
         if len(seen) > allowed:
             raise DENIED
-        return answer(asked)
+        return answer(parameters)
 
     aws.replace(f"eks:{operation}", refuse)
-    made = run(aws, swapped)
-    assert made.failures == ()
+    outcome = run(aws, swapped)
+    assert outcome.failures == ()
     assert attached(aws) == ["new", "old"]
-    assert [(finding.message.partition(". ")[2], finding.remedy) for finding in findings(made)] == [
+    assert [(finding.message.partition(". ")[2], finding.remedy) for finding in findings(outcome)] == [
         (
             "The role can be used by workloads of cluster my-cluster that could not be read (eks:X: AccessDeniedException: "
             "not authorized.), which may need the policy.",
@@ -297,7 +297,7 @@ def test_users_that_cannot_be_read_keep_their_policies(operation: str) -> None:
 
 
 @pytest.mark.parametrize("scope", TRUST_SCOPES)
-def test_no_association_is_read_where_nothing_is_taken(scope: str) -> None:
+def test_reads_no_association_without_removals(scope: str) -> None:
     aws = FakeAws()
     crowd(aws)
     run(aws, single("a", scope))
@@ -312,7 +312,7 @@ def test_no_association_is_read_where_nothing_is_taken(scope: str) -> None:
     assert requests(aws, single("a", scope))["eks:ListPodIdentityAssociations"] == 1
 
 
-def test_no_association_is_read_where_grants_name_the_users() -> None:
+def test_reads_no_association_if_grants_name_the_users() -> None:
     aws = FakeAws()
     crowd(aws)
     run(aws, single("a", "workload", policies=("old",)))
@@ -328,7 +328,7 @@ def test_no_association_is_read_where_grants_name_the_users() -> None:
         pytest.param("cluster", {}, 5, id="cluster"),
     ],
 )
-def test_only_associations_in_reach_are_read(scope: str, lists: dict[str, str], described: int) -> None:
+def test_reads_only_associations_within_the_grant(scope: str, lists: dict[str, str], described: int) -> None:
     aws = FakeAws()
     run(aws, single("a", scope, policies=("old",)))
     crowd(aws, 13)
@@ -338,7 +338,7 @@ def test_only_associations_in_reach_are_read(scope: str, lists: dict[str, str], 
     assert f"detach attachment shared {policy_arn('old')}" in names(planned)
     page, reach = aws.parameters("eks:ListPodIdentityAssociations")
     assert (page, reach) == ({"clusterName": CLUSTER}, {"clusterName": CLUSTER, **lists})
-    # Ten of them were read as what is not in the list.
+    # The run read ten of them as unlisted associations.
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 1 + 10 + described
 
 
@@ -349,11 +349,11 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
     create_association(aws, "stranger", "elsewhere")
     narrow = single("b", "workload")
     planned = plan(aws, narrow)
-    made = run(aws, narrow)
-    assert (done(made), made.failures) == (["update trust_policy shared"], ())
-    assert (names(planned), findings(planned)) == (done(made), findings(made))
+    outcome = run(aws, narrow)
+    assert (done(outcome), outcome.failures) == (["update trust_policy shared"], ())
+    assert (names(planned), findings(planned)) == (done(outcome), findings(outcome))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
-    assert [(finding.code, finding.severity, finding.message) for finding in findings(made)[:1]] == [
+    assert [(finding.code, finding.severity, finding.message) for finding in findings(outcome)[:1]] == [
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
@@ -362,30 +362,30 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
         )
     ]
     assert names(plan(aws, narrow)) == []
-    # The other list still asks for the cluster, and gets it; then both rest.
+    # The other list still has the cluster scope; then both lists converge.
     run(aws, single("a", "cluster"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert names(plan(aws, narrow)) == names(plan(aws, single("a", "cluster"))) == []
-    # When it asks for less as well, the wide statement goes.
+    # The wide statement is removed when the other list has a narrow scope, too.
     run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
 
 
-def test_wide_statement_goes_by_force_and_its_users_keep_statements_of_their_own() -> None:
+def test_force_replaces_a_wide_statement_by_one_per_user() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
-    kept = run(aws, single("b", "workload"))
+    first = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
-    assert [finding.message for finding in kept.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
+    assert [finding.message for finding in first.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"role {ROLE} can still be used by cluster my-cluster, which this run does not require: my-cluster default/a outside "
         "this run uses the role through that statement."
     ]
-    made = run(aws, single("b", "workload", force=True))
+    outcome = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
-    assert "TRUST_KEPT_FOR_OTHERS" in codes(made)
+    assert "TRUST_KEPT_FOR_OTHERS" in codes(outcome)
 
 
-def test_the_verification_does_not_send_to_the_run_that_has_just_kept_the_trust_policy() -> None:
+def test_verification_after_a_kept_trust_policy_advises_no_rerun() -> None:
     aws = FakeAws()
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
     run(aws, single("a", "cluster"))
@@ -405,13 +405,13 @@ def test_the_verification_does_not_send_to_the_run_that_has_just_kept_the_trust_
 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
-def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
+def test_statement_for_every_cluster_needs_force(scope: str) -> None:
     aws = FakeAws()
     run(aws, single("a", scope))
     run(aws, single("b", scope, OTHER_CLUSTER))
     run(aws, single("c", scope))
     narrow = single("a", "workload")
-    made = run(aws, narrow)
+    outcome = run(aws, narrow)
     assert (
         grants(aws) == [scope, "my-cluster/default/a"]
         if scope == "account"
@@ -419,7 +419,7 @@ def test_statement_for_every_cluster_goes_only_by_force(scope: str) -> None:
     )
     assert [
         (finding.message, finding.remedy)
-        for finding in made.findings
+        for finding in outcome.findings
         if finding.code == "TRUST_KEPT_FOR_OTHERS"
     ] == [
         (
@@ -438,32 +438,32 @@ def test_user_without_session_tags_keeps_the_wide_statement_even_by_force() -> N
     aws = FakeAws()
     run(aws, single("a", "account"))
     create_association(aws, "b", "shared", disableSessionTags=True)
-    made = run(aws, single("a", "workload", force=True))
+    outcome = run(aws, single("a", "workload", force=True))
     assert can_use(aws, "b", tags=False)
-    assert [finding.message for finding in made.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
+    assert [finding.message for finding in outcome.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"the trust policy of role {ROLE} is not narrowed as this run requires: my-cluster default/b outside this run uses "
         "the role without session tags, which statements for single workloads compare."
     ]
     assert names(plan(aws, single("a", "workload", force=True))) == []
 
 
-def test_wide_statement_stays_where_single_ones_would_be_too_long() -> None:
+def test_wide_statement_is_kept_if_single_ones_are_too_long() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     for number in range(60):
         create_association(
             aws, f"a-service-account-with-a-long-name-{number}", "shared", namespace=f"n{number % 3}"
         )
-    made = run(aws, single("a", "workload"))
-    assert made.failures == ()
+    outcome = run(aws, single("a", "workload"))
+    assert outcome.failures == ()
     assert grants(aws) == ["my-cluster", "my-cluster/default/a"] or grants(aws) == ["my-cluster"]
-    (finding,) = findings(made)
+    (finding,) = findings(outcome)
     assert finding.code == "TRUST_KEPT_FOR_OTHERS"
     assert finding.message.endswith(" characters; 2048 are allowed.")
     assert names(plan(aws, single("a", "workload"))) == []
 
 
-def test_statement_written_by_hand_goes_and_its_users_keep_one_of_their_own() -> None:
+def test_manual_statement_is_replaced_by_one_per_user() -> None:
     aws = FakeAws()
     run(aws, single("a"))
     hand = {
@@ -476,16 +476,16 @@ def test_statement_written_by_hand_goes_and_its_users_keep_one_of_their_own() ->
     aws.iam.roles["shared"]["trust"] = json.dumps({**trust, "Statement": [*trust["Statement"], hand]})
     create_association(aws, "b", "shared", namespace="team-b")
     create_association(aws, "c", "shared", namespace="elsewhere")
-    made = run(aws, single("a"))
+    outcome = run(aws, single("a"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/team-b/b"]
     assert read_grants(json.loads(aws.iam.roles["shared"]["trust"]))[1] == []
-    assert [finding.message.split(" outside")[0].rpartition("and ")[2] for finding in findings(made)] == [
+    assert [finding.message.split(" outside")[0].rpartition("and ")[2] for finding in findings(outcome)] == [
         "my-cluster team-b/b"
     ]
 
 
 def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
-    """A Deny shuts out everyone for a time; who loses the statement meanwhile would not come back with the others."""
+    """A temporary Deny blocks all users; a user without a statement would remain blocked."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
@@ -502,25 +502,25 @@ def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
 
 def test_user_in_another_cluster_of_the_run_keeps_a_statement_by_force() -> None:
     aws = FakeAws()
-    one, two = single("a", "account"), single("b", "account", OTHER_CLUSTER)
+    first, second = single("a", "account"), single("b", "account", OTHER_CLUSTER)
     other = desired(workload("x", role={"name": "other"}), cluster=OTHER_CLUSTER, trust_scope="account")
-    run(aws, one)
-    run(aws, two)
+    run(aws, first)
+    run(aws, second)
     run(aws, other)
     narrow = single("a", "workload", force=True)
-    made = run_fleet(aws, replace(narrow, workloads=(*narrow.workloads, *other.workloads)))
-    assert made.failures == ()
+    outcome = run_fleet(aws, replace(narrow, workloads=(*narrow.workloads, *other.workloads)))
+    assert outcome.failures == ()
     assert grants(aws) == ["my-cluster/default/a", "other-cluster/default/b"]
 
 
-def test_association_made_while_the_statement_goes_is_let_in_again() -> None:
-    """Between the look and the write another workload comes that only the wide statement lets in."""
+def test_concurrent_association_gets_its_statement_back() -> None:
+    """Another workload that only the wide statement trusts is created between the read and the write."""
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     aws.before_request("iam:UpdateAssumeRolePolicy", lambda: create_association(aws, "late", "shared"))
-    made = run(aws, single("a", "workload"))
+    outcome = run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/late"]
-    assert [finding.message for finding in findings(made)] == [
+    assert [finding.message for finding in findings(outcome)] == [
         f"the trust policy of role {ROLE} was written while another run wrote it, or while an association was created: "
         "my-cluster "
         "default/late outside this run had lost the role, and can use it again."
@@ -571,18 +571,18 @@ def test_association_made_while_the_statement_goes_is_let_in_again() -> None:
         ),
     ],
 )
-def test_limits_of_a_role_with_users_outside_the_run_stay(
+def test_limits_of_a_role_with_outside_users_are_kept(
     scope: str, users: str, attribute: str, first: object, second: object, difference: str
 ) -> None:
     aws = FakeAws()
     for name in ("edge", "rim"):
         create_policy(aws, name)
     run(aws, single("a", scope, role={attribute: first}))
-    before = aws.state()
-    wanted = single("b", scope, role={attribute: second})
-    made = run(aws, wanted)
-    assert (done(made), aws.state()["roles"]) == ([], before["roles"])
-    (failure,) = [failure for failure in made.failures if failure.error_code == "ROLE_USED_ELSEWHERE"]
+    initial = aws.state()
+    spec = single("b", scope, role={attribute: second})
+    outcome = run(aws, spec)
+    assert (done(outcome), aws.state()["roles"]) == ([], initial["roles"])
+    (failure,) = [failure for failure in outcome.failures if failure.error_code == "ROLE_USED_ELSEWHERE"]
     assert [str(workload) for workload in failure.workloads] == ["default/b"]
     assert failure.message == (
         f"role {ROLE} differs from the definition of this run for default/b: {difference}. It {users}, so it is unchanged."
@@ -591,8 +591,8 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change)."
     )
-    assert plan(aws, wanted).failures == made.failures
-    forced = run(aws, replace(wanted, options=replace(wanted.options, force=True)))
+    assert plan(aws, spec).failures == outcome.failures
+    forced = run(aws, replace(spec, options=replace(spec.options, force=True)))
     assert forced.failures == ()
     assert "update role shared" in done(forced)
     assert [
@@ -608,113 +608,115 @@ def test_limits_of_a_role_with_users_outside_the_run_stay(
     ]
 
 
-def test_limits_of_a_role_change_where_all_its_users_are_listed() -> None:
+def test_limits_of_a_role_with_listed_users_change() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster", role={"max_session_duration": 3600}))
-    made = run(aws, single("a", "cluster", role={"max_session_duration": 7200}))
-    assert (done(made), made.failures) == (["update role shared"], ())
+    outcome = run(aws, single("a", "cluster", role={"max_session_duration": 7200}))
+    assert (done(outcome), outcome.failures) == (["update role shared"], ())
 
 
-def test_whole_trust_policy_that_shuts_out_an_unlisted_user_is_refused() -> None:
+def test_whole_trust_policy_without_an_unlisted_user_fails() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
     source = FakeAws()
     run(source, single("b", "workload"))
     whole = json.loads(source.iam.roles["shared"]["trust"])
-    made = run(aws, single("b", role={"trust_policy": whole}))
-    assert [failure.error_code for failure in made.failures] == ["ROLE_USED_ELSEWHERE"]
+    outcome = run(aws, single("b", role={"trust_policy": whole}))
+    assert [failure.error_code for failure in outcome.failures] == ["ROLE_USED_ELSEWHERE"]
     assert (
         "role.trust_policy does not allow all of its users. It has users outside this run (my-cluster default/a)"
-        in made.failures[0].message
+        in outcome.failures[0].message
     )
     assert grants(aws) == ["my-cluster"]
     assert run(aws, single("b", role={"trust_policy": whole}, force=True)).failures == ()
     assert grants(aws) == ["my-cluster/default/b"]
 
 
-def test_one_run_over_both_clusters_sees_the_users_of_both() -> None:
+def test_run_over_two_clusters_reads_the_users_of_both() -> None:
     aws = FakeAws()
-    one, two = (
+    first, second = (
         single("a", "cluster", policies=("old",)),
         single("b", "cluster", OTHER_CLUSTER, policies=("old",)),
     )
-    both = replace(one, workloads=(*one.workloads, *two.workloads))
-    run_fleet(aws, both)
-    new, there = (
+    combined = replace(first, workloads=(*first.workloads, *second.workloads))
+    run_fleet(aws, combined)
+    new_first, new_second = (
         single("a", "cluster", policies=("new",)),
         single("b", "cluster", OTHER_CLUSTER, policies=("new",)),
     )
-    swapped = replace(new, workloads=(*new.workloads, *there.workloads))
+    swapped = replace(new_first, workloads=(*new_first.workloads, *new_second.workloads))
     create_association(aws, "c", "shared", clusterName=OTHER_CLUSTER)
-    made = run_fleet(aws, swapped)
-    assert (attached(aws), codes(made)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
-    assert "(other-cluster default/c)" in findings(made)[0].message
-    # A slice with one of the clusters concludes no more than the whole.
-    assert names(plan(aws, new)) == []
+    outcome = run_fleet(aws, swapped)
+    assert (attached(aws), codes(outcome)) == (["new", "old"], ["POLICY_ATTACHED_EXTRA"])
+    assert "(other-cluster default/c)" in findings(outcome)[0].message
+    # A run of one of the clusters decides like the run of both.
+    assert names(plan(aws, new_first)) == []
     aws.eks.associations = {
-        name: one for name, one in aws.eks.associations.items() if one["serviceAccount"] != "c"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] != "c"
     }
-    assert names(plan(aws, new)) == []
+    assert names(plan(aws, new_first)) == []
     assert run_fleet(aws, swapped).failures == ()
     assert attached(aws) == ["new"]
 
 
-def test_purge_takes_the_policy_with_the_last_user() -> None:
+def test_purge_detaches_the_policy_with_the_last_user() -> None:
     aws = FakeAws()
-    one = single("a", "cluster")
-    run(aws, one)
+    spec = single("a", "cluster")
+    run(aws, spec)
     run(aws, single("b", "cluster"))
-    planned = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=True)
-    made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
-    assert (made.failures, findings(made)) == ((), [])
+    planned = run_with_purge(engine(aws, spec), spec, PurgeScope(), check_mode=True)
+    outcome = run_with_purge(engine(aws, spec), spec, PurgeScope(), check_mode=False)
+    assert (outcome.failures, findings(outcome)) == ((), [])
     assert attached(aws) == ["of-a"]
     assert policy_arn("of-b") not in aws.state()["policies"]
-    assert names(planned.plan) == done(made)
+    assert names(planned.plan) == done(outcome)
     assert findings(planned) == []
-    again = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
+    again = run_with_purge(engine(aws, spec), spec, PurgeScope(), check_mode=False)
     assert (again.failures, done(again)) == ((), [])
 
 
-def test_purge_leaves_the_policy_while_another_user_stays() -> None:
-    """One that is not of this collection, which no purge takes."""
+def test_purge_keeps_the_policy_of_another_user() -> None:
+    """A purge does not delete the unmanaged association."""
     aws = FakeAws()
-    one = single("a", "cluster")
-    run(aws, one)
+    spec = single("a", "cluster")
+    run(aws, spec)
     run(aws, single("b", "cluster"))
     create_association(aws, "c", "shared")
-    made = run_with_purge(engine(aws, one), one, PurgeScope(), check_mode=False)
-    assert made.failures == ()
+    outcome = run_with_purge(engine(aws, spec), spec, PurgeScope(), check_mode=False)
+    assert outcome.failures == ()
     assert attached(aws) == ["of-a", "of-b"]
-    [kept] = [finding for finding in findings(made) if finding.code == "POLICY_ATTACHED_EXTRA"]
-    assert f"({CLUSTER} default/c)" in kept.message
+    [finding_] = [finding for finding in findings(outcome) if finding.code == "POLICY_ATTACHED_EXTRA"]
+    assert f"({CLUSTER} default/c)" in finding_.message
 
 
-def test_verification_says_the_same_as_the_run() -> None:
+def test_verification_reports_the_findings_of_the_run() -> None:
     aws = FakeAws()
     run(aws, single("a", "cluster"))
     run(aws, single("b", "cluster"))
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1"}})
-    wanted = single("a", "cluster")
-    performed = perform(engine(aws, wanted), wanted, Order("present", verify=True))
+    spec = single("a", "cluster")
+    performed = perform(engine(aws, spec), spec, Order("present", verify=True))
     (verified,) = performed.verified or ()
     assert verified.findings == findings(performed.run)
-    # Alone, it does not look for users, and does not say that there are none.
-    observed = engine(aws, wanted).observe(wanted)
-    (alone,) = verify(wanted, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}))
-    assert [(finding.code.value, finding.severity) for finding in alone.findings] == [
+    # A verification without a run does not read users and does not deny that they exist.
+    observed = engine(aws, spec).observe(spec)
+    (workload_,) = verify(spec, observed, VerificationReads({CLUSTER: Agent("ACTIVE", "v1")}))
+    assert [(finding.code.value, finding.severity) for finding in workload_.findings] == [
         ("POLICY_ATTACHED_EXTRA", "warning")
     ]
 
 
-def test_grant_that_is_gone_at_the_end_of_the_run_is_put_back() -> None:
-    """Another run writes what it read before this one, after this one has looked, and before it ends."""
+def test_grant_lost_during_the_run_is_restored() -> None:
+    """Another run writes an older trust policy after this run's read and before its end."""
     aws = FakeAws()
     run(aws, single("b"))
     run(aws, single("c"))
     stale = aws.iam.roles["shared"]["trust"]
     run(aws, single("c"), "absent")
-    wanted = single("a")
+    spec = single("a")
 
     def overwrite() -> None:
         aws.iam.roles["shared"]["trust"] = stale
@@ -722,9 +724,9 @@ def test_grant_that_is_gone_at_the_end_of_the_run_is_put_back() -> None:
     class Overwriting(Clock):
         def sleep(self, seconds: float) -> None:
             super().sleep(seconds)
-            # The next read is the look after the pause, and the one behind it is that of the verification.
+            # The next read is the confirmation after the pause; the verification sends the following one.
             if len(self.pauses) == 1:
                 aws.before_request("iam:GetRole", lambda: aws.before_request("iam:GetRole", overwrite))
 
-    perform(engine(aws, wanted, clock=Overwriting()), wanted, Order("present"))
+    perform(engine(aws, spec, clock=Overwriting()), spec, Order("present"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b", "my-cluster/default/c"]

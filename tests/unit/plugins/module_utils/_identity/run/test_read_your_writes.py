@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads of IAM and EKS are late: what a run changed is not reported as missing, and not made again."""
+"""Stale reads of IAM and EKS: changes of a run are not reported as missing and not repeated."""
 
 from __future__ import annotations
 
@@ -46,145 +46,147 @@ LOST = classify("iam:CreatePolicyVersion", "ConnectionClosedError", "closed", Tr
 
 
 def several(*actions: str, description: str = "") -> Desired:
-    """Workloads that share a policy and a role."""
+    """Return workloads that share a policy and a role."""
     role = {"name": "my-role", "description": description}
     policies = [policy("my-policy", *actions), policy("other", "sqs:SendMessage")]
     return desired(*(workload(name, role=role, policies=policies) for name in "abc"))
 
 
-def converge(aws: LateAws, wanted: Desired, clock: Clock) -> tuple[Run, list[Verified]]:
-    runner = engine(aws, wanted, clock=clock)
-    made = runner.run(wanted, "present", check_mode=False)
-    return made, verify(wanted, runner.observe_after(made), AGENT)
+def converge(aws: LateAws, spec: Desired, clock: Clock) -> tuple[Run, list[Verified]]:
+    runner = engine(aws, spec, clock=clock)
+    outcome = runner.run(spec, "present", check_mode=False)
+    return outcome, verify(spec, runner.observe_after(outcome), AGENT)
 
 
 def codes(verified: list[Verified]) -> set[str]:
-    return {str(finding.code) for one in verified for finding in one.findings}
+    return {str(finding.code) for workload_ in verified for finding in workload_.findings}
 
 
 def statuses(verified: list[Verified]) -> set[str]:
-    return {check.status for one in verified for check in one.checks if check.name != "permissions"}
+    return {
+        check.status for workload_ in verified for check in workload_.checks if check.name != "permissions"
+    }
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 @pytest.mark.parametrize("lag", LAGS)
-def test_a_verification_never_misses_what_its_run_has_just_made(lag: float, replicas: int) -> None:
+def test_verification_finds_new_resources(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = LateAws(clock, lag, replicas)
-    made, verified = converge(aws, several("s3:GetObject"), clock)
-    assert (made.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
+    outcome, verified = converge(aws, several("s3:GetObject"), clock)
+    assert (outcome.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
     assert (aws.writes.count("iam:CreateRole"), aws.writes.count("iam:CreatePolicy")) == (1, 2)
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 @pytest.mark.parametrize("lag", LAGS)
-def test_a_verification_sees_the_changes_that_its_run_has_just_made(lag: float, replicas: int) -> None:
+def test_verification_finds_new_changes(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = LateAws(clock, lag, replicas)
     converge(aws, several("s3:GetObject"), clock)
-    made, verified = converge(aws, several("s3:PutObject", description="new"), clock)
-    assert (made.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
+    outcome, verified = converge(aws, several("s3:PutObject", description="new"), clock)
+    assert (outcome.failures, statuses(verified)) == ((), {"pass"}), codes(verified)
     assert aws.writes.count("iam:CreatePolicyVersion") == 1
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 @pytest.mark.parametrize("lag", LAGS)
-def test_a_lost_answer_makes_no_second_version(lag: float, replicas: int) -> None:
+def test_lost_response_does_not_create_a_second_version(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = LateAws(clock, lag, replicas)
     converge(aws, several("s3:GetObject"), clock)
-    number = _request_of(aws, "iam:CreatePolicyVersion", several("s3:PutObject"))
+    number = request_number(aws, "iam:CreatePolicyVersion", several("s3:PutObject"))
     aws.fail_at(number, LOST, took_effect=True)
-    made, verified = converge(aws, several("s3:PutObject"), clock)
-    assert (made.failures, statuses(verified)) == ((), {"pass"})
+    outcome, verified = converge(aws, several("s3:PutObject"), clock)
+    assert (outcome.failures, statuses(verified)) == ((), {"pass"})
     assert aws.writes.count("iam:CreatePolicyVersion") == 1
     assert len(aws.iam.policies[policy_arn("my-policy")]["versions"]) == 2
-    assert policy_arn("my-policy") in [done.change.target.name for done in made.done]
+    assert policy_arn("my-policy") in [done.change.target.name for done in outcome.done]
 
 
-def _request_of(aws: LateAws, name: str, wanted: Desired) -> int:
-    """Which request of a run it is that has the name."""
-    before, sent = aws.backup(), len(aws.requests)
-    engine(aws, wanted).run(wanted, "present", check_mode=False)
-    number = next(index for index, (given, _) in enumerate(aws.requests[sent:], 1) if given == name)
-    aws.restore(before)
+def request_number(aws: LateAws, name: str, spec: Desired) -> int:
+    """Return the number of the request in a run."""
+    initial, sent = aws.backup(), len(aws.requests)
+    engine(aws, spec).run(spec, "present", check_mode=False)
+    number = next(index for index, (operation, _) in enumerate(aws.requests[sent:], 1) if operation == name)
+    aws.restore(initial)
     aws.freeze()
     del aws.requests[sent:]
     return number
 
 
 @pytest.mark.parametrize("lag", LAGS)
-def test_a_rerun_that_does_not_see_the_first_one_waits_until_it_does(lag: float) -> None:
-    """The first run was killed at its end, so that nobody waited for what it made to be visible."""
+def test_rerun_waits_for_the_changes_of_the_first_run(lag: float) -> None:
+    """The first run was killed at its end, before it waited for its changes to be visible."""
     clock = Clock()
     aws = LateAws(clock, lag)
-    wanted = several("s3:GetObject")
-    engine(aws, wanted, clock=clock).run(wanted, "present", check_mode=False)
-    made, verified = converge(aws, wanted, clock)
-    assert (made.failures, statuses(verified)) == ((), {"pass"})
-    assert made.done == ()
+    spec = several("s3:GetObject")
+    engine(aws, spec, clock=clock).run(spec, "present", check_mode=False)
+    outcome, verified = converge(aws, spec, clock)
+    assert (outcome.failures, statuses(verified)) == ((), {"pass"})
+    assert outcome.done == ()
 
 
 @pytest.mark.parametrize("replicas", REPLICAS)
 @pytest.mark.parametrize("lag", LAGS)
-def test_a_teardown_right_after_a_converge_removes_all_and_is_seen(lag: float, replicas: int) -> None:
+def test_teardown_right_after_a_run_deletes_everything_visibly(lag: float, replicas: int) -> None:
     clock = Clock()
     aws = LateAws(clock, lag, replicas)
-    wanted = several("s3:GetObject")
-    converge(aws, wanted, clock)
-    runner = engine(aws, wanted, "absent", clock)
-    removed = runner.run(wanted, "absent", check_mode=False)
+    spec = several("s3:GetObject")
+    converge(aws, spec, clock)
+    runner = engine(aws, spec, "absent", clock)
+    removed = runner.run(spec, "absent", check_mode=False)
     assert (removed.failures, len(removed.done)) == ((), 8)
     seen = runner.observe_after(removed)
     assert (set(seen.roles.values()), set(seen.policies.values()), seen.associations) == ({None}, {None}, {})
     assert aws.state() == {"roles": {}, "policies": {}, "associations": []}
     if replicas == 1:
-        assert len(names(plan(aws, wanted))) == 8
+        assert len(names(plan(aws, spec))) == 8
 
 
-def test_what_stays_invisible_is_unknown_and_not_missing() -> None:
+def test_invisible_changes_are_unknown() -> None:
     clock = Clock()
     aws = LateAws(clock, 1000)
-    wanted = desired(workload())
-    made, verified = converge(aws, wanted, clock)
-    assert made.failures == ()
+    spec = desired(workload())
+    outcome, verified = converge(aws, spec, clock)
+    assert outcome.failures == ()
     assert codes(verified) == {"NOT_YET_VISIBLE"}
     assert statuses(verified) <= {"pass", "unknown"}
     assert sum(clock.pauses) <= 60
 
 
 @pytest.mark.parametrize("verb", ["makes", "finds"])
-def test_a_role_that_one_replica_does_not_know_yet_is_asked_for_again_by_the_run_that_made_it(
+def test_verification_retries_reads_of_a_new_role_only(
     verb: str,
 ) -> None:
-    """Its own answer has shown it; that to what else the verification reads of it does not."""
+    """One operation of the verification reads a replica that does not have the role yet."""
     clock = Clock()
     aws = LateAws(clock, 0)
     aws.replace("eks:DescribeAddon", lambda _parameters: {"addon": {"status": "ACTIVE"}})
-    wanted = several("s3:GetObject")
+    spec = several("s3:GetObject")
     if verb == "finds":
-        converge(aws, wanted, clock)
+        converge(aws, spec, clock)
     operation = "iam:ListRolePolicies"
     unknown = classify(operation, "NoSuchEntity", "The role with name my-role cannot be found.")
     aws.fail_on(operation, *[unknown] * (MAX_READS + 1))
-    before = len(clock.pauses)
-    done = perform(engine(aws, wanted, clock=clock), wanted, Order("present", verify=True))
+    pauses = len(clock.pauses)
+    done = perform(engine(aws, spec, clock=clock), spec, Order("present", verify=True))
     assert done.verified is not None, done.guard
     if verb == "makes":
         assert (codes([*done.verified]), statuses([*done.verified])) == (set(), {"pass"})
-        assert len(clock.pauses) > before
+        assert len(clock.pauses) > pauses
     else:
         assert "NOT_READABLE" in codes([*done.verified])
-        assert len(clock.pauses) == before
+        assert len(clock.pauses) == pauses
 
 
-def test_the_message_for_what_stays_invisible() -> None:
+def test_message_for_invisible_changes() -> None:
     clock = Clock()
     aws = LateAws(clock, 1000)
-    wanted = desired(workload())
-    runner: Engine = engine(aws, wanted, clock=clock)
-    made = runner.run(wanted, "present", check_mode=False)
-    findings = not_yet_visible(runner.observe_after(made), [done.change for done in made.done])
+    spec = desired(workload())
+    runner: Engine = engine(aws, spec, clock=clock)
+    outcome = runner.run(spec, "present", check_mode=False)
+    findings = not_yet_visible(runner.observe_after(outcome), [done.change for done in outcome.done])
     assert findings[0].message == (
         "association default/app: this run made the change (create association default/app), but reads do not show it after 60 s."
     )
@@ -200,24 +202,24 @@ GONE = {
 
 
 @pytest.mark.parametrize("operation", GONE)
-def test_a_removal_that_is_told_that_it_is_gone_looks_before_it_believes_it(operation: str) -> None:
+def test_removal_confirms_a_not_found_error(operation: str) -> None:
     clock = Clock()
     aws = LateAws(clock, 0)
-    wanted = several("s3:GetObject")
-    converge(aws, wanted, clock)
+    spec = several("s3:GetObject")
+    converge(aws, spec, clock)
     aws.fail_on(operation, classify(operation, GONE[operation], "not found"))
-    removed = engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
+    removed = engine(aws, spec, "absent", clock).run(spec, "absent", check_mode=False)
     assert removed.failures == ()
     assert aws.state() == {"roles": {}, "policies": {}, "associations": []}
     assert len(removed.done) == 8
 
 
 @pytest.mark.parametrize("lag", LAGS)
-def test_what_another_run_removed_a_moment_ago_is_no_failure(lag: float) -> None:
+def test_recent_removal_by_another_run_is_not_a_failure(lag: float) -> None:
     clock = Clock()
     aws = LateAws(clock, lag)
-    wanted = several("s3:GetObject")
-    converge(aws, wanted, clock)
-    engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
-    removed = engine(aws, wanted, "absent", clock).run(wanted, "absent", check_mode=False)
+    spec = several("s3:GetObject")
+    converge(aws, spec, clock)
+    engine(aws, spec, "absent", clock).run(spec, "absent", check_mode=False)
+    removed = engine(aws, spec, "absent", clock).run(spec, "absent", check_mode=False)
     assert (removed.failures, removed.done) == ((), ())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restrictions that were set elsewhere on a role of ours are kept and reported."""
+"""Unmanaged restrictions of a managed role are kept and reported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 SERVICE = "pods.eks.amazonaws.com"
 ROLE = role_arn("my-role")
-# In the spelling of a person: the keys in another order, single values without lists.
+# Handwritten: other order of keys, single values without lists.
 QUARANTINE = {
     "Action": "sts:*",
     "Principal": {"Service": SERVICE},
@@ -66,10 +66,10 @@ LIFT = (
 )
 
 
-def restricted(wanted: Desired, *statements: dict[str, Any], name: str = "my-role") -> FakeAws:
-    """An account in which somebody added statements to the trust policy of a role."""
+def restricted(spec: Desired, *statements: dict[str, Any], name: str = "my-role") -> FakeAws:
+    """Return an account with additional statements in the trust policy of a role."""
     aws = FakeAws()
-    run(aws, wanted)
+    run(aws, spec)
     restrict(aws, *statements, name=name)
     return aws
 
@@ -89,7 +89,7 @@ def spelt(statements: list[dict[str, Any]]) -> list[str]:
     return [json.dumps(statement) for statement in statements]
 
 
-def told(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
+def restriction_messages(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
     return [
         (str(finding.workload), finding.severity, finding.message)
         for finding in findings
@@ -97,20 +97,20 @@ def told(findings: tuple[Finding, ...]) -> list[tuple[str, str, str]]:
     ]
 
 
-def verified(aws: FakeAws, wanted: Desired) -> list[Verified]:
+def verified(aws: FakeAws, spec: Desired) -> list[Verified]:
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
-    return verify(wanted, engine(aws, wanted).observe(wanted), reads)
+    return verify(spec, engine(aws, spec).observe(spec), reads)
 
 
-def trust_checks(aws: FakeAws, wanted: Desired) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def trust_checks(aws: FakeAws, spec: Desired) -> list[tuple[str, str, list[tuple[str, str]]]]:
     return [
         (
-            str(one.workload.key),
+            str(workload_.workload.key),
             check.status,
             [(str(finding.code), finding.severity) for finding in check.findings],
         )
-        for one in verified(aws, wanted)
-        for check in one.checks
+        for workload_ in verified(aws, spec)
+        for check in workload_.checks
         if check.name == "trust"
     ]
 
@@ -119,21 +119,21 @@ JOINED = desired(workload("app"), workload("web"))
 
 
 @pytest.mark.parametrize("statement", [QUARANTINE, OF_ONE_NAMESPACE, OF_ONE_POD])
-def test_a_converge_keeps_a_deny_as_it_was_written(statement: dict[str, Any]) -> None:
+def test_run_keeps_a_deny_unchanged(statement: dict[str, Any]) -> None:
     aws = restricted(desired(workload("app")), statement)
-    made = run(aws, JOINED)
-    assert "trust_policy" in [done.change.target.resource for done in made.done]
+    outcome = run(aws, JOINED)
+    assert "trust_policy" in [done.change.target.resource for done in outcome.done]
     assert spelt(denies(aws)) == spelt([statement])
     sent = len(aws.writes)
     assert run(aws, JOINED).done == ()
     assert len(aws.writes) == sent
 
 
-def test_a_converge_names_the_deny_and_the_workload_that_it_keeps_out() -> None:
+def test_run_reports_the_deny_and_the_denied_workload() -> None:
     aws = restricted(desired(workload("app")), QUARANTINE)
-    made = run(aws, desired(workload("app")))
-    assert made.done == ()
-    assert told(made.findings) == [
+    outcome = run(aws, desired(workload("app")))
+    assert outcome.done == ()
+    assert restriction_messages(outcome.findings) == [
         (
             "default/app",
             "error",
@@ -141,7 +141,7 @@ def test_a_converge_names_the_deny_and_the_workload_that_it_keeps_out() -> None:
             "workload out. This collection did not write it, and keeps it.",
         )
     ]
-    assert made.findings[0].remedy == LIFT
+    assert outcome.findings[0].remedy == LIFT
 
 
 @pytest.mark.parametrize(
@@ -176,14 +176,14 @@ def test_a_converge_names_the_deny_and_the_workload_that_it_keeps_out() -> None:
         ),
     ],
 )
-def test_a_verification_names_the_deny_and_what_it_means(
+def test_verification_reports_the_deny_and_its_effect(
     statement: dict[str, Any], status: str, severity: str, end: str
 ) -> None:
-    wanted = desired(workload("app"))
-    aws = restricted(wanted, {name: value for name, value in statement.items() if value is not None})
-    assert trust_checks(aws, wanted) == [("default/app", status, [("ROLE_RESTRICTED", severity)])]
-    (one,) = verified(aws, wanted)
-    (finding,) = one.findings
+    spec = desired(workload("app"))
+    aws = restricted(spec, {name: value for name, value in statement.items() if value is not None})
+    assert trust_checks(aws, spec) == [("default/app", status, [("ROLE_RESTRICTED", severity)])]
+    (workload_,) = verified(aws, spec)
+    (finding,) = workload_.findings
     label = "Statement 2 (Sid 'Quarantine')" if statement["Sid"] else "Statement 2"
     assert finding.statement == label
     assert finding.message == (
@@ -192,9 +192,9 @@ def test_a_verification_names_the_deny_and_what_it_means(
     assert finding.remedy == LIFT
 
 
-def test_two_denies_that_together_leave_nothing_are_errors() -> None:
-    """Each turns on the name of the Pod, and no name is left."""
-    wanted = desired(workload("app"))
+def test_two_denies_of_all_sessions_are_errors() -> None:
+    """Both depend on the Pod name, and together they deny every name."""
+    spec = desired(workload("app"))
     other = {
         "Sid": "Others",
         "Effect": "Deny",
@@ -202,73 +202,73 @@ def test_two_denies_that_together_leave_nothing_are_errors() -> None:
         "Action": "sts:*",
         "Condition": {"StringNotEquals": {"aws:RequestTag/kubernetes-pod-name": "pod-0"}},
     }
-    aws = restricted(wanted, OF_ONE_POD, other)
-    assert trust_checks(aws, wanted) == [
+    aws = restricted(spec, OF_ONE_POD, other)
+    assert trust_checks(aws, spec) == [
         ("default/app", "fail", [("ROLE_RESTRICTED", "error"), ("ROLE_RESTRICTED", "error")])
     ]
 
 
-def test_a_trust_policy_that_is_not_usable_without_the_deny_either_is_told_as_well() -> None:
-    wanted = desired(workload("app"))
-    aws = restricted(wanted)
+def test_unusable_trust_policy_is_reported_with_the_deny() -> None:
+    spec = desired(workload("app"))
+    aws = restricted(spec)
     aws.iam.roles["my-role"]["trust"] = json.dumps({"Version": "2012-10-17", "Statement": [QUARANTINE]})
-    assert trust_checks(aws, wanted) == [
+    assert trust_checks(aws, spec) == [
         ("default/app", "fail", [("TRUST_NOT_USABLE", "error"), ("ROLE_RESTRICTED", "error")])
     ]
 
 
-def test_a_deny_names_only_the_workloads_that_it_keeps_out() -> None:
-    wanted = desired(workload("app"), workload("job", "batch"))
-    aws = restricted(wanted, OF_ONE_NAMESPACE)
-    assert trust_checks(aws, wanted) == [
+def test_deny_is_reported_for_denied_workloads_only() -> None:
+    spec = desired(workload("app"), workload("job", "batch"))
+    aws = restricted(spec, OF_ONE_NAMESPACE)
+    assert trust_checks(aws, spec) == [
         ("default/app", "pass", [("ROLE_RESTRICTED", "info")]),
         ("batch/job", "fail", [("ROLE_RESTRICTED", "error")]),
     ]
-    made = run(aws, wanted)
-    assert [(workload_, severity) for workload_, severity, _message in told(made.findings)] == [
-        ("batch/job", "error")
-    ]
+    outcome = run(aws, spec)
+    assert [
+        (workload_, severity) for workload_, severity, _message in restriction_messages(outcome.findings)
+    ] == [("batch/job", "error")]
 
 
-def test_a_teardown_deletes_a_restricted_role_that_nobody_else_uses() -> None:
-    wanted = desired(workload("app"))
-    aws = restricted(wanted, QUARANTINE)
-    made = run(aws, wanted, "absent")
-    assert made.failures == ()
+def test_teardown_deletes_an_unused_restricted_role() -> None:
+    spec = desired(workload("app"))
+    aws = restricted(spec, QUARANTINE)
+    outcome = run(aws, spec, "absent")
+    assert outcome.failures == ()
     assert aws.iam.roles == {}
 
 
-def test_a_teardown_keeps_the_deny_of_a_role_that_stays() -> None:
+def test_teardown_keeps_the_deny_of_a_kept_role() -> None:
     aws = restricted(JOINED, OF_ONE_NAMESPACE)
     run(aws, desired(workload("app")), "absent")
     assert spelt(denies(aws)) == spelt([OF_ONE_NAMESPACE])
     assert '"app"' not in aws.iam.roles["my-role"]["trust"]
 
 
-def held_role(aws: FakeAws) -> None:
-    """An instance profile, which a removal leaves."""
+def block_deletion(aws: FakeAws) -> None:
+    """Add an instance profile, which a removal keeps."""
     aws.iam.roles["my-role"]["profiles"] = ["profile"]
 
 
-def test_a_role_that_stays_for_nobody_is_closed_beside_the_deny() -> None:
+def test_kept_role_without_users_is_closed_and_keeps_the_deny() -> None:
     """The closing statement names the cluster, so that a later purge knows the role."""
-    wanted = desired(workload("app"))
-    aws = restricted(wanted, QUARANTINE)
-    held_role(aws)
-    run(aws, wanted, "absent")
-    kept = denies(aws)
-    assert [statement["Sid"] for statement in kept] == ["Quarantine", "EksPodIdentityNobody"]
-    assert spelt(kept[:1]) == spelt([QUARANTINE])
+    spec = desired(workload("app"))
+    aws = restricted(spec, QUARANTINE)
+    block_deletion(aws)
+    run(aws, spec, "absent")
+    statements = denies(aws)
+    assert [statement["Sid"] for statement in statements] == ["Quarantine", "EksPodIdentityNobody"]
+    assert spelt(statements[:1]) == spelt([QUARANTINE])
     assert len(json.loads(aws.iam.roles["my-role"]["trust"])["Statement"]) == 2
-    run(aws, wanted)
+    run(aws, spec)
     assert spelt(denies(aws)) == spelt([QUARANTINE])
 
 
-def purge(aws: FakeAws, wanted: Desired) -> Run:
-    return run_with_purge(engine(aws, wanted), wanted, PurgeScope(limit=9), check_mode=False)
+def purge(aws: FakeAws, spec: Desired) -> Run:
+    return run_with_purge(engine(aws, spec), spec, PurgeScope(limit=9), check_mode=False)
 
 
-def test_a_purge_keeps_the_deny_of_a_role_that_stays_and_takes_a_restricted_one_that_is_unused() -> None:
+def test_purge_keeps_the_deny_of_a_kept_role_and_deletes_an_unused_one() -> None:
     aws = restricted(JOINED, OF_ONE_NAMESPACE)
     purge(aws, desired(workload("app")))
     assert spelt(denies(aws)) == spelt([OF_ONE_NAMESPACE])
@@ -297,13 +297,13 @@ def with_document(*statements: dict[str, Any], **options: Any) -> Desired:
     return desired(workload("app", role={"name": "my-role", "trust_policy": document}), **options)
 
 
-def test_a_whole_trust_policy_takes_no_deny_away_without_force() -> None:
+def test_whole_trust_policy_needs_force_to_remove_a_deny() -> None:
     aws = restricted(with_document(), QUARANTINE)
-    made = run(aws, with_document())
-    assert made.done == ()
-    assert made.failures == ()
+    outcome = run(aws, with_document())
+    assert outcome.done == ()
+    assert outcome.failures == ()
     assert spelt(denies(aws)) == spelt([QUARANTINE])
-    (finding,) = made.findings
+    (finding,) = outcome.findings
     assert finding.code == "ROLE_RESTRICTED"
     assert finding.remedy == (
         f"{LIFT} Or set ⟨force⟩: true for one run, which writes role.trust_policy unchanged."
@@ -314,35 +314,35 @@ def test_a_whole_trust_policy_takes_no_deny_away_without_force() -> None:
     assert json.loads(aws.iam.roles["my-role"]["trust"]) == GIVEN
 
 
-def test_a_deny_of_the_whole_trust_policy_is_its_own() -> None:
-    """In whatever spelling; one that is left out later counts as set elsewhere, for nobody can tell any more."""
-    wanted = with_document(OF_ONE_NAMESPACE)
+def test_deny_of_the_whole_trust_policy_is_managed() -> None:
+    """Its form does not matter; a Deny removed from the document later counts as unmanaged."""
+    spec = with_document(OF_ONE_NAMESPACE)
     aws = FakeAws()
-    run(aws, wanted)
+    run(aws, spec)
     trust = json.loads(aws.iam.roles["my-role"]["trust"])
     trust["Statement"][1]["Action"] = ["sts:*"]
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
-    made = run(aws, wanted)
-    assert (made.done, made.findings) == ((), ())
-    assert trust_checks(aws, wanted) == [("default/app", "pass", [])]
-    made = run(aws, with_document())
-    assert [severity for _workload, severity, _message in told(made.findings)] == ["info"]
+    outcome = run(aws, spec)
+    assert (outcome.done, outcome.findings) == ((), ())
+    assert trust_checks(aws, spec) == [("default/app", "pass", [])]
+    outcome = run(aws, with_document())
+    assert [severity for _workload, severity, _message in restriction_messages(outcome.findings)] == ["info"]
     assert len(denies(aws)) == 1
 
 
-def test_a_deny_with_the_sid_of_another_statement_is_kept_without_it() -> None:
-    """IAM takes each Sid once."""
+def test_deny_with_a_duplicate_sid_loses_the_sid() -> None:
+    """IAM accepts each Sid once."""
     aws = restricted(with_document(), {**QUARANTINE, "Sid": "Pods"})
     run(aws, with_document({**OF_ONE_NAMESPACE, "Sid": "Batch"}))
-    kept = [statement for statement in denies(aws) if statement.get("Sid") != "Batch"]
-    assert kept == [{name: value for name, value in QUARANTINE.items() if name != "Sid"}]
+    statements = [statement for statement in denies(aws) if statement.get("Sid") != "Batch"]
+    assert statements == [{name: value for name, value in QUARANTINE.items() if name != "Sid"}]
 
 
-def test_a_deny_that_keeps_a_workload_out_of_an_existing_role_is_named_with_its_remedy() -> None:
+def test_deny_of_an_existing_role_fails_with_its_remedy() -> None:
     aws = restricted(desired(workload("app")), QUARANTINE)
     existing = desired(workload("app", role={"arn": ROLE, "extend_trust": True}, policies=[]))
-    made = run(aws, existing)
-    (failure,) = made.failures
+    outcome = run(aws, existing)
+    (failure,) = outcome.failures
     assert failure.error_code == "TRUST_NOT_USABLE"
     assert "Statement 2 (Sid 'Quarantine') denies sts:AssumeRole and sts:TagSession" in failure.message
     assert failure.remedy == LIFT
@@ -350,38 +350,38 @@ def test_a_deny_that_keeps_a_workload_out_of_an_existing_role_is_named_with_its_
     assert trust_checks(aws, existing) == [("default/app", "fail", [("ROLE_RESTRICTED", "error")])]
 
 
-def test_a_role_that_is_closed_stays_closed_in_a_merge() -> None:
-    before = {**GIVEN, "Statement": [*GIVEN["Statement"], QUARANTINE]}
-    after = closed({**GIVEN, "Statement": [QUARANTINE]}, CLUSTER_ARN)
-    assert merge_trust(before, after, before) == after
-    assert merge_trust(before, after, after) == after
+def test_merge_keeps_a_closed_role_closed() -> None:
+    old = {**GIVEN, "Statement": [*GIVEN["Statement"], QUARANTINE]}
+    new = closed({**GIVEN, "Statement": [QUARANTINE]}, CLUSTER_ARN)
+    assert merge_trust(old, new, old) == new
+    assert merge_trust(old, new, new) == new
     joined = {
         **GIVEN,
         "Statement": [*GIVEN["Statement"], {**GIVEN["Statement"][0], "Sid": "Other", "Condition": {}}],
     }
-    assert closed_for(merge_trust(before, after, joined)) == ""
+    assert closed_for(merge_trust(old, new, joined)) == ""
 
 
-def test_a_deny_that_comes_meanwhile_stays_in_a_merge() -> None:
-    before = {**GIVEN, "Statement": [*GIVEN["Statement"], OF_ONE_POD]}
-    present = {**before, "Statement": [*before["Statement"], QUARANTINE]}
-    for after in (GIVEN, before, {**GIVEN, "Statement": [*before["Statement"], OF_ONE_NAMESPACE]}):
-        assert QUARANTINE in merge_trust(before, after, present)["Statement"]
+def test_merge_keeps_a_concurrent_deny() -> None:
+    old = {**GIVEN, "Statement": [*GIVEN["Statement"], OF_ONE_POD]}
+    present = {**old, "Statement": [*old["Statement"], QUARANTINE]}
+    for new in (GIVEN, old, {**GIVEN, "Statement": [*old["Statement"], OF_ONE_NAMESPACE]}):
+        assert QUARANTINE in merge_trust(old, new, present)["Statement"]
 
 
-def test_a_statement_of_ours_that_somebody_turned_into_a_deny_stays_one() -> None:
-    """IAM takes each Sid once, and the Sid is that of the statement that lets the workload in."""
-    wanted = desired(workload("app"))
-    aws = restricted(wanted)
+def test_managed_statement_changed_to_a_deny_is_kept() -> None:
+    """IAM accepts each Sid once, and the statement for the workload has that Sid."""
+    spec = desired(workload("app"))
+    aws = restricted(spec)
     trust = json.loads(aws.iam.roles["my-role"]["trust"])
     trust["Statement"][0]["Effect"] = "Deny"
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
-    made = run(aws, wanted)
-    assert made.failures == ()
+    outcome = run(aws, spec)
+    assert outcome.failures == ()
     (denied,) = denies(aws)
     assert {**trust["Statement"][0], "Sid": None} == {**denied, "Sid": None}
     assert "Sid" not in denied
-    assert [severity for _workload, severity, _message in told(made.findings)] == ["error"]
+    assert [severity for _workload, severity, _message in restriction_messages(outcome.findings)] == ["error"]
 
 
 DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
@@ -395,13 +395,13 @@ AWS_MANAGED = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 def with_policy(aws: FakeAws, arn: str, content: dict[str, Any], tags: dict[str, str] | None = None) -> None:
     name = arn.rpartition("/")[2]
     create_policy(aws, name, tags=tags)
-    held = aws.iam.policies.pop(policy_arn(name))
-    held["versions"] = dict.fromkeys(held["versions"], content)
-    aws.iam.policies[arn] = {**held, "Arn": arn}
+    stored = aws.iam.policies.pop(policy_arn(name))
+    stored["versions"] = dict.fromkeys(stored["versions"], content)
+    aws.iam.policies[arn] = {**stored, "Arn": arn}
     aws.iam.roles["my-role"]["attached"].append(arn)
 
 
-def left(role: str, arn: str) -> tuple[str, str]:
+def kept_policy(role: str, arn: str) -> tuple[str, str]:
     return (
         f"role {role} also has {arn} attached, which only denies requests, and so restricts the role. It is not part of its "
         "configuration, and is kept.",
@@ -411,54 +411,54 @@ def left(role: str, arn: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("arn", [policy_arn("quarantine"), AWS_MANAGED])
-def test_a_policy_that_only_denies_is_not_detached_by_purge_policies(arn: str) -> None:
-    wanted = desired(workload("app"), purge_policies=True)
-    aws = restricted(wanted)
+def test_purge_policies_keeps_a_deny_only_policy(arn: str) -> None:
+    spec = desired(workload("app"), purge_policies=True)
+    aws = restricted(spec)
     with_policy(aws, arn, DENY_ALL)
-    made = run(aws, wanted)
-    assert made.done == ()
-    assert [(finding.severity, finding.message, finding.remedy) for finding in made.findings] == [
-        ("warning", *left("my-role", arn))
+    outcome = run(aws, spec)
+    assert outcome.done == ()
+    assert [(finding.severity, finding.message, finding.remedy) for finding in outcome.findings] == [
+        ("warning", *kept_policy("my-role", arn))
     ]
     assert arn in aws.iam.roles["my-role"]["attached"]
 
 
-def test_other_policies_are_detached_by_purge_policies() -> None:
-    wanted = desired(workload("app"), purge_policies=True)
-    aws = restricted(wanted)
+def test_purge_policies_detaches_other_policies() -> None:
+    spec = desired(workload("app"), purge_policies=True)
+    aws = restricted(spec)
     with_policy(aws, policy_arn("mixed"), MIXED)
     with_policy(aws, policy_arn("ours"), DENY_ALL, OWNED)
-    made = run(aws, wanted)
+    outcome = run(aws, spec)
     assert aws.iam.roles["my-role"]["attached"] == [policy_arn("my-policy")]
-    assert "ROLE_RESTRICTED" not in [finding.code for finding in made.findings]
+    assert "ROLE_RESTRICTED" not in [finding.code for finding in outcome.findings]
 
 
-def test_a_policy_whose_document_cannot_be_read_is_not_detached_by_purge_policies() -> None:
-    wanted = desired(workload("app"), purge_policies=True)
-    aws = restricted(wanted)
+def test_purge_policies_keeps_a_policy_with_an_unreadable_document() -> None:
+    spec = desired(workload("app"), purge_policies=True)
+    aws = restricted(spec)
     with_policy(aws, AWS_MANAGED, DENY_ALL)
     aws.fail_on("iam:GetPolicy", *[DENIED] * 20)
-    made = run(aws, wanted)
+    outcome = run(aws, spec)
     assert AWS_MANAGED in aws.iam.roles["my-role"]["attached"]
-    (finding,) = [finding for finding in made.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
+    (finding,) = [finding for finding in outcome.findings if finding.code == "POLICY_ATTACHED_EXTRA"]
     assert "Its document could not be read: test:Injected: AccessDenied: not authorized." in finding.message
 
 
-def test_a_verification_names_policies_that_only_deny() -> None:
-    wanted = desired(workload("app"))
-    aws = restricted(wanted)
+def test_verification_reports_deny_only_policies() -> None:
+    spec = desired(workload("app"))
+    aws = restricted(spec)
     with_policy(aws, AWS_MANAGED, DENY_ALL)
     aws.iam.roles["my-role"]["inline"] = ["quarantine"]
-    observed = engine(aws, wanted).observe(wanted)
+    observed = engine(aws, spec).observe(spec)
     reads = VerificationReads(
         {CLUSTER: Agent("ACTIVE", "v1")},
         documents={AWS_MANAGED: DENY_ALL},
         inline={"my-role": {"quarantine": DENY_ALL}},
     )
-    (one,) = verify(wanted, observed, reads)
-    restrictions = [finding for finding in one.findings if finding.code == "ROLE_RESTRICTED"]
+    (workload_,) = verify(spec, observed, reads)
+    restrictions = [finding for finding in workload_.findings if finding.code == "ROLE_RESTRICTED"]
     assert [(finding.severity, finding.message, finding.remedy) for finding in restrictions] == [
-        ("warning", *left("my-role", AWS_MANAGED)),
+        ("warning", *kept_policy("my-role", AWS_MANAGED)),
         (
             "warning",
             "role my-role has the inline policy quarantine, which only denies requests, and so restricts the role. It is not "
@@ -469,22 +469,22 @@ def test_a_verification_names_policies_that_only_deny() -> None:
     ]
 
 
-def test_a_boundary_that_somebody_set_stays_while_the_list_names_none() -> None:
-    wanted = desired(workload("app"))
-    aws = restricted(wanted)
+def test_unlisted_boundary_is_kept() -> None:
+    spec = desired(workload("app"))
+    aws = restricted(spec)
     create_policy(aws, "boundary")
     aws.iam.roles["my-role"]["boundary"] = policy_arn("boundary")
-    assert run(aws, wanted).done == ()
+    assert run(aws, spec).done == ()
     assert aws.iam.roles["my-role"]["boundary"] == policy_arn("boundary")
     removed = desired(workload("app", role={"name": "my-role", "permissions_boundary": ""}))
     run(aws, removed)
     assert aws.iam.roles["my-role"]["boundary"] == ""
 
 
-def test_a_teardown_keeps_a_role_with_a_policy_that_somebody_attached_to_restrict_it() -> None:
-    wanted = desired(workload("app"), purge_policies=True)
-    aws = restricted(wanted)
+def test_teardown_keeps_a_role_with_an_attached_restriction() -> None:
+    spec = desired(workload("app"), purge_policies=True)
+    aws = restricted(spec)
     with_policy(aws, AWS_MANAGED, DENY_ALL)
-    made = run(aws, wanted, "absent")
+    outcome = run(aws, spec, "absent")
     assert aws.iam.roles["my-role"]["attached"] == [AWS_MANAGED]
-    assert "ROLE_HOLDS_FOREIGN" in [finding.code for finding in made.findings]
+    assert "ROLE_HOLDS_FOREIGN" in [finding.code for finding in outcome.findings]

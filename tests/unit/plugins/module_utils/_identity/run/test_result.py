@@ -63,11 +63,11 @@ TARGET = "arn:aws:iam::444455556666:role/target"
 
 
 def checked(aws: FakeAws, *raws: dict[str, Any], state: str = "present") -> Run:
-    wanted = desired(*raws, state=state)
-    return engine(aws, wanted, state).run(wanted, state, check_mode=True)
+    spec = desired(*raws, state=state)
+    return engine(aws, spec, state).run(spec, state, check_mode=True)
 
 
-def test_a_run_tells_what_it_did_and_what_there_is() -> None:
+def test_run_returns_changes_and_workloads() -> None:
     result = build_result(run(FakeAws(), desired(workload(target_role_arn=TARGET))), False)
     assert result.keys() == {
         "changed",
@@ -114,16 +114,16 @@ def test_a_run_tells_what_it_did_and_what_there_is() -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-def test_check_mode_tells_the_same_changes_and_diff() -> None:
+def test_check_mode_returns_the_same_changes_and_diff() -> None:
     aws = FakeAws()
     planned = build_result(checked(aws, workload()), True)
-    made = build_result(run(aws, desired(workload())), False)
+    outcome = build_result(run(aws, desired(workload())), False)
     for part in ("changed", "changes", "diff", "summary"):
-        assert planned[part] == made[part]
+        assert planned[part] == outcome[part]
     assert planned["workloads"][0]["association_id"] == ""
 
 
-def test_nothing_to_do_is_no_change() -> None:
+def test_empty_plan_is_not_a_change() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     result = build_result(run(aws, desired(workload())), False)
@@ -131,24 +131,24 @@ def test_nothing_to_do_is_no_change() -> None:
     assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("unchanged", FIRST)]
 
 
-def test_an_association_that_is_tagged_after_its_update_is_told_as_it_is_now() -> None:
+def test_returns_the_tags_of_an_updated_association() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
-    made = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
+    outcome = run(aws, desired(workload(target_role_arn=TARGET, tags={"team": "a"})))
     assert [association["tags"]["team"] for association in aws.state()["associations"]] == ["a"]
-    (row,) = build_result(made, False)["workloads"]
+    (row,) = build_result(outcome, False)["workloads"]
     (association,) = aws.state()["associations"]
     assert (row["target_role_arn"], row["external_id"]) == (TARGET, association["externalId"])
 
 
-def test_what_was_removed_is_not_there_any_more() -> None:
+def test_deleted_workloads_are_absent() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     result = build_result(run(aws, desired(workload(), state="absent"), "absent"), False)
     assert [(row["status"], row["association_id"]) for row in result["workloads"]] == [("changed", "")]
 
 
-def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
+def test_failure_is_returned_per_workload() -> None:
     aws = FakeAws()
     create_policy(aws, "bad", "kms:Decrypt")
     raws = [
@@ -170,17 +170,17 @@ def test_a_failure_is_told_for_each_workload_and_the_others_go_on() -> None:
     }
 
 
-def test_a_change_of_which_a_part_was_made_is_a_change() -> None:
+def test_partial_change_is_a_change() -> None:
     aws = FakeAws()
     run(aws, desired(workload(role={"name": "my-role", "description": "a"})))
     aws.fail_on("iam:TagRole", classify("iam:TagRole", "AccessDenied", "No."))
-    made = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
-    result = build_result(made, False)
+    outcome = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
+    result = build_result(outcome, False)
     assert (result["changed"], result["changes"]) == (True, [])
     assert result["failures"][0]["message"] == "iam:TagRole: No. Done before it: iam:UpdateRole."
 
 
-def test_a_change_for_several_workloads_names_them_all() -> None:
+def test_change_row_names_all_workloads() -> None:
     change = Change(1, role_target("r"), "update", (APP, TWO), {"a": 1}, {"a": 2}, ())
     assert change_row(change) == {
         "workload": "default/app",
@@ -193,11 +193,11 @@ def test_a_change_for_several_workloads_names_them_all() -> None:
     }
 
 
-def test_a_change_for_nobody_names_none() -> None:
+def test_change_row_without_workloads() -> None:
     assert change_row(Change(1, role_target("r"), "delete", (), {}, None, ()))["workload"] == ""
 
 
-def test_a_failure_as_rows() -> None:
+def test_failure_rows() -> None:
     failure = Failure((APP, TWO), role_target("r"), "create", "Code", "What.", "Do.")
     assert failure_rows(failure) == [
         {
@@ -214,8 +214,8 @@ def test_a_failure_as_rows() -> None:
 
 
 def failed_run(*failures: Failure, workloads: int = 2, check_mode: bool = False) -> Run:
-    wanted = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
-    return Run(wanted, "present", Observed(group_clusters(HERE)), Plan(), (), failures, (), check_mode)
+    spec = desired(*[workload(f"s{number}", policies=[]) for number in range(workloads)])
+    return Run(spec, "present", Observed(group_clusters(HERE)), Plan(), (), failures, (), check_mode)
 
 
 def failure(
@@ -264,11 +264,11 @@ HEAD = f"workloads of cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
         ),
     ],
 )
-def test_the_message_says_first_what_failed_why_and_what_to_do(run_: Run, message: str) -> None:
+def test_message_starts_with_failures_causes_and_remedies(run_: Run, message: str) -> None:
     assert failure_message(run_, HERE) == message
 
 
-def test_a_command_stands_on_a_line_of_its_own() -> None:
+def test_command_has_its_own_line() -> None:
     missing = "arn:aws:iam::aws:policy/Missing"
     ended = run(FakeAws(), desired(workload(policies=[{"arn": missing}])))
     assert failure_message(ended, HERE).splitlines()[1:] == [
@@ -278,8 +278,8 @@ def test_a_command_stands_on_a_line_of_its_own() -> None:
     ]
 
 
-def test_refusals_of_one_cause_are_one_entry() -> None:
-    """What AWS says may name the role of the workload where the failure is about its association."""
+def test_failures_of_one_cause_are_one_entry() -> None:
+    """The error of AWS may name the workload's role while the failure is about its association."""
     raws = [workload(f"s{number}", role={"name": f"role-{number}"}, policies=[]) for number in range(5)]
     failures = [
         Failure(
@@ -300,7 +300,7 @@ def test_refusals_of_one_cause_are_one_entry() -> None:
     ]
 
 
-def test_the_message_shows_ten_causes() -> None:
+def test_message_shows_ten_causes() -> None:
     failures = [
         failure(key(f"s{number}", "n"), name=f"r{number}", message=f"Cause {number}") for number in range(12)
     ]
@@ -310,7 +310,7 @@ def test_the_message_shows_ten_causes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "before", "after"),
+    ("change", "initial", "updated"),
     [
         pytest.param(
             Change(1, role_target("r"), "update", (APP,), {"b": 1, "a": "x"}, {"b": 2, "a": "y"}, ()),
@@ -332,13 +332,13 @@ def test_the_message_shows_ten_causes() -> None:
         ),
     ],
 )
-def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) -> None:
+def test_diff_row(change: Change, initial: str, updated: str) -> None:
     header = f"role r ({change.action})"
     assert diff_row(change) == {
         "before_header": header,
         "after_header": header,
-        "before": before,
-        "after": after,
+        "before": initial,
+        "after": updated,
     }
 
 
@@ -353,9 +353,9 @@ def test_a_diff_as_ansible_prints_it(change: Change, before: str, after: str) ->
         ),
     ],
 )
-def test_among_several_clusters_a_diff_says_where(target: Target, header: str) -> None:
-    shown = diff_row(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
-    assert (shown["before_header"], shown["after_header"]) == (header, header)
+def test_diff_header_names_the_cluster(target: Target, header: str) -> None:
+    row = diff_row(Change(1, target, "create", (APP,), None, {}, ()), "111122223333")
+    assert (row["before_header"], row["after_header"]) == (header, header)
 
 
 # Messages before anything was changed
@@ -397,7 +397,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
     ],
     ids=["with the region", "without one", "region is told already"],
 )
-def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) -> None:
+def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
         f"{message}Another resource still uses it. Detach it there first. Nothing was changed."
@@ -405,5 +405,5 @@ def test_an_error_of_the_whole_run(text: str, region: str | None, message: str) 
 
 
 @pytest.mark.parametrize(("text", "ended"), [("a", "a."), ("a.", "a."), ("a!", "a!"), ("a?", "a?")])
-def test_a_sentence_ends(text: str, ended: str) -> None:
+def test_sentence_ends_with_a_full_stop(text: str, ended: str) -> None:
     assert sentence(text) == ended

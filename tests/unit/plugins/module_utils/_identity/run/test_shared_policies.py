@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists that share a policy come to rest: nothing flips from run to run, and nobody loses or gains by another list."""
+"""Lists that share a policy converge: runs do not alternate, and no list changes the access of another."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 SHARED = policy_arn("shared")
 
 
-def listed(name: str, action: str, cluster: str, role: str = "", **options: Any) -> Desired:
+def single(name: str, action: str, cluster: str, role: str = "", **options: Any) -> Desired:
     policies = [policy("shared", action)]
     raw = workload(name, role={"name": role or f"{cluster}-{name}"}, policies=policies)
     return desired(raw, cluster=cluster, **options)
@@ -38,7 +38,7 @@ def codes(done: Run) -> list[str]:
 
 
 def changes(done: Run) -> list[str]:
-    return [named(made.change) for made in done.done]
+    return [named(applied.change) for applied in done.done]
 
 
 @pytest.mark.parametrize("cluster", [CLUSTER, OTHER_CLUSTER])
@@ -54,10 +54,10 @@ def changes(done: Run) -> list[str]:
     ],
 )
 @pytest.mark.parametrize("action", ["s3:PutObject", "s3:*"])
-def test_lists_that_alternate_come_to_rest(cluster: str, role: str, scope: str | None, action: str) -> None:
+def test_alternating_lists_converge(cluster: str, role: str, scope: str | None, action: str) -> None:
     aws = FakeAws()
-    first = listed("one", "s3:GetObject", CLUSTER, role, trust_scope=scope)
-    second = listed("two", action, cluster, role, trust_scope=scope)
+    first = single("one", "s3:GetObject", CLUSTER, role, trust_scope=scope)
+    second = single("two", action, cluster, role, trust_scope=scope)
     assert codes(run(aws, first)) == []
     document = aws.state()["policies"][SHARED]["document"]
     for _turn in range(3):
@@ -68,29 +68,29 @@ def test_lists_that_alternate_come_to_rest(cluster: str, role: str, scope: str |
 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
-def test_document_stays_for_its_cluster_under_a_role_of_every_cluster(scope: str) -> None:
-    """Nobody can list the users of such a role, but the policy tells one of them."""
+def test_document_is_kept_for_its_cluster_with_a_role_of_every_cluster(scope: str) -> None:
+    """The users of such a role cannot be listed, but the policy's tag names one of them."""
     aws = FakeAws()
-    first = listed("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
-    second = listed("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)
+    first = single("one", "s3:GetObject", CLUSTER, "both", trust_scope=scope)
+    second = single("two", "s3:PutObject", OTHER_CLUSTER, "both", trust_scope=scope)
     run(aws, first)
     (failure,) = run(aws, second).failures
     assert failure.error_code == "POLICY_USED_ELSEWHERE"
     assert "It is unchanged because of users outside this run: role both (every cluster" in failure.message
     assert f"It was first created for cluster {CLUSTER_ARN}" in failure.message
     assert (codes(run(aws, first)), changes(run(aws, first))) == ([], [])
-    # Its own list changes it, and no other: it would need force for each change else.
-    assert changes(run(aws, listed("one", "s3:ListBucket", CLUSTER, "both", trust_scope=scope))) == [
+    # Only its own list changes it; any other list needs force for each change.
+    assert changes(run(aws, single("one", "s3:ListBucket", CLUSTER, "both", trust_scope=scope))) == [
         f"update policy {SHARED}"
     ]
 
 
-def test_users_of_a_role_are_read_before_its_policy_gets_another_document() -> None:
+def test_reads_the_users_of_a_role_before_a_document_change() -> None:
     aws = FakeAws()
-    run(aws, listed("one", "s3:GetObject", CLUSTER, "both", trust_scope="cluster"))
+    run(aws, single("one", "s3:GetObject", CLUSTER, "both", trust_scope="cluster"))
     for number in range(12):
         create_association(aws, f"stranger-{number}", "elsewhere")
-    changed = listed("one", "s3:PutObject", CLUSTER, "both", trust_scope="cluster")
+    changed = single("one", "s3:PutObject", CLUSTER, "both", trust_scope="cluster")
     aws.requests.clear()
     assert changes(run(aws, changed)) == [f"update policy {SHARED}"]
     assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 2
@@ -98,18 +98,18 @@ def test_users_of_a_role_are_read_before_its_policy_gets_another_document() -> N
     assert changes(run(aws, changed)) == []
     assert len(aws.parameters("eks:ListPodIdentityAssociations")) == 1
     create_association(aws, "zz-user", "both")
-    assert codes(run(aws, listed("one", "s3:*", CLUSTER, "both", trust_scope="cluster"))) == [
+    assert codes(run(aws, single("one", "s3:*", CLUSTER, "both", trust_scope="cluster"))) == [
         "POLICY_USED_ELSEWHERE"
     ]
 
 
-def test_lists_with_one_document_alternate_in_peace_and_change_it_only_together() -> None:
+def test_lists_with_one_document_change_it_only_together() -> None:
     aws = FakeAws()
-    before = [listed("one", "s3:GetObject", CLUSTER), listed("two", "s3:GetObject", OTHER_CLUSTER)]
-    after = [listed("one", "s3:PutObject", CLUSTER), listed("two", "s3:PutObject", OTHER_CLUSTER)]
-    for wanted in (*before, *before):
-        assert codes(run(aws, wanted)) == []
-    assert [codes(run(aws, wanted)) for wanted in after] == [["POLICY_USED_ELSEWHERE"]] * 2
-    forced = listed("one", "s3:PutObject", CLUSTER, force=True)
+    old = [single("one", "s3:GetObject", CLUSTER), single("two", "s3:GetObject", OTHER_CLUSTER)]
+    new = [single("one", "s3:PutObject", CLUSTER), single("two", "s3:PutObject", OTHER_CLUSTER)]
+    for spec in (*old, *old):
+        assert codes(run(aws, spec)) == []
+    assert [codes(run(aws, spec)) for spec in new] == [["POLICY_USED_ELSEWHERE"]] * 2
+    forced = single("one", "s3:PutObject", CLUSTER, force=True)
     assert changes(run(aws, forced)) == [f"update policy {SHARED}"]
-    assert [(codes(done), changes(done)) for done in (run(aws, wanted) for wanted in after)] == [([], [])] * 2
+    assert [(codes(done), changes(done)) for done in (run(aws, spec) for spec in new)] == [([], [])] * 2

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs that change the trust policy of one role at the same time: no grant is lost at the end of all.
+"""Concurrent runs that change the trust policy of one role keep all grants.
 
 Time is simulated: a request takes 0.05 to 0.2 s, runs go on in parallel, and each begins at every possible moment of
 the others.
@@ -60,7 +60,7 @@ SHARED = {"arn": role_arn("shared"), "extend_trust": True}
 
 
 class Conductor:
-    """Lets the run whose time has come go on until its next request or pause."""
+    """A scheduler that resumes the earliest run until its next request or pause."""
 
     def __init__(self, starts: list[float]) -> None:
         self._times = dict(enumerate(starts))
@@ -85,8 +85,11 @@ class Conductor:
 
 
 class TimedAws:
-    """The account for one run. ``slow`` has seconds for the first requests of some operations, one each: on the way to AWS,
-    or, with a minus sign, on the way back."""
+    """The account for one run.
+
+    ``slow`` maps operations to the delays of their first requests in seconds: before AWS handles the
+    request or, if negative, afterwards.
+    """
 
     def __init__(
         self,
@@ -135,17 +138,15 @@ def simulate(
         chance = random.Random(seed * 10 + number)
         try:
             api = TimedAws(aws, conductor, number, chance, slow[number] if slow else None)
-            wanted, state = desired_states[number]
-            cluster = find_cluster(api, cluster_name(wanted), REGION, state)
+            spec, state = desired_states[number]
+            cluster = find_cluster(api, cluster_name(spec), REGION, state)
             policy = WaitPolicy(
                 60,
                 lambda: conductor.now(number),
                 lambda seconds: conductor.pass_time(number, seconds),
                 chance=chance.random,
             )
-            runs[number] = Engine(api, group_clusters(cluster), 1, policy).run(
-                wanted, state, check_mode=False
-            )
+            runs[number] = Engine(api, group_clusters(cluster), 1, policy).run(spec, state, check_mode=False)
         finally:
             conductor.leave(number)
 
@@ -157,7 +158,7 @@ def simulate(
     return [runs[number] for number in sorted(runs)]
 
 
-def wish(name: str, cluster: str = CLUSTER) -> Desired:
+def converging(name: str, cluster: str = CLUSTER) -> Desired:
     return desired(workload(name, role=SHARED, policies=None), cluster=cluster)
 
 
@@ -173,12 +174,14 @@ def shared_account() -> FakeAws:
 
 
 @pytest.mark.parametrize("other", [CLUSTER, OTHER_CLUSTER])
-def test_two_runs_at_one_role_lose_no_grant(other: str) -> None:
+def test_two_runs_keep_all_grants(other: str) -> None:
     lost = []
     for seed in range(60):
         aws = shared_account()
         starts = [0.0, seed / 60 * 2.0]
-        runs = simulate(aws, [(wish("a"), "present"), (wish("b", other), "present")], starts, seed)
+        runs = simulate(
+            aws, [(converging("a"), "present"), (converging("b", other), "present")], starts, seed
+        )
         assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"a", "b"}:
             lost.append(seed)
@@ -186,15 +189,15 @@ def test_two_runs_at_one_role_lose_no_grant(other: str) -> None:
     assert lost == []
 
 
-def test_three_runs_at_one_role_lose_no_grant() -> None:
+def test_three_runs_keep_all_grants() -> None:
     lost = []
     for seed in range(60):
         aws = shared_account()
         starts = [0.0, seed % 8 / 8, seed // 8 / 8]
         desired_states = [
-            (wish("a"), "present"),
-            (wish("b", OTHER_CLUSTER), "present"),
-            (wish("c"), "present"),
+            (converging("a"), "present"),
+            (converging("b", OTHER_CLUSTER), "present"),
+            (converging("c"), "present"),
         ]
         runs = simulate(aws, desired_states, starts, seed)
         assert [run.failures for run in runs] == [(), (), ()]
@@ -203,13 +206,13 @@ def test_three_runs_at_one_role_lose_no_grant() -> None:
     assert lost == []
 
 
-def test_a_teardown_beside_a_converge_takes_its_own_grant_and_no_other() -> None:
+def test_concurrent_teardown_removes_only_its_own_grant() -> None:
     wrong = []
     for seed in range(60):
         aws = shared_account()
-        run(aws, wish("old"))
+        run(aws, converging("old"))
         starts = [0.0, seed / 60 * 2.0]
-        runs = simulate(aws, [(wish("old"), "absent"), (wish("new"), "present")], starts, seed)
+        runs = simulate(aws, [(converging("old"), "absent"), (converging("new"), "present")], starts, seed)
         assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"new"}:
             wrong.append((seed, granted(aws)))
@@ -220,16 +223,16 @@ def test_a_teardown_beside_a_converge_takes_its_own_grant_and_no_other() -> None
     "delays",
     [
         pytest.param({"UpdateAssumeRolePolicy": [8.0]}, id="request to write"),
-        # The first read is that of the plan.
+        # The plan sends the first read.
         pytest.param({"GetRole": [0.0, -8.0]}, id="answer to the read before"),
     ],
 )
-def test_slow_writer_restores_the_grant_that_it_overwrote(delays: Mapping[str, Sequence[float]]) -> None:
+def test_slow_writer_restores_the_overwritten_grant(delays: Mapping[str, Sequence[float]]) -> None:
     lost = []
     for seed in range(40):
         aws = shared_account()
         starts = [0.0, seed / 40 * 3.0]
-        desired_states = [(wish("slow"), "present"), (wish("quick"), "present")]
+        desired_states = [(converging("slow"), "present"), (converging("quick"), "present")]
         runs = simulate(aws, desired_states, starts, seed, [delays, {}])
         assert [run.failures for run in runs] == [(), ()]
         if granted(aws) != {"slow", "quick"}:
@@ -237,9 +240,9 @@ def test_slow_writer_restores_the_grant_that_it_overwrote(delays: Mapping[str, S
     assert lost == []
 
 
-def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
+def test_slow_writer_reports_the_restored_workload() -> None:
     aws = shared_account()
-    desired_states = [(wish("slow"), "present"), (wish("quick"), "present")]
+    desired_states = [(converging("slow"), "present"), (converging("quick"), "present")]
     slow, quick = simulate(aws, desired_states, [0.0, 0.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}, {}])
     assert quick.findings == ()
     assert [(finding.code, finding.severity, finding.message) for finding in slow.findings] == [
@@ -252,11 +255,11 @@ def test_slow_writer_names_the_workload_that_it_let_in_again() -> None:
     ]
 
 
-def test_slow_writer_lets_in_nobody_who_was_shut_out_before() -> None:
-    """An association of an earlier time whose grant somebody took out is no loss of this run."""
+def test_slow_writer_does_not_restore_earlier_removals() -> None:
+    """A grant that was removed before this run is not restored, even with an association."""
     aws = shared_account()
     create_association(aws, "quarantined", "shared")
-    simulate(aws, [(wish("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])
+    simulate(aws, [(converging("slow"), "present")], [1000.0], 1, [{"UpdateAssumeRolePolicy": [8.0]}])
     assert granted(aws) == {"slow"}
 
 
@@ -266,7 +269,7 @@ LATER = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "c")
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "present", "merged"),
+    ("old", "new", "present", "merged"),
     [
         pytest.param({HERE}, {HERE, LATER}, {HERE}, {HERE, LATER}, id="nobody else"),
         pytest.param({LATER}, {LATER, HERE}, {LATER, THERE}, {LATER, HERE, THERE}, id="another was added"),
@@ -276,17 +279,17 @@ LATER = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "c")
         pytest.param({HERE}, {HERE, LATER}, {HERE, LATER, THERE}, {HERE, LATER, THERE}, id="done already"),
     ],
 )
-def test_a_change_is_made_to_what_is_there_now(
-    before: set[TrustGrant], after: set[TrustGrant], present: set[TrustGrant], merged: set[TrustGrant]
+def test_merge_applies_the_change_to_the_present_policy(
+    old: set[TrustGrant], new: set[TrustGrant], present: set[TrustGrant], merged: set[TrustGrant]
 ) -> None:
-    result = merge_trust(trust_policy(before), trust_policy(after), trust_policy(present))
+    result = merge_trust(trust_policy(old), trust_policy(new), trust_policy(present))
     assert read_grants(result) == (merged, [])
 
 
-def test_statements_of_others_stay() -> None:
+def test_merge_keeps_foreign_statements() -> None:
     foreign = TRUST_EC2["Statement"][0]
-    before, after = trust_policy({HERE}), trust_policy({HERE, LATER})
+    old, new = trust_policy({HERE}), trust_policy({HERE, LATER})
     statements = trust_policy({HERE})["Statement"]
     assert isinstance(statements, list)
-    result = merge_trust(before, after, {**before, "Statement": [*statements, foreign]})
+    result = merge_trust(old, new, {**old, "Statement": [*statements, foreign]})
     assert read_grants(result) == ({HERE, LATER}, [foreign])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings of an association that was made here and that the list does not name."""
+"""Settings of a managed association that the list does not name."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ WIDE = {"name": "my-role", "trust_scope": "account"}
 CODE = "ASSOCIATION_SETTINGS_EXTRA"
 
 
-def changed_by_hand(wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> FakeAws:
+def changed_by_hand(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> FakeAws:
     aws = FakeAws()
-    run(aws, desired(wanted))
+    run(aws, desired(raw))
     (association,) = aws.eks.associations.values()
     association.update(settings)
     return aws
 
 
-def told(findings: Any) -> list[tuple[str, str, str]]:
+def messages(findings: Any) -> list[tuple[str, str, str]]:
     return [
         (finding.severity, finding.message, finding.remedy) for finding in findings if finding.code == CODE
     ]
 
 
-def checks(aws: FakeAws, wanted: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
-    asked = desired(wanted)
+def checks(aws: FakeAws, raw: Mapping[str, Any]) -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    spec = desired(raw)
     reads = VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
-    (one,) = verify(asked, engine(aws, asked).observe(asked), reads)
+    (verified,) = verify(spec, engine(aws, spec).observe(spec), reads)
     return {
         check.name: (check.status, [(str(finding.code), finding.severity) for finding in check.findings])
-        for check in one.checks
+        for check in verified.checks
     }
 
 
@@ -69,7 +69,7 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
 
 
 @pytest.mark.parametrize(
-    ("wanted", "settings", "severity", "message", "empty"),
+    ("raw", "settings", "severity", "message", "empty"),
     [
         pytest.param(
             workload(),
@@ -114,89 +114,92 @@ LIMITED = {"disableSessionTags": True, "policy": json.dumps(POLICY)}
         ),
     ],
 )
-def test_a_setting_that_the_list_does_not_name_is_reported_and_can_be_removed(
-    wanted: dict[str, Any],
+def test_unlisted_setting_is_reported_and_removable(
+    raw: dict[str, Any],
     settings: dict[str, Any],
     severity: str,
     message: str,
     empty: dict[str, Any],
 ) -> None:
-    aws = changed_by_hand(wanted, settings)
-    made = run(aws, desired(wanted))
-    assert made.done == ()
+    aws = changed_by_hand(raw, settings)
+    outcome = run(aws, desired(raw))
+    assert outcome.done == ()
     pairs = " and ".join(f"{name}: {value!r}".replace("False", "false") for name, value in empty.items())
     remedy = f"List the intended settings. To remove them, list {pairs}, and apply the workload. {LATER}"
     expected = (severity, f"{NAME} has settings that its workload does not list: {message}", remedy)
-    assert told(made.findings) == [expected]
-    assert checks(aws, wanted)["association"] == (
+    assert messages(outcome.findings) == [expected]
+    assert checks(aws, raw)["association"] == (
         "fail" if severity == "error" else "warning",
         [(CODE, severity)],
     )
-    kept = run(aws, desired({**wanted, **empty}))
-    assert kept.failures == ()
-    assert told(kept.findings) == []
+    cleared = run(aws, desired({**raw, **empty}))
+    assert cleared.failures == ()
+    assert messages(cleared.findings) == []
     (association,) = aws.eks.associations.values()
     assert not association.get("targetRoleArn")
     assert not association.get("policy")
-    assert checks(aws, {**wanted, **empty})["association"] == ("pass", [])
-    assert checks(aws, {**wanted, **empty})["trust"] == ("pass", [])
+    assert checks(aws, {**raw, **empty})["association"] == ("pass", [])
+    assert checks(aws, {**raw, **empty})["trust"] == ("pass", [])
 
 
 @pytest.mark.parametrize(
-    ("wanted", "settings", "listed"),
+    ("raw", "settings", "update"),
     [
         (workload(), TARGET_SET, {"target_role_arn": TARGET}),
         (workload(role=WIDE), TAGS_OFF, {"disable_session_tags": True}),
         (workload(role=WIDE), LIMITED, {"disable_session_tags": True, "session_policy": POLICY}),
     ],
 )
-def test_a_setting_that_is_listed_is_not_reported_any_more(
-    wanted: dict[str, Any], settings: dict[str, Any], listed: dict[str, Any]
+def test_listed_setting_is_not_reported(
+    raw: dict[str, Any], settings: dict[str, Any], update: dict[str, Any]
 ) -> None:
-    aws = changed_by_hand(wanted, settings)
-    made = run(aws, desired({**wanted, **listed}))
-    assert (made.done, made.failures, told(made.findings)) == ((), (), [])
-    assert checks(aws, {**wanted, **listed})["association"] == ("pass", [])
+    aws = changed_by_hand(raw, settings)
+    outcome = run(aws, desired({**raw, **update}))
+    assert (outcome.done, outcome.failures, messages(outcome.findings)) == ((), (), [])
+    assert checks(aws, {**raw, **update})["association"] == ("pass", [])
 
 
-def test_check_mode_reports_it_beside_other_changes() -> None:
+def test_check_mode_reports_unlisted_settings_with_other_changes() -> None:
     aws = changed_by_hand(workload(), TARGET_SET)
     more = workload(policies=[{"name": "more", "document": POLICY}])
     found = plan(aws, desired(more))
     assert found.changes != ()
-    assert [severity for severity, _message, _remedy in told(found.findings)] == ["error"]
+    assert [severity for severity, _message, _remedy in messages(found.findings)] == ["error"]
 
 
-def test_session_tags_that_somebody_turned_off_do_not_widen_the_trust_policy() -> None:
+def test_manually_disabled_session_tags_do_not_widen_the_trust_policy() -> None:
     aws = changed_by_hand(workload(), TAGS_OFF)
     trust = aws.iam.roles["my-role"]["trust"]
-    made = run(aws, desired(workload()))
-    assert made.done == ()
-    assert [finding.code for finding in made.findings] == [CODE]
+    outcome = run(aws, desired(workload()))
+    assert outcome.done == ()
+    assert [finding.code for finding in outcome.findings] == [CODE]
     assert aws.iam.roles["my-role"]["trust"] == trust
     # The cause is reported once.
     assert checks(aws, workload())["trust"] == ("fail", [])
 
 
-def test_the_association_of_another_owner_is_used_as_it_is() -> None:
+def test_association_of_another_owner_is_unchanged() -> None:
     aws = FakeAws()
-    theirs = {"tags": {OWNER_TAG: "data"}}
-    run(aws, desired(workload(target_role_arn=TARGET), **theirs))
-    for options, number in (({"tags": {OWNER_TAG: "web"}}, 0), ({}, 0), (theirs, 1)):
-        made = run(aws, desired(workload(), **options))
-        assert len(told(made.findings)) == number
+    other_owner = {"tags": {OWNER_TAG: "data"}}
+    run(aws, desired(workload(target_role_arn=TARGET), **other_owner))
+    for options, number in (({"tags": {OWNER_TAG: "web"}}, 0), ({}, 0), (other_owner, 1)):
+        outcome = run(aws, desired(workload(), **options))
+        assert len(messages(outcome.findings)) == number
 
 
-def test_associations_of_other_people_are_used_as_they_are() -> None:
+def test_unmanaged_associations_are_unchanged() -> None:
     aws = changed_by_hand(workload(), {**TARGET_SET, "tags": {}})
-    made = run(aws, desired(workload()))
-    assert told(made.findings) == []
+    outcome = run(aws, desired(workload()))
+    assert messages(outcome.findings) == []
     assert checks(aws, workload())["association"] == ("pass", [("NOT_MARKED", "info")])
 
 
-def test_a_verification_without_a_list_compares_nothing() -> None:
+def test_verification_without_a_list_compares_no_settings() -> None:
     aws = changed_by_hand(workload(role=WIDE), {**TARGET_SET, **LIMITED})
     observed = engine(aws, desired(workload())).observe(desired(workload()))
-    (one,) = workloads_from_associations(observed.associations.values())
-    assert one.association.target_role_arn == TARGET
-    assert (one.association.disable_session_tags, one.association.session_policy) == (True, POLICY)
+    (workload_,) = workloads_from_associations(observed.associations.values())
+    assert workload_.association.target_role_arn == TARGET
+    assert (workload_.association.disable_session_tags, workload_.association.session_policy) == (
+        True,
+        POLICY,
+    )

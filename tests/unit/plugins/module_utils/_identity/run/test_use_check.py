@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A role that gets a user while it is being removed stays."""
+"""A role with a new user is kept during its removal."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 DENIED = classify("test:Injected", "AccessDenied", "not authorized")
 
 
-def made(aws: FakeAws, **options: Any) -> None:
+def create_workload(aws: FakeAws, **options: Any) -> None:
     assert run(aws, desired(workload(), **options)).failures == ()
 
 
 def joins(aws: FakeAws, service_account: str = "two") -> Callable[[], object]:
-    """Another run gives the role to another workload."""
+    """Return an action that gives the role to another workload."""
     return lambda: run(aws, desired(workload(service_account)))
 
 
 def moves_to(aws: FakeAws) -> Callable[[], object]:
-    """An association that was there is pointed to the role, which lets in its whole namespace."""
+    """Return an action that points an existing association to the role, which trusts its whole namespace."""
 
     def move() -> None:
         (association,) = (
@@ -56,9 +56,9 @@ def moves_to(aws: FakeAws) -> Callable[[], object]:
     return move
 
 
-def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> None:
+def test_role_with_a_concurrent_user_is_kept_unchanged() -> None:
     aws = FakeAws()
-    made(aws)
+    create_workload(aws)
     aws.before_request("eks:DeletePodIdentityAssociation", joins(aws))
     removed = run(aws, desired(workload()), "absent")
     assert named(removed.done[0].change) == "delete association default/app"
@@ -78,9 +78,9 @@ def test_a_role_that_another_run_gives_to_a_workload_meanwhile_stays_whole() -> 
     assert plan(aws, desired(workload("two"))).changes == ()
 
 
-def test_an_association_that_moves_into_a_wide_grant_keeps_the_role() -> None:
+def test_association_moved_into_a_wide_grant_keeps_the_role() -> None:
     aws = FakeAws()
-    made(aws, trust_scope="namespace")
+    create_workload(aws, trust_scope="namespace")
     create_association(aws, "mover", "elsewhere")
     aws.before_request("eks:DeletePodIdentityAssociation", moves_to(aws))
     removed = run(aws, desired(workload()), "absent")
@@ -89,9 +89,9 @@ def test_an_association_that_moves_into_a_wide_grant_keeps_the_role() -> None:
     assert "my-role" in aws.iam.roles
 
 
-def test_a_role_that_gets_a_user_after_its_policies_left_stays_and_a_rerun_attaches_them() -> None:
+def test_role_with_a_late_user_is_kept_and_completed_by_a_rerun() -> None:
     aws = FakeAws()
-    made(aws)
+    create_workload(aws)
     aws.before_request("iam:DetachRolePolicy", joins(aws))
     removed = run(aws, desired(workload()), "absent")
     assert removed.failures == ()
@@ -101,9 +101,9 @@ def test_a_role_that_gets_a_user_after_its_policies_left_stays_and_a_rerun_attac
     ]
 
 
-def test_a_role_whose_last_look_fails_stays() -> None:
+def test_role_with_a_failed_last_read_is_kept() -> None:
     aws = FakeAws()
-    made(aws)
+    create_workload(aws)
     aws.before_request("eks:DeletePodIdentityAssociation", lambda: aws.fail_on("iam:GetRole", DENIED, DENIED))
     removed = run(aws, desired(workload()), "absent")
     assert "my-role" in aws.iam.roles
@@ -114,18 +114,18 @@ def test_a_role_whose_last_look_fails_stays() -> None:
     )
 
 
-def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
+def test_repeated_conflict_names_the_user() -> None:
     aws = FakeAws()
-    made(aws)
+    create_workload(aws)
     grant = TrustGrant(ACCOUNT, CLUSTER_ARN, "default", "app")
     number = 0
 
-    def changed(asked: Any) -> dict[str, Any]:
+    def changed(request: Any) -> dict[str, Any]:
         nonlocal number
         number += 1
         role = aws.iam.roles["my-role"]
         role["trust"] = json.dumps(trust_policy({grant, replace(grant, service_account=f"x{number}")}))
-        return aws.iam.GetRole(asked)
+        return aws.iam.GetRole(request)
 
     aws.replace("iam:GetRole", changed)
     removed = run(aws, desired(workload()), "absent")
@@ -135,29 +135,29 @@ def test_the_failure_names_the_user_when_the_fight_goes_on() -> None:
 
 
 class Disagreeing(FakeAws):
-    """Once an association is deleted, every second list is that of a replica that still has it."""
+    """AWS with a replica that still lists a deleted association in every second read."""
 
-    gone: tuple[dict[str, Any], dict[str, Any]] | None = None
+    deleted: tuple[dict[str, Any], dict[str, Any]] | None = None
     lists = 0
 
     def _answer(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        if operation == "DeletePodIdentityAssociation" and self.gone is None:
-            listed = super()._answer(
+        if operation == "DeletePodIdentityAssociation" and self.deleted is None:
+            page = super()._answer(
                 "eks", "ListPodIdentityAssociations", {"clusterName": parameters["clusterName"]}
             )
-            self.gone = listed, super()._answer("eks", "DescribePodIdentityAssociation", parameters)
-        if operation == "DescribePodIdentityAssociation" and self.gone is not None:
-            return self.gone[1]
+            self.deleted = page, super()._answer("eks", "DescribePodIdentityAssociation", parameters)
+        if operation == "DescribePodIdentityAssociation" and self.deleted is not None:
+            return self.deleted[1]
         answer = super()._answer(service, operation, parameters)
-        if operation == "ListPodIdentityAssociations" and self.gone is not None:
+        if operation == "ListPodIdentityAssociations" and self.deleted is not None:
             self.lists += 1
-            return self.gone[0] if self.lists % 2 else answer
+            return self.deleted[0] if self.lists % 2 else answer
         return answer
 
 
-def test_an_association_that_the_run_itself_deleted_is_no_user_of_the_role() -> None:
+def test_association_deleted_by_the_run_is_not_a_user() -> None:
     aws = Disagreeing()
-    made(aws)
+    create_workload(aws)
     removed = run(aws, desired(workload()), "absent")
     assert removed.failures == ()
     assert aws.state() == {"roles": {}, "policies": {}, "associations": []}
