@@ -43,7 +43,7 @@ def test_lists(result: dict[str, Any], listing: Listing) -> None:
     assert parse_list_result(result) == listing
 
 
-def test_reads_that_a_user_gives() -> None:
+def test_cluster_reads_of_the_user() -> None:
     results: dict[str, Any] = {
         "pods": {"resources": [ITEM]},
         "agents": {"changed": False, "skipped": True},

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that asks a list of workloads which of them can perform an action."""
+"""The filter that lists the workloads with a permission."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_the_filter_is_documented() -> None:
     assert list(FILTERS) == [docs["DOCUMENTATION"]["name"]] == ["pod_identity_who_can"]
 
 
-def test_each_workload_is_asked() -> None:
+def test_each_workload_is_evaluated() -> None:
     rows = who_can([workload("a", document()), workload("b", document("s3:PutObject"))], "s3:GetObject", KEY)
     assert rows == [
         {
@@ -110,9 +110,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
-def test_what_is_not_written_is_not_known(case: Any) -> None:
-    _name, given, decision, unknown = case
-    (row,) = who_can([given], "s3:GetObject", KEY)
+def test_unlisted_policies_are_unknown(case: Any) -> None:
+    _name, workloads, decision, unknown = case
+    (row,) = who_can([workloads], "s3:GetObject", KEY)
     assert (row["decision"], row["unknown"]) == (decision, unknown)
     if unknown:
         assert row["message"] == (
@@ -120,17 +120,17 @@ def test_what_is_not_written_is_not_known(case: Any) -> None:
         )
 
 
-def test_workloads_that_share_a_role_share_its_policies() -> None:
+def test_shared_role_has_the_policies_of_all_workloads() -> None:
     shared = {"role": {"name": "shared"}}
-    given = [workload("a", document(), **shared), workload("b", **shared), workload("c")]
-    rows = who_can(given, "s3:GetObject", KEY)
+    workloads = [workload("a", document(), **shared), workload("b", **shared), workload("c")]
+    rows = who_can(workloads, "s3:GetObject", KEY)
     assert [row["decision"] for row in rows] == ["allowed", "allowed", "implicit_deny"]
 
 
 def test_documents_make_policies_known() -> None:
-    known = {READ_ONLY: document("s3:Get*", "*"), BOUNDARY: document("ec2:*", "*")}
+    holders = {READ_ONLY: document("s3:Get*", "*"), BOUNDARY: document("ec2:*", "*")}
     limited = workload("b", READ_ONLY, role={"name": "b", "permissions_boundary": BOUNDARY})
-    rows = who_can([workload("a", READ_ONLY), limited], "s3:GetObject", KEY, documents=known)
+    rows = who_can([workload("a", READ_ONLY), limited], "s3:GetObject", KEY, documents=holders)
     assert [row["decision"] for row in rows] == ["allowed", "implicit_deny"]
 
 
@@ -138,11 +138,11 @@ def test_keys_of_the_request_and_the_cluster() -> None:
     condition = {
         "StringEquals": {"aws:SourceVpc": "vpc-1", "aws:PrincipalTag/eks-cluster-name": "my-cluster"}
     }
-    given = [workload("a", document(Condition=condition))]
+    workloads = [workload("a", document(Condition=condition))]
     cluster = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
-    (row,) = who_can(given, "s3:GetObject", KEY)
+    (row,) = who_can(workloads, "s3:GetObject", KEY)
     assert sorted(row["conditional_on"]) == ["aws:PrincipalTag/eks-cluster-name", "aws:SourceVpc"]
-    (row,) = who_can(given, "s3:GetObject", KEY, {"aws:SourceVpc": "vpc-1"}, cluster_arn=cluster)
+    (row,) = who_can(workloads, "s3:GetObject", KEY, {"aws:SourceVpc": "vpc-1"}, cluster_arn=cluster)
     assert row["decision"] == "allowed"
 
 

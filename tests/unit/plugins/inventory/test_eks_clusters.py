@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory plugin's own documentation beside what it reads, and which files it takes."""
+"""The inventory plugin: documentation, cache key, accepted files."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_every_variable_is_documented() -> None:
     role = AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)
     page = (ROOT / "docs" / "inventory.md").read_text(encoding="utf-8")
     for name in host_variables(found(role=role), {}):
-        shown = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name
-        assert f"`{shown}`" in page, name
+        option = name.replace("pod_identity_assume_role_", "…_") if name[-3:] != "arn" else name
+        assert f"`{option}`" in page, name
         assert name in DOCUMENTATION or name.startswith("pod_identity_assume_role_"), name
 
 
-def test_what_decides_which_clusters_are_read_is_part_of_the_key() -> None:
+def test_cache_key_contains_the_selection() -> None:
     deciding = set(OPTIONS) - set(NOT_IN_KEY)
     assert deciding == {
         "accounts",

@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 class Lookup(LookupModule):
-    """Its options come from the call alone, without Ansible's configuration."""
+    """Its options are only those of the call, without Ansible's configuration."""
 
     def set_options(self, direct: dict[str, Any], **_more: Any) -> None:
         self.given = direct
@@ -49,7 +49,7 @@ def test_query_may_be_given_a_list(files: list[str]) -> None:
     assert looked_up([files]) == [ONE, TWO]
 
 
-def test_only_the_fields_that_are_wanted_are_returned(files: list[str]) -> None:
+def test_returns_only_the_requested_fields(files: list[str]) -> None:
     assert looked_up(files, fields=["service_account", "create_namespace"]) == [
         {"service_account": "one"},
         {"service_account": "two", "create_namespace": True},
@@ -57,7 +57,7 @@ def test_only_the_fields_that_are_wanted_are_returned(files: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("files")
-def test_a_relative_path_is_looked_for_beside_the_playbook_first(
+def test_relative_path_is_resolved_next_to_the_playbook_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,6 +70,6 @@ def test_a_relative_path_is_looked_for_beside_the_playbook_first(
         looked_up(["0.json"], str(tmp_path / "plays"))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AnsibleLookupError, match=r"gone\.json"):
         looked_up([str(tmp_path / "gone.json")])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A signal that comes when the work is done, and its answer is not given yet: what was done is said all the same."""
+"""A signal between the end of the work and the result: the changes are reported."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def test_a_signal_after_the_work_does_not_take_its_answer(
     for patched in (module, cluster_run):
         monkeypatch.setattr(patched, "api_for", lambda *_: aws, raising=False)
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
-    before = signal.signal(number, lambda found, _frame: received.append(found))
+    handler = signal.signal(number, lambda found, _frame: received.append(found))
     try:
         ended = run(module, **arguments())
     finally:
-        signal.signal(number, before)
+        signal.signal(number, handler)
     assert not ended.get("failed"), ended["msg"]
     assert received == []

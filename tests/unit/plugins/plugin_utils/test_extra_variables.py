@@ -43,7 +43,7 @@ def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
         pytest.param("password=my secret pod_identity_owner=me", "pod_identity_owner", id="beside another"),
     ],
 )
-def test_words_that_set_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
+def test_dropped_words_are_rejected(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
     [problem] = validate(monkeypatch, text)
     assert problem == (
         f"-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
@@ -67,5 +67,5 @@ def test_words_that_set_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, tex
         "file=/etc/pod_identity_workloads of the team",
     ],
 )
-def test_what_is_whole_and_what_is_not_ours_is_taken(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_complete_and_foreign_variables_are_accepted(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     assert validate(monkeypatch, text) == ()

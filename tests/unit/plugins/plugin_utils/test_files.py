@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a path of a file with workloads leads, on the controller, and how a result is written there."""
+"""Files on the controller: paths of workload files, private files."""
 
 from __future__ import annotations
 
@@ -47,27 +47,27 @@ def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path
         path.symlink_to(target)
     if there == "link":
         target.write_text("another's")
-    before = os.umask(0)
+    content = os.umask(0)
     try:
         write_private(str(path), "{}")
     finally:
-        os.umask(before)
+        os.umask(content)
     assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
     assert (target.read_text() if target.exists() else None) == ("another's" if there == "link" else None)
-    assert {one.name for one in tmp_path.iterdir()} <= {"report.json", "target"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"report.json", "target"}
 
 
-def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "report.json").mkdir()
     with pytest.raises(OSError, match="it is a folder"):
         write_private(str(tmp_path / "report.json"), "{}")
-    assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
-def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_path: Path) -> None:
+def test_write_test_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
-    there = {one.name for one in tmp_path.iterdir()}
+    existing = {path.name for path in tmp_path.iterdir()}
     for name, reason in (
         ("report.json", ""),
         ("link", "it is a folder"),
@@ -75,7 +75,7 @@ def test_whether_a_file_can_be_written_is_known_before_and_leaves_nothing(tmp_pa
         ("nowhere/report.json", f"the folder {tmp_path}/nowhere does not exist"),
     ):
         assert why_not_writable(str(tmp_path / name)) == reason, name
-    assert {one.name for one in tmp_path.iterdir()} == there
+    assert {path.name for path in tmp_path.iterdir()} == existing
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -103,4 +103,4 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path, kind: str, linked: bool
         write_private(str(path), "{}")
     assert raised.value.strerror == reason
     assert path.lstat().st_mode == mode
-    assert {one.name for one in tmp_path.iterdir()} <= {"report.json", "target"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"report.json", "target"}

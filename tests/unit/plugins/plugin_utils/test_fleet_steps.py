@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host of a fleet takes over from the one that did the AWS part of its account."""
+"""Exchange of results between the hosts of a fleet."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def test_a_host_takes_its_own_part() -> None:
         ({"parts": {"red": {}}, "msg": ""}, "it ended without a result."),
     ],
 )
-def test_an_account_that_broke_off_leaves_its_hosts_with_the_reason(
-    account: dict[str, Any], reason: str
-) -> None:
+def test_interrupted_account_run_gives_its_hosts_the_reason(account: dict[str, Any], reason: str) -> None:
     assert take_part(account, "blue") == {
         "failed": True,
         "left_out": True,
@@ -132,7 +130,7 @@ class Untemplatable(dict[str, Any]):
         return super().get(name, default)
 
 
-def test_what_did_not_begin_changed_nothing() -> None:
+def test_run_that_did_not_start_changed_nothing() -> None:
     account = {"failed": True, "not_begun": True, "msg": "x.json cannot be read: gone. Nothing was changed."}
     assert take_part(account, "blue")["msg"] == (
         "The AWS run of this account did not start: x.json cannot be read: gone. Nothing was changed."
@@ -149,7 +147,7 @@ def ready(name: str, **options: Any) -> dict[str, Any]:
     return {"pod_identity_prepared": prepared}
 
 
-def test_the_run_of_an_account_is_told_in_which_one_each_cluster_is_expected() -> None:
+def test_account_run_has_the_expected_account_of_each_cluster() -> None:
     hosts = {"blue": ready("blue"), "red": ready("red", account_id="")}
     grouped = group_hosts({"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}, ["blue", "red"])
     rows = [
@@ -183,7 +181,7 @@ def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, An
         ({"cluster_name": ["prod"], "account_id": HERE}, "red"),
     ],
 )
-def test_a_host_that_stopped_is_known_by_what_can_be_read_of_it(
+def test_failed_host_has_its_readable_variables(
     variables: type[dict[str, Any]], given: dict[str, Any], expected: str | None
 ) -> None:
     red = variables({f"pod_identity_{name}": value for name, value in given.items()})
@@ -199,26 +197,29 @@ def test_a_host_that_stopped_is_known_by_what_can_be_read_of_it(
         ({"state": "present", "force": True}, []),
     ],
 )
-def test_force_in_a_teardown_vouches_for_no_batch_that_is_not_done(
+def test_force_in_a_teardown_does_not_cover_later_batches(
     options: dict[str, Any], expected: list[str]
 ) -> None:
-    others = {
+    other_hosts = {
         "red": {"pod_identity_report": {"failed": True}},
         "grey": {},
         "green": {"pod_identity_report": {"failed": False}},
     }
     place = {"pod_identity_account_id": HERE}
-    hosts = {"blue": ready("blue", **options), **{name: {**place, **row} for name, row in others.items()}}
+    hosts = {
+        "blue": ready("blue", **options),
+        **{name: {**place, **row} for name, row in other_hosts.items()},
+    }
     assert [row["cluster_name"] for row in stopped_beside(hosts, ["blue"])] == expected
 
 
-def test_what_is_kept_is_told_to_the_host_that_stopped() -> None:
+def test_failed_host_reports_kept_permissions() -> None:
     account = {"parts": {"red": hand_over("part", {"changed": False, "kept": ["role shared"]})}}
     assert take_part(account, "red") == {"changed": False, "kept": ["role shared"]}
 
 
 @pytest.mark.parametrize("strategy", ["linear", "debug"])
-def test_a_strategy_that_keeps_hosts_in_step_is_accepted(strategy: str) -> None:
+def test_linear_strategies_are_accepted(strategy: str) -> None:
     require_step(strategy, ["blue", "red"])
 
 
@@ -227,7 +228,7 @@ def test_a_single_host_needs_no_step() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["free", "host_pinned"])
-def test_a_strategy_that_separates_hosts_is_refused(strategy: str) -> None:
+def test_strategies_without_lockstep_are_rejected(strategy: str) -> None:
     with pytest.raises(
         InputError, match=rf"^The strategy of this play is {strategy}, under which hosts do not wait"
     ):

@@ -73,7 +73,7 @@ def test_an_error_names_file_and_line(tmp_path: Path, by_cluster: bool) -> None:
 
 
 @pytest.mark.parametrize("namespaces", [",", " ", "", None])
-def test_a_module_purges_no_namespaces_that_have_no_name(namespaces: object) -> None:
+def test_module_rejects_namespaces_without_a_name(namespaces: object) -> None:
     options = {"cluster_name": "c", "workloads": [ONE], "purge": True, "purge_namespaces": namespaces}
     with pytest.raises(InputError) as raised:
         plain_arguments(options, {}, True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A pattern of hosts is meant for a host when Ansible itself takes it so."""
+"""Host patterns match the same hosts as in Ansible."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> InventoryManager:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) -> None:
-    wanted = {host.name for host in inventory.get_hosts(pattern)}
+    expected = {host.name for host in inventory.get_hosts(pattern)}
     names = {
         host: {host, "all", *(name for name, hosts in GROUPS.items() if host in hosts)} for host in HOSTS
     }
-    assert {host for host in HOSTS if matches(pattern, names[host])} == wanted
+    assert {host for host in HOSTS if matches(pattern, names[host])} == expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) ->
         ("~(", "hosts '~(' is not a regular expression: missing ), unterminated subpattern at position 0."),
     ],
 )
-def test_what_is_no_pattern_of_a_host(pattern: str, problem: str) -> None:
+def test_invalid_host_patterns(pattern: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         matches(pattern, {"blue", "all"})
     assert caught.value.problems == (problem,)
@@ -93,6 +93,6 @@ def test_what_is_no_pattern_of_a_host(pattern: str, problem: str) -> None:
         ("zz*", ["hosts 'zz*': no host and no group of the inventory is called zz*."]),
     ],
 )
-def test_names_that_nobody_has_are_said(pattern: str, sentences: list[str]) -> None:
+def test_unknown_names_are_reported(pattern: str, sentences: list[str]) -> None:
     names = {"all", *GROUPS, *HOSTS}
     assert find_unknown([pattern, pattern], names) == sentences

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Text of others evaluates to itself, on every core, and is shown plainly where that is no risk."""
+"""External text is never templated, and plain text is displayed unchanged."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def test_text_evaluates_to_itself(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, 1, {"a": None}])
-def test_what_is_no_text_stays(value: object) -> None:
+def test_other_values_are_unchanged(value: object) -> None:
     assert inert(value) == value

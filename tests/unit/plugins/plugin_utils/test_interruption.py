@@ -103,12 +103,12 @@ def end_twice(number: int, reached: list[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_block_once(number: int) -> None:
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     reached: list[str] = []
     with pytest.raises(SystemExit, match=str(128 + number)):
         end_twice(number, reached)
     assert reached == ["in order"]
-    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
@@ -116,12 +116,12 @@ def test_the_end_of_the_parent_ends_the_block() -> None:
     assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
 
 
-def test_what_a_leader_started_is_ended_too() -> None:
+def test_children_of_a_leader_end_too() -> None:
     done = run(LEADER, leads=True)
     assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
 
 
-def test_what_a_member_of_a_group_started_is_ended_too() -> None:
+def test_children_of_a_group_member_end_too() -> None:
     done = run(MEMBER)
     assert (done.stdout, done.returncode) == ("told\n", 128 + signal.SIGTERM), done.stderr
 
@@ -135,11 +135,11 @@ def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
     assert run(CHILD).stderr == "left:\n- behind \\x1b[2J\n"
 
 
-def test_a_block_that_ends_leaves_nothing_behind() -> None:
+def test_finished_block_restores_the_process() -> None:
     handler = signal.getsignal(signal.SIGTERM)
     # Threads of tests before this one may end meanwhile: only what is new counts.
-    before = set(threading.enumerate())
+    threads = set(threading.enumerate())
     with interruptible():
-        assert len(set(threading.enumerate()) - before) == 1
+        assert len(set(threading.enumerate()) - threads) == 1
     assert signal.getsignal(signal.SIGTERM) == handler
-    assert set(threading.enumerate()) <= before
+    assert set(threading.enumerate()) <= threads

@@ -153,7 +153,7 @@ def test_the_kubeconfig_of_the_task_s_environment_is_used(
     assert made == [options]
 
 
-def test_a_pod_of_the_cluster_is_what_kubernetes_core_finds_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_cluster_configuration_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/of/the/task")
     monkeypatch.setattr(kubernetes, "load_incluster_config", lambda: None)
     reader, _client, made = reader_of({"items": []}, monkeypatch)
@@ -178,7 +178,7 @@ def refusal(body: str | bytes, status: int = 403) -> ApiException:
         (ValueError("no JSON"), ApiError(0, "no JSON")),
     ],
 )
-def test_what_goes_wrong_is_the_listings_error(
+def test_failure_is_the_error_of_the_listing(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
 ) -> None:
     reader, _client, _made = reader_of(raised, monkeypatch)
@@ -216,9 +216,7 @@ def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch:
         ({"items": []}, ApiError(0, "the response is not from the Kubernetes API: no Pod")),
     ],
 )
-def test_a_pod_that_could_not_be_tried_has_the_reason(
-    monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError
-) -> None:
+def test_failed_dry_run_has_the_reason(monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError) -> None:
     reader, _client, _made = reader_of(answer, monkeypatch)
     assert reader.dry_run_pods([POD]) == [DryRun(error=error)]
 
@@ -226,7 +224,7 @@ def test_a_pod_that_could_not_be_tried_has_the_reason(
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\n"
 
 
-def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_server_is_read_from_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     reader, client, _made = reader_of({}, monkeypatch)
     assert reader.read_server() == ApiServer("https://kube")
     (tmp_path / "ca.pem").write_text(CERTIFICATE)
@@ -240,7 +238,7 @@ def test_the_server_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize("answer", [b"<html>login</html>", b"", b"[]", b"{}", b'{"items": {}}'])
-def test_what_is_no_list_is_no_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+def test_invalid_list_is_not_an_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
     reader, _client, _made = reader_of(answer, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(
         error=ApiError(0, "the response with status 200 is not from the Kubernetes API: no list of Pod")
@@ -264,7 +262,7 @@ def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
     assert (reader.read_server(), reader.read_version()) == (ApiServer(), {})
 
 
-def test_a_list_that_stalls_ends_with_a_named_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, client, _made = reader_of({"items": []}, monkeypatch)
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
     monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(LONG))
@@ -297,7 +295,7 @@ class Renewing:
         return f"token-{self.asked}"
 
 
-def test_the_client_asks_for_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the configuration of the Kubernetes client itself, which sends what its hook has set."""
     client = FakeClient({"items": []})
     client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
@@ -326,7 +324,7 @@ def test_the_client_asks_for_a_token_before_each_request(monkeypatch: pytest.Mon
 DENIED = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Allow it.")
 
 
-def test_without_credentials_the_api_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_request_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "get_api_client", pytest.fail)
     reader = cluster_of({}, Renewing(DENIED))
     assert reader.list_objects(QUERY) == Listing(
@@ -334,7 +332,7 @@ def test_without_credentials_the_api_is_not_asked(monkeypatch: pytest.MonkeyPatc
     )
 
 
-def test_no_variable_of_the_process_identifies_the_caller_beside_a_token(
+def test_environment_does_not_override_a_token(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the configuration that kubernetes.core makes of the options."""
@@ -372,7 +370,7 @@ print(trial.error.text)
 """
 
 
-def test_dry_runs_that_were_given_up_do_not_keep_the_process() -> None:
+def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
     """The threads of a pool would: Python waits for them at its end."""
     done = subprocess.run(
         [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=LONG / 2, check=True
@@ -383,12 +381,12 @@ def test_dry_runs_that_were_given_up_do_not_keep_the_process() -> None:
 def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service layer of kubernetes.core gives none."""
     cluster, client, _made = reader_of({"items": []}, monkeypatch)
-    asked: list[Any] = []
-    client.client.client.call_api = lambda *arguments, **more: asked.append((arguments, more))
+    requests: list[Any] = []
+    client.client.client.call_api = lambda *arguments, **more: requests.append((arguments, more))
     assert cluster.list_objects(QUERY) == Listing([])
     client.client.client.call_api("GET", "/api", _request_timeout=None)
     client.client.client.call_api("GET", "/api", _request_timeout=3)
-    assert asked == [
+    assert requests == [
         (("GET", "/api"), {"_request_timeout": (10, 65)}),
         (("GET", "/api"), {"_request_timeout": 3}),
     ]
@@ -484,11 +482,11 @@ def test_service_accounts_are_applied_on_the_server_under_one_name(
     ]
     [diff] = written.diffs
     assert (written.changed, diff["after_header"]) == (True, "ServiceAccount shop/a0")
-    shown = [json.loads(str(diff[side])) for side in ("before", "after")]
-    assert shown == [{"metadata": {}}, {"metadata": {"labels": {"team": "shop"}}}]
+    diffs = [json.loads(str(diff[side])) for side in ("before", "after")]
+    assert diffs == [{"metadata": {}}, {"metadata": {"labels": {"team": "shop"}}}]
 
 
-def test_an_object_that_is_as_wanted_is_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_object_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(account(0))
     assert store_cluster(monkeypatch, store).apply([account(0)]) == WriteResult(False, {}, diffs=[])
 
@@ -506,7 +504,7 @@ def test_namespaces_come_first_and_need_no_permission_to_patch(monkeypatch: pyte
     assert [diff["after_header"] for diff in written.diffs] == ["ServiceAccount shop/a0"]
 
 
-def test_without_a_connection_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
 
     def connect(**options: Any) -> None:
@@ -559,14 +557,14 @@ def test_diffs_are_made_where_they_are_shown(monkeypatch: pytest.MonkeyPatch) ->
         (("<html>no upstream</html>", 502, ""), (502, "<html>no upstream</html>", 0)),
     ],
 )
-def test_a_refusal_is_what_the_api_answered(
+def test_rejection_is_the_response_of_the_api(
     monkeypatch: pytest.MonkeyPatch, raised: tuple[str, int, str], error: tuple[int, str, int]
 ) -> None:
-    body, status, after = raised
+    body, status, retry_after = raised
 
     def refuse(_write: str) -> None:
         answer = refusal(body, status)
-        answer.headers = {"Retry-After": after}
+        answer.headers = {"Retry-After": retry_after}
         raise answer
 
     refused = store_cluster(monkeypatch, Store(answer=refuse)).apply([account(0)]).refused[0]
@@ -574,7 +572,7 @@ def test_a_refusal_is_what_the_api_answered(
     assert refused.text.startswith(error[1])
 
 
-def test_an_object_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The client makes text of a web page, and goes on."""
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
@@ -667,7 +665,7 @@ def test_a_connection_has_its_options_of_module_defaults_with_their_types() -> N
     assert not {"kubeconfig", "validate_certs"} & options.keys()
 
 
-def test_module_defaults_that_kubernetes_core_does_not_know_are_refused() -> None:
+def test_unknown_module_defaults_are_rejected() -> None:
     with pytest.raises(InputError) as error:
         kubernetes.read_write_options({"waits": True})
     assert error.value.problems[0].startswith(

@@ -79,7 +79,7 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
         )
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "MISSING", "the package is missing")
     with pytest.raises(AnsibleError, match=r"^the package is missing$"):
         connected(task_of())
@@ -95,14 +95,14 @@ def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) ->
     assert (options.force, options.check_mode, options.diff, options.defaults["wait"]) == (True,) * 4
 
 
-def test_writes_have_the_module_defaults_of_the_module_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_use_the_module_defaults_of_k8s(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {"k8s": {"impersonate_user": "deployer"}})
     cluster = connected(task_of(), context="blue")
     assert cluster._reads._options == {"context": "blue"}
     assert cluster._writes._options == {"context": "blue", "impersonate_user": "deployer"}
 
 
-def test_a_kubeconfig_is_found_beside_the_play_and_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubeconfig_next_to_the_play_is_found_and_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
     task = task_of(get_search_path=lambda: ["/play"])
     task.action._loader = SimpleNamespace(
@@ -116,7 +116,7 @@ def test_a_kubeconfig_is_found_beside_the_play_and_decrypted(monkeypatch: pytest
     assert connected(task, kubeconfig=content)._reads._options == {"kubeconfig": content}
 
 
-def test_what_is_removed_at_the_end_of_an_interrupted_run_has_a_bound(
+def test_cleanup_after_an_interrupt_has_a_time_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Slow:
@@ -137,10 +137,10 @@ def test_the_authority_of_a_cluster_is_in_a_file_of_this_user(
 ) -> None:
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     target = EksTarget("blue", "arn:of:blue", "https://eks", base64.b64encode(b"PEM\n").decode())
-    before = os.umask(0)
+    original = os.umask(0)
     try:
         path = Path(write_authority(target))
         assert write_authority(target) == str(path)
     finally:
-        os.umask(before)
+        os.umask(original)
     assert (path.parent, path.read_text(), path.stat().st_mode & 0o777) == (tmp_path, "PEM\n", 0o600)

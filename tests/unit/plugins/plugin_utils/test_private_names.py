@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
-# Attributes of every action plugin, which no class beside one defines.
+# Attributes of action plugins that no other class defines.
 OF_ACTIONS = {"_connection", "_loader", "_play_context", "_shared_loader_obj", "_task", "_templar"}
 # Of the Python client of Kubernetes.
 OF_KUBERNETES = {"_current_context", "_load_from_exec_plugin", "_user"}
@@ -33,11 +33,11 @@ def own_names(tree: ast.AST) -> Iterator[str]:
 def private_names(path: Path) -> Iterator[str]:
     """Yield the private names of other packages in a file, once for each use."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    own = set(own_names(tree))
+    private = set(own_names(tree))
     if "module_utils" not in path.parts:
-        own -= OF_ACTIONS
+        private -= OF_ACTIONS
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and PRIVATE.fullmatch(node.attr) and node.attr not in own:
+        if isinstance(node, ast.Attribute) and PRIVATE.fullmatch(node.attr) and node.attr not in private:
             yield node.attr
         elif (
             isinstance(node, ast.ImportFrom)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is shown of a module while it runs."""
+"""The display of progress."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_only_people_are_shown_progress(callback: str, shown: bool) -> None:
     assert is_text(callback) is shown
 
 
-def test_a_line_is_shown_once_and_again_when_it_has_changed() -> None:
+def test_line_is_displayed_when_it_has_changed() -> None:
     steps = Steps("my-cluster", displays=False)
     lines: queue.Queue[str] = queue.Queue()
     watch = Watch(steps.line, lines.put, delay=0, interval=0.001)
@@ -58,7 +58,7 @@ def test_a_line_is_shown_once_and_again_when_it_has_changed() -> None:
     assert lines.empty()
 
 
-def test_before_the_first_step_nothing_is_shown() -> None:
+def test_nothing_is_displayed_before_the_first_step() -> None:
     lines: list[str] = []
     watch = Watch(Steps("my-cluster").line, lines.append, delay=0, interval=0.001)
     watch.start()
@@ -66,7 +66,7 @@ def test_before_the_first_step_nothing_is_shown() -> None:
     assert lines == []
 
 
-def test_a_list_that_turns_out_longer_counts_as_long_as_it_is() -> None:
+def test_longer_list_raises_the_expected_count() -> None:
     steps = Steps("my-cluster")
     steps.expect("role", 1)
     for _one in range(3):
@@ -94,7 +94,7 @@ def test_each_step_is_displayed_as_it_begins(
     assert lines == shown
 
 
-def test_a_step_without_counts_says_for_how_long() -> None:
+def test_step_without_counts_shows_its_duration() -> None:
     times = iter([0.0, 100.0, 115.4, 200.0, 200.6])
     steps = Steps("my-cluster", lambda: next(times), displays=False)
     steps.begin("applying 40 objects")

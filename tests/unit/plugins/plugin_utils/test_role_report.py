@@ -60,7 +60,7 @@ GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-centra
         ({}, {}, "pod_identity_artifact_apply_unknown"),
     ],
 )
-def test_the_artifact_is_of_the_cluster_that_was_meant(
+def test_artifact_names_the_requested_cluster(
     run: Any, variables: dict[str, Any], known: dict[str, Any], key: str
 ) -> None:
     data = run(variables, "No.", known)["ansible_stats"]["data"]
@@ -81,7 +81,7 @@ def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
     assert 'failures="1"' in junit.read_text(encoding="utf-8")
 
 
-def test_a_run_that_was_interrupted_reports_what_it_changed(run: Any, tmp_path: Path) -> None:
+def test_interrupted_run_reports_its_changes(run: Any, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     change = {"workload": "shop/api", "resource": "role", "name": "api", "action": "create"}
     run({**GREEN, "pod_identity_report_file": str(report)}, "Interrupted.", {"changes": [change]})
@@ -89,21 +89,19 @@ def test_a_run_that_was_interrupted_reports_what_it_changed(run: Any, tmp_path: 
     assert (written["changes"], written["summary"]["changes"]) == ([change], 1)
 
 
-def test_a_file_that_cannot_be_written_is_a_warning(run: Any, tmp_path: Path) -> None:
+def test_unwritable_file_is_a_warning(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "report.json"
     result = run({**GREEN, "pod_identity_report_file": str(path)})
     assert result["warnings"] == [f"The report cannot be written to {path}: No such file or directory."]
     assert result["ansible_stats"]["data"]["pod_identity"]
 
 
-def test_no_artifact_is_left_where_none_is_asked_for(run: Any) -> None:
+def test_no_artifact_with_artifact_none(run: Any) -> None:
     assert run({**GREEN, "pod_identity_artifact": "none"}) == {}
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_the_region_is_that_of_the_task_rather_than_of_the_shell(
-    run: Any, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_region_of_the_task_overrides_the_shell(run: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "us-east-1")
     blue = {"pod_identity_cluster_name": "blue"}
     assert set(run(blue)["ansible_stats"]["data"]) == {
@@ -114,9 +112,7 @@ def test_the_region_is_that_of_the_task_rather_than_of_the_shell(
     assert set(data) == {"pod_identity_artifact_apply_blue_eu_central_1", "pod_identity"}
 
 
-def test_an_environment_that_cannot_be_read_leaves_an_artifact(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_environment_leaves_an_artifact(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: Any) -> str:
         raise AnsibleError("'nobody' is undefined")
 

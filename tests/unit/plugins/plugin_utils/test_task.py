@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
         (None, {}, "us-east-1"),
     ],
 )
-def test_the_region_of_a_task_is_that_of_its_modules(
+def test_task_and_modules_have_the_same_region(
     monkeypatch: pytest.MonkeyPatch, given: str | None, task: Mapping[str, str], region: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")

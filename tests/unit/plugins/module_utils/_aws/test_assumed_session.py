@@ -88,7 +88,7 @@ def key_of(session: AssumedSession) -> str:
     return str(frozen.access_key)
 
 
-def test_nothing_is_asked_before_credentials_are_needed() -> None:
+def test_no_request_before_credentials_are_needed() -> None:
     sts = Sts(Clock())
     session_of(sts).client("iam")
     assert sts.asked == []
@@ -107,7 +107,7 @@ def test_nothing_is_asked_before_credentials_are_needed() -> None:
         ),
     ],
 )
-def test_what_is_asked_for(role: AssumeRole, request_: dict[str, Any]) -> None:
+def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -> None:
     sts = Sts(Clock())
     session_of(sts, role).ready()
     assert sts.asked == [("AssumeRole", request_)]
@@ -128,7 +128,7 @@ def test_credentials_serve_until_shortly_before_they_expire(duration: int) -> No
     assert len(sts.sessions) == 2
 
 
-def test_clients_that_are_there_get_the_new_credentials() -> None:
+def test_existing_clients_get_the_new_credentials() -> None:
     sts = Sts(Clock())
     session = session_of(sts)
     assert key_of(session) == "ASIA1"
@@ -153,7 +153,7 @@ def test_all_threads_share_one_session() -> None:
     assert len(sts.sessions) == 1
 
 
-def test_clients_go_where_the_connection_says() -> None:
+def test_clients_use_the_connection_settings() -> None:
     sts = Sts(Clock())
     session = session_of(sts, connection=Connection("us-west-2", "http://127.0.0.1:1", verify=False))
     client = session.client("eks")
@@ -232,7 +232,7 @@ class TestRefusals:
         ):
             session_of(sts).ready()
 
-    def test_credentials_that_have_expired_are_refused(self) -> None:
+    def test_expired_credentials_are_rejected(self) -> None:
         sts = Sts(Clock())
         sts.lifetime = 0
         with pytest.raises(AwsError, match="but the clock of this machine is at 2026-11-24T10:00:00"):
@@ -254,10 +254,10 @@ class TestApi:
         assert order == ["ready", "request"] * 2
 
     def test_without_a_role_the_clients_are_the_modules_own(self) -> None:
-        asked: list[str] = []
+        services: list[str] = []
 
         def make_client(service: str, **_options: Any) -> Any:
-            asked.append(service)
+            services.append(service)
             raise ZeroDivisionError
 
         def connect() -> Connection:
@@ -265,27 +265,25 @@ class TestApi:
 
         with pytest.raises(ZeroDivisionError):
             api_with(make_client, connect, 1, None).call("iam", "GetRole", {})
-        assert asked == ["iam"]
+        assert services == ["iam"]
 
-    def test_with_a_role_the_modules_own_client_is_asked_for_sts_alone(self) -> None:
-        asked: list[str] = []
+    def test_source_client_is_only_used_for_sts(self) -> None:
+        services: list[str] = []
 
         class OwnSts:
             def assume_role(self, **_parameters: Any) -> dict[str, Any]:
                 raise classify("sts:AssumeRole", "AccessDenied", DENIED)
 
         def make_client(service: str, **_options: Any) -> Any:
-            asked.append(service)
+            services.append(service)
             return OwnSts()
 
         api = api_with(make_client, lambda: Connection("us-west-2"), 1, AssumeRole(ARN))
         with pytest.raises(AwsError) as caught:
             api.call("iam", "GetRole", {"RoleName": "r"})
-        assert (caught.value.operation, asked) == ("sts:AssumeRole", ["sts"])
+        assert (caught.value.operation, services) == ("sts:AssumeRole", ["sts"])
 
-    def test_a_client_that_cannot_be_made_is_an_error_of_the_run(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_failed_client_creation_is_an_aws_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             monkeypatch.delenv(name, raising=False)
         api = api_with(lambda _service, **_options: None, lambda: Connection(), 1, AssumeRole(ARN))
@@ -297,7 +295,7 @@ class TestApi:
         )
 
 
-def test_what_is_signed_is_good_for_as_long_as_is_asked_for() -> None:
+def test_credentials_stay_valid_for_the_requested_time() -> None:
     clock = Clock()
     sts = Sts(clock)
     role = AssumeRole(ARN, duration=900)
@@ -318,6 +316,6 @@ def test_what_is_signed_is_good_for_as_long_as_is_asked_for() -> None:
 def test_a_client_can_have_an_endpoint_of_its_own() -> None:
     connection = Connection(region="us-west-2", endpoint_url="http://127.0.0.1:1")
     session = session_of(Sts(Clock()), connection=connection)
-    own = session.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")
-    assert own.meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
+    source = session.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")
+    assert source.meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
     assert session.client("sts").meta.endpoint_url == "http://127.0.0.1:1"

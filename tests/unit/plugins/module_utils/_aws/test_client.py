@@ -49,7 +49,7 @@ ROLE = {
 
 
 def at_once() -> Retries:
-    """The retries as they are, in time that passes by their pauses alone."""
+    """The default retries, with a clock that advances only in their pauses."""
     slept = [0.0]
     return Retries(now=lambda: sum(slept), sleep=slept.append)
 
@@ -75,9 +75,9 @@ def test_the_answer_of_a_request_is_passed_on() -> None:
     assert iam.api.call("iam", "GetRole", {"RoleName": "r"})["Role"] == ROLE
 
 
-def test_a_field_that_botocore_does_not_know_is_part_of_a_described_association() -> None:
-    """What deletes and recreates an association would lose it."""
-    known = {
+def test_unknown_field_is_part_of_a_described_association() -> None:
+    """Otherwise a replaced association would lose it."""
+    members = {
         "clusterName": "c",
         "namespace": "n",
         "serviceAccount": "s",
@@ -86,7 +86,7 @@ def test_a_field_that_botocore_does_not_know_is_part_of_a_described_association(
         "roleArn": "arn:role",
         "createdAt": 1795515330.5,
     }
-    body = json.dumps({"association": {**known, "newField": {"enabled": True}, "another": None}}).encode()
+    body = json.dumps({"association": {**members, "newField": {"enabled": True}, "another": None}}).encode()
     client = botocore_session.get_session().create_client(
         "eks", region_name="us-west-2", aws_access_key_id="test", aws_secret_access_key="test"
     )
@@ -137,7 +137,7 @@ def test_all_pages_are_read() -> None:
         "list_pod_identity_associations", page("c"), {"clusterName": "c", "nextToken": "next"}
     )
     found = list(eks.api.pages("eks", "ListPodIdentityAssociations", {"clusterName": "c"}, "associations"))
-    assert [one["serviceAccount"] for one in found] == ["a", "b", "c"]
+    assert [association["serviceAccount"] for association in found] == ["a", "b", "c"]
 
 
 def test_an_error_on_a_later_page_is_an_error() -> None:
@@ -149,20 +149,20 @@ def test_an_error_on_a_later_page_is_an_error() -> None:
     assert str(caught.value) == "eks:ListPodIdentityAssociations: InvalidRequestException: Oops"
 
 
-def test_a_page_that_fails_is_asked_for_again_and_no_other() -> None:
+def test_only_the_failed_page_is_retried() -> None:
     eks = Stubbed("eks")
-    asked = {"clusterName": "c"}
+    requests = {"clusterName": "c"}
     first = {"associations": [{"serviceAccount": "a"}], "nextToken": "next"}
     second = {"associations": [{"serviceAccount": "b"}]}
-    eks.stubber.add_response("list_pod_identity_associations", first, asked)
+    eks.stubber.add_response("list_pod_identity_associations", first, requests)
     eks.stubber.add_client_error("list_pod_identity_associations", "ServerException", "Oops", 500)
-    eks.stubber.add_response("list_pod_identity_associations", second, {**asked, "nextToken": "next"})
-    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", asked, "associations"))
-    assert [one["serviceAccount"] for one in found] == ["a", "b"]
+    eks.stubber.add_response("list_pod_identity_associations", second, {**requests, "nextToken": "next"})
+    found = list(eks.api.pages("eks", "ListPodIdentityAssociations", requests, "associations"))
+    assert [association["serviceAccount"] for association in found] == ["a", "b"]
     eks.stubber.assert_no_pending_responses()
 
 
-def test_pages_that_lead_nowhere_are_an_error() -> None:
+def test_repeated_page_token_is_an_error() -> None:
     eks = Stubbed("eks")
     for _ in range(2):
         eks.stubber.add_response("list_pod_identity_associations", {"associations": [], "nextToken": "same"})
@@ -180,12 +180,15 @@ def test_pages_that_lead_nowhere_are_an_error() -> None:
     ],
 )
 def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str, whole: bool) -> None:
-    pages = [{"Roles": [], "IsTruncated": True, **({"Marker": one} if one else {})} for one in markers]
-    asked: list[dict[str, Any]] = []
+    pages = [
+        {"Roles": [], "IsTruncated": True, **({"Marker": association} if association else {})}
+        for association in markers
+    ]
+    requests: list[dict[str, Any]] = []
 
     class Iam:
         def list_roles(self, **parameters: Any) -> dict[str, Any]:
-            asked.append(parameters)
+            requests.append(parameters)
             return pages.pop(0)
 
     api = BotoApi(lambda _service: Iam(), at_once())
@@ -195,34 +198,34 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str
     with pytest.raises(AwsError, match=why) as caught:
         list(found)
     assert (caught.value.operation, caught.value.code) == ("iam:ListRoles", MALFORMED)
-    assert len(asked) == len(markers)
+    assert len(requests) == len(markers)
 
 
 def test_ever_new_pages_have_a_bound() -> None:
-    asked: list[dict[str, Any]] = []
+    requests: list[dict[str, Any]] = []
 
     class Iam:
         def list_roles(self, **parameters: Any) -> dict[str, Any]:
-            asked.append(parameters)
-            return {"Roles": [], "IsTruncated": True, "Marker": str(len(asked))}
+            requests.append(parameters)
+            return {"Roles": [], "IsTruncated": True, "Marker": str(len(requests))}
 
     with pytest.raises(AwsError, match="the response has a token for another page after 1000") as caught:
         list(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
-    assert (caught.value.code, len(asked)) == (MALFORMED, 1000)
+    assert (caught.value.code, len(requests)) == (MALFORMED, 1000)
 
 
-def test_a_page_that_comes_again_under_a_new_token_is_an_error() -> None:
-    asked: list[dict[str, Any]] = []
+def test_repeated_page_with_a_new_token_is_an_error() -> None:
+    requests: list[dict[str, Any]] = []
 
     class Iam:
         def list_roles(self, **parameters: Any) -> dict[str, Any]:
-            asked.append(parameters)
-            return {"Roles": [{"RoleName": "a"}], "IsTruncated": True, "Marker": str(len(asked))}
+            requests.append(parameters)
+            return {"Roles": [{"RoleName": "a"}], "IsTruncated": True, "Marker": str(len(requests))}
 
     found: list[Any] = []
     with pytest.raises(AwsError, match="the response repeats the previous page") as caught:
         found.extend(BotoApi(lambda _service: Iam(), at_once()).pages("iam", "ListRoles", {}, "Roles"))
-    assert (caught.value.code, len(asked)) == (MALFORMED, 2)
+    assert (caught.value.code, len(requests)) == (MALFORMED, 2)
 
 
 def test_answers_come_page_by_page_until_the_last() -> None:
@@ -238,7 +241,7 @@ def test_answers_come_page_by_page_until_the_last() -> None:
 
     api = BotoApi(lambda _service: Iam(), at_once())
     found = response_pages(api, "iam", "ListRoles", {"MaxItems": 9})
-    assert [one["Roles"] for one in found] == [[1], [2]]
+    assert [association["Roles"] for association in found] == [[1], [2]]
 
 
 def test_attempts_to_create_an_association_share_one_token() -> None:
@@ -254,7 +257,7 @@ def test_attempts_to_create_an_association_share_one_token() -> None:
     api = BotoApi(lambda _service: Eks(), at_once())
     for _ in range(2):
         api.call("eks", "CreatePodIdentityAssociation", {"clusterName": "c"})
-    tokens = [one["clientRequestToken"] for one in sent]
+    tokens = [association["clientRequestToken"] for association in sent]
     assert tokens[0] == tokens[1] != tokens[2] == tokens[3]
 
 
@@ -265,21 +268,21 @@ def test_attempts_to_create_an_association_share_one_token() -> None:
         ("eks", "DescribeCluster", "describe_cluster", {"cluster": {"name": "c"}}, "cluster"),
     ],
 )
-def test_an_answer_without_what_it_is_about_is_an_error(
+def test_response_without_its_main_member_is_an_error(
     service: str, operation: str, method: str, answer: dict[str, Any], lacks: str
 ) -> None:
     """botocore takes a body that was cut off for an empty one."""
-    asked = {"RoleName": "r"} if service == "iam" else {"name": "c"}
+    requests = {"RoleName": "r"} if service == "iam" else {"name": "c"}
     stubbed = Stubbed(service)
     stubbed.stubber.add_response(method, answer)
-    assert stubbed.api.call(service, operation, asked)[lacks]
+    assert stubbed.api.call(service, operation, requests)[lacks]
 
     class Empty:
         def __getattr__(self, _name: str) -> Any:
             return lambda **_parameters: {}
 
     with pytest.raises(AwsError) as caught:
-        BotoApi(lambda _service: Empty(), at_once()).call(service, operation, asked)
+        BotoApi(lambda _service: Empty(), at_once()).call(service, operation, requests)
     assert str(caught.value) == (
         f"{service}:{operation}: {MALFORMED}: the response lacks {lacks}, as if a proxy had truncated it (after 3 attempts)"
     )
@@ -303,7 +306,7 @@ def test_a_client_is_made_once_and_only_when_it_is_needed() -> None:
 
     def work(_number: int) -> None:
         start.wait()
-        # The stub counts its answers without a lock of its own.
+        # The stub counts its responses without a lock.
         with lock:
             api.call("iam", "GetRole", {"RoleName": "r"})
 
@@ -348,7 +351,7 @@ def test_an_operation_has_its_method(operation: str, method: str) -> None:
         ),
     ],
 )
-def test_every_error_of_botocore_becomes_ours(error: Exception, code: str, text: str) -> None:
+def test_every_botocore_error_becomes_an_aws_error(error: Exception, code: str, text: str) -> None:
     found = as_aws_error(error, "iam", "CreateRole")
     assert (found.operation, found.code, found.text) == ("iam:CreateRole", code, text)
 
@@ -357,9 +360,7 @@ def test_every_error_of_botocore_becomes_ours(error: Exception, code: str, text:
     ("parameter", "version"),
     [("targetRoleArn", "1.38.35"), ("disableSessionTags", "1.38.35"), ("policy", "1.42.46")],
 )
-def test_a_parameter_that_botocore_does_not_know_names_the_version_that_does(
-    parameter: str, version: str
-) -> None:
+def test_unknown_parameter_names_the_required_botocore(parameter: str, version: str) -> None:
     report = f'Unknown parameter in input: "{parameter}", must be one of: clusterName'
     error = exceptions.ParamValidationError(report=report)
     found = as_aws_error(error, "eks", "CreatePodIdentityAssociation")
@@ -369,7 +370,7 @@ def test_a_parameter_that_botocore_does_not_know_names_the_version_that_does(
     )
 
 
-def test_another_wrong_parameter_says_what_is_wrong() -> None:
+def test_invalid_parameter_has_its_reason() -> None:
     iam = Stubbed("iam")
     # Parameters are checked before anything is sent, and before the stub.
     iam.stubber.deactivate()
@@ -384,7 +385,7 @@ def test_another_wrong_parameter_says_what_is_wrong() -> None:
 def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_thread(
     width: int, connections: int
 ) -> None:
-    asked: list[tuple[str, dict[str, Any]]] = []
+    requests: list[tuple[str, dict[str, Any]]] = []
     iam = Stubbed("iam")
     iam.stubber.add_response("get_role", {"Role": ROLE})
 
@@ -393,19 +394,17 @@ def test_clients_of_a_module_slow_down_together_and_have_a_connection_for_each_t
         region = "us-west-2"
 
         def client(self, service: str, **extra: Any) -> Any:
-            asked.append((service, extra))
+            requests.append((service, extra))
             return iam.client
 
     api_for(Module(), width, None).call("iam", "GetRole", {"RoleName": "r"})
-    assert asked == [
+    assert requests == [
         ("iam", {"aws_config": {"retries": RETRIES, "max_pool_connections": connections, **TIMEOUTS}})
     ]
     assert RETRIES == {"mode": "standard", "total_max_attempts": 1}
 
 
-def test_a_profile_that_is_not_there_is_named_before_anything_is_asked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_missing_profile_is_named_before_any_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[profile other]\nregion = us-west-2\n", encoding="utf-8")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
@@ -429,7 +428,7 @@ def test_a_profile_that_is_not_there_is_named_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("key", ["access_key", "secret_key", "session_token"])
-def test_a_profile_beside_access_keys_is_refused(key: str) -> None:
+def test_profile_with_access_keys_is_rejected(key: str) -> None:
     class Module:
         params: Mapping[str, Any] = {"profile": "other", key: "given"}
         region = "us-west-2"
@@ -449,7 +448,7 @@ def test_a_profile_beside_access_keys_is_refused(key: str) -> None:
     "headers", [{}, {"x-amzn-requestid": "1", "content-type": "text/html; charset=utf-8"}]
 )
 @pytest.mark.parametrize("status", [200, 404])
-def test_an_answer_that_aws_did_not_give_is_not_believed(status: int, headers: dict[str, str]) -> None:
+def test_response_from_another_server_is_rejected(status: int, headers: dict[str, str]) -> None:
     metadata = {"HTTPStatusCode": status, "HTTPHeaders": headers}
 
     class Proxy:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A token for an EKS cluster: what it says, what its signature covers, and when another one is made."""
+"""A token for an EKS cluster: contents, signature, renewal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def url_of(token: EksToken) -> str:
     return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
 
 
-def test_the_url_is_what_eks_asks_for() -> None:
+def test_url_satisfies_eks() -> None:
     parts = urlsplit(url_of(sign_token(sts("https://sts.eu-central-1.amazonaws.com"), "blue", NOW)))
     query = {name: value for name, [value] in parse_qs(parts.query).items()}
     date = query.pop("X-Amz-Date")
@@ -143,6 +143,6 @@ def test_a_token_is_used_until_it_is_too_short_for_a_call() -> None:
     for minutes, seconds in ((0, 120), (1, 120), (11, 120), (12, 120), (13, 120), (13, 839), (26, 120)):
         signer.now = NOW + timedelta(minutes=minutes)
         used.append(source.token(seconds).text)
-    # At minute 12 there are two minutes left, which is not more than what the call may take.
+    # At minute 12 there are two minutes left, which is not enough for the longest call.
     assert used == ["token-1", "token-1", "token-1", "token-2", "token-2", "token-3", "token-4"]
     assert signer.made == 4

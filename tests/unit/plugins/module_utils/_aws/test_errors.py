@@ -301,7 +301,7 @@ def test_the_status_has_the_remedy_of_its_kind(status: int, code: str) -> None:
         (ErrorKind.THROTTLED, True, False, False, False),
     ],
 )
-def test_what_a_run_asks_of_an_error(
+def test_properties_of_an_error(
     kind: ErrorKind, transient: bool, missing: bool, denied: bool, conflict: bool
 ) -> None:
     error = AwsError("iam:CreateRole", "Code", "Text.", kind, "Remedy.")
@@ -313,7 +313,7 @@ def test_what_a_run_asks_of_an_error(
     )
 
 
-def test_an_amended_error_keeps_what_it_means() -> None:
+def test_amended_error_keeps_its_kind() -> None:
     error = classify("iam:CreateRole", "AccessDenied", "No.").amended("No. (after 2 attempts)", True)
     assert str(error) == "iam:CreateRole: AccessDenied: No. (after 2 attempts)"
     assert (error.kind, error.outcome_unknown) == (ErrorKind.DENIED, True)
@@ -434,14 +434,14 @@ def shown(error: AwsError) -> str:
         ),
     ],
 )
-def test_a_refusal_says_who_where_why_and_what_to_do(
+def test_denial_names_caller_region_cause_and_remedy(
     role: AssumeRole, code: str, text: str, message: str
 ) -> None:
     error = explain_refusal(classify("sts:AssumeRole", code, text), role, CALLER, "us-west-2")
     assert shown(error) == f"sts:AssumeRole: {message} Nothing was changed."
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_parts_are_omitted() -> None:
     error = explain_refusal(classify("sts:AssumeRole", "Other", "No."), AssumeRole(ARN), "", "")
     assert error.text == f"No. Requested for the role {ARN} of account 444455556666."
 
@@ -461,7 +461,7 @@ def test_credentials_of_another_account() -> None:
     )
 
 
-def test_credentials_that_have_expired_by_the_clock_here() -> None:
+def test_credentials_expired_by_the_local_clock() -> None:
     error = already_expired(AssumeRole(ARN), "2026-11-24T11:00:00+00:00", "2026-11-24T12:00:00+00:00", "")
     assert aws_message(error, "") == (
         "sts:AssumeRole: CredentialsAlreadyExpired: The credentials expire at 2026-11-24T11:00:00+00:00, but the clock of this "

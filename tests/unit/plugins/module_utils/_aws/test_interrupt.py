@@ -113,7 +113,7 @@ def test_who_waits_for_its_turn_does_not_get_it() -> None:
     assert limiter.waiting == 0
 
 
-def test_who_waits_behind_one_that_holds_its_place_gives_up() -> None:
+def test_waiting_thread_gives_up_behind_a_stuck_one() -> None:
     """An interrupt may strike where a thread cannot give its place in the queue away any more."""
     seconds = 0.0
     release = threading.Event()
@@ -185,7 +185,7 @@ class Client:
         raise KeyboardInterrupt
 
 
-def test_the_same_api_serves_what_comes_afterwards() -> None:
+def test_api_works_after_an_interrupt() -> None:
     client = Client()
     api = BotoApi(lambda _service: client, width=2)
 
@@ -243,7 +243,7 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
     ]
 
 
-def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
+def test_interrupt_ends_the_wait_for_a_role() -> None:
     sent: list[str] = []
     text = "Role provided in the request does not exist."
     answer = {"Error": {"Code": "InvalidParameterException", "Message": text}}
@@ -271,9 +271,9 @@ def test_what_waits_for_aws_to_know_a_role_waits_no_more() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_between_the_end_of_the_work_and_its_answer_ends_nothing(number: signal.Signals) -> None:
+def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> None:
     received: list[int] = []
-    before = signal.signal(number, lambda found, _frame: received.append(found))
+    handler = signal.signal(number, lambda found, _frame: received.append(found))
     try:
         with answering():
             os.kill(os.getpid(), number)
@@ -283,7 +283,7 @@ def test_a_signal_between_the_end_of_the_work_and_its_answer_ends_nothing(number
             os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)
     finally:
-        signal.signal(number, before)
+        signal.signal(number, handler)
     # Before the work and after the answer it is what it was.
     assert (received, stop.reason) == ([number, number], number.name)
 

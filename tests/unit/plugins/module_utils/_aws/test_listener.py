@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who reads what a process prints may end before it."""
+"""Detection of a lost reader of standard output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def ends() -> Iterator[list[int]]:
         os.close(end)
 
 
-def test_the_end_of_the_reader_is_told(ends: list[int]) -> None:
+def test_lost_reader_is_detected(ends: list[int]) -> None:
     lost = threading.Event()
     with listened_to(lost.set, ends[1]):
         assert not lost.is_set()
@@ -34,33 +34,33 @@ def test_the_end_of_the_reader_is_told(ends: list[int]) -> None:
         assert lost.wait(LONG)
 
 
-def test_a_reader_that_is_gone_before_is_told(ends: list[int]) -> None:
+def test_earlier_lost_reader_is_detected(ends: list[int]) -> None:
     os.close(ends.pop(0))
     lost = threading.Event()
     with listened_to(lost.set, ends[0]):
         assert lost.wait(LONG)
 
 
-def test_what_was_written_and_not_read_yet_has_a_reader(ends: list[int]) -> None:
+def test_unread_output_has_a_reader(ends: list[int]) -> None:
     os.write(ends[1], b"progress")
     lost = threading.Event()
     with listened_to(lost.set, ends[1]):
         assert not lost.wait(0.2)
 
 
-def test_after_the_block_nothing_is_told_and_nothing_goes_on(ends: list[int]) -> None:
+def test_no_detection_after_the_block(ends: list[int]) -> None:
     # Threads of tests before this one may end meanwhile: only what is new counts.
-    before = set(threading.enumerate())
+    threads = set(threading.enumerate())
     lost = threading.Event()
     with listened_to(lost.set, ends[1]):
-        assert len(set(threading.enumerate()) - before) == 1
-    assert set(threading.enumerate()) <= before
+        assert len(set(threading.enumerate()) - threads) == 1
+    assert set(threading.enumerate()) <= threads
     os.close(ends.pop(0))
     assert not lost.wait(0.2)
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["a file", "closed"])
-def test_what_has_no_reader_to_lose_is_not_watched(tmp_path: Path, closed: bool) -> None:
+def test_files_and_closed_descriptors_are_not_watched(tmp_path: Path, closed: bool) -> None:
     stream = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY)
     lost = threading.Event()
     # The number of one that is closed here goes to the next one that is opened.

@@ -45,7 +45,7 @@ def ended(capsys: pytest.CaptureFixture[str]) -> Ended:
     return end
 
 
-def test_a_result_has_escapes_and_says_so(ended: Ended, warnings: list[str]) -> None:
+def test_result_with_escapes_has_a_warning(ended: Ended, warnings: list[str]) -> None:
     result = ended(lambda module: module.exit_json(changed=True, tags={TEXT: [TEXT, 1, None]}))
     assert (result["changed"], result["tags"]) == (True, {SHOWN: [SHOWN, 1, None]})
     assert warnings == [ESCAPED]
@@ -73,7 +73,7 @@ def test_a_refused_argument_has_escapes(ended: Ended) -> None:
     assert result["msg"] == f"value of choice must be one of: one, got: {SHOWN}"
 
 
-def test_a_secret_with_an_escape_stays_a_secret(ended: Ended) -> None:
+def test_secret_with_an_escape_is_removed(ended: Ended) -> None:
     secret = {"secret_key": TEXT, **PRINTED}
     result = ended(lambda module: module.exit_json(changed=False, text=f"x {TEXT}"), **secret)
     assert result["text"] == "x ********"

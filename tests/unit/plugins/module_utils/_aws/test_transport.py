@@ -37,10 +37,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 def test_results_come_in_the_order_of_the_items() -> None:
     """The first item ends last: it waits for the others."""
-    others = threading.Barrier(3, timeout=20)
+    other_threads = threading.Barrier(3, timeout=20)
 
     def work(number: int) -> int:
-        others.wait()
+        other_threads.wait()
         return number * number
 
     assert map_concurrently(work, range(3), 3) == [0, 1, 4]
@@ -72,7 +72,7 @@ def test_one_at_a_time_needs_no_thread(items: list[int], width: int) -> None:
     assert set(threads) == {threading.current_thread()}
 
 
-def test_nothing_to_do() -> None:
+def test_no_items() -> None:
     assert map_concurrently(str, [], 8) == []
 
 
@@ -87,7 +87,7 @@ def test_an_exception_ends_the_whole(width: int) -> None:
         map_concurrently(work, range(4), width)
 
 
-def test_nothing_more_begins_after_an_exception_of_the_iterator() -> None:
+def test_no_work_starts_after_an_exception_of_the_iterator() -> None:
     begun: list[int] = []
 
     def work(number: int) -> None:
@@ -112,13 +112,13 @@ def in_time(request: pytest.FixtureRequest) -> Within:
     return chosen
 
 
-def test_what_the_work_returns(in_time: Within) -> None:
+def test_result_of_the_work(in_time: Within) -> None:
     assert in_time(5, lambda: [1]) == [1]
     assert in_time(5, lambda: None) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_what_the_work_raises(in_time: Within, error: BaseException) -> None:
+def test_error_of_the_work(in_time: Within, error: BaseException) -> None:
     def work() -> None:
         raise error
 
@@ -127,7 +127,7 @@ def test_what_the_work_raises(in_time: Within, error: BaseException) -> None:
     assert raised.value is error
 
 
-def test_work_that_does_not_end(in_time: Within) -> None:
+def test_hanging_work_times_out(in_time: Within) -> None:
     end = threading.Event()
     with pytest.raises(OutOfTime):
         in_time(0.05, end.wait)
@@ -250,7 +250,7 @@ def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) ->
 
 @pytest.mark.parametrize("per_second", [2, 5, 20, 50])
 @pytest.mark.parametrize("requests", [300, 1000])
-def test_almost_all_that_a_service_takes_is_used(per_second: int, requests: int) -> None:
+def test_throughput_is_close_to_the_limit(per_second: int, requests: int) -> None:
     done = work(Rate(), Service(per_second), requests)
     demanded = (requests - per_second) / per_second
     assert demanded <= done.seconds < demanded * 1.06
@@ -264,12 +264,12 @@ def test_a_service_slower_than_the_least_rate_answers_before_the_attempts_are_us
     assert work(Rate(), Service(per_second), 300, threads).attempts < 14
 
 
-def test_a_service_that_others_have_used_up() -> None:
+def test_service_with_an_exhausted_limit() -> None:
     done = work(Rate(), Service(20, tokens=0), 400)
     assert done.seconds < 400 / 20 * 1.1
 
 
-def test_a_service_that_does_not_throttle_is_not_slowed_down() -> None:
+def test_unthrottled_service_is_not_slowed_down() -> None:
     rate = Rate()
     done = work(rate, Service(1_000_000), 1000)
     assert rate.limit is None
@@ -298,18 +298,18 @@ def test_one_throttled_request_in_the_middle_slows_down_to_just_under_the_rate_b
     assert rate.limit == pytest.approx(90)
 
 
-def test_requests_from_before_it_slowed_down_say_nothing() -> None:
+def test_earlier_throttled_requests_are_ignored() -> None:
     rate = Rate()
     for hundredth in range(200):
         rate.take(hundredth / 100)
         rate.responded(hundredth / 100)
     rate.throttled(1.99, 2.0)
-    once = rate.limit
+    reduced = rate.limit
     for thread in range(THREADS):
         rate.throttled(1.95 + thread / 1000, 2.01)
-    assert rate.limit == once
+    assert rate.limit == reduced
     rate.throttled(2.005, 2.02)
-    assert rate.limit != once
+    assert rate.limit != reduced
 
 
 def test_never_slower_than_the_least() -> None:
@@ -344,7 +344,7 @@ def test_threads_wait_for_each_other() -> None:
     assert sent[-1] == pytest.approx(20 / FIRST, abs=1)
 
 
-def test_who_asks_first_is_sent_first() -> None:
+def test_requests_are_sent_in_order() -> None:
     """One thread after the other asks while the first is held in its pause; only who is next sleeps."""
     seconds = 0.0
     slept: list[str] = []
@@ -505,8 +505,8 @@ def test_attempts_and_pauses_are_bounded(kind: ErrorKind, pauses: list[float]) -
         retries(clock).run(sender)
     assert clock.pauses == pauses
     assert sender.sent == len(pauses) + 1
-    after = f" (after {sender.sent} attempts)" if pauses else ""
-    assert str(caught.value) == f"iam:CreateRole: Code: Text{after}"
+    expected = f" (after {sender.sent} attempts)" if pauses else ""
+    assert str(caught.value) == f"iam:CreateRole: Code: Text{expected}"
 
 
 def test_each_reason_has_attempts_of_its_own() -> None:
@@ -536,7 +536,7 @@ def test_ten_seconds_of_throttling_are_outlasted_by_the_shortest_pauses() -> Non
     assert retries(clock, 1).run(send) == "answer"
 
 
-def test_nothing_is_sent_after_the_time_is_up() -> None:
+def test_no_attempt_after_the_budget() -> None:
     clock, sender = Clock(), Sender(*[failure(ErrorKind.THROTTLED) for _ in range(99)])
     with pytest.raises(AwsError):
         retries(clock, budget=4).run(sender)
@@ -575,7 +575,7 @@ def test_an_error_after_an_unclear_attempt_is_unclear() -> None:
     )
 
 
-def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> None:
+def test_once_only_request_is_retried_while_the_outcome_is_clear() -> None:
     sender = Sender(failure(ErrorKind.THROTTLED), failure(ErrorKind.CONNECTION, outcome_unknown=True))
     with pytest.raises(AwsError) as caught:
         retries(Clock()).run(sender, once_only=True)
@@ -586,5 +586,5 @@ def test_what_must_not_be_repeated_is_sent_again_only_while_it_is_clear() -> Non
 @pytest.mark.parametrize(
     ("operation", "conflict"), [("iam:CreatePolicyVersion", True), ("iam:AttachRolePolicy", False)]
 )
-def test_what_was_not_repeated_has_to_be_looked_at_again(operation: str, conflict: bool) -> None:
+def test_once_only_request_has_an_unknown_outcome(operation: str, conflict: bool) -> None:
     assert classify(operation, "ServiceFailure", "Text", outcome_unknown=True).conflict is conflict
