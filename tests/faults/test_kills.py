@@ -40,7 +40,7 @@ REPLACED = {"change": {"batch/sync"}}
 
 @pytest.fixture(scope="session")
 def baseline(shared_account: Account) -> Mapping[str, Baseline]:
-    """Each task without a signal."""
+    """Run each task without a signal."""
     return {name: undisturbed(shared_account, name) for name in SCENARIOS}
 
 

@@ -72,7 +72,7 @@ class Workflow:
         (self.folder / "extra.yml").write_text("".join(texts), encoding="utf-8")
         command = [self.venv / "bin" / "ansible-playbook", "-i", "hosts.yml", playbook, "-e", "@extra.yml"]
         settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "true"}
-        # Facts of actions are then in ansible_facts alone, as with ansible-core 2.24 and newer.
+        # Facts of actions are only in ansible_facts, like with ansible-core 2.24 and newer.
         settings["ANSIBLE_INJECT_FACT_VARS"] = "false"
         done = subprocess.run(
             [*command, *arguments],
@@ -154,7 +154,7 @@ def test_artifact_is_unchanged_in_later_job(workflow: Workflow) -> None:
     assert (verified["form"], verified["workloads"]) == ("short", None)
 
 
-# Either core reads reports once.
+# Each core reads reports once.
 @pytest.mark.parametrize("core", CORES[:1])
 def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     artifacts = run_slices(workflow, ["blue", "missing", "typing", "silent"])

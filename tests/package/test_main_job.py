@@ -18,7 +18,7 @@ CHECKS = {"trust", "attachment", "version", "contents", "association", "service 
 
 
 def recap(output: str) -> dict[str, int]:
-    """The counts of the only host: {"ok": 15, "changed": 2, …}."""
+    """Return the counts of the only host: {"ok": 15, "changed": 2, …}."""
     line = output.rsplit("PLAY RECAP", 1)[1].strip().splitlines()[1]
     return {name: int(count) for name, count in (part.split("=") for part in line.split(":", 1)[1].split())}
 

@@ -246,7 +246,7 @@ def fail(
     return done.stdout, {host: json.loads(result) for host, result in fatal}
 
 
-# A host is a case. Each play has all of them, since a play whose hosts all fail is the last one.
+# Each host is a case. Each play has all hosts, because Ansible stops after a play whose hosts all fail.
 OWN_PLAYS = """
 - hosts: all
   gather_facts: false
@@ -272,7 +272,7 @@ A_LIST = {**LISTED, "pod_identity_region": ["a"]}
 NO_TEXT = "pod_identity_region must be text, got ['a']. Nothing was changed."
 
 
-# By the host how its play uses the role, its variables, and the beginning of the message.
+# By host: the inclusion of the role, its variables, and the beginning of the message.
 OWN_CASES: dict[str, tuple[str, Mapping[str, object], str]] = {
     **{
         f"a-list-{by}": (by, A_LIST, NO_TEXT) for by in ("include_role", "import_role", "tasks_from", "roles")
