@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A removal takes away what is ours and free, and says what it leaves and why."""
+"""A removal deletes managed, unused resources, and reports each kept one with the reason."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def absent(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> Plan:
 
 
 def remove(aws: FakeAws, *raws: dict[str, Any], **options: Any) -> list[str]:
-    made = run(aws, desired(*raws, state="absent", **options), "absent")
-    assert made.failures == ()
-    return [named(done.change) for done in made.done]
+    outcome = run(aws, desired(*raws, state="absent", **options), "absent")
+    assert outcome.failures == ()
+    return [named(done.change) for done in outcome.done]
 
 
 def settled(*raws: dict[str, Any], **options: Any) -> FakeAws:
@@ -85,7 +85,7 @@ def codes(found: Plan) -> list[str]:
     return [finding.code for finding in found.findings]
 
 
-def test_everything_of_ours_goes_in_reverse_order() -> None:
+def test_deletes_managed_resources_in_reverse_order() -> None:
     aws = settled(workload(role={"name": "my-role", "description": "text"}))
     found = absent(aws, workload())
     assert names(found) == EVERYTHING
@@ -154,7 +154,7 @@ def test_an_association_can_be_removed_alone() -> None:
     assert names(absent(aws, raw)) == ["delete association default/app"]
 
 
-def test_a_boundary_that_we_made_goes_with_its_role() -> None:
+def test_managed_boundary_is_deleted_with_its_role() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
     aws = settled(raw)
     found = absent(aws, raw)
@@ -177,21 +177,21 @@ def test_a_policy_of_aws_is_detached_from_our_role() -> None:
     ]
 
 
-# What is not ours
+# Unmanaged resources
 
 
-def test_nothing_of_others_is_touched() -> None:
+def test_unmanaged_resources_are_unchanged() -> None:
     aws = FakeAws()
     create_role(aws, "my-role", TRUST_BARE, (create_policy(aws, "my-policy"),))
     create_association(aws, "app", "my-role")
-    before = aws.state()
+    initial = aws.state()
     found = absent(aws, workload())
     assert (names(found), codes(found)) == (
         [],
         ["ASSOCIATION_NOT_OWNED", "NOT_MARKED", "NOT_MARKED"],
     )
     remove(aws, workload())
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 POLICY_REMEDY = (
@@ -200,7 +200,7 @@ POLICY_REMEDY = (
 )
 
 
-def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
+def test_unmanaged_association_and_its_resources_are_kept() -> None:
     aws = settled(workload())
     next(iter(aws.eks.associations.values()))["tags"] = {}
     found = absent(aws, workload())
@@ -231,7 +231,7 @@ def test_an_association_of_somebody_stays_and_so_does_what_it_uses() -> None:
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
 
-def test_an_association_of_an_addon_stays_and_its_role_keeps_its_trust() -> None:
+def test_addon_association_is_kept_with_the_trust_of_its_role() -> None:
     aws = settled(workload())
     next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
     found = absent(aws, workload())
@@ -246,8 +246,8 @@ def test_an_association_of_an_addon_stays_and_its_role_keeps_its_trust() -> None
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
 
-def test_trust_goes_only_with_the_association() -> None:
-    """Both are to be removed, but the association of one was not made by us and stays."""
+def test_trust_is_removed_only_with_the_association() -> None:
+    """A removal of both workloads keeps the unmanaged association of one of them."""
     raw = [workload("app"), workload("two")]
     aws = settled(*raw)
     aws.eks.associations["a-00000000000000002"]["tags"] = {}
@@ -258,7 +258,7 @@ def test_trust_goes_only_with_the_association() -> None:
     assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "two"
 
 
-def test_a_role_that_holds_what_others_put_there_stays() -> None:
+def test_role_with_foreign_attachments_is_kept() -> None:
     aws = settled(workload())
     extra = create_policy(aws, "extra")
     role = aws.iam.roles["my-role"]
@@ -283,7 +283,7 @@ def test_a_role_that_holds_what_others_put_there_stays() -> None:
     )
 
 
-def test_a_policy_stays_the_boundary_of_a_role_that_stays() -> None:
+def test_boundary_of_a_kept_role_is_kept() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": MINE})
     aws = settled(raw)
     aws.iam.roles["my-role"]["inline"].append("by-hand")
@@ -296,7 +296,7 @@ def test_a_policy_stays_the_boundary_of_a_role_that_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "groups", "shown"),
+    ("users", "groups", "user"),
     [
         (["ann"], [], "user ann"),
         ([], ["ops"], "group ops"),
@@ -304,9 +304,7 @@ def test_a_policy_stays_the_boundary_of_a_role_that_stays() -> None:
     ],
     ids=["user", "group", "many"],
 )
-def test_a_policy_that_is_used_elsewhere_stays_whole(
-    users: list[str], groups: list[str], shown: str | None
-) -> None:
+def test_policy_used_elsewhere_is_kept(users: list[str], groups: list[str], user: str | None) -> None:
     aws = settled(workload())
     run(aws, desired(workload(policies=[policy("my-policy", "s3:PutObject")])))
     aws.iam.policies[MINE].update(users=users, groups=groups)
@@ -314,7 +312,7 @@ def test_a_policy_that_is_used_elsewhere_stays_whole(
     assert names(found) == EVERYTHING[:3]
     ten = ", ".join(f"user {name}" for name in users[:10]) + " and 2 more"
     assert [finding.message for finding in found.findings] == [
-        f"policy {MINE} is kept: it is still used by {shown or ten}."
+        f"policy {MINE} is kept: it is still used by {user or ten}."
     ]
     remove(aws, workload())
     assert len(aws.iam.policies[MINE]["versions"]) == 2
@@ -323,7 +321,7 @@ def test_a_policy_that_is_used_elsewhere_stays_whole(
 # Shared roles
 
 
-def test_a_shared_role_stays_for_the_others() -> None:
+def test_shared_role_is_kept_for_other_workloads() -> None:
     aws = settled(workload("app"), workload("two", policies=[policy("other", "kms:Decrypt")]))
     found = absent(aws, workload("app"))
     assert names(found) == ["delete association default/app", "update trust_policy my-role"]
@@ -340,7 +338,7 @@ def test_a_shared_role_stays_for_the_others() -> None:
     ] == ["two"]
 
 
-def test_a_removal_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
+def test_removal_deletes_a_grant_left_by_an_earlier_one() -> None:
     aws = settled(workload("app"), workload("two"))
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     refused = run(aws, desired(workload("app"), state="absent"), "absent")
@@ -351,19 +349,19 @@ def test_a_removal_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
     assert remove(aws, workload("app")) == []
 
 
-def test_a_removal_takes_the_grant_of_an_association_that_was_deleted_by_hand() -> None:
-    """Also out of a role that was not made here, which the workload used as it is."""
+def test_removal_deletes_the_grant_of_a_manually_deleted_association() -> None:
+    """The role may be an unmanaged one."""
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE)
     guest = workload("app", role={"arn": OLD, "extend_trust": True}, policies=None)
-    before = aws.state()
+    initial = aws.state()
     assert run(aws, desired(guest)).failures == ()
     aws.eks.associations.clear()
     remove(aws, guest)
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
-def test_a_shared_role_goes_with_the_last() -> None:
+def test_shared_role_is_deleted_with_the_last_workload() -> None:
     raw = [workload("app"), workload("two")]
     aws = settled(*raw)
     assert names(absent(aws, *raw)) == [
@@ -373,7 +371,7 @@ def test_a_shared_role_goes_with_the_last() -> None:
     ]
 
 
-def test_a_role_granted_to_another_cluster_stays() -> None:
+def test_role_granted_to_another_cluster_is_kept() -> None:
     aws = settled(workload())
     run(aws, desired(workload("two"), cluster="other-cluster"))
     found = absent(aws, workload())
@@ -384,7 +382,7 @@ def test_a_role_granted_to_another_cluster_stays() -> None:
     ]
 
 
-def test_a_policy_on_another_role_stays() -> None:
+def test_policy_attached_to_another_role_is_kept() -> None:
     aws = settled(workload(), workload("two", role={"name": "other"}))
     found = absent(aws, workload())
     assert names(found) == EVERYTHING[:3]
@@ -393,8 +391,8 @@ def test_a_policy_on_another_role_stays() -> None:
     ]
 
 
-def test_what_is_taken_from_a_role_waits_for_its_associations() -> None:
-    """One of two workloads cannot be removed: their role keeps its policies, and both are told."""
+def test_detachments_wait_for_the_associations() -> None:
+    """If one of two workloads cannot be removed, their role keeps its policies and both are reported."""
     raw = [workload("app"), workload("two", policies=[policy(), policy("bad")])]
     aws = settled(*raw)
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
@@ -418,29 +416,29 @@ def test_what_is_taken_from_a_role_waits_for_its_associations() -> None:
 def test_our_statement_is_taken_out_of_an_existing_role() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
-    before = aws.state()
+    initial = aws.state()
     run(aws, desired(existing(extend_trust=True)))
     assert names(absent(aws, existing())) == ["delete association default/app", "update trust_policy old"]
     remove(aws, existing())
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 @pytest.mark.parametrize("scope", ["namespace", "cluster"])
-def test_a_wider_statement_goes_with_the_last_who_needs_it(scope: str) -> None:
+def test_wide_statement_is_removed_with_the_last_user(scope: str) -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
-    before = aws.state()
-    one = existing(extend_trust=True, trust_scope=scope)
-    two = {**one, "service_account": "two"}
-    run(aws, desired(one, two))
-    assert names(absent(aws, one)) == ["delete association default/app"]
-    remove(aws, one)
+    initial = aws.state()
+    first = existing(extend_trust=True, trust_scope=scope)
+    two = {**first, "service_account": "two"}
+    run(aws, desired(first, two))
+    assert names(absent(aws, first)) == ["delete association default/app"]
+    remove(aws, first)
     assert names(absent(aws, two)) == ["delete association default/two", "update trust_policy old"]
     remove(aws, two)
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
-def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
+def test_statement_for_the_account_is_kept_and_reported() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
     raw = existing(extend_trust=True, trust_scope="account")
@@ -457,10 +455,10 @@ def test_a_statement_for_the_whole_account_stays_and_is_told() -> None:
     )
 
 
-def test_a_policy_of_ours_is_detached_from_an_existing_role() -> None:
+def test_managed_policy_is_detached_from_an_existing_role() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, (create_policy(aws, "theirs"),))
-    before = aws.state()
+    initial = aws.state()
     raw = workload(role={"arn": OLD})
     run(aws, desired(raw))
     assert names(absent(aws, raw)) == [
@@ -469,28 +467,29 @@ def test_a_policy_of_ours_is_detached_from_an_existing_role() -> None:
         f"delete policy {MINE}",
     ]
     remove(aws, raw)
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
-def test_whose_attachment_it_was_cannot_be_told_afterwards() -> None:
+def test_unattributable_attachment_is_kept_and_reported() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE)
-    theirs = create_policy(aws, "theirs")
-    raw = workload(role={"arn": OLD}, policies=[{"arn": theirs}])
+    foreign = create_policy(aws, "theirs")
+    raw = workload(role={"arn": OLD}, policies=[{"arn": foreign}])
     run(aws, desired(raw))
     found = absent(aws, raw)
     assert names(found) == ["delete association default/app"]
     assert found.findings == (
         Finding(
             Code.POLICY_STAYS_ATTACHED,
-            f"{theirs} is kept attached to role {OLD}: this collection manages neither, so another process may have attached it.",
+            f"{foreign} is kept attached to role {OLD}: this collection manages neither, "
+            "so another process may have attached it.",
             "Detach it if it is unused.",
             APP,
         ),
     )
 
 
-def test_an_existing_role_is_never_deleted_though_it_is_ours() -> None:
+def test_existing_role_is_not_deleted_despite_its_tag() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, tags=OWNED)
     assert names(absent(aws, existing())) == []
@@ -507,16 +506,16 @@ def test_an_existing_role_in_use_keeps_our_policy() -> None:
     assert codes(found) == ["POLICY_STAYS_ATTACHED", "POLICY_STILL_USED"]
 
 
-def test_a_role_of_another_path_is_not_the_one_that_was_meant() -> None:
+def test_role_of_another_path_does_not_match() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, tags=OWNED, Path="/team/")
     assert names(absent(aws, existing())) == []
 
 
-# What cannot be seen
+# Unreadable resources
 
 
-def test_a_cluster_that_is_gone_leaves_its_roles_to_remove() -> None:
+def test_roles_of_a_deleted_cluster_are_deleted() -> None:
     aws = settled(workload())
     aws.eks.associations.clear()
     del aws.eks.clusters["my-cluster"]
@@ -536,18 +535,18 @@ def test_a_cluster_that_is_gone_leaves_its_roles_to_remove() -> None:
 
 def test_a_mistyped_cluster_takes_no_role_from_the_right_one() -> None:
     aws = settled(workload())
-    before = aws.state()
+    initial = aws.state()
     found = absent(aws, workload(), cluster="my-clutser")
     assert (names(found), codes(found)) == (
         [],
         ["CLUSTER_MISSING", "ROLE_STILL_USED", "POLICY_STILL_USED"],
     )
     remove(aws, workload(), cluster="my-clutser")
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
-def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -> None:
+def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
     aws = settled(workload(), trust_scope=scope)
     found = absent(aws, workload(), cluster="my-clutser")
     assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
@@ -564,7 +563,7 @@ def test_a_mistyped_cluster_takes_no_role_that_any_cluster_may_use(scope: str) -
 
 
 @pytest.mark.parametrize("scope", ["account", "none"])
-def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: str) -> None:
+def test_role_for_any_cluster_needs_force(scope: str) -> None:
     aws = settled(workload(), trust_scope=scope)
     found = absent(aws, workload())
     assert names(found) == EVERYTHING[:1]
@@ -579,8 +578,8 @@ def test_a_role_that_any_cluster_may_use_stays_unless_it_is_vouched_for(scope: s
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
 
-def test_a_role_without_session_tags_stays_too() -> None:
-    """And its policy with it, whose remedy does not say to remove a role that others may use."""
+def test_role_without_session_tags_needs_force() -> None:
+    """Its policy is kept too, and the remedy does not suggest deleting a role with possible users."""
     aws = settled(workload(disable_session_tags=True))
     findings = absent(aws, workload(disable_session_tags=True)).findings
     assert [finding.code for finding in findings] == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
@@ -594,7 +593,7 @@ def let_in_ec2(aws: FakeAws) -> None:
     role["trust"] = json.dumps(trust)
 
 
-def test_a_role_that_lets_in_others_stays_for_them_with_its_policies() -> None:
+def test_role_with_other_principals_keeps_its_policies() -> None:
     aws = settled(workload())
     let_in_ec2(aws)
     found = absent(aws, workload())
@@ -605,7 +604,7 @@ def test_a_role_that_lets_in_others_stays_for_them_with_its_policies() -> None:
     assert found.changes[1].after == {"trust_policy": TRUST_EC2}
 
 
-def test_a_converge_keeps_whom_else_a_role_lets_in_and_says_so() -> None:
+def test_run_keeps_and_reports_other_principals() -> None:
     aws = settled(workload())
     let_in_ec2(aws)
     found = plan(aws, desired(workload(), workload("two")))
@@ -624,8 +623,8 @@ def test_a_converge_keeps_whom_else_a_role_lets_in_and_says_so() -> None:
     ]
 
 
-def test_no_role_goes_while_an_association_cannot_be_read() -> None:
-    """The association of somebody else may use the role, too."""
+def test_unreadable_association_keeps_the_role() -> None:
+    """An unmanaged association may use the role, too."""
     aws = FakeAws()
     # The first that is listed is the first that is read.
     create_association(aws, "two", "my-role", namespace="batch")
@@ -648,7 +647,7 @@ def test_no_role_goes_while_an_association_cannot_be_read() -> None:
     assert failure.remedy == DENIED.remedy
 
 
-def test_nothing_goes_while_the_associations_cannot_be_listed() -> None:
+def test_unlistable_associations_keep_everything() -> None:
     aws = settled(workload())
     aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
     found = absent(aws, workload())
@@ -670,7 +669,7 @@ def test_nothing_goes_while_the_associations_cannot_be_listed() -> None:
         "iam:ListEntitiesForPolicy",
     ],
 )
-def test_nothing_goes_of_a_workload_of_which_something_cannot_be_read(operation: str) -> None:
+def test_failed_read_keeps_the_resources_of_the_workload(operation: str) -> None:
     aws = settled(workload())
     aws.fail_on(operation, DENIED)
     found = absent(aws, workload())
@@ -682,8 +681,8 @@ def test_all_pages_of_who_uses_a_policy_are_read() -> None:
     aws = settled(workload())
     whole = aws.iam.ListEntitiesForPolicy
 
-    def in_pages(asked: Any) -> dict[str, Any]:
-        if "Marker" not in asked:
+    def in_pages(parameters: Any) -> dict[str, Any]:
+        if "Marker" not in parameters:
             return {
                 "PolicyRoles": [],
                 "PolicyUsers": [],
@@ -691,27 +690,27 @@ def test_all_pages_of_who_uses_a_policy_are_read() -> None:
                 "IsTruncated": True,
                 "Marker": "m",
             }
-        return {**whole({"PolicyArn": asked["PolicyArn"]}), "PolicyUsers": [{"UserName": "ann"}]}
+        return {**whole({"PolicyArn": parameters["PolicyArn"]}), "PolicyUsers": [{"UserName": "ann"}]}
 
     aws.replace("iam:ListEntitiesForPolicy", in_pages)
     assert codes(absent(aws, workload())) == ["POLICY_STILL_USED"]
     assert aws.parameters("iam:ListEntitiesForPolicy")[-1] == {"PolicyArn": MINE, "Marker": "m"}
 
 
-def test_a_role_stays_that_another_association_has_as_its_target() -> None:
+def test_target_role_of_another_association_is_kept() -> None:
     chained = workload("other", role={"name": "other"}, target_role_arn=role_arn("my-role"))
-    own = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
-    aws = settled(own, chained)
-    found = absent(aws, own)
+    raw = workload(role={"name": "my-role", "trust_policy": TRUST_BARE})
+    aws = settled(raw, chained)
+    found = absent(aws, raw)
     assert "ROLE_STILL_USED" in codes(found)
     assert "delete role my-role" not in names(found)
 
 
 @pytest.mark.parametrize("more", [{"Marker": "same"}, {}], ids=["the same page again", "not which"])
-def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str, str]) -> None:
+def test_policy_with_endless_pages_of_users_is_kept(more: dict[str, str]) -> None:
     aws = settled(workload())
 
-    def answer(_asked: Any) -> dict[str, Any]:
+    def answer(_parameters: Any) -> dict[str, Any]:
         assert len(aws.parameters("iam:ListEntitiesForPolicy")) < 100
         return {"PolicyRoles": [], "PolicyUsers": [], "PolicyGroups": [], "IsTruncated": True, **more}
 
@@ -728,16 +727,16 @@ def test_a_policy_stays_when_the_pages_of_who_uses_it_do_not_end(more: dict[str,
     ("tags", "this_run"),
     [({OWNER_TAG: "b"}, "this run is for owner 'b'"), ({}, "this run has no owner")],
 )
-def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str) -> None:
+def test_resources_of_another_owner_are_kept(tags: dict[str, str], this_run: str) -> None:
     aws = FakeAws()
     run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
-    before = aws.state()
-    made = run(aws, desired(workload(), tags=tags), "absent")
-    assert aws.state() == before
-    assert [(failure.target.label, failure.action, failure.error_code) for failure in made.failures] == [
+    initial = aws.state()
+    outcome = run(aws, desired(workload(), tags=tags), "absent")
+    assert aws.state() == initial
+    assert [(failure.target.label, failure.action, failure.error_code) for failure in outcome.failures] == [
         ("association default/app", "delete", "OWNED_BY_ANOTHER")
     ]
-    assert [(finding.code, finding.message, finding.remedy) for finding in made.findings] == [
+    assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "OWNED_BY_ANOTHER",
             f"{name} belongs to owner 'a', and {this_run}, so it is kept.",
@@ -749,34 +748,34 @@ def test_what_belongs_to_another_owner_stays(tags: dict[str, str], this_run: str
     assert aws.state() == FakeAws().state()
 
 
-def test_a_role_of_another_owner_outlives_the_association_of_ours() -> None:
+def test_role_of_another_owner_is_kept_without_the_association() -> None:
     aws = FakeAws()
     run(aws, desired(workload(), tags={OWNER_TAG: "a"}))
     (association,) = aws.eks.associations.values()
     association["tags"][OWNER_TAG] = "b"
-    made = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
-    assert [named(done.change) for done in made.done] == ["delete association default/app"]
-    assert made.failures == ()
-    assert [str(finding.code) for finding in made.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
+    outcome = run(aws, desired(workload(), tags={OWNER_TAG: "b"}), "absent")
+    assert [named(done.change) for done in outcome.done] == ["delete association default/app"]
+    assert outcome.failures == ()
+    assert [str(finding.code) for finding in outcome.findings] == ["OWNED_BY_ANOTHER", "OWNED_BY_ANOTHER"]
 
 
-def test_a_role_stays_that_an_association_names_in_another_letter_case() -> None:
+def test_role_with_a_user_in_another_letter_case_is_kept() -> None:
     aws = settled(workload())
     create_association(aws, "other", "elsewhere", targetRoleArn=role_arn("My-Role"))
     assert codes(absent(aws, workload())) == ["ROLE_STILL_USED", "POLICY_STILL_USED"]
 
 
-def test_a_role_that_lost_its_tag_is_told_and_stays() -> None:
+def test_role_without_its_tag_is_kept_and_reported() -> None:
     aws = settled(workload())
     aws.iam.roles["my-role"]["tags"] = {}
     aws.iam.policies[MINE]["tags"] = {}
-    gone = run(aws, desired(workload(), state="absent"), "absent")
-    assert [named(applied.change) for applied in gone.done] == ["delete association default/app"]
+    outcome = run(aws, desired(workload(), state="absent"), "absent")
+    assert [named(applied.change) for applied in outcome.done] == ["delete association default/app"]
     restore = (
         "If this collection created it, restore the tag workload-identity/managed-by (workload_identity.aws) and run again; "
         "otherwise no action is needed."
     )
-    assert [(finding.severity, finding.message, finding.remedy) for finding in gone.findings] == [
+    assert [(finding.severity, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "info",
             f"{kind} {arn} is kept: it does not have the tag workload-identity/managed-by, so this collection may not have "
@@ -787,14 +786,14 @@ def test_a_role_that_lost_its_tag_is_told_and_stays() -> None:
     ]
 
 
-def test_whom_else_a_role_lets_in_is_told_by_the_verification() -> None:
+def test_verification_reports_other_principals() -> None:
     aws = settled(workload())
     trust = json.loads(aws.iam.roles["my-role"]["trust"])
     trust["Statement"] += TRUST_EC2["Statement"]
     aws.iam.roles["my-role"]["trust"] = json.dumps(trust)
-    wanted = desired(workload())
+    spec = desired(workload())
     (verified,) = verify(
-        wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+        spec, engine(aws, spec).observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
     assert [str(finding.code) for finding in verified.findings] == ["TRUST_STATEMENT_FOREIGN"]
     assert verified.status == "pass"

@@ -47,7 +47,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 
 MINE = policy_arn("my-policy")
 OLD = role_arn("old")
-# The last part stands for the cluster.
+# The last part is a digest of the cluster.
 HERE, THERE = "d89abb76", hashlib.sha256(OTHER_CLUSTER_ARN.encode()).hexdigest()[:8]
 RECORD = f"workload-identity/attached-to/old/{HERE}"
 DENIED = classify("iam:AttachRolePolicy", "AccessDenied", "User is not authorized")
@@ -72,7 +72,7 @@ def remove(aws: FakeAws, raw: dict[str, Any] = RAW, **options: Any) -> tuple[lis
     return [named(applied.change) for applied in done.done], list(done.findings)
 
 
-def stays(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
+def kept_attachment(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Finding:
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} is kept attached to role {role_arn(role)}, which this collection does not manage: the policy does not "
@@ -115,60 +115,60 @@ def test_an_attachment_to_a_role_made_here_is_not_recorded() -> None:
     assert aws.state()["policies"][MINE]["tags"] == POLICY_TAGS
 
 
-def test_a_recorded_attachment_goes_with_its_workload() -> None:
+def test_recorded_attachment_is_detached_with_its_workload() -> None:
     aws = account()
-    before = aws.state()
+    initial = aws.state()
     run(aws, desired(RAW))
     assert remove(aws) == (["delete association default/app", DETACH, f"delete policy {MINE}"], [])
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 @pytest.mark.parametrize("tags", [{}, OWNED], ids=["a role of other people", "a role of another list"])
-def test_an_attachment_by_other_people_stays_and_is_named(tags: dict[str, str]) -> None:
+def test_unrecorded_attachment_is_kept_and_reported(tags: dict[str, str]) -> None:
     aws = account(tags=tags)
     create_policy(aws, "my-policy", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(MINE)
     run(aws, desired(RAW))
     assert record(aws) is None
-    assert remove(aws) == (["delete association default/app"], [stays(), still_used("role old")])
-    # As the remedies say.
+    assert remove(aws) == (["delete association default/app"], [kept_attachment(), still_used("role old")])
+    # Follow the remedies.
     aws.iam.roles["old"]["attached"].remove(MINE)
     assert remove(aws) == ([f"delete policy {MINE}"], [])
 
 
-def test_a_record_of_an_earlier_role_of_the_name_shows_nothing() -> None:
+def test_record_of_an_earlier_role_is_ignored() -> None:
     aws = account()
     run(aws, desired(RAW))
     trust = aws.iam.roles.pop("old")["trust"]
     create_role(aws, "old", attached=(MINE,))
     aws.iam.roles["old"]["trust"] = trust
-    made, findings = remove(aws)
-    assert made == ["delete association default/app", f"update policy {MINE}"]
-    assert findings == [stays(), still_used("role old")]
+    outcome, findings = remove(aws)
+    assert outcome == ["delete association default/app", f"update policy {MINE}"]
+    assert findings == [kept_attachment(), still_used("role old")]
     assert record(aws) is None
 
 
-def test_a_role_that_lost_its_tag_keeps_what_was_attached_to_it() -> None:
+def test_role_without_its_tag_keeps_its_attachments() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     aws.iam.roles["my-role"]["tags"] = {}
-    made, findings = remove(aws, workload())
-    assert made == ["delete association default/app"]
+    outcome, findings = remove(aws, workload())
+    assert outcome == ["delete association default/app"]
     tag = f"workload-identity/attached-to/my-role/{HERE}"
     assert [finding.code for finding in findings] == [
         "NOT_MARKED",
         "POLICY_STAYS_ATTACHED",
         "POLICY_STILL_USED",
     ]
-    assert findings[1] == stays(tag=tag, role="my-role")
+    assert findings[1] == kept_attachment(tag=tag, role="my-role")
 
 
 def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
     aws = account()
     run(aws, desired(RAW))
     create_association(aws, "two", "old")
-    made, findings = remove(aws)
-    assert made == ["delete association default/app"]
+    outcome, findings = remove(aws)
+    assert outcome == ["delete association default/app"]
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by my-cluster default/two.",
@@ -188,7 +188,7 @@ def elsewhere(raw: dict[str, Any], state: str = "present") -> Desired:
     [RAW, workload(role={"arn": OLD}, policies=[{"arn": MINE}])],
     ids=["by its document", "by its ARN"],
 )
-def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) -> None:
+def test_attachment_is_kept_while_a_cluster_needs_it(raw: dict[str, Any]) -> None:
     aws = account()
     run(aws, desired(RAW))
     joined = run(aws, elsewhere(raw))
@@ -200,8 +200,8 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
         f"workload-identity/attached-to/old/{cluster}" for cluster in sorted((HERE, THERE))
     ]
     assert names(plan(aws, elsewhere(raw))) == []
-    made, findings = remove(aws)
-    assert made == ["delete association default/app", f"update policy {MINE}"]
+    outcome, findings = remove(aws)
+    assert outcome == ["delete association default/app", f"update policy {MINE}"]
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
@@ -210,15 +210,15 @@ def test_an_attachment_stays_as_long_as_a_cluster_needs_it(raw: dict[str, Any]) 
     )
     assert aws.iam.roles["old"]["attached"] == [MINE]
     assert names(plan(aws, elsewhere(raw))) == []
-    gone = run(aws, elsewhere(RAW, "absent"), "absent")
-    assert [named(applied.change) for applied in gone.done] == [
+    last = run(aws, elsewhere(RAW, "absent"), "absent")
+    assert [named(applied.change) for applied in last.done] == [
         "delete association default/app",
         DETACH,
         f"delete policy {MINE}",
     ]
 
 
-def test_a_cluster_that_joins_an_attachment_of_other_people_does_not_claim_it() -> None:
+def test_unrecorded_attachment_is_not_claimed_by_another_cluster() -> None:
     aws = account()
     create_policy(aws, "my-policy", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(MINE)
@@ -228,18 +228,18 @@ def test_a_cluster_that_joins_an_attachment_of_other_people_does_not_claim_it() 
     assert aws.iam.policies[MINE]["tags"] == POLICY_TAGS
 
 
-def test_a_policy_that_stays_loses_the_record() -> None:
+def test_kept_policy_loses_the_record() -> None:
     aws = account()
     run(aws, desired(RAW))
     aws.iam.policies[MINE]["users"].append("alice")
-    made, findings = remove(aws)
-    assert made == ["delete association default/app", DETACH, f"update policy {MINE}"]
+    outcome, findings = remove(aws)
+    assert outcome == ["delete association default/app", DETACH, f"update policy {MINE}"]
     assert (findings, record(aws)) == ([still_used("user alice")], None)
     assert aws.iam.policies[MINE]["tags"] == POLICY_TAGS
     assert remove(aws) == ([], [still_used("user alice")])
 
 
-def test_a_record_without_attachment_goes() -> None:
+def test_record_without_attachment_is_removed() -> None:
     aws = account()
     run(aws, desired(RAW))
     aws.iam.policies[MINE]["users"].append("alice")
@@ -248,7 +248,7 @@ def test_a_record_without_attachment_goes() -> None:
     assert record(aws) is None
 
 
-def test_a_record_stays_where_the_attachment_could_not_be_deleted() -> None:
+def test_failed_detachment_keeps_the_record() -> None:
     aws = account()
     run(aws, desired(RAW))
     aws.iam.policies[MINE]["users"].append("alice")
@@ -276,7 +276,7 @@ def test_a_refused_attachment_is_completed_by_the_next_run() -> None:
     assert len(aws.parameters("iam:TagPolicy")) == 1
 
 
-def test_no_attachment_is_made_that_could_not_be_recorded() -> None:
+def test_unrecordable_attachment_is_not_created() -> None:
     aws = account()
     aws.fail_on("iam:TagPolicy", classify("iam:TagPolicy", "AccessDenied", "User is not authorized"))
     done = run(aws, desired(RAW))
@@ -350,13 +350,13 @@ def test_a_bulk_read_records_as_well(joining: bool, monkeypatch: pytest.MonkeyPa
     assert aws.parameters("iam:GetPolicy") == []
 
 
-def test_a_purge_detaches_what_is_recorded_and_names_the_rest() -> None:
+def test_purge_detaches_recorded_attachments_and_reports_others() -> None:
     aws = account()
     run(aws, desired(RAW, workload("web", role={"arn": OLD}, policies=[policy("other")])))
     create_policy(aws, "theirs", tags=POLICY_TAGS)
     aws.iam.roles["old"]["attached"].append(policy_arn("theirs"))
-    wanted = desired(workload("kept", role={"name": "kept"}, policies=[]))
-    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    spec = desired(workload("kept", role={"name": "kept"}, policies=[]))
+    done = run_with_purge(engine(aws, spec), spec, PurgeScope(), False)
     assert done.failures == ()
     assert aws.iam.roles["old"]["attached"] == [policy_arn("theirs")]
     assert sorted(aws.iam.policies) == [policy_arn("theirs")]
@@ -367,28 +367,28 @@ def test_a_purge_detaches_what_is_recorded_and_names_the_rest() -> None:
 
 
 @pytest.mark.parametrize("refused", ["iam:DetachRolePolicy", "iam:UpdateAssumeRolePolicy"])
-def test_a_purge_that_could_not_change_a_role_of_other_people_is_completed_by_the_next(refused: str) -> None:
-    """The association leads to the role, so it goes last."""
+def test_next_purge_completes_a_failed_change_of_an_unmanaged_role(refused: str) -> None:
+    """The association refers to the role, so it is deleted last."""
     trust = {
         **TRUST_BARE,
         "Statement": [{**TRUST_BARE["Statement"][0], "Principal": {"Service": "ec2.amazonaws.com"}}],
     }
     aws = account(trust)
-    before = aws.state()
+    initial = aws.state()
     raw = workload(role={"arn": OLD, "extend_trust": True})
     assert run(aws, desired(raw)).failures == ()
-    wanted = desired()
+    spec = desired()
     aws.fail_on(refused, DENIED)
-    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    done = run_with_purge(engine(aws, spec), spec, PurgeScope(), False)
     codes = [failure.error_code for failure in done.failures]
     assert (codes[0], set(codes[1:])) == ("AccessDenied", {"SKIPPED"})
-    assert [one["serviceAccount"] for one in aws.eks.state()] == ["app"]
-    again = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+    assert [association["serviceAccount"] for association in aws.eks.state()] == ["app"]
+    again = run_with_purge(engine(aws, spec), spec, PurgeScope(), False)
     assert again.failures == ()
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
-def test_the_tag_is_not_one_that_users_set() -> None:
+def test_record_tag_is_reserved() -> None:
     with pytest.raises(InputError) as caught:
         desired(workload(tags={RECORD: "x"}))
     assert caught.value.problems == (

@@ -43,7 +43,7 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "more", "less"),
+    ("present", "new", "more", "less"),
     [
         (document(READ), document(READ, WRITE), True, False),
         (document(READ, WRITE), document(READ), False, True),
@@ -65,7 +65,7 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
         (document(allow("sqs:*", f"{QUEUE}*")), document(allow("sqs:Send*", "*")), True, True),
         # A wildcard ends at the colons that part an ARN.
         (document(allow("s3:*", "arn:aws:s3:::b")), document(allow("s3:*", "arn:aws:*:b")), True, True),
-        # Who can say what a variable stands for?
+        # The value of a policy variable is unknown.
         (
             document(allow("s3:*", "arn:aws:s3:::${aws:username}")),
             document(allow("s3:*", "arn:aws:s3:::*")),
@@ -75,17 +75,17 @@ def document(*statements: dict[str, Any], version: str = "2012-10-17") -> dict[s
         (document(allow("nonsense")), document(allow("s3:*")), True, True),
     ],
 )
-def test_what_a_document_gives_and_takes(
-    present: dict[str, Any], wanted: dict[str, Any], more: bool, less: bool
+def test_compares_allowed_and_denied_actions(
+    present: dict[str, Any], new: dict[str, Any], more: bool, less: bool
 ) -> None:
-    assert (gives(present, wanted), takes(present, wanted)) == (more, less)
+    assert (gives(present, new), takes(present, new)) == (more, less)
 
 
 def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -> None:
-    one = document({**READ, "Sid": "S"}, NO_WRITE)
+    old = document({**READ, "Sid": "S"}, NO_WRITE)
     other = document({**WRITE, "Sid": "S"}, {**READ, "Effect": "Deny"})
     no_read = {**READ, "Effect": "Deny"}
-    assert steps(one, other) == [
+    assert steps(old, other) == [
         ("restricts", document({**READ, "Sid": "S"}, NO_WRITE, no_read)),
         ("", document({**WRITE, "Sid": "S"}, no_read, READ, NO_WRITE)),
         ("takes", document({**WRITE, "Sid": "S"}, no_read, NO_WRITE)),
@@ -96,7 +96,7 @@ def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "step"),
+    ("present", "new", "step"),
     [
         (document(READ), document(BOTH), ""),
         (document(BOTH), document(READ), "takes"),
@@ -106,42 +106,44 @@ def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -
         (document(READ, version="2008-10-17"), document(WRITE, NO_WRITE), ""),
     ],
 )
-def test_a_document_that_changes_in_one_way_does_so_in_one_step(
-    present: dict[str, Any], wanted: dict[str, Any], step: str
+def test_change_in_one_direction_takes_one_step(
+    present: dict[str, Any], new: dict[str, Any], step: str
 ) -> None:
-    assert steps(present, wanted) == [(step, wanted)]
+    assert steps(present, new) == [(step, new)]
 
 
 def test_a_sid_is_in_a_document_once_at_every_step() -> None:
-    one = document({**READ, "Sid": "A"}, {**NO_WRITE, "Sid": "B"})
+    old = document({**READ, "Sid": "A"}, {**NO_WRITE, "Sid": "B"})
     other = document({**WRITE, "Sid": "B"}, {**NO_WRITE, "Sid": "A", "Action": "s3:*"})
-    for _step, between in steps(one, other):
+    for _step, between in steps(old, other):
         sids = [statement["Sid"] for statement in between["Statement"] if "Sid" in statement]
         assert len(sids) == len(set(sids))
 
 
-def listing(one: dict[str, Any], two: dict[str, Any]) -> Any:
-    return desired(workload(policies=[{"name": "one", "document": one}, {"name": "two", "document": two}]))
+def listing(first: dict[str, Any], two: dict[str, Any]) -> Any:
+    return desired(workload(policies=[{"name": "one", "document": first}, {"name": "two", "document": two}]))
 
 
-def test_documents_that_exchange_statements_have_two_versions_each() -> None:
+def test_exchanged_statements_take_two_versions_per_document() -> None:
     aws = FakeAws()
     run(aws, listing(document(READ), document(WRITE)))
-    wanted = listing(document(WRITE), document(READ))
+    spec = listing(document(WRITE), document(READ))
     arns = [policy_arn("one"), policy_arn("two")]
-    assert names(plan(aws, wanted)) == [f"update policy {arn}" for arn in (*arns, *arns)]
-    made = run(aws, wanted)
-    assert made.failures == ()
-    sent = [json.loads(asked["PolicyDocument"]) for asked in aws.parameters("iam:CreatePolicyVersion")]
+    assert names(plan(aws, spec)) == [f"update policy {arn}" for arn in (*arns, *arns)]
+    outcome = run(aws, spec)
+    assert outcome.failures == ()
+    sent = [
+        json.loads(parameters["PolicyDocument"]) for parameters in aws.parameters("iam:CreatePolicyVersion")
+    ]
     assert sent == [document(WRITE, READ), document(READ, WRITE), document(WRITE), document(READ)]
-    assert names(plan(aws, wanted)) == []
+    assert names(plan(aws, spec)) == []
 
 
-def test_a_document_that_changes_alone_does_so_at_once() -> None:
+def test_single_changed_document_takes_one_step() -> None:
     aws = FakeAws()
     run(aws, listing(document(READ), document(WRITE)))
-    wanted = listing(document(WRITE), document(WRITE))
-    assert names(plan(aws, wanted)) == [f"update policy {policy_arn('one')}"]
+    spec = listing(document(WRITE), document(WRITE))
+    assert names(plan(aws, spec)) == [f"update policy {policy_arn('one')}"]
 
 
 @pytest.mark.parametrize("default", ["v1", "v3", "v5"])
@@ -157,16 +159,16 @@ def test_at_the_limit_of_versions_two_make_room(default: str) -> None:
     assert versions["v7"] == document(WRITE)
 
 
-def test_documents_that_fit_into_none_together_change_once_all_others_have() -> None:
+def test_documents_too_long_together_change_last() -> None:
     aws = FakeAws()
     long = {**READ, "Resource": [f"arn:aws:s3:::bucket/{number:04d}/*" for number in range(120)]}
     other = {**WRITE, "Resource": [f"arn:aws:s3:::bucket/{number:04d}" for number in range(120)]}
     run(aws, listing(document(long), document(WRITE)))
-    wanted = listing(document(other), document(READ))
-    assert names(plan(aws, wanted)) == [
+    spec = listing(document(other), document(READ))
+    assert names(plan(aws, spec)) == [
         f"update policy {policy_arn('two')}",
         f"update policy {policy_arn('one')}",
         f"update policy {policy_arn('two')}",
     ]
-    assert run(aws, wanted).failures == ()
-    assert names(plan(aws, wanted)) == []
+    assert run(aws, spec).failures == ()
+    assert names(plan(aws, spec)) == []

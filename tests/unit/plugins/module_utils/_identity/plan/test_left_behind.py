@@ -60,7 +60,7 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
     return aws
 
 
-def told(done: Run) -> list[tuple[str, str, str, str]]:
+def left_messages(done: Run) -> list[tuple[str, str, str, str]]:
     return [
         (str(finding.code), finding.severity, finding.message, finding.remedy)
         for finding in done.findings
@@ -69,8 +69,8 @@ def told(done: Run) -> list[tuple[str, str, str, str]]:
 
 
 def converge(aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, **options: Any) -> Run:
-    wanted = desired(*workloads, **options)
-    done = engine(aws, wanted).run(wanted, "present", check_mode)
+    spec = desired(*workloads, **options)
+    done = engine(aws, spec).run(spec, "present", check_mode)
     assert done.failures == ()
     return done
 
@@ -89,20 +89,20 @@ LEFT = (
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_a_role_that_its_last_workload_leaves_is_reported(check_mode: bool) -> None:
+def test_reports_a_role_left_by_its_last_workload(check_mode: bool) -> None:
     aws = settled(OLD)
     done = converge(aws, NEW, check_mode=check_mode)
-    assert told(done) == [LEFT]
+    assert left_messages(done) == [LEFT]
     assert [parameters["RoleName"] for parameters in aws.parameters("iam:GetRole")].count("old") == 1
-    assert told(converge(settled(OLD), OLD, check_mode=check_mode)) == []
+    assert left_messages(converge(settled(OLD), OLD, check_mode=check_mode)) == []
 
 
-def test_roles_that_associations_leave_are_read_up_to_ten() -> None:
+def test_reads_up_to_ten_left_roles() -> None:
     numbers = range(13)
     aws = settled(*(workload(f"s{n}", role={"name": f"old{n}"}, policies=None) for n in numbers))
     aws.fail_on("iam:GetAccountAuthorizationDetails", DENIED)
     done = converge(aws, *(workload(f"s{n}", role={"name": f"new{n}"}, policies=None) for n in numbers))
-    assert len(told(done)) == 10
+    assert len(left_messages(done)) == 10
 
 
 def another_owner(aws: FakeAws) -> None:
@@ -120,8 +120,8 @@ def another_user(aws: FakeAws) -> None:
 def another_cluster(aws: FakeAws) -> None:
     trust = json.loads(aws.iam.roles["old"]["trust"])
     (statement,) = trust["Statement"]
-    there = json.loads(json.dumps(statement).replace(f"cluster/{CLUSTER}", "cluster/other-cluster"))
-    aws.iam.roles["old"]["trust"] = json.dumps({**trust, "Statement": [statement, there]})
+    remote = json.loads(json.dumps(statement).replace(f"cluster/{CLUSTER}", "cluster/other-cluster"))
+    aws.iam.roles["old"]["trust"] = json.dumps({**trust, "Statement": [statement, remote]})
 
 
 def not_readable(aws: FakeAws) -> None:
@@ -138,21 +138,21 @@ def not_readable(aws: FakeAws) -> None:
     [another_owner, not_managed, another_user, another_cluster, not_readable],
     ids=lambda one: one.__name__,
 )
-def test_a_role_that_a_purge_would_not_remove_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+def test_does_not_report_a_role_kept_by_purge(change: Callable[[FakeAws], None]) -> None:
     aws = settled(OLD)
     change(aws)
-    assert told(converge(aws, NEW)) == []
+    assert left_messages(converge(aws, NEW)) == []
 
 
-def test_a_role_that_another_workload_of_the_list_uses_is_not_reported() -> None:
+def test_does_not_report_a_role_of_another_listed_workload() -> None:
     other = workload("other", role={"name": "old"}, policies=None)
-    assert told(converge(settled(OLD, other), NEW, other)) == []
+    assert left_messages(converge(settled(OLD, other), NEW, other)) == []
 
 
-def test_a_move_that_fails_leaves_no_role() -> None:
+def test_failed_move_leaves_no_role() -> None:
     aws = settled(OLD)
     aws.fail_on("eks:UpdatePodIdentityAssociation", DENIED)
-    assert told(run(aws, desired(NEW))) == []
+    assert left_messages(run(aws, desired(NEW))) == []
 
 
 # Policies that are detached
@@ -165,9 +165,9 @@ def with_policy(name: str, service_account: str = "app", **more: Any) -> dict[st
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_a_policy_that_nothing_has_attached_any_more_is_reported(check_mode: bool) -> None:
+def test_reports_an_unattached_policy(check_mode: bool) -> None:
     done = converge(settled(with_policy("old")), with_policy("new"), check_mode=check_mode)
-    assert told(done) == [
+    assert left_messages(done) == [
         (
             "POLICY_LEFT",
             "info",
@@ -188,12 +188,10 @@ def test_a_policy_that_nothing_has_attached_any_more_is_reported(check_mode: boo
         ),
     ],
 )
-def test_a_policy_that_a_purge_of_this_cluster_leaves_has_a_command(
-    tags: dict[str, str], remedy: str
-) -> None:
+def test_unattached_policy_of_another_cluster_has_a_command(tags: dict[str, str], remedy: str) -> None:
     aws = settled(with_policy("old"))
     aws.iam.policies[policy_arn("old")]["tags"] = tags
-    assert [row[-1] for row in told(converge(aws, with_policy("new")))] == [remedy]
+    assert [row[-1] for row in left_messages(converge(aws, with_policy("new")))] == [remedy]
 
 
 def attached_elsewhere(aws: FakeAws) -> None:
@@ -211,27 +209,27 @@ def policy_of_another_owner(aws: FakeAws) -> None:
 @pytest.mark.parametrize(
     "change", [attached_elsewhere, boundary_elsewhere, policy_of_another_owner], ids=lambda one: one.__name__
 )
-def test_a_policy_that_others_may_need_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+def test_does_not_report_a_policy_with_possible_users(change: Callable[[FakeAws], None]) -> None:
     aws = settled(with_policy("old"))
     change(aws)
-    assert told(converge(aws, with_policy("new"))) == []
+    assert left_messages(converge(aws, with_policy("new"))) == []
 
 
-def test_a_policy_that_moves_to_another_role_is_not_reported() -> None:
+def test_does_not_report_a_policy_moved_to_another_role() -> None:
     aws = settled(with_policy("one"), with_policy("two", "web"))
-    assert told(converge(aws, with_policy("two"), with_policy("one", "web"))) == []
+    assert left_messages(converge(aws, with_policy("two"), with_policy("one", "web"))) == []
 
 
-def test_a_policy_that_two_roles_let_go_of_is_reported_once() -> None:
+def test_reports_a_policy_detached_from_two_roles_once() -> None:
     aws = settled(with_policy("old"), with_policy("old", "web"))
-    assert len(told(converge(aws, with_policy("new"), with_policy("new", "web")))) == 1
+    assert len(left_messages(converge(aws, with_policy("new"), with_policy("new", "web")))) == 1
 
 
 # Roles without workload, which a bulk read shows
 
 
 def many(**more: Any) -> list[dict[str, Any]]:
-    """Workloads of so many roles and policies that they are read in bulk."""
+    """Return workloads with enough roles and policies for a bulk read."""
     return [
         workload(f"s{number}", role={"name": f"r{number}"}, policies=[policy(f"p{number}")], **more)
         for number in range(12)
@@ -240,10 +238,12 @@ def many(**more: Any) -> list[dict[str, Any]]:
 
 def orphaned(**role: Any) -> FakeAws:
     """The role of a workload that has left the list, and whose association was deleted."""
-    gone = workload("gone", role={"name": "gone", **role}, policies=None)
-    aws = settled(*many(), gone)
+    orphan = workload("gone", role={"name": "gone", **role}, policies=None)
+    aws = settled(*many(), orphan)
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] != "gone"
     }
     return aws
 
@@ -260,7 +260,7 @@ UNUSED = (
 def test_a_role_without_workload_is_reported_where_a_bulk_read_shows_it(role: dict[str, Any]) -> None:
     aws = orphaned(**role)
     done = converge(aws, *many())
-    assert told(done) == [UNUSED]
+    assert left_messages(done) == [UNUSED]
     (finding,) = [finding for finding in done.findings if finding.code == "ROLE_LEFT"]
     assert (finding.workload, finding.cluster) == (None, CLUSTER)
     assert aws.parameters("iam:GetRole") == []
@@ -268,7 +268,7 @@ def test_a_role_without_workload_is_reported_where_a_bulk_read_shows_it(role: di
 
 def test_a_short_list_does_not_look_for_roles_without_workload() -> None:
     aws = orphaned()
-    assert told(converge(aws, *many()[:2])) == []
+    assert left_messages(converge(aws, *many()[:2])) == []
 
 
 def still_listed_elsewhere(aws: FakeAws) -> None:
@@ -286,23 +286,29 @@ def used_by_another(aws: FakeAws) -> None:
     create_association(aws, "another", "gone")
 
 
-def gone_of_another_owner(aws: FakeAws) -> None:
+def orphan_of_another_owner(aws: FakeAws) -> None:
     aws.iam.roles["gone"]["tags"] |= {OWNER_TAG: "y"}
 
 
-def gone_is_not_managed(aws: FakeAws) -> None:
+def orphan_is_not_managed(aws: FakeAws) -> None:
     aws.iam.roles["gone"]["tags"] = {}
 
 
 @pytest.mark.parametrize(
     "change",
-    [still_listed_elsewhere, used_by_an_addon, used_by_another, gone_of_another_owner, gone_is_not_managed],
+    [
+        still_listed_elsewhere,
+        used_by_an_addon,
+        used_by_another,
+        orphan_of_another_owner,
+        orphan_is_not_managed,
+    ],
     ids=lambda one: one.__name__,
 )
-def test_a_role_that_may_have_a_workload_is_not_reported(change: Callable[[FakeAws], None]) -> None:
+def test_does_not_report_a_role_with_a_possible_workload(change: Callable[[FakeAws], None]) -> None:
     aws = orphaned()
     change(aws)
-    assert told(converge(aws, *many())) == []
+    assert left_messages(converge(aws, *many())) == []
 
 
 @pytest.mark.parametrize("change", [still_listed_elsewhere, used_by_an_addon], ids=lambda one: one.__name__)
@@ -311,21 +317,21 @@ def test_a_wide_trust_policy_is_unused_only_where_all_associations_are_known(
 ) -> None:
     aws = orphaned(trust_scope="cluster")
     change(aws)
-    assert told(converge(aws, *many())) == []
+    assert left_messages(converge(aws, *many())) == []
 
 
-def test_a_role_that_is_younger_than_five_minutes_is_not_reported() -> None:
+def test_does_not_report_a_role_younger_than_five_minutes() -> None:
     """Another run may be about to create its association."""
     aws = orphaned()
-    wanted = desired(*many())
+    spec = desired(*many())
     for minutes, findings in ((1, []), (6, [UNUSED])):
-        runner = engine(aws, wanted)
+        runner = engine(aws, spec)
         account = replace(runner.clusters.account, answered_at=CREATED + timedelta(minutes=minutes))
         runner = replace(runner, clusters=replace(runner.clusters, account=account))
-        assert told(runner.run(wanted, "present", check_mode=True)) == findings
+        assert left_messages(runner.run(spec, "present", check_mode=True)) == findings
 
 
-def test_pages_that_were_not_read_may_have_the_association() -> None:
+def test_unread_pages_may_have_the_association() -> None:
     """Two workloads are few, and with ten policies each they are read in bulk."""
     policies = [policy(f"p{number}") for number in range(10)]
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
@@ -333,31 +339,33 @@ def test_pages_that_were_not_read_may_have_the_association() -> None:
     two[1] = two[1] | {"policies": more}
     aws = settled(*two, workload("gone", role={"name": "gone"}, policies=None))
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "gone"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] != "gone"
     }
-    assert told(converge(aws, *two)) == [UNUSED]
+    assert left_messages(converge(aws, *two)) == [UNUSED]
     for number in range(5):
         create_association(aws, f"addon{number}", "x", ownerArn=ADDON)
     aws.eks.page_size = 3
-    assert told(converge(aws, *two)) == []
+    assert left_messages(converge(aws, *two)) == []
 
 
-def test_a_cluster_that_cannot_be_listed_shows_no_role_without_workload() -> None:
+def test_unlistable_cluster_has_no_report_of_roles() -> None:
     aws = orphaned()
     aws.fail_on("eks:ListPodIdentityAssociations", DENIED)
-    wanted = desired(*many())
-    assert told(engine(aws, wanted).run(wanted, "present", check_mode=True)) == []
+    spec = desired(*many())
+    assert left_messages(engine(aws, spec).run(spec, "present", check_mode=True)) == []
 
 
-def test_a_role_that_was_closed_is_reported() -> None:
+def test_reports_a_closed_role() -> None:
     aws = orphaned()
     aws.iam.roles["gone"]["trust"] = json.dumps(closed_policy(CLUSTER_ARN))
-    assert told(converge(aws, *many())) == [UNUSED]
+    assert left_messages(converge(aws, *many())) == [UNUSED]
 
 
 def test_a_verification_reports_roles_without_workload() -> None:
     aws = orphaned()
-    wanted = desired(*many())
-    observed = engine(aws, wanted).observer().observe(wanted, planning=False, unlisted=True)
-    findings = find_left_behind(wanted, observed, ())
+    spec = desired(*many())
+    observed = engine(aws, spec).observer().observe(spec, planning=False, unlisted=True)
+    findings = find_left_behind(spec, observed, ())
     assert [(finding.code, finding.severity, finding.message) for finding in findings] == [UNUSED[:3]]

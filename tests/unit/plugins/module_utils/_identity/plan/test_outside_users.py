@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Users of a role outside a run, by its trust policy and by what is known of associations."""
+"""Users of a role outside a run, from its trust policy and the associations."""
 
 from __future__ import annotations
 
@@ -80,17 +80,17 @@ def observed(trust: Mapping[str, object], **more: Any) -> Observed:
 
 
 def find(
-    trust: Mapping[str, object], known: OutsideAssociations | None = None, vouched: bool = False
+    trust: Mapping[str, object], associations: OutsideAssociations | None = None, vouched: bool = False
 ) -> OutsideUsers:
-    seen = observed(trust, outside=known or OutsideAssociations())
+    seen = observed(trust, outside=associations or OutsideAssociations())
     role = seen.roles["my-role"]
     assert role is not None
     return find_outside_users(seen, seen.clusters, role, trust, frozenset((key("app"),)), vouched)
 
 
 def statements(*documents: Mapping[str, Any]) -> dict[str, object]:
-    listed = [statement for document in documents for statement in document["Statement"]]
-    return {"Version": "2012-10-17", "Statement": listed}
+    parts = [statement for document in documents for statement in document["Statement"]]
+    return {"Version": "2012-10-17", "Statement": parts}
 
 
 HAND = "workloads of an unmanaged trust statement"
@@ -157,7 +157,7 @@ def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], 
 
 
 @pytest.mark.parametrize(
-    ("known", "users"),
+    ("associations", "users"),
     [
         pytest.param(outside(), OutsideUsers(), id="nobody"),
         pytest.param(outside(association("ledger", "elsewhere")), OutsideUsers(), id="users of other roles"),
@@ -191,13 +191,13 @@ def test_users_outside_the_run_by_the_trust_policy(trust: Mapping[str, object], 
     ],
 )
 def test_users_of_a_grant_for_the_cluster_by_associations(
-    known: OutsideAssociations, users: OutsideUsers
+    associations: OutsideAssociations, users: OutsideUsers
 ) -> None:
-    assert find(trust_policy([grant("cluster")]), known) == users
+    assert find(trust_policy([grant("cluster")]), associations) == users
 
 
 @pytest.mark.parametrize("trust", [trust_policy([grant("account")]), TRUST_BARE, TRUST_EC2])
-def test_whoever_vouches_for_users_that_cannot_be_seen_still_has_the_others_looked_for(
+def test_force_still_looks_for_readable_users(
     trust: Mapping[str, object],
 ) -> None:
     assert find(trust, vouched=True) == OutsideUsers(unread=(WHOLE,))
@@ -207,10 +207,10 @@ def test_whoever_vouches_for_users_that_cannot_be_seen_still_has_the_others_look
     )
 
 
-def test_plan_asks_for_associations_until_it_knows_the_users() -> None:
-    """It takes nothing before."""
+def test_plan_requests_associations_until_the_users_are_known() -> None:
+    """It plans no removals before that."""
     trust = trust_policy([grant("cluster")])
-    wanted = desired(
+    spec = desired(
         workload(role={"name": "my-role"}, policies=[]), trust_scope="cluster", purge_policies=True
     )
     seen = observed(trust)
@@ -221,11 +221,11 @@ def test_plan_asks_for_associations_until_it_knows_the_users() -> None:
         roles={"my-role": replace(role, attached=(policy_arn("old"),))},
         associations={key("app"): association("app", tags=OWNED)},
     )
-    first = make_plan(wanted, seen)
+    first = make_plan(spec, seen)
     assert (names(first), first.unread) == ([], {WHOLE})
     detached = [f"detach attachment my-role {policy_arn('old')}"]
-    assert names(make_plan(wanted, replace(seen, outside=outside()))) == detached
-    used = make_plan(wanted, replace(seen, outside=outside(association("ledger"))))
+    assert names(make_plan(spec, replace(seen, outside=outside()))) == detached
+    used = make_plan(spec, replace(seen, outside=outside(association("ledger"))))
     assert (names(used), used.unread) == ([], set())
 
 

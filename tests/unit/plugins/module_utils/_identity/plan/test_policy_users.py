@@ -65,8 +65,8 @@ def shared(action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
     return policy("shared", action, **more)
 
 
-def listed(name: str, action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
-    """A workload with a role of its own, and the policy."""
+def single(name: str, action: str = "s3:GetObject", **more: Any) -> dict[str, Any]:
+    """Return a workload with its own role and the shared policy."""
     return workload(name, **{"role": {"name": name}, "policies": [shared(action)], **more})
 
 
@@ -80,8 +80,8 @@ def attach(aws: FakeAws, role: str) -> None:
     aws.iam.roles[role]["attached"].append(SHARED)
 
 
-def made_here(prepare: Callable[[FakeAws], object]) -> FakeAws:
-    """An account with the policy, which nothing uses but what ``prepare`` adds."""
+def with_policy(prepare: Callable[[FakeAws], object]) -> FakeAws:
+    """Return an account with the policy and only the users that ``prepare`` adds."""
     aws = FakeAws()
     create_policy(aws, "shared", "s3:GetObject", tags=POLICY_TAGS)
     prepare(aws)
@@ -97,7 +97,7 @@ def add_user(kind: str) -> Callable[[FakeAws], object]:
 
 
 def attached_nowhere(_aws: FakeAws) -> None:
-    """Leave the policy as it is."""
+    """Add no users."""
 
 
 def bound_role(aws: FakeAws) -> None:
@@ -105,17 +105,17 @@ def bound_role(aws: FakeAws) -> None:
 
 
 def shared_role() -> FakeAws:
-    aws = account(listed("one", role={"name": "both"}))
-    assert run(aws, desired(listed("two", role={"name": "both"}))).failures == ()
+    aws = account(single("one", role={"name": "both"}))
+    assert run(aws, desired(single("two", role={"name": "both"}))).failures == ()
     return aws
 
 
 def existing_role() -> FakeAws:
     """A role that the run uses by its ARN, and whose people attached the policy themselves."""
-    return made_here(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
+    return with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
 
 
-TWO = listed("two", "s3:PutObject")
+TWO = single("two", "s3:PutObject")
 EC2 = "role one (ec2.amazonaws.com (by the trust policy))"
 ONE = "role one (my-cluster default/one)"
 
@@ -123,38 +123,38 @@ ONE = "role one (my-cluster default/one)"
 @pytest.mark.parametrize(
     ("aws", "raws", "users"),
     [
-        pytest.param(account(listed("one")), [TWO], ONE, id="another list"),
+        pytest.param(account(single("one")), [TWO], ONE, id="another list"),
         pytest.param(
-            account(listed("one"), trust_scope="namespace"),
+            account(single("one"), trust_scope="namespace"),
             [TWO],
             "role one (my-cluster default/one)",
             id="another list, for its namespace",
         ),
         pytest.param(
-            account(listed("one"), cluster=OTHER_CLUSTER),
+            account(single("one"), cluster=OTHER_CLUSTER),
             [TWO],
             "role one (other-cluster default/one)",
             id="another cluster",
         ),
         pytest.param(
-            account(listed("one"), trust_scope="none"),
+            account(single("one"), trust_scope="none"),
             [TWO],
             "role one (my-cluster default/one, every cluster, as its trust statement has no condition)",
             id="a role of any cluster",
         ),
-        pytest.param(made_here(add_role), [TWO], EC2, id="a role created elsewhere"),
-        pytest.param(made_here(bound_role), [TWO], EC2, id="the boundary of a role created elsewhere"),
-        pytest.param(made_here(add_user("users")), [TWO], "user alice", id="a user"),
-        pytest.param(made_here(add_user("groups")), [TWO], "group alice", id="a group"),
+        pytest.param(with_policy(add_role), [TWO], EC2, id="a role created elsewhere"),
+        pytest.param(with_policy(bound_role), [TWO], EC2, id="the boundary of a role created elsewhere"),
+        pytest.param(with_policy(add_user("users")), [TWO], "user alice", id="a user"),
+        pytest.param(with_policy(add_user("groups")), [TWO], "group alice", id="a group"),
         pytest.param(
-            made_here(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN))),
+            with_policy(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN))),
             [TWO],
             "role one",
             id="a closed role that is not managed",
         ),
         pytest.param(
             shared_role(),
-            [listed("two", "s3:PutObject", role={"name": "both"})],
+            [single("two", "s3:PutObject", role={"name": "both"})],
             "role both (my-cluster default/one)",
             id="a listed role with another user",
         ),
@@ -166,9 +166,9 @@ ONE = "role one (my-cluster default/one)"
         ),
     ],
 )
-def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any], users: str) -> None:
+def test_document_is_kept_for_users_outside_the_run(aws: FakeAws, raws: list[Any], users: str) -> None:
     cluster = aws.iam.policies[SHARED]["tags"]["workload-identity/cluster"]
-    before = aws.state()["policies"]
+    initial = aws.state()["policies"]
     found = plan(aws, desired(*raws))
     message = (
         f"policy {SHARED} has another document than this run defines for default/two. It is unchanged because of users outside "
@@ -179,8 +179,8 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
     )
     assert CHANGED not in names(found)
     assert run(aws, desired(*raws)).failures == found.failures
-    assert aws.state()["policies"] == before
-    # In a run that is told to, it changes, and those users are named.
+    assert aws.state()["policies"] == initial
+    # With force the document changes and the finding names the users.
     forced = run(aws, desired(*raws, force=True))
     assert forced.failures == ()
     assert [
@@ -194,41 +194,41 @@ def test_a_document_stays_for_users_outside_the_run(aws: FakeAws, raws: list[Any
             "Notify their owners, and define the same document in all lists with the policy.",
         )
     ]
-    assert aws.state()["policies"] != before
+    assert aws.state()["policies"] != initial
 
 
 def moved() -> FakeAws:
-    return account(listed("two", role={"name": "before"}))
+    return account(single("two", role={"name": "before"}))
 
 
 def detached() -> FakeAws:
-    return account(listed("one"), listed("two"))
+    return account(single("one"), single("two"))
 
 
 @pytest.mark.parametrize(
     ("aws", "raws"),
     [
-        pytest.param(account(listed("two")), [TWO], id="one list"),
-        pytest.param(made_here(attached_nowhere), [TWO], id="nothing has it"),
+        pytest.param(account(single("two")), [TWO], id="one list"),
+        pytest.param(with_policy(attached_nowhere), [TWO], id="nothing has it"),
         pytest.param(
-            account(listed("one"), listed("two")), [listed("one", "s3:PutObject"), TWO], id="both lists"
+            account(single("one"), single("two")), [single("one", "s3:PutObject"), TWO], id="both lists"
         ),
         pytest.param(moved(), [TWO], id="a role that the workload leaves"),
         pytest.param(
-            detached(), [TWO, listed("one", policies=[])], id="a role that the policy is detached from"
+            detached(), [TWO, single("one", policies=[])], id="a role that the policy is detached from"
         ),
         pytest.param(
-            made_here(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN), tags=OWNED)),
+            with_policy(lambda aws: add_role(aws, closed_policy(CLUSTER_ARN), tags=OWNED)),
             [TWO],
             id="a closed role",
         ),
         pytest.param(
-            made_here(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,))),
-            [TWO, listed("app", "s3:PutObject", role={"arn": OLD})],
+            with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,))),
+            [TWO, single("app", "s3:PutObject", role={"arn": OLD})],
             id="an existing role for which it is listed",
         ),
         pytest.param(
-            made_here(attached_nowhere),
+            with_policy(attached_nowhere),
             [TWO, workload("app", role={"name": "bound", "permissions_boundary": SHARED}, policies=[])],
             id="the boundary of a listed role",
         ),
@@ -243,22 +243,20 @@ def test_a_document_changes_for_users_in_the_run(aws: FakeAws, raws: list[Any]) 
 @pytest.mark.parametrize(
     ("raw", "changed"),
     [
-        pytest.param(listed("two", policies=[shared("S3:getobject")]), [], id="the same meaning"),
-        pytest.param(listed("two", policies=[shared(tags={"a": "b"})]), [CHANGED], id="tags alone"),
+        pytest.param(single("two", policies=[shared("S3:getobject")]), [], id="the same meaning"),
+        pytest.param(single("two", policies=[shared(tags={"a": "b"})]), [CHANGED], id="tags alone"),
     ],
 )
-def test_a_document_that_does_not_change_is_no_concern_of_others(
-    raw: dict[str, Any], changed: list[str]
-) -> None:
-    aws = account(listed("one"), listed("two"))
+def test_unchanged_document_ignores_other_users(raw: dict[str, Any], changed: list[str]) -> None:
+    aws = account(single("one"), single("two"))
     found = plan(aws, desired(raw))
     assert (found.failures, names(found)) == ((), changed)
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
 
 
 def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them() -> None:
-    aws = account(listed("one"), listed("two"))
-    plan(aws, desired(listed("one", "s3:PutObject"), TWO))
+    aws = account(single("one"), single("two"))
+    plan(aws, desired(single("one", "s3:PutObject"), TWO))
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
     plan(aws, desired(TWO))
     assert aws.parameters("iam:ListEntitiesForPolicy") == [{"PolicyArn": SHARED}]
@@ -267,9 +265,9 @@ def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them(
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
 def test_a_document_of_a_list_alone_takes_no_further_request(scope: str) -> None:
     """The associations of the cluster are listed anyway."""
-    aws = account(listed("two"), trust_scope=scope)
+    aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()
-    assert names(plan(aws, desired(listed("two"), trust_scope=scope))) == []
+    assert names(plan(aws, desired(single("two"), trust_scope=scope))) == []
     unchanged = [name for name, _parameters in aws.requests]
     aws.requests.clear()
     found = plan(aws, desired(TWO, trust_scope=scope))
@@ -279,10 +277,10 @@ def test_a_document_of_a_list_alone_takes_no_further_request(scope: str) -> None
 
 
 def test_all_pages_of_users_are_read() -> None:
-    aws = account(listed("one"), listed("two"))
+    aws = account(single("one"), single("two"))
 
-    def in_pages(asked: Any) -> dict[str, Any]:
-        if "Marker" not in asked:
+    def in_pages(parameters: Any) -> dict[str, Any]:
+        if "Marker" not in parameters:
             return {"PolicyRoles": [{"RoleName": "two"}], "IsTruncated": True, "Marker": "m"}
         return {"PolicyUsers": [{"UserName": "alice"}], "IsTruncated": False}
 
@@ -291,19 +289,19 @@ def test_all_pages_of_users_are_read() -> None:
     assert "users outside this run: user alice. It was" in failure.message
 
 
-def test_of_many_roles_none_is_read_and_the_first_are_named() -> None:
-    aws = account(*(listed(f"other-{number}") for number in range(6)))
+def test_many_roles_are_not_read_and_the_first_are_named() -> None:
+    aws = account(*(single(f"other-{number}") for number in range(6)))
     aws.requests.clear()
     (failure,) = plan(aws, desired(TWO)).failures
-    others = "role other-0, role other-1, role other-2, role other-3, role other-4 and 1 more"
-    assert f"users outside this run: {others}. It was" in failure.message
+    role_names = "role other-0, role other-1, role other-2, role other-3, role other-4 and 1 more"
+    assert f"users outside this run: {role_names}. It was" in failure.message
     assert aws.parameters("iam:GetRole") == [{"RoleName": "two"}]
 
 
-def test_a_document_stays_where_its_users_cannot_be_read() -> None:
-    aws = account(listed("one"))
+def test_document_is_kept_for_unreadable_users() -> None:
+    aws = account(single("one"))
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
-    found = plan(aws, desired(TWO, listed("three", policies=[policy("other")])))
+    found = plan(aws, desired(TWO, single("three", policies=[policy("other")])))
     message = (
         f"policy {SHARED} is unchanged, because its users outside this run could not be read: "
         "iam:ListEntitiesForPolicy: User is not authorized"
@@ -314,19 +312,19 @@ def test_a_document_stays_where_its_users_cannot_be_read() -> None:
     assert {key for change in found.changes for key in change.workloads} == {key("three")}
 
 
-def test_a_role_outside_the_run_that_cannot_be_read_is_named() -> None:
-    aws = account(listed("one"), listed("two"))
+def test_unreadable_role_outside_the_run_is_named() -> None:
+    aws = account(single("one"), single("two"))
     whole = aws.iam.GetRole
 
-    def denied(asked: Any) -> dict[str, Any]:
-        if asked["RoleName"] == "one":
+    def denied(parameters: Any) -> dict[str, Any]:
+        if parameters["RoleName"] == "one":
             raise classify("iam:GetRole", "AccessDenied", "User is not authorized")
-        return whole(asked)
+        return whole(parameters)
 
     aws.replace("iam:GetRole", denied)
     (failure,) = plan(aws, desired(TWO)).failures
     assert "users outside this run: role one. It was" in failure.message
-    failures = plan(aws, desired(TWO, listed("one", "s3:PutObject"))).failures
+    failures = plan(aws, desired(TWO, single("one", "s3:PutObject"))).failures
     assert [failure.error_code for failure in failures] == ["POLICY_USED_ELSEWHERE", "AccessDenied"]
     assert "users outside this run: role one, which could not be read. It was" in failures[0].message
 
@@ -338,26 +336,26 @@ def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
     monkeypatch.setattr(
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)
     )
-    aws = account(listed("one"))
+    aws = account(single("one"))
     aws.requests.clear()
     (failure,) = plan(aws, desired(TWO)).failures
     assert f"users outside this run: {ONE}. It was" in failure.message
     assert aws.parameters("iam:GetRole") == []
 
 
-def test_a_role_that_the_purge_deletes_does_not_keep_the_document() -> None:
-    aws = account(listed("one"), listed("two"))
-    wanted = desired(TWO)
-    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+def test_role_deleted_by_purge_does_not_keep_the_document() -> None:
+    aws = account(single("one"), single("two"))
+    spec = desired(TWO)
+    done = run_with_purge(engine(aws, spec), spec, PurgeScope(), False)
     assert done.failures == ()
     assert aws.state() == account(TWO).state()
 
 
-def test_a_role_that_the_purge_leaves_keeps_the_document() -> None:
-    aws = account(listed("one"), listed("two"))
-    assert run(aws, desired(listed("one"), cluster=OTHER_CLUSTER)).failures == ()
-    wanted = desired(TWO)
-    done = run_with_purge(engine(aws, wanted), wanted, PurgeScope(), False)
+def test_role_kept_by_purge_keeps_the_document() -> None:
+    aws = account(single("one"), single("two"))
+    assert run(aws, desired(single("one"), cluster=OTHER_CLUSTER)).failures == ()
+    spec = desired(TWO)
+    done = run_with_purge(engine(aws, spec), spec, PurgeScope(), False)
     assert [failure.error_code for failure in done.failures] == ["POLICY_USED_ELSEWHERE"]
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
 
@@ -387,37 +385,39 @@ def of_policies(done: Run) -> tuple[Finding, ...]:
 @pytest.mark.parametrize(
     ("aws", "reason"),
     [
-        pytest.param(account(listed("one")), f"it has users outside this run ({ONE})", id="another list"),
+        pytest.param(account(single("one")), f"it has users outside this run ({ONE})", id="another list"),
         pytest.param(
-            account(listed("one"), cluster=OTHER_CLUSTER),
+            account(single("one"), cluster=OTHER_CLUSTER),
             f"it was first created for cluster {OTHER_CLUSTER_ARN}, which is not part of this run",
             id="another cluster",
         ),
-        pytest.param(made_here(add_user("users")), "it has users outside this run (user alice)", id="a user"),
+        pytest.param(
+            with_policy(add_user("users")), "it has users outside this run (user alice)", id="a user"
+        ),
     ],
 )
-def test_an_owner_does_not_claim_what_others_use(aws: FakeAws, reason: str) -> None:
+def test_owner_does_not_claim_a_policy_in_use_elsewhere(aws: FakeAws, reason: str) -> None:
     for _turn in range(2):
-        done = run(aws, owned_by("payments", listed("two")))
+        done = run(aws, owned_by("payments", single("two")))
         assert (done.failures, of_policies(done)) == ((), (owner_not_set(reason),))
         assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
-    adopted = run(aws, owned_by("payments", listed("two"), adopt=True))
+    adopted = run(aws, owned_by("payments", single("two"), adopt=True))
     assert (adopted.failures, of_policies(adopted)) == ((), ())
     assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
 
 
-def test_an_owner_does_not_claim_what_others_may_use_for_all_it_can_read() -> None:
-    aws = account(listed("one"))
+def test_owner_does_not_claim_a_policy_with_unreadable_users() -> None:
+    aws = account(single("one"))
     aws.fail_on("iam:ListEntitiesForPolicy", DENIED)
-    done = run(aws, owned_by("payments", listed("two")))
+    done = run(aws, owned_by("payments", single("two")))
     reason = "its users could not be read (iam:ListEntitiesForPolicy: AccessDenied: User is not authorized)"
     assert (done.failures, of_policies(done)) == ((), (owner_not_set(reason),))
     assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]
 
 
-def test_an_owner_claims_what_its_run_alone_uses() -> None:
-    aws = account(listed("two"))
-    done = run(aws, owned_by("payments", listed("two")))
+def test_owner_claims_a_policy_used_by_its_run_only() -> None:
+    aws = account(single("two"))
+    done = run(aws, owned_by("payments", single("two")))
     assert (done.failures, done.findings) == ((), ())
     assert aws.state()["policies"][SHARED]["tags"][OWNER_TAG] == "payments"
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
@@ -435,53 +435,53 @@ def of_roles(done: Run) -> list[str]:
     ("aws", "reason"),
     [
         pytest.param(
-            account(listed("one", role={"name": "two"}), listed("two")),
+            account(single("one", role={"name": "two"}), single("two")),
             "it has users outside this run (my-cluster default/one)",
             id="another list",
         ),
         pytest.param(
-            account(listed("one", role={"name": "two"}), listed("two"), trust_scope="cluster"),
+            account(single("one", role={"name": "two"}), single("two"), trust_scope="cluster"),
             "it has users outside this run (my-cluster default/one)",
             id="another list, for its cluster",
         ),
         pytest.param(
-            account(listed("one", role={"name": "two"}), cluster=OTHER_CLUSTER),
+            account(single("one", role={"name": "two"}), cluster=OTHER_CLUSTER),
             "it has users outside this run (other-cluster default/one)",
             id="another cluster",
         ),
         pytest.param(
-            account(listed("two"), trust_scope="account"),
+            account(single("two"), trust_scope="account"),
             "it can be used by every cluster of the account",
             id="any cluster",
         ),
     ],
 )
-def test_an_owner_does_not_claim_a_role_that_others_use(aws: FakeAws, reason: str) -> None:
+def test_owner_does_not_claim_a_role_in_use_elsewhere(aws: FakeAws, reason: str) -> None:
     for _turn in range(2):
-        done = run(aws, owned_by("payments", listed("two", policies=[])))
+        done = run(aws, owned_by("payments", single("two", policies=[])))
         assert (done.failures, of_roles(done)) == ((), [reason])
         assert OWNER_TAG not in aws.state()["roles"]["two"]["tags"]
-    adopted = run(aws, owned_by("payments", listed("two", policies=[]), adopt=True))
+    adopted = run(aws, owned_by("payments", single("two", policies=[]), adopt=True))
     assert (adopted.failures, of_roles(adopted)) == ((), [])
     assert aws.state()["roles"]["two"]["tags"][OWNER_TAG] == "payments"
 
 
-def test_lists_of_two_owners_share_a_role_that_has_none() -> None:
-    aws = account(listed("one", role={"name": "both"}), listed("two", role={"name": "both"}))
+def test_lists_of_two_owners_share_a_role_without_owner() -> None:
+    aws = account(single("one", role={"name": "both"}), single("two", role={"name": "both"}))
     lists = [
-        owned_by(owner, listed(name, role={"name": "both"})) for owner, name in (("a", "one"), ("b", "two"))
+        owned_by(owner, single(name, role={"name": "both"})) for owner, name in (("a", "one"), ("b", "two"))
     ]
-    for wanted in lists * 2:
-        assert run(aws, wanted).failures == ()
-    joining = owned_by("b", listed("two", role={"name": "both"}), listed("three", role={"name": "both"}))
+    for spec in lists * 2:
+        assert run(aws, spec).failures == ()
+    joining = owned_by("b", single("two", role={"name": "both"}), single("three", role={"name": "both"}))
     assert run(aws, joining).failures == ()
     assert OWNER_TAG not in aws.state()["roles"]["both"]["tags"]
 
 
-def test_lists_of_two_owners_share_what_has_none() -> None:
-    aws = account(listed("one"), listed("two"))
-    first = owned_by("billing", listed("one"))
-    second = owned_by("payments", listed("two"))
-    for wanted in (first, second, first, second):
-        assert run(aws, wanted).failures == ()
+def test_lists_of_two_owners_share_resources_without_owner() -> None:
+    aws = account(single("one"), single("two"))
+    first = owned_by("billing", single("one"))
+    second = owned_by("payments", single("two"))
+    for spec in (first, second, first, second):
+        assert run(aws, spec).failures == ()
     assert OWNER_TAG not in aws.state()["policies"][SHARED]["tags"]

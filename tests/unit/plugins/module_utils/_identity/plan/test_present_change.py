@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Changing one thing changes exactly that, and the diff says so."""
+"""A change of one setting plans exactly that change, and the diff shows it."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
     aws = FakeAws()
     for name in ("edge", "rim"):
         create_policy(aws, name)
-    wanted = desired(raw, **options)
-    assert run(aws, wanted).failures == ()
-    assert names(plan(aws, wanted)) == []
+    spec = desired(raw, **options)
+    assert run(aws, spec).failures == ()
+    assert names(plan(aws, spec)) == []
     return aws
 
 
@@ -79,7 +79,7 @@ def role(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "change", "diff", "calls"),
+    ("initial", "updated", "change", "diff", "calls"),
     [
         pytest.param(
             role(description="old"),
@@ -289,25 +289,25 @@ def role(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_one_change(
-    before: dict[str, Any],
-    after: dict[str, Any],
+    initial: dict[str, Any],
+    updated: dict[str, Any],
     change: str,
     diff: tuple[Any, Any],
     calls: list[tuple[str, dict[str, Any]]],
 ) -> None:
-    aws = settled(before)
-    found = plan(aws, desired(after))
+    aws = settled(initial)
+    found = plan(aws, desired(updated))
     assert names(found) == [change]
     assert (found.changes[0].before, found.changes[0].after) == diff
     assert [(call.operation, call.parameters) for call in found.changes[0].calls] == calls
     assert found.failures == ()
-    made = run(aws, desired(after))
-    assert [named(done.change) for done in made.done] == [change]
-    assert names(plan(aws, desired(after))) == []
+    outcome = run(aws, desired(updated))
+    assert [named(done.change) for done in outcome.done] == [change]
+    assert names(plan(aws, desired(updated))) == []
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("initial", "updated"),
     [
         pytest.param(
             workload(policies=[policy("my-policy", "s3:GetObject", "s3:PutObject")]),
@@ -358,8 +358,8 @@ def test_one_change(
         ),
     ],
 )
-def test_nothing_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
-    found = plan(settled(before), desired(after))
+def test_unchanged_input_has_no_changes(initial: dict[str, Any], updated: dict[str, Any]) -> None:
+    found = plan(settled(initial), desired(updated))
     assert (names(found), found.failures) == ([], ())
 
 
@@ -371,11 +371,13 @@ def test_nothing_changes(before: dict[str, Any], after: dict[str, Any]) -> None:
         ("association", Call("eks", "UntagResource", {"resourceArn": ASSOCIATION_ARN, "tagKeys": ["stage"]})),
     ],
 )
-def test_tags_are_purged_when_asked(resource: str, call: Call) -> None:
+def test_purge_tags_removes_unlisted_tags(resource: str, call: Call) -> None:
     tags = {"team": "a", "stage": "b"}
     aws = settled(workload(role={"name": "my-role", "tags": tags}, policies=[policy(tags=tags)], tags=tags))
-    left = {"team": "a"}
-    raw = workload(role={"name": "my-role", "tags": left}, policies=[policy(tags=left)], tags=left)
+    remaining = {"team": "a"}
+    raw = workload(
+        role={"name": "my-role", "tags": remaining}, policies=[policy(tags=remaining)], tags=remaining
+    )
     assert names(plan(aws, desired(raw))) == []
     found = plan(aws, desired(raw, purge_tags=True))
     (change,) = [change for change in found.changes if change.target.resource == resource]
@@ -426,7 +428,7 @@ def test_another_role_moves_the_association_alone() -> None:
     assert update.awaits
 
 
-def test_turning_session_tags_off_widens_an_unstated_scope_and_says_so() -> None:
+def test_disabled_session_tags_widen_a_default_scope_with_a_warning() -> None:
     aws = settled(workload())
     found = plan(aws, desired(workload(disable_session_tags=True)))
     assert names(found) == ["update trust_policy my-role", "update association default/app"]
@@ -457,11 +459,11 @@ def test_turning_session_tags_off_widens_an_unstated_scope_and_says_so() -> None
         pytest.param(workload(disable_session_tags=True), {"trust_scope": "account"}, id="option"),
     ],
 )
-def test_a_wide_scope_that_is_stated_is_not_remarked_on(raw: dict[str, Any], options: dict[str, Any]) -> None:
+def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[str, Any]) -> None:
     assert plan(FakeAws(), desired(raw, **options)).findings == ()
 
 
-def test_session_tags_that_are_off_already_count_when_nothing_is_said() -> None:
+def test_already_disabled_session_tags_set_the_default_scope() -> None:
     """Else the role would be given a trust policy that its workload can never meet."""
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
@@ -472,7 +474,7 @@ def test_session_tags_that_are_off_already_count_when_nothing_is_said() -> None:
     ]
 
 
-def test_a_stated_scope_is_not_widened_for_session_tags_that_are_off() -> None:
+def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload(role={"name": "my-role", "trust_scope": "namespace"})))
     assert names(found) == []
@@ -510,7 +512,7 @@ def test_a_session_policy_keeps_session_tags_off() -> None:
     )
 
 
-def test_a_plan_that_replaces_an_association_says_what_is_at_stake() -> None:
+def test_planned_replacement_warns_of_the_interruption() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(session_policy="")))
     (stake,) = [finding for finding in found.findings if finding.code == "ASSOCIATION_REPLACED"]
@@ -522,7 +524,7 @@ def test_a_plan_that_replaces_an_association_says_what_is_at_stake() -> None:
     assert "ASSOCIATION_REPLACED" not in [finding.code for finding in plan(aws, desired(workload())).findings]
 
 
-def test_an_association_with_an_unknown_field_stays_and_the_other_workloads_are_done() -> None:
+def test_association_with_an_unknown_field_is_kept_and_fails_alone() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     (association,) = aws.eks.associations.values()
     association["workloadIdentityConfig"] = {"enabled": True}
@@ -542,7 +544,7 @@ def test_session_policy_and_disabled_tags_go_together() -> None:
     assert found.changes[0].calls[1].parameters["disableSessionTags"] is False
 
 
-def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
+def test_foreign_attachment_is_kept_and_reported() -> None:
     aws = settled(workload())
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(workload()))
@@ -560,21 +562,21 @@ def test_a_policy_attached_by_somebody_stays_and_is_told() -> None:
         "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
         "use the role."
     )
-    wanted = desired(workload())
+    spec = desired(workload())
     (verified,) = verify(
-        wanted, engine(aws, wanted).observe(wanted), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
+        spec, engine(aws, spec).observe(spec), VerificationReads({CLUSTER: Agent("ACTIVE", "v1")})
     )
     assert (verified.status, verified.findings) == ("warning", [finding])
 
 
-def test_a_policy_attached_by_somebody_goes_when_asked() -> None:
+def test_purge_policies_detaches_a_foreign_attachment() -> None:
     aws = settled(workload())
     aws.iam.roles["my-role"]["attached"].append(EDGE)
     found = plan(aws, desired(workload(), purge_policies=True))
     assert (names(found), found.findings) == ([f"detach attachment my-role {EDGE}"], ())
 
 
-def test_a_policy_that_workloads_outside_the_run_may_use_stays_when_asked() -> None:
+def test_purge_policies_keeps_a_policy_of_outside_users() -> None:
     aws = FakeAws()
     assert run(aws, desired(role(), {**role(), "service_account": "other"})).failures == ()
     aws.iam.roles["my-role"]["attached"].append(EDGE)
@@ -583,35 +585,35 @@ def test_a_policy_that_workloads_outside_the_run_may_use_stays_when_asked() -> N
     assert [finding.code.value for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
-def test_a_role_that_was_changed_by_hand_comes_back() -> None:
+def test_manual_changes_of_a_role_are_reverted() -> None:
     aws = settled(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
     aws.iam.UpdateRole(ROLE)
     aws.iam.DeleteRolePermissionsBoundary(ROLE)
     aws.iam.roles["my-role"]["attached"].clear()
     aws.iam.UpdateAssumeRolePolicy({**ROLE, "PolicyDocument": json.dumps(TRUST_BARE)})
-    wanted = desired(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
-    found = plan(aws, wanted)
+    spec = desired(role(description="text", max_session_duration=7200, permissions_boundary=EDGE))
+    found = plan(aws, spec)
     assert names(found) == [
         "update role my-role",
         "update trust_policy my-role",
         f"attach attachment my-role {policy_arn('my-policy')}",
     ]
-    run(aws, wanted)
-    assert names(plan(aws, wanted)) == []
+    run(aws, spec)
+    assert names(plan(aws, spec)) == []
 
 
-def test_a_role_in_use_elsewhere_keeps_what_others_attached() -> None:
-    """Another play's policy is ours by its tag, but is not this play's to detach."""
+def test_role_in_use_elsewhere_keeps_foreign_attachments() -> None:
+    """The policy of another play has the ownership tag, but this play must not detach it."""
     aws = FakeAws()
-    one, two = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
-    run(aws, desired(one))
-    run(aws, desired(two))
-    found = plan(aws, desired(one))
+    first, second = workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])
+    run(aws, desired(first))
+    run(aws, desired(second))
+    found = plan(aws, desired(first))
     assert names(found) == []
     assert [finding.code for finding in found.findings] == ["POLICY_ATTACHED_EXTRA"]
 
 
-def test_given_is_not_remarked_on_when_it_is_asked_for() -> None:
+def test_listed_existing_policy_has_no_finding() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE, (create_policy(aws, "extra"),))
     found = plan(aws, desired(workload(role={"arn": role_arn("old")}, policies=[])))
@@ -637,7 +639,7 @@ def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     ]
 
 
-def test_a_workload_that_another_owner_lists_is_taken_over_when_told_so() -> None:
+def test_adopt_takes_over_a_workload_of_another_owner() -> None:
     first = desired(workload(), tags={OWNER_TAG: "a"})
     aws = FakeAws()
     run(aws, first)
@@ -649,8 +651,8 @@ def test_a_workload_that_another_owner_lists_is_taken_over_when_told_so() -> Non
         (
             "OWNER_CHANGED",
             "warning",
-            f"{what} belonged to owner 'a', and now belongs to 'b'.",
+            f"{resource} belonged to owner 'a', and now belongs to 'b'.",
             "List it for one owner only; when it has moved for good, there is nothing to do.",
         )
-        for what in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
+        for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     ]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan for what is not there yet, request by request."""
+"""Plans that create resources, request by request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def trust_of(*service_accounts: str, scope: str = "workload") -> dict[str, object]:
+def trust_for(*service_accounts: str, scope: str = "workload") -> dict[str, object]:
     return trust_policy(grant_for(scope, ACCOUNT, CLUSTER_ARN, "default", name) for name in service_accounts)
 
 
@@ -65,7 +65,7 @@ def test_everything_is_made_in_order() -> None:
     assert [change.before for change in found.changes] == [None] * 4
     assert [change.after for change in found.changes] == [
         {"arn": policy_arn("my-policy"), "document": document("s3:GetObject"), "tags": POLICY_TAGS},
-        {"arn": role_arn("my-role"), "trust_policy": trust_of("app"), "tags": OWNED},
+        {"arn": role_arn("my-role"), "trust_policy": trust_for("app"), "tags": OWNED},
         {"role": "my-role", "policy": policy_arn("my-policy")},
         {"role_arn": role_arn("my-role"), "tags": OWNED},
     ]
@@ -89,7 +89,7 @@ def test_everything_is_made_in_order() -> None:
                 {
                     "RoleName": "my-role",
                     "Path": "/",
-                    "AssumeRolePolicyDocument": compact(trust_of("app")),
+                    "AssumeRolePolicyDocument": compact(trust_for("app")),
                     "Tags": OWNER,
                 },
             ),
@@ -149,8 +149,8 @@ def test_every_attribute_is_sent() -> None:
         tags={"team": "b"},
     )
     found = plan(aws, desired(raw, tags={"team": "a"}))
-    made, role, _, association = (change.calls[0].parameters for change in found.changes)
-    assert made == {
+    outcome, role, _, association = (change.calls[0].parameters for change in found.changes)
+    assert outcome == {
         "PolicyName": "my-policy",
         "PolicyDocument": compact(document("s3:GetObject")),
         "Path": "/team/",
@@ -178,7 +178,7 @@ def test_every_attribute_is_sent() -> None:
     }
 
 
-def test_what_is_to_be_removed_is_not_sent_to_something_new() -> None:
+def test_empty_settings_are_not_sent_for_new_resources() -> None:
     raw = workload(
         role={"name": "my-role", "permissions_boundary": ""}, target_role_arn="", session_policy=""
     )
@@ -199,21 +199,21 @@ def test_a_shared_role_and_policy_are_made_once() -> None:
     keys = (key("one"), key("two"))
     assert [change.workloads for change in found.changes] == [keys, keys, keys, keys[:1], keys[1:]]
     assert found.changes[1].after is not None
-    assert found.changes[1].after["trust_policy"] == trust_of("one", "two")
+    assert found.changes[1].after["trust_policy"] == trust_for("one", "two")
 
 
 def test_one_wide_grant_is_enough_for_all_of_this_run() -> None:
-    both = desired(workload("one", disable_session_tags=True), workload("two"))
-    role = plan(FakeAws(), both).changes[1]
+    combined = desired(workload("one", disable_session_tags=True), workload("two"))
+    role = plan(FakeAws(), combined).changes[1]
     assert role.after is not None
-    assert role.after["trust_policy"] == trust_of("one", scope="account")
+    assert role.after["trust_policy"] == trust_for("one", scope="account")
 
 
-def test_a_policy_of_one_workload_is_attached_for_that_one() -> None:
-    both = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
+def test_policy_of_one_workload_is_attached_for_it_only() -> None:
+    combined = desired(workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")]))
     attached = {
         change.target.full_name: change.workloads
-        for change in plan(FakeAws(), both).changes
+        for change in plan(FakeAws(), combined).changes
         if change.action == "attach"
     }
     assert attached == {
@@ -229,7 +229,7 @@ def test_a_policy_listed_twice_is_attached_once() -> None:
     assert [name for name in names(found) if "attach " in name] == [f"attach attachment my-role {arn}"]
 
 
-def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -> None:
+def test_new_policy_may_be_listed_by_arn_in_another_workload() -> None:
     by_arn = workload("one", role={"name": "one"}, policies=[{"arn": policy_arn("my-policy")}])
     found = plan(FakeAws(), desired(by_arn, workload("two", role={"name": "two"})))
     assert found.failures == ()
@@ -237,8 +237,8 @@ def test_a_policy_that_one_workload_makes_may_be_named_by_its_arn_in_another() -
     assert found.changes[0].workloads == (key("one"), key("two"))
 
 
-def test_waiting_is_only_for_what_this_plan_makes() -> None:
-    """A policy made for one role is no reason to wait at another one's attachment."""
+def test_waits_only_for_resources_of_the_plan() -> None:
+    """A new policy of one role does not delay attachments of another role."""
     aws = FakeAws()
     arn = create_policy(aws, "given")
     create_role(aws, "old", TRUST_BARE)
@@ -257,7 +257,7 @@ def test_waiting_is_only_for_what_this_plan_makes() -> None:
     }
 
 
-def test_a_boundary_that_is_made_first_is_waited_for() -> None:
+def test_waits_for_a_new_boundary() -> None:
     raw = workload(role={"name": "my-role", "permissions_boundary": policy_arn("my-policy")})
     role = plan(FakeAws(), desired(raw)).changes[1]
     assert (role.target.name, sorted(need.label for need in role.needs), role.awaits) == (
@@ -274,5 +274,5 @@ def test_an_existing_boundary_is_not_waited_for() -> None:
     assert (role.target.name, role.awaits) == ("my-role", False)
 
 
-def test_a_cluster_without_workloads_needs_nothing() -> None:
+def test_cluster_without_workloads_has_an_empty_plan() -> None:
     assert names(plan(FakeAws(), desired())) == []

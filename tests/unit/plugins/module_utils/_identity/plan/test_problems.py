@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is not ours, what cannot be, what cannot be read: refused in words, and nobody else suffers."""
+"""Unmanaged, invalid and unreadable resources fail with a message, and only for their workloads."""
 
 from __future__ import annotations
 
@@ -208,18 +208,18 @@ def account(prepare: Callable[[FakeAws], object]) -> FakeAws:
         ),
     ],
 )
-def test_a_refusal_says_why_and_what_to_do(
+def test_failure_has_cause_and_remedy(
     prepare: Callable[[FakeAws], object], raw: dict[str, Any], failure: Failure
 ) -> None:
     aws = account(prepare)
-    before = aws.state()
+    initial = aws.state()
     found = plan(aws, desired(raw))
     assert (names(found), found.failures) == ([], (failure,))
     run(aws, desired(raw))
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
-def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
+def test_too_long_trust_policy_suggests_the_wider_scope() -> None:
     raw = [workload(f"service-account-{number}", policies=[]) for number in range(100)]
     (failure,) = plan(FakeAws(), desired(*raw)).failures
     assert failure.error_code == "TRUST_POLICY_TOO_LONG"
@@ -235,7 +235,7 @@ def test_a_trust_policy_that_is_too_long_names_the_wider_scope() -> None:
         assert plan(FakeAws(), desired(*raw, **options)).failures == ()
 
 
-# Roles that exist and are used as they are
+# Existing roles that are used unchanged
 
 
 @pytest.mark.parametrize(
@@ -275,21 +275,21 @@ def test_an_existing_role_is_used_as_it_is(
 def test_extending_adds_our_statement_and_keeps_all_others() -> None:
     aws = FakeAws()
     create_role(aws, "old", {**TRUST_EC2, "Id": "theirs"})
-    wanted = desired(existing(extend_trust=True))
-    change = plan(aws, wanted).changes[0]
+    spec = desired(existing(extend_trust=True))
+    change = plan(aws, spec).changes[0]
     assert change.before == {"trust_policy": {**TRUST_EC2, "Id": "theirs"}}
     assert change.after is not None
-    after: Any = change.after["trust_policy"]
-    assert after["Id"] == "theirs"
-    assert after["Statement"][:-1] == TRUST_EC2["Statement"]
-    assert after["Statement"][-1]["Condition"]["StringEquals"] == {
+    updated: Any = change.after["trust_policy"]
+    assert updated["Id"] == "theirs"
+    assert updated["Statement"][:-1] == TRUST_EC2["Statement"]
+    assert updated["Statement"][-1]["Condition"]["StringEquals"] == {
         "aws:SourceAccount": ACCOUNT,
         "aws:RequestTag/eks-cluster-arn": CLUSTER_ARN,
         "aws:RequestTag/kubernetes-namespace": "default",
         "aws:RequestTag/kubernetes-service-account": "app",
     }
-    run(aws, wanted)
-    assert names(plan(aws, wanted)) == []
+    run(aws, spec)
+    assert names(plan(aws, spec)) == []
 
 
 def test_extending_for_one_more_workload_keeps_the_first() -> None:
@@ -301,7 +301,7 @@ def test_extending_for_one_more_workload_keeps_the_first() -> None:
     assert names(plan(aws, desired(existing(extend_trust=True), two))) == []
 
 
-def test_a_role_that_cannot_be_used_is_refused_with_the_reason() -> None:
+def test_unusable_role_fails_with_the_reason() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
     (failure,) = plan(aws, desired(existing())).failures
@@ -324,7 +324,7 @@ def test_a_trust_policy_of_ones_own_is_judged_too() -> None:
     assert [failure.error_code for failure in found.failures] == ["TRUST_NOT_USABLE"]
 
 
-def test_an_extension_that_is_too_long_is_refused() -> None:
+def test_too_long_extension_fails() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
     found = plan(aws, desired(existing(extend_trust=True), trust_policy_size_limit=300))
@@ -335,7 +335,7 @@ def test_an_extension_that_is_too_long_is_refused() -> None:
 # Taking over
 
 
-def test_an_unowned_role_and_policy_that_fit_are_used_and_stay_unowned() -> None:
+def test_matching_unmanaged_role_and_policy_are_used_unchanged() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     aws.iam.UntagRole({"RoleName": "my-role", "TagKeys": list(OWNED)})
@@ -344,7 +344,7 @@ def test_an_unowned_role_and_policy_that_fit_are_used_and_stay_unowned() -> None
     assert (names(found), found.failures) == ([], ())
 
 
-def test_a_role_that_fits_but_lacks_a_policy_is_not_touched() -> None:
+def test_unmanaged_role_without_a_listed_policy_is_unchanged() -> None:
     aws = FakeAws()
     run(aws, desired(workload(policies=[])))
     aws.iam.UntagRole({"RoleName": "my-role", "TagKeys": list(OWNED)})
@@ -360,8 +360,8 @@ def test_adoption_changes_tags_and_takes_over() -> None:
     create_role(aws, "my-role", TRUST_EC2, (create_policy(aws, "extra"),), tags={"team": "x"})
     create_policy(aws, "my-policy", "kms:Decrypt")
     create_association(aws, "app", "other", tags={"team": "y"})
-    wanted = desired(workload(), adopt=True)
-    found = plan(aws, wanted)
+    spec = desired(workload(), adopt=True)
+    found = plan(aws, spec)
     assert names(found) == [
         f"update policy {policy_arn('my-policy')}",
         "update role my-role",
@@ -375,45 +375,45 @@ def test_adoption_changes_tags_and_takes_over() -> None:
         "TRUST_STATEMENT_FOREIGN",
         "POLICY_ATTACHED_EXTRA",
     ]
-    run(aws, wanted)
+    run(aws, spec)
     state = aws.state()
     assert state["roles"]["my-role"]["tags"] == {"team": "x", **OWNED}
     assert state["policies"][policy_arn("my-policy")]["tags"] == POLICY_TAGS
     assert state["associations"][0]["tags"] == {"team": "y", **OWNED}
-    assert names(plan(aws, wanted)) == []
+    assert names(plan(aws, spec)) == []
 
 
-def test_a_policy_that_is_taken_over_leaves_the_role_that_no_longer_lists_it_at_once() -> None:
+def test_adopted_policy_is_detached_from_an_unlisted_role_at_once() -> None:
     aws = FakeAws()
     create_policy(aws, "my-policy", "s3:GetObject")
     shared = workload("web", role={"name": "other"})
     run(aws, desired(workload(), workload("web", role={"name": "other"}, policies=[])))
-    wanted = desired(workload(policies=[]), shared, adopt=True)
-    found = plan(aws, wanted)
+    spec = desired(workload(policies=[]), shared, adopt=True)
+    found = plan(aws, spec)
     detachment = next(change for change in found.changes if change.action == "detach")
     assert detachment.target.label == f"attachment my-role {policy_arn('my-policy')}"
     assert policy_target(policy_arn("my-policy")) in detachment.needs
-    run(aws, wanted)
-    assert names(plan(aws, wanted)) == []
+    run(aws, spec)
+    assert names(plan(aws, spec)) == []
 
 
-def test_adoption_detaches_only_when_that_is_asked_for() -> None:
+def test_adoption_detaches_only_with_purge_policies() -> None:
     aws = FakeAws()
     extra = create_policy(aws, "extra")
     create_role(aws, "my-role", TRUST_EC2, (extra,))
-    wanted = desired(workload(policies=[]), adopt=True, purge_policies=True)
-    assert f"detach attachment my-role {extra}" in names(plan(aws, wanted))
-    run(aws, wanted)
-    assert names(plan(aws, wanted)) == []
+    spec = desired(workload(policies=[]), adopt=True, purge_policies=True)
+    assert f"detach attachment my-role {extra}" in names(plan(aws, spec))
+    run(aws, spec)
+    assert names(plan(aws, spec)) == []
 
 
-def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> None:
+def test_unmanaged_association_is_changed_only_with_adopt() -> None:
     aws = FakeAws()
     identifier = create_association(aws, "app", "other", tags={"team": "y"})
-    made = run(aws, desired(workload()))
-    assert made.done == ()
+    outcome = run(aws, desired(workload()))
+    assert outcome.done == ()
     assert [
-        (failure.error_code, failure.action, failure.message, failure.remedy) for failure in made.failures
+        (failure.error_code, failure.action, failure.message, failure.remedy) for failure in outcome.failures
     ] == [
         (
             "ASSOCIATION_NOT_OWNED",
@@ -423,14 +423,14 @@ def test_an_association_of_somebody_is_changed_only_when_it_is_taken_over() -> N
             f"{TAKE_BACK} Otherwise delete it first.",
         )
     ]
-    wanted = desired(workload(), adopt=True)
-    assert run(aws, wanted).failures == ()
+    spec = desired(workload(), adopt=True)
+    assert run(aws, spec).failures == ()
     (association,) = aws.state()["associations"]
     assert (association["roleArn"], association["tags"]) == (role_arn("my-role"), {"team": "y", **OWNED})
-    assert names(plan(aws, wanted)) == []
+    assert names(plan(aws, spec)) == []
 
 
-def test_an_association_of_somebody_that_fits_is_used_and_stays_theirs() -> None:
+def test_matching_unmanaged_association_is_used_unchanged() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     (association,) = aws.eks.associations.values()
@@ -459,15 +459,15 @@ def owned_by(owner: str | None, *workloads: dict[str, Any], **options: Any) -> D
     ],
     ids=["policy", "role", "association"],
 )
-def test_what_belongs_to_another_owner_is_not_changed(
+def test_resources_of_another_owner_are_not_changed(
     change: dict[str, Any], target: str, owner: str | None, this_run: str
 ) -> None:
     aws = FakeAws()
     run(aws, owned_by("a", workload()))
-    before = aws.state()
-    made = run(aws, owned_by(owner, workload(**change)))
-    assert aws.state() == before
-    assert [(failure.error_code, failure.message, failure.remedy) for failure in made.failures] == [
+    initial = aws.state()
+    outcome = run(aws, owned_by(owner, workload(**change)))
+    assert aws.state() == initial
+    assert [(failure.error_code, failure.message, failure.remedy) for failure in outcome.failures] == [
         (
             "OWNED_BY_ANOTHER",
             f"{target} belongs to owner 'a', and {this_run}, so it is unchanged.",
@@ -475,18 +475,18 @@ def test_what_belongs_to_another_owner_is_not_changed(
         )
     ]
     assert run(aws, owned_by(owner, workload(**change), adopt=True)).failures == ()
-    assert aws.state() != before
+    assert aws.state() != initial
 
 
 @pytest.mark.parametrize("owner", ["b", None])
-def test_what_belongs_to_another_owner_and_fits_is_used_and_not_labelled_anew(owner: str | None) -> None:
+def test_matching_resources_of_another_owner_keep_their_tags(owner: str | None) -> None:
     aws = FakeAws()
     run(aws, owned_by("a", workload()))
     found = plan(aws, owned_by(owner, workload()))
     assert (names(found), found.failures, found.findings) == ([], (), ())
 
 
-def test_an_owner_claims_what_has_none() -> None:
+def test_owner_claims_resources_without_owner() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     run(aws, owned_by("a", workload()))
@@ -509,7 +509,7 @@ def test_an_association_of_an_addon_is_changed_by_force() -> None:
     assert names(found)[-1] == "update association default/app"
 
 
-def test_an_association_of_an_addon_that_fits_is_no_problem() -> None:
+def test_matching_addon_association_is_accepted() -> None:
     aws = FakeAws()
     run(aws, desired(workload()))
     next(iter(aws.eks.associations.values()))["ownerArn"] = ADDON
@@ -520,8 +520,8 @@ def test_an_association_of_an_addon_that_fits_is_no_problem() -> None:
 # Sharing
 
 
-def test_others_of_a_shared_role_get_theirs() -> None:
-    """One user's policy is not ours to change: it is not attached either, for it says something else."""
+def test_other_workloads_of_a_shared_role_get_their_policies() -> None:
+    """An unmanaged policy with another document is not changed and not attached."""
     aws = FakeAws()
     create_policy(aws, "bad", "kms:Decrypt")
     raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
@@ -539,7 +539,7 @@ def test_others_of_a_shared_role_get_theirs() -> None:
     assert aws.state()["roles"]["my-role"]["attached"] == [policy_arn("good")]
 
 
-def test_a_policy_of_a_user_that_fails_stays_attached() -> None:
+def test_policy_of_a_failed_workload_remains_attached() -> None:
     aws = FakeAws()
     raw = [workload("one", policies=[policy("a")]), workload("two", policies=[policy("b")])]
     run(aws, desired(*raw))
@@ -552,7 +552,7 @@ def test_a_policy_of_a_user_that_fails_stays_attached() -> None:
 
 
 def test_others_of_an_existing_role_get_their_policies() -> None:
-    """A trust policy that keeps one workload out says nothing about the other one."""
+    """A trust policy may deny one workload and allow another."""
     aws = FakeAws()
     statement = {
         **TRUST_BARE["Statement"][0],
@@ -574,7 +574,7 @@ def test_others_of_an_existing_role_get_their_policies() -> None:
     ]
 
 
-def test_a_boundary_is_made_though_the_workload_that_defines_it_fails() -> None:
+def test_boundary_of_a_failed_workload_is_created() -> None:
     aws = FakeAws()
     create_association(aws, "one", "other", ownerArn=ADDON)
     raw = [
@@ -607,26 +607,26 @@ def test_grants_of_other_clusters_and_plays_stay() -> None:
     assert granted == [("my-cluster", "three"), ("my-cluster", "two"), ("other-cluster", "one")]
 
 
-def test_a_wider_grant_of_ours_does_not_swallow_those_of_others() -> None:
+def test_wider_grant_keeps_other_grants() -> None:
     aws = FakeAws()
     run(aws, desired(workload("one")))
-    before = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    initial = aws.state()["roles"]["my-role"]["trust"]["Statement"]
     run(aws, desired(workload("two"), trust_scope="namespace"))
-    after = aws.state()["roles"]["my-role"]["trust"]["Statement"]
-    assert len(after) == 2
-    assert before[0] in after
+    updated = aws.state()["roles"]["my-role"]["trust"]["Statement"]
+    assert len(updated) == 2
+    assert initial[0] in updated
     run(aws, desired(workload("two"), trust_scope="workload"))
     assert names(plan(aws, desired(workload("one")))) == []
 
 
-def test_a_namespace_granted_by_another_play_stays() -> None:
+def test_namespace_grant_of_another_play_is_kept() -> None:
     aws = FakeAws()
     run(aws, desired(workload("one", namespace="batch"), trust_scope="namespace"))
     run(aws, desired(workload("two")))
     assert names(plan(aws, desired(workload("one", namespace="batch"), trust_scope="namespace"))) == []
 
 
-def test_a_workload_that_moved_to_another_role_loses_the_old_one() -> None:
+def test_moved_workload_loses_the_old_role() -> None:
     aws = FakeAws()
     run(aws, desired(workload("one"), workload("two")))
     found = plan(aws, desired(workload("one"), workload("two", role={"name": "other"})))
@@ -635,7 +635,7 @@ def test_a_workload_that_moved_to_another_role_loses_the_old_one() -> None:
     assert statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"] == "one"
 
 
-# What cannot be read
+# Unreadable resources
 
 
 @pytest.mark.parametrize(
@@ -649,20 +649,20 @@ def test_a_workload_that_moved_to_another_role_loses_the_old_one() -> None:
         ("eks:ListPodIdentityAssociations", "associations", "my-cluster", ["default/one", "default/two"]),
     ],
 )
-def test_who_needs_what_cannot_be_read_is_left_alone(
+def test_workloads_with_unreadable_resources_are_unchanged(
     operation: str, resource: str, name: str, failed: list[str]
 ) -> None:
     def raws(action: str) -> list[dict[str, Any]]:
         return [
-            workload(each, role={"name": each, "description": action}, policies=[policy(each, action)])
-            for each in ("one", "two")
+            workload(name, role={"name": name, "description": action}, policies=[policy(name, action)])
+            for name in ("one", "two")
         ]
 
     aws = FakeAws()
     run(aws, desired(*raws("s3:GetObject")))
     aws.fail_on(operation, DENIED)
     found = plan(aws, desired(*raws("s3:PutObject")))
-    # A policy keeps what it is to lose, for the role that cannot be read may have it.
+    # A policy keeps its permissions, because the unreadable role may have it attached.
     read = [failure for failure in found.failures if failure.error_code != "SKIPPED"]
     assert {
         (failure.target.resource, failure.target.full_name, failure.action, failure.error_code)
@@ -676,7 +676,7 @@ def test_who_needs_what_cannot_be_read_is_left_alone(
     assert touched == {"default/one", "default/two"} - set(failed)
 
 
-def test_a_policy_that_cannot_be_read_but_is_only_attached_is_told() -> None:
+def test_unreadable_attached_policy_is_reported() -> None:
     aws = FakeAws()
     run(aws, desired(workload(policies=[])))
     extra = create_policy(aws, "extra", tags=OWNED)

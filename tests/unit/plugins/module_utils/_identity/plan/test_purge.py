@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a purge removes, and what stops it."""
+"""Purge: deletions, limits and failures."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 DENIED = classify("x", "AccessDenied", "User is not authorized")
 
 
-def own(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:
-    """A workload with a role and a policy that nobody else uses."""
+def unshared(name: str, namespace: str = "default", **more: Any) -> dict[str, Any]:
+    """Return a workload with an unshared role and policy."""
     return workload(
         name, namespace, role={"name": f"role-{name}"}, policies=[policy(f"policy-{name}")], **more
     )
@@ -80,17 +80,17 @@ def settled(*workloads: dict[str, Any], **options: Any) -> FakeAws:
 def purge(
     aws: FakeAws, *workloads: dict[str, Any], check_mode: bool = False, adopt: bool = False, **scope: Any
 ) -> Run:
-    wanted = desired(*workloads, owner=scope.get("owner"), adopt=adopt)
-    return run_with_purge(engine(aws, wanted), wanted, PurgeScope(**scope), check_mode)
+    spec = desired(*workloads, owner=scope.get("owner"), adopt=adopt)
+    return run_with_purge(engine(aws, spec), spec, PurgeScope(**scope), check_mode)
 
 
-def there(aws: FakeAws) -> list[str]:
+def service_accounts(aws: FakeAws) -> list[str]:
     return sorted(str(association["serviceAccount"]) for association in aws.eks.associations.values())
 
 
-def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
-    aws = settled(own("a"), own("b"))
-    done = purge(aws, own("a"))
+def test_unlisted_workload_is_deleted_with_role_and_policy() -> None:
+    aws = settled(unshared("a"), unshared("b"))
+    done = purge(aws, unshared("a"))
     assert done.failures == ()
     assert [f"{applied.change.action} {applied.change.target.resource}" for applied in done.done] == [
         "delete association",
@@ -98,13 +98,13 @@ def test_what_is_not_listed_goes_with_its_role_and_policy() -> None:
         "delete role",
         "delete policy",
     ]
-    assert aws.state() == settled(own("a")).state()
+    assert aws.state() == settled(unshared("a")).state()
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(check_mode: bool) -> None:
-    aws = settled(*(own(f"s{number:02}") for number in range(11)))
-    before = aws.state()
+def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: bool) -> None:
+    aws = settled(*(unshared(f"s{number:02}") for number in range(11)))
+    initial = aws.state()
     with pytest.raises(InputError) as caught:
         purge(aws, check_mode=check_mode)
     names = ", ".join(f"default/s{number:02}" for number in range(11))
@@ -114,56 +114,56 @@ def test_an_empty_list_removes_nothing_over_the_limit_and_says_what_it_would(che
         "list is complete (check mode with diff shows the removals if ⟨purge_limit⟩ allows them), or raise "
         "⟨purge_limit⟩ to 11."
     ]
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 def test_of_very_many_the_first_are_named_and_the_others_counted() -> None:
-    aws = settled(*(own(f"s{number:02}") for number in range(33)))
+    aws = settled(*(unshared(f"s{number:02}") for number in range(33)))
     with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. Check"):
         purge(aws)
 
 
-def test_a_truncated_list_changes_nothing_of_what_it_still_holds() -> None:
-    aws = settled(*(own(f"s{number}") for number in range(4)))
-    before = aws.state()
-    changed = own("s0", tags={"team": "x"})
+def test_truncated_list_changes_no_listed_workload() -> None:
+    aws = settled(*(unshared(f"s{number}") for number in range(4)))
+    initial = aws.state()
+    changed = unshared("s0", tags={"team": "x"})
     with pytest.raises(InputError, match="purge would remove 3 workloads"):
         purge(aws, changed, limit=2)
-    assert aws.state() == before
+    assert aws.state() == initial
 
 
 def test_the_limit_itself_may_go() -> None:
-    aws = settled(own("a"), own("b"))
+    aws = settled(unshared("a"), unshared("b"))
     assert purge(aws, limit=2).failures == ()
-    assert there(aws) == []
+    assert service_accounts(aws) == []
 
 
 def test_a_purge_of_namespaces_leaves_the_others() -> None:
-    aws = settled(own("a", "one"), own("b", "two"))
+    aws = settled(unshared("a", "one"), unshared("b", "two"))
     purge(aws, namespaces=frozenset({"one"}))
-    assert there(aws) == ["b"]
+    assert service_accounts(aws) == ["b"]
 
 
 def test_a_purge_of_an_owner_leaves_those_of_others() -> None:
     aws = FakeAws()
     for owner in ("x", "y"):
-        wanted = desired(own(owner), tags={OWNER_TAG: owner})
-        assert engine(aws, wanted).run(wanted, "present", check_mode=False).failures == ()
+        spec = desired(unshared(owner), tags={OWNER_TAG: owner})
+        assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
     purge(aws, owner="x")
-    assert there(aws) == ["y"]
+    assert service_accounts(aws) == ["y"]
 
 
-def test_what_is_not_ours_stays() -> None:
-    aws = settled(own("a"))
+def test_unmanaged_resources_are_kept() -> None:
+    aws = settled(unshared("a"))
     create_association(aws, "other", "role-a")
     purge(aws)
-    assert there(aws) == ["other"]
+    assert service_accounts(aws) == ["other"]
     assert "role-a" in str(aws.state())
 
 
-def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
-    aws = settled(own("a"))
-    renamed = own("a") | {"policies": [policy("policy-new")]}
+def test_unlisted_policy_is_deleted_after_its_detachment() -> None:
+    aws = settled(unshared("a"))
+    renamed = unshared("a") | {"policies": [policy("policy-new")]}
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
     assert names(predicted.plan) == names(done.plan)
@@ -176,10 +176,10 @@ def test_a_policy_that_is_no_longer_listed_goes_once_it_is_detached() -> None:
     assert (done.failures, purge(aws, renamed).plan.changes) == ((), ())
 
 
-def test_a_policy_that_somebody_else_has_attached_stays() -> None:
-    aws = settled(own("a"))
+def test_policy_with_a_foreign_attachment_is_kept() -> None:
+    aws = settled(unshared("a"))
     create_role(aws, "theirs", attached=(policy_arn("policy-a"),))
-    renamed = own("a") | {"policies": [policy("policy-new")]}
+    renamed = unshared("a") | {"policies": [policy("policy-new")]}
     predicted = purge(aws, renamed, check_mode=True)
     done = purge(aws, renamed)
     assert names(predicted.plan) == names(done.plan)
@@ -188,7 +188,7 @@ def test_a_policy_that_somebody_else_has_attached_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "scope", "goes"),
+    ("tags", "scope", "deleted"),
     [
         pytest.param(POLICY_TAGS, {}, True, id="made for this cluster"),
         pytest.param(POLICY_TAGS | {OWNER_TAG: "x"}, {"owner": "x"}, True, id="of this owner"),
@@ -202,46 +202,46 @@ def test_a_policy_that_somebody_else_has_attached_stays() -> None:
         pytest.param({CLUSTER_TAG: CLUSTER_ARN}, {}, False, id="not ours"),
     ],
 )
-def test_of_the_policies_that_nothing_has_attached_goes_what_was_made_for_the_cluster(
-    tags: dict[str, str], scope: dict[str, Any], goes: bool
+def test_deletes_unattached_policies_of_the_cluster_only(
+    tags: dict[str, str], scope: dict[str, Any], deleted: bool
 ) -> None:
-    aws = settled(own("a"))
+    aws = settled(unshared("a"))
     idle = create_policy(aws, "idle", tags=tags)
-    done = purge(aws, own("a"), **scope)
-    assert [named(applied.change) for applied in done.done] == ([f"delete policy {idle}"] if goes else [])
-    assert (idle in aws.state()["policies"]) is not goes
+    done = purge(aws, unshared("a"), **scope)
+    assert [named(applied.change) for applied in done.done] == ([f"delete policy {idle}"] if deleted else [])
+    assert (idle in aws.state()["policies"]) is not deleted
 
 
-def test_a_policy_whose_tags_must_not_be_read_is_not_taken_for_ours() -> None:
-    aws = settled(own("a"))
+def test_policy_with_unreadable_tags_is_unmanaged() -> None:
+    aws = settled(unshared("a"))
     create_policy(aws, "idle", tags=POLICY_TAGS)
     aws.fail_on("iam:GetPolicy", DENIED)
-    assert purge(aws, own("a")).done == ()
-    assert len(purge(aws, own("a")).done) == 1
+    assert purge(aws, unshared("a")).done == ()
+    assert len(purge(aws, unshared("a")).done) == 1
 
 
 def test_no_denied_request_breaks_a_purge_down() -> None:
-    """A policy that one role lets go of, while it stays attached to another: it is read for both."""
+    """A policy detached from one role and attached to another is read for both."""
     shared = policy("shared")
-    before = [
+    initial = [
         workload("a", role={"name": "blue"}, policies=[shared]),
         workload("b", role={"name": "green"}, policies=[shared]),
         workload("c", role={"name": "green"}, policies=[]),
     ]
-    left = workload("b", role={"name": "green"}, policies=[])
+    remaining = workload("b", role={"name": "green"}, policies=[])
     requests = 0
     for number in range(1, 60):
-        aws = settled(*before)
+        aws = settled(*initial)
         sent = len(aws.requests)
         aws.fail_at(number, DENIED)
-        # What everything depends on ends the run, with its name.
+        # Required reads fail the run and are named.
         with contextlib.suppress(AwsError):
-            purge(aws, left)
+            purge(aws, remaining)
         requests = max(requests, len(aws.requests) - sent)
     assert requests < 60
 
 
-def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
+def test_unattached_policies_count_for_the_limit() -> None:
     aws = settled()
     create_policy(aws, "one", tags=POLICY_TAGS)
     create_policy(aws, "two", tags=POLICY_TAGS)
@@ -249,22 +249,22 @@ def test_policies_that_nothing_has_attached_count_for_the_limit() -> None:
         purge(aws, limit=1)
 
 
-def test_a_policy_that_is_to_be_a_boundary_stays() -> None:
-    aws = settled(own("a"))
+def test_future_boundary_is_kept() -> None:
+    aws = settled(unshared("a"))
     edge = create_policy(aws, "edge", tags=POLICY_TAGS)
-    bounded = own("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
+    bounded = unshared("a") | {"role": {"name": "role-a", "permissions_boundary": edge}}
     assert names(purge(aws, bounded, check_mode=True).plan) == ["update role role-a"]
     assert [named(applied.change) for applied in purge(aws, bounded).done] == ["update role role-a"]
 
 
-def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> None:
-    aws = settled(own("a"))
-    moved = own("a") | {"role": {"name": "role-new"}}
+def test_next_purge_deletes_the_role_of_a_moved_workload() -> None:
+    aws = settled(unshared("a"))
+    moved = unshared("a") | {"role": {"name": "role-new"}}
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
     assert names(predicted.plan) == names(done.plan)
-    for one in (predicted, done):
-        assert [(note.code, note.workload, note.message, note.remedy) for note in one.findings] == [
+    for outcome in (predicted, done):
+        assert [(note.code, note.workload, note.message, note.remedy) for note in outcome.findings] == [
             (
                 "ROLE_LEFT",
                 key("a"),
@@ -281,10 +281,10 @@ def test_the_role_that_a_workload_moves_away_from_goes_with_the_next_purge() -> 
     assert (again.findings, purge(aws, moved).plan.changes) == ((), ())
 
 
-def test_a_role_stays_that_one_workload_leaves_and_another_is_purged_from() -> None:
+def test_role_of_a_moved_and_a_purged_workload_is_kept() -> None:
     shared = {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
-    aws = settled(own("a"), own("b") | shared)
-    moved = own("a") | {"role": {"name": "role-new"}}
+    aws = settled(unshared("a"), unshared("b") | shared)
+    moved = unshared("a") | {"role": {"name": "role-new"}}
     predicted = purge(aws, moved, check_mode=True)
     done = purge(aws, moved)
     assert names(predicted.plan) == names(done.plan)
@@ -293,46 +293,50 @@ def test_a_role_stays_that_one_workload_leaves_and_another_is_purged_from() -> N
     assert "delete role role-a" in names(purge(aws, moved).plan)
 
 
-def test_a_role_that_other_associations_use_is_not_left() -> None:
-    aws = settled(own("a"), own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]})
-    moved = own("a") | {"role": {"name": "role-new"}}
-    kept = own("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
-    assert purge(aws, moved, kept).findings == ()
+def test_role_of_other_associations_is_kept() -> None:
+    aws = settled(
+        unshared("a"), unshared("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    )
+    moved = unshared("a") | {"role": {"name": "role-new"}}
+    remaining = unshared("b") | {"role": {"name": "role-a"}, "policies": [policy("policy-a")]}
+    assert purge(aws, moved, remaining).findings == ()
 
 
 @pytest.mark.parametrize("adopt", [False, True])
 def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) -> None:
     aws = FakeAws()
-    theirs = desired(own("b"), tags={OWNER_TAG: "b"})
-    assert engine(aws, theirs).run(theirs, "present", check_mode=False).failures == ()
-    before = aws.state()
+    other_spec = desired(unshared("b"), tags={OWNER_TAG: "b"})
+    assert engine(aws, other_spec).run(other_spec, "present", check_mode=False).failures == ()
+    initial = aws.state()
     guest = {"role": {"arn": role_arn("role-b"), "extend_trust": True}, "policies": []}
-    ours = desired(own("a") | guest, tags={OWNER_TAG: "a"})
-    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
-    # Even when their association is gone for a moment.
+    spec = desired(unshared("a") | guest, tags={OWNER_TAG: "a"})
+    assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
+    # Even if their association is missing for a moment.
     aws.eks.associations = {
-        key: one for key, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
+        key: association
+        for key, association in aws.eks.associations.items()
+        if association["serviceAccount"] == "a"
     }
     done = purge(aws, owner="a", adopt=adopt)
     narrowed = ["update trust_policy role-b"] if adopt else []
     assert [named(applied.change) for applied in done.done] == ["delete association default/a", *narrowed]
-    told = [(str(finding.code), finding.message, finding.remedy) for finding in done.findings]
-    stays = (
+    messages = [(str(finding.code), finding.message, finding.remedy) for finding in done.findings]
+    kept_grants = (
         "OWNED_BY_ANOTHER",
         f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy is unchanged: it "
         "still allows default/a.",
         "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for its owner.",
     )
-    assert told == ([] if adopt else [stays])
-    assert (aws.state()["roles"] == before["roles"]) is adopt
-    assert aws.state()["policies"] == before["policies"]
+    assert messages == ([] if adopt else [kept_grants])
+    assert (aws.state()["roles"] == initial["roles"]) is adopt
+    assert aws.state()["policies"] == initial["policies"]
 
 
-def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
+def test_policy_of_another_owner_is_detached_and_kept() -> None:
     aws = FakeAws()
     shared = create_policy(aws, "shared", tags=POLICY_TAGS | {OWNER_TAG: "b"})
-    ours = desired(own("a") | {"policies": [{"arn": shared}]}, tags={OWNER_TAG: "a"})
-    assert engine(aws, ours).run(ours, "present", check_mode=False).failures == ()
+    spec = desired(unshared("a") | {"policies": [{"arn": shared}]}, tags={OWNER_TAG: "a"})
+    assert engine(aws, spec).run(spec, "present", check_mode=False).failures == ()
     done = purge(aws, owner="a")
     assert [named(applied.change) for applied in done.done] == [
         "delete association default/a",
@@ -342,12 +346,12 @@ def test_a_policy_of_another_owner_is_detached_and_stays() -> None:
     assert list(aws.state()["policies"]) == [shared]
 
 
-def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
+def test_grant_is_removed_from_a_kept_role() -> None:
     shared = {"role": {"name": "shared"}}
-    aws = settled(own("a") | shared, own("b") | shared)
-    left = own("a") | shared
-    predicted = purge(aws, left, check_mode=True)
-    done = purge(aws, left)
+    aws = settled(unshared("a") | shared, unshared("b") | shared)
+    remaining = unshared("a") | shared
+    predicted = purge(aws, remaining, check_mode=True)
+    done = purge(aws, remaining)
     assert names(predicted.plan) == names(done.plan)
     assert [named(applied.change) for applied in done.done] == [
         "delete association default/b",
@@ -355,19 +359,19 @@ def test_a_workload_is_taken_out_of_a_role_that_stays() -> None:
         f"detach attachment shared {policy_arn('policy-b')}",
         f"delete policy {policy_arn('policy-b')}",
     ]
-    assert aws.state() == settled(left).state()
-    assert purge(aws, left).done == ()
+    assert aws.state() == settled(remaining).state()
+    assert purge(aws, remaining).done == ()
 
 
-def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_too() -> None:
+def test_moved_policy_is_detached_in_check_mode_too() -> None:
     aws = FakeAws()
     create_role(aws, "legacy", TRUST_BARE)
-    before = [
+    initial = [
         workload("app", policies=[], role={"name": "blue"}),
         workload("web", policies=[], role={"name": "blue"}),
         workload("app", "batch", policies=[policy("one")], role={"arn": role_arn("legacy")}),
     ]
-    assert run(aws, desired(*before)).failures == ()
+    assert run(aws, desired(*initial)).failures == ()
     moved = workload("app", policies=[policy("one")], role={"name": "blue"})
     predicted = purge(aws, moved, check_mode=True)
     assert names(predicted.plan) == names(purge(aws, moved).plan)
@@ -375,10 +379,10 @@ def test_a_policy_that_moves_to_another_role_leaves_its_old_one_in_check_mode_to
 
 
 @pytest.mark.parametrize("spelt", ["role-b", "Role-B"])
-def test_a_target_role_stays_however_it_is_spelt(spelt: str) -> None:
-    chained = own("a") | {"target_role_arn": role_arn(spelt)}
+def test_target_role_is_kept_in_any_letter_case(spelt: str) -> None:
+    chained = unshared("a") | {"target_role_arn": role_arn(spelt)}
     target = {"name": "role-b", "trust_policy": TRUST_BARE}
-    aws = settled(own("b") | {"role": target}, chained)
+    aws = settled(unshared("b") | {"role": target}, chained)
     done = purge(aws, chained)
     assert [named(applied.change) for applied in done.done] == ["delete association default/b"]
     assert "role-b" in aws.state()["roles"]
@@ -391,8 +395,8 @@ PROOF = (
 )
 
 
-def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
-    open_to_all = own("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
+def test_role_for_other_clusters_is_kept() -> None:
+    open_to_all = unshared("a") | {"role": {"name": "role-a", "trust_scope": "account"}}
     aws = settled(open_to_all)
     done = purge(aws)
     assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
@@ -408,26 +412,26 @@ def test_a_purge_takes_no_role_that_other_clusters_may_use() -> None:
 
 
 def test_a_purge_reads_each_association_once() -> None:
-    aws = settled(own("a"), own("b"), own("c"), own("d"))
+    aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     aws.requests.clear()
-    done = purge(aws, own("a"), own("b"), own("c"), own("d"))
+    done = purge(aws, unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     assert done.plan.changes == ()
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 4
 
 
 def test_a_failure_keeps_the_purge_waiting() -> None:
-    aws = settled(own("a"), own("b"))
+    aws = settled(unshared("a"), unshared("b"))
 
     aws.fail_on("iam:CreateRole", DENIED)
-    done = purge(aws, own("a"), own("c"))
+    done = purge(aws, unshared("a"), unshared("c"))
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
-    assert there(aws) == ["a", "b"]
+    assert service_accounts(aws) == ["a", "b"]
 
 
-def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
-    aws = settled(own("a"), own("b"), own("c"))
+def test_failed_purge_counts_unlisted_workloads() -> None:
+    aws = settled(unshared("a"), unshared("b"), unshared("c"))
     aws.fail_on("eks:DeletePodIdentityAssociation", DENIED)
-    done = purge(aws, own("a"))
+    done = purge(aws, unshared("a"))
     first, *_causes, last = failure_message(done, HERE).splitlines()
     assert first == (
         f"1 of 2 workloads that are not listed of cluster {CLUSTER} (account {ACCOUNT}, region {REGION}) could "
@@ -436,14 +440,14 @@ def test_a_purge_that_fails_counts_what_is_not_listed() -> None:
     assert last == "All listed workloads succeeded; a rerun applies the rest."
 
 
-def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
+def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
     aws = FakeAws()
     for owner in ("x", "y"):
-        run(aws, desired(own(owner), tags={OWNER_TAG: owner}))
-    run(aws, desired(own("free")))
-    made = purge(aws, limit=1)
-    assert there(aws) == ["x", "y"]
-    assert [(finding.code, finding.message, finding.remedy) for finding in made.findings] == [
+        run(aws, desired(unshared(owner), tags={OWNER_TAG: owner}))
+    run(aws, desired(unshared("free")))
+    outcome = purge(aws, limit=1)
+    assert service_accounts(aws) == ["x", "y"]
+    assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "OWNED_BY_ANOTHER",
             "2 unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
@@ -453,26 +457,26 @@ def test_a_purge_without_owner_leaves_and_counts_what_has_one() -> None:
     ]
 
 
-def test_the_limit_may_be_a_share_of_what_is_there() -> None:
-    aws = settled(own("a"), own("b"), own("c"), own("d"))
+def test_limit_may_be_a_percentage() -> None:
+    aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:
-        purge(aws, own("a"), own("b"), percent=49)
+        purge(aws, unshared("a"), unshared("b"), percent=49)
     assert " but ⟨purge_limit⟩ is 49% of the 4 present ones, which is 1: default/c, default/d. " in str(
         caught.value
     )
-    purge(aws, own("a"), own("b"), percent=50)
-    assert there(aws) == ["a", "b"]
+    purge(aws, unshared("a"), unshared("b"), percent=50)
+    assert service_accounts(aws) == ["a", "b"]
 
 
-def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
-    """What others attached keeps the role; the trust policy is ours, and IAM takes none without a statement."""
-    aws = settled(own("a"))
+def test_kept_role_is_closed() -> None:
+    """A foreign attachment keeps the role; its managed trust policy is closed, because IAM requires a statement."""
+    aws = settled(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     done = purge(aws)
     assert [str(finding.code) for finding in done.findings] == ["ROLE_HOLDS_FOREIGN"]
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
     assert [statement["Effect"] for statement in trust["Statement"]] == ["Deny"]
-    # Nothing is left to do, and what is left is told in words.
+    # The plan is empty, and findings report the kept resources.
     again = purge(aws)
     assert again.done == ()
     (finding,) = build_result(again, False)["findings"]
@@ -480,23 +484,23 @@ def test_a_role_that_stays_lets_nobody_in_any_more() -> None:
     assert finding["message"] == (
         f"role {role_arn('role-a')} is kept: it has resources that this collection does not manage ({policy_arn('theirs')})."
     )
-    # Once that is detached, the role goes.
+    # The role is deleted after the detachment.
     aws.iam.roles["role-a"]["attached"] = []
     assert [named(applied.change) for applied in purge(aws).done] == ["delete role role-a"]
 
 
-def test_a_role_that_was_closed_is_opened_when_it_is_listed_again() -> None:
-    aws = settled(own("a"))
+def test_closed_role_is_opened_for_a_listed_workload() -> None:
+    aws = settled(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     purge(aws)
-    listed = desired(own("a"))
-    assert engine(aws, listed).run(listed, "present", check_mode=False).failures == ()
+    entries = desired(unshared("a"))
+    assert engine(aws, entries).run(entries, "present", check_mode=False).failures == ()
     trust = json.loads(aws.iam.roles["role-a"]["trust"])
     assert [statement["Effect"] for statement in trust["Statement"]] == ["Allow"]
 
 
 def test_a_role_without_association_is_named_in_words() -> None:
-    aws = settled(own("a"), own("b"))
+    aws = settled(unshared("a"), unshared("b"))
     aws.eks.associations = {}
     with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
         purge(aws, limit=1)
@@ -505,39 +509,39 @@ def test_a_role_without_association_is_named_in_words() -> None:
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_a_purge_reports_what_it_leaves(check_mode: bool) -> None:
-    aws = settled(own("a"), own("b"), own("c", "elsewhere"))
+def test_purge_reports_kept_resources(check_mode: bool) -> None:
+    aws = settled(unshared("a"), unshared("b"), unshared("c", "elsewhere"))
     create_association(aws, "hand", "Admin")
-    run(aws, desired(own("x"), tags={OWNER_TAG: "x"}))
-    done = purge(aws, own("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
-    told = [(finding.code, finding.severity, finding.message) for finding in done.findings]
+    run(aws, desired(unshared("x"), tags={OWNER_TAG: "x"}))
+    done = purge(aws, unshared("a"), check_mode=check_mode, namespaces=frozenset({"default"}))
+    messages = [(finding.code, finding.severity, finding.message) for finding in done.findings]
     place = f"cluster {CLUSTER} (account {ACCOUNT}, region {REGION})"
-    assert told[0] == (
+    assert messages[0] == (
         "UNLISTED_ASSOCIATIONS",
         "warning",
         f"{place} has 2 associations not in the list: 1 managed outside of ⟨purge_namespaces⟩ (elsewhere/c), "
         "1 not managed (default/hand with role Admin).",
     )
-    assert [code for code, _severity, _message in told[1:]] == ["OWNED_BY_ANOTHER"]
+    assert [code for code, _severity, _message in messages[1:]] == ["OWNED_BY_ANOTHER"]
 
 
 def test_a_purge_for_an_owner_reports_associations_without_one() -> None:
-    aws = settled(own("free"))
-    run(aws, desired(own("a"), own("b"), tags={OWNER_TAG: "x"}))
-    run(aws, desired(own("theirs"), tags={OWNER_TAG: "y"}))
-    wanted = desired(own("a"), tags={OWNER_TAG: "x"})
-    (finding,) = run_with_purge(engine(aws, wanted), wanted, PurgeScope("x"), False).findings
+    aws = settled(unshared("free"))
+    run(aws, desired(unshared("a"), unshared("b"), tags={OWNER_TAG: "x"}))
+    run(aws, desired(unshared("theirs"), tags={OWNER_TAG: "y"}))
+    spec = desired(unshared("a"), tags={OWNER_TAG: "x"})
+    (finding,) = run_with_purge(engine(aws, spec), spec, PurgeScope("x"), False).findings
     assert (finding.code, finding.severity) == ("UNLISTED_ASSOCIATIONS", "warning")
     assert finding.message.endswith(
         " has 2 associations not in the list: 1 managed without owner (default/free), 1 of other owners (y)."
     )
-    assert there(aws) == ["a", "free", "theirs"]
+    assert service_accounts(aws) == ["a", "free", "theirs"]
 
 
-def test_a_purge_that_waits_reports_what_it_has_not_removed_once() -> None:
-    aws = settled(own("a"), own("b"))
+def test_waiting_purge_reports_each_kept_resource_once() -> None:
+    aws = settled(unshared("a"), unshared("b"))
     aws.fail_on("iam:CreateRole", DENIED)
-    done = purge(aws, own("a"), own("c"))
+    done = purge(aws, unshared("a"), unshared("c"))
     assert [finding.code for finding in done.findings] == ["PURGE_WAITS"]
 
 
@@ -555,43 +559,43 @@ def granted(aws: FakeAws, role: str) -> list[str]:
 
 
 def without_association(*service_accounts: str, **options: Any) -> FakeAws:
-    """An account in which a, b and c share a role, and these have lost their association."""
-    aws = settled(*(own(name) | SHARED for name in "abc"), **options)
+    """Return an account in which a, b and c share a role and these lost their association."""
+    aws = settled(*(unshared(name) | SHARED for name in "abc"), **options)
     aws.eks.associations = {
-        identifier: one
-        for identifier, one in aws.eks.associations.items()
-        if one["serviceAccount"] not in service_accounts
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] not in service_accounts
     }
     return aws
 
 
-def test_a_purge_takes_the_grant_that_an_earlier_one_could_not_take() -> None:
-    aws = settled(own("a") | SHARED, own("b") | SHARED)
+def test_purge_deletes_a_grant_left_by_an_earlier_one() -> None:
+    aws = settled(unshared("a") | SHARED, unshared("b") | SHARED)
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
-    refused = purge(aws, own("a") | SHARED)
+    refused = purge(aws, unshared("a") | SHARED)
     assert [failure.error_code for failure in refused.failures] == ["AccessDenied"]
-    assert (there(aws), granted(aws, "shared")) == (["a"], ["a", "b"])
-    predicted = purge(aws, own("a") | SHARED, check_mode=True)
-    done = purge(aws, own("a") | SHARED)
+    assert (service_accounts(aws), granted(aws, "shared")) == (["a"], ["a", "b"])
+    predicted = purge(aws, unshared("a") | SHARED, check_mode=True)
+    done = purge(aws, unshared("a") | SHARED)
     assert names(predicted.plan) == names(done.plan) == ["update trust_policy shared"]
     assert (done.failures, done.findings, done.purged) == ((), (), 1)
     assert granted(aws, "shared") == ["a"]
-    assert aws.state() == settled(own("a") | SHARED).state()
-    assert purge(aws, own("a") | SHARED).plan.changes == ()
+    assert aws.state() == settled(unshared("a") | SHARED).state()
+    assert purge(aws, unshared("a") | SHARED).plan.changes == ()
 
 
-def test_a_purge_takes_grants_out_of_a_role_that_stays_for_unlisted_workloads() -> None:
-    """Here b has an association that was made by hand."""
+def test_purge_removes_grants_from_a_role_of_unlisted_workloads() -> None:
+    """Workload b has a manually created association."""
     aws = without_association("b", "c")
     create_association(aws, "b", "shared")
-    done = purge(aws, own("d"))
-    assert there(aws) == ["b", "d"]
+    done = purge(aws, unshared("d"))
+    assert service_accounts(aws) == ["b", "d"]
     assert granted(aws, "shared") == ["b"]
     assert done.failures == ()
 
 
-def test_a_role_that_holds_something_of_others_loses_the_grant_that_is_left() -> None:
-    aws = settled(own("a"))
+def test_role_with_foreign_attachments_loses_the_remaining_grant() -> None:
+    aws = settled(unshared("a"))
     aws.iam.roles["role-a"]["attached"].append(create_policy(aws, "theirs"))
     aws.fail_on("iam:UpdateAssumeRolePolicy", DENIED)
     purge(aws)
@@ -602,7 +606,7 @@ def test_a_role_that_holds_something_of_others_loses_the_grant_that_is_left() ->
 
 
 @pytest.mark.parametrize(
-    ("scope", "left"),
+    ("scope", "remaining"),
     [
         pytest.param({}, ["a"], id="the whole cluster"),
         pytest.param({"namespaces": frozenset({"default"})}, ["a"], id="its namespace"),
@@ -610,33 +614,35 @@ def test_a_role_that_holds_something_of_others_loses_the_grant_that_is_left() ->
         pytest.param({"owner": "x"}, ["a", "b", "c"], id="an owner whom the role does not have"),
     ],
 )
-def test_a_purge_takes_grants_within_its_scope(scope: dict[str, Any], left: list[str]) -> None:
+def test_a_purge_takes_grants_within_its_scope(scope: dict[str, Any], remaining: list[str]) -> None:
     aws = without_association("b", "c")
-    purge(aws, own("a") | SHARED, **scope)
-    assert granted(aws, "shared") == left
+    purge(aws, unshared("a") | SHARED, **scope)
+    assert granted(aws, "shared") == remaining
 
 
 def test_grants_count_for_the_limit_once_a_workload() -> None:
     aws = without_association("b", "c")
-    two = own("b") | {"role": {"name": "second"}}
-    run(aws, desired(own("a") | {"role": {"name": "second"}}, two))
+    two = unshared("b") | {"role": {"name": "second"}}
+    run(aws, desired(unshared("a") | {"role": {"name": "second"}}, two))
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] != "b"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] != "b"
     }
-    run(aws, desired(own("a") | SHARED))
+    run(aws, desired(unshared("a") | SHARED))
     with pytest.raises(InputError, match=r"purge would remove 3 workloads .* is 2: .*default/b, default/c"):
-        purge(aws, own("a") | SHARED, limit=2)
+        purge(aws, unshared("a") | SHARED, limit=2)
 
 
 def test_a_whole_trust_policy_has_no_grants_to_purge() -> None:
     aws = without_association("b", "c")
     whole = json.loads(aws.iam.roles["shared"]["trust"])
-    as_given = own("a") | SHARED | {"role": {"name": "shared", "trust_policy": whole}}
+    as_given = unshared("a") | SHARED | {"role": {"name": "shared", "trust_policy": whole}}
     assert purge(aws, as_given).plan.changes == ()
 
 
 @pytest.mark.parametrize("moment", range(1, 5))
-def test_an_association_that_appears_during_a_purge_keeps_its_grant(moment: int) -> None:
+def test_association_created_during_a_purge_keeps_its_grant(moment: int) -> None:
     """At each list of associations but the first, the last of which comes right before the change."""
     aws = without_association("b")
     lists = iter(range(moment + 1))
@@ -648,35 +654,37 @@ def test_an_association_that_appears_during_a_purge_keeps_its_grant(moment: int)
             aws.before_request("eks:ListPodIdentityAssociations", appear)
 
     aws.before_request("eks:ListPodIdentityAssociations", appear)
-    done = purge(aws, own("a") | SHARED, own("c") | SHARED)
-    assert (there(aws), granted(aws, "shared")) == (["a", "b", "c"], ["a", "b", "c"])
+    done = purge(aws, unshared("a") | SHARED, unshared("c") | SHARED)
+    assert (service_accounts(aws), granted(aws, "shared")) == (["a", "b", "c"], ["a", "b", "c"])
     assert (done.done, done.failures) == ((), ())
 
 
 def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
-    """Purge with a clock of AWS that says this."""
-    wanted = desired(*workloads)
-    runner = engine(aws, wanted)
+    """Purge with the AWS clock at ``moment``."""
+    spec = desired(*workloads)
+    runner = engine(aws, spec)
     (cluster,) = runner.clusters.members.values()
     runner = replace(runner, clusters=group_clusters(replace(cluster, answered_at=moment)))
-    return run_with_purge(runner, wanted, PurgeScope(), False)
+    return run_with_purge(runner, spec, PurgeScope(), False)
 
 
-@pytest.mark.parametrize(("minutes", "left"), [(4, ["a", "b", "c"]), (6, ["a"])])
-def test_the_grants_of_a_new_role_stay(minutes: int, left: list[str]) -> None:
+@pytest.mark.parametrize(("minutes", "remaining"), [(4, ["a", "b", "c"]), (6, ["a"])])
+def test_the_grants_of_a_new_role_stay(minutes: int, remaining: list[str]) -> None:
     """Another run may be about to create its associations."""
     aws = without_association("b", "c")
-    done = purge_at(CREATED + timedelta(minutes=minutes), aws, own("a") | SHARED)
-    assert granted(aws, "shared") == left
+    done = purge_at(CREATED + timedelta(minutes=minutes), aws, unshared("a") | SHARED)
+    assert granted(aws, "shared") == remaining
     assert (done.failures, done.findings) == ((), ())
 
 
-def test_a_new_role_or_policy_without_workload_is_not_said_to_lack_its_association() -> None:
-    aws = settled(own("a"), own("b"))
+def test_new_role_or_policy_without_workload_is_not_reported() -> None:
+    aws = settled(unshared("a"), unshared("b"))
     aws.eks.associations = {
-        identifier: one for identifier, one in aws.eks.associations.items() if one["serviceAccount"] == "a"
+        identifier: association
+        for identifier, association in aws.eks.associations.items()
+        if association["serviceAccount"] == "a"
     }
     create_policy(aws, "idle", tags=POLICY_TAGS)
-    done = purge_at(CREATED + timedelta(seconds=20), aws, own("a"))
+    done = purge_at(CREATED + timedelta(seconds=20), aws, unshared("a"))
     assert (done.failures, done.findings) == ((), ())
     assert {"delete role role-b", f"delete policy {policy_arn('idle')}"} <= set(names(done.plan))

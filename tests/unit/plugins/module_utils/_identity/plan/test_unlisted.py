@@ -218,17 +218,17 @@ def test_unlisted_associations_are_one_finding(case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "nothing", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
+    "unlisted_", [UnlistedAssociations(), unlisted(addons=[key("ebs", "kube-system")]), unlisted(more=True)]
 )
-def test_nothing_unlisted_is_no_finding(nothing: UnlistedAssociations) -> None:
-    assert find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: nothing})) == []
+def test_no_unlisted_association_is_no_finding(unlisted_: UnlistedAssociations) -> None:
+    assert find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: unlisted_})) == []
 
 
-def test_a_cluster_that_was_not_looked_at_has_no_finding() -> None:
+def test_unread_cluster_has_no_finding() -> None:
     assert find_unlisted(Desired(()), Observed(group_clusters(HERE))) == []
 
 
-def test_associations_that_cannot_be_listed_are_an_info() -> None:
+def test_unlistable_associations_are_an_info() -> None:
     refused = UnlistedAssociations(error=NOT_LISTED)
     (finding,) = find_unlisted(Desired(()), Observed(group_clusters(HERE), unlisted={CLUSTER: refused}))
     assert finding.message == (
@@ -238,11 +238,11 @@ def test_associations_that_cannot_be_listed_are_an_info() -> None:
     assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
 
 
-def test_each_cluster_has_a_finding_of_its_own() -> None:
-    there = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
+def test_each_cluster_has_its_own_finding() -> None:
+    remote = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
     observed = Observed(
         group_clusters(HERE, ELSEWHERE),
-        unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(there)},
+        unlisted={CLUSTER: unlisted(association("a")), OTHER_CLUSTER: unlisted(remote)},
     )
     assert [finding.cluster for finding in find_unlisted(Desired(()), observed)] == [CLUSTER, OTHER_CLUSTER]
 
@@ -252,8 +252,8 @@ def test_each_cluster_has_a_finding_of_its_own() -> None:
     [(0, False, ["warning"]), (0, True, ["info"]), (1, False, []), (1, True, [])],
 )
 def test_an_empty_list_is_a_finding(workloads: int, among_others: bool, severities: list[str]) -> None:
-    listed = desired(*[workload()] * workloads).workloads
-    findings = find_empty_list(listed, among_others)
+    entries = desired(*[workload()] * workloads).workloads
+    findings = find_empty_list(entries, among_others)
     assert [finding.severity for finding in findings] == severities
     assert {(str(finding.code), finding.message, finding.remedy) for finding in findings} <= {
         (
