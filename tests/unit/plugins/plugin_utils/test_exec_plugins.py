@@ -111,7 +111,7 @@ def processes_of(folder: Path) -> list[int]:
 
 
 def test_hanging_plugin_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # So long that it has come to where it hangs.
+    # Long enough for the plugin to hang.
     monkeypatch.setattr(exec_plugins, "PLUGIN_SECONDS", 5.0)
     error = find_error(kubeconfig(tmp_path, HANGS))
     assert error == ApiError(

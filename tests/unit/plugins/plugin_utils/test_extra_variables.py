@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input i
 
 
 def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
-    """The problems with what the command line has behind each -e."""
+    """Return the problems of the -e options of a command line."""
     monkeypatch.setattr(role_input, "context", SimpleNamespace(CLIARGS={"extra_vars": texts}))
     monkeypatch.setattr(role_input, "load_extra_vars", lambda _loader: {})
     try:

@@ -160,7 +160,7 @@ def test_account_run_has_the_expected_account_of_each_cluster() -> None:
 
 
 def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:
-    """The clusters of which the only run of a batch is told that they stopped."""
+    """Return the failed clusters that the only run of a batch gets."""
     variables = {"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}
     grouped = group_hosts(variables, batch)
     [file] = grouped["files"].values()

@@ -83,7 +83,7 @@ def test_invalid_host_patterns(pattern: str, problem: str) -> None:
                 "hosts 'payment': no host and no group of the inventory is called payment; did you mean payments?"
             ],
         ),
-        # A misspelt exclusion would widen what it was to narrow.
+        # A misspelt exclusion would widen the pattern.
         (
             "payments:!canry",
             [

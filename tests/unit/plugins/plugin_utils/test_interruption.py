@@ -95,7 +95,7 @@ def end_twice(number: int, reached: list[str]) -> None:
             os.kill(os.getpid(), number)
             time.sleep(LONG)
         finally:
-            # A second one does not end what the first one began: Ansible ends by SIGTERM what Ctrl-C did not end at once.
+            # A second signal does not interrupt the cleanup after the first: Ansible sends SIGTERM soon after Ctrl-C.
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
             reached.append("in order")
@@ -137,7 +137,7 @@ def test_a_worker_writes_to_standard_error_of_its_parent() -> None:
 
 def test_finished_block_restores_the_process() -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    # Threads of tests before this one may end meanwhile: only what is new counts.
+    # Threads of earlier tests may end meanwhile: only new threads count.
     threads = set(threading.enumerate())
     with interruptible():
         assert len(set(threading.enumerate()) - threads) == 1

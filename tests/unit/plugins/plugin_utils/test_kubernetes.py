@@ -46,7 +46,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
 from kubernetes.dynamic.resource import ResourceInstance
 
-# Seconds that nobody waits for.
+# Seconds, which the clock of the test skips.
 LONG = 60
 QUERY = Query("v1", "Pod", "shop", ("a=b", "c"), ("status.phase!=Failed",))
 ITEM = {"metadata": {"name": "x"}}
@@ -279,7 +279,7 @@ def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.Mon
 
 
 class Renewing:
-    """An access with a token of its own for each time that it is asked."""
+    """An access with a new token for each request."""
 
     arguments: dict[str, Any] = {}
 
@@ -315,7 +315,7 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
     )
     [options] = made
     assert (options.pop("host"), options.pop("api_key")) == ("https://eks", "token-1")
-    # So that no variable of the process says who asks.
+    # No environment variable identifies the caller.
     assert {"kubeconfig", "context", "username", "client_cert", "client_key"} < set(options)
     assert set(options.values()) == {""}
     assert (first, second) == ("Bearer token-2", "Bearer token-3")
@@ -444,7 +444,7 @@ class Store:
 
     def _write(self, verb: str, item: Any, parameters: dict[str, Any]) -> Any:
         write = f"{verb} {item['metadata']['name']}"
-        # The newest kubernetes.core asks for the answer as it is, the oldest for an object.
+        # The newest kubernetes.core requests the raw response, the oldest an object.
         parameters.pop("serialize", None)
         self.asked.append((write, {**parameters, "dry run": self.dry_run}))
         self.answer(write)
@@ -573,7 +573,7 @@ def test_rejection_is_the_response_of_the_api(
 
 
 def test_invalid_object_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client makes text of a web page, and goes on."""
+    """The client converts a web page to text and continues."""
     store = Store()
     monkeypatch.setattr(store, "get", lambda *_, **__: "<html>login</html>")
     text = "the response with status 200 is not from the Kubernetes API: no ServiceAccount"

@@ -69,7 +69,7 @@ def test_artifact_names_the_requested_cluster(
 
 
 def test_a_file_of_an_earlier_run_gives_way(run: Any, tmp_path: Path) -> None:
-    """Who gathers reports from files must not take yesterday's success for today's."""
+    """A reader of report files must not take yesterday's success for today's."""
     report, junit = tmp_path / "report.json", tmp_path / "junit.xml"
     for path in (report, junit):
         path.write_text("all is well", encoding="utf-8")

@@ -68,7 +68,7 @@ class Timeout(BaseException):
 def interrupted(
     items: list[Any], ready: Callable[[], bool], end: type[BaseException] = KeyboardInterrupt
 ) -> Iterator[Any]:
-    """The items; then, once their work is where it should be, an interrupt."""
+    """Yield the items; raise an interrupt once their work has started."""
     yield from items
     until(ready)
     raise end
@@ -194,7 +194,7 @@ def test_api_works_after_an_interrupt() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, client.interrupted(["a", "b", "c", "d"], 2), 4)
-    # Those that were under way came to their end; those behind them were not sent.
+    # Requests in progress were completed; queued ones were not sent.
     assert client.sent == ["get_role", "get_role"]
     assert map_concurrently(work, ["a", "b", "c"], 2) == [{"Role": {}, "association": {}}] * 3
     assert work("d")
@@ -217,7 +217,7 @@ def test_an_ordinary_exception_stops_no_other_work() -> None:
 
 
 def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
-    """Between deletion and creation the workload has nothing, and nothing but this run knows what it had."""
+    """Between deletion and creation only this run has the settings of the association."""
     client = Client("create_pod_identity_association")
     api = BotoApi(lambda _service: client, width=2)
     wait_policy = WaitPolicy(LONG, time.monotonic, pause)
@@ -284,7 +284,7 @@ def test_signal_between_work_and_result_is_ignored(number: signal.Signals) -> No
         os.kill(os.getpid(), number)
     finally:
         signal.signal(number, handler)
-    # Before the work and after the answer it is what it was.
+    # The handlers are restored after the result.
     assert (received, stop.reason) == ([number, number], number.name)
 
 

@@ -19,7 +19,7 @@ NEVER_OPENED = 10**6
 
 @pytest.fixture
 def ends() -> Iterator[list[int]]:
-    """A pipe, its reading and its writing end; what is closed in a test is taken out of the list."""
+    """A pipe with its read and write end. A test removes an end that it closes from the list."""
     pipe = [*os.pipe()]
     yield pipe
     for end in pipe:
@@ -49,7 +49,7 @@ def test_unread_output_has_a_reader(ends: list[int]) -> None:
 
 
 def test_no_detection_after_the_block(ends: list[int]) -> None:
-    # Threads of tests before this one may end meanwhile: only what is new counts.
+    # Threads of earlier tests may end meanwhile: only new threads count.
     threads = set(threading.enumerate())
     lost = threading.Event()
     with listened_to(lost.set, ends[1]):
@@ -63,7 +63,7 @@ def test_no_detection_after_the_block(ends: list[int]) -> None:
 def test_files_and_closed_descriptors_are_not_watched(tmp_path: Path, closed: bool) -> None:
     stream = os.open(tmp_path / "output", os.O_CREAT | os.O_WRONLY)
     lost = threading.Event()
-    # The number of one that is closed here goes to the next one that is opened.
+    # The next opened descriptor reuses the number of a closed one.
     with listened_to(lost.set, NEVER_OPENED if closed else stream):
         assert not lost.wait(0.2)
     os.close(stream)

@@ -19,7 +19,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.modules.test_e
 
 TEXT = "a\u202e\x9b\u2028\u00ad\tü"
 SHOWN = "a\\u202e\\x9b\\u2028\\xad\tü"
-# ansible-core 2.21 adds the arguments to a result when it is told to.
+# ansible-core 2.21 adds the arguments to a result on request.
 PRINTED = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
 Ended = Callable[..., dict[str, Any]]
 
