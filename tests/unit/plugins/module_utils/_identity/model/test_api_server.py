@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the Kubernetes API of the kubeconfig is that of the EKS cluster."""
+"""Proof that the Kubernetes API of the kubeconfig belongs to the EKS cluster."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_another_cluster_or_perhaps_another(
     )
 
 
-def test_a_connection_that_is_not_known_proves_nothing() -> None:
+def test_unknown_connection_is_not_a_proof() -> None:
     finding = judge_api_server(CLUSTER, ApiServer())
     assert finding is not None
     assert finding.message == (
@@ -124,7 +124,7 @@ def test_a_connection_that_is_not_known_proves_nothing() -> None:
     )
 
 
-def test_a_run_that_goes_on_is_warned() -> None:
+def test_continued_run_has_warning() -> None:
     severities = []
     for required in (True, False):
         finding = judge_api_server(CLUSTER, ApiServer(TUNNEL, OTHER, required=required))
@@ -153,7 +153,7 @@ def test_a_run_that_goes_on_is_warned() -> None:
     ],
     ids=["differs", "unknown"],
 )
-def test_the_remedy_is_that_of_what_the_run_does(server: ApiServer, refusal: str, left_open: str) -> None:
+def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: str) -> None:
     """The word that lets a change go on proves nothing to a verification."""
     finding = judge_api_server(CLUSTER, server)
     assert finding is not None
@@ -175,5 +175,5 @@ def test_digests_are_those_of_each_certificate() -> None:
 
 
 @pytest.mark.parametrize("data", ["", "!", "Q0VSVA==", "/////w=="])
-def test_what_is_no_certificate_has_no_digest(data: str) -> None:
+def test_invalid_certificate_has_no_digest(data: str) -> None:
     assert certificate_data_digests(data) == frozenset()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which clusters filters let through, before and after they are described."""
+"""Filters of clusters, before and after they are described."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_a_described_cluster(include: list[Criteria], exclude: list[Criteria], w
 
 
 @pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
-def test_a_name_alone_never_leaves_out_what_the_description_would_let_in(
+def test_name_filter_does_not_exclude_possible_matches(
     include: list[Criteria], exclude: list[Criteria], wanted: bool
 ) -> None:
-    known = {name: PROD[name] for name in ("name", "region")}
-    early = matches_filters(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    expected = {name: PROD[name] for name in ("name", "region")}
+    early = matches_filters(expected, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
     assert early or not wanted
 
 
@@ -57,6 +57,8 @@ def test_a_name_alone_never_leaves_out_what_the_description_would_let_in(
         ([], [{"name": ("prod-*",)}]),
     ],
 )
-def test_a_name_that_decides_spares_the_description(include: list[Criteria], exclude: list[Criteria]) -> None:
-    known = {name: PROD[name] for name in ("name", "region")}
-    assert not matches_filters(known, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+def test_decisive_name_needs_no_description(include: list[Criteria], exclude: list[Criteria]) -> None:
+    expected = {name: PROD[name] for name in ("name", "region")}
+    assert not matches_filters(
+        expected, list(map(Filter, include)), list(map(Filter, exclude)), described=False
+    )

@@ -64,7 +64,7 @@ def test_a_role_with_everything(trust: Any) -> None:
     )
 
 
-def test_a_role_with_nothing_has_the_defaults_of_iam() -> None:
+def test_role_without_settings_has_iam_defaults() -> None:
     raw = {"RoleName": "r", "Arn": "arn", "Path": "/", "AssumeRolePolicyDocument": TRUST_BARE}
     assert decode_role(raw, ()) == ObservedRole("r", "arn", "/", TRUST_BARE, "", 3600, "", {}, ())
 

@@ -12,19 +12,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 
 
 @pytest.mark.parametrize("text", ["", "a", "A-b_c.9", "a" * 63, "0"])
-def test_values_that_kubernetes_takes(text: str) -> None:
+def test_valid_values(text: str) -> None:
     assert is_label_value(text)
 
 
 @pytest.mark.parametrize("text", ["team a", "a" * 64, "-a", "a-", ".a", "a_", "é", "a/b", "a\n", "a:b"])
-def test_values_that_kubernetes_refuses(text: str) -> None:
+def test_invalid_values(text: str) -> None:
     assert not is_label_value(text)
 
 
 @pytest.mark.parametrize(
     "text", ["a", "App.kubernetes_io-x", "example.com/owner", "a" * 253 + "/" + "b" * 63, "a/B"]
 )
-def test_keys_that_kubernetes_takes(text: str) -> None:
+def test_valid_keys(text: str) -> None:
     assert is_key(text)
 
 
@@ -45,12 +45,12 @@ def test_keys_that_kubernetes_takes(text: str) -> None:
         "a\n",
     ],
 )
-def test_keys_that_kubernetes_refuses(text: str) -> None:
+def test_invalid_keys(text: str) -> None:
     assert not is_key(text)
 
 
 @pytest.mark.parametrize(
     ("text", "can_be"), [("team-a", True), ("team a", False), ("", False), ("a" * 64, False)]
 )
-def test_an_owner_is_a_label_value_that_says_something(text: str, can_be: bool) -> None:
+def test_owner_is_a_nonempty_label_value(text: str, can_be: bool) -> None:
     assert is_owner(text) is can_be

@@ -31,7 +31,7 @@ def test_a_finding_as_a_row(key: WorkloadKey | None, named: str) -> None:
     }
 
 
-def test_a_row_holds_the_severity_that_a_finding_was_raised_with() -> None:
+def test_row_has_raised_severity() -> None:
     raised = Finding(Code.AGENT_NOT_READY, "What.", "Do.", raised_as="warning")
     assert finding_row(raised)["severity"] == "warning"
 
@@ -46,6 +46,6 @@ def test_a_check_as_a_row() -> None:
     }
 
 
-def test_a_check_row_names_what_only_follows() -> None:
+def test_check_row_has_follows() -> None:
     row = check_row(Check("permissions", "fail", follows=(MISSING,)))
     assert (row["codes"], row["follows"]) == ([], [finding_row(MISSING)])

@@ -56,7 +56,7 @@ def test_removals_are_requested_before_additions() -> None:
     ]
 
 
-def test_nothing_to_change_is_no_request() -> None:
+def test_equal_tags_need_no_request() -> None:
     change = changes.TagChange({}, ())
     assert not change
     assert (

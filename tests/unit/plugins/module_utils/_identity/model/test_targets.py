@@ -50,7 +50,7 @@ def test_a_target_has_a_name_for_results_and_for_sentences(
         (association_target(KEY), association_target(WorkloadKey("other", "default", "app")), False),
     ],
 )
-def test_what_changes_one_role_touches_the_same_thing(target: Target, other: Target, same: bool) -> None:
+def test_changes_of_one_role_touch_same_resource(target: Target, other: Target, same: bool) -> None:
     assert (target.touched == other.touched) is same
     assert target != other
 
@@ -80,7 +80,7 @@ KEYS = (WorkloadKey("my-cluster", "default", "app"),)
 ERROR = classify("iam:DeleteRole", "DeleteConflict", "In use.")
 
 
-def test_a_failure_says_what_aws_says() -> None:
+def test_failure_has_message_of_aws() -> None:
     assert request_failure(ERROR, KEYS, role_target("r"), "delete") == Failure(
         KEYS,
         role_target("r"),
@@ -101,7 +101,7 @@ def test_a_failure_may_say_more_around_it() -> None:
 
 
 @pytest.mark.parametrize(("prefix", "name"), [("", "profile"), ("pod_identity_", "pod_identity_profile")])
-def test_missing_credentials_are_asked_for_with_what_the_caller_can_set(prefix: str, name: str) -> None:
+def test_missing_credentials_name_options_of_the_caller(prefix: str, name: str) -> None:
     """The role has no option access_key."""
     error = classify("sts:GetCallerIdentity", "NoCredentialsError", "Unable to locate credentials")
     remedy = (

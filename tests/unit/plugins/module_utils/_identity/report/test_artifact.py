@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A report as an artifact: what its name is, what it holds, and that each value is the same after the way to a later job."""
+"""A report as an artifact: its name, its content, and its values in a later job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 
 
 class _Dumper(yaml.SafeDumper):
-    """As AWX writes extra variables that come from artifacts: every text has the tag !unsafe."""
+    """Encode artifacts like extra variables of AWX: every text has the tag !unsafe."""
 
     def represent_data(self, data: Any) -> Any:
         if isinstance(data, str):
@@ -49,7 +49,7 @@ def plain(value: Any) -> Any:
 
 
 def passed_on(value: Any) -> Any:
-    """What the next job gets, by the YAML of the installed ansible-core."""
+    """Return the variables of the next job, by the YAML of the installed ansible-core."""
     stored = json.loads(json.dumps(value))
     written = yaml.dump({"artifact": stored}, Dumper=_Dumper, default_flow_style=False)
     return plain(DataLoader().load(written)["artifact"])
@@ -105,7 +105,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize("text", [*RETYPED, *KEPT])
-def test_a_text_comes_through(text: str) -> None:
+def test_text_round_trip(text: str) -> None:
     carried = to_artifact({"text": text})
     assert passed_on(carried) == carried
     assert from_artifact(passed_on(carried)) == {"text": text or None}
@@ -113,7 +113,7 @@ def test_a_text_comes_through(text: str) -> None:
 
 
 @given(st.text())
-def test_any_text_comes_through_yaml_and_native_jinja(text: str) -> None:
+def test_any_text_survives_yaml_and_native_jinja(text: str) -> None:
     carried = to_artifact([text])
     assert passed_on(carried) == carried
     assert from_artifact(carried) == [text or None]
@@ -242,7 +242,7 @@ def test_no_two_clusters_share_a_name() -> None:
     ]
 
 
-def test_a_run_that_stopped_has_the_keys_of_a_report() -> None:
+def test_stopped_run_has_keys_of_a_report() -> None:
     place: Any = {name: REPORT[name] for name in ("cluster_name", "cluster_arn", "account_id", "region")}
     stopped = stopped_report(
         {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "0.1.0", False, "apply"

@@ -57,7 +57,7 @@ def lines_around_the_table(*ended: Ended, check_mode: bool = False) -> list[str]
     return [*lines[:table], *lines[table + len(ended) + 2 :]]
 
 
-def test_a_line_for_each_cluster_then_what_failed() -> None:
+def test_line_for_each_cluster_before_failures() -> None:
     ended = [
         Ended("blue", "prod", reported()),
         Ended("green", "green", reported(failed=True)),
@@ -80,7 +80,7 @@ def test_a_line_for_each_cluster_then_what_failed() -> None:
     ]
 
 
-def test_a_plan_says_that_it_is_one() -> None:
+def test_plan_is_labelled() -> None:
     ended = [Ended("blue", "blue", reported())]
     assert fleet_lines(ended, 2, 1, check_mode=True)[0] == (
         "1 of 2 clusters planned, 0 failed, 1 pending; nothing was changed."
@@ -91,7 +91,7 @@ def test_nothing_failed() -> None:
     assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[0] == "1 of 1 cluster done, 0 failed."
 
 
-def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
+def test_unverified_workloads_do_not_count_as_failed() -> None:
     """In a plan, and after a teardown."""
     nothing = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **nothing}
@@ -102,7 +102,7 @@ def test_where_nothing_was_verified_no_workload_is_said_not_to_pass() -> None:
     assert line == "blue     111122223333  us-west-2  25         3        0/25      0         ok"
 
 
-def test_a_fleet_without_workloads_says_that_nothing_was_verified() -> None:
+def test_fleet_without_workloads_reports_no_verification() -> None:
     empty = reported(summary=dict.fromkeys(report()["summary"], 0))
     blue, green = Ended("blue", "blue", empty), Ended("green", "green", reported())
     assert fleet_lines([blue], 1, 0)[1] == "0 workloads were verified."
@@ -127,8 +127,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_what_changed_stands_in_a_line_for_each_cluster(check_mode: bool) -> None:
-    """Of a plan, what is taken away is named as well."""
+def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
+    """A plan also names its removals."""
     removals = [f"    detach policy {ARN}:policy/old from role app"]
     assert lines_around_the_table(
         Ended("blue", "prod", reported(**CHANGES)),
@@ -149,7 +149,7 @@ def test_a_report_without_its_changes_has_their_number_alone() -> None:
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 
 
-def test_what_several_clusters_are_warned_of_stands_there_once() -> None:
+def test_warning_of_several_clusters_is_shown_once() -> None:
     other = {**WARNING, "workload": "default/other"}
     info = {**WARNING, "severity": "info", "message": "Good to know."}
     accepted = {**WARNING, "accepted": True, "message": "Known."}
@@ -169,7 +169,7 @@ def test_what_several_clusters_are_warned_of_stands_there_once() -> None:
     ]
 
 
-def test_a_warning_that_fails_a_cluster_is_told_once() -> None:
+def test_failing_warning_is_shown_once() -> None:
     failure = f"default/app: {WARNING['message']} {WARNING['remedy']}"
     ended = Ended("blue", "blue", reported(failed=True, failure=failure, findings=[WARNING]))
     assert lines_around_the_table(ended) == ["0 of 1 cluster done, 1 failed.", "", "blue:", f"  {failure}"]
@@ -182,7 +182,7 @@ def test_of_many_warnings_the_first_are_shown() -> None:
     assert lines[-1] == "  and 2 more warnings, listed in the reports of the clusters"
 
 
-def test_what_another_job_handed_on_and_is_no_change_is_left_out() -> None:
+def test_invalid_changes_are_ignored() -> None:
     foreign = {
         "changes": [
             {},
@@ -199,7 +199,7 @@ def test_what_another_job_handed_on_and_is_no_change_is_left_out() -> None:
     assert lines_around_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
 
 
-def test_a_warning_that_the_refused_change_would_repair_is_not_shown() -> None:
+def test_warning_explained_by_failed_change_is_hidden() -> None:
     """As on the screen of one cluster."""
     warnings = [WARNING, {**WARNING, "code": "POLICY_SETTINGS_DIFFER", "message": "tags differ."}]
     ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=warnings))

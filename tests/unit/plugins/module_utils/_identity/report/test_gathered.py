@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reports of a fleet side by side: nothing that failed, is missing or is old counts as done."""
+"""Gathered reports of a fleet: failed, missing and outdated reports do not count as done."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_clusters_of_jobs_on_localhost_have_their_own_names() -> None:
 
 
 @pytest.mark.parametrize("expected", ["blue", "blue.host", BLUE["cluster_arn"]])
-def test_all_that_is_expected_reported(expected: str) -> None:
+def test_all_expected_clusters_reported(expected: str) -> None:
     assert gathered(BLUE, expected=[expected]).failure == ""
 
 
@@ -91,7 +91,7 @@ def test_of_many_failed_clusters_the_message_names_the_first() -> None:
     assert found.failure == f"12 of 12 clusters failed: {names} and 2 more. See above."
 
 
-def test_what_did_not_report_fails() -> None:
+def test_missing_report_fails() -> None:
     found = gathered(BLUE, expected=["blue.host", "red.host"])
     assert found.failure == "1 of 2 did not report: red.host. See above."
     assert list(found.lines)[-2:] == ["red.host:", f"  {NO_REPORT}"]
@@ -118,7 +118,7 @@ def test_clusters_of_one_name_are_two() -> None:
     assert "2 of 2 clusters done, 0 failed." in gathered(BLUE, other).lines
 
 
-def test_one_that_stopped_early_is_not_made_good_by_another_account() -> None:
+def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
     stopped = report("blue", cluster_arn="", account_id="", stopped=True, failed=True, failure="No region.")
     found = gathered(stopped, BLUE)
     assert found.failure == "1 of 2 clusters failed: blue.host. See above."
@@ -188,7 +188,7 @@ def test_plans_alone_are_no_work_either() -> None:
     assert found.lines.count(f"  {ONLY_PLANNED}") == 2
 
 
-def test_a_cancelled_converge_is_a_failure_that_names_the_announced_changes() -> None:
+def test_cancelled_converge_names_planned_changes() -> None:
     """Its verification passes: a policy too many is a warning."""
     found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
     assert found.failure == "1 of 2 clusters failed: blue.host. See above."
@@ -219,7 +219,7 @@ def test_a_failure_of_either_job_fails_the_cluster(step: str) -> None:
     assert found.lines[-1] == "  1 of 2 workloads failed."
 
 
-def test_an_announced_change_that_the_converge_did_not_make_is_named() -> None:
+def test_missing_planned_change_is_named() -> None:
     found = gathered(planned("blue", CREATE, DETACH), applied("blue", CREATE), verified("blue"))
     assert found.failure == "1 of 1 clusters failed: blue.host. See above."
     assert list(found.lines)[-3:] == [
@@ -229,7 +229,7 @@ def test_an_announced_change_that_the_converge_did_not_make_is_named() -> None:
     ]
 
 
-def test_a_role_that_another_slice_made_is_done() -> None:
+def test_role_of_another_slice_counts_as_done() -> None:
     """Both plans announce it. The association is the cluster's own."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
@@ -242,7 +242,7 @@ def test_a_role_that_another_slice_made_is_done() -> None:
     assert found.failure == "1 of 2 clusters failed: blue.host. See above."
 
 
-def test_a_failed_converge_explains_what_it_left() -> None:
+def test_failed_converge_explains_missing_changes() -> None:
     failed = applied("blue", failed=True, failure="1 of 2 workloads failed.")
     found = gathered(planned("blue", DETACH), failed, verified("blue"))
     assert list(found.lines)[-3:] == [
@@ -258,7 +258,7 @@ def test_of_a_plan_without_its_changes_the_number_is_named() -> None:
     assert gathered(short, applied("blue", CREATE), verified("blue")).failure == ""
 
 
-def test_nothing_announced_and_a_verification_is_done() -> None:
+def test_empty_plan_with_verification_succeeds() -> None:
     assert gathered(planned("blue"), verified("blue")).failure == ""
     # A slice that was cancelled had nothing to do that the other did not.
     plans = [planned(name, CREATE) for name in ("blue", "green")]
@@ -266,7 +266,7 @@ def test_nothing_announced_and_a_verification_is_done() -> None:
     assert found.failure == ""
 
 
-def test_a_failed_plan_that_announced_nothing_is_made_good_by_the_converge_alone() -> None:
+def test_converge_replaces_failed_empty_plan() -> None:
     refused = planned("blue", failed=True, failure="1 of 2 workloads failed.")
     assert gathered(refused, applied("blue")).failure == ""
     assert gathered(refused, verified("blue")).lines[-1] == "  1 of 2 workloads failed."
@@ -301,7 +301,7 @@ def test_a_later_step_counts_and_an_earlier_one_does_not() -> None:
         ),
     ],
 )
-def test_what_does_not_say_that_it_went_well_has_not(changed: dict[str, Any]) -> None:
+def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
     found = gathered({**BLUE, **changed})
     assert found.failure == "1 of 1 clusters failed: blue.host. See above."
     assert f"  {NOT_A_REPORT}" in found.lines
@@ -318,13 +318,13 @@ def test_a_count_with_a_tag_of_ansible_is_one() -> None:
 
 
 @pytest.mark.parametrize("value", [{}, None, "", "text", []])
-def test_an_artifact_that_is_none_fails(value: Any) -> None:
+def test_invalid_artifact_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
     assert found.failure == "1 of 1 clusters failed: pod_identity_artifact_blue. See above."
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
-def test_what_stopped_without_a_message_has_failed() -> None:
+def test_stopped_run_without_message_fails() -> None:
     found = gathered(report("blue", stopped=True, failure=None))
     assert found.failure == "1 of 1 clusters failed: blue.host. See above."
     assert f"  {WITHOUT_A_MESSAGE}" in found.lines

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A report as JUnit XML: what fails there is what fails the run, and nothing passes that was not verified."""
+"""A report as JUnit XML: its failures are the failures of the run, and only verified workloads pass."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def suite(
 
 
 def outcomes(found: ElementTree.Element) -> dict[str, str]:
-    """By "class name": what became of a case."""
+    """Return the status of each case, by "class name"."""
     return {
         f"{case.get('classname')} {case.get('name')}": next(
             (child.tag for child in case if child.tag in ("failure", "skipped")), "passed"
@@ -70,8 +70,8 @@ def outcomes(found: ElementTree.Element) -> dict[str, str]:
     [("warning", "error", "skipped"), ("info", "warning", "skipped"), ("warning", "warning", "failure")],
 )
 def test_an_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> None:
-    told = finding(severity, "", "NOTHING_VERIFIED")
-    found = suite(build.result(findings=[told]), fail_on=fail_on)
+    reported = finding(severity, "", "NOTHING_VERIFIED")
+    found = suite(build.result(findings=[reported]), fail_on=fail_on)
     assert outcomes(found) == {"my-cluster cluster": outcome}
     skipped = [case.get("message") for case in found.iter("skipped")]
     assert skipped == (["0 workloads were verified."] if outcome == "skipped" else [])
@@ -98,21 +98,21 @@ def test_cases_of_a_verification(
 
 
 def test_warnings_are_the_output_of_their_case() -> None:
-    told = [finding("warning"), finding("info"), finding("warning", "", "UNLISTED_ASSOCIATIONS")]
-    found = suite(build.result(row("warning"), findings=told))
+    reported = [finding("warning"), finding("info"), finding("warning", "", "UNLISTED_ASSOCIATIONS")]
+    found = suite(build.result(row("warning"), findings=reported))
     assert {case.get("name"): case.findtext("system-out") for case in found.findall("testcase")} == {
         "api": "warning ROLE_MISSING: Gone. Make it.",
         "cluster": "warning UNLISTED_ASSOCIATIONS: Gone. Make it.",
     }
     accepted = make_report(
-        build.parse_aws_result(build.result(row("warning"), findings=told), build.CLUSTER),
+        build.parse_aws_result(build.result(row("warning"), findings=reported), build.CLUSTER),
         KubernetesOutcome(),
         ReportSettings(ignore=["ROLE_MISSING", "UNLISTED_ASSOCIATIONS"]),
     )
     assert "system-out" not in junit_text(accepted, "error")
 
 
-def test_a_workload_that_was_not_verified_is_skipped() -> None:
+def test_unverified_workload_is_skipped() -> None:
     workload = {"namespace": "shop", "service_account": "api", "status": "changed"}
     change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
     found = suite({"state": "present", "changes": [change], "workloads": [workload]})
@@ -120,7 +120,7 @@ def test_a_workload_that_was_not_verified_is_skipped() -> None:
     assert found.get("skipped") == "1"
 
 
-def test_a_failure_has_code_cause_and_remedy_and_not_what_follows() -> None:
+def test_failure_has_code_cause_and_remedy() -> None:
     failure = {
         "workload": "shop/api",
         "resource": "role",
@@ -130,26 +130,26 @@ def test_a_failure_has_code_cause_and_remedy_and_not_what_follows() -> None:
         "message": "Too many <roles>.",
         "remedy": "Delete one.",
     }
-    given = {
+    existing = {
         "state": "present",
         "changes": [],
         "workloads": [{"namespace": "shop", "service_account": "api", "status": "failed"}],
         "failures": [failure],
         "findings": [finding("error")],
     }
-    shown = suite(given).find("testcase/failure")
-    assert shown is not None
-    assert shown.attrib == {
+    output = suite(existing).find("testcase/failure")
+    assert output is not None
+    assert output.attrib == {
         "type": "LimitExceeded",
         "message": "create role r: Too many <roles>. Delete one.",
     }
-    assert shown.text == "LimitExceeded: create role r: Too many <roles>. Delete one."
+    assert output.text == "LimitExceeded: create role r: Too many <roles>. Delete one."
 
 
-def test_the_suite_says_where_and_when() -> None:
+def test_suite_has_place_and_time() -> None:
     found = suite({**build.result(row("pass")), "account_id": "111122223333"})
     assert found.get("timestamp") == "2026-03-10T12:00:00+00:00"
-    properties = {one.get("name"): one.get("value") for one in found.findall("properties/property")}
+    properties = {item.get("name"): item.get("value") for item in found.findall("properties/property")}
     assert (properties["account_id"], properties["version"]) == ("111122223333", "0.1.0")
 
 

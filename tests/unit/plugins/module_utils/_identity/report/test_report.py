@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How AWS and Kubernetes come together in one report."""
+"""The results of AWS and Kubernetes in one report."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def changed(**more: Any) -> dict[str, Any]:
 
 def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **settings: Any) -> Report:
     aws = build.parse_aws_result(given, build.CLUSTER)
-    there = [parse_service_account(item, build.CLUSTER) for item in accounts]
+    present = [parse_service_account(item, build.CLUSTER) for item in accounts]
     state = build_state(aws.verification, reads or {}, build.NOW)
     kubernetes = judge_cluster(
         aws.verification,
-        AccountState({account.key: account for account in there}),
+        AccountState({account.key: account for account in present}),
         verify_pods(aws.verification.workloads, state, build.CLUSTER),
         ProofVerdict(),
     )
@@ -129,7 +129,7 @@ def test_service_account(accounts: list[Any], code: str | None, status: str, fai
 
 def test_messages_of_service_accounts() -> None:
     texts = [report(result(), accounts)["findings"][0] for accounts in ([DEFAULT], [], [IRSA])]
-    assert [(one["message"], one["remedy"]) for one in texts] == [
+    assert [(item["message"], item["remedy"]) for item in texts] == [
         (
             "service account api does not exist in namespace shop.",
             "Apply the workload, which creates it (unless create_service_account is false), or create it with the "
@@ -171,7 +171,7 @@ REFUSED: FailureRow = {
 }
 
 
-def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
+def test_plan_report_states_that_nothing_was_changed() -> None:
     change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/api"])
     found = report_of(changed(changes=[change]), kubernetes, check_mode=True)
@@ -190,21 +190,21 @@ def test_a_report_of_a_plan_says_that_nothing_was_changed() -> None:
     ("check_mode", "line"),
     [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
-def test_a_teardown_says_so_at_its_head(check_mode: bool, line: str) -> None:
-    """site.yml tears down where an extra variable, which a job template may hide, says so."""
+def test_teardown_has_head(check_mode: bool, line: str) -> None:
+    """site.yml tears down if an extra variable, which a job template may hide, sets the state."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_of(changed(state="absent", changes=[change]), check_mode=check_mode)
     assert found["lines"][:2] == ["Cluster my-cluster", line]
 
 
-def test_a_failure_in_aws_comes_first() -> None:
+def test_aws_failure_is_first() -> None:
     found = report_of(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
     assert found["failed"]
     assert found["failure"].splitlines()[0] == "What failed."
     assert [failure["error_code"] for failure in found["failures"]] == ["LimitExceeded", "KUBERNETES_REFUSED"]
 
 
-def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follows() -> None:
+def test_failure_hides_its_consequences() -> None:
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     other = {**ADDON, "code": "POLICY_MISSING", "workload": "shop/web", "message": "m", "remedy": "r"}
     found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, other]))
@@ -220,7 +220,7 @@ def test_of_a_workload_that_was_refused_the_refusal_is_shown_and_not_what_follow
     assert [finding["code"] for finding in found["findings"]] == ["POLICY_NOT_ATTACHED", "POLICY_MISSING"]
 
 
-def test_a_finding_of_a_refused_workload_has_no_command_that_goes_around_the_refusal() -> None:
+def test_finding_of_failed_workload_has_no_command() -> None:
     """The restriction was refused; the grants that wait for it are in another version of the policy."""
     other = {
         **REPLACED,
@@ -237,8 +237,8 @@ def test_a_finding_of_a_refused_workload_has_no_command_that_goes_around_the_ref
     }
 
 
-def test_a_refusal_hides_no_finding_that_it_would_not_repair() -> None:
-    """An administrator stays one whatever else could not be done."""
+def test_failure_keeps_unrelated_findings() -> None:
+    """A role of an administrator is reported despite other failures."""
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     administers = {
         **ADDON,
@@ -271,7 +271,7 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
         (42, "42 objects", "shop/api, shop/app-1, shop/app-2 and 39 more"),
     ],
 )
-def test_what_kubernetes_refuses_is_the_failure(number: int, count: str, names: str) -> None:
+def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
     """Of one cause once, however many objects it is about."""
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
@@ -283,11 +283,11 @@ def test_what_kubernetes_refuses_is_the_failure(number: int, count: str, names: 
         f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others succeeded:",
         line,
     ]
-    shown = [line for line in found["lines"] if line.startswith("  failed KUBERNETES_REFUSED")]
-    assert [line.split(":")[0] for line in shown] == [f"  failed KUBERNETES_REFUSED {names}"]
+    output = [line for line in found["lines"] if line.startswith("  failed KUBERNETES_REFUSED")]
+    assert [line.split(":")[0] for line in output] == [f"  failed KUBERNETES_REFUSED {names}"]
 
 
-def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
+def test_command_is_on_a_separate_line() -> None:
     refused = {**REFUSED, "remedy": "See why: kubectl get events -n shop"}
     found = report_of(changed(), KubernetesOutcome(failures=[refused]))
     assert found["failure"].splitlines()[1:] == [
@@ -297,7 +297,7 @@ def test_a_command_against_a_refusal_stands_on_a_line_of_its_own() -> None:
 
 
 def test_refusals_of_three_causes_are_three_entries() -> None:
-    """What AWS says names the role of each workload, which the failure of an association does not."""
+    """The message of AWS names the role of each workload; the target of the failure is the association."""
     names = [f"app-{number}" for number in range(50)]
     rows = [
         {
@@ -339,7 +339,7 @@ def test_refusals_of_three_causes_are_three_entries() -> None:
     assert len(found["failures"]) == 50
 
 
-def test_refusals_that_differ_in_more_than_their_own_names_stay_apart() -> None:
+def test_failures_with_different_texts_are_separate() -> None:
     texts = {"a": "role a is full", "b": "role b is gone", "c": "role d is full"}
     refusals = [
         {**FAILURE, "resource": "role", "name": name, "workload": f"shop/{name}", "message": text}
@@ -369,7 +369,7 @@ def test_an_end_before_the_result_is_the_failure(state: str, verb: str) -> None:
 STAYING = Finding(Code.SERVICE_ACCOUNTS_STAY, "They stay.", "Check it.")
 
 
-def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
+def test_kept_service_accounts_are_findings() -> None:
     found = report_of(changed(state="absent"), KubernetesOutcome(findings=[STAYING]))
     assert [finding["code"] for finding in found["findings"]] == ["SERVICE_ACCOUNTS_STAY"]
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
@@ -385,7 +385,7 @@ def test_service_accounts_that_a_removal_leaves_are_findings() -> None:
     assert not accepted["failed"]
 
 
-def test_warnings_fail_when_asked() -> None:
+def test_fail_on_warning() -> None:
     found = report(result(), [IRSA], fail_on="warning")
     assert found["failed"]
     assert found["failure"].startswith("shop/api: service account api still has the annotation")
@@ -425,7 +425,7 @@ REPLACED = {
 }
 
 
-def test_a_warning_of_the_plan_turns_the_column_that_it_belongs_to() -> None:
+def test_plan_warning_changes_its_column() -> None:
     verified = result(check("trust", "pass"), check("association", "pass"), check("agent", "pass", "v1"))
     found = report_of(changed(findings=[REPLACED], verification=verified))
     assert statuses(found) == {"trust": "pass", "association": "warning", "agent": "pass"}
@@ -438,7 +438,7 @@ def test_a_warning_of_the_plan_turns_the_column_that_it_belongs_to() -> None:
     assert statuses(accepted)["association"] == "accepted"
 
 
-def test_a_column_that_a_warning_alone_has_stands_in_its_place() -> None:
+def test_warning_column_is_in_order() -> None:
     extra = {**REPLACED, "code": "POLICY_ATTACHED_EXTRA"}
     verified = result(check("trust", "pass"), check("association", "fail", "", "ASSOCIATION_MISSING"))
     found = report_of(changed(findings=[extra, REPLACED], verification=verified))
@@ -452,13 +452,13 @@ def test_a_column_that_a_warning_alone_has_stands_in_its_place() -> None:
 @pytest.mark.parametrize("severity", ["warning", "error"])
 @pytest.mark.parametrize("code", list(Code))
 def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> None:
-    told = {**REPLACED, "code": code.value, "severity": severity}
+    reported = {**REPLACED, "code": code.value, "severity": severity}
     verified = result(*(check(name, "pass") for name, _title, _fact in COLUMNS))
-    found = report_of(changed(findings=[told], verification=verified))
+    found = report_of(changed(findings=[reported], verification=verified))
     [changed_check] = [status for status in statuses(found).values() if status != "pass"]
     assert changed_check == {"warning": "warning", "error": "fail"}[severity]
-    told["severity"] = "info"
-    assert set(statuses(report_of(changed(findings=[told], verification=verified))).values()) == {"pass"}
+    reported["severity"] = "info"
+    assert set(statuses(report_of(changed(findings=[reported], verification=verified))).values()) == {"pass"}
 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
@@ -466,29 +466,29 @@ def test_a_verification_of_an_attached_policy_replaces_the_finding_of_the_plan(c
     """The plan may not have read that the policy only denies."""
     planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}
     verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
-    others = {**planned, "workload": "shop/web"}
-    given = changed(findings=[planned, others], verification=result(findings=[verified]))
-    found = report_of(given)
+    rest = {**planned, "workload": "shop/web"}
+    existing = changed(findings=[planned, rest], verification=result(findings=[verified]))
+    found = report_of(existing)
     assert [(row["workload"], row["code"], row["message"]) for row in found["findings"]] == [
         ("shop/web", "POLICY_ATTACHED_EXTRA", planned["message"]),
         ("shop/api", code, verified["message"]),
     ]
 
 
-def test_what_follows_from_an_accepted_finding_is_accepted_too() -> None:
+def test_consequence_of_accepted_finding_is_accepted() -> None:
     missing = {**ADDON, "code": "ROLE_MISSING", "workload": "shop/api"}
-    given = result(
+    existing = result(
         check("trust", "fail", "", "ROLE_MISSING"), check("attachment", "fail"), findings=[missing]
     )
-    assert statuses(report(given, ignore=["ROLE_MISSING"])) == {
+    assert statuses(report(existing, ignore=["ROLE_MISSING"])) == {
         "trust": "accepted",
         "attachment": "accepted",
         "service account": "pass",
     }
-    assert statuses(report(given))["attachment"] == "fail"
+    assert statuses(report(existing))["attachment"] == "fail"
 
 
-def test_what_follows_from_an_accepted_finding_is_accepted_beside_a_warning() -> None:
+def test_consequence_is_accepted_in_addition_to_a_warning() -> None:
     verified = result(
         check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"),
         check("attachment", "warning", "", "POLICY_ATTACHED_EXTRA"),
@@ -500,8 +500,8 @@ def test_what_follows_from_an_accepted_finding_is_accepted_beside_a_warning() ->
 
 
 @pytest.mark.parametrize("status", ["fail", "unknown"])
-def test_what_follows_from_a_cause_is_no_finding(status: str) -> None:
-    """Of a young workload the cause is unknown, and so is what follows from it."""
+def test_consequence_of_cause_is_not_a_finding(status: str) -> None:
+    """The cause of a new workload's failure is unknown, and so are its consequences."""
     follows = finding_of("PERMISSION_DENIED", "error")
     verified = result(
         check("attachment", status, "", "POLICY_NOT_ATTACHED"),
@@ -519,12 +519,12 @@ def test_a_failed_check_without_any_finding_still_fails() -> None:
 
 
 def test_a_warning_of_the_plan_is_no_reason_for_a_failed_check() -> None:
-    """The check stays unexplained, and fails the run."""
+    """The check is unexplained, and fails the run."""
     found = report_of(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
 
-def test_a_check_that_could_not_be_made_ends_the_run() -> None:
+def test_unknown_check_fails_the_run() -> None:
     found = report(result(), reads={"pods": build.refused("pods")})
     assert statuses(found)["pods"] == "unknown"
     assert found["failed"]
@@ -584,12 +584,12 @@ def test_agent_as_eks_and_the_cluster_tell(
     found = report(result(aws, findings=findings), reads=reads)
     assert statuses(found)["agent"] == status
     assert [finding["code"] for finding in found["findings"]] == codes
-    assert {code for one in found["workloads"][0]["checks"] for code in one["codes"]} <= set(codes)
+    assert {code for item in found["workloads"][0]["checks"] for code in item["codes"]} <= set(codes)
 
 
-def test_what_concerns_the_cluster_is_said_once() -> None:
-    given = result(NO_ADDON, findings=[ADDON, ADDON])
-    assert [finding["code"] for finding in report(given)["findings"]] == ["AGENT_ADDON_MISSING"]
+def test_cluster_finding_is_shown_once() -> None:
+    existing = result(NO_ADDON, findings=[ADDON, ADDON])
+    assert [finding["code"] for finding in report(existing)["findings"]] == ["AGENT_ADDON_MISSING"]
 
 
 def test_lines_of_a_finding_keep_commands_whole() -> None:
@@ -615,7 +615,7 @@ PLACE = {
 }
 
 
-def test_the_first_line_says_where_it_was_and_as_whom() -> None:
+def test_first_line_has_place_and_caller() -> None:
     found = report_of(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="0.1.0")
     assert found["lines"][0] == (
         "Cluster my-cluster, account 111122223333, region us-west-2, as arn:aws:iam::111122223333:user/ada"
@@ -638,11 +638,11 @@ def row(action: str, resource: str, name: str) -> dict[str, Any]:
 def many_changes() -> list[dict[str, Any]]:
     roles = [row("create", "role", f"r{number}") for number in range(100)]
     taken = [row("detach", "attachment", f"r{number} p") for number in range(30)]
-    gone = [row("delete", "policy", f"p{number}") for number in range(30)]
-    return [*roles, *taken, *gone, row("update", "trust_policy", "r")]
+    missing = [row("delete", "policy", f"p{number}") for number in range(30)]
+    return [*roles, *taken, *missing, row("update", "trust_policy", "r")]
 
 
-def test_a_large_plan_shows_all_that_is_taken_away_and_says_what_it_leaves_out() -> None:
+def test_large_plan_shows_all_removals() -> None:
     kubernetes = KubernetesOutcome(["remove ServiceAccount shop/api"])
     lines = report_of(changed(changes=many_changes()), kubernetes, check_mode=True, path="/r.json")["lines"]
     assert lines[1:4] == [
@@ -679,7 +679,7 @@ def test_of_a_plan_without_removals_the_first_are_shown() -> None:
     ]
 
 
-def test_what_is_alike_stands_in_the_order_that_people_count_in() -> None:
+def test_natural_sort_order() -> None:
     changes = [
         *(row("create", "role", name) for name in ("r1", "r10", "r2")),
         *(row("detach", "attachment", name) for name in ("r10 p", "r9 p")),
@@ -692,25 +692,25 @@ def test_what_is_alike_stands_in_the_order_that_people_count_in() -> None:
         "    create role r10",
         "    detach policy p from role r9",
         "    detach policy p from role r10",
-        # In the order of the work, which comes first.
+        # In the order of the work, which is first.
         "    create role r0",
     ]
 
 
-def test_of_what_was_done_forty_are_shown_removals_first() -> None:
+def test_shows_forty_changes_removals_first() -> None:
     lines = report_of(changed(changes=many_changes()))["lines"]
-    shown = [line for line in lines if line.startswith("    ")]
-    assert (shown[0], shown[39]) == ("    detach policy p from role r0", "    delete policy p9")
+    output = [line for line in lines if line.startswith("    ")]
+    assert (output[0], output[39]) == ("    detach policy p from role r0", "    delete policy p9")
     assert (
-        shown[40]
+        output[40]
         == "    and 121 more, listed in pod_identity_report (pod_identity_report_file writes it to a file)"
     )
 
 
 def of_statuses(*status: str) -> dict[str, Any]:
     rows = [
-        build.row(f"w{number}", cluster="my-cluster", checks=[check("trust", one)])
-        for number, one in enumerate(status)
+        build.row(f"w{number}", cluster="my-cluster", checks=[check("trust", item)])
+        for number, item in enumerate(status)
     ]
     return build.result(*rows, findings=[])
 
@@ -738,14 +738,14 @@ def test_few_workloads_are_all_shown_below_their_counts() -> None:
         pytest.param(of_statuses("pass"), {}, False, id="a workload"),
     ],
 )
-def test_an_empty_list_says_that_nothing_was_verified(
+def test_empty_list_reports_no_verification(
     given: dict[str, Any], settings: dict[str, Any], told: bool
 ) -> None:
     lines = report_of(given, **settings)["lines"]
     assert ("0 workloads were verified." in lines) is told
 
 
-def test_of_many_workloads_those_that_do_not_pass_are_shown_the_worst_first() -> None:
+def test_many_workloads_show_only_problems_worst_first() -> None:
     passing = ["pass"] * SHOWN_ROWS
     lines = report_of(of_statuses(*passing, "warning", "fail"), path="/r.json")["lines"]
     assert lines[2:] == [
@@ -764,26 +764,26 @@ def test_of_many_workloads_those_that_do_not_pass_are_shown_the_worst_first() ->
     assert len(failing) == 45
 
 
-def test_a_plan_says_nothing_of_what_will_be_different_once_it_is_done() -> None:
+def test_plan_does_not_report_repaired_findings() -> None:
     """A service account that is still missing must not fail the plan that makes it."""
     verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
-    given = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
-    plan = report_of(given, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
+    existing = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
+    plan = report_of(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
     # Errors that would stay fail the plan, also where only Kubernetes would change.
-    stays = {**given, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
+    stays = {**existing, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
     wrong = report_of(stays, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (wrong["failed"], [finding["code"] for finding in wrong["findings"]]) == (
         True,
         ["ROLE_INLINE_POLICY"],
     )
-    refused = report_of({**given, "failures": [FAILURE]}, check_mode=True)
+    refused = report_of({**existing, "failures": [FAILURE]}, check_mode=True)
     assert not any(line.startswith("WORKLOAD") for line in refused["lines"])
-    assert any(line.startswith("WORKLOAD") for line in report_of(given, check_mode=True)["lines"])
+    assert any(line.startswith("WORKLOAD") for line in report_of(existing, check_mode=True)["lines"])
 
 
-def test_the_facts_of_a_plan_name_the_check_that_stays_wrong() -> None:
+def test_plan_facts_name_remaining_failures() -> None:
     finding = {**ADDON, "code": "ROLE_INLINE_POLICY"}
     verified = result(
         check("trust", "pass"), check("attachment", "fail", "", "ROLE_INLINE_POLICY"), findings=[finding]
@@ -800,12 +800,12 @@ def test_the_facts_of_a_plan_name_the_check_that_stays_wrong() -> None:
 def test_the_headline_has_place_and_codes() -> None:
     rows = [{"namespace": "shop", "service_account": name} for name in ("api", "web")]
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
-    given = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
-    assert report_of(given)["headline"] == (
+    existing = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
+    assert report_of(existing)["headline"] == (
         "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: "
         "LimitExceeded (2). See above."
     )
-    planned = report_of({**given, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
+    planned = report_of({**existing, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
     assert planned["headline"] == (
         "2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: LimitExceeded, "
         "POLICY_NOT_ATTACHED. See above. Nothing was changed."
@@ -826,7 +826,7 @@ def test_the_headline_has_place_and_codes() -> None:
         (["unknown"], "1 of 1 workload of cluster my-cluster is unknown"),
     ],
 )
-def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict: str) -> None:
+def test_headline_distinguishes_failed_and_unknown(statuses_of: list[str], verdict: str) -> None:
     codes = {"fail": "TRUST_NOT_USABLE", "unknown": "NOT_READABLE"}
     rows = [
         build.row(
@@ -841,10 +841,10 @@ def test_the_headline_tells_failed_from_unknown(statuses_of: list[str], verdict:
         for index, status in enumerate(statuses_of)
         if status in codes
     ]
-    named = {code: sum(codes.get(one) == code for one in statuses_of) for code in codes.values()}
-    told = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
+    named = {code: sum(codes.get(item) == code for item in statuses_of) for code in codes.values()}
+    reported = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
     found = report_of(build.result(*rows, findings=findings))
-    assert found["headline"] == f"{verdict}: {told}. See above."
+    assert found["headline"] == f"{verdict}: {reported}. See above."
 
 
 WARNED = "warnings (pod_identity_fail_on is warning)"
@@ -873,8 +873,8 @@ WARNED = "warnings (pod_identity_fail_on is warning)"
         ),
     ],
 )
-def test_a_workload_that_is_warned_of_has_not_failed(severities: dict[str, str], verdict: str) -> None:
-    """Its checks pass, and the screen says so above."""
+def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> None:
+    """Its checks pass, and the table shows it."""
     rows = [
         build.row(cluster="my-cluster", account=f"app-{index}", checks=[check("trust", "pass")])
         for index in range(3)
@@ -895,8 +895,8 @@ def test_an_end_before_the_result_is_shown_too() -> None:
     ]
 
 
-def test_what_fails_is_shown_before_what_does_not() -> None:
-    given = changed(
+def test_failures_are_shown_first() -> None:
+    existing = changed(
         findings=[
             {**ADDON, "severity": severity, "code": code}
             for severity, code in (
@@ -906,7 +906,7 @@ def test_what_fails_is_shown_before_what_does_not() -> None:
             )
         ]
     )
-    lines = report_of(given, ignore=["PURGE_WAITS"])["lines"]
+    lines = report_of(existing, ignore=["PURGE_WAITS"])["lines"]
     assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
         "error",
         "info",
@@ -929,7 +929,7 @@ STATUS = st.sampled_from(["pass", "fail", "warning", "unknown", "accepted", "ski
     )
 )
 def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None:
-    shown: Any = [
+    output: Any = [
         {
             "namespace": namespace,
             "service_account": account,
@@ -939,7 +939,7 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
         }
         for namespace, account, found in rows
     ]
-    waiting = table(shown)
+    waiting = table(output)
     titles = ["WORKLOAD", *(title for _name, title, _fact in COLUMNS)]
     expected = [titles, *([f"{space}/{account}", *found] for space, account, found in rows)]
     for cells in expected:
@@ -951,17 +951,19 @@ def test_table_fits_the_terminal(rows: list[tuple[str, str, list[str]]]) -> None
             assert line.split()[0] == cells[0]
         assert len(line.removeprefix("- ")) <= WIDTH
         assert len(line.split()) == len(cells)
-        for shown, cell in zip(line.split()[1:], cells[1:], strict=True):
-            # A cell loses at most its end, and says so.
-            assert shown == cell or (shown.endswith("…") and len(shown) > 6 and cell.startswith(shown[:-1]))
+        for output, cell in zip(line.split()[1:], cells[1:], strict=True):
+            # A cut cell ends with an ellipsis.
+            assert output == cell or (
+                output.endswith("…") and len(output) > 6 and cell.startswith(output[:-1])
+            )
     assert waiting == []
 
 
-def test_a_name_that_does_not_fit_stands_above_its_cells() -> None:
+def test_long_name_is_above_its_cells() -> None:
     columns = [name for name, _title, _fact in COLUMNS if name != "proof"]
     names = ("api", "nightly-reconciliation-of-invoices")
     rows: Any = [
-        {"namespace": "shop", "service_account": name, "checks": [check(one, "pass") for one in columns]}
+        {"namespace": "shop", "service_account": name, "checks": [check(item, "pass") for item in columns]}
         for name in names
     ]
     lines = table(rows)
@@ -1027,29 +1029,27 @@ FACT_SETTINGS = st.fixed_dictionaries(
 
 @st.composite
 def verified(draw: Any) -> dict[str, Any]:
-    """A result with findings of any severity in checks or beside them, and checks that follow from others."""
+    """A result with findings of any severity, in checks or outside of them, and checks that are consequences of others."""
     codes = draw(st.lists(st.sampled_from(FACT_CODES), unique=True))
     severities = {code: draw(st.sampled_from(["error", "warning", "info"])) for code in codes}
     ends = {"error": "fail", "warning": "warning", "info": "pass"}
     checks = []
     for name, _title, _fact in COLUMNS[:8]:
-        own = draw(st.sampled_from([*codes, None]))
-        if own is not None:
-            checks.append(check(name, ends[severities[own]], "", own))
+        managed = draw(st.sampled_from([*codes, None]))
+        if managed is not None:
+            checks.append(check(name, ends[severities[managed]], "", managed))
         else:
             follows = any(severity == "error" for severity in severities.values()) or not codes
-            others = ["pass", "unknown", "skipped", *(["fail"] if follows else [])]
-            checks.append(check(name, draw(st.sampled_from(others))))
+            rest = ["pass", "unknown", "skipped", *(["fail"] if follows else [])]
+            checks.append(check(name, draw(st.sampled_from(rest))))
     findings = [finding_of(code, severity) for code, severity in severities.items()]
     failures = [REFUSED] if draw(st.booleans()) else []
     return changed(failures=failures, verification=result(*checks, findings=findings))
 
 
 @given(given_result=verified(), settings=FACT_SETTINGS)
-def test_a_run_fails_where_its_verification_by_name_says_so(
-    given_result: dict[str, Any], settings: dict[str, Any]
-) -> None:
-    """The role asserts these facts, and nothing else."""
+def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[str, Any]) -> None:
+    """The role asserts only these facts."""
     found = report_of(given_result, **settings)
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())
@@ -1084,6 +1084,6 @@ def test_the_verification_by_name(
     assert {name: value for name, value in found.items() if name in facts} == facts
 
 
-def test_what_could_not_be_done_is_no_verification() -> None:
+def test_failure_is_not_a_verification() -> None:
     found = report_of(changed(failures=[REFUSED]))["verification"]
     assert (found["done"], found["trust"]) == (False, "skipped")
