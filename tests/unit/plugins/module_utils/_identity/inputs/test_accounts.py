@@ -36,7 +36,7 @@ SECONDS_RULE = "must be a number of seconds from 900 to 43200, got"
 
 
 def session_options(**options: Any) -> dict[str, Any]:
-    """Options by their names without assume_role_, with an ARN unless it is given as None."""
+    """Return options with the prefix assume_role_ and, by default, an ARN."""
     return {f"assume_role_{name}": value for name, value in {"arn": ARN, **options}.items()}
 
 
@@ -48,7 +48,7 @@ def session_options(**options: Any) -> dict[str, Any]:
         pytest.param(dict.fromkeys(ASSUME_ROLE_OPTIONS, ""), id="empty answers of a survey"),
     ],
 )
-def test_without_a_role_nothing_is_assumed(options: dict[str, Any]) -> None:
+def test_no_role_to_assume_by_default(options: dict[str, Any]) -> None:
     assert read_assume_role(options) is None
 
 
@@ -73,11 +73,11 @@ def test_without_a_role_nothing_is_assumed(options: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_is_read(options: dict[str, Any], expected: AssumeRole) -> None:
+def test_parses_the_role_to_assume(options: dict[str, Any], expected: AssumeRole) -> None:
     assert read_assume_role(options) == expected
 
 
-def test_the_account_is_that_of_the_role() -> None:
+def test_account_is_taken_from_the_role() -> None:
     assert AssumeRole(ARN).account_id == "444455556666"
 
 
@@ -123,13 +123,13 @@ def test_the_account_is_that_of_the_role() -> None:
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "pod_identity_"])
-def test_what_is_refused(options: dict[str, Any], problem: str, prefix: str) -> None:
+def test_rejects_invalid_options(options: dict[str, Any], problem: str, prefix: str) -> None:
     with pytest.raises(InputError) as caught:
         read_assume_role(options, prefix)
     assert caught.value.problems == (problem.replace("assume_role_", f"{prefix}assume_role_"),)
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_reports_all_problems() -> None:
     with pytest.raises(InputError) as caught:
         read_assume_role(session_options(arn="fleet", session_name="a", external_id="x", duration=1))
     assert [problem.split(" ")[0] for problem in caught.value.problems] == [
@@ -159,7 +159,7 @@ FOREIGN_POLICY = "arn:aws:iam::444455556666:policy/theirs"
         ),
     ],
 )
-def test_what_belongs_here_passes(changes: dict[str, Any]) -> None:
+def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
     validate_accounts(desired(workload(**changes)), HERE)
 
 
@@ -203,18 +203,18 @@ def test_what_belongs_here_passes(changes: dict[str, Any]) -> None:
         ),
     ],
 )
-def test_what_does_not_belong_here_is_refused(changes: dict[str, Any], problem: str) -> None:
+def test_rejects_resources_of_other_accounts(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as caught:
         validate_accounts(desired(workload(**changes)), HERE)
     assert caught.value.problems == (problem,)
 
 
-def test_every_workload_is_looked_at() -> None:
-    wanted = desired(
+def test_checks_every_workload() -> None:
+    spec = desired(
         workload("one", role={"arn": FOREIGN}), workload("two", policies=[{"arn": FOREIGN_POLICY}])
     )
     with pytest.raises(InputError) as caught:
-        validate_accounts(wanted, HERE)
+        validate_accounts(spec, HERE)
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         "workload default/one",
         "workload default/two",
@@ -239,7 +239,7 @@ def test_every_workload_is_looked_at() -> None:
         pytest.param("arn:aws:iam::111122223333:role/a\n", None, id="line break"),
     ],
 )
-def test_a_role_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
+def test_splits_a_role_arn(arn: str, parts: IamArn | None) -> None:
     assert parse_role_arn(arn) == parts
 
 
@@ -255,7 +255,7 @@ def test_a_role_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
         pytest.param("arn:aws:iam::111122223333:role/a", None, id="role"),
     ],
 )
-def test_a_policy_arn_is_taken_apart(arn: str, parts: IamArn | None) -> None:
+def test_splits_a_policy_arn(arn: str, parts: IamArn | None) -> None:
     assert parse_policy_arn(arn) == parts
 
 
@@ -264,9 +264,9 @@ def with_policies(count: int) -> Any:
     return desired(workload(policies=policies))
 
 
-@pytest.mark.parametrize(("count", "asks"), [(10, False), (11, True)])
-def test_the_quota_matters_from_eleven_policies_on(count: int, asks: bool) -> None:
-    assert has_many_policies(with_policies(count), HERE) is asks
+@pytest.mark.parametrize(("count", "expected"), [(10, False), (11, True)])
+def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> None:
+    assert has_many_policies(with_policies(count), HERE) is expected
 
 
 @pytest.mark.parametrize(

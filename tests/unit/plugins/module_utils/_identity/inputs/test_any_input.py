@@ -52,7 +52,7 @@ from hypothesis import strategies as st
 
 T = TypeVar("T")
 SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-# What a reader of YAML makes, beside mappings and lists.
+# Scalars of YAML.
 SCALARS = (
     st.none()
     | st.booleans()
@@ -83,15 +83,15 @@ TREES = st.recursive(
 )
 
 
-def mapping_of(keys: tuple[str, ...], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+def mappings(keys: tuple[str, ...], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional={**dict.fromkeys(keys, TREES), **fixed})
 
 
-# Near enough to what is right that the readers go deep.
-ROLES = mapping_of(ROLE_KEYS, name=st.just("my-role") | TREES)
-POLICIES = mapping_of(POLICY_KEYS, name=st.just("my-policy") | TREES)
-PERMISSIONS = mapping_of(PERMISSION_KEYS, action=st.just("s3:GetObject") | TREES)
-WORKLOADS = mapping_of(
+# Almost valid input, so that the parsers read nested values.
+ROLES = mappings(ROLE_KEYS, name=st.just("my-role") | TREES)
+POLICIES = mappings(POLICY_KEYS, name=st.just("my-policy") | TREES)
+PERMISSIONS = mappings(PERMISSION_KEYS, action=st.just("s3:GetObject") | TREES)
+WORKLOADS = mappings(
     WORKLOAD_KEYS,
     namespace=st.just("default") | TREES,
     service_account=st.just("app") | TREES,
@@ -119,7 +119,7 @@ def check(options: Mapping[str, object], prefix: str = ROLE) -> None:
 
 
 def read_in_module(options: Mapping[str, object]) -> ParsedInput:
-    """Return what a module reads of arguments that its action plugin accepted and Ansible sent as JSON."""
+    """Return a module's input from arguments that its action plugin accepted and Ansible sent as JSON."""
     sent = json.loads(json.dumps(plain_arguments(options, {}, True)))
     spec = {**change_spec(), "workloads": workloads_spec(), "purge_namespaces": {"type": "list"}}
     spec |= {name: {"type": "raw"} for name in INPUT_OPTIONS if name not in spec}
@@ -226,11 +226,11 @@ def test_any_text_of_a_file(text: str) -> None:
 
 @SETTINGS
 @given(st.lists(TREES, max_size=3))
-def test_what_yaml_writes_is_read(workloads: list[object]) -> None:
+def test_reads_written_yaml(workloads: list[object]) -> None:
     text = yaml.safe_dump(json.loads(json.dumps(workloads, default=str, skipkeys=True)), allow_unicode=True)
     read = attempt(lambda: read_yaml("a", text))
     if isinstance(read, InputError):
-        # Only what YAML cannot write in a way that it reads.
+        # Only text that YAML cannot write and read back.
         assert "control character" in read.problems[0] or "valid YAML" in read.problems[0]
         return
     assert len(read) == len(workloads)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Input made to hurt is refused at a place, after few steps. What would go on for minutes never ends here."""
+"""Malicious input fails with its place after few steps instead of running for minutes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,13 @@ ALIASES = f", with aliases expanded{ADVICE}"
 MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels deep"
 
 
-def anchors(first: str, lines: int, each: str) -> str:
-    """Lines of which each refers to the one before it, {0} in ``each``."""
+def anchors(first: str, lines: int, template: str) -> str:
+    """Return lines that each refer to the previous one, {0} in ``template``."""
     return "".join(
-        [f"l0: &l0 {first}\n", *(f"l{at}: &l{at} {each.format(f'*l{at - 1}')}\n" for at in range(1, lines))]
+        [
+            f"l0: &l0 {first}\n",
+            *(f"l{number}: &l{number} {template.format(f'*l{number - 1}')}\n" for number in range(1, lines)),
+        ]
     )
 
 
@@ -84,7 +87,7 @@ TENFOLD = ", ".join(["{0}"] * 10)
         pytest.param("a.yml", "? " * 100_000, f"line 1: {DEEP}{ADVICE}", id="keys of keys"),
         pytest.param(
             "a.yml",
-            "\n".join(f"{' ' * at}a:" for at in range(3_000)),
+            "\n".join(f"{' ' * depth}a:" for depth in range(3_000)),
             f"line 65: {DEEP}{ADVICE}",
             id="a stair",
         ),
@@ -142,8 +145,8 @@ def test_a_large_file_is_refused(tmp_path: Path, name: str, text: str, problem: 
     assert list(caught.value.problems) == [f"{path}{problem}{'' if 'bytes' in problem else ADVICE}"]
 
 
-def test_each_part_is_looked_at_once() -> None:
-    """Twenty levels of ten references each stand for 10**20 values."""
+def test_reads_each_part_once() -> None:
+    """Twenty levels of ten references are 10**20 values."""
     looks = 0
     value: list[object] = ["a"]
     for _level in range(20):
@@ -156,11 +159,11 @@ def test_each_part_is_looked_at_once() -> None:
 
     excess = find_excess(value, parts, lambda _part: 0, Limits(values=10**30))
     assert excess is None
-    # Each list of ten the same ones asks once for each of the ten at most.
+    # Each list of ten equal parts reads each part once at most.
     assert looks <= 20 * 10 + 2
 
 
-def test_shared_parts_are_no_cycle_and_count_each_time() -> None:
+def test_shared_parts_are_not_a_cycle_and_count_each_time() -> None:
     shared = {"a": [1, 2]}
     assert find_excess_of_values([shared, shared, {"b": shared}], Limits(values=19)) is None
     excess = find_excess_of_values([shared, shared, {"b": shared}], Limits(values=17))
@@ -169,7 +172,7 @@ def test_shared_parts_are_no_cycle_and_count_each_time() -> None:
 
 
 @pytest.mark.parametrize(("levels", "refused"), [(64, False), (65, True)])
-def test_the_depth_that_is_allowed(levels: int, refused: bool) -> None:
+def test_accepts_the_maximum_depth(levels: int, refused: bool) -> None:
     value: object = "a"
     for _level in range(levels):
         value = [value]

@@ -34,7 +34,7 @@ def differs(kind: str, name: str, field: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("one", "two"),
+    ("first", "second"),
     [
         pytest.param({}, {}, id="alike"),
         pytest.param(
@@ -51,13 +51,13 @@ def differs(kind: str, name: str, field: str) -> str:
         pytest.param({"tags": {"a": "1"}}, {"tags": {"a": "2"}}, id="associations are not shared"),
     ],
 )
-def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: dict[str, Any]) -> None:
-    found = parse_workloads([workload("one", **one), workload("two", **two)], CLUSTER)
+def test_workloads_may_share_equal_definitions(first: dict[str, Any], second: dict[str, Any]) -> None:
+    found = parse_workloads([workload("one", **first), workload("two", **second)], CLUSTER)
     assert [str(finding.key) for finding in found] == ["default/one", "default/two"]
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "problem"),
+    ("first", "second", "problem"),
     [
         pytest.param(
             {"role": {"name": "r", "description": "a"}},
@@ -110,9 +110,9 @@ def test_workloads_may_share_what_they_define_alike(one: dict[str, Any], two: di
         ),
     ],
 )
-def test_one_thing_has_one_definition(one: dict[str, Any], two: dict[str, Any], problem: str) -> None:
+def test_different_definitions_fail(first: dict[str, Any], second: dict[str, Any], problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_workloads([workload("one", **one), workload("two", **two)], CLUSTER)
+        parse_workloads([workload("one", **first), workload("two", **second)], CLUSTER)
     assert caught.value.problems == (problem,)
 
 
@@ -125,7 +125,7 @@ def test_a_service_account_is_listed_once() -> None:
     )
 
 
-def test_every_disagreement_is_told() -> None:
+def test_reports_every_difference() -> None:
     raw = [
         workload("one", role={"name": "r", "description": "a"}, policies=[policy("p")]),
         workload("two", role={"name": "r", "description": "b"}, policies=[policy("p", "kms:Decrypt")]),

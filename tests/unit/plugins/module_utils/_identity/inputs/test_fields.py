@@ -14,12 +14,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 @pytest.mark.parametrize("value", [*sorted(BOOLEANS_TRUE, key=str), "TRUE", "Yes", " on ", 1])
-def test_what_ansible_takes_for_true_is_true(value: object) -> None:
+def test_true_values_of_ansible(value: object) -> None:
     assert read_boolean(value) is True
 
 
 @pytest.mark.parametrize("value", [*sorted(BOOLEANS_FALSE, key=str), "FALSE", "No", " off ", 0])
-def test_what_ansible_takes_for_false_is_false(value: object) -> None:
+def test_false_values_of_ansible(value: object) -> None:
     assert read_boolean(value) is False
 
 

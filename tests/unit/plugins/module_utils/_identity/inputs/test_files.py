@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workloads from files: what is read, and which file and line an error names."""
+"""Workloads from files: parsing, and the file and line of each error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def written(folder: Path, name: str, text: str) -> str:
         ("a.yml", YAML.replace("\n", "\r\n")),
         ("a.YAML", YAML),
         ("a.JSON", json.dumps([ONE, TWO])),
-        # A merge key may be overridden; that is no key twice.
+        # A merge key may be overridden; this is not a duplicate key.
         ("a.yml", "- &one {namespace: default, service_account: one}\n- {<<: *one, service_account: two}\n"),
     ],
 )
@@ -186,7 +186,7 @@ NOTHING = "has no workloads; write [] for an empty list."
             "line 2: has workloads under workloads, and on line 1 under pod_identity_workloads; join them in one "
             "list.",
         ),
-        # What PyYAML refuses without saying where.
+        # Errors of PyYAML without a position.
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
@@ -247,7 +247,7 @@ def test_a_vaulted_value_is_named_as_one(tmp_path: Path, tag: str) -> None:
     ]
 
 
-def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
+def test_reports_every_duplicate_key(tmp_path: Path) -> None:
     path = written(tmp_path, "a.yml", "- {a: 1, a: 2, a: 3}\n- {b: 1}\n- {c: {d: 1, d: 2}}\n")
     with pytest.raises(InputError) as caught:
         read_sources([path])
@@ -258,25 +258,25 @@ def test_every_key_that_is_given_twice_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_every_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    gone, empty, link = str(tmp_path / "gone.yml"), tmp_path / "empty", tmp_path / "link"
+def test_reports_every_unreadable_path(tmp_path: Path) -> None:
+    missing, empty, link = str(tmp_path / "gone.yml"), tmp_path / "empty", tmp_path / "link"
     empty.mkdir()
-    link.symlink_to(gone)
+    link.symlink_to(missing)
     os.mkfifo(tmp_path / "pipe")
     latin = tmp_path / "latin.json"
     latin.write_bytes(b'[\n{"namespace": "\xe9"}]')
     with pytest.raises(InputError) as caught:
-        read_sources([gone, str(empty), str(latin), str(link), str(tmp_path / "pipe")])
+        read_sources([missing, str(empty), str(latin), str(link), str(tmp_path / "pipe")])
     assert list(caught.value.problems) == [
-        f"{gone}: there is no such file or folder.",
+        f"{missing}: there is no such file or folder.",
         f"{empty}: this folder has no file that ends in .yml, .yaml, .json.",
-        f"{link}: is a link to {gone}, which does not exist.",
+        f"{link}: is a link to {missing}, which does not exist.",
         f"{tmp_path / 'pipe'}: is not a file or folder.",
         f"{latin} line 2: is not UTF-8 text (byte 0xe9); save it as UTF-8.",
     ]
 
 
-def test_a_folder_that_holds_more_than_is_read_is_refused(tmp_path: Path) -> None:
+def test_folder_with_unread_files_fails(tmp_path: Path) -> None:
     written(tmp_path, "a.yml", YAML)
     inner = tmp_path / "inner" / "most"
     inner.mkdir(parents=True)
@@ -291,7 +291,7 @@ def test_a_folder_that_holds_more_than_is_read_is_refused(tmp_path: Path) -> Non
     ]
 
 
-def test_a_folder_with_input_in_a_folder_inside_alone_is_refused_for_that(tmp_path: Path) -> None:
+def test_folder_with_input_only_in_a_subfolder_fails(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     written(tmp_path / "inner", "b.json", "[]")
     (tmp_path / "inner" / "back").symlink_to(tmp_path)
@@ -309,12 +309,12 @@ def test_no_file_at_all_is_no_empty_list() -> None:
     ]
 
 
-# Where a relative path leads
+# Relative paths
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> tuple[Path, Path]:
-    """That of the playbook, and the working directory."""
+    """Return the folder of the playbook and the working directory."""
     found = tmp_path / "playbook", tmp_path / "work"
     for folder in found:
         folder.mkdir()
@@ -322,33 +322,31 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_relative_path_is_looked_for_beside_the_playbook_and_in_the_working_directory(
-    folders: tuple[Path, Path], which: int
-) -> None:
+def test_relative_path_is_searched_in_both_places(folders: tuple[Path, Path], which: int) -> None:
     (folders[which] / "teams").mkdir()
     path = written(folders[which] / "teams", "a.yml", YAML)
     for relative, found in (("teams/", folders[which] / "teams"), ("teams/../teams/a.yml", path)):
         assert locate([relative], str(folders[0]), str(folders[1])) == [str(found)]
 
 
-def test_a_path_that_is_in_both_places_is_refused_unless_it_is_the_same_file(
+def test_ambiguous_relative_path_fails_unless_it_is_one_file(
     folders: tuple[Path, Path],
 ) -> None:
-    one, two = (written(folder, "a.yml", YAML) for folder in folders)
+    first, second = (written(folder, "a.yml", YAML) for folder in folders)
     with pytest.raises(InputError) as caught:
         locate(["a.yml"], str(folders[0]), str(folders[1]))
     assert list(caught.value.problems) == [
-        f"a.yml: exists twice, next to the playbook ({one}) and in the working directory ({two}). Use the absolute path of the "
-        f"intended one."
+        f"a.yml: exists twice, next to the playbook ({first}) and in the working directory ({second}). Use the absolute "
+        "path of the intended one."
     ]
-    Path(two).unlink()
-    Path(two).symlink_to("gone.yml")
+    Path(second).unlink()
+    Path(second).symlink_to("gone.yml")
     with pytest.raises(InputError, match="exists twice"):
         locate(["a.yml"], str(folders[0]), str(folders[1]))
-    Path(two).unlink()
-    Path(two).symlink_to(one)
-    assert locate(["a.yml"], str(folders[0]), str(folders[1])) == [one]
-    assert locate(["a.yml"], str(folders[0]), str(folders[0])) == [one]
+    Path(second).unlink()
+    Path(second).symlink_to(first)
+    assert locate(["a.yml"], str(folders[0]), str(folders[1])) == [first]
+    assert locate(["a.yml"], str(folders[0]), str(folders[0])) == [first]
 
 
 def test_absolute_paths_and_those_of_a_home_are_taken_as_they_are(
@@ -360,7 +358,7 @@ def test_absolute_paths_and_those_of_a_home_are_taken_as_they_are(
     assert locate(paths, *map(str, folders)) == ["/gone/a.yml", "/home/me/b.yml", "/srv/teams/c.yml"]
 
 
-def test_a_relative_path_that_is_nowhere_is_named_with_both_places(folders: tuple[Path, Path]) -> None:
+def test_missing_relative_path_names_both_places(folders: tuple[Path, Path]) -> None:
     with pytest.raises(InputError) as caught:
         locate(["gone/", ""], *map(str, folders))
     assert list(caught.value.problems) == [

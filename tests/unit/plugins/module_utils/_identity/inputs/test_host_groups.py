@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts are one run of the AWS part."""
+"""Grouping of hosts into runs of the AWS part."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ HERE, THERE = "111122223333", "444455556666"
 ROLE = f"arn:aws:iam::{THERE}:role/fleet"
 
 
-def host(name: str, account: str = "", left: int | None = None, **options: Any) -> Host:
-    return Host(name, account, options, {"cluster_name": name}, left)
+def host(name: str, account: str = "", seconds_left: int | None = None, **options: Any) -> Host:
+    return Host(name, account, options, {"cluster_name": name}, seconds_left)
 
 
 def groups(*hosts: Host) -> list[list[tuple[str, ...]]]:
@@ -100,9 +100,7 @@ def test_the_arguments_are_those_of_all_hosts() -> None:
         pytest.param(StoppedHost("red", "", {"profile": "other"}), [], id="other credentials"),
     ],
 )
-def test_a_host_that_stopped_is_known_to_the_runs_of_its_account(
-    stopped: StoppedHost, known_to: list[str]
-) -> None:
+def test_failed_host_is_passed_to_the_runs_of_its_account(stopped: StoppedHost, known_to: list[str]) -> None:
     hosts = [host("a", HERE), host("b", HERE, adopt=True), host("c", THERE)]
     found = [group for account in groups_by_account(hosts, [stopped]) for group in account]
     assert [group.hosts[0] for group in found if group.stopped == ("red",)] == known_to
@@ -116,6 +114,6 @@ def test_a_host_that_stopped_is_known_to_the_runs_of_its_account(
         ({}, {"cluster_name": "red"}),
     ],
 )
-def test_a_host_that_stopped_is_named_as_far_as_it_is_known(options: Any, row: Any) -> None:
+def test_failed_host_has_its_known_fields(options: Any, row: Any) -> None:
     [[group]] = groups_by_account([host("a", HERE)], [StoppedHost("red", HERE, options)])
     assert group.arguments["stopped"] == [row]

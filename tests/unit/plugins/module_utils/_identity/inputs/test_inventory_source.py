@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of an inventory source: what they mean, and each that is refused, with the whole message."""
+"""The options of an inventory source: parsing, and the message for each invalid option."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(options: dict[str, Any]) -> None:
     read_request({**REGION, **options})
 
 
-def problems_of(**options: Any) -> list[str]:
+def find_problems(**options: Any) -> list[str]:
     with pytest.raises(InputError) as caught:
         read(options)
     return list(caught.value.problems)
@@ -49,7 +49,7 @@ def test_without_options_the_account_of_the_credentials_is_read_in_its_region() 
 
 
 @pytest.mark.parametrize(
-    ("given", "regions"),
+    ("value", "regions"),
     [
         (["eu-central-1", "us-gov-west-1"], ("eu-central-1", "us-gov-west-1")),
         ("eu-central-1, us-west-2", ("eu-central-1", "us-west-2")),
@@ -59,8 +59,8 @@ def test_without_options_the_account_of_the_credentials_is_read_in_its_region() 
         ([], ("us-west-2",)),
     ],
 )
-def test_regions(given: Any, regions: tuple[str, ...]) -> None:
-    assert read_request({**REGION, "regions": given}).regions == regions
+def test_regions(value: Any, regions: tuple[str, ...]) -> None:
+    assert read_request({**REGION, "regions": value}).regions == regions
 
 
 def test_accounts_have_a_role_and_may_have_regions_of_their_own() -> None:
@@ -89,13 +89,13 @@ def test_one_role_is_one_account() -> None:
 
 
 def test_an_organization() -> None:
-    given = {
+    organization = {
         "role_name": "/path/fleet",
         "assume_role_external_id": "x-1",
         "include_accounts": [111122223333],
         "exclude_accounts": "444455556666",
     }
-    request = read_request({**REGION, "organization": given})
+    request = read_request({**REGION, "organization": organization})
     assert request.organization == Organization(
         RoleByName("path/fleet", "x-1"),
         include=frozenset(("111122223333",)),
@@ -220,12 +220,12 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("options", "expected"), REFUSED)
-def test_what_is_refused(options: dict[str, Any], expected: list[str]) -> None:
-    assert problems_of(**options) == expected
+def test_rejects_invalid_options(options: dict[str, Any], expected: list[str]) -> None:
+    assert find_problems(**options) == expected
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
-    assert len(problems_of(regions=["x"], hostnames=["y"], default_groups=["z"])) == 3
+def test_reports_all_problems() -> None:
+    assert len(find_problems(regions=["x"], hostnames=["y"], default_groups=["z"])) == 3
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Workloads of several places: which are meant for a host, and which wins."""
+"""Workloads of several layers: selection for a host and precedence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read(raw: object, *groups: str) -> list[FileSource]:
 
 
 def names(source: FileSource) -> list[tuple[str, str]]:
-    """Each service account with the role that it is to have."""
+    """Return the role of each service account."""
     workloads: list[Any] = source.workloads
     return [(workload["service_account"], workload["role"]["name"]) for workload in workloads]
 
@@ -46,7 +46,7 @@ def named(service_account: str, role: str, namespace: str = "default") -> dict[s
     return workload(service_account, namespace, role={"name": role}, policies=None)
 
 
-def test_only_what_is_meant_for_the_host_counts_in_the_order_of_the_list(tmp_path: Path) -> None:
+def test_selects_workloads_of_the_host_in_list_order(tmp_path: Path) -> None:
     file = tmp_path / "team.json"
     file.write_text(json.dumps([named("web", "of-file")]), encoding="utf-8")
     raw = [
@@ -71,14 +71,14 @@ def test_a_workload_takes_the_place_of_the_same_one_alone() -> None:
     assert merged.places == ["d", "b", "c"]
 
 
-def test_what_is_twice_in_one_layer_stays_for_the_parser_to_refuse() -> None:
+def test_duplicates_in_one_layer_are_kept_for_the_parser() -> None:
     merged = merge_layers(
         [FileSource([named("app", "one"), named("app", "two")], ["a", "b"]), FileSource([1, 1], ["c", "d"])]
     )
     assert merged.places == ["a", "b", "c", "d"]
 
 
-def test_what_the_host_says_itself_comes_last() -> None:
+def test_workloads_of_the_host_have_precedence() -> None:
     layers = read([{"hosts": "all", "workloads": [named("app", "general"), named("web", "general")]}], "all")
     options = {"cluster_name": "blue", "workloads": [named("app", "special")]}
     parsed = read_input(options, as_given, ROLE, layers)
@@ -88,11 +88,11 @@ def test_what_the_host_says_itself_comes_last() -> None:
         ("app", "special"),
         ("web", "general"),
     ]
-    alone = read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
-    assert len(alone.workloads) == 2
+    without_host_list = read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
+    assert len(without_host_list.workloads) == 2
 
 
-def test_a_mistake_names_the_layer_that_has_it() -> None:
+def test_problem_names_its_layer() -> None:
     layers = read([{"hosts": "all", "workloads": [named("app", "general"), {"namespace": "x"}]}], "all")
     with pytest.raises(InputError) as caught:
         read_input({"cluster_name": "blue"}, as_given, ROLE, layers)
@@ -122,7 +122,7 @@ def test_a_mistake_names_the_layer_that_has_it() -> None:
         ),
     ],
 )
-def test_layers_that_cannot_be_read_are_named(raw: object, problems: list[str]) -> None:
+def test_unreadable_layers_are_named(raw: object, problems: list[str]) -> None:
     with pytest.raises(InputError) as caught:
         read(raw, "all")
     assert list(caught.value.problems) == problems
@@ -136,7 +136,7 @@ def test_the_answer_of_a_survey_gets_no_advice_about_the_command_line() -> None:
     ]
 
 
-def test_workloads_that_ansible_cut_at_a_space_say_how_to_give_them() -> None:
+def test_workloads_cut_at_a_space_have_a_remedy() -> None:
     with pytest.raises(InputError) as caught:
         read_way("workloads", '[{"namespace":', "pod_identity_workloads", as_given)
     assert list(caught.value.problems) == [

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variables of the role: each known by name and type, and what is refused before anything is read."""
+"""The variables of the role: names, types, and errors before any request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 NO_TEXT = {"bool": "maybe", "int": "many"}
 
 
-def problems_of(values: Mapping[str, object], entry_point: Any = "main") -> list[str]:
+def find_problems(values: Mapping[str, object], entry_point: Any = "main") -> list[str]:
     with pytest.raises(InputError) as caught:
         read_variables(values, entry_point)
     return list(caught.value.problems)
@@ -42,14 +42,14 @@ def test_each_documented_variable_is_known_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option["type"] in NO_TEXT])
-def test_text_that_is_no_value_of_the_type_is_refused(name: str) -> None:
-    [problem] = problems_of({name: NO_TEXT[OPTIONS[name]["type"]]})
+def test_rejects_text_of_another_type(name: str) -> None:
+    [problem] = find_problems({name: NO_TEXT[OPTIONS[name]["type"]]})
     assert problem.startswith(f"pod_identity_{name} must be ")
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.get("choices")])
 def test_choices_are_those_documented(name: str) -> None:
-    assert problems_of({name: "x"}) == [
+    assert find_problems({name: "x"}) == [
         f"pod_identity_{name} must be one of {', '.join(OPTIONS[name]['choices'])}, got 'x'."
     ]
 
@@ -78,11 +78,11 @@ def test_a_default_given_as_text_is_the_default(name: str) -> None:
         ("account_id", "012345678901", "012345678901"),
     ],
 )
-def test_text_becomes_what_it_stands_for(name: str, text: object, value: object) -> None:
+def test_parses_text(name: str, text: object, value: object) -> None:
     assert read_variables({name: text}, "main") == {name: value}
 
 
-# By the type of an option: what a survey, a command line or an INI inventory may give, and what it stands for.
+# By the type of an option: text from a survey, a command line or an INI inventory, and its value.
 ANSWERS: dict[str, list[tuple[object, object]]] = {
     "bool": [("true", True), ("False", False), ("yes", True), ("0", False), (True, True)],
     "int": [("900", 900), (" 901 ", 901), (902, 902)],
@@ -113,38 +113,38 @@ WITH_A_ROLE = {"assume_role_external_id", "assume_role_session_name"}
 
 
 @pytest.mark.parametrize("name", sorted(set(OPTIONS) - ELSEWHERE))
-def test_every_variable_may_be_an_answer_of_a_survey(name: str) -> None:
+def test_every_variable_accepts_a_survey_answer(name: str) -> None:
     option = OPTIONS[name]
     answers = [(choice, choice) for choice in option.get("choices", ())] or ANSWERS[option["type"]]
-    beside = {"assume_role_arn": ARN} if name in WITH_A_ROLE else {}
+    required = {"assume_role_arn": ARN} if name in WITH_A_ROLE else {}
     for answer, value in answers:
         entry_point = "main" if answer == "absent" or name == "state" else "verify"
-        assert read_variables({name: answer, **beside}, entry_point)[name] == value, answer
+        assert read_variables({name: answer, **required}, entry_point)[name] == value, answer
 
 
-# Where no value is not the same as not set, and who says so.
+# Variables with an error for an empty value.
 NO_VALUE = {"owner", "workloads", "workloads_from"}
 
 
 @pytest.mark.parametrize("empty", ["", "  ", None])
 @pytest.mark.parametrize("name", sorted(OPTIONS))
-def test_a_question_without_an_answer_sets_nothing(name: str, empty: object) -> None:
-    kept = {name: empty} if name in NO_VALUE else {}
+def test_empty_survey_answer_sets_no_variable(name: str, empty: object) -> None:
+    expected = {name: empty} if name in NO_VALUE else {}
     found = read_variables({name: empty}, "main")
-    assert found == kept
+    assert found == expected
 
 
 @pytest.mark.parametrize("empty", ["", None, "  ", ",", " , ,", "\n,\n"])
 def test_namespaces_without_an_answer_do_not_widen_a_purge(empty: object) -> None:
-    assert problems_of({"purge": "true", "purge_namespaces": empty}) == [
+    assert find_problems({"purge": "true", "purge_namespaces": empty}) == [
         "pod_identity_purge_namespaces has no value, and pod_identity_purge is true: that would purge all namespaces. Set the "
         "namespaces, or write [] for all namespaces."
     ]
     assert read_variables({"purge": "true", "purge_namespaces": "[]"}, "main")["purge_namespaces"] == []
 
 
-def test_text_that_is_no_yaml_is_refused_with_its_line() -> None:
-    [problem] = problems_of({"tags": "a: b\n  c: d"})
+def test_invalid_yaml_fails_with_its_line() -> None:
+    [problem] = find_problems({"tags": "a: b\n  c: d"})
     assert problem.startswith("pod_identity_tags line 2")
 
 
@@ -155,23 +155,23 @@ def test_artifacts_of_earlier_jobs_are_no_variables_of_the_role() -> None:
 ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
-def test_text_that_ansible_cut_at_a_space_says_how_to_give_it() -> None:
+def test_text_cut_at_a_space_has_a_remedy() -> None:
     """As of -e 'pod_identity_tags={"team": "x"}'."""
-    assert problems_of({"tags": '{"team":'}) == [
+    assert find_problems({"tags": '{"team":'}) == [
         "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
         "of -e name=value at its first space; write it as -e '{\"name\": value}'."
     ]
 
 
 def test_a_role_to_assume_is_read_as_text() -> None:
-    given = {
+    variables = {
         "assume_role_arn": ARN,
         "assume_role_external_id": 12345,
         "assume_role_session_name": "job",
         "assume_role_duration": "900",
     }
-    expected = {**given, "assume_role_external_id": "12345", "assume_role_duration": 900}
-    assert read_variables(given, "verify") == expected
+    expected = {**variables, "assume_role_external_id": "12345", "assume_role_duration": 900}
+    assert read_variables(variables, "verify") == expected
 
 
 def test_empty_answers_name_no_role_to_assume() -> None:
@@ -199,10 +199,8 @@ def test_empty_answers_name_no_role_to_assume() -> None:
     ],
 )
 @pytest.mark.parametrize("entry_point", ["main", "verify"])
-def test_a_role_that_cannot_be_assumed_is_refused(
-    values: dict[str, object], problem: str, entry_point: Any
-) -> None:
-    assert problems_of(values, entry_point) == [problem]
+def test_rejects_an_invalid_role_to_assume(values: dict[str, object], problem: str, entry_point: Any) -> None:
+    assert find_problems(values, entry_point) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +257,7 @@ def test_an_extra_variable_of_another_name_is_not_the_roles(name: str) -> None:
     check_extra_variables([name])
 
 
-def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
+def test_variables_set_by_the_role_are_known() -> None:
     names = ["hosts", "report", "prepared", "accounts", "result", "purge"]
     assert find_variables([f"pod_identity_{name}" for name in names]) == ["purge"]
 
@@ -344,10 +342,10 @@ def test_what_the_role_and_its_playbooks_leave_behind_is_known() -> None:
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
+def test_rejects_contradictory_variables(
     values: Mapping[str, object], entry_point: Any, problem: str
 ) -> None:
-    assert problems_of(values, entry_point) == [problem]
+    assert find_problems(values, entry_point) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -379,14 +377,14 @@ def test_what_cannot_be_meant_is_refused(
         ),
     ],
 )
-def test_what_has_no_effect_is_named(
+def test_reports_variables_without_effect(
     values: Mapping[str, object], entry_point: Any, sentences: list[str]
 ) -> None:
     assert find_ineffective(read_variables(values, entry_point), entry_point) == sentences
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("variables", "read"),
     [
         ({"expected": "blue\ngreen\n"}, {"expected": ["blue", "green"]}),
         ({"expected": "blue, green"}, {"expected": ["blue", "green"]}),
@@ -399,11 +397,11 @@ def test_what_has_no_effect_is_named(
         ({"expected": "", "report_files": None, "report_max_age": " "}, {}),
     ],
 )
-def test_the_report_of_a_fleet_takes_answers_of_a_survey(given: dict[str, Any], read: dict[str, Any]) -> None:
-    assert read_report_variables(given) == read
+def test_fleet_report_accepts_survey_answers(variables: dict[str, Any], read: dict[str, Any]) -> None:
+    assert read_report_variables(variables) == read
 
 
-def test_what_the_report_of_a_fleet_cannot_use_is_refused() -> None:
+def test_fleet_report_rejects_invalid_variables() -> None:
     with pytest.raises(InputError) as caught:
         read_report_variables({"expected": {"blue": 1}, "report_max_age": "soon"})
     assert list(caught.value.problems) == [
@@ -422,8 +420,8 @@ def test_what_the_report_of_a_fleet_cannot_use_is_refused() -> None:
         ("proof_pod_spec", {"a": ["\u202e"]}, "{'a': ['\\\\u202e']}"),
     ],
 )
-def test_text_that_a_screen_hides_is_refused(name: str, value: object, seen: str) -> None:
-    assert problems_of({name: value}) == [
+def test_rejects_invisible_characters(name: str, value: object, seen: str) -> None:
+    assert find_problems({name: value}) == [
         f"pod_identity_{name} has an unprintable character, which is escaped here: {seen}. Remove it."
     ]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The input of a run as a whole: what both halves get, and what is refused before either is asked."""
+"""The input of a run: parsing for both parts, and errors before any request."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read(prefix: str = ROLE, **options: Any) -> ParsedInput:
     return read_input({"cluster_name": "c", **options}, read_files, prefix)
 
 
-def problems_of(prefix: str = ROLE, **options: Any) -> list[str]:
+def find_problems(prefix: str = ROLE, **options: Any) -> list[str]:
     with pytest.raises(InputError) as caught:
         read(prefix, **options)
     return list(caught.value.problems)
@@ -69,11 +69,11 @@ def test_workloads_may_be_in_files(tmp_path: Path, as_text: bool, unset: dict[st
     assert parsed.workloads == parse_workloads([ONE], "c")
 
 
-def test_files_that_define_a_role_apart_are_named_with_their_lines(tmp_path: Path) -> None:
+def test_different_role_definitions_name_files_and_lines(tmp_path: Path) -> None:
     entry = "- {{namespace: default, service_account: {name}, role: {{name: r, description: {name}}}}}\n"
     for name in ("a", "b"):
         (tmp_path / f"{name}.yml").write_text("# A comment.\n" + entry.format(name=name), encoding="utf-8")
-    assert problems_of(workloads_from=[str(tmp_path)]) == [
+    assert find_problems(workloads_from=[str(tmp_path)]) == [
         f"workload default/b ({tmp_path}/b.yml line 2): defines role 'r' with another description than workload default/a "
         f"({tmp_path}/a.yml line 2); use the same definition, or rename the role."
     ]
@@ -91,11 +91,11 @@ def test_an_empty_list_is_one() -> None:
 
 
 def test_a_teardown_needs_no_role() -> None:
-    listed = [{"namespace": "default", "service_account": "one"}]
-    assert read(workloads=listed, state="absent") == ParsedInput(
-        "c", "absent", parse_workloads(listed, "c", "absent")
+    workloads = [{"namespace": "default", "service_account": "one"}]
+    assert read(workloads=workloads, state="absent") == ParsedInput(
+        "c", "absent", parse_workloads(workloads, "c", "absent")
     )
-    assert problems_of(workloads=listed) == [
+    assert find_problems(workloads=workloads) == [
         "pod_identity_workloads[0] (default/one): role is missing; set role: {name: …} to create one or role: {arn: …} to use "
         "one."
     ]
@@ -146,7 +146,7 @@ def test_namespaces_without_a_purge_need_no_value() -> None:
 
 @pytest.mark.parametrize("name", ["create_service_accounts", "create_namespaces", "purge"])
 @pytest.mark.parametrize("text", ["false", "False", "no", "n", "off", "0", "f"])
-def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
+def test_text_no_is_false_everywhere(name: str, text: str) -> None:
     assert read(workloads=[TWO], **{name: text}) == read(workloads=[TWO], **{name: False})
 
 
@@ -269,8 +269,8 @@ def test_text_that_says_no_is_false_everywhere(name: str, text: str) -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -> None:
-    assert problems_of(**options) == [problem]
+def test_rejects_invalid_input(options: dict[str, Any], problem: str) -> None:
+    assert find_problems(**options) == [problem]
 
 
 @pytest.mark.parametrize(
@@ -293,25 +293,25 @@ def test_what_cannot_be_used_is_refused(options: dict[str, Any], problem: str) -
     ],
 )
 def test_a_module_names_its_options_without_prefix(options: dict[str, Any], problem: str) -> None:
-    assert problems_of("", **options) == [problem]
+    assert find_problems("", **options) == [problem]
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
-    assert len(problems_of(workloads=[{}], concurrency=0, propagation_timeout=-1, cluster_name="")) == 6
+def test_reports_all_problems() -> None:
+    assert len(find_problems(workloads=[{}], concurrency=0, propagation_timeout=-1, cluster_name="")) == 6
 
 
-def test_everything_that_marks_and_limits_a_purge_is_checked_with_the_rest() -> None:
+def test_checks_purge_options_with_the_rest() -> None:
     owner = "pod_identity_owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
-    assert problems_of(workloads=["x"], owner="team a", purge_limit=-1) == [
+    assert find_problems(workloads=["x"], owner="team a", purge_limit=-1) == [
         "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
         f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",
         "pod_identity_workloads[0]: must be a mapping, got text.",
     ]
 
 
-def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
+def test_empty_owner_differs_from_no_owner() -> None:
     assert read("", workloads=[], owner=None).owner is None
-    assert problems_of(workloads=[], owner=None) == [
+    assert find_problems(workloads=[], owner=None) == [
         "pod_identity_owner has no value; set the owner, or leave the variable out."
     ]
 
@@ -319,7 +319,7 @@ def test_an_owner_that_came_out_as_nothing_is_not_the_same_as_none() -> None:
 @pytest.mark.parametrize("prefix", ["", "pod_identity_"])
 @pytest.mark.parametrize("word", [None, False, "false"])
 def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: object) -> None:
-    assert problems_of(prefix, workloads=[], purge=True, purge_all=word) == [
+    assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
         f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c, "
         f"within owner and namespaces. Correct the list, or set {prefix}purge_all: true if that is intended."
     ]
@@ -345,7 +345,7 @@ def test_the_limit_of_a_purge_may_be_a_share(limit: str, percent: int) -> None:
 
 
 @pytest.mark.parametrize("limit", ["101%", "-1%", "1.5%", "%", "many%"])
-def test_a_share_that_is_none_is_refused(limit: str) -> None:
-    assert problems_of(workloads=[ONE], purge_limit=limit) == [
+def test_rejects_an_invalid_percentage(limit: str) -> None:
+    assert find_problems(workloads=[ONE], purge_limit=limit) == [
         f"pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got {limit!r}."
     ]

@@ -52,7 +52,7 @@ TRUST = {
 PLACE = "workloads[0] (default/app)"
 
 
-def problems_of(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
+def find_problems(raw: object, state: str = "present", common: dict[str, str] | None = None) -> list[str]:
     with pytest.raises(InputError) as caught:
         parse_workloads(raw, CLUSTER, state, Defaults(common or {}))
     return list(caught.value.problems)
@@ -142,8 +142,8 @@ def long_document(size: int) -> dict[str, Any]:
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
     }
-    left = size - len(json.dumps(base, separators=(",", ":"))) + 1
-    base["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(left + 1, "x")  # type: ignore[index]
+    padding = size - len(json.dumps(base, separators=(",", ":"))) + 1
+    base["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(padding + 1, "x")  # type: ignore[index]
     return base
 
 
@@ -193,7 +193,7 @@ def test_a_templated_number_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("action", ["sts:*", "*"])
-def test_what_iam_may_or_may_not_store_is_taken(action: str) -> None:
+def test_accepts_text_with_uncertain_support_in_iam(action: str) -> None:
     trust = {**TRUST, "Statement": {**TRUST["Statement"], "Action": action}}
     (parsed,) = parse_workloads(
         [workload(role={"name": "r", "trust_policy": trust})], CLUSTER, "present", Defaults()
@@ -233,7 +233,7 @@ def test_tags_of_one_thing_win_over_common_ones() -> None:
         pytest.param("create_namespace", True, "No", False, id="not this namespace"),
     ],
 )
-def test_a_workload_has_its_own_wish_or_that_of_the_run(
+def test_workload_option_overrides_the_run_option(
     field: str, default: bool, written: object, wish: bool
 ) -> None:
     defaults = Defaults(create_service_accounts=default, create_namespaces=default)
@@ -258,9 +258,9 @@ def test_a_workload_has_its_own_wish_or_that_of_the_run(
         pytest.param(date(2026, 1, 31), "2026-01-31", id="date"),
     ],
 )
-def test_the_context_of_a_permission_has_json_values(value: object, parsed: object) -> None:
-    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
-    (found,) = parse_workloads([workload(required_permissions=asked)], CLUSTER)
+def test_context_of_a_permission_has_json_values(value: object, parsed: object) -> None:
+    permissions = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    (found,) = parse_workloads([workload(required_permissions=permissions)], CLUSTER)
     assert found.required_permissions[0].context == {"aws:key": parsed}
 
 
@@ -273,9 +273,9 @@ def test_the_context_of_a_permission_has_json_values(value: object, parsed: obje
         ([b"a"], "a bytes"),
     ],
 )
-def test_the_context_of_a_permission_takes_nothing_else(value: Any, kind: str) -> None:
-    asked = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
-    assert problems_of([workload(required_permissions=asked)]) == [
+def test_context_of_a_permission_rejects_other_values(value: Any, kind: str) -> None:
+    permissions = [{"action": "s3:GetObject", "context": {"aws:key": value}}]
+    assert find_problems([workload(required_permissions=permissions)]) == [
         f"{PLACE} required_permissions[0]: context: the value of 'aws:key' must be text, a number, a boolean, null, "
         f"or a list of them, got {kind}."
     ]
@@ -753,10 +753,8 @@ KNOWN_WORKLOAD = (
         ),
     ],
 )
-def test_bad_input_is_told_with_its_place_and_the_remedy(
-    changes: dict[str, Any], problems: list[str]
-) -> None:
-    assert problems_of([{**workload(), **changes}]) == problems
+def test_invalid_input_fails_with_place_and_remedy(changes: dict[str, Any], problems: list[str]) -> None:
+    assert find_problems([{**workload(), **changes}]) == problems
 
 
 @pytest.mark.parametrize(
@@ -769,24 +767,24 @@ def test_bad_input_is_told_with_its_place_and_the_remedy(
     ],
 )
 def test_workloads_are_a_list_of_mappings(raw: object, problem: str) -> None:
-    assert problems_of(raw) == [problem]
+    assert find_problems(raw) == [problem]
 
 
 def test_common_tags_count_too() -> None:
     common = {f"c{number}": "x" for number in range(30)}
     raw = workload(tags={f"t{number}": "x" for number in range(19)})
-    assert problems_of([raw], "present", common) == [
+    assert find_problems([raw], "present", common) == [
         f"{PLACE}: tags has 49 tags with the common ones; 48 are allowed in addition to the ownership tags."
     ]
 
 
-def test_all_problems_of_all_workloads_are_told_at_once() -> None:
+def test_reports_all_problems_of_all_workloads() -> None:
     raw = [
         workload("one", namespace="A", tags={"aws:a": "b"}),
         workload("two"),
         {"service_account": "three", "role": {"name": "my-role"}},
     ]
-    assert problems_of(raw) == [
+    assert find_problems(raw) == [
         "workloads[0] (A/one): namespace must be a Kubernetes namespace (lower case letters, digits and "
         "-, at "
         "most 63 characters), got 'A'.",
@@ -795,8 +793,8 @@ def test_all_problems_of_all_workloads_are_told_at_once() -> None:
     ]
 
 
-def test_a_wrong_value_that_is_long_is_not_repeated() -> None:
-    assert problems_of([workload(target_role_arn="x" * 100)]) == [
+def test_long_invalid_value_is_not_quoted() -> None:
+    assert find_problems([workload(target_role_arn="x" * 100)]) == [
         f"{PLACE}: target_role_arn must be the ARN of an IAM role, or '' to remove it, got text."
     ]
 
@@ -824,7 +822,7 @@ def test_an_empty_cluster_name_is_called_empty(name: str) -> None:
     assert caught.value.problems == ("cluster_name: is empty; set the name of the EKS cluster.",)
 
 
-def test_a_cluster_name_that_is_left_out_is_asked_for_by_the_name_of_the_option() -> None:
+def test_missing_cluster_name_names_the_option() -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(None, "pod_identity_cluster_name")
     assert caught.value.problems == (
