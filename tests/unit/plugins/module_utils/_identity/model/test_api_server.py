@@ -35,7 +35,7 @@ TUNNEL = "https://localhost:8443"
 PLACE = "cluster my-cluster (account 111122223333, region us-west-2)"
 
 
-def pem_of(*contents: bytes) -> str:
+def make_pem(*contents: bytes) -> str:
     bodies = (base64.encodebytes(content).decode() for content in contents)
     return "".join(f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n" for body in bodies)
 
@@ -169,7 +169,7 @@ def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: s
 
 def test_digests_are_those_of_each_certificate() -> None:
     digests = {hashlib.sha256(content).hexdigest() for content in (b"one", b"two" * 40)}
-    pem = pem_of(b"one", b"two" * 40)
+    pem = make_pem(b"one", b"two" * 40)
     assert certificate_digests(f"comment\n{pem}") == digests
     assert certificate_data_digests(base64.b64encode(pem.encode()).decode()) == digests
 

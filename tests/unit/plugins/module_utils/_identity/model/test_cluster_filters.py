@@ -35,18 +35,18 @@ CASES: list[tuple[list[Criteria], list[Criteria], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
-def test_a_described_cluster(include: list[Criteria], exclude: list[Criteria], wanted: bool) -> None:
-    assert matches_filters(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is wanted
+@pytest.mark.parametrize(("include", "exclude", "expected"), CASES)
+def test_described_cluster(include: list[Criteria], exclude: list[Criteria], expected: bool) -> None:
+    assert matches_filters(PROD, list(map(Filter, include)), list(map(Filter, exclude))) is expected
 
 
-@pytest.mark.parametrize(("include", "exclude", "wanted"), CASES)
+@pytest.mark.parametrize(("include", "exclude", "expected"), CASES)
 def test_name_filter_does_not_exclude_possible_matches(
-    include: list[Criteria], exclude: list[Criteria], wanted: bool
+    include: list[Criteria], exclude: list[Criteria], expected: bool
 ) -> None:
-    expected = {name: PROD[name] for name in ("name", "region")}
-    early = matches_filters(expected, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
-    assert early or not wanted
+    partial = {name: PROD[name] for name in ("name", "region")}
+    early = matches_filters(partial, list(map(Filter, include)), list(map(Filter, exclude)), described=False)
+    assert early or not expected
 
 
 @pytest.mark.parametrize(

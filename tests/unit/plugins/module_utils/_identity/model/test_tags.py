@@ -15,7 +15,7 @@ AWS_TAG = "aws:cloudformation:stack-name"
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "purge", "change"),
+    ("present", "desired", "purge", "change"),
     [
         pytest.param({}, {}, True, changes.TagChange({}, ()), id="none"),
         pytest.param({"a": "1"}, {"a": "1"}, True, changes.TagChange({}, ()), id="alike"),
@@ -30,9 +30,9 @@ AWS_TAG = "aws:cloudformation:stack-name"
     ],
 )
 def test_compare(
-    present: dict[str, str], wanted: dict[str, str], purge: bool, change: changes.TagChange
+    present: dict[str, str], desired: dict[str, str], purge: bool, change: changes.TagChange
 ) -> None:
-    assert changes.compare_tags(present, wanted, purge) == change
+    assert changes.compare_tags(present, desired, purge) == change
 
 
 def test_after_a_change_the_rest_is_as_before() -> None:

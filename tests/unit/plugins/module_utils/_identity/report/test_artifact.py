@@ -157,7 +157,7 @@ def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "workloads", "form"),
+    ("size", "workloads", "form"),
     [
         ("auto", MOST_WORKLOADS, "full"),
         ("auto", MOST_WORKLOADS + 1, "short"),
@@ -165,9 +165,9 @@ def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
         ("short", 1, "short"),
     ],
 )
-def test_a_short_artifact_has_findings_changes_and_summary(wanted: str, workloads: int, form: str) -> None:
+def test_a_short_artifact_has_findings_changes_and_summary(size: str, workloads: int, form: str) -> None:
     report = {**REPORT, "summary": {"workloads": workloads}}
-    made = make_artifacts(report, "blue", wanted)[KEY]
+    made = make_artifacts(report, "blue", size)[KEY]
     assert made["form"] == form
     assert [name for name in made if made[name] is None and name in LEFT_OUT] == (
         [name for name in REPORT if name in LEFT_OUT] if form == "short" else []

@@ -87,14 +87,14 @@ def test_plan_is_labelled() -> None:
     )
 
 
-def test_nothing_failed() -> None:
+def test_fleet_without_failures() -> None:
     assert fleet_lines([Ended("blue", "blue", reported())], 1, 0)[0] == "1 of 1 cluster done, 0 failed."
 
 
 def test_unverified_workloads_do_not_count_as_failed() -> None:
     """In a plan, and after a teardown."""
-    nothing = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
-    summary = {**report()["summary"], **nothing}
+    unverified = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
+    summary = {**report()["summary"], **unverified}
     line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[3]
     assert line == "blue     111122223333  us-west-2  25         3        -         0         ok"
     none_passed = {**summary, "unknown": 25}
@@ -195,8 +195,8 @@ def test_invalid_changes_are_ignored() -> None:
     }
     lines = lines_around_the_table(Ended("blue", "blue", reported(**foreign)))
     assert lines[2] == "blue: apply 1 ServiceAccount; detach 1 policy."
-    nothing = reported(changes="text", kubernetes_changes="text", findings="text")
-    assert lines_around_the_table(Ended("blue", "blue", nothing)) == ["1 of 1 cluster done, 0 failed."]
+    malformed = reported(changes="text", kubernetes_changes="text", findings="text")
+    assert lines_around_the_table(Ended("blue", "blue", malformed)) == ["1 of 1 cluster done, 0 failed."]
 
 
 def test_warning_explained_by_failed_change_is_hidden() -> None:

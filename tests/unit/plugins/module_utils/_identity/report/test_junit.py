@@ -44,11 +44,11 @@ def row(status: str | None, name: str = "api", code: str = "") -> dict[str, Any]
 
 
 def suite(
-    given: dict[str, Any], kubernetes: KubernetesOutcome | None = None, fail_on: Any = "error"
+    aws_result: dict[str, Any], kubernetes: KubernetesOutcome | None = None, fail_on: Any = "error"
 ) -> ElementTree.Element:
     settings = ReportSettings(fail_on=fail_on, time="2026-03-10T12:00:00+00:00", version="0.1.0")
     report = make_report(
-        build.parse_aws_result(given, build.CLUSTER), kubernetes or KubernetesOutcome(), settings
+        build.parse_aws_result(aws_result, build.CLUSTER), kubernetes or KubernetesOutcome(), settings
     )
     found = ElementTree.fromstring(junit_text(report, fail_on)).find("testsuite")
     assert found is not None

@@ -87,8 +87,10 @@ def changed(**more: Any) -> dict[str, Any]:
     return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present", **more}
 
 
-def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **settings: Any) -> Report:
-    aws = build.parse_aws_result(given, build.CLUSTER)
+def report(
+    aws_result: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None, **settings: Any
+) -> Report:
+    aws = build.parse_aws_result(aws_result, build.CLUSTER)
     present = [parse_service_account(item, build.CLUSTER) for item in accounts]
     state = build_state(aws.verification, reads or {}, build.NOW)
     kubernetes = judge_cluster(
@@ -100,8 +102,10 @@ def report(given: dict[str, Any], accounts: Any = (ACCOUNT,), reads: Any = None,
     return make_report(aws, kubernetes, ReportSettings(**settings))
 
 
-def report_of(given: dict[str, Any], kubernetes: KubernetesOutcome | None = None, **settings: Any) -> Report:
-    aws = build.parse_aws_result(given, build.CLUSTER)
+def report_for(
+    aws_result: dict[str, Any], kubernetes: KubernetesOutcome | None = None, **settings: Any
+) -> Report:
+    aws = build.parse_aws_result(aws_result, build.CLUSTER)
     return make_report(aws, kubernetes or KubernetesOutcome(), ReportSettings(**settings))
 
 
@@ -171,10 +175,10 @@ REFUSED: FailureRow = {
 }
 
 
-def test_plan_report_states_that_nothing_was_changed() -> None:
+def test_plan_report_has_no_changes() -> None:
     change = {"resource": "role", "name": "r", "action": "create", "before": None, "after": {}}
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/api"])
-    found = report_of(changed(changes=[change]), kubernetes, check_mode=True)
+    found = report_for(changed(changes=[change]), kubernetes, check_mode=True)
     assert found["lines"] == [
         "Cluster my-cluster",
         "Plan: 2 changes; nothing was changed.",
@@ -193,12 +197,12 @@ def test_plan_report_states_that_nothing_was_changed() -> None:
 def test_teardown_has_head(check_mode: bool, line: str) -> None:
     """site.yml tears down if an extra variable, which a job template may hide, sets the state."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
-    found = report_of(changed(state="absent", changes=[change]), check_mode=check_mode)
+    found = report_for(changed(state="absent", changes=[change]), check_mode=check_mode)
     assert found["lines"][:2] == ["Cluster my-cluster", line]
 
 
 def test_aws_failure_is_first() -> None:
-    found = report_of(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
+    found = report_for(changed(failures=[FAILURE], msg="What failed."), KubernetesOutcome(failures=[REFUSED]))
     assert found["failed"]
     assert found["failure"].splitlines()[0] == "What failed."
     assert [failure["error_code"] for failure in found["failures"]] == ["LimitExceeded", "KUBERNETES_REFUSED"]
@@ -207,7 +211,7 @@ def test_aws_failure_is_first() -> None:
 def test_failure_hides_its_consequences() -> None:
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     other = {**ADDON, "code": "POLICY_MISSING", "workload": "shop/web", "message": "m", "remedy": "r"}
-    found = report_of(changed(failures=[FAILURE], msg="What failed.", findings=[follows, other]))
+    found = report_for(changed(failures=[FAILURE], msg="What failed.", findings=[follows, other]))
     assert found["lines"] == [
         "Cluster my-cluster",
         "Done: 0 changes.",
@@ -230,7 +234,7 @@ def test_finding_of_failed_workload_has_no_command() -> None:
     }
     elsewhere = {**other, "workload": "shop/web"}
     failure = {**FAILURE, "workload": "shop/api"}
-    found = report_of(changed(failures=[failure], msg="What failed.", findings=[other, elsewhere]))
+    found = report_for(changed(failures=[failure], msg="What failed.", findings=[other, elsewhere]))
     assert {row["workload"]: row["remedy"] for row in found["findings"]} == {
         "shop/api": "Follow the remedy of the failure of this workload, then run again.",
         "shop/web": other["remedy"],
@@ -251,7 +255,7 @@ def test_failure_keeps_unrelated_findings() -> None:
     # The reason of the refusal is shown once.
     reason = {**ADDON, "code": "NAMESPACE_GOING", "workload": "shop/api"}
     failure = {**FAILURE, "error_code": "NAMESPACE_GOING"}
-    found = report_of(
+    found = report_for(
         changed(failures=[failure], msg="What failed.", findings=[follows, reason, administers])
     )
     assert found["lines"][-2:] == ["  error POLICY_ATTACHED_EXTRA shop/api: m", "    r"]
@@ -274,7 +278,7 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
 def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
     """Of one cause once, however many objects it is about."""
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
-    found = report_of(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
+    found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
         f"- apply ServiceAccount {names}: Kubernetes returned 403: forbidden: no. Resolve that and run again, "
         "which applies only the rest."
@@ -289,7 +293,7 @@ def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) 
 
 def test_command_is_on_a_separate_line() -> None:
     refused = {**REFUSED, "remedy": "See why: kubectl get events -n shop"}
-    found = report_of(changed(), KubernetesOutcome(failures=[refused]))
+    found = report_for(changed(), KubernetesOutcome(failures=[refused]))
     assert found["failure"].splitlines()[1:] == [
         "- apply ServiceAccount shop/api: Kubernetes returned 403: forbidden: no. See why:",
         "    kubectl get events -n shop",
@@ -324,7 +328,7 @@ def test_refusals_of_three_causes_are_three_entries() -> None:
         }
         for number, name in enumerate(names)
     ]
-    found = report_of(changed(workloads=rows, failures=refusals, msg="What failed."))
+    found = report_for(changed(workloads=rows, failures=refusals, msg="What failed."))
     entries = [line for line in found["lines"] if line.startswith("  failed ")]
     assert [entry.split(":")[0] for entry in entries] == [
         "  failed AccessDenied shop/app-0, shop/app-3, shop/app-6 and 14 more",
@@ -345,20 +349,20 @@ def test_failures_with_different_texts_are_separate() -> None:
         {**FAILURE, "resource": "role", "name": name, "workload": f"shop/{name}", "message": text}
         for name, text in texts.items()
     ]
-    found = report_of(changed(failures=refusals, msg="What failed."))
+    found = report_for(changed(failures=refusals, msg="What failed."))
     assert sum(line.startswith("  failed ") for line in found["lines"]) == 3
 
 
 def test_many_refusals_are_cut() -> None:
     many = [refused(1, f"reason {number}.")[0] for number in range(42)]
-    found = report_of(changed(), KubernetesOutcome(failures=many))
+    found = report_for(changed(), KubernetesOutcome(failures=many))
     assert len(found["failure"].splitlines()) == 42
     assert found["failure"].splitlines()[-1] == "- and 2 more, listed in pod_identity_report.failures."
 
 
 @pytest.mark.parametrize(("state", "verb"), [("present", "converged in"), ("absent", "removed from")])
 def test_an_end_before_the_result_is_the_failure(state: str, verb: str) -> None:
-    found = report_of(changed(state=state), KubernetesOutcome(error="forbidden: no"))
+    found = report_for(changed(state=state), KubernetesOutcome(error="forbidden: no"))
     assert found["failed"]
     assert found["failure"] == (
         f"The service accounts could not be {verb} Kubernetes: forbidden: no. Resolve that and run again; "
@@ -370,7 +374,7 @@ STAYING = Finding(Code.SERVICE_ACCOUNTS_STAY, "They stay.", "Check it.")
 
 
 def test_kept_service_accounts_are_findings() -> None:
-    found = report_of(changed(state="absent"), KubernetesOutcome(findings=[STAYING]))
+    found = report_for(changed(state="absent"), KubernetesOutcome(findings=[STAYING]))
     assert [finding["code"] for finding in found["findings"]] == ["SERVICE_ACCOUNTS_STAY"]
     assert (found["failed"], found["failure"]) == (True, "They stay. Check it.")
     assert found["lines"] == [
@@ -379,7 +383,7 @@ def test_kept_service_accounts_are_findings() -> None:
         "  error SERVICE_ACCOUNTS_STAY: They stay.",
         "    Check it.",
     ]
-    accepted = report_of(
+    accepted = report_for(
         changed(state="absent"), KubernetesOutcome(findings=[STAYING]), ignore=["SERVICE_ACCOUNTS_STAY"]
     )
     assert not accepted["failed"]
@@ -427,21 +431,23 @@ REPLACED = {
 
 def test_plan_warning_changes_its_column() -> None:
     verified = result(check("trust", "pass"), check("association", "pass"), check("agent", "pass", "v1"))
-    found = report_of(changed(findings=[REPLACED], verification=verified))
+    found = report_for(changed(findings=[REPLACED], verification=verified))
     assert statuses(found) == {"trust": "pass", "association": "warning", "agent": "pass"}
     assert (found["summary"]["passed"], found["summary"]["warnings"]) == (0, 1)
     assert any(line.startswith("shop/api  pass   warning ") for line in found["lines"])
     row: Any = found["workloads"][0]
     assert (row["status"], row["checks"][1]["codes"]) == ("warning", ["ASSOCIATION_REPLACED"])
     assert not found["failed"]
-    accepted = report_of(changed(findings=[REPLACED], verification=verified), ignore=["ASSOCIATION_REPLACED"])
+    accepted = report_for(
+        changed(findings=[REPLACED], verification=verified), ignore=["ASSOCIATION_REPLACED"]
+    )
     assert statuses(accepted)["association"] == "accepted"
 
 
 def test_warning_column_is_in_order() -> None:
     extra = {**REPLACED, "code": "POLICY_ATTACHED_EXTRA"}
     verified = result(check("trust", "pass"), check("association", "fail", "", "ASSOCIATION_MISSING"))
-    found = report_of(changed(findings=[extra, REPLACED], verification=verified))
+    found = report_for(changed(findings=[extra, REPLACED], verification=verified))
     assert list(statuses(found).items()) == [
         ("trust", "pass"),
         ("attachment", "warning"),
@@ -454,11 +460,11 @@ def test_warning_column_is_in_order() -> None:
 def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> None:
     reported = {**REPLACED, "code": code.value, "severity": severity}
     verified = result(*(check(name, "pass") for name, _title, _fact in COLUMNS))
-    found = report_of(changed(findings=[reported], verification=verified))
+    found = report_for(changed(findings=[reported], verification=verified))
     [changed_check] = [status for status in statuses(found).values() if status != "pass"]
     assert changed_check == {"warning": "warning", "error": "fail"}[severity]
     reported["severity"] = "info"
-    assert set(statuses(report_of(changed(findings=[reported], verification=verified))).values()) == {"pass"}
+    assert set(statuses(report_for(changed(findings=[reported], verification=verified))).values()) == {"pass"}
 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
@@ -468,7 +474,7 @@ def test_a_verification_of_an_attached_policy_replaces_the_finding_of_the_plan(c
     verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
     rest = {**planned, "workload": "shop/web"}
     existing = changed(findings=[planned, rest], verification=result(findings=[verified]))
-    found = report_of(existing)
+    found = report_for(existing)
     assert [(row["workload"], row["code"], row["message"]) for row in found["findings"]] == [
         ("shop/web", "POLICY_ATTACHED_EXTRA", planned["message"]),
         ("shop/api", code, verified["message"]),
@@ -493,24 +499,27 @@ def test_consequence_is_accepted_in_addition_to_a_warning() -> None:
         check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"),
         check("attachment", "warning", "", "POLICY_ATTACHED_EXTRA"),
         check("permissions", "fail"),
-        findings=[finding_of("TRUST_ACCOUNT_WIDE", "error"), finding_of("POLICY_ATTACHED_EXTRA", "warning")],
+        findings=[
+            finding_row("TRUST_ACCOUNT_WIDE", "error"),
+            finding_row("POLICY_ATTACHED_EXTRA", "warning"),
+        ],
     )
-    found = report_of(changed(verification=verified), ignore=["TRUST_ACCOUNT_WIDE"])
+    found = report_for(changed(verification=verified), ignore=["TRUST_ACCOUNT_WIDE"])
     assert (found["failed"], found["verification"]["contents"]) == (False, "accepted")
 
 
 @pytest.mark.parametrize("status", ["fail", "unknown"])
 def test_consequence_of_cause_is_not_a_finding(status: str) -> None:
     """The cause of a new workload's failure is unknown, and so are its consequences."""
-    follows = finding_of("PERMISSION_DENIED", "error")
+    follows = finding_row("PERMISSION_DENIED", "error")
     verified = result(
         check("attachment", status, "", "POLICY_NOT_ATTACHED"),
         {**check("permissions", status), "follows": [follows]},
-        findings=[finding_of("POLICY_NOT_ATTACHED", "error")],
+        findings=[finding_row("POLICY_NOT_ATTACHED", "error")],
     )
-    found = report_of(changed(verification=verified))
+    found = report_for(changed(verification=verified))
     assert [row["code"] for row in found["findings"]] == ["POLICY_NOT_ATTACHED"]
-    accepted = report_of(changed(verification=verified), ignore=["POLICY_NOT_ATTACHED"])
+    accepted = report_for(changed(verification=verified), ignore=["POLICY_NOT_ATTACHED"])
     assert [row["code"] for row in accepted["findings"]] == ["POLICY_NOT_ATTACHED", "PERMISSION_DENIED"]
 
 
@@ -520,7 +529,7 @@ def test_a_failed_check_without_any_finding_still_fails() -> None:
 
 def test_a_warning_of_the_plan_is_no_reason_for_a_failed_check() -> None:
     """The check is unexplained, and fails the run."""
-    found = report_of(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
+    found = report_for(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
 
@@ -616,7 +625,7 @@ PLACE = {
 
 
 def test_first_line_has_place_and_caller() -> None:
-    found = report_of(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="0.1.0")
+    found = report_for(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="0.1.0")
     assert found["lines"][0] == (
         "Cluster my-cluster, account 111122223333, region us-west-2, as arn:aws:iam::111122223333:user/ada"
     )
@@ -637,14 +646,14 @@ def row(action: str, resource: str, name: str) -> dict[str, Any]:
 
 def many_changes() -> list[dict[str, Any]]:
     roles = [row("create", "role", f"r{number}") for number in range(100)]
-    taken = [row("detach", "attachment", f"r{number} p") for number in range(30)]
+    detachments = [row("detach", "attachment", f"r{number} p") for number in range(30)]
     missing = [row("delete", "policy", f"p{number}") for number in range(30)]
-    return [*roles, *taken, *missing, row("update", "trust_policy", "r")]
+    return [*roles, *detachments, *missing, row("update", "trust_policy", "r")]
 
 
 def test_large_plan_shows_all_removals() -> None:
     kubernetes = KubernetesOutcome(["remove ServiceAccount shop/api"])
-    lines = report_of(changed(changes=many_changes()), kubernetes, check_mode=True, path="/r.json")["lines"]
+    lines = report_for(changed(changes=many_changes()), kubernetes, check_mode=True, path="/r.json")["lines"]
     assert lines[1:4] == [
         "Plan: 162 changes; nothing was changed.",
         "  create 100 roles; update 1 trust policy; detach 30 policies; delete 30 policies; remove 1",
@@ -666,13 +675,13 @@ def test_a_swap_on_a_full_role_names_both_policies() -> None:
         "before": {"role": "r", "policy": "arn:old"},
         "after": {"role": "r", "policy": "arn:new"},
     }
-    lines = report_of(changed(changes=[swap]), check_mode=True)["lines"]
+    lines = report_for(changed(changes=[swap]), check_mode=True)["lines"]
     assert lines[2:4] == ["  replace 1 policy.", "    replace policy arn:old with arn:new on role r"]
 
 
 def test_of_a_plan_without_removals_the_first_are_shown() -> None:
     roles = [row("create", "role", f"r{number}") for number in range(50)]
-    lines = report_of(changed(changes=roles), check_mode=True)["lines"]
+    lines = report_for(changed(changes=roles), check_mode=True)["lines"]
     assert lines[3:] == [
         *(f"    create role r{number}" for number in range(40)),
         "    and 10 more, listed in pod_identity_report (pod_identity_report_file writes it to a file)",
@@ -685,7 +694,7 @@ def test_natural_sort_order() -> None:
         *(row("detach", "attachment", name) for name in ("r10 p", "r9 p")),
         row("create", "role", "r0"),
     ]
-    lines = report_of(changed(changes=changes), check_mode=True)["lines"]
+    lines = report_for(changed(changes=changes), check_mode=True)["lines"]
     assert lines[3:] == [
         "    create role r1",
         "    create role r2",
@@ -698,7 +707,7 @@ def test_natural_sort_order() -> None:
 
 
 def test_shows_forty_changes_removals_first() -> None:
-    lines = report_of(changed(changes=many_changes()))["lines"]
+    lines = report_for(changed(changes=many_changes()))["lines"]
     output = [line for line in lines if line.startswith("    ")]
     assert (output[0], output[39]) == ("    detach policy p from role r0", "    delete policy p9")
     assert (
@@ -716,7 +725,7 @@ def of_statuses(*status: str) -> dict[str, Any]:
 
 
 def test_few_workloads_are_all_shown_below_their_counts() -> None:
-    lines = report_of(of_statuses("pass", "warning", "fail", "unknown"))["lines"]
+    lines = report_for(of_statuses("pass", "warning", "fail", "unknown"))["lines"]
     assert lines[1:] == [
         "",
         "Verified: 4 workloads; 1 pass, 1 warning, 1 unknown, 1 fail.",
@@ -729,7 +738,7 @@ def test_few_workloads_are_all_shown_below_their_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "settings", "told"),
+    ("aws_result", "settings", "expected"),
     [
         pytest.param(of_statuses(), {}, True, id="a verification"),
         pytest.param(changed(), {}, True, id="a change"),
@@ -739,15 +748,15 @@ def test_few_workloads_are_all_shown_below_their_counts() -> None:
     ],
 )
 def test_empty_list_reports_no_verification(
-    given: dict[str, Any], settings: dict[str, Any], told: bool
+    aws_result: dict[str, Any], settings: dict[str, Any], expected: bool
 ) -> None:
-    lines = report_of(given, **settings)["lines"]
-    assert ("0 workloads were verified." in lines) is told
+    lines = report_for(aws_result, **settings)["lines"]
+    assert ("0 workloads were verified." in lines) is expected
 
 
 def test_many_workloads_show_only_problems_worst_first() -> None:
     passing = ["pass"] * SHOWN_ROWS
-    lines = report_of(of_statuses(*passing, "warning", "fail"), path="/r.json")["lines"]
+    lines = report_for(of_statuses(*passing, "warning", "fail"), path="/r.json")["lines"]
     assert lines[2:] == [
         "Verified: 42 workloads; 40 pass, 1 warning, 1 fail.",
         "WORKLOAD  TRUST",
@@ -755,11 +764,11 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
         "shop/w40  warning",
         "  The others are listed in /r.json",
     ]
-    assert report_of(of_statuses(*passing, "pass"), path="/r.json")["lines"][2:] == [
+    assert report_for(of_statuses(*passing, "pass"), path="/r.json")["lines"][2:] == [
         "Verified: 41 workloads; 41 pass.",
         "  Listed in /r.json",
     ]
-    failing = report_of(of_statuses(*["fail"] * 50), path="/r.json")["lines"]
+    failing = report_for(of_statuses(*["fail"] * 50), path="/r.json")["lines"]
     assert failing[-1] == "  and 10 more that do not pass, listed in /r.json"
     assert len(failing) == 45
 
@@ -768,19 +777,22 @@ def test_plan_does_not_report_repaired_findings() -> None:
     """A service account that is still missing must not fail the plan that makes it."""
     verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
     existing = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
-    plan = report_of(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
+    plan = report_for(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (plan["failed"], plan["findings"], "checks" in plan["workloads"][0]) == (False, [], False)
     assert not any(line.startswith("WORKLOAD") for line in plan["lines"])
     # Errors that would stay fail the plan, also where only Kubernetes would change.
-    stays = {**existing, "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]}}
-    wrong = report_of(stays, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
+    unaffected = {
+        **existing,
+        "verification": {**verified, "findings": [{**ADDON, "code": "ROLE_INLINE_POLICY"}]},
+    }
+    wrong = report_for(unaffected, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
     assert (wrong["failed"], [finding["code"] for finding in wrong["findings"]]) == (
         True,
         ["ROLE_INLINE_POLICY"],
     )
-    refused = report_of({**existing, "failures": [FAILURE]}, check_mode=True)
+    refused = report_for({**existing, "failures": [FAILURE]}, check_mode=True)
     assert not any(line.startswith("WORKLOAD") for line in refused["lines"])
-    assert any(line.startswith("WORKLOAD") for line in report_of(existing, check_mode=True)["lines"])
+    assert any(line.startswith("WORKLOAD") for line in report_for(existing, check_mode=True)["lines"])
 
 
 def test_plan_facts_name_remaining_failures() -> None:
@@ -789,9 +801,9 @@ def test_plan_facts_name_remaining_failures() -> None:
         check("trust", "pass"), check("attachment", "fail", "", "ROLE_INLINE_POLICY"), findings=[finding]
     )
     plan = KubernetesOutcome(["apply ServiceAccount shop/api"])
-    facts = report_of(changed(verification=verified), plan, check_mode=True)["verification"]
+    facts = report_for(changed(verification=verified), plan, check_mode=True)["verification"]
     assert (facts["done"], facts["attachment"], facts["trust"]) == (True, "fail", "skipped")
-    accepted = report_of(
+    accepted = report_for(
         changed(verification=verified), plan, check_mode=True, ignore=["ROLE_INLINE_POLICY"]
     )["verification"]
     assert (accepted["done"], accepted["attachment"]) == (True, "skipped")
@@ -801,23 +813,23 @@ def test_the_headline_has_place_and_codes() -> None:
     rows = [{"namespace": "shop", "service_account": name} for name in ("api", "web")]
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     existing = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
-    assert report_of(existing)["headline"] == (
+    assert report_for(existing)["headline"] == (
         "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: "
         "LimitExceeded (2). See above."
     )
-    planned = report_of({**existing, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
+    planned = report_for({**existing, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
     assert planned["headline"] == (
         "2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: LimitExceeded, "
         "POLICY_NOT_ATTACHED. See above. Nothing was changed."
     )
-    assert report_of(changed(), KubernetesOutcome(error="no"))["headline"] == (
+    assert report_for(changed(), KubernetesOutcome(error="no"))["headline"] == (
         "Cluster my-cluster failed. See above."
     )
-    assert report_of(changed())["headline"] == ""
+    assert report_for(changed())["headline"] == ""
 
 
 @pytest.mark.parametrize(
-    ("statuses_of", "verdict"),
+    ("trust_statuses", "verdict"),
     [
         (["fail", "unknown", "pass"], "1 of 3 workloads of cluster my-cluster failed, 1 is unknown"),
         (["fail", "unknown", "unknown"], "1 of 3 workloads of cluster my-cluster failed, 2 are unknown"),
@@ -826,7 +838,7 @@ def test_the_headline_has_place_and_codes() -> None:
         (["unknown"], "1 of 1 workload of cluster my-cluster is unknown"),
     ],
 )
-def test_headline_distinguishes_failed_and_unknown(statuses_of: list[str], verdict: str) -> None:
+def test_headline_distinguishes_failed_and_unknown(trust_statuses: list[str], verdict: str) -> None:
     codes = {"fail": "TRUST_NOT_USABLE", "unknown": "NOT_READABLE"}
     rows = [
         build.row(
@@ -834,16 +846,16 @@ def test_headline_distinguishes_failed_and_unknown(statuses_of: list[str], verdi
             account=f"app-{index}",
             checks=[check("trust", status, "", *([codes[status]] if status in codes else []))],
         )
-        for index, status in enumerate(statuses_of)
+        for index, status in enumerate(trust_statuses)
     ]
     findings = [
         {**ADDON, "code": codes[status], "workload": f"shop/app-{index}"}
-        for index, status in enumerate(statuses_of)
+        for index, status in enumerate(trust_statuses)
         if status in codes
     ]
-    named = {code: sum(codes.get(item) == code for item in statuses_of) for code in codes.values()}
+    named = {code: sum(codes.get(item) == code for item in trust_statuses) for code in codes.values()}
     reported = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
-    found = report_of(build.result(*rows, findings=findings))
+    found = report_for(build.result(*rows, findings=findings))
     assert found["headline"] == f"{verdict}: {reported}. See above."
 
 
@@ -883,12 +895,12 @@ def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> N
         {**ADDON, "code": "TRUST_CONDITIONAL", "severity": severity, "workload": workload}
         for workload, severity in severities.items()
     ]
-    found = report_of(build.result(*rows, findings=findings), fail_on="warning")
+    found = report_for(build.result(*rows, findings=findings), fail_on="warning")
     assert found["headline"] == f"{verdict}. See above."
 
 
 def test_an_end_before_the_result_is_shown_too() -> None:
-    found = report_of(changed(), KubernetesOutcome(error="forbidden: no"))
+    found = report_for(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
         "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
         "    Resolve that and run again; changes in AWS are kept.",
@@ -906,7 +918,7 @@ def test_failures_are_shown_first() -> None:
             )
         ]
     )
-    lines = report_of(existing, ignore=["PURGE_WAITS"])["lines"]
+    lines = report_for(existing, ignore=["PURGE_WAITS"])["lines"]
     assert [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "] == [
         "error",
         "info",
@@ -991,7 +1003,7 @@ def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> Non
     findings = [
         {**ADDON, "code": "TRUST_NOT_USABLE", "workload": f"shop/{name}", "message": "m"} for name in names
     ]
-    lines = report_of(build.result(*rows, findings=[*findings, ADDON]))["lines"]
+    lines = report_for(build.result(*rows, findings=[*findings, ADDON]))["lines"]
     table_start = next(index for index, line in enumerate(lines) if line.startswith("WORKLOAD"))
     assert [line.split()[0] for line in lines[table_start + 1 : table_start + 6]] == [
         "shop/s",
@@ -1013,7 +1025,7 @@ def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> Non
 # The verification by name
 
 
-def finding_of(code: str, severity: str, workload: str = "shop/api") -> dict[str, str]:
+def finding_row(code: str, severity: str, workload: str = "shop/api") -> dict[str, str]:
     return {"code": code, "severity": severity, "workload": workload, "message": "x.", "remedy": "y."}
 
 
@@ -1029,7 +1041,7 @@ FACT_SETTINGS = st.fixed_dictionaries(
 
 @st.composite
 def verified(draw: Any) -> dict[str, Any]:
-    """A result with findings of any severity, in checks or outside of them, and checks that are consequences of others."""
+    """Draw a result with findings of any severity, inside and outside of checks, and dependent checks."""
     codes = draw(st.lists(st.sampled_from(FACT_CODES), unique=True))
     severities = {code: draw(st.sampled_from(["error", "warning", "info"])) for code in codes}
     ends = {"error": "fail", "warning": "warning", "info": "pass"}
@@ -1042,7 +1054,7 @@ def verified(draw: Any) -> dict[str, Any]:
             follows = any(severity == "error" for severity in severities.values()) or not codes
             rest = ["pass", "unknown", "skipped", *(["fail"] if follows else [])]
             checks.append(check(name, draw(st.sampled_from(rest))))
-    findings = [finding_of(code, severity) for code, severity in severities.items()]
+    findings = [finding_row(code, severity) for code, severity in severities.items()]
     failures = [REFUSED] if draw(st.booleans()) else []
     return changed(failures=failures, verification=result(*checks, findings=findings))
 
@@ -1050,7 +1062,7 @@ def verified(draw: Any) -> dict[str, Any]:
 @given(given_result=verified(), settings=FACT_SETTINGS)
 def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[str, Any]) -> None:
     """The role asserts only these facts."""
-    found = report_of(given_result, **settings)
+    found = report_for(given_result, **settings)
     facts: dict[str, Any] = {**found["verification"]}
     assert found["failed"] == (not facts.pop("done") or "fail" in facts.values())
 
@@ -1061,17 +1073,17 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
         ([check("trust", "pass")], [], {"done": True, "trust": "pass", "pods": "skipped"}),
         (
             [check("trust", "fail", "", "TRUST_ACCOUNT_WIDE"), check("pods", "unknown")],
-            [finding_of("TRUST_ACCOUNT_WIDE", "error")],
+            [finding_row("TRUST_ACCOUNT_WIDE", "error")],
             {"done": True, "trust": "fail", "pods": "unknown"},
         ),
         (
             [check("version", "pass"), check("permissions", "warning", "", "PERMISSION_CONDITIONAL")],
-            [finding_of("PERMISSION_CONDITIONAL", "warning")],
+            [finding_row("PERMISSION_CONDITIONAL", "warning")],
             {"done": True, "contents": "warning"},
         ),
         (
             [check("trust", "pass")],
-            [finding_of("KUBERNETES_NOT_READABLE", "error", "")],
+            [finding_row("KUBERNETES_NOT_READABLE", "error", "")],
             {"done": False, "trust": "pass"},
         ),
     ],
@@ -1080,10 +1092,10 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
 def test_the_verification_by_name(
     checks: list[dict[str, Any]], findings: list[dict[str, str]], facts: dict[str, Any]
 ) -> None:
-    found = report_of(result(*checks, findings=findings))["verification"]
+    found = report_for(result(*checks, findings=findings))["verification"]
     assert {name: value for name, value in found.items() if name in facts} == facts
 
 
 def test_failure_is_not_a_verification() -> None:
-    found = report_of(changed(failures=[REFUSED]))["verification"]
+    found = report_for(changed(failures=[REFUSED]))["verification"]
     assert (found["done"], found["trust"]) == (False, "skipped")
