@@ -31,7 +31,7 @@ _BLUE = FoundCluster(
 
 
 def found(**changes: Any) -> FoundCluster:
-    """The cluster blue with changes; its ARN is that of its name, account and region."""
+    """Return the cluster blue with changes and a matching ARN."""
     cluster = replace(_BLUE, **changes)
     arn = f"arn:aws:eks:{cluster.region}:{cluster.account_id}:cluster/{cluster.name}"
     return replace(cluster, arn=arn)

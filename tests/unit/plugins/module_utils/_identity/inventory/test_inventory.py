@@ -46,17 +46,17 @@ def names(*clusters: FoundCluster, hostnames: tuple[str, ...] = ("name.region.ac
         (("tag:empty", "tag:gone", "name.region"), "blue.eu-central-1"),
     ],
 )
-def test_a_host_is_named_by_the_first_form_that_has_a_value(hostnames: tuple[str, ...], name: str) -> None:
+def test_host_has_the_first_nonempty_name(hostnames: tuple[str, ...], name: str) -> None:
     assert names(found(tags={"fleet.name": "b1", "empty": ""}), hostnames=hostnames) == [name]
 
 
-def test_another_cluster_of_the_same_name_renames_none() -> None:
-    one, other = found(), found(region="us-west-2")
-    assert names(one) == ["blue.eu-central-1.111122223333"]
-    assert names(other, one) == ["blue.eu-central-1.111122223333", "blue.us-west-2.111122223333"]
+def test_second_cluster_of_a_name_does_not_rename_the_first() -> None:
+    first, other = found(), found(region="us-west-2")
+    assert names(first) == ["blue.eu-central-1.111122223333"]
+    assert names(other, first) == ["blue.eu-central-1.111122223333", "blue.us-west-2.111122223333"]
 
 
-def test_two_clusters_of_one_host_name_are_refused() -> None:
+def test_duplicate_host_names_fail() -> None:
     with pytest.raises(InputError) as caught:
         names(found(region="us-west-2"), found(), hostnames=("name",))
     assert str(caught.value) == (
@@ -104,7 +104,7 @@ def test_groups(group_by: tuple[str, ...], groups: tuple[str, ...]) -> None:
     assert cluster_groups(found(tags=TAGS), group_by) == ("eks_clusters", *groups)
 
 
-def test_what_is_unknown_makes_no_group() -> None:
+def test_unknown_values_have_no_group() -> None:
     assert cluster_groups(found(version="", status=""), ("version", "status")) == ("eks_clusters",)
 
 
@@ -142,21 +142,21 @@ ROLE = "arn:aws:iam::111122223333:role/fleet"
         ),
     ],
 )
-def test_the_role_that_was_assumed_is_the_one_that_plays_assume(
-    role: AssumeRole, variables: dict[str, Any]
-) -> None:
-    made = host_variables(found(role=role), {})
+def test_plays_assume_the_role_of_the_inventory(role: AssumeRole, variables: dict[str, Any]) -> None:
+    host_vars = host_variables(found(role=role), {})
     prefix = "pod_identity_assume_role_"
-    assert {name.removeprefix(prefix): made[name] for name in made if name.startswith(prefix)} == variables
+    assert {
+        name.removeprefix(prefix): host_vars[name] for name in host_vars if name.startswith(prefix)
+    } == variables
 
 
-def test_an_add_on_that_could_not_be_read_is_unknown() -> None:
-    made = host_variables(found(agent=AgentAddon(None)), {"pod_identity_profile": "ops"})
-    assert made["eks_agent_addon"] == {"present": None, "status": "", "version": ""}
-    assert made["pod_identity_profile"] == "ops"
+def test_unreadable_addon_is_unknown() -> None:
+    host_vars = host_variables(found(agent=AgentAddon(None)), {"pod_identity_profile": "ops"})
+    assert host_vars["eks_agent_addon"] == {"present": None, "status": "", "version": ""}
+    assert host_vars["pod_identity_profile"] == "ops"
 
 
-def test_what_goes_through_a_file_comes_back() -> None:
+def test_cached_clusters_are_equal() -> None:
     clusters = (
         found(tags={"a": "b"}, role=AssumeRole("arn:aws:iam::111122223333:role/fleet", "x", "y", 900)),
         found(name="green", agent=AgentAddon(None)),
@@ -165,7 +165,7 @@ def test_what_goes_through_a_file_comes_back() -> None:
 
 
 @pytest.mark.parametrize("cached", [None, [], {}, {"format": 0, "clusters": []}, {"clusters": []}])
-def test_what_another_version_wrote_is_not_read(cached: object) -> None:
+def test_cache_of_another_version_is_ignored(cached: object) -> None:
     assert from_cache(cached) is None
 
 
@@ -212,12 +212,12 @@ def failure(account: str, region: str, cluster: str, operation: str, code: str, 
     return UnreadClusters(account, region, cluster, classify(operation, code, text))
 
 
-@pytest.mark.parametrize(("given", "sentence"), CASES)
-def test_each_failure_has_its_sentence(given: tuple[str, str, str, str, str, str], sentence: str) -> None:
-    assert describe_unread([failure(*given)]) == [sentence]
+@pytest.mark.parametrize(("arguments", "sentence"), CASES)
+def test_each_failure_has_its_sentence(arguments: tuple[str, str, str, str, str, str], sentence: str) -> None:
+    assert describe_unread([failure(*arguments)]) == [sentence]
 
 
-def test_clusters_that_fail_alike_share_a_sentence() -> None:
+def test_equal_failures_share_a_sentence() -> None:
     failures = [
         failure(ACCOUNT, "eu-central-1", f"c{number}", "eks:DescribeCluster", "AccessDeniedException", "no")
         for number in range(7)

@@ -58,7 +58,7 @@ def test_name_filter_does_not_exclude_possible_matches(
     ],
 )
 def test_decisive_name_needs_no_description(include: list[Criteria], exclude: list[Criteria]) -> None:
-    expected = {name: PROD[name] for name in ("name", "region")}
+    partial = {name: PROD[name] for name in ("name", "region")}
     assert not matches_filters(
-        expected, list(map(Filter, include)), list(map(Filter, exclude)), described=False
+        partial, list(map(Filter, include)), list(map(Filter, exclude)), described=False
     )
