@@ -157,7 +157,7 @@ def test_oldest_versions_create_tokens(
 def test_missing_access_entry_has_remedy(bare: Mapping[str, str], aws: Aws, tmp_path: Path) -> None:
     env = {**bare, **aws.session()}
     output = " ".join(failing(env, tmp_path).split())
-    assert f"{HEAD} The token is that of {SESSION}. The cluster has no access entry for {ROLE}" in output
+    assert f"{HEAD} The token belongs to {SESSION}. The cluster has no access entry for {ROLE}" in output
     command = (
         f"aws eks create-access-entry --cluster-name {CLUSTER} --region us-west-2 --principal-arn {ROLE}"
     )

@@ -223,4 +223,4 @@ def test_interrupted_proof_names_remaining_jobs(
             in done.stderr
         )
         assert all(f"default/{job.metadata.name}" in done.stderr for job in jobs)
-        assert f"To remove what is left now: kubectl delete jobs -n default -l {label}\n" in done.stderr
+        assert f"To delete them now: kubectl delete jobs -n default -l {label}\n" in done.stderr
