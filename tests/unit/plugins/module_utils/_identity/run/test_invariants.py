@@ -261,7 +261,16 @@ def test_rerun_after_any_failure_converges(
         event("an association could not be created again")
         return
     event("disturbed" if failed else "not disturbed")
-    assert aws.state() == twin.state()
+    assert _without_tags(aws.state(), waiting) == _without_tags(twin.state(), waiting)
+
+
+def _without_tags(state: Any, waiting: Iterable[Failure]) -> Any:
+    """Return a state without the tags of policies whose last step waits: a rerun sets the tags in that step."""
+    names = {failure.target.name for failure in waiting}
+    policies = {
+        arn: {**policy, "tags": None} if arn in names else policy for arn, policy in state["policies"].items()
+    }
+    return {**state, "policies": policies}
 
 
 USED_ELSEWHERE = (Code.POLICY_USED_ELSEWHERE, Code.ROLE_USED_ELSEWHERE)
