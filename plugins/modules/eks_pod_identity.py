@@ -414,7 +414,7 @@ summary:
       type: int
       sample: 0
     failed:
-      description: Number of failed workloads, including those of clusters that could not be used.
+      description: Number of failed workloads, including all workloads of unusable clusters.
       type: int
       sample: 0
     changes:

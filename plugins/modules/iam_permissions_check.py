@@ -34,12 +34,12 @@ options:
       action:
         description:
           - The action, such as V(s3:GetObject).
-          - Wildcards stand for everything that they match.
+          - A wildcard represents every matching action.
         type: str
         required: true
       resource:
         description:
-          - ARN of the resource. Wildcards stand for everything that they match.
+          - ARN of the resource. A wildcard represents every matching resource.
           - A lone V(*) is for actions that have no resource, such as V(s3:ListAllMyBuckets).
         type: str
         default: "*"

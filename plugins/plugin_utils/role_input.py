@@ -58,7 +58,7 @@ _NOT_BY_NAME = ("@", "[", "{")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _DROPPED_WORDS = (
     "-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
-    "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and mappings "
+    "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table: what AWS answers, as far as the engine relies on it."""
+"""The responses of AWS that the engine relies on."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def document(action: str = "s3:GetObject") -> Json:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def tags(**given: str) -> list[Json]:
-    return [{"Key": key, "Value": value} for key, value in given.items()]
+def tags(**values: str) -> list[Json]:
+    return [{"Key": key, "Value": value} for key, value in values.items()]
 
 
 def many_tags(count: int) -> list[Json]:
@@ -54,8 +54,8 @@ def many_tags(count: int) -> list[Json]:
 
 def role(name: str = "app", policy: Json | str | None = None, **more: Any) -> Request:
     text = policy if isinstance(policy, str) else json.dumps(policy or trust())
-    made = iam("CreateRole", RoleName=name, AssumeRolePolicyDocument=text, **more)
-    return made.keeping(role_id=("Role", "RoleId"))
+    request = iam("CreateRole", RoleName=name, AssumeRolePolicyDocument=text, **more)
+    return request.saving(role_id=("Role", "RoleId"))
 
 
 def policy(name: str = "read", **more: Any) -> Request:
@@ -73,8 +73,8 @@ def attach(arn: str = POLICY, name: str = "app") -> Request:
 
 def association(account: str = "app", cluster: str = CLUSTER, **more: Any) -> Request:
     identity = {"clusterName": cluster, "namespace": "shop", "serviceAccount": account}
-    made = eks("CreatePodIdentityAssociation", **{**identity, "roleArn": role_arn(), **more})
-    return made.keeping(id=("association", "associationId"), arn=("association", "associationArn"))
+    request = eks("CreatePodIdentityAssociation", **{**identity, "roleArn": role_arn(), **more})
+    return request.saving(id=("association", "associationId"), arn=("association", "associationArn"))
 
 
 def update(**more: Any) -> Request:
@@ -114,7 +114,7 @@ SESSION = json.dumps(document())
 
 
 def _malformed(name: str, text: str, refused: str) -> tuple[Case, Case]:
-    """A trust policy that neither a new nor an existing role may have."""
+    """Return the cases of an invalid trust policy: for a new role and an existing one."""
     answer = Refusal("MalformedPolicyDocument", refused)
     changed = iam("UpdateAssumeRolePolicy", RoleName="app", PolicyDocument=text)
     return (
@@ -1050,7 +1050,7 @@ ASSOCIATIONS = (
 CALLER = (Case("GetCallerIdentity", (), Request("sts", "GetCallerIdentity", {}), {"Account": ACCOUNT}),)
 
 CASES = (*ROLES, *ATTACHMENTS, *POLICIES, *ASSOCIATIONS, *CALLER)
-# No request of these is refused for what there is in the account.
+# Operations that succeed in every state of the account.
 NEVER_REFUSED = {
     "iam:GetAccountAuthorizationDetails",
     "iam:GetAccountSummary",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two models of AWS: the engine tests' own in memory, and the embedded endpoint."""
+"""The two models of AWS: the in-memory fake of the engine tests, and the sandbox's endpoint."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def clients(endpoint: str) -> dict[str, Any]:
 
 @pytest.fixture
 def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
-    """Requests to the embedded endpoint, with the clusters that the fake has, and nothing else."""
+    """Requests to an embedded endpoint that has only the clusters of the fake."""
     AwsControl(endpoint).reset()
     for name in (CLUSTER, OTHER_CLUSTER):
         clients["eks"].create_cluster(
@@ -82,6 +82,6 @@ def sandbox_call(endpoint: str, clients: dict[str, Any]) -> Call:
 
 @pytest.fixture(params=["fake", "sandbox"])
 def call(request: pytest.FixtureRequest) -> Call:
-    """Requests to an account of one of the two."""
+    """Requests to the fake, and to the sandbox."""
     found: Call = fake_call() if request.param == "fake" else request.getfixturevalue("sandbox_call")
     return found

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policy documents, and whether IAM stores them: held against the collection's grammar and the sandbox's.
+"""Policy documents and whether IAM stores them, for the grammars of the collection and the sandbox.
 
-"open" is what the documentation of AWS leaves open: the collection then says "unknown", and the sandbox does either.
+The answer is "open" if the documentation of AWS does not specify it: the collection returns "unknown", and the sandbox
+may accept or reject the document.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ ACCOUNT = "111122223333"
 
 
 class Document(NamedTuple):
-    """``answer`` is "yes", "no" or "open"."""
+    """A policy document. ``answer`` is "yes", "no" or "open"."""
 
     name: str
     kind: str
@@ -23,24 +24,26 @@ class Document(NamedTuple):
     answer: str
 
 
-def permissions(statement: dict[str, Any] | None = None, *others: dict[str, Any], **top: Any) -> str:
+def permissions(statement: dict[str, Any] | None = None, *more: dict[str, Any], **top: Any) -> str:
     first = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", **(statement or {})}
-    return _document(first, *others, **top)
+    return _document(first, *more, **top)
 
 
-def trust(statement: dict[str, Any] | None = None, *others: dict[str, Any], **top: Any) -> str:
+def trust(statement: dict[str, Any] | None = None, *more: dict[str, Any], **top: Any) -> str:
     first = {
         "Effect": "Allow",
         "Principal": {"Service": "pods.eks.amazonaws.com"},
         "Action": ["sts:AssumeRole", "sts:TagSession"],
         **(statement or {}),
     }
-    return _document(first, *others, **top)
+    return _document(first, *more, **top)
 
 
 def _document(*statements: dict[str, Any], **top: Any) -> str:
-    kept = [{name: value for name, value in each.items() if value is not None} for each in statements]
-    whole = {"Version": "2012-10-17", "Statement": kept, **top}
+    present = [
+        {name: value for name, value in statement.items() if value is not None} for statement in statements
+    ]
+    whole = {"Version": "2012-10-17", "Statement": present, **top}
     return json.dumps({name: value for name, value in whole.items() if value is not None})
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fake AWS of the engine's tests, with what others do in an account."""
+"""The fake AWS of the engine's tests, with operations of other tools."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ Call = Callable[[str, str, Mapping[str, Any]], Answer]
 
 
 def fake_call() -> Call:
-    """Requests to a new fake account. What others do there is state in it, and no operation."""
+    """Return a client of a new fake account. Operations of other tools only change its state."""
     aws = FakeAws()
     roles, policies = aws.iam.roles, aws.iam.policies
-    by_others: dict[str, Callable[[Mapping[str, Any]], object]] = {
-        "PutRolePolicy": lambda asked: roles[asked["RoleName"]]["inline"].append(asked["PolicyName"]),
-        "AddRoleToInstanceProfile": lambda asked: roles[asked["RoleName"]]["profiles"].append(
-            asked["InstanceProfileName"]
+    other_tools: dict[str, Callable[[Mapping[str, Any]], object]] = {
+        "PutRolePolicy": lambda request: roles[request["RoleName"]]["inline"].append(request["PolicyName"]),
+        "AddRoleToInstanceProfile": lambda request: roles[request["RoleName"]]["profiles"].append(
+            request["InstanceProfileName"]
         ),
-        "AttachUserPolicy": lambda asked: policies[asked["PolicyArn"]]["users"].append(asked["UserName"]),
-        "AttachGroupPolicy": lambda asked: policies[asked["PolicyArn"]]["groups"].append(asked["GroupName"]),
-        "CreateInstanceProfile": lambda _asked: None,
-        "CreateUser": lambda _asked: None,
-        "CreateGroup": lambda _asked: None,
+        "AttachUserPolicy": lambda request: policies[request["PolicyArn"]]["users"].append(
+            request["UserName"]
+        ),
+        "AttachGroupPolicy": lambda request: policies[request["PolicyArn"]]["groups"].append(
+            request["GroupName"]
+        ),
+        "CreateInstanceProfile": lambda _request: None,
+        "CreateUser": lambda _request: None,
+        "CreateGroup": lambda _request: None,
     }
 
     def call(service: str, operation: str, parameters: Mapping[str, Any]) -> Answer:
-        if operation in by_others:
-            by_others[operation](parameters)
+        if operation in other_tools:
+            other_tools[operation](parameters)
             return {}
         return aws.call(service, operation, parameters)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a case is written down: requests one after the other, and what the last of them is answered."""
+"""Cases: a sequence of requests and the expected response to the last one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """``kept`` names members of the answer; ``<name>`` in a later text stands for what was kept."""
+    """A request. ``saved`` names members of the response, for ``<name>`` in later requests."""
 
     service: str
     operation: str
     parameters: Mapping[str, Any]
-    kept: Mapping[str, Path] = field(default_factory=dict)
+    saved: Mapping[str, Path] = field(default_factory=dict)
 
-    def keeping(self, **kept: Path) -> Request:
-        return replace(self, kept=kept)
+    def saving(self, **saved: Path) -> Request:
+        return replace(self, saved=saved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Refusal:
 
 
 class _Absent:
-    """Stands for a member that the answer does not have."""
+    """The value of a member that the response must not have."""
 
     def __repr__(self) -> str:
         return "ABSENT"
@@ -43,10 +43,10 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``outcome`` holds the members that matter, or the refusal. ``before`` arranges and succeeds."""
+    """A test case. ``outcome`` has the relevant members of the response, or the error. ``setup`` must succeed."""
 
     name: str
-    before: tuple[Request, ...]
+    setup: tuple[Request, ...]
     request: Request
     outcome: Mapping[str, Any] | Refusal
 
@@ -55,31 +55,31 @@ class Case:
         return f"{self.request.service}:{self.request.operation}"
 
 
-def filled(value: Any, kept: Mapping[str, str]) -> Any:
-    """``value`` with what was kept in the place of the names."""
+def filled(value: Any, saved: Mapping[str, str]) -> Any:
+    """Replace names in a value by the saved members."""
     if isinstance(value, str):
-        for name, text in kept.items():
+        for name, text in saved.items():
             value = value.replace(f"<{name}>", text)
         return value
     if isinstance(value, Mapping):
-        return {key: filled(item, kept) for key, item in value.items()}
+        return {key: filled(item, saved) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [filled(item, kept) for item in value]
+        return [filled(item, saved) for item in value]
     return value
 
 
 def differences(expected: Any, found: Any, place: str = "answer") -> list[str]:
-    """Where ``found`` is not as expected. It may have members beside those that are expected."""
+    """Return the differences from the expected value. Additional members are allowed."""
     if isinstance(expected, Mapping) and isinstance(found, Mapping):
         lines: list[str] = []
         for key, value in expected.items():
-            where = f"{place}.{key}"
+            member = f"{place}.{key}"
             if value is ABSENT:
-                lines += [f"{where} is {found[key]!r}, expected none"] if key in found else []
+                lines += [f"{member} is {found[key]!r}, expected none"] if key in found else []
             elif key not in found:
-                lines.append(f"{where} is missing, expected {value!r}")
+                lines.append(f"{member} is missing, expected {value!r}")
             else:
-                lines += differences(value, found[key], where)
+                lines += differences(value, found[key], member)
         return lines
     if isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
         pairs = enumerate(zip(expected, found, strict=True))

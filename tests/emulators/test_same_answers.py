@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fake AWS of the engine's tests and the embedded one answer alike."""
+"""The fake AWS of the engine's tests and the sandbox return the same responses."""
 
 from __future__ import annotations
 
@@ -25,52 +25,53 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
     FakeIam,
 )
 
-# These differ from one account to the next.
+# Members that differ between accounts.
 OWN = ("RoleId", "associationId", "associationArn", "CreateDate", "createdAt", "modifiedAt")
 each_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 
 
 class Session:
-    """Requests one after the other; later ones may name what earlier answers held."""
+    """A sequence of requests; later ones may use saved members of earlier responses."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self.kept: dict[str, str] = {}
+        self.saved: dict[str, str] = {}
 
     def send(self, request: Request) -> Answer:
-        answer = self._call(request.service, request.operation, filled(request.parameters, self.kept))
-        for name, path in request.kept.items():
+        answer = self._call(request.service, request.operation, filled(request.parameters, self.saved))
+        for name, path in request.saved.items():
             member: Any = answer
             for step in path:
                 member = member[step]
-            self.kept[name] = member
+            self.saved[name] = member
         return answer
 
 
 @each_case
 def test_answer(call: Call, case: Case) -> None:
     session = Session(call)
-    for request in case.before:
+    for request in case.setup:
         session.send(request)
     if isinstance(case.outcome, Refusal):
         with pytest.raises(AwsError) as caught:
             session.send(case.request)
         error = caught.value
-        text = filled(case.outcome.text, session.kept)
+        text = filled(case.outcome.text, session.saved)
         assert (error.operation, error.code, error.text) == (case.operation, case.outcome.code, text)
     else:
         answer = session.send(case.request)
-        assert differences(filled(case.outcome, session.kept), answer) == []
+        assert differences(filled(case.outcome, session.saved), answer) == []
 
 
 @each_case
-def test_the_fake_says_nothing_that_the_sandbox_does_not(sandbox_call: Call, case: Case) -> None:
+def test_responses_of_the_fake_are_part_of_the_sandbox_responses(sandbox_call: Call, case: Case) -> None:
     fake, sandbox = Session(fake_call()), Session(sandbox_call)
-    for request in (*case.before, case.request):
+    for request in (*case.setup, case.request):
         if request.service == "sts" or (request is case.request and isinstance(case.outcome, Refusal)):
             continue
-        told, known = _comparable(fake.send(request)), _comparable(sandbox.send(request))
-        assert differences(told, known, request.operation) == []
+        fake_response = _comparable(fake.send(request))
+        sandbox_response = _comparable(sandbox.send(request))
+        assert differences(fake_response, sandbox_response, request.operation) == []
 
 
 def _comparable(value: Any) -> Any:
@@ -80,9 +81,9 @@ def _comparable(value: Any) -> Any:
 
 
 def test_the_table_has_every_operation_of_the_fake() -> None:
-    known = {"sts:GetCallerIdentity"}
+    operations = {"sts:GetCallerIdentity"}
     for service, fake in (("iam", FakeIam), ("eks", FakeEks)):
-        known |= {f"{service}:{name}" for name in vars(fake) if name[0].isupper()}
+        operations |= {f"{service}:{name}" for name in vars(fake) if name[0].isupper()}
     refused = {case.operation for case in CASES if isinstance(case.outcome, Refusal)}
     answered = {case.operation for case in CASES if not isinstance(case.outcome, Refusal)}
-    assert (answered, refused) == (known, known - NEVER_REFUSED)
+    assert (answered, refused) == (operations, operations - NEVER_REFUSED)

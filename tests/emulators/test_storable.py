@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the collection says of a document beside what the sandbox, which has a grammar of its own, does with it."""
+"""The collection and the sandbox, which have separate grammars, agree on whether IAM stores a document."""
 
 from __future__ import annotations
 

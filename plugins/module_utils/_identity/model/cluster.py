@@ -95,7 +95,7 @@ class Clusters:
     def __contains__(self, key: WorkloadKey) -> bool:
         return key.cluster in self.members
 
-    def of(self, key: WorkloadKey) -> Cluster:
+    def of_workload(self, key: WorkloadKey) -> Cluster:
         """Return the cluster of a workload. Raises KeyError for other clusters."""
         return self.members[key.cluster]
 
@@ -111,7 +111,7 @@ class Clusters:
         names = {key.cluster for key in keys}
         return Clusters(self.account, {key: cluster for key, cluster in self.members.items() if key in names})
 
-    def without(self, keys: Collection[str]) -> Clusters:
+    def excluding(self, keys: Collection[str]) -> Clusters:
         """Return the clusters except these, by the cluster part of workload keys."""
         if not keys:
             return self

@@ -220,7 +220,9 @@ def group_by_cause(
     read_texts: Callable[[_T], tuple[str, ...]],
     read_names: Callable[[_T], Sequence[str]],
 ) -> list[list[_T]]:
-    """Group failures whose texts differ only in the names of their objects, in the order of the first of each group.
+    """Group failures whose texts differ only in the names of their objects.
+
+    Groups are in the order of their first failure.
 
     :arg read_texts: returns the texts that distinguish causes.
     :arg read_names: returns the names of the objects of a failure.

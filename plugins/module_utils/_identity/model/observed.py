@@ -18,7 +18,7 @@ from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
 from .associations import ObservedAssociation
-from .cluster import Account, Cluster, Clusters
+from .cluster import Account, Clusters
 from .desired import Workload
 from .errors import AwsError
 from .policies import ObservedPolicy
@@ -202,10 +202,6 @@ class Observed:
             if key not in keys and arn in {used.lower() for used in associations[key].roles}
         ]
 
-    def cluster_of(self, key: WorkloadKey) -> Cluster:
-        """Return the cluster of a workload. Raises KeyError if it could not be read."""
-        return self.clusters.of(key)
-
 
 @dataclass(frozen=True, slots=True)
 class VerificationReads:
@@ -214,7 +210,7 @@ class VerificationReads:
     ``agents`` is by the cluster part of workload keys, ``permissions`` by lower-case role name, and ``targets``, the trust
     policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the identifier of
     a version with the desired document that is not the default. ``inline`` has the inline policies of the workloads' roles,
-    by lower-case role name; ``documents`` has policies by ARN, if a check needs them. ``others`` are service accounts with
+    by lower-case role name; ``documents`` has policies by ARN, if a check needs them. ``associated`` has service accounts with
     an association, read if a desired association is missing.
     """
 
@@ -224,7 +220,7 @@ class VerificationReads:
     other_versions: Mapping[str, str] = field(default_factory=dict)
     inline: Mapping[str, Mapping[str, Document] | ReadFailure] = field(default_factory=dict)
     documents: Mapping[str, Document | ReadFailure] = field(default_factory=dict)
-    others: tuple[WorkloadKey, ...] = ()
+    associated: tuple[WorkloadKey, ...] = ()
 
 
 def find_target_role(workload: Workload, observed: Observed) -> str:

@@ -39,7 +39,7 @@ class SharedRole:
     def keys(self) -> tuple[WorkloadKey, ...]:
         return tuple(workload.key for workload in self.users)
 
-    def without(self, keys: frozenset[WorkloadKey]) -> SharedRole:
+    def excluding(self, keys: frozenset[WorkloadKey]) -> SharedRole:
         """Return the role without some users. Their policies remain desired."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 

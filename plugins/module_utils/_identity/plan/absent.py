@@ -87,7 +87,7 @@ class _Removal:
 
     def clusters(self, shared: SharedRole) -> Clusters:
         """Return the clusters of a role's workloads whose associations were read."""
-        return self.observed.clusters.among(shared.keys).without(self.observed.unread_clusters)
+        return self.observed.clusters.among(shared.keys).excluding(self.observed.unread_clusters)
 
     @property
     def purges(self) -> bool:
@@ -377,7 +377,7 @@ def _note_attached(
         if other_users:
             draft.findings.append(used_attachment_kept(role, keys[0], arn, other_users))
         elif not recorded:
-            tag = record_key(role.name, removal.observed.cluster_of(keys[0]).arn)
+            tag = record_key(role.name, removal.observed.clusters.of_workload(keys[0]).arn)
             draft.findings.append(unrecorded_attachment_kept(role, keys[0], arn, tag))
 
 

@@ -184,7 +184,7 @@ def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[s
 
 def _find_cluster_arns(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
     """Return the ARNs of the clusters of some workloads, without clusters that could not be read."""
-    return sorted({clusters.of(key).arn for key in keys if key in clusters})
+    return sorted({clusters.of_workload(key).arn for key in keys if key in clusters})
 
 
 def further_records(

@@ -155,7 +155,9 @@ class _Admission:
         return self.can_use(user) or check_trust(self._trust, self._subject(user)).usable != "no"
 
     def _subject(self, user: ObservedAssociation) -> Subject:
-        return trust_subject(self._clusters.of(user.key), user.key, user.role_arn, user.disable_session_tags)
+        return trust_subject(
+            self._clusters.of_workload(user.key), user.key, user.role_arn, user.disable_session_tags
+        )
 
 
 def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
@@ -291,7 +293,7 @@ def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
 
 
 def _exact_grant(clusters: Clusters, key: WorkloadKey) -> TrustGrant:
-    cluster = clusters.of(key)
+    cluster = clusters.of_workload(key)
     return grant_for("workload", cluster.account_id, cluster.arn, key.namespace, key.service_account)
 
 

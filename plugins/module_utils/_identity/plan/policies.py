@@ -258,7 +258,7 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
 
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
     """Return the tags of a policy that becomes managed. Its cluster is the first of its users."""
-    cluster_arn = next((clusters.of(key).arn for key in workloads if key in clusters), "")
+    cluster_arn = next((clusters.of_workload(key).arn for key in workloads if key in clusters), "")
     return {**with_owner(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
 
 

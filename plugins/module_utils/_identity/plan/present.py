@@ -141,7 +141,7 @@ def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done: the resource is kept, because {need.display} was skipped for failed workloads.",
+        f"kept: {need.display} was skipped because its workloads failed.",
         "Resolve those failures and run again.",
     )
 

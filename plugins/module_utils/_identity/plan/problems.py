@@ -359,8 +359,8 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
         Code.ROLE_RESTRICTED,
         f"role {role.name} {text}, which only denies requests, and so restricts the role. It is not part of its configuration, "
         "and is kept.",
-        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To lift it, {how}: aws iam "
-        f"{command}",
+        f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To remove the policy, {how}: aws "
+        f"iam {command}",
         key,
         raised_as="warning",
     )
@@ -373,7 +373,8 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
         f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
         "and is kept.",
         "If it is intended, list it as role.permissions_boundary. Otherwise find out who restricts the role and why (event "
-        "PutRolePermissionsBoundary of the role in CloudTrail); permissions_boundary: '' of the role, and a run, remove it.",
+        "PutRolePermissionsBoundary of the role in CloudTrail). To remove it, set permissions_boundary: '' in the role and run "
+        "again.",
         key,
         raised_as="warning",
     )

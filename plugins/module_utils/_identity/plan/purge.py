@@ -379,7 +379,7 @@ def _left_roles(
         role = observed.unlisted_roles.get(parts.name) if parts is not None else None
         if role is None or users.get(arn, frozenset()) - set(keys):
             continue
-        if role.owned and _is_orphan(role, observed.cluster_of(keys[0]), scope):
+        if role.owned and _is_orphan(role, observed.clusters.of_workload(keys[0]), scope):
             findings.append(_left_role(role, keys))
     return findings
 

@@ -69,7 +69,7 @@ def plan_shared_role(
 
     Skip workloads of clusters that could not be read, and keep the policies that are attached for them.
     """
-    shared = shared.without(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
+    shared = shared.excluding(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
     if not shared.users:
         return
     clusters, spec = observed.clusters.among(shared.keys), shared.spec
@@ -102,7 +102,7 @@ def plan_shared_role(
                 failures.append(refusal)
     if failures:
         draft.failures.extend(failures)
-        rest = shared.without(frozenset(key for failure in failures for key in failure.workloads))
+        rest = shared.excluding(frozenset(key for failure in failures for key in failure.workloads))
         if rest.users:
             plan_shared_role(draft, observed, options, rest, keys, made, unread)
         return
@@ -124,7 +124,7 @@ def plan_shared_role(
     overfull = find_overfull(observed, options, shared, role, joining, leaving)
     if overfull is not None:
         draft.failures.append(overfull)
-        rest = shared.without(frozenset(overfull.workloads))
+        rest = shared.excluding(frozenset(overfull.workloads))
         if rest.users:
             plan_shared_role(draft, observed, options, rest, keys, made, unread)
         return
@@ -155,7 +155,7 @@ def _restrictions(
         trust = document if isinstance(document, Mapping) else trust
     subjects = {
         workload.key: trust_subject(
-            clusters.of(workload.key),
+            clusters.of_workload(workload.key),
             workload.key,
             role.arn,
             bool(workload.association.disable_session_tags),

@@ -54,7 +54,7 @@ def desired_grants(
         grant_for(
             effective_scope(role, options, workload),
             clusters.account.account_id,
-            clusters.of(workload.key).arn,
+            clusters.of_workload(workload.key).arn,
             workload.key.namespace,
             workload.key.service_account,
         )
@@ -322,8 +322,8 @@ def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
 
 
 _LIFT = (
-    "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To lift it, remove it "
-    "from the trust policy of the role."
+    "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To remove the "
+    "statement, edit the trust policy of the role."
 )
 _FORCE = "Or set ⟨force⟩: true for one run, which writes role.trust_policy unchanged."
 _WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
@@ -357,7 +357,7 @@ def trust_failures(
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
-        subject = trust_subject(clusters.of(workload.key), workload.key, role_arn, disabled)
+        subject = trust_subject(clusters.of_workload(workload.key), workload.key, role_arn, disabled)
         verdict = check_trust(trust, subject)
         if verdict.usable == "no":
             failures.append(
@@ -386,7 +386,7 @@ def is_shut_out(
         return False
     if association.role_arn.lower() != role.arn.lower():
         return False
-    subject = trust_subject(clusters.of(workload.key), workload.key, role.arn, disabled=True)
+    subject = trust_subject(clusters.of_workload(workload.key), workload.key, role.arn, disabled=True)
     return check_trust(role.trust, subject).usable == "no"
 
 

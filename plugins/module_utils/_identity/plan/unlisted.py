@@ -54,7 +54,7 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
     """Return a finding for each workload without association in the trust policy of a managed role."""
     return [
-        _unused_grant(observed.cluster_of(key), role, key)
+        _unused_grant(observed.clusters.of_workload(key), role, key)
         for shared in shared_roles(observed.account, desired.workloads)
         if (role := observed.roles.get(shared.spec.name.lower())) is not None
         and role.owned

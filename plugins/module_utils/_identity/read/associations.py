@@ -167,7 +167,7 @@ def describe_unlisted(
 
 def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
     """Return whether a workload has an association; None if the request fails."""
-    cluster = reader.clusters.of(key)
+    cluster = reader.clusters.of_workload(key)
     api = reader.api.in_region(cluster.region)
     try:
         return any(list_associations(api, cluster.name, key.namespace, key.service_account))

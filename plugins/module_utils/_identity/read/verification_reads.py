@@ -159,7 +159,7 @@ class _Reader:
             other_versions=self._other_versions(desired),
             inline=inline,
             documents=documents,
-            others=self._others(desired),
+            associated=self._others(desired),
         )
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:

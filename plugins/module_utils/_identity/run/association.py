@@ -157,7 +157,7 @@ def cut_short(
         message = f"the association of {key.cluster} {key} was not read, and the run changed no resource: "
         return AssociationError(f"{message}{cause.text} {cause.remedy}", failure, changed=False)
     clusters = journal.observed.clusters
-    cluster = clusters.of(key)
+    cluster = clusters.of_workload(key)
     run = journal.cut_short(Desired(()), "present", clusters, cause, check_mode)
     (failure,) = run.failures
     if not run.done:

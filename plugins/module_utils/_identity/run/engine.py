@@ -359,7 +359,7 @@ class Engine:
             """Return whether EKS will accept the role soon: an interrupted run may have created it moments ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
-            subject = trust_subject(self.clusters.of(key), key, role_arn, bool(disabled))
+            subject = trust_subject(self.clusters.of_workload(key), key, role_arn, bool(disabled))
             return may_become_usable(self.api, role_arn, subject)
 
         usable = map_concurrently(is_usable_soon, waiting, self.width)

@@ -274,7 +274,7 @@ ASSOCIATION_CHECK = "association"
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
     """Check that the association exists and has the configured settings (confirmation 5); reports the first fault."""
-    cluster = observed.cluster_of(workload.key)
+    cluster = observed.clusters.of_workload(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
         observed, association_target(workload.key)
     )
@@ -290,7 +290,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
             Finding(
                 Code.ASSOCIATION_MISSING,
                 f"cluster {cluster.name} has no pod identity association for {workload.key} (account "
-                f"{cluster.account_id}, region {cluster.region}).{_hint(workload.key, reads.others)}",
+                f"{cluster.account_id}, region {cluster.region}).{_hint(workload.key, reads.associated)}",
                 "Apply the workload, which creates it.",
                 workload.key,
             ),

@@ -74,7 +74,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     if isinstance(permissions, ReadFailure):
         return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
     subject = trust_subject(
-        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     if target:
         # With a target role the Pod gets the permissions of that role.
@@ -408,7 +408,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
         *(NamedPolicy(f"inline policy {name}", document) for name, document in inline.items()),
     ]
     subject = trust_subject(
-        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     try:
         causes = find_denying_policies(policies, [], limits, subject, dict(role.tags))

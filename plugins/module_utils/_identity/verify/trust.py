@@ -94,8 +94,8 @@ def check_width(
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
     disabled = bool(workload.association.disable_session_tags)
-    subject = trust_subject(observed.cluster_of(workload.key), workload.key, role.arn, disabled)
-    other_cluster = observed.cluster_of(workload.key).arn.rpartition("/")[0] + f"/{STRANGER}"
+    subject = trust_subject(observed.clusters.of_workload(workload.key), workload.key, role.arn, disabled)
+    other_cluster = observed.clusters.of_workload(workload.key).arn.rpartition("/")[0] + f"/{STRANGER}"
     strangers = (
         ("every cluster of the account", replace(subject, cluster_arn=other_cluster)),
         ("every namespace of the cluster", replace(subject, namespace=STRANGER)),
@@ -161,7 +161,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         return result
     association = observed.associations.get(workload.key)
     subject = trust_subject(
-        observed.cluster_of(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
+        observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
     )
     trust = prepare_trust(role.trust)
     if is_usable(trust, subject):
@@ -307,7 +307,9 @@ def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) ->
     key = workload.key
     if key not in observed.clusters:
         return []
-    subject = trust_subject(observed.cluster_of(key), key, role.arn, tags_disabled(workload, observed))
+    subject = trust_subject(
+        observed.clusters.of_workload(key), key, role.arn, tags_disabled(workload, observed)
+    )
     document = workload.role.trust_policy if workload.role is not None else None
     return find_restrictions(role.arn, role.trust, document, {key: subject})
 

@@ -182,7 +182,7 @@ class Constraint:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """Return the key that contains the value of a key when it is present, and the part."""
+    """Return the key whose value contains a present key's value, and which part of it."""
     state = context.keys.get(key)
     return (state.root, state.extract) if isinstance(state, Part) else (key, WHOLE)
 

@@ -100,14 +100,14 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """Return the key that contains the value of this key, and the part. The default is the key itself, and ``WHOLE``."""
+        """Return the key whose value contains this key's value, and which part of it; by default the key, and ``WHOLE``."""
         state = self.keys.get(key)
         if not isinstance(state, Part) or state.may_be_absent:
             return key, WHOLE
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key that contains the value of this key."""
+        """Return the key whose value contains this key's value."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:

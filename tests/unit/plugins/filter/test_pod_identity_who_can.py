@@ -31,8 +31,8 @@ def document(action: str = "s3:GetObject", resource: str = "arn:aws:s3:::b/*", *
 
 def workload(name: str, *policies: Any, namespace: str = "web", **more: Any) -> dict[str, Any]:
     specs = [
-        {"arn": policy} if isinstance(policy, str) else {"name": f"{name}-{at}", "document": policy}
-        for at, policy in enumerate(policies)
+        {"arn": policy} if isinstance(policy, str) else {"name": f"{name}-{number}", "document": policy}
+        for number, policy in enumerate(policies)
     ]
     return {
         "namespace": namespace,

@@ -76,7 +76,7 @@ def test_cache_key_contains_the_selection() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "taken"),
+    ("name", "accepted"),
     [
         ("eks_clusters.yml", True),
         ("prod.eks_clusters.yaml", True),
@@ -85,8 +85,8 @@ def test_cache_key_contains_the_selection() -> None:
         ("clusters.yml", False),
     ],
 )
-def test_a_source_is_known_by_its_name(name: str, taken: bool, tmp_path: Path) -> None:
+def test_a_source_is_known_by_its_name(name: str, accepted: bool, tmp_path: Path) -> None:
     path = tmp_path / name
     assert not InventoryModule().verify_file(str(path))
     path.write_text("plugin: workload_identity.aws.eks_clusters\n", encoding="utf-8")
-    assert InventoryModule().verify_file(str(path)) is taken
+    assert InventoryModule().verify_file(str(path)) is accepted

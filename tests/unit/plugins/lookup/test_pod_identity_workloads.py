@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[str]:
 
 
 class Lookup(LookupModule):
-    """Its options are only those of the call, without Ansible's configuration."""
+    """The lookup plugin with only the options of the call, without Ansible's configuration."""
 
     def set_options(self, direct: dict[str, Any], **_more: Any) -> None:
         self.given = direct

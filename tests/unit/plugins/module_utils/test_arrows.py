@@ -27,7 +27,7 @@ _KUBE_HALF = _KUBE_API | {
     "_identity.kubernetes.pods",
     "_identity.kubernetes.proof",
 }
-# Room: what it may import beside itself.
+# The other rooms that a room may import.
 ARROWS: Mapping[str, frozenset[str]] = {
     "_findings": frozenset(),
     "_policy.language": _BOTTOM,
@@ -52,9 +52,9 @@ ARROWS: Mapping[str, frozenset[str]] = {
     "_identity.kubernetes.run": _KUBE_HALF,
     "_identity.report": _KUBE_MODEL | {"_identity.kubernetes.run"},
 }
-# What a room may import of another one, where that is not all of it.
+# Rooms that may import only some modules of another room.
 PARTS = {("_aws", "_identity.model"): {f"_identity.model.{name}" for name in ("accounts", "errors")}}
-# One file alone goes further than its room.
+# A file with an import that the rest of its room may not have.
 EXCEPTIONS = {("_policy.trust.check", "_policy.permissions")}
 PURE = (
     "_findings",
@@ -82,12 +82,12 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 @cache
-def imports_of(path: Path) -> tuple[str, ...]:
-    """What a file imports: names below module_utils for its own parts, else as written."""
-    return tuple(_imports_of(path))
+def read_imports(path: Path) -> tuple[str, ...]:
+    """Return the imports of a file, with names relative to module_utils for its parts."""
+    return tuple(_parse_imports(path))
 
 
-def _imports_of(path: Path) -> Iterator[str]:
+def _parse_imports(path: Path) -> Iterator[str]:
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -101,24 +101,24 @@ def _imports_of(path: Path) -> Iterator[str]:
                 yield inner if inner in MODULES else module
 
 
-def room_of(name: str) -> str | None:
+def find_room(name: str) -> str | None:
     return next((room for room in ARROWS if name == room or name.startswith(f"{room}.")), None)
 
 
 def arrows() -> Iterator[tuple[str, str]]:
-    """Every import of one part of module_utils by another."""
+    """Yield the imports between parts of module_utils."""
     for name, path in MODULES.items():
-        for imported in imports_of(path):
+        for imported in read_imports(path):
             if imported in MODULES:
                 yield name, imported
 
 
 def reached_by(name: str) -> Iterator[tuple[str, str]]:
-    """Everything that a module imports, itself or through others, with who imports it."""
+    """Yield the direct and indirect imports of a module, each with its importer."""
     waiting, seen = [name], {name}
     while waiting:
         current = waiting.pop()
-        for imported in imports_of(MODULES[current]):
+        for imported in read_imports(MODULES[current]):
             yield current, imported
             if imported in MODULES and imported not in seen:
                 seen.add(imported)
@@ -126,14 +126,16 @@ def reached_by(name: str) -> Iterator[tuple[str, str]]:
 
 
 def test_every_file_has_a_room() -> None:
-    without = [name for name, path in MODULES.items() if path.name != "__init__.py" and room_of(name) is None]
-    assert without == []
+    unassigned = [
+        name for name, path in MODULES.items() if path.name != "__init__.py" and find_room(name) is None
+    ]
+    assert unassigned == []
 
 
 def test_arrows_go_down() -> None:
     wrong = []
     for name, imported in arrows():
-        room, other = room_of(name), room_of(imported)
+        room, other = find_room(name), find_room(imported)
         if room is None or other is None or room == other or (name, other) in EXCEPTIONS:
             continue
         if other not in ARROWS[room] or imported not in PARTS.get((room, other), (imported,)):
@@ -149,7 +151,7 @@ def test_rooms_are_imported_relatively() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.startswith(tuple(PURE)) and room_of(name) is not None]
+    "name", [name for name in MODULES if name.startswith(tuple(PURE)) and find_room(name) is not None]
 )
 def test_pure_parts_reach_neither_aws_nor_ansible(name: str) -> None:
     wrong = [
@@ -166,7 +168,7 @@ def test_no_circles() -> None:
 
 
 def test_each_room_has_its_row_in_the_docs() -> None:
-    """ansible-test wants empty __init__.py files, so what lives in a room stands in its row there."""
+    """ansible-test requires empty __init__.py files, so the docs describe the content of each room."""
     page = (ROOT.parents[1] / "docs" / "architecture.md").read_text(encoding="utf-8")
     ends = {
         room: ".py" if room in MODULES and MODULES[room].name != "__init__.py" else "/" for room in ARROWS

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[4]
 PLAYBOOKS = frozenset(path.name for path in (ROOT / "playbooks").glob("*.yml"))
-# Who uses the role has these as well, by tasks_from.
+# Users of the role can run these files with tasks_from.
 OF_THE_ROLE = frozenset(path.name for path in (ROOT / "roles" / "pod_identity" / "tasks").glob("*.yml"))
 _FILE = re.compile(r"\b[a-z_]+\.yml\b")
 
@@ -27,9 +27,7 @@ _FILE = re.compile(r"\b[a-z_]+\.yml\b")
         ("plugin_utils", PLAYBOOKS - OF_THE_ROLE),
     ],
 )
-def test_no_message_names_a_playbook_that_its_reader_may_not_have_run(
-    folder: str, names: frozenset[str]
-) -> None:
+def test_messages_name_only_files_of_the_caller(folder: str, names: frozenset[str]) -> None:
     named = {
         f"{path.name}: {text}"
         for path in (ROOT / "plugins" / folder).rglob("*.py")
@@ -40,8 +38,8 @@ def test_no_message_names_a_playbook_that_its_reader_may_not_have_run(
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
-    """All texts but docstrings and the documentation of modules."""
-    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    """Yield all texts except docstrings and the documentation of modules."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     documented = {
         id(node.value)
         for node in tree.body
@@ -53,6 +51,6 @@ def _texts(tree: ast.Module) -> Iterator[str]:
         if (
             isinstance(node, ast.Constant)
             and isinstance(node.value, str)
-            and id(node) not in told | documented
+            and id(node) not in docstrings | documented
         ):
             yield node.value

@@ -65,7 +65,7 @@ SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u202
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "visible_text"),
     [
         ("", ""),
         ("plain text, ü, 漢字 and \\n", "plain text, ü, 漢字 and \\n"),
@@ -78,8 +78,8 @@ SHOWN = "a\\x1b[2J\\x1b]0;x\\x07\\u202eb\\nok: [localhost]\\r\\x9b31m\\x7f\\u202
         (HOSTILE, SHOWN),
     ],
 )
-def test_what_is_in_a_text_is_visible(text: str, shown: str) -> None:
-    assert visible(text) == shown
+def test_control_characters_are_visible(text: str, visible_text: str) -> None:
+    assert visible(text) == visible_text
 
 
 def test_a_message_with_line_breaks_is_one_sentence() -> None:
@@ -90,9 +90,9 @@ def test_a_message_with_line_breaks_is_one_sentence() -> None:
 
 @given(st.text(st.characters()))
 def test_every_text_becomes_one_line_once_and_for_all(text: str) -> None:
-    shown = visible(text)
-    assert shown.isprintable()
-    assert visible(shown) == shown
+    visible_text = visible(text)
+    assert visible_text.isprintable()
+    assert visible(visible_text) == visible_text
     assert len(visible_lines(text).split("\n")) == len(text.split("\n"))
 
 

@@ -170,10 +170,10 @@ def has_agent(aws: FakeAws) -> None:
 
 def test_an_empty_list_is_reported_by_each_module(run: Run, aws: FakeAws) -> None:
     has_agent(aws)
-    nothing = [("NOTHING_VERIFIED", "warning")]
-    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == nothing
-    assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == nothing
-    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == nothing
+    expected = [("NOTHING_VERIFIED", "warning")]
+    assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[])) == expected
+    assert codes(run(eks_pod_identity, True, cluster_name=CLUSTER, workloads=[])) == expected
+    assert codes(run(eks_pod_identity_info, cluster_name=CLUSTER, workloads=[])) == expected
     # Intended, so without a finding.
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], purge=True, purge_all=True)) == []
     assert codes(run(eks_pod_identity, cluster_name=CLUSTER, workloads=[], state="absent")) == []
@@ -762,7 +762,7 @@ def test_every_result_of_a_workload_is_documented(run: Run, aws: FakeAws, module
 
 
 @pytest.mark.parametrize(("made", "status"), [(False, "fail"), (True, "pass")])
-def test_verification_changes_nothing_and_succeeds(run: Run, aws: FakeAws, made: bool, status: str) -> None:
+def test_verification_only_reads_and_succeeds(run: Run, aws: FakeAws, made: bool, status: str) -> None:
     if made:
         run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()])
     writes = len(aws.writes)

@@ -46,7 +46,7 @@ SESSION: dict[str, Any] = {
     "session_policy": document("s3:GetObject"),
     "role": {"name": "my-role", "trust_scope": "account"},
 }
-# Seconds: long enough to come to what has to be done before it, also on a machine that does much else.
+# Seconds: long enough for the earlier steps, also on a busy machine.
 DEADLINE, PAST_IT = 3, 3.2
 LONG = 60
 
@@ -192,7 +192,7 @@ def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> N
 
 @pytest.mark.parametrize("module", [eks_pod_identity_info, eks_pod_identity_association_info])
 def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleType) -> None:
-    def wait(_asked: object) -> dict[str, Any]:
+    def wait(_parameters: object) -> dict[str, Any]:
         # As a request that waits for its turn.
         pause(LONG)
         return {"associations": []}

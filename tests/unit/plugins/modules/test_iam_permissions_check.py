@@ -50,7 +50,7 @@ class FakeIam:
     def __init__(self, managed=None, inline=None, boundary=None, tags=(), simulated="allowed", error=None):
         self.managed = {MANAGED: managed or policy(), BOUNDARY: boundary}
         self.inline, self.boundary, self.tags = inline or policy("ec2:*"), boundary, tags
-        self.simulated, self.error, self.asked = simulated, error, []
+        self.simulated, self.error, self.requests = simulated, error, []
 
     def pages(self, _service, operation, parameters, *_results):
         assert parameters == {"RoleName": "my-role"}
@@ -62,7 +62,7 @@ class FakeIam:
         if self.error:
             raise self.error
         if operation.startswith("Simulate"):
-            self.asked.append((operation, parameters))
+            self.requests.append((operation, parameters))
             result = {"EvalDecision": self.simulated, "MissingContextValues": ["aws:x"]}
             return {"EvaluationResults": [result]}
         return getattr(self, operation)(**parameters)
@@ -143,7 +143,7 @@ def test_given_policies_need_no_aws(run, check_mode):
     assert result["summary"] == {"allowed": 1, "conditional": 0, "explicit_deny": 0, "implicit_deny": 1}
 
 
-def test_document_that_iam_rejects_allows_nothing(run):
+def test_rejected_document_grants_no_permission(run):
     options = {"policies": [policy()], "required_permissions": [GET]}
     result = run(**options, session_policy=policy(resource=["*", "arn:aws:s3"]))
     assert (result["permissions"][0]["decision"], result["allowed"], result["storable"]) == (
@@ -202,14 +202,14 @@ def test_facts_of_the_workload_are_evaluated(run):
     )
 
 
-@pytest.mark.parametrize("asked", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
-def test_the_policies_of_a_role_are_read(run, asked):
-    result = run(FakeIam(), required_permissions=[GET, {"action": "ec2:RunInstances"}], **asked)
+@pytest.mark.parametrize("options", [{"role_name": "my-role"}, {"role_arn": ROLE}], ids=["name", "ARN"])
+def test_the_policies_of_a_role_are_read(run, options):
+    result = run(FakeIam(), required_permissions=[GET, {"action": "ec2:RunInstances"}], **options)
     assert [row["statements"][0]["policy"] for row in result["permissions"]] == [
         MANAGED,
         "inline policy my-inline",
     ]
-    result = run(FakeIam(boundary=policy("ec2:*")), required_permissions=[GET], **asked)
+    result = run(FakeIam(boundary=policy("ec2:*")), required_permissions=[GET], **options)
     assert result["permissions"][0]["change"] == [BOUNDARY]
 
 
@@ -234,7 +234,7 @@ def test_simulator_evaluates_a_role(run):
         "missing_context": ["aws:x"],
         "differs": True,
     }
-    ((operation, requests),) = api.asked
+    ((operation, requests),) = api.requests
     assert operation == "SimulatePrincipalPolicy"
     assert (requests["PolicySourceArn"], requests["ActionNames"], requests["ResourceArns"]) == (
         ROLE,
@@ -267,7 +267,7 @@ def test_simulator_evaluates_documents(run):
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
     assert result["notes"] == ["The simulator of IAM ignores the session policy."]
-    ((operation, requests),) = api.asked
+    ((operation, requests),) = api.requests
     assert operation == "SimulateCustomPolicy"
     assert [json.loads(text) for text in requests["PolicyInputList"]] == [policy()]
     assert [json.loads(text) for text in requests["PermissionsBoundaryPolicyInputList"]] == [boundary]

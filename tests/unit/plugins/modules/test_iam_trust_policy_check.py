@@ -86,13 +86,13 @@ def test_a_given_policy_needs_no_aws(run, form, check_mode):
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"),
+    ("options", "name"),
     [({"role_name": "my-role"}, "my-role"), ({"role_arn": ROLE}, "my-role")],
     ids=["name", "ARN"],
 )
-def test_the_policy_of_a_role_is_read(run, asked, name):
+def test_the_policy_of_a_role_is_read(run, options, name):
     api = FakeIam()
-    assert run(api, **asked)["usable"] == "yes"
+    assert run(api, **options)["usable"] == "yes"
     assert api.calls == [("iam", "GetRole", {"RoleName": name})]
 
 

@@ -25,7 +25,7 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
     left: list[str] = []
 
     def leave(_task: Any, _result: Any, message: str, *_rest: Any) -> None:
-        # Ansible does not wait long: its next signal must not come before the report.
+        # Ansible soon sends another signal, which must not arrive before the report.
         os.kill(os.getpid(), signal.SIGTERM)
         left.append(message)
 

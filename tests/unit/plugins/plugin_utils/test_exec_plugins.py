@@ -35,10 +35,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes i
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
 from kubernetes.config import kube_config
 
-# Seconds in which something has to become true.
+# The timeout for a condition, in seconds.
 LONG = 60
 API = "client.authentication.k8s.io/v1"
-# A plugin with a process of its own, as a shell script has; it says which they are.
+# A plugin that is a shell script with a child process, and writes the identifiers of both.
 HANGS = """#!/bin/sh
 echo "Open https://login.example.com and enter ABC" >&2
 sleep 600 &
@@ -105,7 +105,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def processes_of(folder: Path) -> list[int]:
+def read_processes(folder: Path) -> list[int]:
     until((folder / "processes").exists)
     return [int(number) for number in (folder / "processes").read_text(encoding="utf-8").split()]
 
@@ -119,7 +119,7 @@ def test_hanging_plugin_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.
         f"{COULD_NOT.format(command='./plugin')}124. Open https://login.example.com and enter ABC no credentials within 5 "
         "seconds, so it was ended",
     )
-    until(lambda: not any(map(is_running, processes_of(tmp_path))))
+    until(lambda: not any(map(is_running, read_processes(tmp_path))))
 
 
 def test_failing_plugin_is_named_at_once(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_plugin_ends_with_its_parent_process(tmp_path: Path) -> None:
     waiting = subprocess.Popen(
         [sys.executable, "-c", script, *command], cwd=tmp_path, stderr=subprocess.DEVNULL
     )
-    processes = processes_of(tmp_path)
+    processes = read_processes(tmp_path)
     assert all(map(is_running, processes))
     waiting.send_signal(signal.SIGKILL)
     waiting.wait(LONG)
@@ -185,7 +185,7 @@ def test_a_plugin_ends_with_a_signal_to_the_script(tmp_path: Path, number: int) 
     plugin = bounded_plugin({"command": "./plugin"})
     command = [plugin["command"], *plugin["args"]]
     started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
-    processes = processes_of(tmp_path)
+    processes = read_processes(tmp_path)
     started.send_signal(number)
     assert started.wait(LONG) == 128 + number
     until(lambda: not any(map(is_running, processes)))

@@ -47,7 +47,7 @@ def test_dropped_words_are_rejected(monkeypatch: pytest.MonkeyPatch, text: str, 
     [problem] = validate(monkeypatch, text)
     assert problem == (
         f"-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
-        "name=value without spaces; a value with spaces in quotes within those of the shell, -e \"name='a, b'\"; lists and "
+        "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and "
         """mappings as JSON, -e '{"name": ["a", "b"]}'."""
     )
 

@@ -18,13 +18,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
 )
 
 
-@pytest.mark.parametrize("beside_the_playbook", [False, True])
+@pytest.mark.parametrize("next_to_the_playbook", [False, True])
 def test_a_path_is_made_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside_the_playbook: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_to_the_playbook: bool
 ) -> None:
     (tmp_path / "plays").mkdir()
     monkeypatch.chdir(tmp_path)
-    folder = (tmp_path / "plays" if beside_the_playbook else tmp_path) / "teams"
+    folder = (tmp_path / "plays" if next_to_the_playbook else tmp_path) / "teams"
     folder.mkdir()
     assert locate_files(["teams/"], {"playbook_dir": str(tmp_path / "plays")}) == [str(folder)]
 
@@ -37,15 +37,15 @@ def test_without_a_playbook_it_is_looked_for_in_the_working_directory(
     assert locate_files(["a.yml"], None) == [str(tmp_path / "a.yml")]
 
 
-@pytest.mark.parametrize("there", ["nothing", "file", "link", "link that leads nowhere"])
-def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path, there: str) -> None:
+@pytest.mark.parametrize("existing", ["nothing", "file", "link", "link that leads nowhere"])
+def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path, existing: str) -> None:
     path, target = tmp_path / "report.json", tmp_path / "target"
-    if there == "file":
+    if existing == "file":
         path.write_text("of the run before")
         path.chmod(0o644)
-    elif there != "nothing":
+    elif existing != "nothing":
         path.symlink_to(target)
-    if there == "link":
+    if existing == "link":
         target.write_text("another's")
     content = os.umask(0)
     try:
@@ -53,7 +53,7 @@ def test_a_file_is_written_for_its_user_alone_and_through_no_link(tmp_path: Path
     finally:
         os.umask(content)
     assert (path.read_text(), path.is_symlink(), path.stat().st_mode & 0o777) == ("{}", False, 0o600)
-    assert (target.read_text() if target.exists() else None) == ("another's" if there == "link" else None)
+    assert (target.read_text() if target.exists() else None) == ("another's" if existing == "link" else None)
     assert {path.name for path in tmp_path.iterdir()} <= {"report.json", "target"}
 
 

@@ -130,7 +130,7 @@ class Untemplatable(dict[str, Any]):
         return super().get(name, default)
 
 
-def test_run_that_did_not_start_changed_nothing() -> None:
+def test_unstarted_run_made_no_changes() -> None:
     account = {"failed": True, "not_begun": True, "msg": "x.json cannot be read: gone. Nothing was changed."}
     assert take_part(account, "blue")["msg"] == (
         "The AWS run of this account did not start: x.json cannot be read: gone. Nothing was changed."
@@ -159,7 +159,7 @@ def test_account_run_has_the_expected_account_of_each_cluster() -> None:
     assert [(row["cluster_name"], row.get("account_id")) for row in rows] == [("blue", HERE), ("red", None)]
 
 
-def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:
+def failed_clusters(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, Any]]:
     """Return the failed clusters that the only run of a batch gets."""
     variables = {"hostvars": hosts, "ansible_play_hosts_all": list(hosts)}
     grouped = group_hosts(variables, batch)
@@ -171,7 +171,7 @@ def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, An
 
 @pytest.mark.parametrize("variables", [dict, Untemplatable])
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("values", "expected"),
     [
         ({"cluster_name": "prod", "region": "us-west-2", "account_id": HERE}, "prod"),
         ({"cluster_name": "prod", "account_id": "444455556666"}, None),
@@ -182,10 +182,10 @@ def stopped_beside(hosts: dict[str, Any], batch: list[str]) -> list[dict[str, An
     ],
 )
 def test_failed_host_has_its_readable_variables(
-    variables: type[dict[str, Any]], given: dict[str, Any], expected: str | None
+    variables: type[dict[str, Any]], values: dict[str, Any], expected: str | None
 ) -> None:
-    red = variables({f"pod_identity_{name}": value for name, value in given.items()})
-    rows = stopped_beside({"blue": ready("blue"), "red": red}, ["blue", "red"])
+    red = variables({f"pod_identity_{name}": value for name, value in values.items()})
+    rows = failed_clusters({"blue": ready("blue"), "red": red}, ["blue", "red"])
     assert [row["cluster_name"] for row in rows] == ([expected] if expected else [])
 
 
@@ -210,7 +210,7 @@ def test_force_in_a_teardown_does_not_cover_later_batches(
         "blue": ready("blue", **options),
         **{name: {**place, **row} for name, row in other_hosts.items()},
     }
-    assert [row["cluster_name"] for row in stopped_beside(hosts, ["blue"])] == expected
+    assert [row["cluster_name"] for row in failed_clusters(hosts, ["blue"])] == expected
 
 
 def test_failed_host_reports_kept_permissions() -> None:

@@ -35,7 +35,7 @@ except SystemExit as end:
     print(end.code, flush=True)
 """
 
-# A worker of its own group, with a process that it started, which says what it gets.
+# A worker in a separate process group; its child process prints the signal.
 LEADER = f"""
 import os, signal, subprocess, sys
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
@@ -112,7 +112,7 @@ def test_a_signal_ends_the_block_once(number: int) -> None:
 
 
 def test_the_end_of_the_parent_ends_the_block() -> None:
-    # Its output ends when both have ended. It leads no group: the one that it is in is that of the tests.
+    # The output ends after both processes. The block is in the process group of the tests.
     assert run(ORPHAN).stdout.splitlines() == ["in order", str(128 + signal.SIGTERM)]
 
 

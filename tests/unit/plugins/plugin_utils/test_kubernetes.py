@@ -53,7 +53,7 @@ ITEM = {"metadata": {"name": "x"}}
 
 
 class FakeClient:
-    """``answer`` is a body, or what is raised."""
+    """A Kubernetes client. ``answer`` is the body of each response, or the exception to raise."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -87,14 +87,14 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def cluster_of(
+def client_cluster(
     options: dict[str, Any], access: Any = None, writing: kubernetes.WriteOptions | None = None
 ) -> kubernetes.ClientCluster:
     connection = kubernetes.Connection(options, access or GivenAccess({}))
     return kubernetes.ClientCluster(connection, connection, writing or kubernetes.WriteOptions())
 
 
-def reader_of(
+def fake_reader(
     answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[kubernetes.ClientCluster, FakeClient, list[Any]]:
     client, made = FakeClient(answer), []
@@ -104,14 +104,14 @@ def reader_of(
         return client
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
-    return cluster_of({"context": "blue"}), client, made
+    return client_cluster({"context": "blue"}), client, made
 
 
 def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     """Any user can write a file of that name into the folder that the machine has for temporary files."""
-    reader_of({"items": []}, monkeypatch)
+    fake_reader({"items": []}, monkeypatch)
     discoverer: Any = object.__new__(LazyDiscoverer)
     monkeypatch.setattr(discovery.Discoverer, "_Discoverer__init_cache", lambda _self: None)
     configuration = SimpleNamespace(host="https://kube")
@@ -120,7 +120,7 @@ def test_the_description_of_an_api_is_cached_in_the_folder_of_the_run(
 
 
 def test_one_connection_for_all_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, made = reader_of({"items": [ITEM]}, monkeypatch)
+    reader, client, made = fake_reader({"items": [ITEM]}, monkeypatch)
     assert [reader.list_objects(QUERY), reader.list_objects(QUERY)] == [Listing([ITEM])] * 2
     assert reader.read_version() == {"gitVersion": "v1.33.0"}
     assert made == [{"context": "blue"}]
@@ -148,7 +148,7 @@ def test_the_kubeconfig_of_the_task_s_environment_is_used(
     """The Kubernetes client reads KUBECONFIG when it is imported, before a task has its environment."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    reader, _client, made = fake_reader({"items": []}, monkeypatch)
     assert reader.list_objects(QUERY) == Listing([])
     assert made == [options]
 
@@ -156,7 +156,7 @@ def test_the_kubeconfig_of_the_task_s_environment_is_used(
 def test_in_cluster_configuration_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/of/the/task")
     monkeypatch.setattr(kubernetes, "load_incluster_config", lambda: None)
-    reader, _client, made = reader_of({"items": []}, monkeypatch)
+    reader, _client, made = fake_reader({"items": []}, monkeypatch)
     assert reader.list_objects(QUERY) == Listing([])
     assert made == [{"context": "blue"}]
 
@@ -181,7 +181,7 @@ def refusal(body: str | bytes, status: int = 403) -> ApiException:
 def test_failure_is_the_error_of_the_listing(
     monkeypatch: pytest.MonkeyPatch, raised: Exception, error: ApiError
 ) -> None:
-    reader, _client, _made = reader_of(raised, monkeypatch)
+    reader, _client, _made = fake_reader(raised, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=error)
 
 
@@ -189,7 +189,7 @@ POD = {"kind": "Pod", "metadata": {"namespace": "shop", "name": "probe"}}
 
 
 def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, made = reader_of({**POD, "spec": {}}, monkeypatch)
+    reader, client, made = fake_reader({**POD, "spec": {}}, monkeypatch)
     assert reader.dry_run_pods([POD, POD]) == [DryRun({**POD, "spec": {}})] * 2
     assert len(made) == 1
     assert (
@@ -217,7 +217,7 @@ def test_a_pod_is_tried_with_a_dry_run_over_a_connection_of_its_own(monkeypatch:
     ],
 )
 def test_failed_dry_run_has_the_reason(monkeypatch: pytest.MonkeyPatch, answer: Any, error: ApiError) -> None:
-    reader, _client, _made = reader_of(answer, monkeypatch)
+    reader, _client, _made = fake_reader(answer, monkeypatch)
     assert reader.dry_run_pods([POD]) == [DryRun(error=error)]
 
 
@@ -225,7 +225,7 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nQ0VSVA==\n-----END CERTIFICATE-----\
 
 
 def test_server_is_read_from_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    reader, client, _made = reader_of({}, monkeypatch)
+    reader, client, _made = fake_reader({}, monkeypatch)
     assert reader.read_server() == ApiServer("https://kube")
     (tmp_path / "ca.pem").write_text(CERTIFICATE)
     client.configuration = SimpleNamespace(
@@ -239,7 +239,7 @@ def test_server_is_read_from_the_connection(monkeypatch: pytest.MonkeyPatch, tmp
 
 @pytest.mark.parametrize("answer", [b"<html>login</html>", b"", b"[]", b"{}", b'{"items": {}}'])
 def test_invalid_list_is_not_an_empty_list(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    reader, _client, _made = reader_of(answer, monkeypatch)
+    reader, _client, _made = fake_reader(answer, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(
         error=ApiError(0, "the response with status 200 is not from the Kubernetes API: no list of Pod")
     )
@@ -251,7 +251,7 @@ def test_invalid_list_is_not_an_empty_list(monkeypatch: pytest.MonkeyPatch, answ
 def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    reader, _client, _made = reader_of({"items": []}, monkeypatch)
+    reader, _client, _made = fake_reader({"items": []}, monkeypatch)
 
     def connect(**_options: Any) -> FakeClient:
         raise error
@@ -263,7 +263,7 @@ def test_a_web_page_in_place_of_the_description_of_the_api_is_named(
 
 
 def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, client, _made = reader_of({"items": []}, monkeypatch)
+    reader, client, _made = fake_reader({"items": []}, monkeypatch)
     monkeypatch.setattr(kubernetes, "LONGEST_CALL", 0.2)
     monkeypatch.setattr(client, "get", lambda *_, **__: threading.Event().wait(LONG))
     began = time.monotonic()
@@ -274,7 +274,7 @@ def test_stalled_list_fails_with_a_timeout(monkeypatch: pytest.MonkeyPatch) -> N
 def test_how_long_the_api_wants_to_be_left_alone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ApiException(status=429, reason="Too Many Requests")
     error.body, error.headers = '{"message":"busy","code":429}', {"Retry-After": "7"}
-    reader, _client, _made = reader_of(error, monkeypatch)
+    reader, _client, _made = fake_reader(error, monkeypatch)
     assert reader.list_objects(QUERY) == Listing(error=ApiError(429, "busy", 7))
 
 
@@ -296,7 +296,7 @@ class Renewing:
 
 
 def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the configuration of the Kubernetes client itself, which sends what its hook has set."""
+    """Use the configuration of the Kubernetes client, whose hook sets the token of each request."""
     client = FakeClient({"items": []})
     client.configuration = Configuration(host="https://eks")  # type: ignore[assignment]
     made: list[dict[str, Any]] = []
@@ -307,7 +307,7 @@ def test_client_requests_a_token_before_each_request(monkeypatch: pytest.MonkeyP
         return client
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
-    reader = cluster_of({"host": "https://eks"}, Renewing())
+    reader = client_cluster({"host": "https://eks"}, Renewing())
     assert reader.list_objects(QUERY) == Listing([])
     [first, second] = (
         next(iter(client.configuration.auth_settings().values()))["value"]  # type: ignore[attr-defined]
@@ -326,7 +326,7 @@ DENIED = AwsError("sts:AssumeRole", "AccessDenied", "no.", ErrorKind.DENIED, "Al
 
 def test_no_request_without_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "get_api_client", pytest.fail)
-    reader = cluster_of({}, Renewing(DENIED))
+    reader = client_cluster({}, Renewing(DENIED))
     assert reader.list_objects(QUERY) == Listing(
         error=ApiError(0, "no token for the cluster: sts:AssumeRole: AccessDenied: no. Allow it.")
     )
@@ -345,7 +345,7 @@ def test_environment_does_not_override_a_token(
         return SimpleNamespace(client=SimpleNamespace(call_api=None))
 
     monkeypatch.setattr(core_client, "create_api_client", connect)
-    reader = cluster_of({"host": "https://eks"}, Renewing())
+    reader = client_cluster({"host": "https://eks"}, Renewing())
     assert reader.read_server() == ApiServer("https://eks", frozenset(), True)
     [configuration] = found
     assert configuration.api_key == {"authorization": "Bearer token-1"}
@@ -380,7 +380,7 @@ def test_abandoned_dry_runs_do_not_block_the_exit() -> None:
 
 def test_each_request_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service layer of kubernetes.core gives none."""
-    cluster, client, _made = reader_of({"items": []}, monkeypatch)
+    cluster, client, _made = fake_reader({"items": []}, monkeypatch)
     requests: list[Any] = []
     client.client.client.call_api = lambda *arguments, **more: requests.append((arguments, more))
     assert cluster.list_objects(QUERY) == Listing([])
@@ -458,7 +458,7 @@ def store_cluster(
     # The service layer gets a copy, for which dry runs are set.
     monkeypatch.setattr(Store, "__copy__", lambda self: self, raising=False)
     monkeypatch.setattr(kubernetes, "get_api_client", lambda **_options: store)
-    return cluster_of({}, access, kubernetes.WriteOptions(**found))
+    return client_cluster({}, access, kubernetes.WriteOptions(**found))
 
 
 @pytest.mark.parametrize("force", [True, False])
@@ -512,7 +512,7 @@ def test_no_write_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionRefusedError("no route")
 
     monkeypatch.setattr(kubernetes, "get_api_client", connect)
-    written = cluster_of({}).apply([NAMESPACE, account(0)])
+    written = client_cluster({}).apply([NAMESPACE, account(0)])
     assert (written, len(made)) == (WriteResult(error=ApiError(0, "no route"), diffs=[]), 1)
 
 
@@ -654,13 +654,13 @@ def test_an_interruption_waits_for_the_writes_under_way_and_begins_no_more(
 
 
 def test_a_connection_has_its_options_of_module_defaults_with_their_types() -> None:
-    given = {"kubeconfig": "/k", "verify_ssl": "no", "ca_cert": "/ca", "wait": True, "namespace": "x"}
-    assert kubernetes.read_client_options(given) == {
+    defaults = {"kubeconfig": "/k", "verify_ssl": "no", "ca_cert": "/ca", "wait": True, "namespace": "x"}
+    assert kubernetes.read_client_options(defaults) == {
         "kubeconfig": "/k",
         "validate_certs": False,
         "ca_cert": "/ca",
     }
-    options = kubernetes.read_write_options(given)
+    options = kubernetes.read_write_options(defaults)
     assert (options["wait"], options["wait_timeout"], options["hidden_fields"]) == (True, 120, None)
     assert not {"kubeconfig", "validate_certs"} & options.keys()
 

@@ -34,7 +34,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 JOB = {"kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
 
 
-def task_of(transport: str = "local", become: bool = False, **keywords: Any) -> ActionTask:
+def build_task(transport: str = "local", become: bool = False, **keywords: Any) -> ActionTask:
     found = {"check_mode": False, "diff": False, "environment": None, **keywords}
     connection = SimpleNamespace(transport=transport, become=become)
     action: Any = SimpleNamespace(_connection=connection, _task=SimpleNamespace(**found))
@@ -65,7 +65,7 @@ def connected(task: ActionTask, force: bool = False, **arguments: Any) -> Any:
 def test_a_play_on_another_machine_or_as_another_user_is_refused(
     transport: str, become: bool, how: str
 ) -> None:
-    task = task_of(transport, become)
+    task = build_task(transport, become)
     for call in (
         lambda: kubernetes_access.find_access(task, "auto", "blue", {}),
         lambda: connected(task),
@@ -82,13 +82,13 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "MISSING", "the package is missing")
     with pytest.raises(AnsibleError, match=r"^the package is missing$"):
-        connected(task_of())
+        connected(build_task())
 
 
 def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     of_group = {"context": "green", "ca_cert": "/ca"}
     set_defaults(monkeypatch, {"k8s": {**of_group, "wait": True}, "k8s_info": {**of_group, "wait": False}})
-    cluster = connected(task_of(check_mode=True, diff=True), force=True, context="blue")
+    cluster = connected(build_task(check_mode=True, diff=True), force=True, context="blue")
     assert cluster._writes is cluster._reads
     assert cluster._reads._options == {"context": "blue", "ca_cert": "/ca"}
     options = cluster._options
@@ -97,14 +97,14 @@ def test_reads_and_writes_share_a_connection(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_writes_use_the_module_defaults_of_k8s(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {"k8s": {"impersonate_user": "deployer"}})
-    cluster = connected(task_of(), context="blue")
+    cluster = connected(build_task(), context="blue")
     assert cluster._reads._options == {"context": "blue"}
     assert cluster._writes._options == {"context": "blue", "impersonate_user": "deployer"}
 
 
 def test_kubeconfig_next_to_the_play_is_found_and_decrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     set_defaults(monkeypatch, {})
-    task = task_of(get_search_path=lambda: ["/play"])
+    task = build_task(get_search_path=lambda: ["/play"])
     task.action._loader = SimpleNamespace(
         path_dwim_relative_stack=lambda folders, kind, path: f"{folders[0]}/{kind}/{path}",
         get_real_file=lambda path, decrypt: f"{path}.plain" if decrypt else path,

@@ -35,7 +35,7 @@ def run(callback: str, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("callback", "report", "shown", "result"),
+    ("callback", "report", "lines", "result"),
     [
         ("default", DONE, ["Done: 1 change.\n  create role r"], {}),
         (
@@ -70,11 +70,11 @@ def test_lines_are_for_people_and_data_for_programs(
     monkeypatch: pytest.MonkeyPatch,
     callback: str,
     report: dict[str, Any],
-    shown: list[str],
+    lines: list[str],
     result: dict[str, Any],
 ) -> None:
     assert run(callback, report, monkeypatch) == result
-    assert printed == shown
+    assert printed == lines
 
 
 def test_no_event_of_awx_is_longer_than_its_page_shows(

@@ -49,7 +49,7 @@ def test_the_last_lines_have_escapes(
 @pytest.mark.parametrize(
     ("failure", "result"), [("", {}), ("it failed\nhere", {"failed": True, "msg": "it failed"})]
 )
-def test_no_log_task_prints_nothing(
+def test_no_log_task_has_no_output(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     failure: str,

@@ -28,7 +28,7 @@ def test_before_anything_is_counted_there_is_no_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("callback", "shown"),
+    ("callback", "expected"),
     [
         ("default", True),
         ("ansible.builtin.default", True),
@@ -39,8 +39,8 @@ def test_before_anything_is_counted_there_is_no_line() -> None:
         ("ansible.posix.jsonl", False),
     ],
 )
-def test_only_people_are_shown_progress(callback: str, shown: bool) -> None:
-    assert is_text(callback) is shown
+def test_progress_is_only_for_text_callbacks(callback: str, expected: bool) -> None:
+    assert is_text(callback) is expected
 
 
 def test_line_is_displayed_when_it_has_changed() -> None:
@@ -58,7 +58,7 @@ def test_line_is_displayed_when_it_has_changed() -> None:
     assert lines.empty()
 
 
-def test_nothing_is_displayed_before_the_first_step() -> None:
+def test_no_line_is_displayed_before_the_first_step() -> None:
     lines: list[str] = []
     watch = Watch(Steps("my-cluster").line, lines.append, delay=0, interval=0.001)
     watch.start()
@@ -75,7 +75,7 @@ def test_longer_list_raises_the_expected_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("callback", "displays", "shown"),
+    ("callback", "displays", "expected"),
     [
         ("default", True, ["my-cluster: applying 40 objects"]),
         ("awx_display", True, ["my-cluster: applying 40 objects"]),
@@ -84,14 +84,14 @@ def test_longer_list_raises_the_expected_count() -> None:
     ],
 )
 def test_each_step_is_displayed_as_it_begins(
-    monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, shown: list[str]
+    monkeypatch: pytest.MonkeyPatch, callback: str, displays: bool, expected: list[str]
 ) -> None:
     lines: list[str] = []
     config = SimpleNamespace(get_config_value=lambda _name: callback)
     monkeypatch.setattr(screen, "constants", SimpleNamespace(config=config))
     monkeypatch.setattr(screen, "Display", lambda: SimpleNamespace(display=lines.append))
     Steps("my-cluster", displays=displays).begin("applying 40 objects")
-    assert lines == shown
+    assert lines == expected
 
 
 def test_step_without_counts_shows_its_duration() -> None:

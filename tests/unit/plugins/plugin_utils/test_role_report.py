@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     def leave(
         variables: dict[str, Any],
         message: str = "No.",
-        known: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
         **environment: str,
     ) -> dict[str, Any]:
         action: Any = SimpleNamespace(
@@ -32,7 +32,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         )
         result: dict[str, Any] = {}
         everything = {"inventory_hostname": "host", **variables}
-        leave_stopped_report(ActionTask(action), result, message, everything, "main", known or {})
+        leave_stopped_report(ActionTask(action), result, message, everything, "main", facts or {})
         return result
 
     monkeypatch.delenv("AWS_REGION", raising=False)
@@ -44,7 +44,7 @@ GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-centra
 
 
 @pytest.mark.parametrize(
-    ("variables", "known", "key"),
+    ("variables", "facts", "key"),
     [
         (GREEN, {}, "pod_identity_artifact_apply_green_eu_central_1"),
         (
@@ -61,9 +61,9 @@ GREEN = {"pod_identity_cluster_name": "green", "pod_identity_region": "eu-centra
     ],
 )
 def test_artifact_names_the_requested_cluster(
-    run: Any, variables: dict[str, Any], known: dict[str, Any], key: str
+    run: Any, variables: dict[str, Any], facts: dict[str, Any], key: str
 ) -> None:
-    data = run(variables, "No.", known)["ansible_stats"]["data"]
+    data = run(variables, "No.", facts)["ansible_stats"]["data"]
     assert set(data) == {key, "pod_identity"}
     assert (data[key]["failure"], data[key]["failed"], data[key]["stopped"]) == ("No.", True, True)
 

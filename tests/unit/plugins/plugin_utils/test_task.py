@@ -17,7 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 
 @pytest.mark.parametrize(
-    ("given", "task", "region"),
+    ("option", "task", "region"),
     [
         ("us-west-2", {"AWS_REGION": "eu-central-1"}, "us-west-2"),
         ("", {"AWS_REGION": "eu-central-1"}, "eu-central-1"),
@@ -28,14 +28,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
     ],
 )
 def test_task_and_modules_have_the_same_region(
-    monkeypatch: pytest.MonkeyPatch, given: str | None, task: Mapping[str, str], region: str
+    monkeypatch: pytest.MonkeyPatch, option: str | None, task: Mapping[str, str], region: str
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     action: Any = SimpleNamespace(
         _task=SimpleNamespace(environment=[task]), _templar=SimpleNamespace(template=lambda value: value)
     )
-    assert ActionTask(action).region(given) == region
+    assert ActionTask(action).region(option) == region
 
 
 def test_the_environment_of_a_task_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

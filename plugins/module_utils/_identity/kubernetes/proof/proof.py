@@ -233,7 +233,7 @@ PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_NO_CREDENTIALS,
         r"Unable to locate credentials|NoCredentialsError|no EC2 IMDS role found|NoCredentialProviders",
-        "it found no credentials, so nothing was injected into it",
+        "it found no credentials, so EKS injected none",
         "A new association reaches the cluster after some seconds: run again. If the error persists, check the mutating "
         "webhooks.",
     ),
@@ -363,8 +363,8 @@ def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Fin
     finding = Finding(
         Code.PROOF_OTHER_ROLE,
         f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
-        "If it is the node's role, nothing was injected: a new association reaches the cluster after some seconds, so run "
-        "again. If it is the workload's former role, the change takes effect after up to six hours.",
+        "If it is the node's role, EKS did not inject credentials: a new association reaches the cluster after some seconds, so "
+        "run again. If it is the workload's former role, the change takes effect after up to six hours.",
         key,
     )
     return (finding,)

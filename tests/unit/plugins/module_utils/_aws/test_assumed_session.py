@@ -73,7 +73,7 @@ class Sts:
         return [parameters for operation, parameters in self.asked if operation == "AssumeRole"]
 
 
-def session_of(
+def assumed_session(
     sts: Sts, role: AssumeRole | None = None, connection: Connection | None = None
 ) -> AssumedSession:
     return AssumedSession(
@@ -81,8 +81,8 @@ def session_of(
     )
 
 
-def key_of(session: AssumedSession) -> str:
-    """With which key a client made now signs."""
+def access_key_id(session: AssumedSession) -> str:
+    """Return the access key that a new client signs with."""
     frozen = session.client("iam")._request_signer._credentials.get_frozen_credentials()
     assert frozen.secret_key.rpartition("-")[2] == frozen.token.rpartition("-")[2]
     return str(frozen.access_key)
@@ -90,7 +90,7 @@ def key_of(session: AssumedSession) -> str:
 
 def test_no_request_before_credentials_are_needed() -> None:
     sts = Sts(Clock())
-    session_of(sts).client("iam")
+    assumed_session(sts).client("iam")
     assert sts.asked == []
 
 
@@ -109,14 +109,14 @@ def test_no_request_before_credentials_are_needed() -> None:
 )
 def test_parameters_of_assume_role(role: AssumeRole, request_: dict[str, Any]) -> None:
     sts = Sts(Clock())
-    session_of(sts, role).ready()
+    assumed_session(sts, role).ready()
     assert sts.asked == [("AssumeRole", request_)]
 
 
 @pytest.mark.parametrize("duration", [900, 3600, 43200])
 def test_credentials_serve_until_shortly_before_they_expire(duration: int) -> None:
     sts = Sts(Clock())
-    session = session_of(sts, AssumeRole(ARN, duration=duration))
+    session = assumed_session(sts, AssumeRole(ARN, duration=duration))
     session.ready()
     sts.clock.pass_by(duration - min(900, duration // 3) - 1)
     session.ready()
@@ -130,24 +130,24 @@ def test_credentials_serve_until_shortly_before_they_expire(duration: int) -> No
 
 def test_existing_clients_get_the_new_credentials() -> None:
     sts = Sts(Clock())
-    session = session_of(sts)
-    assert key_of(session) == "ASIA1"
+    session = assumed_session(sts)
+    assert access_key_id(session) == "ASIA1"
     client = session.client("eks", region="eu-central-1")
     sts.clock.pass_by(3600)
     assert client._request_signer._credentials.get_frozen_credentials().access_key == "ASIA2"
     assert client.meta.region_name == "eu-central-1"
-    assert key_of(session) == "ASIA2"
+    assert access_key_id(session) == "ASIA2"
 
 
 def test_all_threads_share_one_session() -> None:
     sts = Sts(Clock())
-    session = session_of(sts)
+    session = assumed_session(sts)
     together = threading.Barrier(8)
 
     def work(_number: int) -> str:
         together.wait()
         session.ready()
-        return key_of(session)
+        return access_key_id(session)
 
     assert map_concurrently(work, range(8), 8) == ["ASIA1"] * 8
     assert len(sts.sessions) == 1
@@ -155,7 +155,7 @@ def test_all_threads_share_one_session() -> None:
 
 def test_clients_use_the_connection_settings() -> None:
     sts = Sts(Clock())
-    session = session_of(sts, connection=Connection("us-west-2", "http://127.0.0.1:1", verify=False))
+    session = assumed_session(sts, connection=Connection("us-west-2", "http://127.0.0.1:1", verify=False))
     client = session.client("eks")
     assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:1", "us-west-2")
 
@@ -163,7 +163,7 @@ def test_clients_use_the_connection_settings() -> None:
 def test_the_keys_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "111122223333")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
-    assert key_of(session_of(Sts(Clock()))) == "ASIA1"
+    assert access_key_id(assumed_session(Sts(Clock()))) == "ASIA1"
 
 
 def refused(text: str, code: str = "AccessDenied") -> AwsError:
@@ -171,11 +171,11 @@ def refused(text: str, code: str = "AccessDenied") -> AwsError:
 
 
 class TestRefusals:
-    def test_say_what_to_do(self) -> None:
+    def test_have_a_remedy(self) -> None:
         sts = Sts(Clock())
         sts.error = refused(DENIED)
         with pytest.raises(AwsError) as caught:
-            session_of(sts).ready()
+            assumed_session(sts).ready()
         assert caught.value.text == f"{DENIED}. Requested in region us-west-2, for account 444455556666."
         assert caught.value.remedy.startswith("Allow the caller sts:AssumeRole on this role")
         # The message names the caller already.
@@ -185,14 +185,14 @@ class TestRefusals:
         sts = Sts(Clock())
         sts.error = refused("Roles may not be assumed by root accounts.")
         with pytest.raises(AwsError) as caught:
-            session_of(sts).ready()
+            assumed_session(sts).ready()
         assert (
             f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account" in caught.value.text
         )
 
     def test_hold_for_a_while(self) -> None:
         sts = Sts(Clock())
-        session = session_of(sts)
+        session = assumed_session(sts)
         sts.error = refused(DENIED)
         for _ in range(3):
             with pytest.raises(AwsError):
@@ -201,11 +201,11 @@ class TestRefusals:
         sts.error = None
         sts.clock.pass_by(DENIED_SECONDS)
         session.ready()
-        assert key_of(session) == "ASIA2"
+        assert access_key_id(session) == "ASIA2"
 
     def test_do_not_hold_where_asking_again_may_help(self) -> None:
         sts = Sts(Clock())
-        session = session_of(sts)
+        session = assumed_session(sts)
         sts.error = refused("Rate exceeded", "Throttling")
         with pytest.raises(AwsError, match="Rate exceeded"):
             session.ready()
@@ -215,12 +215,12 @@ class TestRefusals:
 
     def test_of_a_renewal_leave_the_credentials_until_they_have_to_be_renewed(self) -> None:
         sts = Sts(Clock())
-        session = session_of(sts)
+        session = assumed_session(sts)
         session.ready()
         sts.error = refused(DENIED)
         sts.clock.pass_by(3600 - 700)
         session.ready()
-        assert key_of(session) == "ASIA1"
+        assert access_key_id(session) == "ASIA1"
         sts.clock.pass_by(150)
         with pytest.raises(AwsError, match="is not authorized to perform: sts:AssumeRole"):
             session.ready()
@@ -230,13 +230,13 @@ class TestRefusals:
         with pytest.raises(
             AwsError, match=r"has credentials of arn:aws:sts::777788889999:assumed-role/fleet/me\."
         ):
-            session_of(sts).ready()
+            assumed_session(sts).ready()
 
     def test_expired_credentials_are_rejected(self) -> None:
         sts = Sts(Clock())
         sts.lifetime = 0
         with pytest.raises(AwsError, match="but the clock of this machine is at 2026-11-24T10:00:00"):
-            session_of(sts).ready()
+            assumed_session(sts).ready()
 
 
 class TestApi:
@@ -315,7 +315,7 @@ def test_credentials_stay_valid_for_the_requested_time() -> None:
 
 def test_a_client_can_have_an_endpoint_of_its_own() -> None:
     connection = Connection(region="us-west-2", endpoint_url="http://127.0.0.1:1")
-    session = session_of(Sts(Clock()), connection=connection)
+    session = assumed_session(Sts(Clock()), connection=connection)
     source = session.client("sts", endpoint_url="https://sts.us-west-2.amazonaws.com")
     assert source.meta.endpoint_url == "https://sts.us-west-2.amazonaws.com"
     assert session.client("sts").meta.endpoint_url == "http://127.0.0.1:1"

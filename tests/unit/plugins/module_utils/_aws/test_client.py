@@ -172,14 +172,14 @@ def test_repeated_page_token_is_an_error() -> None:
 
 @pytest.mark.parametrize("whole", [False, True], ids=["items", "answers"])
 @pytest.mark.parametrize(
-    ("markers", "why"),
+    ("markers", "reason"),
     [
         (["a", "a"], "the token for the next page was used before"),
         (["a", "b", "a"], "the token for the next page was used before"),
         (["a", None], "the response is truncated but has no token for the next page"),
     ],
 )
-def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str, whole: bool) -> None:
+def test_more_pages_without_end_are_an_error(markers: list[str | None], reason: str, whole: bool) -> None:
     pages = [
         {"Roles": [], "IsTruncated": True, **({"Marker": association} if association else {})}
         for association in markers
@@ -195,7 +195,7 @@ def test_more_pages_without_end_are_an_error(markers: list[str | None], why: str
     found = (
         response_pages(api, "iam", "ListRoles", {}) if whole else api.pages("iam", "ListRoles", {}, "Roles")
     )
-    with pytest.raises(AwsError, match=why) as caught:
+    with pytest.raises(AwsError, match=reason) as caught:
         list(found)
     assert (caught.value.operation, caught.value.code) == ("iam:ListRoles", MALFORMED)
     assert len(requests) == len(markers)

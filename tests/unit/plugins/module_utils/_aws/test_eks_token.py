@@ -34,7 +34,7 @@ def sts(endpoint: str | None = None, region: str = "eu-central-1", **more: objec
     return session.client("sts", endpoint_url=endpoint, **more)
 
 
-def url_of(token: EksToken) -> str:
+def presigned_url(token: EksToken) -> str:
     prefix, _, encoded = token.text.partition(".")
     assert prefix == "k8s-aws-v1"
     assert "=" not in encoded
@@ -42,7 +42,7 @@ def url_of(token: EksToken) -> str:
 
 
 def test_url_satisfies_eks() -> None:
-    parts = urlsplit(url_of(sign_token(sts("https://sts.eu-central-1.amazonaws.com"), "blue", NOW)))
+    parts = urlsplit(presigned_url(sign_token(sts("https://sts.eu-central-1.amazonaws.com"), "blue", NOW)))
     query = {name: value for name, [value] in parse_qs(parts.query).items()}
     date = query.pop("X-Amz-Date")
     assert len(query.pop("X-Amz-Signature")) == 64
@@ -61,7 +61,7 @@ def test_url_satisfies_eks() -> None:
 @pytest.mark.parametrize(("cluster", "fits"), [("blue", True), ("green", False)])
 def test_the_signature_is_for_the_cluster_alone(cluster: str, fits: bool) -> None:
     """Signed again by botocore with the header that the cluster's authenticator would send."""
-    url = url_of(sign_token(sts(), "blue", NOW))
+    url = presigned_url(sign_token(sts(), "blue", NOW))
     parts = urlsplit(url)
     query = {name: value for name, [value] in parse_qs(parts.query).items()}
     request = AWSRequest(
@@ -109,7 +109,7 @@ def test_without_credentials_there_is_an_error_of_aws(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("given", "used"),
+    ("configured", "used"),
     [
         (None, "https://sts.us-west-2.amazonaws.com"),
         ("https://sts.amazonaws.com", "https://sts.us-west-2.amazonaws.com"),
@@ -117,8 +117,8 @@ def test_without_credentials_there_is_an_error_of_aws(monkeypatch: pytest.Monkey
         ("https://sts-fips.us-west-2.amazonaws.com", "https://sts-fips.us-west-2.amazonaws.com"),
     ],
 )
-def test_the_sts_of_the_region_is_used(given: str | None, used: str) -> None:
-    def make(_service: str, endpoint: str | None = given) -> object:
+def test_the_sts_of_the_region_is_used(configured: str | None, used: str) -> None:
+    def make(_service: str, endpoint: str | None = configured) -> object:
         return sts(endpoint, "us-west-2", config=Config(retries={"mode": "standard"}))
 
     assert regional_client(make).meta.endpoint_url == used

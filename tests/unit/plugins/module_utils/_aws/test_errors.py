@@ -329,7 +329,7 @@ IN_FULL = f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of ac
 RENEWED = "A longer run refreshes the credentials."
 
 
-def shown(error: AwsError) -> str:
+def error_text(error: AwsError) -> str:
     return str(with_option_names(aws_message(error, "us-west-2"), "pod_identity_"))
 
 
@@ -438,7 +438,7 @@ def test_denial_names_caller_region_cause_and_remedy(
     role: AssumeRole, code: str, text: str, message: str
 ) -> None:
     error = explain_refusal(classify("sts:AssumeRole", code, text), role, CALLER, "us-west-2")
-    assert shown(error) == f"sts:AssumeRole: {message} Nothing was changed."
+    assert error_text(error) == f"sts:AssumeRole: {message} Nothing was changed."
 
 
 def test_unknown_parts_are_omitted() -> None:
@@ -454,7 +454,7 @@ def test_a_refusal_keeps_its_kind() -> None:
 
 def test_credentials_of_another_account() -> None:
     session = "arn:aws:sts::777788889999:assumed-role/fleet/me"
-    assert shown(unexpected_account(AssumeRole(ARN), session, "us-west-2")) == (
+    assert error_text(unexpected_account(AssumeRole(ARN), session, "us-west-2")) == (
         f"sts:AssumeRole: UnexpectedAccount: The response has credentials of {session}. Requested in region us-west-2, for the "
         f"role {ARN} of account 444455556666. Check endpoint_url (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS), proxy, and "
         "pod_identity_assume_role_arn. Nothing was changed."

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An interrupt: threads that wait wake up, and no more requests are sent.
+"""An interrupt wakes waiting threads and prevents further requests.
 
-The iterator of the items raises it, in the main thread, as Ctrl-C does. Where a thread is not woken
-up, it goes on after twenty seconds, and a test finds what it sent then.
+The iterator of the items raises it in the main thread, as Ctrl-C does. A thread that is not woken
+continues after twenty seconds, and a test finds its requests.
 """
 
 from __future__ import annotations
@@ -161,24 +161,24 @@ def test_work_inside_of_work_ends_too() -> None:
 
 
 class Client:
-    """A client that holds each request until it is released, but not those that are answered ``at_once``."""
+    """A client that blocks requests until they are released, except operations in ``unblocked``."""
 
-    def __init__(self, *at_once: str) -> None:
-        self.at_once = at_once
+    def __init__(self, *unblocked: str) -> None:
+        self.unblocked = unblocked
         self.sent: list[str] = []
         self.release = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         def send(**_parameters: Any) -> dict[str, Any]:
             self.sent.append(name)
-            if name not in self.at_once:
+            if name not in self.unblocked:
                 self.release.wait(LONG)
             return {"Role": {}, "association": {}}
 
         return send
 
     def interrupted(self, items: list[Any], sent: int) -> Iterator[Any]:
-        """The items; an interrupt once so many requests are under way, which are answered a moment after it."""
+        """Yield the items, then interrupt when ``sent`` requests are in progress; they complete afterwards."""
         yield from items
         until(lambda: len(self.sent) == sent)
         threading.Timer(0.5, self.release.set).start()
@@ -231,8 +231,8 @@ def test_a_change_ends_between_its_requests_unless_it_replaces() -> None:
         change("update", "UpdatePodIdentityAssociation", "TagResource"),
     ]
 
-    def work(one: Change) -> None:
-        apply_plan(api, Plan((one,)), 1, wait_policy)
+    def work(item: Change) -> None:
+        apply_plan(api, Plan((item,)), 1, wait_policy)
 
     with pytest.raises(KeyboardInterrupt):
         map_concurrently(work, client.interrupted(changes, 2), 2)

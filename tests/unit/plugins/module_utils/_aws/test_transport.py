@@ -147,7 +147,7 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
     work, width = Bounded(), 8
     together = threading.Barrier(width)
 
-    def one(number: int) -> tuple[int, int]:
+    def run_one(number: int) -> tuple[int, int]:
         def inner() -> tuple[int, int]:
             together.wait(5)
             return number, threading.get_ident()
@@ -156,7 +156,7 @@ def test_many_at_once_have_a_thread_each_and_their_own_results() -> None:
 
     with ThreadPoolExecutor(width) as pool:
         for _ in range(3):
-            results = list(pool.map(one, range(width)))
+            results = list(pool.map(run_one, range(width)))
             assert [number for number, _thread in results] == list(range(width))
             assert len({thread for _number, thread in results}) == width
 
@@ -176,7 +176,7 @@ LATE = 0.0002
 
 
 class Service:
-    """A token bucket of what one second brings; it refuses everything from ``out[0]`` to ``out[1]``."""
+    """A token bucket with a capacity of one second; it throttles every request from ``out[0]`` to ``out[1]``."""
 
     def __init__(
         self, per_second: float, tokens: float | None = None, out: tuple[float, float] = (0, 0)
@@ -197,7 +197,7 @@ class Service:
 
 @dataclass
 class Work:
-    """``seconds`` that it took, how many requests were ``throttled``, and the most attempts that one took."""
+    """The duration, the number of throttled requests, and the most attempts of a request."""
 
     seconds: float
     throttled: int
@@ -205,46 +205,48 @@ class Work:
 
 
 def work(rate: Rate, service: Service, requests: int, threads: int = THREADS) -> Work:
-    """Threads send requests, in the order in which they ask, until each is answered; the throttled ones
-    after a pause again. A pause ends a little late, as real ones do."""
+    """Simulate threads that send requests in order and retry throttled ones after a pause.
+
+    A pause ends a little late, as real pauses do.
+    """
     chance = random.Random(7)
-    # Each event: when, its number, what, when the request was sent, how often it was throttled.
+    # Events: time, number, kind, time of the request, number of throttled attempts.
     events: list[tuple[float, int, str, float, int]] = []
     number = 0
     queue: deque[int] = deque()
 
-    def add(when: float, what: str, sent: float = 0, refused: int = 0) -> None:
+    def add(when: float, kind: str, sent: float = 0, refused: int = 0) -> None:
         nonlocal number
         number += 1
-        heapq.heappush(events, (when, number, what, sent, refused))
+        heapq.heappush(events, (when, number, kind, sent, refused))
 
     for thread in range(min(threads, requests)):
-        add(thread * 0.001, "ask")
+        add(thread * 0.001, "request")
     waiting = requests - threads
     found = Work(0, 0, 0)
     while events:
-        now, _number, what, sent, refused = heapq.heappop(events)
-        if what == "ask":
+        now, _number, kind, sent, refused = heapq.heappop(events)
+        if kind == "request":
             queue.append(refused)
             if len(queue) == 1:
                 add(now, "first")
-        elif what == "first":
+        elif kind == "first":
             while queue and not (pause := rate.take(now)):
                 add(now + ANSWER_TAKES, "answer" if service.takes(now) else "refusal", now, queue.popleft())
             if queue:
                 add(now + pause + LATE, "first")
-        elif what == "answer":
+        elif kind == "answer":
             rate.responded(now)
             found.seconds = now
             found.attempts = max(found.attempts, refused + 1)
             if waiting > 0:
                 waiting -= 1
-                add(now, "ask")
+                add(now, "request")
         else:
             rate.throttled(sent, now)
             found.throttled += 1
             pause = min(0.5 * 2**refused, 4) * (1 - chance.random() / 2)
-            add(now + pause, "ask", refused=refused + 1)
+            add(now + pause, "request", refused=refused + 1)
     return found
 
 
@@ -345,7 +347,7 @@ def test_threads_wait_for_each_other() -> None:
 
 
 def test_requests_are_sent_in_order() -> None:
-    """One thread after the other asks while the first is held in its pause; only who is next sleeps."""
+    """Other threads queue during the pause of the first; only the next thread sleeps."""
     seconds = 0.0
     slept: list[str] = []
     all_wait = threading.Event()

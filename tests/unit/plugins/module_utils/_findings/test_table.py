@@ -58,7 +58,7 @@ def test_severities_differ() -> None:
     ] == []
 
 
-def test_titles_tell_codes_apart() -> None:
+def test_titles_are_distinct() -> None:
     counts = Counter(description["title"] for description in DESCRIPTIONS.values())
     assert [title for title, count in counts.items() if count > 1] == []
 

@@ -57,7 +57,7 @@ class FakeIam:
         return {"Role": {**_summary(role), **_boundary(role), **tags}}
 
     def CreateRole(self, request: Mapping[str, Any]) -> Answer:
-        """The response omits the description and the session duration."""
+        """Create a role. As in IAM, the response omits the description and the session duration."""
         name = request["RoleName"]
         self._check_trust(request["AssumeRolePolicyDocument"])
         tags = _with_tags({}, request.get("Tags", ()), "TagsPerRole")

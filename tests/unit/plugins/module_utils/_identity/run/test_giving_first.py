@@ -212,7 +212,7 @@ def spread(spec: Desired, elsewhere: Sequence[bool]) -> Desired:
 
 
 def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = False) -> None:
-    """Fail each request and lose each write of a run.
+    """Fail one request at a time, and lose one write at a time.
 
     After any request, where a run may be killed, every workload has the actions that both the old and
     the desired state allow; with ``listed_only``, those that its own policies list.
@@ -385,7 +385,7 @@ def test_failed_replacement_in_the_plan_keeps_the_policy_of_a_shared_role() -> N
         ("default/one", "SKIPPED"),
     ]
     assert outcome.failures[1].message == (
-        f"not done: the resource is kept, because attachment my-role {policy_arn('new')} was skipped for failed workloads."
+        f"kept: attachment my-role {policy_arn('new')} was skipped because its workloads failed."
     )
 
 
@@ -750,7 +750,7 @@ def missing(state: tuple[Any, ...]) -> int:
     ids=lambda value: value.code if isinstance(value, AwsError) else value,
 )
 def test_swaps_never_miss_more_than_one_policy(error: AwsError, how: str) -> None:
-    """Fail each request. If every later attachment fails, one policy is missing and reported."""
+    """Fail one request at a time. If every later attachment fails, one policy is missing and reported."""
     aws, spec = full_role_with_three_swaps()
     backup = aws.backup()
     aws.begin(backup)

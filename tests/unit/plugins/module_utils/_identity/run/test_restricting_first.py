@@ -110,7 +110,7 @@ def attempt(aws: FakeAws, spec: Desired) -> None:
 
 
 def disturb(initial: Desired, spec: Desired, reads_fail: bool = True) -> None:
-    """Fail each request and lose each write of a run."""
+    """Fail one request at a time, and lose one write at a time."""
     aws = Ceiling()
     attempt(aws, initial)
     old, backup = access(aws), aws.backup()

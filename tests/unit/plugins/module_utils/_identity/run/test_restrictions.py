@@ -61,8 +61,8 @@ OF_ONE_POD = {
     "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-pod-name": "pod-0"}},
 }
 LIFT = (
-    "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To lift it, remove it "
-    "from the trust policy of the role."
+    "Find out who added the statement and why (event UpdateAssumeRolePolicy of the role in CloudTrail). To remove the "
+    "statement, edit the trust policy of the role."
 )
 
 
@@ -405,8 +405,8 @@ def kept_policy(role: str, arn: str) -> tuple[str, str]:
     return (
         f"role {role} also has {arn} attached, which only denies requests, and so restricts the role. It is not part of its "
         "configuration, and is kept.",
-        "Find out who restricts the role and why (event AttachRolePolicy of the role in CloudTrail). To lift it, detach it: aws "
-        f"iam detach-role-policy --role-name {role} --policy-arn {arn}",
+        "Find out who restricts the role and why (event AttachRolePolicy of the role in CloudTrail). To remove the policy, "
+        f"detach it: aws iam detach-role-policy --role-name {role} --policy-arn {arn}",
     )
 
 
@@ -463,8 +463,8 @@ def test_verification_reports_deny_only_policies() -> None:
             "warning",
             "role my-role has the inline policy quarantine, which only denies requests, and so restricts the role. It is not "
             "part of its configuration, and is kept.",
-            "Find out who restricts the role and why (event PutRolePolicy of the role in CloudTrail). To lift it, delete it: "
-            "aws iam delete-role-policy --role-name my-role --policy-name quarantine",
+            "Find out who restricts the role and why (event PutRolePolicy of the role in CloudTrail). To remove the policy, "
+            "delete it: aws iam delete-role-policy --role-name my-role --policy-name quarantine",
         ),
     ]
 
