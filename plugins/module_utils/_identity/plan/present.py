@@ -152,7 +152,7 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
         change.target,
         change.action,
         Code.SKIPPED,
-        f"not done, because it needs a change of {need.display}, which was skipped for failed workloads.",
+        f"not done, because it needs a change of {need.display}, which was skipped because its workloads failed.",
         "Resolve those failures and run again.",
     )
 

@@ -405,7 +405,7 @@ def test_detachments_wait_for_the_associations() -> None:
         ("SKIPPED", ["default/app"]),
     ]
     assert found.failures[-1].message == (
-        "not done, because it needs a change of association default/two, which was skipped for failed workloads."
+        "not done, because it needs a change of association default/two, which was skipped because its workloads failed."
     )
     assert found.failures[-1].remedy == "Resolve those failures and run again."
 
