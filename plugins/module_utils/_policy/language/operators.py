@@ -72,12 +72,18 @@ _DATE = re.compile(
 )
 
 
+_FAMILIES = ("String", "Arn", "Numeric", "Date", "Bool", "Binary", "Ip", "Null")
+
+
 def family(base: str) -> str:
-    """Return the family of an operator: String, Arn, Numeric, Date, Bool, Binary, Ip or Null."""
-    for name in ("String", "Arn", "Numeric", "Date", "Bool", "Binary"):
-        if base.startswith(name):
+    """Return the family of an operator: String, Arn, Numeric, Date, Bool, Binary, Ip or Null.
+
+    :raises ValueError: for an operator without family.
+    """
+    for name in _FAMILIES:
+        if base.removeprefix("Not").startswith(name):
             return name
-    return "Null" if base == "Null" else "Ip"
+    raise ValueError(f"the operator {base} has no family")
 
 
 def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[tuple[Token, ...], ...]:

@@ -21,9 +21,13 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.lang
     Unknown,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.document import (
+    OPERATORS,
     parse_conditions,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import date
+from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.operators import (
+    date,
+    family,
+)
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster"
 
@@ -309,3 +313,14 @@ def test_variables_are_literal_in_version_2008():
     assert holds("StringEquals", "${aws:Other}", "a", variables=False, other=("a",)) is False
     assert holds("StringEquals", "${aws:Other}", "${aws:Other}", variables=False) is True
     assert holds("StringLike", "${*}", "${x}", variables=False) is True
+
+
+def test_each_operator_has_a_family() -> None:
+    assert {family(name) for name in OPERATORS} == {
+        *("String", "Arn", "Numeric", "Date", "Bool", "Binary", "Ip", "Null")
+    }
+
+
+def test_operator_without_family_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"^the operator VersionEquals has no family$"):
+        family("VersionEquals")
