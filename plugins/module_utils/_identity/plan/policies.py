@@ -291,7 +291,9 @@ def _update(
     present: Mapping[str, object] = policy.document or {}
     desired: Mapping[str, object] = spec.document or {}
     only_takes = (
-        _allows_more(desired, present) and not gives(present, desired) and not denies_more(present, desired)
+        _allows_more(present=desired, desired=present)
+        and not gives(present, desired)
+        and not denies_more(present, desired)
     )
     return replace(update, stage=NARROWING_STAGE, takes=True) if only_takes else update
 
