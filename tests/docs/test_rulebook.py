@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The example of event-driven verification: ansible-rulebook reads it, and it starts templates of the role awx_fleet.
+"""The example of event-driven verification: ansible-rulebook can read it, and its rules start job templates of awx_fleet.
 
 Rules are not run, because the engine needs Java. The tests check the form, the grammar of conditions and the actions.
 """

@@ -111,10 +111,10 @@ def _alarm() -> tuple[signal.Signals, ...]:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Protect a module from signals between the end of its work and its result, which takes milliseconds.
+    """Protect a module from signals in the milliseconds between the end of its work and the output of its result.
 
-    Otherwise its changes would not be reported. If the reader of the result is lost, the module ends as by SIGTERM. Wrap the
-    whole module in it.
+    A signal at that moment would lose the report of its changes. If the process that reads the result disappears, the module
+    gets SIGTERM. Wrap the whole module in this block.
     """
     handlers = {number: signal.getsignal(number) for number in _numbers()}
     token = _RESULT_PENDING.set(True)

@@ -94,7 +94,7 @@ def _named(document: Document, kind: str, name: str) -> Document | None:
 
 
 def _certificate_authority(cluster: Document, kubeconfig: Path) -> bytes:
-    """Read the CA. As for kubectl, a relative path starts at the folder of the kubeconfig."""
+    """Return the CA, or b"" without one. A path is relative to the folder of the kubeconfig, as in kubectl."""
     try:
         if "certificate-authority-data" in cluster:
             return base64.b64decode(cluster["certificate-authority-data"])

@@ -173,7 +173,7 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """Return the finding for a run that fails, with the option to continue."""
+    """Return the finding for a run that fails because of it: the remedy also names the option to continue."""
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 

@@ -128,7 +128,7 @@ class _Narrowing:
         return with_grants(self.trust, self.rest, {*self.desired, *grants})
 
     def lost_users(self, trust: Mapping[str, object]) -> list[ObservedAssociation]:
-        """Return the users outside the run that the present trust policy may allow, and ``trust`` does not."""
+        """Return the users outside the run that may have access by the present trust policy, and not certainly by ``trust``."""
         clusters = self.observed.clusters
         present, following = _Admission(clusters, self.role.trust), _Admission(clusters, trust)
         return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]

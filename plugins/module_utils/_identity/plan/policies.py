@@ -452,7 +452,7 @@ def _changed_elsewhere(
         Finding(
             Code.POLICY_USED_ELSEWHERE,
             message,
-            "Notify their owners, and define the same document in all lists with the policy.",
+            "Notify the owners of these users, and define the same document in every list with the policy.",
             workloads[0],
             raised_as="warning",
         )

@@ -22,7 +22,10 @@ from ..model.roles import ObservedRole
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
-    """Apply the changes of ``plan`` to the ``observed`` state. ``look`` is the observation behind the plan."""
+    """Return the ``observed`` state as it will be after the changes of ``plan``.
+
+    :arg look: the observation from which the plan was made; it supplies roles and policies that ``observed`` does not have.
+    """
     present = {**look.roles, **observed.roles}
     draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))
     for change in plan.changes:

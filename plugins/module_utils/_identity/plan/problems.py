@@ -226,7 +226,7 @@ def role_changed_elsewhere(
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. It "
         f"{users.description or _UNREAD}.",
-        "Notify their owners, and use the same definition in all lists with the role.",
+        "Notify the owners of these users, and use the same definition in every list with the role.",
         shared.keys[0],
         raised_as="warning",
     )
@@ -500,7 +500,7 @@ def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: 
 def statement_kept(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
-        f"role {role.arn} keeps the trust statement of this collection: it allows other workloads, too, or is the only one.",
+        f"role {role.arn} keeps this collection's trust statement, which also allows other workloads, or is the only statement.",
         "Remove it from the trust policy if it is unused.",
         keys[0],
     )

@@ -172,7 +172,7 @@ class Attempts:
                 self.done.append(Done(refusal.change))
 
     def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
-        """Add the outcome of a plan. ``retryable`` has the targets of another attempt."""
+        """Add the outcome of a plan. Refusals of targets that are not in ``retryable`` get no further attempt."""
         for made in outcome.done:
             earlier = self.pending.pop(made.change.target, None)
             whole = joined(earlier.change, made.change) if earlier else made.change

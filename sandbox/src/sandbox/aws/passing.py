@@ -23,7 +23,7 @@ class Propagation:
 
 
 class RolePassing:
-    """The checks of create and update requests, in the order of the service."""
+    """The checks of the role in create and update requests of EKS, in the order in which EKS makes them."""
 
     def __init__(self, iam: IamState, authorizer: Authorizer, propagation: Propagation) -> None:
         self._iam = iam

@@ -29,7 +29,7 @@ TOO_OLD_CONTINUE = (
 
 @dataclass(frozen=True, slots=True)
 class ListStart:
-    """The resource version of a list, and the last position of the previous page."""
+    """The resource version of a list, and the position of the last object on the previous page, None for the first page."""
 
     version: int
     last: Position | None = None

@@ -95,7 +95,7 @@ def _objects(number: int) -> str:
 def apply_account_plan(
     cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
 ) -> AppliedPlan:
-    """Apply the manifests, or delete them with ``removes``; then purge, then release.
+    """Apply the manifests (with ``removes``: delete them), then purge the unlisted ones, then release.
 
     The purge is left to the next run unless ``purges`` is set and every manifest was accepted. In check mode ``waiting``
     is skipped: the API server rejects objects in a namespace that does not exist yet.

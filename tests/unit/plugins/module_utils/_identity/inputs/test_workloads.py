@@ -713,7 +713,9 @@ KNOWN_WORKLOAD = (
         ),
         pytest.param(
             {"tags": {"a": "x" * 257}},
-            [f"{PLACE}: tags: tag 'a' is too long; a key has 1 to 128 characters, a value at most 256."],
+            [
+                f"{PLACE}: tags: tag 'a' has an invalid length; a key has 1 to 128 characters, a value at most 256."
+            ],
             id="long tag",
         ),
         pytest.param(

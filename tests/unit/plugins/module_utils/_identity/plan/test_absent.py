@@ -448,7 +448,7 @@ def test_statement_for_the_account_is_kept_and_reported() -> None:
     assert found.findings == (
         Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {OLD} keeps the trust statement of this collection: it allows other workloads, too, or is the only one.",
+            f"role {OLD} keeps this collection's trust statement, which also allows other workloads, or is the only statement.",
             "Remove it from the trust policy if it is unused.",
             APP,
         ),

@@ -191,7 +191,7 @@ def test_document_is_kept_for_users_outside_the_run(aws: FakeAws, raws: list[Any
         (
             "warning",
             f"policy {SHARED} gets another document, also for users outside this run: {users}.",
-            "Notify their owners, and define the same document in all lists with the policy.",
+            "Notify the owners of these users, and define the same document in every list with the policy.",
         )
     ]
     assert aws.state()["policies"] != initial

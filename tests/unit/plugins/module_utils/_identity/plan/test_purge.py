@@ -220,8 +220,8 @@ def test_policy_with_unreadable_tags_is_unmanaged() -> None:
     assert len(purge(aws, unshared("a")).done) == 1
 
 
-def test_no_denied_request_breaks_a_purge_down() -> None:
-    """A policy detached from one role and attached to another is read for both."""
+def test_purge_survives_the_denial_of_any_request() -> None:
+    """The policy is detached from one role and still attached to another, so it is read for both."""
     shared = policy("shared")
     initial = [
         workload("a", role={"name": "blue"}, policies=[shared]),

@@ -230,7 +230,7 @@ def test_missing_planned_change_is_named() -> None:
 
 
 def test_role_of_another_slice_counts_as_done() -> None:
-    """Both plans announce it. The association is the cluster's own."""
+    """Both plans announce the role, and the job of one slice creates it. Each cluster creates its own association."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
