@@ -264,8 +264,8 @@ def test_rejects_hosts_variable_of_inventory(tmp_path: Path, core: Core) -> None
     done = play(core, tmp_path, "site", inventory, "-e", f"@{EXAMPLE}")
     assert done.returncode == 2, done.stdout
     assert (
-        "pod_identity_hosts is clusters, and this play runs on localhost. The hosts of a play cannot come from the "
-        "inventory; give them on the command line: -e pod_identity_hosts=clusters"
+        "pod_identity_hosts is clusters, and this play runs on localhost. The inventory cannot set the "
+        "hosts of a play; set them on the command line: -e pod_identity_hosts=clusters"
     ) in done.stdout
 
 

@@ -183,7 +183,7 @@ REPAIRS: Mapping[str, Repair] = {
             "Deny for another namespace added to the trust policy",
         ),
         Repair(
-            "remove it from the trust policy",
+            "edit the trust policy of the role",
             apply=_edit_trust(ROLE, lambda statement: statement["Effect"] == "Allow"),
         ),
     ),

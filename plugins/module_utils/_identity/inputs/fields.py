@@ -343,7 +343,8 @@ class Fields:
             if not 1 <= len(str(key)) <= 128 or len(text) > 256:
                 self.problems.add(
                     self.place,
-                    f"{name}: tag '{shown_value(key)}' has an invalid length; a key has 1 to 128 characters, a value at most 256.",
+                    f"{name}: tag '{shown_value(key)}' has an invalid length; a key has 1 to 128 characters, a value at most "
+                    "256.",
                 )
             elif str(key).lower().startswith("aws:"):
                 self.problems.add(
