@@ -134,9 +134,10 @@ def _docstring(
     documented: set[int],
 ) -> Iterator[Text]:
     text = ast.get_docstring(node)
-    if text is None:
+    first = node.body[0] if node.body else None
+    if text is None or not isinstance(first, ast.Expr):
         return
-    constant = node.body[0].value  # type: ignore[attr-defined]
+    constant = first.value
     documented.add(id(constant))
     yield Text(name, constant.lineno, "code", text)
     yield Text(name, constant.lineno, "opening", text)

@@ -97,8 +97,13 @@ def hand_over(name: str, content: Any) -> dict[str, str]:
 
 
 def take_over(file: Mapping[str, str]) -> Any:
-    """Return the object that ``hand_over`` wrote. Raises InputError for a missing or modified file, before it is loaded."""
+    """Return the object that ``hand_over`` wrote.
+
+    Raises InputError for a missing or modified file, and for a file outside the folder of this run, before it is loaded.
+    """
     path = str(file["path"])
+    if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
+        raise InputError([f"{path} is not a file of this run. Run again."])
     try:
         data = Path(path).read_bytes()
     except OSError as error:

@@ -233,3 +233,12 @@ def test_strategies_without_lockstep_are_rejected(strategy: str) -> None:
         InputError, match=rf"^The strategy of this play is {strategy}, under which hosts do not wait"
     ):
         require_step(strategy, ["blue", "red"])
+
+
+def test_file_outside_the_folder_of_the_run_is_not_loaded(tmp_path: Path) -> None:
+    file = hand_over("part", {"changed": False})
+    copy = tmp_path / Path(file["path"]).name
+    copy.write_bytes(Path(file["path"]).read_bytes())
+    with pytest.raises(InputError) as raised:
+        take_over({**file, "path": str(copy)})
+    assert raised.value.problems == (f"{copy} is not a file of this run. Run again.",)

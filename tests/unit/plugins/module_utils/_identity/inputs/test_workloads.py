@@ -137,14 +137,12 @@ def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
 
 
 def long_document(size: int) -> dict[str, Any]:
-    """A policy of about that many characters; white space does not count."""
-    base = {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
-    }
-    padding = size - len(json.dumps(base, separators=(",", ":"))) + 1
-    base["Statement"][0]["Resource"] = "arn:aws:s3:::".ljust(padding + 1, "x")  # type: ignore[index]
-    return base
+    """Return a policy of about ``size`` characters, without white space."""
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    padding = size - len(json.dumps(document, separators=(",", ":"))) + 1
+    statement["Resource"] = "arn:aws:s3:::".ljust(padding + 1, "x")
+    return document
 
 
 @pytest.mark.parametrize(

@@ -312,7 +312,7 @@ def test_a_policy_has_at_most_fifty_tags() -> None:
         ({**OWNED, OWNER_TAG: "a"}, "b", False),
         ({**OWNED, OWNER_TAG: "a"}, "a", True),
     ],
-    ids=["made elsewhere", "made here", "another owner's", "this owner's"],
+    ids=["unmanaged", "managed", "another owner's", "this owner's"],
 )
 def test_a_policy_of_other_people_is_not_tagged(
     tags: dict[str, str], owner: str | None, recorded: bool

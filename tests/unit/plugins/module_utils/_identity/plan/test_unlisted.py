@@ -98,26 +98,26 @@ class Case:
 
 CASES = (
     Case(
-        "one made here",
+        "one managed",
         unlisted(association("a")),
         "has 1 association not in the list: 1 managed (default/a).",
         BY_PURGE,
     ),
     Case(
-        "several made here, one by hand",
+        "several managed, one created by hand",
         unlisted(association("a"), association("b"), association("hand", {}, "Admin")),
         "has 3 associations not in the list: 2 managed (default/a, default/b), 1 not managed (default/hand with role Admin).",
         f"{BY_PURGE} {BY_HAND}",
     ),
     Case(
-        "made here for the owner of the run",
+        "managed for the owner of the run",
         unlisted(association("a", owned_by("x"))),
         "has 1 association not in the list: 1 managed (default/a).",
         BY_PURGE,
         options=Options(owner="x"),
     ),
     Case(
-        "made here without owner, in a run with one",
+        "managed without owner, in a run with one",
         unlisted(association("a")),
         "has 1 association not in the list: 1 managed without owner (default/a).",
         WITHOUT_OWNER,
@@ -183,7 +183,7 @@ CASES = (
         "info",
     ),
     Case(
-        "one that cannot be read beside one made here",
+        "one unreadable and one managed",
         unlisted(association("b"), failed=[key("a")]),
         "has 2 associations not in the list: 1 managed (default/b), 1 that could not be read (default/a). "
         "eks:DescribePodIdentityAssociation: AccessDeniedException: User is not authorized.",

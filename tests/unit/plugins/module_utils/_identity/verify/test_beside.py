@@ -209,8 +209,8 @@ def denied_by_hand(marked: bool) -> FakeAws:
 @pytest.mark.parametrize(
     ("marked", "config"),
     [
-        pytest.param(True, desired(workload("app")), id="made here"),
-        pytest.param(False, desired(workload("app")), id="not marked as made here"),
+        pytest.param(True, desired(workload("app")), id="managed"),
+        pytest.param(False, desired(workload("app")), id="not tagged as managed"),
         pytest.param(False, BY_ARN, id="given by its ARN"),
     ],
 )
@@ -244,7 +244,7 @@ def test_unreadable_policy_is_unknown(operation: str) -> None:
     ("config", "status", "severity", "remedy"),
     [
         pytest.param(
-            desired(workload("app")), "fail", "error", "List the permissions", id="not marked as made here"
+            desired(workload("app")), "fail", "error", "List the permissions", id="not tagged as managed"
         ),
         pytest.param(BY_ARN, "pass", "info", "If the workload must administer", id="given by its ARN"),
     ],
