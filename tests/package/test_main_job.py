@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import ROOT, VENV, run
+from .conftest import CORES, ROOT, VENV, run
 
 GUIDE = ROOT / "examples" / "guide.yml"
 CHECKS = {"trust", "attachment", "version", "contents", "association", "service account"}
@@ -33,6 +33,73 @@ def test_site_without_input_names_required_variables(installed: Mapping[str, str
     with pytest.raises(AssertionError) as failed:
         run(command, installed, tmp_path)
     assert "The role needs pod_identity_cluster_name and pod_identity_workloads" in str(failed.value)
+
+
+MODULES = """\
+- hosts: localhost
+  gather_facts: false
+  vars:
+    clusters:
+      - cluster_name: my-cluster
+        region: us-west-2
+        workloads: [{namespace: modules, service_account: app, role: {name: modules-app}}]
+  tasks:
+    - name: Create what a workload needs, with the clusters as text
+      workload_identity.aws.eks_pod_identity:
+        clusters: "{{ clusters | to_json | string }}"
+      register: created
+    - name: Create it again
+      workload_identity.aws.eks_pod_identity:
+        clusters: "{{ clusters }}"
+      register: unchanged
+    - name: Verify it
+      workload_identity.aws.eks_pod_identity_info:
+        clusters: "{{ clusters }}"
+      register: verified
+    - name: Create the association
+      workload_identity.aws.eks_pod_identity_association:
+        cluster_name: my-cluster
+        region: us-west-2
+        namespace: modules
+        service_account: app
+        role_arn: "{{ created.clusters[0].workloads[0].role_arn }}"
+        tags: {team: a}
+      register: associated
+    - name: List the associations
+      workload_identity.aws.eks_pod_identity_association_info:
+        cluster_name: my-cluster
+        region: us-west-2
+        namespace: modules
+      register: listed
+    - name: Delete all of it
+      workload_identity.aws.eks_pod_identity:
+        clusters: "{{ clusters }}"
+        state: absent
+      register: deleted
+    - name: Assert the results
+      ansible.builtin.assert:
+        that:
+          - created is changed
+          - unchanged is not changed
+          - verified.summary.passed == 1
+          - associated is changed
+          - listed.associations | map(attribute='service_account') == ['app']
+          - deleted is changed
+"""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_modules_work_with_lowest_and_newest_versions(
+    core: str,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    sandbox: Mapping[str, str],
+    tmp_path: Path,
+) -> None:
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, env = cores[core]
+    (tmp_path / "modules.yml").write_text(MODULES, encoding="utf-8")
+    run([venv / "bin" / "ansible-playbook", "modules.yml"], {**env, **sandbox}, tmp_path)
 
 
 # Writes the API cache of kubernetes.core, a file with a predictable name.

@@ -65,6 +65,12 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
         finally:
             AnsibleAWSModule.default_settings = settings
 
+    @property
+    def traces(self) -> bool:
+        """True if results include the traceback of an error, as with -vvv."""
+        # Only newer versions of amazon.aws forward other attributes of the module.
+        return bool(self._module.traces)
+
 
 class SdkModule(Protocol):
     """The part of AnsibleAWSModule that ``require_sdk`` needs."""
