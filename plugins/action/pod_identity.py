@@ -60,10 +60,11 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-AWS_STEPS: Mapping[EntryPoint, str] = {
-    "main": "applying policies, roles and associations",
-    "verify": "verifying policies, roles and associations",
-}
+
+def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
+    """Return the step of the AWS part, as the screen shows it."""
+    verb = "verifying" if entry_point == "verify" else "planning" if check_mode else "applying"
+    return f"{verb} policies, roles and associations"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
@@ -141,7 +142,7 @@ class _Run:
             steps.begin("reading the service accounts")
             prepared = prepare(task, values, variables, entry_point)
             result["warnings"] = list(prepared.warnings)
-            steps.begin(AWS_STEPS[entry_point])
+            steps.begin(_aws_step(entry_point, task.check_mode))
             self._aws = run_aws(task, prepared, entry_point, task.check_mode, steps)
             _raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)

@@ -230,7 +230,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     kept_names: dict[str, list[str]] = {}
     for group in content:
         steps.title = listed(group["hosts"])
-        steps.begin("applying policies, roles and associations")
+        verb = "planning" if task.check_mode else "applying"
+        steps.begin(f"{verb} policies, roles and associations")
         result = _run_group(task, group["arguments"], steps)
         for host in group["stopped"]:
             kept_names.setdefault(host, []).extend(result.get("kept") or ())
