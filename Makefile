@@ -48,8 +48,11 @@ test: setup
 lint: setup
 	@$(VENV)/python tools/run_lint.py
 
+# SEED=N draws other cases for the properties
+SEED ?= 0
+
 unit: setup
-	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/unit
+	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) --hypothesis-seed=$(SEED) tests/unit
 
 findings: setup
 	@PYTHONPATH=.collections $(VENV)/python -m pytest -q -n $(WORKERS) tests/findings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -74,21 +74,47 @@ class Watched(FakeAws):
                 self.missing.append((operation, missing))
 
 
-def access(aws: FakeAws) -> Access:
-    """Return the allowed actions of each workload: association, trust policy of its role, attached policies."""
+def access(aws: FakeAws, ignored: Collection[str] = ()) -> Access:
+    """Return the allowed actions of each workload: association, trust policy of its role, attached policies.
+
+    The policies with the ARNs ``ignored`` do not count.
+    """
     allowed: Access = set()
     for association in aws.eks.associations.values():
         role = aws.iam.roles.get(association["roleArn"].split("/")[-1].lower())
         if role is None or not any(allows(statement, association) for statement in trust_statements(role)):
             continue
         place = _place(association)
-        for arn in role["attached"]:
-            found = aws.iam.policies[arn]
-            for statement in found["versions"][found["default"]]["Statement"]:
+        for arn in set(role["attached"]).difference(ignored):
+            for statement in default_document(aws, arn)["Statement"]:
                 allowed |= {
                     (place, action) for action in statement["Action"] if _in_session(action, association)
                 }
     return allowed
+
+
+def default_document(aws: FakeAws, arn: str) -> Any:
+    found = aws.iam.policies[arn]
+    return found["versions"][found["default"]]
+
+
+def unlisted_changes(aws: FakeAws, spec: Desired, documents: Mapping[str, Any]) -> set[str]:
+    """Return the ARNs of attached policies that have another document and that no user of their role lists.
+
+    A role can keep such a policy, for example because its users cannot be listed. It then grants what the
+    other lists of the policy say, so nothing in it is promised to the users of this role.
+    """
+    listed: set[tuple[str, str]] = {
+        (workload.role.name, policy_arn(listed_policy.name))
+        for workload in spec.workloads
+        for listed_policy in workload.policies
+    }
+    return {
+        arn
+        for name, role in aws.iam.roles.items()
+        for arn in role["attached"]
+        if (name, arn) not in listed and default_document(aws, arn) != documents.get(arn)
+    }
 
 
 def listed_access(desired_state: Desired) -> Access:
@@ -220,6 +246,7 @@ def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = Fa
     aws = Watched()
     _attempt(aws, initial, purge=False)
     old, backup, initial_identifiers = access(aws), aws.backup(), identifiers(aws)
+    documents = {arn: default_document(aws, arn) for arn in aws.iam.policies}
     sent = len(aws.requests)
     _attempt(aws, spec, purge)
     ended = len(aws.requests)
@@ -234,7 +261,7 @@ def disturb(initial: Desired, spec: Desired, purge: bool, listed_only: bool = Fa
         for place, identifier in identifiers(aws).items()
         if initial_identifiers.get(place, identifier) != identifier
     }
-    guaranteed = old & access(aws)
+    guaranteed = old & access(aws, ignored=unlisted_changes(aws, spec, documents))
     if listed_only:
         guaranteed &= listed_access(spec)
     aws.floor = {access_ for access_ in guaranteed if access_[0] not in replaced}
@@ -338,6 +365,18 @@ def workloads_of_roles(**roles: tuple[str, dict[str, str]]) -> Desired:
             workloads_of_roles(app=("green", {"one": "t", "two": "s"})),
             workloads_of_roles(app=("green", {"one": "s"}), web=("green", {"one": "s", "two": "st"})),
             id="a statement moves to a policy that another workload lists",
+        ),
+        pytest.param(
+            workloads_of_roles(app=("blue", {"two": "st"}), web=("green", {"one": "s"})),
+            desired(
+                workload("app", role={"name": "green"}, policies=[], disable_session_tags=True),
+                workload(
+                    "web",
+                    role={"name": "blue"},
+                    policies=[{"name": "one", "document": statements("sqs:SendMessage")}],
+                ),
+            ),
+            id="a workload joins a role that keeps an unlisted policy",
         ),
     ],
 )
