@@ -28,6 +28,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("yamllint", "-s", "."),
     ("ansible-lint", "--profile", "production", "--offline", "-q"),
     ("antsibull-changelog", "lint"),
+    ("reuse", "lint", "--lines"),
     ("python", "tools/lint_words.py"),
 )
 
