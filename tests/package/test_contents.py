@@ -15,12 +15,15 @@ from .conftest import ROOT
 
 TOP = {
     "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "COPYING",
     "FILES.json",
     "LICENSES",
     "MANIFEST.json",
     "README.md",
+    "REUSE.toml",
+    "SECURITY.md",
     "bindep.txt",
     "changelogs",
     "docs",
@@ -30,6 +33,7 @@ TOP = {
     "plugins",
     "requirements.txt",
     "roles",
+    "tests",
 }
 MODULES = (
     "eks_pod_identity",
@@ -68,6 +72,10 @@ def test_top_level_files(names: list[str]) -> None:
 )
 def test_has_required_file(names: list[str], name: str) -> None:
     assert name in names
+
+
+def test_tests_are_settings_and_targets_of_ansible_test(names: list[str]) -> None:
+    assert {name.split("/")[1] for name in names if name.startswith("tests/")} == {"config.yml", "integration"}
 
 
 def test_no_leftovers(names: list[str]) -> None:
