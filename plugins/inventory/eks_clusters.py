@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: eks_clusters
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: EKS clusters of several accounts and regions as hosts
 description:
   - Lists the Amazon EKS clusters of the given regions and accounts. Each cluster is a host.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: eks_token
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: A bearer token for the Kubernetes API of an EKS cluster
 description:
   - Returns the token of C(aws eks get-token), for the modules of kubernetes.core and other clients with a bearer

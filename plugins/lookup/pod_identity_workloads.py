@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: pod_identity_workloads
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Read workloads from files
 description:
   - Reads workloads from files and folders, as the option C(workloads_from) of

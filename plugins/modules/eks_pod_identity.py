@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Manage IAM roles of Kubernetes service accounts with EKS Pod Identity
 description:
   - Manages permissions policies, IAM roles with trust policies, attachments and pod identity associations for a list

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity_association
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Manage one EKS Pod Identity association
 description:
   - Creates, updates and deletes the association of a Kubernetes service account with an IAM role.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity_association_info
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: List the EKS Pod Identity associations of a cluster
 description:
   - Lists all associations of a cluster, a namespace or a service account.

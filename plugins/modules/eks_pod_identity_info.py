@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: eks_pod_identity_info
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Read and verify the EKS Pod Identity chain of workloads
 description:
   - Reads role, trust policy, attachments, policies and association of each workload, and compares them with the list.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: iam_permissions_check
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Check that policies grant the permissions of a Pod
 description:
   - Evaluates identity policies, permissions boundary and session policy of a role for a list of actions. Returns for

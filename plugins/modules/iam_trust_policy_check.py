@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: iam_trust_policy_check
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Check that EKS Pod Identity can use a role for a workload
 description:
   - Evaluates the trust policy of an IAM role for the request that EKS Pod Identity sends for a workload. Returns

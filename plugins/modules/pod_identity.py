@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_identity
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Configure EKS Pod Identity for Kubernetes service accounts, and verify it
 description:
   - Does all the work of the role P(workload_identity.aws.pod_identity#role) in one process on the controller. It

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_identity_fleet
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Configure EKS Pod Identity in many clusters, step by step
 description:
   - The tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), which the playbook

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_identity_gather
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Report the clusters of earlier jobs, and fail for failed and missing ones
 description:
   - The playbook C(workload_identity.aws.report) has one task with it.

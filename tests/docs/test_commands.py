@@ -107,7 +107,7 @@ def test_commands_work_in_order(machine: Machine) -> None:
 
 
 def test_build_output_is_ignored_by_git() -> None:
-    ignored = run(["git", "check-ignore", "workload_identity-aws-0.1.0.tar.gz"], ROOT, {})
+    ignored = run(["git", "check-ignore", "workload_identity-aws-1.0.0.tar.gz"], ROOT, {})
     assert ignored.returncode == 0, ignored.stdout
 
 

@@ -44,7 +44,7 @@ def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [VENV / "bin" / "ansible-galaxy", "collection", "build", "--output-path", folder]
     run(build, clean_environment(), ROOT)
     found = list(folder.glob("*.tar.gz"))
-    assert [path.name for path in found] == ["workload_identity-aws-0.1.0.tar.gz"]
+    assert [path.name for path in found] == ["workload_identity-aws-1.0.0.tar.gz"]
     return found[0]
 
 

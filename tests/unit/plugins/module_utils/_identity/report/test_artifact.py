@@ -61,7 +61,7 @@ RETYPED = [
     "012345670123",
     "111122223333",
     "1.33",
-    "0.1.0",
+    "1.0.0",
     "1_000",
     "190:20:30",
     "2012-10-17",
@@ -245,7 +245,7 @@ def test_no_two_clusters_share_a_name() -> None:
 def test_stopped_run_has_keys_of_a_report() -> None:
     place: Any = {name: REPORT[name] for name in ("cluster_name", "cluster_arn", "account_id", "region")}
     stopped = stopped_report(
-        {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "0.1.0", False, "apply"
+        {**place, "caller_arn": ""}, "No.\nDo it.", REPORT["time"], "1.0.0", False, "apply"
     )
     made = make_artifacts(stopped, "blue", "auto", stopped=True)[KEY]
     assert set(REPORT) <= set(made)

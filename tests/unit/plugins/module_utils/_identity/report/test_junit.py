@@ -46,7 +46,7 @@ def row(status: str | None, name: str = "api", code: str = "") -> dict[str, Any]
 def suite(
     aws_result: dict[str, Any], kubernetes: KubernetesOutcome | None = None, fail_on: Any = "error"
 ) -> ElementTree.Element:
-    settings = ReportSettings(fail_on=fail_on, time="2026-03-10T12:00:00+00:00", version="0.1.0")
+    settings = ReportSettings(fail_on=fail_on, time="2026-03-10T12:00:00+00:00", version="1.0.0")
     report = make_report(
         build.parse_aws_result(aws_result, build.CLUSTER), kubernetes or KubernetesOutcome(), settings
     )
@@ -150,7 +150,7 @@ def test_suite_has_place_and_time() -> None:
     found = suite({**build.result(row("pass")), "account_id": "111122223333"})
     assert found.get("timestamp") == "2026-03-10T12:00:00+00:00"
     properties = {item.get("name"): item.get("value") for item in found.findall("properties/property")}
-    assert (properties["account_id"], properties["version"]) == ("111122223333", "0.1.0")
+    assert (properties["account_id"], properties["version"]) == ("111122223333", "1.0.0")
 
 
 @given(

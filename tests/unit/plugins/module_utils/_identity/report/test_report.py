@@ -625,7 +625,7 @@ PLACE = {
 
 
 def test_first_line_has_place_and_caller() -> None:
-    found = report_for(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="0.1.0")
+    found = report_for(changed(**PLACE), time="2026-03-10T12:00:00+00:00", version="1.0.0")
     assert found["lines"][0] == (
         "Cluster my-cluster, account 111122223333, region us-west-2, as arn:aws:iam::111122223333:user/ada"
     )
@@ -635,7 +635,7 @@ def test_first_line_has_place_and_caller() -> None:
         "region": "us-west-2",
         **PLACE,
         "time": "2026-03-10T12:00:00+00:00",
-        "version": "0.1.0",
+        "version": "1.0.0",
         "check_mode": False,
     }
 
