@@ -24,7 +24,7 @@ def test_every_table_is_in_one_page() -> None:
 
 
 def test_fills_rows_between_markers() -> None:
-    row = "| `PERMISSION_NO_SUCH_ACTION` | warning | an action that does not exist | correct its name |"
+    row = "| `PERMISSION_NO_SUCH_ACTION` | warning | AWS has no action of this name. | Correct the name. |"
     text = "Before.\n<!-- codes: permissions -->\n\nold\n\n<!-- end of codes -->\nAfter.\n"
     lines = filled("trust-findings.md", text).splitlines()
     assert (lines[0], lines[-1]) == ("Before.", "After.")
