@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Options of a role to assume, and the check that ARNs of the input belong to the account. Pure."""
+"""Parse the ``assume_role_*`` options, and check that the ARNs in the input belong to the account of the cluster. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ARN = "assume_role_arn"
 EXTERNAL_ID = "assume_role_external_id"
 SESSION_NAME = "assume_role_session_name"
 DURATION = "assume_role_duration"
-# Options without effect unless the ARN is set.
+# These options have no effect unless the ARN is set.
 DETAILS = (EXTERNAL_ID, SESSION_NAME, DURATION)
 ASSUME_ROLE_OPTIONS = (ARN, *DETAILS)
 
@@ -48,10 +48,10 @@ class _Details(TypedDict):
 
 
 def assume_role_spec() -> dict[str, dict[str, Any]]:
-    """Return the options as an argument spec of Ansible.
+    """Return the Ansible argument spec of the ``assume_role_*`` options.
 
-    The external ID is not secret, because the trust policy contains it. With ``no_log`` Ansible would hide the same text
-    elsewhere in a result.
+    The external ID is not a secret, because the trust policy contains it. With ``no_log: true`` Ansible would mask every
+    occurrence of its text in the result of the module.
     """
     return {
         ARN: {"type": "str"},
@@ -62,10 +62,12 @@ def assume_role_spec() -> dict[str, dict[str, Any]]:
 
 
 def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeRole | None:
-    """Return the role to assume, or None. Empty text, the value of an unanswered survey question, counts as unset.
+    """Return the role to assume, or None if ``assume_role_arn`` is not set.
 
-    :arg options: the options, by name without ``prefix``.
-    :arg prefix: the prefix of the option names in messages.
+    An empty string counts as not set, because it is the value of an unanswered AWX survey question.
+
+    :arg options: option values by name, without ``prefix``.
+    :arg prefix: the text before an option name in messages, such as "pod_identity_" for role variables.
     :raises InputError: with all problems.
     """
     problems = Problems()
@@ -75,7 +77,10 @@ def read_assume_role(options: Mapping[str, object], prefix: str = "") -> AssumeR
 
 
 def parse_assume_role(fields: Fields) -> AssumeRole | None:
-    """Return the role to assume, or None. Report problems to the fields; the role is then invalid."""
+    """Return the role to assume, or None if ``assume_role_arn`` is not set.
+
+    Problems are added to ``fields.problems``; if there are any, the returned role must not be used.
+    """
     values = _set_options(fields)
     if values.has(ARN):
         return AssumeRole(_read_arn(values), **_details(values))
@@ -89,12 +94,15 @@ def parse_assume_role(fields: Fields) -> AssumeRole | None:
 
 
 def parse_role_by_name(fields: Fields, name: str) -> RoleByName:
-    """Return a role with the same name in several accounts, and the parameters to assume it."""
+    """Return a role that has the same name in several accounts, with the parameters to assume it.
+
+    :arg name: the name of the role, with its path if it has one.
+    """
     return RoleByName(name, **_details(_set_options(fields)))
 
 
 def _set_options(fields: Fields) -> Fields:
-    """Return the options to assume a role that have a value."""
+    """Return the ``assume_role_*`` options that have a value."""
     values = {name: _as_text(fields.raw.get(name)) for name in ASSUME_ROLE_OPTIONS}
     set_values = {name: value for name, value in values.items() if value not in (None, "")}
     return Fields(dict(set_values.items()), fields.place, fields.problems, fields.prefix)
@@ -115,11 +123,12 @@ def _details(fields: Fields) -> _Details:
 
 
 def read_duration(fields: Fields) -> int | None:
+    """Return the session duration in seconds, or None if it is not set or invalid. Report an invalid one."""
     return fields.integer(DURATION, LEAST_DURATION, MOST_DURATION, "seconds")
 
 
 def _as_text(value: object) -> object:
-    """Return the value, or its text for a number, as which YAML parses an external ID of digits."""
+    """Convert an integer to text: YAML parses an unquoted external ID of digits as an integer."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -139,7 +148,10 @@ def _read_arn(fields: Fields) -> str:
 
 
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
-    """Raise InputError if a role, policy or boundary belongs to another account or partition."""
+    """Check that roles, policies and permissions boundaries belong to the account and partition of the cluster.
+
+    :raises InputError: with every ARN that does not.
+    """
     problems = Problems()
     for workload in desired.workloads:
         place = f"workload {workload.key}"
@@ -158,7 +170,7 @@ def validate_accounts(desired: Desired, cluster: Cluster) -> None:
 
 
 def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
-    """Return whether the number of a role's policies exceeds the default quota, so that the account's quota is needed."""
+    """Return whether a role has more policies than the default quota, so that the quota of the account must be read."""
     return any(
         len(shared.policy_users) > POLICIES_OF_A_ROLE
         for shared in shared_roles(cluster.account, desired.workloads)
@@ -166,7 +178,11 @@ def has_many_policies(desired: Desired, cluster: Cluster) -> bool:
 
 
 def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) -> None:
-    """Raise InputError if a role would have more policies than the quota. ``quota`` is None if it is unknown."""
+    """Check that no role gets more managed policies than the quota allows.
+
+    :arg quota: the maximum per role in this account, or None if it is unknown; the default quota then applies.
+    :raises InputError: with every role that exceeds the quota.
+    """
     problems = Problems()
     for shared in shared_roles(cluster.account, desired.workloads):
         count = len(shared.policy_users)
@@ -183,6 +199,7 @@ def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) 
 
 
 def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
+    """Return the message for a role that belongs to another account than the cluster."""
     return (
         f"role {arn} belongs to account {account_id}, but cluster {cluster.name} is in account "
         f"{cluster.account_id} (region {cluster.region}); EKS refuses that with 'Cross-account pass "

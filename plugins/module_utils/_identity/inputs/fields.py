@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read typed fields of user input, within limits of size, and collect every problem with its place. Pure.
+"""Read typed fields of user input, limit their size, and collect every problem with its place. Pure.
 
-Ten lines of YAML with aliases can expand to more values than fit into memory. Texts and sizes have the limits of IAM, STS and
-Kubernetes, so that none of them rejects input halfway. Sources: IAM API Reference (roleDescriptionType, Tag), Kubernetes
-"Annotations" and its validation of object metadata.
+The total size is limited because ten lines of YAML with aliases can expand to more values than fit into memory. Single fields
+have the limits of IAM, STS and Kubernetes, so that none of these services rejects a value in the middle of a run. Sources: IAM
+API Reference (roleDescriptionType, Tag), Kubernetes "Annotations" and its validation of object metadata.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from ..model.names import is_mark
 
 _T = TypeVar("_T")
 
-# Characters of a text for each of which it counts as one more value.
+# A text counts as one more value for each of these characters.
 CHARACTERS_PER_VALUE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits for the contents of a file or option, and for the number of files. docs/workloads.md has them.
+    """The limits for the contents of a file or option, and for the number of files; docs/workloads.md lists them.
 
-    ``values`` counts keys and values, with aliases expanded. A text counts once more for each 100 characters. A nested
-    mapping or list is one level deeper.
+    ``values`` is the number of keys and values with aliases expanded, and one more for each 100 characters of a text.
+    ``depth`` is the number of nested mappings and lists. ``digits`` is the length of an integer.
     """
 
     files: int = 10_000
@@ -58,7 +58,7 @@ def too_deep(limits: Limits) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Excess(Generic[_T]):
-    """The part that exceeds a limit, and the limit ("is nested more than 64 levels deep")."""
+    """The part of the input that exceeds a limit, and a predicate for the message ("is nested more than 64 levels deep")."""
 
     part: _T
     rule: str
@@ -73,15 +73,15 @@ class _Size:
 def find_excess(
     root: _T, split: Callable[[_T], Sequence[_T] | None], measure: Callable[[_T], int], limits: Limits
 ) -> Excess[_T] | None:
-    """Return the first part that exceeds a limit, or None.
+    """Return the first part of a nested value that exceeds a limit, or None.
 
-    Each part is visited once, but its size counts for every reference to it.
+    A part that is referenced several times is visited once, but its size counts for every reference.
 
-    :arg split: returns the members of a mapping or list, or None for other values.
-    :arg measure: returns the length of any other value.
+    :arg split: returns the members of a mapping or list, and None for a scalar.
+    :arg measure: returns the length of a scalar.
     """
     sizes: dict[int, _Size] = {}
-    # The members of each mapping or list. It keeps a reference to them, because id() may be reused after garbage collection.
+    # The members of each mapping or list, by its id. Keeping them prevents that id() is reused after garbage collection.
     contents: dict[int, Sequence[_T]] = {}
     entered: set[int] = set()
     top = (root,)
@@ -129,7 +129,7 @@ def _joined(sizes: Iterable[_Size]) -> _Size:
 
 
 def find_excess_of_values(value: object, limits: Limits = LIMITS) -> Excess[object] | None:
-    """Find the excess of plain values from Ansible or JSON."""
+    """Return the first part of a value from Ansible or JSON that exceeds a limit, or None."""
     return find_excess(value, _split_value, _measure_value, limits)
 
 
@@ -145,7 +145,7 @@ def _measure_value(value: object) -> int:
     return len(value) if isinstance(value, (str, bytes)) else 0
 
 
-# The maximum size of all keys and values in bytes.
+# The maximum size of the annotations of an object: all keys and values together, in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
 DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, which IAM accepts"
@@ -157,7 +157,7 @@ def _is_tag_text(text: str) -> bool:
 
 
 def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two tag keys that IAM treats as the same, or None."""
+    """Return two tag keys that differ only in letter case, which IAM treats as the same key, or None."""
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(name.lower(), name)
@@ -167,16 +167,17 @@ def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def annotations_size(annotations: Mapping[str, str]) -> int:
+    """Return the size of all keys and values in bytes, as Kubernetes counts it."""
     return sum(len(text.encode()) for pair in annotations.items() for text in pair)
 
 
-# IAM and EKS accept 50 tags, of which this collection sets two.
+# IAM and EKS accept 50 tags on a resource. Two of them are set by this collection.
 TAGS_LEFT = 48
 
-# The text that Ansible accepts as a boolean.
+# The strings that Ansible accepts as booleans.
 _TRUE = frozenset(("true", "t", "yes", "y", "on", "1"))
 _FALSE = frozenset(("false", "f", "no", "n", "off", "0"))
-# Limits for user input in messages. The longest valid name has 253 characters.
+# Limits for the user input that a message quotes, in characters and keys. The longest valid name has 253 characters.
 SHOWN_PROBLEMS = 300
 SHOWN_VALUE = 80
 SHOWN_KEYS = 10
@@ -184,9 +185,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_boolean(value: object) -> bool | None:
-    """Return a boolean, also from text, or None for any other value.
+    """Convert a value to a boolean. Return None if Ansible would not accept it as one.
 
-    Extra variables of a command line, INI inventories and surveys have text, and the text "false" must not count as true.
+    Extra variables on the command line, INI inventories and surveys contain strings, and the string "false" must not count as
+    true.
     """
     if isinstance(value, bool):
         return value
@@ -195,10 +197,10 @@ def read_boolean(value: object) -> bool | None:
 
 
 def read_integer(value: object) -> int | None:
-    """Return an integer, also from text, or None for any other value."""
+    """Convert an integer, or a string of digits, to an integer. Return None for any other value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    # Python rejects very long numbers, and no option needs 20 digits.
+    # int() raises ValueError for strings of thousands of digits. No option needs 20 digits.
     if isinstance(value, str) and len(value) < 20 and _INTEGER.fullmatch(value.strip()):
         return int(value)
     return None
@@ -211,9 +213,14 @@ def shown_value(value: object) -> str:
 
 
 class Fields:
-    """A mapping from user input, and its place for error messages.
+    """A mapping from user input whose fields are read by type.
 
-    :arg prefix: the prefix of field names in messages.
+    Each method returns the value of a field, and adds a problem to ``problems`` if the value is invalid. A missing field and
+    null are equivalent.
+
+    :arg raw: the mapping.
+    :arg place: where it is in the input, for messages ("workloads[0] role").
+    :arg prefix: the text before a field name in messages, such as "pod_identity_".
     """
 
     def __init__(
@@ -225,9 +232,9 @@ class Fields:
         self.prefix = prefix
 
     def report_unknown(self, names: Iterable[str], nested: Mapping[str, Iterable[str]] | None = None) -> None:
-        """Report unknown keys, with the closest known key.
+        """Report each key that is not in ``names``, and suggest the closest one.
 
-        :arg nested: the keys of nested mappings, so that the hint for role_name is role.name.
+        :arg nested: the keys of nested mappings, by the name of the mapping: ``role_name`` gets the suggestion ``role.name``.
         """
         names = tuple(names)
         inner = {f"{name}_{key}": f"{name}.{key}" for name, keys in (nested or {}).items() for key in keys}
@@ -241,10 +248,11 @@ class Fields:
             self.problems.add(self.place, f"{len(unknown) - SHOWN_KEYS} more unknown keys.")
 
     def has(self, name: str) -> bool:
+        """Return whether a field is present and not null."""
         return self.raw.get(name) is not None
 
     def refuse(self, name: str, rule: str) -> None:
-        """Report that a field's value violates a rule ("must be …")."""
+        """Report that the value of a field is invalid. ``rule`` completes the sentence "NAME must be …"."""
         self._refuse(name, rule, self.raw.get(name))
 
     def _refuse(self, name: str, rule: str, value: object) -> None:
@@ -260,6 +268,12 @@ class Fields:
         rule: str = "text",
         longest: int | None = None,
     ) -> str | None:
+        """Return the text of a field, or ``default`` if it is missing or not a string.
+
+        :arg pattern: the regular expression that the whole text must match.
+        :arg rule: describes the pattern in messages ("NAME must be …").
+        :arg longest: the maximum number of characters.
+        """
         value = self.raw.get(name)
         if value is None:
             return default
@@ -275,6 +289,7 @@ class Fields:
         return str(value)
 
     def choice(self, name: str, choices: Sequence[str]) -> str | None:
+        """Return one of ``choices``, or None if the field is missing or invalid."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -284,6 +299,7 @@ class Fields:
         return str(value)
 
     def flag(self, name: str) -> bool | None:
+        """Return a boolean, or None if the field is missing or invalid."""
         value = self.raw.get(name)
         flag = read_boolean(value)
         if flag is None and value is not None:
@@ -291,6 +307,7 @@ class Fields:
         return flag
 
     def integer(self, name: str, least: int, most: int | None = None, unit: str = "") -> int | None:
+        """Return an integer from ``least`` to ``most``, or None if the field is missing or invalid."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -305,6 +322,7 @@ class Fields:
         return number
 
     def mapping(self, name: str) -> Mapping[object, object] | None:
+        """Return a mapping, or None if the field is missing or invalid."""
         value = self.raw.get(name)
         if value is None:
             return None
@@ -314,6 +332,7 @@ class Fields:
         return value
 
     def entries(self, name: str) -> Sequence[object]:
+        """Return the members of a list, or () if the field is missing or invalid."""
         value = self.raw.get(name)
         if value is None:
             return ()
@@ -323,16 +342,16 @@ class Fields:
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        """Return a list of names, also from text with one name or comma-separated names."""
+        """Return the names in a list or in a comma-separated string."""
         value = self.raw.get(name)
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return tuple(str(part) for part in self.entries(name))
 
     def tags(self, name: str, common: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return tags that satisfy the rules of IAM and EKS: at most 50, without the prefix ``aws:``.
+        """Return tags by key, merged into ``common``. Report tags that IAM or EKS would reject.
 
-        :arg common: default tags, which the field overrides.
+        :arg common: the tags of all resources of the run. A tag of the field overrides one with the same key.
         """
         tags: dict[str, str] = dict(common or {})
         for key, value in (self.mapping(name) or {}).items():

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read workloads from files: a YAML or JSON file, or a folder of them, such as one file for each team.
+"""Read workloads from YAML and JSON files, and from folders with such files, for example one file per team.
 
-A file holds a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. It is
-plain data without templates. Anything that could make a list shorter than intended is an error: a purge would remove the
-missing workloads.
+A file contains a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. It is
+plain data: templates are not evaluated. Whatever could make the list shorter than intended is an error, because a purge would
+remove the missing workloads.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]')
 
 
 class _Lines:
-    """Line numbers of ascending offsets in a text."""
+    """A counter of line numbers for offsets in a text. The offsets must ascend, so that each character is counted once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -55,7 +55,11 @@ class _Lines:
 
 
 def read_json(path: str, text: str, limits: Limits = LIMITS) -> list[tuple[int, object]]:
-    """Return line and content of each workload. Raises InputError."""
+    """Return the line number and the parsed value of each workload in JSON text.
+
+    :arg path: the path of the file, for messages.
+    :raises InputError: with every problem.
+    """
     if not text.strip():
         raise no_workloads(path)
     repeated = False
@@ -104,7 +108,7 @@ def _syntax(path: str, text: str, error: json.JSONDecodeError) -> str:
 
 
 def _find_repeated(path: str, text: str) -> Iterator[str]:
-    """Yield a message for each duplicate key, of which the JSON parser silently uses the last one."""
+    """Yield a message for each duplicate key, because the JSON parser silently uses only the last value."""
     levels: list[dict[str, int]] = []
     last = None
     line_numbers = _Lines(text)
@@ -125,7 +129,7 @@ def _find_repeated(path: str, text: str) -> Iterator[str]:
 
 
 def _deep_line(text: str, limits: Limits) -> int:
-    """Return the line that exceeds the nesting limit. The text up to it is valid JSON."""
+    """Return the first line that is nested too deeply, or 1. The text up to it must be valid JSON."""
     depth = 0
     for token in _TOKEN.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token.group(), 0)
@@ -148,12 +152,12 @@ def _members(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _start(text: str) -> int:
-    """Return the offset of the list's key."""
+    """Return the offset of the top-level key whose value is the list of workloads."""
     return next(place for key, place in _members(text) if key in LIST_KEYS)
 
 
 def _lines(text: str) -> Iterator[int]:
-    """Yield the line of each workload in valid JSON with a list of workloads."""
+    """Yield the line of each workload. The text must be valid JSON with a list of workloads."""
     read = json.JSONDecoder().raw_decode
     offset = _skip(text, 0)
     if text[offset] == "{":
@@ -187,7 +191,7 @@ SUFFIXES = (".yml", ".yaml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Unparsed workloads, and the place of each ("team-a.yml line 12")."""
+    """A list of unparsed workloads, and the place of each for messages ("team-a.yml line 12")."""
 
     workloads: list[object]
     places: list[str]
@@ -196,9 +200,9 @@ class FileSource:
 def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[str]:
     """Return the absolute paths of files and folders.
 
-    A relative path is resolved next to the playbook and in the working directory.
+    A relative path is looked up in the folder of the playbook and in the working directory.
 
-    :raises InputError: for a path that exists in neither or in both.
+    :raises InputError: for a path that exists in neither folder, or in both as different files.
     """
     problems: list[str] = []
     absolute: list[str] = []
@@ -227,6 +231,7 @@ def locate(paths: Sequence[str], playbook_dir: str, working_dir: str) -> list[st
 
 
 def _are_same(paths: Sequence[str]) -> bool:
+    """Return whether all paths lead to the same file or folder."""
     try:
         return all(os.path.samefile(paths[0], other) for other in paths[1:])
     except OSError:
@@ -234,7 +239,7 @@ def _are_same(paths: Sequence[str]) -> bool:
 
 
 def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
-    """Return the workloads of files and folders. In a folder, files that end in .yml, .yaml or .json are read, by name.
+    """Return the workloads of files and folders. In a folder, read the files that end in .yml, .yaml or .json, sorted by name.
 
     :raises InputError: with file and line of every problem.
     """
@@ -307,7 +312,7 @@ def _first_input(folder: Path) -> Path | None:
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            # A link may point to a parent folder.
+            # A link may point to a parent folder, which would be an endless recursion.
             inner = None if path.is_symlink() else _first_input(path)
             if inner is not None:
                 return inner

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The input of several clusters of an account, and the grouping of a play's hosts into runs. Pure.
+"""Parse the input of several clusters of an account, and group the hosts of a play into runs of the AWS part. Pure.
 
-Hosts of one account with the same credentials and options form one run of the AWS part. Hosts with other credentials for the
-same account form another run, which follows.
+Each host is a cluster. The AWS part of the work (IAM and EKS) is done in one run for all hosts of an account with the same
+credentials and options. Hosts of the same account with other credentials or options form another run, which starts afterwards.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from .yaml_file import read_yaml_value
 class ClusterInput:
     """The input of one cluster.
 
-    ``region`` is "" for the default region of the credentials. ``server`` is the API server of the Kubernetes part, or None if
-    it is unknown. ``breakage`` has the workloads whose running Pods would lose their credentials. ``account_id`` is the account
-    that the credentials must belong to; "" permits any.
+    ``region`` is "" for the default region of the credentials. ``server`` is the Kubernetes API server that the run connects
+    to, or None if it is unknown. ``breakage`` has a finding for each workload whose running Pods would lose their credentials.
+    ``account_id`` is the account that the credentials must belong to; "" permits any account.
     """
 
     parsed: ParsedInput
@@ -44,10 +44,11 @@ class ClusterInput:
     account_id: str = ""
 
 
-# The keys of an entry of the option ``clusters``, and the options that apply to all entries.
+# The keys of an entry of the option ``clusters``.
 CLUSTER_KEYS = ("cluster_name", "account_id", "region", "workloads", "workloads_from")
+# Options of the module that apply to all entries.
 _COMMON = ("state", "tags", "owner")
-# Options of one cluster, which belong into an entry.
+# Options of the module for a single cluster, which must be set in the entries instead.
 _CLUSTER_OPTIONS = ("cluster_name", "account_id", "workloads", "workloads_from")
 _NO_PURGE = (
     "purge is true, but clusters is set: a purge compares AWS with the list of one cluster. Leave purge out here, and purge "
@@ -56,7 +57,12 @@ _NO_PURGE = (
 
 
 def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) -> list[ClusterInput]:
-    """Return the clusters from a module's option ``clusters``. Raises InputError with all problems."""
+    """Parse the option ``clusters`` of a module.
+
+    :arg options: all options of the module by name.
+    :arg read_files: reads the workloads of files and folders.
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     rows = cluster_rows(options["clusters"])
     validate_bounds({"clusters": rows}, "")
@@ -81,7 +87,11 @@ def read_cluster_inputs(options: Mapping[str, object], read_files: ReadFiles) ->
 
 
 def cluster_rows(raw: object) -> list[Mapping[str, object]]:
-    """Return the entries of the option ``clusters``, which may be YAML text. Raises InputError."""
+    """Return the entries of the option ``clusters``.
+
+    :arg raw: a list of mappings, or its YAML text.
+    :raises InputError: for any other value.
+    """
     if isinstance(raw, str):
         raw = read_yaml_value("clusters", raw)
     if not isinstance(raw, Sequence) or not all(isinstance(row, Mapping) for row in raw):
@@ -110,7 +120,10 @@ def _read_cluster(
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster with unknown workloads, which is not in the run. ``region`` is "" for the default region."""
+    """A cluster that is not in the run, because its host failed before its workloads were read.
+
+    ``region`` is "" for the default region of the credentials.
+    """
 
     name: str
     region: str = ""
@@ -118,7 +131,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A cluster of a run. ``key`` is the cluster part of its WorkloadKeys."""
+    """A cluster of a run. ``key`` is the value of ``cluster`` in the WorkloadKeys: the name, or REGION/NAME."""
 
     key: str
     name: str
@@ -130,11 +143,13 @@ class Member:
 
 
 def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
-    """Return the clusters of a run, in their order. If there are several regions, the keys contain the region.
+    """Return the clusters of a run, in the order of the input.
+
+    If the clusters are in several regions, keys contain the region, because clusters in different regions may have one name.
 
     :arg region: the default region of the credentials.
-    :arg stopped: clusters that are not in the run, whose regions count as well.
-    :raises InputError: for a cluster that is listed twice, and for different values of an option of the whole run.
+    :arg stopped: clusters that are not in the run. Their regions count, so that keys do not depend on failures of other hosts.
+    :raises InputError: for a cluster that is listed twice, and for clusters that differ in ``state`` or ``owner``.
     """
     problems = Problems()
     several_regions = _several_regions(inputs, stopped, region)
@@ -159,7 +174,7 @@ def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[S
 
 
 def stopped_keys(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped]) -> list[str]:
-    """Return the keys of stopped clusters that are not in the run."""
+    """Return the keys of the clusters in ``stopped``, without those that are in the run as well."""
     several_regions = _several_regions(inputs, stopped, region)
     running = {
         _key(cluster.parsed.cluster_name, cluster.region or region, several_regions) for cluster in inputs
@@ -196,7 +211,7 @@ def _moved(findings: Iterable[Finding], cluster: str) -> Iterable[Finding]:
         yield replace(finding, workload=replace(key, cluster=cluster)) if key else finding
 
 
-# The role variables that select credentials.
+# The role variables that determine the credentials and the endpoint of AWS.
 CREDENTIALS = (
     "profile",
     "endpoint_url",
@@ -205,7 +220,7 @@ CREDENTIALS = (
     "assume_role_session_name",
     "assume_role_duration",
 )
-# Options with one value for a whole run.
+# Options that have one value in a run. Hosts with different values are in different runs.
 GROUP_OPTIONS = (
     "state",
     "owner",
@@ -218,16 +233,16 @@ GROUP_OPTIONS = (
     "check_caller",
     "verify_only",
 )
-# Options for which a run uses the largest value of its hosts.
+# Options that may differ between the hosts of a run. The run uses the largest value.
 GROUP_PATIENCE = ("propagation_timeout", "concurrency")
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host that is a cluster.
+    """A host of the play, which represents a cluster.
 
-    ``account_id`` is "" if it is unknown. ``options`` has the role variables with a value. ``row`` is the entry of the host in
-    the option ``clusters``. ``seconds_left`` is the rest of its deadline.
+    ``account_id`` is "" if it is unknown. ``options`` has the values of the role variables that are set. ``row`` is the entry
+    of the host in the option ``clusters``. ``seconds_left`` is the time until its deadline, or None without a deadline.
     """
 
     name: str
@@ -239,8 +254,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class StoppedHost:
-    """A host that failed before the AWS part. ``options`` has the readable role variables. ``readable`` is false if a variable
-    that determines its account is unreadable."""
+    """A host that failed before the AWS part.
+
+    ``options`` has the values of the role variables that could be read. ``readable`` is false if a variable that determines
+    the account could not be read.
+    """
 
     name: str
     account_id: str
@@ -250,8 +268,10 @@ class StoppedHost:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The hosts of one run, and the arguments of its module. ``stopped`` has failed hosts that belong, or may belong, to the same
-    account."""
+    """The names of the hosts of one run, and the arguments of the module for it.
+
+    ``stopped`` has the names of failed hosts whose cluster is, or may be, in the same account.
+    """
 
     hosts: tuple[str, ...]
     arguments: Mapping[str, object]
@@ -259,10 +279,12 @@ class Group:
 
 
 def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()) -> list[list[Group]]:
-    """Return the groups of each account, in the order of their first hosts.
+    """Group the hosts into runs. Return one list of groups per account, in the order of the hosts.
 
-    The runs of an account are sequential, because they may share roles. Each run keeps resources that failed hosts of its
-    account, or of an unknown account, may use.
+    The groups of an account must run one after the other, because they may share roles. Accounts can run in parallel.
+
+    :arg stopped: hosts that failed before. A run keeps the resources that a failed host of the same account, or of an unknown
+        account, may use.
     """
     accounts: dict[str, dict[str, list[Host]]] = {}
     for host in hosts:
@@ -279,7 +301,7 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
 
 
 def _account_key(host: Host | StoppedHost) -> str:
-    """Return the account of a host as known before any request to AWS, or its credentials as text."""
+    """Return the account of a host, or its credentials as text if the account is unknown before the first request to AWS."""
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
         return role.account_id

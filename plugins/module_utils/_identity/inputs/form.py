@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The keys of a workload and their types, as argument specs of Ansible. Pure.
+"""The keys of a workload and their types, as Ansible argument specs. Pure.
 
 The parser and the modules use them, ``plugins/doc_fragments/workloads.py`` documents them, and ``tools/make_forms.py``
-generates the options of the role and the JSON Schema from them. The parser validates values beyond their types.
+generates the argument spec of the role and the JSON Schema from them. They define types only; the parser in ``workloads.py``
+validates the values.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def clusters_spec() -> dict[str, Any]:
 
 
 def workload_spec() -> Spec:
+    """Return the argument spec of an entry of ``workloads``."""
     return {
         "namespace": {"type": "str", "required": True},
         "service_account": {"type": "str", "required": True},
@@ -58,6 +60,7 @@ def workload_spec() -> Spec:
 
 
 def role_spec() -> Spec:
+    """Return the argument spec of ``role`` in a workload."""
     return {
         "name": {"type": "str"},
         "arn": {"type": "str"},
@@ -73,6 +76,7 @@ def role_spec() -> Spec:
 
 
 def policy_spec() -> Spec:
+    """Return the argument spec of an entry of ``policies`` in a workload."""
     return {
         "name": {"type": "str"},
         "document": {"type": "raw"},
@@ -84,6 +88,7 @@ def policy_spec() -> Spec:
 
 
 def permission_spec() -> Spec:
+    """Return the argument spec of an entry of ``required_permissions`` in a workload."""
     return {
         "action": {"type": "str", "required": True},
         "resource": {"type": "str"},

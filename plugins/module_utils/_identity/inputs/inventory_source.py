@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the options of an inventory source, before any request to AWS. Pure."""
+"""Parse the options of the inventory plugin ``eks_clusters``, before any request to AWS. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HOSTNAME = re.compile(r"arn|tag:.+|(name|region|account)(\.(name|region|account
 
 
 def validate_names(options: Mapping[object, object], names: Sequence[str]) -> None:
-    """Raise InputError for unknown options, which Ansible ignores silently."""
+    """Raise InputError for options that are not in ``names``, because Ansible ignores unknown options silently."""
     problems = Problems()
     Fields(options, "", problems).report_unknown(names)
     problems.raise_if_any()
@@ -63,7 +63,11 @@ def validate_credentials(options: Mapping[str, object]) -> None:
 
 
 def read_request(options: Mapping[str, object]) -> InventoryRequest:
-    """Return the request from the options of a source. Raises InputError with all problems."""
+    """Return the accounts, regions and filters that the options of an inventory source select.
+
+    :arg options: option values by name.
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
     default = fields.text("region") or ""
@@ -104,7 +108,7 @@ def _needs_default(request: InventoryRequest) -> bool:
 
 
 def _role_account(role: AssumeRole) -> str:
-    """Return the account ID, or "" for an invalid ARN."""
+    """Return the account ID in the role's ARN, or "" if the ARN was rejected."""
     return role.account_id if role.arn else ""
 
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Options of a run: their argument specs, and checks beyond the types. Pure."""
+"""The options of a run: Ansible argument specs, and checks of their values. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from .accounts import assume_role_spec
 from .fields import Fields, read_integer
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
+# The minimum value of an option.
 LEAST = {"concurrency": 1, "deadline": 1, "propagation_timeout": 0}
 
 
 def run_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of the documentation fragment ``run`` as an argument spec of Ansible."""
+    """Return the Ansible argument spec of the options in the documentation fragment ``run``."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
@@ -40,7 +41,7 @@ def run_spec() -> dict[str, dict[str, Any]]:
 
 
 def change_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of a change, without its workloads, as an argument spec of Ansible."""
+    """Return the Ansible argument spec of the module ``eks_pod_identity``, without the options for workloads."""
     return {
         "cluster_name": {"type": "str", "aliases": ["cluster"]},
         "account_id": {"type": "str"},
@@ -53,7 +54,7 @@ def change_spec() -> dict[str, dict[str, Any]]:
 
 
 def verify_spec() -> dict[str, dict[str, Any]]:
-    """Return the options of a verification, without its workloads, as an argument spec of Ansible."""
+    """Return the Ansible argument spec of the module ``eks_pod_identity_info``, without the options for workloads."""
     return {
         "cluster_name": {"type": "str", "aliases": ["cluster"]},
         "account_id": {"type": "str"},
@@ -66,7 +67,10 @@ def verify_spec() -> dict[str, dict[str, Any]]:
 
 
 def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
-    """Return the settings of a run from the options of ``run_spec``."""
+    """Return the settings of a run.
+
+    :arg params: module options by name; Ansible has already applied the defaults of ``run_spec``.
+    """
     return Options(
         trust_scope=params["trust_scope"],
         purge_tags=params["purge_tags"],
@@ -79,9 +83,9 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """Raise InputError for each number below its minimum, an invalid purge limit and an invalid owner.
+    """Check the numbers in LEAST, the purge limit and the owner. Missing options and None are valid.
 
-    Options that are missing or None are not checked.
+    :raises InputError: with all problems.
     """
     problems = Problems()
     fields = Fields(dict(options.items()), "", problems)
@@ -92,12 +96,17 @@ def validate_options(options: Mapping[str, object]) -> None:
 
 
 def validate_numbers(fields: Fields) -> None:
+    """Report each number below its minimum in LEAST."""
     for name, least in LEAST.items():
         fields.integer(name, least)
 
 
 def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
-    """Return how many workloads a purge may remove, and the percentage for a value such as "20%", else None."""
+    """Return the limit of workloads that a purge may remove, as (number, percentage).
+
+    The percentage is None unless the option is a text such as "20%", which limits the share of the managed workloads. A missing
+    or invalid option has the default number.
+    """
     value = fields.raw.get("purge_limit")
     if value is None:
         return PURGE_LIMIT, None
@@ -113,9 +122,9 @@ def read_purge_limit(fields: Fields) -> tuple[int, int | None]:
 
 
 def read_account_id(fields: Fields) -> str:
-    """Return the account ID of a run, or "".
+    """Return the ID of the account that the credentials must belong to, or "" if it is not set or invalid.
 
-    YAML parses an unquoted ID as a number, which loses leading zeros.
+    Report an invalid ID. YAML parses an unquoted ID as a number, which loses leading zeros and so has fewer digits.
     """
     value = fields.raw.get("account_id")
     text = "" if value is None or isinstance(value, bool) else str(value).strip()
@@ -126,7 +135,10 @@ def read_account_id(fields: Fields) -> str:
 
 
 def parse_account_id(options: Mapping[str, object]) -> str:
-    """Return the account ID from the options of a module, or "". Raises InputError for an invalid one."""
+    """Return the option ``account_id`` of a module, or "" if it is not set.
+
+    :raises InputError: for an invalid ID.
+    """
     problems = Problems()
     account_id = read_account_id(Fields(dict(options.items()), "", problems))
     problems.raise_if_any()
@@ -134,6 +146,7 @@ def parse_account_id(options: Mapping[str, object]) -> str:
 
 
 def read_owner(fields: Fields) -> str | None:
+    """Return the owner whose resources a run may change, or None if it is not set. Report an invalid one."""
     owner = fields.raw.get("owner")
     if owner is None:
         return None

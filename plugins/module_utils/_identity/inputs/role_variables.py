@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the role variables before anything else: names, types, and combinations. Pure.
+"""Parse the role variables before the run starts: check their names, types and combinations. Pure.
 
-Extra variables of a command line, INI inventories and surveys contain only text: a list or mapping may be JSON or YAML, names
-may be separated by commas or lines. An unanswered survey question is empty text, or null with ansible-core 2.19 and newer; both
-count as unset. See docs/artifacts.md.
+Extra variables on the command line, INI inventories and AWX surveys contain only strings. Therefore a list or mapping may also
+be JSON or YAML text, and a list of names may be separated by commas or lines. An unanswered survey question is an empty string,
+or null with ansible-core 2.19 and newer; both count as not set. See docs/artifacts.md.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _choice(*choices: str) -> _Reader:
 
 def _text(fields: Fields, name: str) -> object:
     value = fields.raw.get(name)
-    # YAML parses an account ID, or a profile of digits, as a number.
+    # YAML parses an unquoted name of digits, such as a profile, as a number.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     text = fields.text(name)
@@ -64,13 +64,13 @@ def _duration(fields: Fields, _name: str) -> object:
 def _names(fields: Fields, name: str) -> object:
     value = fields.raw.get(name)
     if isinstance(value, str):
-        # One name on each line, as in a text area or the default of a multiselect question.
+        # AWX survey questions of the types textarea and multiselect return one name per line.
         return [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
     return list(fields.names(name))
 
 
 def _name(fields: Fields, name: str) -> object:
-    """Return a name, as which YAML may parse a number. run_input validates it."""
+    """Return a name as text: YAML parses an unquoted name of digits as a number. run_input validates it."""
     value = fields.raw.get(name)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -80,7 +80,7 @@ def _mapping(fields: Fields, name: str) -> object:
 
 
 def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
-    """Return a reader of labels or annotations for the Pods of this collection."""
+    """Return a reader of labels or annotations for the Pods that this collection creates to verify a cluster."""
 
     def read(fields: Fields, name: str) -> object:
         metadata = read_metadata(fields, name, kind)
@@ -95,7 +95,7 @@ def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
 
 
 def _unparsed(fields: Fields, name: str) -> object:
-    """Return the value unparsed. run_input parses it, with the place of each problem."""
+    """Return the value unparsed. run_input parses it later and reports the place of each problem."""
     return fields.raw.get(name)
 
 
@@ -108,7 +108,7 @@ def _account_id(fields: Fields, _name: str) -> object:
     return read_account_id(fields) or None
 
 
-# Labels and annotations that this collection sets, or with which EKS skips a Pod.
+# Labels and annotations that this collection sets, or that exclude a Pod from EKS Pod Identity.
 _RESERVED = frozenset(
     (
         "app.kubernetes.io/managed-by",
@@ -117,7 +117,7 @@ _RESERVED = frozenset(
         "eks.amazonaws.com/skip-containers",
     )
 )
-# The variables in meta/argument_specs.yml of the role, by name without prefix.
+# The readers of the variables in meta/argument_specs.yml of the role, by name without prefix.
 VARIABLES: Mapping[str, _Reader] = {
     "account_id": _account_id,
     "adopt": _flag,
@@ -175,9 +175,10 @@ VARIABLES: Mapping[str, _Reader] = {
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
-# For tests of the role: the ID of the proof's Jobs, and a reason why no Pod can run.
+# Undocumented variables for tests of the role: the ID in the names of the Jobs of the runtime proof, and a reason for which
+# Pods cannot run.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
-# Only for a fleet, where one playbook both changes and verifies.
+# Variables of the playbook fleet only, which can apply changes or only verify.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbooks.
 PLAYBOOKS = (
@@ -194,26 +195,27 @@ REPORT: Mapping[str, _Reader] = {
     "report_files": _names,
     "report_max_age": _integer(1),
 }
-# Variables that the role itself sets.
+# Facts that the role sets, without prefix.
 RESULTS = ("account", "accounts", "prepared", "report", "result")
-# Artifacts of earlier jobs of a workflow, which AWX passes to later jobs.
+# The prefix of the artifacts of earlier jobs in an AWX workflow, which AWX passes to later jobs as extra variables.
 ARTIFACTS = "artifact_"
 _READERS = {**VARIABLES, **HIDDEN, **FLEET}
-# Variables that may be JSON text, which a command line needs.
+# Variables that may be JSON text, because a command line can only pass text.
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
-# Variables that may also be YAML text: mappings in any style, lists unless they are names with commas or lines.
+# Variables that may also be YAML text: any text of a mapping, and the text of a list that begins with [ or -.
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
 _LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
-# run_input checks the text of these.
+# Variables whose text run_input checks for unprintable characters.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
-# Rejected without a value instead of ignored, because the run would have a wider effect than intended.
+# Variables that are an error if they have no value. Ignoring them would give the run a wider effect than intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
 def find_variables(names: Iterable[str]) -> list[str]:
-    """Return the role variables among names, without the prefix.
+    """Return the role variables among the names of all variables, without the prefix ``pod_identity_``.
 
-    :raises InputError: for an unknown one: a misspelt ``pod_identity_purge_namespaces`` would purge all namespaces.
+    :raises InputError: for unknown names with the prefix. A misspelt ``pod_identity_purge_namespaces`` that was ignored would
+        purge all namespaces.
     """
     problems = Problems()
     all_names = (*_READERS, *PLAYBOOKS, *RESULTS)
@@ -233,9 +235,9 @@ def find_variables(names: Iterable[str]) -> list[str]:
 
 
 def check_extra_variables(names: Iterable[str]) -> None:
-    """Reject extra variables that would override results of the role, or that have a misspelt prefix and no effect.
+    """Reject extra variables that would override facts of the role, or that look like a role variable with a misspelt prefix.
 
-    :raises InputError: with all of them, and their remedies.
+    :raises InputError: with each such variable and what to do.
     """
     problems = Problems()
     results = {f"{ROLE}{result}" for result in RESULTS}
@@ -255,10 +257,11 @@ def check_extra_variables(names: Iterable[str]) -> None:
 
 
 def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
-    """Return the values converted to their types, by name without prefix. Variables without a value are omitted.
+    """Return the values of role variables converted to their types, by name without prefix. Omit variables without a value.
 
-    ``run_input`` parses its options again, with the workloads.
+    ``run_input`` parses the workloads and the options that it needs again.
 
+    :arg variables: the values by name without prefix, as Ansible has them.
     :raises InputError: with all problems.
     """
     validate_bounds(variables, ROLE)
@@ -266,7 +269,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     answered = {
         name: value
         for name, value in variables.items()
-        # Surveys do not have hidden variables, whose empty text is a value.
+        # A survey does not set variables in HIDDEN, so an empty string in one of them is a value.
         if name in _NOT_EMPTY or name in HIDDEN or not is_unanswered(value)
     }
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
@@ -284,7 +287,10 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
 
 
 def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of the playbook report's variables, ``REPORT``, converted to their types. Raises InputError."""
+    """Return the values of the variables in ``REPORT`` converted to their types, by name without prefix.
+
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     answered = {name: value for name, value in variables.items() if not is_unanswered(value)}
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
@@ -295,7 +301,10 @@ def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
 
 
 def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
-    """Return a warning for each variable without effect. ``values`` is the result of ``read_variables``."""
+    """Return a warning for each variable that has no effect in combination with the other ones.
+
+    :arg values: the result of ``read_variables``.
+    """
     absent = values.get("state") == "absent"
     if values.get("purge") and entry_point == "main" and absent:
         return [
@@ -317,11 +326,12 @@ def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> l
 
 
 def is_unanswered(value: object) -> bool:
+    """Return whether a value is null or blank text, as an unanswered survey question has it."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _parsed(name: str, value: object) -> object:
-    """Return the value, or parse its text as YAML or JSON where the variable permits that. Raises InputError."""
+    """Parse the text of a variable that may be YAML or JSON. Return any other value unchanged. Raises InputError."""
     if not isinstance(value, str):
         return value
     begin = value.lstrip()
@@ -351,7 +361,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
 
 
 def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
-    """Report text with unprintable characters, which are never valid in a region, path or manifest."""
+    """Report unprintable characters: they are never intended in a region, path or manifest, and could garble the output."""
     for name, value in values.items():
         if name not in _READ_ELSEWHERE and (seen := visible_values(value)) != value:
             problems.add(

@@ -6,8 +6,8 @@
 
 """Parse the whole input of a run, before any request to AWS or Kubernetes.
 
-Workloads of a cluster may have layers: for all clusters, for a group, for one cluster. A workload in a later layer
-replaces the whole workload with the same namespace and service account.
+The workloads of a cluster may be listed in several layers: for all clusters, for a group of hosts, or for one cluster. A
+workload in a later layer replaces the workload with the same namespace and service account as a whole.
 """
 
 from __future__ import annotations
@@ -26,20 +26,21 @@ from .options import read_owner, read_purge_limit, validate_numbers
 from .workloads import NAMESPACE, Defaults, parse_cluster_name, parse_tags, parse_workloads
 from .yaml_file import CUT_AT_A_SPACE, read_yaml, read_yaml_value
 
-# Returns whether a host pattern matches this host. Raises InputError for an invalid pattern.
+# A function that returns whether an Ansible host pattern matches the current host. Raises InputError for an invalid pattern.
 Matches = Callable[[str], bool]
-# Returns the workloads of files and folders. Raises InputError.
+# A function that reads the workloads of files and folders, by their paths. Raises InputError.
 ReadFiles = Callable[[tuple[str, ...]], FileSource]
 LAYER_KEYS = ("hosts", "workloads", "workloads_from")
 WAYS = LAYER_KEYS[1:]
 
 
 def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles) -> list[FileSource]:
-    """Return the layers for a host, in their order.
+    """Return the layers that apply to the current host, in the order of the list.
 
-    :arg raw: a list of mappings with ``hosts``, and either ``workloads`` or ``workloads_from``.
+    :arg raw: a list of mappings with ``hosts`` and either ``workloads`` or ``workloads_from``, or its YAML text.
     :arg name: the name of the option, for messages.
-    :raises InputError: with all problems, also in layers for other hosts.
+    :arg matches: returns whether a host pattern matches the current host.
+    :raises InputError: with all problems, including problems in layers for other hosts.
     """
     if isinstance(raw, str):
         raw = read_yaml_value(name, raw)
@@ -64,7 +65,7 @@ def read_layers(raw: object, name: str, matches: Matches, read_files: ReadFiles)
 def _layer(
     entry: Mapping[object, object], place: str, matches: Matches, read_files: ReadFiles
 ) -> FileSource | None:
-    """Return a layer, or None if it is for other hosts. Raises InputError."""
+    """Parse one layer. Return None if its host pattern does not match the current host. Raises InputError."""
     problems = Problems()
     fields = Fields(entry, place, problems)
     fields.report_unknown(LAYER_KEYS)
@@ -81,11 +82,17 @@ def _layer(
 
 
 def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSource:
-    """Return the unparsed workloads of ``workloads`` or ``workloads_from``, with their places. Raises InputError."""
+    """Return the unparsed workloads of one option, with the place of each.
+
+    :arg way: the option, "workloads" or "workloads_from".
+    :arg raw: the value of the option.
+    :arg name: the full name of the option, for messages.
+    :raises InputError: for an invalid value or file.
+    """
     if way == "workloads_from":
         return read_files(_read_paths(raw, name))
     if isinstance(raw, str):
-        # The text area of a survey has text.
+        # The answer to an AWX survey question of type textarea is YAML text.
         rows = read_yaml(name, raw, cut_off=CUT_AT_A_SPACE)
         return FileSource(
             [workload for _line, workload in rows], [f"{name} line {line}" for line, _workload in rows]
@@ -96,7 +103,7 @@ def read_way(way: str, raw: object, name: str, read_files: ReadFiles) -> FileSou
 
 
 def _read_paths(value: object, name: str) -> tuple[str, ...]:
-    """Return a list of paths. As for Ansible, text may be one path or comma-separated paths."""
+    """Return the paths in ``workloads_from``. Like Ansible, accept a string of comma-separated paths in place of a list."""
     paths = value.split(",") if isinstance(value, str) else value
     if not isinstance(paths, Sequence):
         raise InputError([f"{name} must be a list of files and folders, got {describe_type(value)}."])
@@ -111,7 +118,10 @@ def _read_paths(value: object, name: str) -> tuple[str, ...]:
 
 
 def refuse_files(_paths: tuple[str, ...]) -> FileSource:
-    """Raise InputError: files are on the controller, and a module may run on another host."""
+    """Reject ``workloads_from`` in a module, which may run on another host than the controller with the files.
+
+    :raises InputError: always.
+    """
     raise InputError(
         [
             "workloads_from: the module was started without its action plugin, which reads the files on the controller. Call "
@@ -121,7 +131,10 @@ def refuse_files(_paths: tuple[str, ...]) -> FileSource:
 
 
 def merge_layers(layers: Iterable[FileSource]) -> FileSource:
-    """Merge layers into one list, in the order of first occurrence. The parser rejects duplicates within a layer."""
+    """Merge layers into one list of workloads, in the order of their first occurrence.
+
+    Duplicates within a layer are kept, so that the parser can report them.
+    """
     merged: dict[object, list[tuple[object, str]]] = {}
     for layer in layers:
         by_key: dict[object, list[tuple[object, str]]] = {}
@@ -133,14 +146,14 @@ def merge_layers(layers: Iterable[FileSource]) -> FileSource:
 
 
 def _key(workload: object, fallback: object) -> object:
-    """Return namespace and service account, or ``fallback`` for an invalid workload, which the parser reports."""
+    """Return namespace and service account, or ``fallback`` if one is not text: the parser reports that later."""
     if not isinstance(workload, Mapping):
         return fallback
     key = workload.get("namespace"), workload.get("service_account")
     return key if all(isinstance(part, str) for part in key) else fallback
 
 
-# The prefix of role variables.
+# The prefix of the variables of the Ansible role.
 ROLE = "pod_identity_"
 INPUT_OPTIONS = (
     "cluster_name",
@@ -167,14 +180,15 @@ def read_input(
     prefix: str = "",
     layers: Sequence[FileSource] | None = None,
 ) -> ParsedInput:
-    """Parse module options, or with ``prefix`` role variables.
+    """Parse the options of a module or, with ``prefix``, the variables of the role.
 
-    If one of ``workloads`` and ``workloads_from`` is set, null or empty text in the other counts as unset: ansible-core before
-    2.19 converts null to empty text.
+    Null or an empty string in ``workloads`` or ``workloads_from`` counts as not set if the other option has a value:
+    ansible-core before 2.19 converts null to an empty string.
 
-    :arg options: the options, by name without ``prefix``.
-    :arg read_files: returns the workloads of files and folders.
-    :arg layers: more general workloads, which workloads in the options override.
+    :arg options: option values by name, without ``prefix``.
+    :arg read_files: reads the workloads of files and folders.
+    :arg prefix: the text before an option name in messages, such as "pod_identity_".
+    :arg layers: lists of workloads, from general to specific. Workloads in ``options`` override them.
     :raises InputError: with all problems.
     """
     values = {name: options[name] for name in INPUT_OPTIONS if name in options}
@@ -218,7 +232,10 @@ def read_input(
 
 
 def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
-    """Raise InputError for an oversized value. Run it first, because even a quoted value in a message could exhaust memory."""
+    """Raise InputError for an oversized value.
+
+    Call it before any other check: aliases can expand to a value that exhausts memory when a message quotes it.
+    """
     excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
     problems = [
         f"{prefix}{name} {excess.rule}, with aliases expanded; write less, or write it without aliases."
@@ -230,6 +247,7 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
 
 
 def purges_all_namespaces(prefix: str) -> str:
+    """Return the message for a purge whose ``purge_namespaces`` is set, but has no value."""
     return (
         f"{prefix}purge_namespaces has no value, and {prefix}purge is true: that would purge all namespaces. Set the "
         "namespaces, or write [] for all namespaces."
@@ -237,7 +255,7 @@ def purges_all_namespaces(prefix: str) -> str:
 
 
 def has_no_name(value: object) -> bool:
-    """Return whether a value is null or blank text, such as an unanswered survey question, and not an empty list."""
+    """Return whether a value is null or text without a name, such as an unanswered survey question. An empty list is not."""
     return value is None or (isinstance(value, str) and not value.replace(",", " ").strip())
 
 

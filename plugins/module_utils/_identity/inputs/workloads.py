@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse workloads from user input, and reject invalid input before any request to AWS."""
+"""Parse and validate the workloads of the input, before any request to AWS or Kubernetes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from .form import permission_spec, policy_spec, role_spec, workload_spec
 
 @dataclass(frozen=True, slots=True)
 class _Definer:
-    """A workload and the place where it was written."""
+    """A workload that defines a role or policy, and its place in the input."""
 
     key: WorkloadKey
     place: str
@@ -52,9 +52,9 @@ class _Definer:
 
 
 def _validate_consistency(workloads: Sequence[Workload], problems: Problems, places: Sequence[str]) -> None:
-    """Report a service account that is listed twice, and a role or policy that two workloads define differently.
+    """Report service accounts that are listed twice, and roles and policies that two workloads define differently.
 
-    :arg places: the place of each workload in the input.
+    :arg places: the place of each workload in the input, for messages.
     """
     keys: dict[WorkloadKey, str] = {}
     roles: dict[str, tuple[_Definer, RoleSpec]] = {}
@@ -116,7 +116,7 @@ _ACTION = re.compile(r"[\w-]+:\w+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The defaults of workloads."""
+    """The values of a run for fields that a workload does not set. The tags of a workload are merged into ``tags``."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     create_service_accounts: bool = True
@@ -124,7 +124,11 @@ class Defaults:
 
 
 def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
-    """Return the name of an EKS cluster. Raises InputError. Source: EKS CreateCluster, ``name``."""
+    """Validate the name of an EKS cluster and return it. Source: EKS CreateCluster, ``name``.
+
+    :arg option: the name of the option, for messages.
+    :raises InputError: for a missing or invalid name.
+    """
     problems = Problems()
     if value is None:
         problems.add(option, "is missing; set the name of the EKS cluster.")
@@ -141,7 +145,11 @@ def parse_cluster_name(value: object, option: str = "cluster_name") -> str:
 
 
 def parse_tags(raw: object, place: str = "options") -> dict[str, str]:
-    """Return the tags for all resources that a run creates. Raises InputError."""
+    """Validate the tags for all resources that a run creates, and return them by key.
+
+    :arg place: the place in the input, for messages.
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     tags = Fields({"tags": raw}, place, problems).tags("tags")
     problems.raise_if_any()
@@ -155,12 +163,13 @@ def parse_workloads(
     defaults: Defaults | None = None,
     places: Sequence[str] = (),
 ) -> tuple[Workload, ...]:
-    """Return the workloads of a cluster from a list of mappings.
+    """Parse the workloads of one cluster.
 
-    With ``state`` "absent" a workload may omit its role, to delete only the association.
+    With ``state`` "absent" a workload may omit its role; then only its association is deleted.
 
-    :arg defaults: values that a workload may override.
-    :arg places: the place of each workload in the input, for messages.
+    :arg raw: a list of mappings, as ``workload_spec`` describes them.
+    :arg defaults: the values for fields that a workload does not set.
+    :arg places: the place of each workload in the input, for messages; by default "workloads[INDEX]".
     :raises InputError: with every problem.
     """
     defaults = defaults or Defaults()
@@ -220,7 +229,7 @@ def _workload(
 
 
 def _key(fields: Fields, cluster_name: str) -> WorkloadKey:
-    """Return the key of a workload. Report an invalid namespace or service account."""
+    """Return cluster, namespace and service account of a workload. Report an invalid name."""
     for name in ("namespace", "service_account"):
         if not fields.has(name):
             fields.problems.add(fields.place, f"{name} is missing.")
@@ -346,7 +355,10 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
 
 
 def parse_association(params: Mapping[str, object]) -> AssociationSpec:
-    """Return the settings of one association from the options of a module. Raises InputError."""
+    """Return the settings of one association from the options of the module ``eks_pod_identity_association``.
+
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     place = f"association {params.get('namespace')}/{params.get('service_account')}"
     fields = Fields(dict(params.items()), place, problems)
@@ -370,7 +382,7 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
 
 
 def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
-    """Return the session policy, an empty document to remove it, or None to leave it unchanged."""
+    """Return the session policy of the association: an empty document deletes the present one, None keeps it."""
     if fields.raw.get("session_policy") in ("", {}):
         return PolicyDocument()
     document = _document(fields, "session_policy", "session")
@@ -414,14 +426,17 @@ def _context(permission: Fields) -> dict[str, object]:
 
 
 def _scalar(value: object) -> object:
-    """Return a plain value: text without Ansible's tags, and text for a date, as which YAML parses 2026-01-31."""
+    """Convert a value to a plain type: YAML parses 2026-01-31 as a date, and Ansible has a subclass of str."""
     if isinstance(value, datetime.date):
         return value.isoformat()
     return str(value) if isinstance(value, str) else value
 
 
 def _document(fields: Fields, name: str, kind: str) -> PolicyDocument | None:
-    """Return a policy document with JSON values, or None. Report a document that IAM certainly rejects."""
+    """Return a policy document with JSON values, or None if the field is missing. Report a document that IAM would reject.
+
+    :arg kind: the type of the policy, which determines its rules: "trust", "managed" or "session".
+    """
     raw = fields.raw.get(name)
     if raw is None:
         return None
@@ -443,13 +458,13 @@ def _service_account(fields: Fields, defaults: Defaults) -> ServiceAccountSpec:
 
 
 def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"]) -> dict[str, str]:
-    """Return labels or annotations. Report entries that violate the rules of Kubernetes."""
+    """Return labels or annotations by key. Report entries that violate the rules of Kubernetes."""
     metadata: dict[str, str] = {}
     raw = fields.mapping(name) or {}
     name = f"{fields.prefix}{name}"
     for key, value in raw.items():
         metadata[str(key)] = str(value)
-        # The domain of an annotation may have capital letters.
+        # Unlike the key of a label, the key of an annotation may have capital letters in its domain.
         if not is_key(str(key) if kind == "label" else str(key).lower()):
             fields.problems.add(
                 fields.place, f"{name}: '{shown_value(key)}' is not a valid {kind} key ({KEY_RULE})."
@@ -474,6 +489,7 @@ def read_metadata(fields: Fields, name: str, kind: Literal["label", "annotation"
 
 
 def _check_session_tags(fields: Fields, role: RoleSpec | None, association: AssociationSpec) -> None:
+    """Report a trust scope whose conditions need session tags on an association without session tags."""
     if not association.disable_session_tags or role is None:
         return
     if role.trust_scope in ("workload", "namespace", "cluster"):

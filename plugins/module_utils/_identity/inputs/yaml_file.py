@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read workloads from YAML, with the line of each; messages about an invalid file.
+"""Read workloads from YAML text, with the line number of each, and build the messages about invalid files.
 
-Ansible's loader accepts duplicate keys, reports no line for an invalid value, and takes 9.3 s instead of 1.3 s for 5,000
-workloads (ansible-core 2.21). Survey answers use the same reader, so sizes are limited.
+This reader replaces the YAML loader of Ansible, which accepts duplicate keys, does not report the line of an invalid value, and
+takes 9.3 s instead of 1.3 s for 5,000 workloads (ansible-core 2.21). It also reads survey answers in AWX, which are untrusted,
+so sizes are limited.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..model.errors import InputError
 from .fields import LIMITS, Limits, find_excess, shown_value, too_deep, too_many
 
 CUT_OFF = " Is the file cut off?"
-# For text with spaces, such as a survey answer, which Ansible did not truncate at the first space.
+# For text that contains spaces, such as a survey answer. Ansible did not truncate it at a space.
 ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
@@ -38,7 +39,12 @@ LIST_KEYS = ("pod_identity_workloads", "workloads")
 
 
 def list_key(path: str, lines: Mapping[str, int]) -> str:
-    """Return the key of a file that has the workloads. ``lines`` has the line of each key. Raises InputError."""
+    """Return the top-level key of a file whose value is the list of workloads.
+
+    :arg path: the path of the file, for messages.
+    :arg lines: the line number of each top-level key.
+    :raises InputError: unless the file has exactly one of LIST_KEYS.
+    """
     keys = [key for key in lines if key in LIST_KEYS]
     if not keys:
         pairs = [(key, near) for key in lines for near in difflib.get_close_matches(key, LIST_KEYS, 1, 0.75)]
@@ -61,15 +67,17 @@ def list_key(path: str, lines: Mapping[str, int]) -> str:
 
 
 def no_list(path: str, line: int) -> InputError:
+    """Return the error for a file whose workloads are not a list."""
     return InputError([f"{path} line {line}: must be a list of workloads, one mapping each."])
 
 
 def no_workloads(path: str, line: int = 1) -> InputError:
-    """Return the error for a file without content, because a truncated file must not count as an empty list."""
+    """Return the error for a file without content. A truncated file must not count as an empty list of workloads."""
     return InputError([f"{path} line {line}: has no workloads; write [] for an empty list."])
 
 
 def vaulted_file(path: str) -> InputError:
+    """Return the error for a file that is encrypted with ansible-vault."""
     return InputError([f"{path}: is encrypted with ansible-vault, and {_VAULT_ADVICE}"])
 
 
@@ -80,15 +88,19 @@ def _describe_vaulted(path: str, line: int) -> str:
 
 
 def beyond_bounds(path: str, line: int, rule: str) -> InputError:
-    """Return the error for an exceeded limit. ``rule`` describes the limit ("is nested more than 64 levels deep")."""
+    """Return the error for a file that exceeds a limit.
+
+    :arg rule: the predicate of the message ("is nested more than 64 levels deep").
+    """
     return InputError([f"{path} line {line}: {rule}; {_ADVICE}"])
 
 
 def describe_repeated(path: str, key: object, line: int, first: int) -> str:
+    """Return the message for a duplicate key on ``line``, whose first occurrence is on line ``first``."""
     return f"{path} line {line}: key '{key}' is duplicate, first on line {first}; keep one of them."
 
 
-# The controller has PyYAML. The Python of a module may not, which _loader reports.
+# The controller has PyYAML, but the Python that runs a module may not. In that case _loader reports the missing package.
 with contextlib.suppress(ImportError):
     import yaml
 
@@ -96,17 +108,19 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = f"{_TAG}str"
 _NULL = f"{_TAG}null"
 _INTEGER = f"{_TAG}int"
-# Both tags that Ansible's loader accepts.
+# The YAML tags that mark a value as encrypted with ansible-vault.
 _VAULT_TAGS = ("!vault", "!vault-encrypted")
 # The characters that YAML forbids.
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The errors of PyYAML for a scalar that does not fit its form or tag, such as the date 2001-99-99.
+# The exceptions that PyYAML raises for an invalid scalar, such as the date 2001-99-99.
 _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Guard:
-    """A counter that stops PyYAML at the limits. It replaces the resolver, which PyYAML calls before it parses the contents of a
-    node."""
+    """A counter that stops PyYAML at the limits.
+
+    It takes the place of the resolver, because PyYAML calls the resolver before it parses the content of a node.
+    """
 
     def __init__(self, path: str, limits: Limits) -> None:
         self._path = path
@@ -119,7 +133,6 @@ class _Guard:
         self._depth += 1
         if self._values > self._limits.values:
             raise beyond_bounds(self._path, _line(parent), too_many(self._limits))
-        # A scalar is not a level.
         if self._depth > self._limits.depth:
             raise beyond_bounds(self._path, _line(parent), too_deep(self._limits))
 
@@ -130,9 +143,10 @@ class _Guard:
 def read_yaml(
     path: str, text: str, limits: Limits = LIMITS, cut_off: str = CUT_OFF
 ) -> list[tuple[int, object]]:
-    """Return line and content of each workload.
+    """Return the line number and the parsed value of each workload in YAML text.
 
-    :arg cut_off: the hint for text that seems truncated.
+    :arg path: the path of the file, for messages.
+    :arg cut_off: the hint in the message about text that seems to be truncated.
     :raises InputError: with every problem.
     """
     loader = _loader()
@@ -156,7 +170,11 @@ def read_yaml(
 
 
 def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
-    """Parse text that is not from a file, such as a survey answer. Raises InputError."""
+    """Parse the YAML text of an option, such as a survey answer.
+
+    :arg place: the name of the option, for messages.
+    :raises InputError: with every problem.
+    """
     loader = _loader()
     root = _compose(place, text, loader, _Guard(place, limits), CUT_AT_A_SPACE)
     if root is None:
@@ -176,7 +194,10 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
 
 
 def _loader() -> Any:
-    """Return the loader of libyaml if available, because it is many times faster. Raises InputError without PyYAML."""
+    """Return the loader of PyYAML that uses libyaml, because it is many times faster, or else the one in pure Python.
+
+    :raises InputError: if PyYAML is not installed.
+    """
     try:
         return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     except NameError as error:
@@ -188,7 +209,7 @@ def _loader() -> Any:
 def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CUT_OFF) -> Any:
     """Return the root node of the document, or None for an empty document. Raises InputError."""
     try:
-        # libyaml does not accept Ansible's subclasses of str, so convert to plain text.
+        # libyaml does not accept Ansible's subclasses of str. join() returns a plain str.
         composer = loader("".join((text,)))
         composer.descend_resolver = guard.descend
         composer.ascend_resolver = guard.ascend
@@ -203,11 +224,11 @@ def _compose(path: str, text: str, loader: Any, guard: _Guard, cut_off: str = CU
 
 
 def _validate_bounds(path: str, text: str, root: Any, limits: Limits) -> None:
-    """Raise InputError if the document exceeds a limit with its aliases expanded, as they are when merged or written."""
-    # Without an anchor there are no aliases, and _Guard has counted everything.
+    """Check the limits with aliases expanded, because merging or writing the document expands them. Raises InputError."""
+    # Without an anchor there are no aliases, and _Guard has already counted all values.
     if "&" in text and (excess := find_excess(root, _parts, _length, limits)):
         raise beyond_bounds(path, _line(excess.part), f"{excess.rule}, with aliases expanded")
-    # PyYAML computes huge numbers, in base 60 digit by digit.
+    # PyYAML would spend minutes on an integer with very many digits, for example in base 60 (1:30:00).
     if re.search(f"[0-9_:]{{{limits.digits + 1}}}", text):
         for node in _walk_collections(root):
             for scalar in _parts(node) or ():
@@ -243,7 +264,7 @@ def _nodes(path: str, root: Any) -> list[Any]:
 
 
 def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
-    """Yield a message for each duplicate key, of which PyYAML silently uses the last one."""
+    """Yield a message for each duplicate key, because PyYAML silently uses only the last value."""
     for node in _walk_collections(root):
         if not isinstance(node, yaml.MappingNode):
             continue
@@ -257,15 +278,15 @@ def _find_repeated(path: str, root: Any, constructor: Any) -> Iterator[str]:
 
 
 def _construct_key(key: Any, constructor: Any) -> object:
-    """Return the value of a key that is not text, so that different spellings of the same key are equal."""
+    """Return the parsed value of a key that is not text, so that two spellings of one key are equal (1 and 0x1)."""
     if not isinstance(key, yaml.ScalarNode):
         return id(key), "rejected during construction"
     try:
         name: object = constructor.construct_object(key)
-        # A set cannot be a key.
+        # Raises TypeError for a value that cannot be a key, such as a set.
         hash(name)
     except (yaml.YAMLError, *_VALUE_ERRORS):
-        # Includes the merge key <<.
+        # The merge key << cannot be constructed either.
         return str(key.value)
     return name
 
@@ -284,7 +305,7 @@ def _walk_collections(*roots: Any) -> Iterator[Any]:
 
 
 def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> list[str]:
-    """Return a message for each invalid scalar, because the errors of PyYAML have no line."""
+    """Return a message with the line of each invalid scalar, because the exceptions of PyYAML do not contain the line."""
     problems: list[str] = []
     constructor = loader("")
     for node in _walk_collections(*nodes):

@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the removal of workloads: only resources that are managed here and unused. Pure."""
+"""Plan the removal of workloads. Only resources that this collection manages and that have no other user are deleted. Pure.
+
+A removal is the teardown of listed workloads (``state: absent``), or the purge of workloads that are no longer listed.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +56,10 @@ from .trust import (
     revoke_grants,
 )
 
-# Return whether an unused policy may be deleted.
+# A function that returns whether a purge may delete an unused policy.
 MayPurge = Callable[[ObservedPolicy], bool]
+
+# The stages of a removal. Changes of a lower stage are applied first.
 
 ASSOCIATION_REMOVAL = 1
 DETACHMENT = 2
@@ -66,10 +71,14 @@ POLICY_REMOVAL = 4
 class _Removal:
     """The state of a removal after its associations are planned.
 
-    ``going`` are the workloads whose associations this plan deletes, ``targets`` all workloads of the removal.
-    ``may_purge`` is set for a purge. ``freed`` has, by the ARN of a policy, the roles that lose it, with the change that detaches
-    it. ``unlisted`` has, by the ARN of a policy, the unmanaged roles that do not need it for these clusters any longer, with
-    the workloads. ``predecessors`` has the changes that precede the deletion of an association.
+    ``targets`` are all workloads of the removal, ``going`` those whose association this plan deletes, and ``unassociated`` those
+    that a trust policy allows but that have no association. ``unread`` are the associations that could not be read.
+    ``may_purge`` is None for a teardown.
+
+    While roles are planned, three indexes are filled. ``freed``: by the ARN of a policy, the roles that lose it, each with the
+    changes that detach it. ``unlisted``: by the ARN of a policy, the unmanaged roles that no longer need it, each with the
+    workloads and the ARNs of their clusters. ``predecessors``: by workload, the changes to make before its association is
+    deleted.
     """
 
     observed: Observed
@@ -91,15 +100,16 @@ class _Removal:
 
     @property
     def purges(self) -> bool:
+        """True for a purge, False for a teardown."""
         return self.may_purge is not None
 
     @property
     def removed(self) -> frozenset[WorkloadKey]:
-        """The workloads that trust policies must not allow any longer."""
+        """The workloads that trust policies must no longer allow."""
         return self.targets | self.unassociated
 
     def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
-        """Order changes before the deletion of associations, instead of after it."""
+        """Order the changes before the deletion of the associations of these workloads, instead of after it."""
         going = self.going.intersection(keys)
         deletions = {association_target(key) for key in going}
         first = [
@@ -110,7 +120,7 @@ class _Removal:
         return first
 
     def ordered(self, change: Change) -> Change:
-        """Return the deletion of an association after the changes that precede it."""
+        """Order the deletion of an association after its predecessors. Return any other change unchanged."""
         key = association_key(change.target)
         needs = self.predecessors.get(key) if key is not None else None
         if needs is None:
@@ -118,13 +128,17 @@ class _Removal:
         return replace(change, stage=DETACHMENT, needs=change.needs | needs)
 
     def free(self, arn: str, role_name: str, change: Target) -> None:
+        """Note that a change detaches a policy from a role."""
         self.freed.setdefault(arn, {}).setdefault(f"role {role_name}", set()).add(change)
 
 
 def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge | None = None) -> Plan:
-    """Plan a removal: associations, then attachments, roles and policies, each only if it is managed here and unused.
+    """Plan the removal of associations, then attachments, roles and policies. Return changes, failures and findings.
 
-    With ``may_purge`` the removal is a purge of unlisted workloads, and ``may_purge`` selects the policies to delete.
+    Each is removed only if this collection manages it and it has no other user. Findings report resources that are kept.
+
+    :arg desired: the workloads to remove.
+    :arg may_purge: for a purge, a function that selects the policies to delete.
     """
     draft = Draft()
     unread = observed.unread
@@ -162,7 +176,7 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
 
 
 def _without_appeared(desired: Desired, observed: Observed) -> Desired:
-    """Leave out workloads without association for which one has appeared, or could not be read."""
+    """Return ``desired`` without workloads whose association did not exist when it was built, and now exists or is unread."""
     appeared = {
         key
         for key in desired.unassociated
@@ -175,7 +189,10 @@ def _without_appeared(desired: Desired, observed: Observed) -> Desired:
 def _plan_associations(
     draft: Draft, desired: Desired, observed: Observed, targets: frozenset[WorkloadKey]
 ) -> list[WorkloadKey]:
-    """Plan the deletion of associations. Return the keys of their workloads."""
+    """Add the deletions of associations to the draft, and failures and findings for those that are kept.
+
+    Return the workloads whose association is deleted.
+    """
     going = []
     keys = {association_target(key): key for key in targets}
     for failure in observed.failures:
@@ -218,13 +235,13 @@ def _plan_associations(
 
 
 def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Plan to detach the policies and delete the role, or else to remove the managed grants from its trust policy."""
+    """Plan to detach the policies of a role and delete it. If the role is kept, revoke the grants in its trust policy."""
     if _is_of_another(removal.options, role.tags):
         target, owner = role_target(role.name), removal.options.owner
         if not shared.spec.existing:
             draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
             return
-        # A removal names the role, a purge does not.
+        # A teardown lists the role, so it may revoke its grants. A purge only found the role, and leaves it to the other owner.
         if removal.purges:
             if _lets_in(removal, shared, role):
                 draft.findings.append(grant_kept(role, owner, shared.keys))
@@ -258,14 +275,15 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             removal.free(role.permissions_boundary, role.name, target)
     changes = part.changes
     if removal.purges and not role.owned:
-        # Only the association leads the next purge to a role of other people.
+        # A purge finds an unmanaged role only by the association. If the association were deleted first and the run failed, the
+        # next purge would not find the role.
         changes = removal.precede(changes, shared.keys)
     draft.changes += changes
     draft.findings += part.findings
 
 
 def _lets_in(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Return whether a trust policy has a managed grant for a removed workload."""
+    """Return whether the trust policy has a managed grant that allows a removed workload."""
     return revoke_grants(removal.clusters(shared), role.trust, removal.targets, frozenset()) is not None
 
 
@@ -274,7 +292,11 @@ def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
 
 
 def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Describe the users of a role after the removal: in these clusters, and by managed grants in others."""
+    """Describe the users that a role has after the removal.
+
+    These are workloads with an association in the clusters of the removal, workloads that could not be read, and workloads of
+    other clusters that the trust policy names.
+    """
     keys = removal.observed.role_users.get(role.arn.lower(), ())
     local_users = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
     return [
@@ -285,7 +307,7 @@ def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[st
 
 
 def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Describe the users of a role in clusters that could not be read."""
+    """Describe the users that a role may have in clusters that could not be read."""
     if not removal.clusters(shared).members:
         return []
     cluster_keys = {key.cluster for key in shared.keys}
@@ -297,21 +319,25 @@ def _unread_users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
 
 
 def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
-    """Describe the principals in unmanaged statements of a managed role."""
+    """Describe the principals other than EKS Pod Identity that a managed role allows."""
     if not role.owned or shared.spec.existing:
         return []
     return foreign_principals(role.trust, shared.spec.trust_policy)
 
 
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Return whether other clusters may use the role."""
+    """Return whether workloads of other clusters may use the role, which this run cannot list."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
     return not is_limited_to(removal.clusters(shared), role.trust)
 
 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Return whether an unused role may be deleted: it is managed here, without foreign policies and instance profiles."""
+    """Return whether an unused role may be deleted.
+
+    This collection must manage it, and it must have no instance profile, no inline policy and no policy that must not be
+    detached. Otherwise add a finding.
+    """
     if not role.owned or shared.spec.existing:
         return False
     foreign = [arn for arn in role.attached if not _may_detach(removal, shared, role, arn)]
@@ -333,7 +359,10 @@ def _plan_detachments(
 
 
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a managed policy was attached for these clusters only: to a managed role, or by its records."""
+    """Return whether this collection attached a managed policy, and for the clusters of the removal only.
+
+    That is so if it manages the role, or if the records of the attachment name no other cluster.
+    """
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:
         return False
@@ -348,7 +377,10 @@ def _cluster_arns(removal: _Removal, shared: SharedRole) -> set[str]:
 
 
 def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[WorkloadKey, ...]]:
-    """Return the policies to detach from an unmanaged role, with their workloads; for a purge, all attached ones."""
+    """Return the ARNs of the policies that may be detached from an unmanaged role, with the workloads that list them.
+
+    A purge has no list of policies, so these are all attached policies.
+    """
     if shared.spec.existing:
         return shared.policy_users
     return {**dict.fromkeys(role.attached, shared.keys), **shared.policy_users}
@@ -357,7 +389,7 @@ def _listed_for(shared: SharedRole, role: ObservedRole) -> Mapping[str, tuple[Wo
 def _note_attached(
     draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole, users: Sequence[str]
 ) -> None:
-    """Report the policies that stay attached to an unmanaged role, and note those that are not needed on it any longer."""
+    """Report the policies that remain attached to an unmanaged role, and collect the records to delete."""
     cluster_arns = _cluster_arns(removal, shared)
     for arn, keys in _listed_for(shared, role).items():
         policy = removal.observed.policies.get(arn)
@@ -382,7 +414,7 @@ def _note_attached(
 
 
 def _plan_records(draft: Draft, removal: _Removal) -> None:
-    """Delete the records of these clusters from policies that are kept."""
+    """Plan to delete the records of attachments for the removed workloads, from policies that are kept."""
     deleted = {change.target for change in draft.changes if change.action == "delete"}
     for arn, users in removal.unlisted.items():
         policy = removal.observed.policies.get(arn)
@@ -395,7 +427,7 @@ def _plan_records(draft: Draft, removal: _Removal) -> None:
 
 
 def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> None:
-    """Plan to revoke the managed grants, except for workloads whose association with this role is kept."""
+    """Plan to revoke the grants to removed workloads in a trust policy, unless their association with the role is kept."""
     clusters = removal.clusters(shared)
     staying = frozenset(
         key for key in removal.observed.role_users.get(role.arn.lower(), ()) if key not in removal.going
@@ -418,7 +450,10 @@ def _plan_trust(draft: Draft, removal: _Removal, shared: SharedRole, role: Obser
 
 
 def _may_detach(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether a policy may be detached: it is listed for a managed role, or managed itself. A purge lists none."""
+    """Return whether a policy may be detached: this collection manages the policy, or the removal lists it for a managed role.
+
+    A purge has no list, so it detaches managed policies only.
+    """
     is_listed = role.owned and not shared.spec.existing and arn in shared.policy_users and not removal.purges
     return is_listed or _owned(removal.observed, arn)
 
@@ -429,7 +464,7 @@ def _owned(observed: Observed, arn: str) -> bool:
 
 
 def _associations(removal: _Removal, shared: SharedRole) -> frozenset[Target]:
-    """Return the deletions of associations that must precede the removal of permissions from their role."""
+    """Return the deletions of associations with a role. They must succeed before the role loses permissions."""
     return frozenset(association_target(key) for key in shared.keys if key in removal.going)
 
 

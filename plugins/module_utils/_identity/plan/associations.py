@@ -47,7 +47,11 @@ _ALL = 25
 
 @dataclass(frozen=True, slots=True)
 class DesiredAssociation:
-    """An association in its desired state. ``needs`` are the changes that must be made before it."""
+    """The desired state of an association, and the options of the run that concern it.
+
+    ``needs`` are the changes that must succeed before the association is changed. ``awaits`` is set if one of them creates or
+    changes the role, which EKS may see only after a while.
+    """
 
     key: WorkloadKey
     role_arn: str
@@ -64,7 +68,10 @@ class DesiredAssociation:
 def plan_association(
     desired: DesiredAssociation, association: ObservedAssociation | None
 ) -> Change | Failure | None:
-    """Plan one association. Return None if it has its desired state, a Failure if it must not be changed."""
+    """Return the change of one association, None if it has its desired state, or a Failure if it must not be changed.
+
+    :arg association: the association in EKS, or None if it does not exist.
+    """
     if association is None:
         return _create(desired)
     return _update(desired, association)
@@ -123,11 +130,11 @@ def _replace(
     old: dict[str, object],
     new: dict[str, object],
 ) -> Change | Failure:
-    """Delete the association and create it again, because EKS does not remove a session policy from an association.
+    """Plan to delete the association and create it again, because EKS cannot remove a session policy from an association.
 
-    EKS authorizes CreatePodIdentityAssociation before it looks for an existing association, so "already exists" proves that
-    the caller may create one. EKS may not have validated the role by then: if it refuses the role after the deletion, the
-    former association is created again.
+    Before the deletion, CreatePodIdentityAssociation is sent once: EKS authorizes the request before it looks for an existing
+    association, so the error "already exists" proves that the caller may create one. That does not prove that EKS accepts the
+    role: if it rejects the role after the deletion, the former association is created again.
     """
     if losses := _losses(association):
         return _not_replaceable(association, losses)
@@ -146,7 +153,7 @@ def _replace(
 
 
 def _losses(association: ObservedAssociation) -> str:
-    """Describe the fields and tags that a new association would not have."""
+    """Describe the fields and tags that would be lost if the association were recreated; "" if there are none."""
     parts = []
     fields = sorted(association.unknown)
     if fields:
@@ -173,7 +180,7 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
 
 
 def replacement_finding(change: Change) -> Finding | None:
-    """Return a finding about the consequences of a replacement."""
+    """Return the finding about an association that a change recreates, or None for any other change."""
     association = change.replaced
     if association is None:
         return None
@@ -192,13 +199,16 @@ def replacement_finding(change: Change) -> Finding | None:
 def predicted(
     change: Change, association: ObservedAssociation | None, key: WorkloadKey
 ) -> AssociationRow | None:
-    """Predict the association after a change. Fields that only EKS knows are empty."""
+    """Return the row of results for an association after a change, or None if the change deletes it.
+
+    Fields that EKS assigns, such as the ID of a new association, are empty.
+    """
     if change.after is None:
         return None
     row = association_row(association or ObservedAssociation(key, "", "", ""))
     new_values = {name: value for name, value in change.after.items() if name in row}
     if "target_role_arn" in new_values:
-        # EKS chooses it.
+        # EKS generates the external ID.
         new_values["external_id"] = ""
     if change.action == "replace":
         new_values["association_id"] = new_values["association_arn"] = ""
@@ -206,6 +216,7 @@ def predicted(
 
 
 def delete_association(stage: int, association: ObservedAssociation) -> Change:
+    """Return the change that deletes an association."""
     identity = {"clusterName": association.key.cluster_name, "associationId": association.association_id}
     old = {
         "association_id": association.association_id,
@@ -218,6 +229,7 @@ def delete_association(stage: int, association: ObservedAssociation) -> Change:
 
 
 def addon_owned(association: ObservedAssociation, action: Action) -> Failure:
+    """Return the failure of an action on an association that an EKS add-on owns."""
     return Failure(
         (association.key,),
         association_target(association.key),
@@ -244,7 +256,9 @@ def _needs_disabled_tags(desired: DesiredAssociation, association: ObservedAssoc
 def find_extra_settings(
     spec: AssociationSpec, association: ObservedAssociation, role_shuts_out: bool
 ) -> Finding | None:
-    """Report the settings that a managed association of this owner has and the workload leaves open.
+    """Report settings of an association that its workload does not define, or return None.
+
+    Only associations that this collection manages for the owner of the workload are checked.
 
     :arg role_shuts_out: the role cannot be used without session tags.
     """
@@ -278,7 +292,7 @@ def find_extra_settings(
 
 
 def _creation(key: WorkloadKey, values: Mapping[str, object]) -> tuple[Call, dict[str, object]]:
-    """Return the request that creates an association, and the state after it."""
+    """Return the request that creates an association, and the attributes that it will have."""
     parameters, state = creation(ASSOCIATION_ATTRIBUTES, values)
     identity = {
         "clusterName": key.cluster_name,

@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan attachments of policies: attach, detach, the quota of a role, and records for unmanaged roles. Pure.
+"""Plan attachments of policies to roles: attach, detach, check the quota, and record attachments to unmanaged roles. Pure.
 
-A policy that this collection attaches to an unmanaged role gets a record, so that a removal detaches only recorded ones. A
-record is a tag of the policy for one role and one cluster whose workloads use the role. Its key contains the name of the role,
-its value the ID of the role and the ARN of the cluster: a role that is recreated under the name has another ID. The first
-record of a role is written before the attachment, so that no attachment is without a record; each further cluster adds a
-record. The removal of the last record detaches the policy.
+When this collection attaches one of its policies to a role that it does not manage (``role.arn``), it records that in a tag of
+the policy, so that a removal detaches the policy only if this collection attached it. There is one record for each role and
+each cluster whose workloads use the role. The key of the tag contains the name of the role, its value the ID of the role and
+the ARN of the cluster; a role that was deleted and recreated has another ID. The first record is written before the attachment,
+so that no attachment is without a record. When the last record is removed, the policy is detached.
 
 Sources: iam AttachRolePolicy, DetachRolePolicy, TagPolicy (at most 50 tags), UntagPolicy; IAM User Guide, "IAM and AWS STS
-quotas": managed policies attached to a role, of which foreign attachments use a part.
+quotas", managed policies attached to a role. Attachments of other processes count towards the quota.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ DETACHING_STAGE = Stage.TAKE
 
 
 def attach_policy(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
-    """Plan an attachment. ``made``: the same plan creates the role or the policy."""
+    """Return the change that attaches a policy to a role.
+
+    :arg workloads: the workloads that need the attachment.
+    :arg made: the same plan creates the role or the policy, so IAM may need time until it finds both.
+    """
     needs = frozenset((policy_target(policy_arn), role_target(role_name)))
     return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
 
@@ -54,13 +58,18 @@ def detach_policy(
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target] = frozenset(),
 ) -> Change:
+    """Return the change that detaches a policy from a role. ``needs`` are the changes that must succeed first."""
     return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
 
 
 def swap_policies(leaver: Change, joiner: Change) -> Change:
-    """Combine a detachment and an attachment into the replacement of a policy on a full role.
+    """Combine a detachment and an attachment into one change, for a role with the maximum number of policies.
 
-    Attaching is proven for both policies: a refusal of the second attachment must leave the first one possible.
+    Before the detachment, the permission to attach is checked for both policies: if the new one cannot be attached, the former
+    one must be attached again.
+
+    :arg leaver: the change that detaches a policy.
+    :arg joiner: the change that attaches another one.
     """
     (detachment,), (attachment,) = leaver.calls, joiner.calls
     again = Call("iam", "AttachRolePolicy", detachment.parameters)
@@ -104,7 +113,10 @@ _ALL = 25
 
 
 def policy_limit(observed: Observed, role: ObservedRole | None) -> int:
-    """Return the number of policies that the role may have. The quota allows at least the present number."""
+    """Return the maximum number of managed policies of the role.
+
+    If the quota of the account is unknown, it is the default, or the number of attached policies if that is larger.
+    """
     return observed.attachment_quota or max(POLICIES_OF_A_ROLE, len(role.attached if role else ()))
 
 
@@ -116,9 +128,13 @@ def find_overfull(
     joining: Sequence[Change],
     leaving: Sequence[Change],
 ) -> Failure | None:
-    """Return a failure of the workloads whose policies exceed the quota of the role, or None.
+    """Return a failure if the role would have more policies than the quota allows, or None.
 
-    ``joining`` and ``leaving`` are the attachments and detachments of the plan. The input validation counts the listed policies.
+    The failure is of the workloads whose policies would be attached. This concerns policies that are attached but not listed:
+    the validation of the input has already compared the number of listed policies with the quota.
+
+    :arg joining: the attachments in the plan.
+    :arg leaving: the detachments in the plan.
     """
     count = len(role.attached if role else ()) - len(leaving) + len(joining)
     limit = policy_limit(observed, role)
@@ -154,7 +170,7 @@ def find_overfull(
 
 
 def has_overfull(plan: Plan) -> bool:
-    """Return whether the plan depends on the quota of the account: a role exceeds the default."""
+    """Return whether a role exceeds the default quota in this plan, so that the quota of the account must be read."""
     return any(failure.error_code == Code.ROLE_POLICIES_OVER_QUOTA for failure in plan.failures)
 
 
@@ -163,36 +179,46 @@ TAGS_OF_A_POLICY = 50
 
 
 def record_key(role_name: str, cluster_arn: str) -> str:
-    """Return the key of a record. A role name may have a comma, which a key may not, and no colon."""
+    """Return the key of the tag that records an attachment.
+
+    A comma in the name of the role becomes a colon: IAM allows commas in role names but not in tag keys, and colons in tag keys
+    but not in role names.
+    """
     cluster = hashlib.sha256(cluster_arn.encode()).hexdigest()[:8]
     return f"{ATTACHED_TAG}{role_name.replace(',', ':')}/{cluster}"
 
 
 def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
-    """Return the ARNs of the clusters for which this collection attached a policy with these tags to the role."""
+    """Return the ARNs of the clusters for which this collection attached a policy to the role.
+
+    :arg present: the tags of the policy.
+    """
     prefix = record_key(role.name, "").rpartition("/")[0]
     values = (value.partition(" ") for key, value in present.items() if key.rpartition("/")[0] == prefix)
     return {cluster_arn for role_id, _separator, cluster_arn in values if role_id and role_id == role.role_id}
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the records that a policy with these tags lacks, or none if they exceed the limit of tags."""
+    """Return the records that a policy does not have yet, or none if it would exceed the maximum number of tags.
+
+    :arg present: the tags of the policy.
+    """
     records = {record_key(role.name, arn): f"{role.role_id} {arn}" for arn in cluster_arns}
     missing = {key: value for key, value in records.items() if present.get(key) != value}
     return missing if role.role_id and len({**present, **missing}) <= TAGS_OF_A_POLICY else {}
 
 
 def _find_cluster_arns(clusters: Clusters, keys: Iterable[WorkloadKey]) -> list[str]:
-    """Return the ARNs of the clusters of some workloads, without clusters that could not be read."""
+    """Return the sorted ARNs of the clusters of these workloads, except clusters that could not be read."""
     return sorted({clusters.of_workload(key).arn for key in keys if key in clusters})
 
 
 def further_records(
     policy: ObservedPolicy, users: Iterable[tuple[SharedRole, ObservedRole]], clusters: Clusters
 ) -> dict[str, str]:
-    """Return the records for clusters of the run that use an existing attachment of another cluster.
+    """Return the records to add for clusters of the run whose workloads use an attachment that another cluster has recorded.
 
-    :arg users: the roles of the run that have the policy attached.
+    :arg users: the roles of the run to which the policy is attached.
     """
     present = dict(policy.tags or {})
     records: dict[str, str] = {}
@@ -206,16 +232,16 @@ def further_records(
 def record_further(
     stage: int, policy: ObservedPolicy, records: Tags, workloads: tuple[WorkloadKey, ...]
 ) -> Change:
-    """Return a change that only adds records to a policy."""
+    """Return the change that adds records to a policy without any other change."""
     return _tag_change(stage, policy, TagChange(records, ()), workloads, frozenset())
 
 
 def with_records(
     changes: Sequence[Change], observed: Observed, options: Options, all_shared: Iterable[SharedRole]
 ) -> list[Change]:
-    """Return the changes, with a record for each attachment to a role from role.arn.
+    """Return the changes. Attachments to an existing role (``role.arn``) also write their record.
 
-    An unmanaged policy, or one at the limit of tags, does not get a record: a removal leaves it attached.
+    An attachment is not recorded if the policy is unmanaged or has the maximum number of tags. A removal keeps it.
     """
     roles = {
         role.name: role
@@ -261,9 +287,10 @@ def outdated_records(
     policy: ObservedPolicy,
     users: Sequence[tuple[ObservedRole, tuple[WorkloadKey, ...], Sequence[str]]],
 ) -> Change | None:
-    """Return the deletion of the records that are outdated after ``changes``, or None.
+    """Return the change that removes the records of a policy for workloads that are removed, or None without such records.
 
-    :arg users: unmanaged roles, with the workloads that list the policy for them and the ARNs of the clusters of these workloads.
+    :arg changes: the changes of the removal. Records are removed after the policy is detached.
+    :arg users: unmanaged roles, each with the workloads that list the policy for it, and the ARNs of their clusters.
     """
     going = {change.target for change in changes if change.action == "detach"}
     keys, workloads, needs = set[str](), dict[WorkloadKey, None](), set[Target]()

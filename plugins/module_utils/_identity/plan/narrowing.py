@@ -4,16 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Narrow the trust policy of a role and keep the access of users that the run does not list. Pure.
+"""Narrow the trust policy of a role without taking access from users that the run does not list. Pure.
 
-A grant that is wider than one workload may have users outside the run, and may belong to another list:
+A grant is the scope of a managed trust statement. A wide grant allows more than one workload: a namespace, a cluster, or all
+clusters of the account. If the desired trust policy lacks a wide grant of the present one, the grant may still have users
+outside the run:
 
-- a grant for every cluster is kept, because its users in other clusters cannot be listed;
-- a grant for a cluster or a namespace that workloads of the run use is narrowed, and each other user gets a separate
-  statement;
-- any other wide grant belongs to another list, and is kept while a workload outside the run uses it.
+- a grant for all clusters is kept, because its users in other clusters cannot be listed;
+- a grant for a cluster or namespace that workloads of the run use is replaced by the desired grants, and each user outside the
+  run gets a statement for it alone;
+- any other wide grant was probably written for the list of another run, and is kept while a workload outside the run uses it.
 
-``force`` narrows all of them. Known users of the role keep a statement then, too.
+With ``force`` all wide grants are replaced. Known users still get a statement each.
 """
 
 from __future__ import annotations
@@ -40,16 +42,16 @@ from .outside_users import describe_grant, describe_unread_users
 from .trust import is_allow, trust_subject, union_trust
 
 _SHOWN = 5
-# The clocks of IAM and EKS may differ, and responses have whole seconds.
+# A tolerance for times of IAM and EKS: their clocks may differ, and their responses have whole seconds.
 _CLOCKS = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """The next trust policy of a role.
+    """The trust policy that a role gets, with findings about access that is kept.
 
-    ``unread`` are the associations that must be read before grants are removed, and ``lost`` the users that role.trust_policy of
-    the input does not allow.
+    ``unread`` are the associations that must be read before a grant can be removed; until then ``trust`` keeps all grants.
+    ``lost`` describes the users that ``role.trust_policy`` of the input would cut off.
     """
 
     trust: Mapping[str, object]
@@ -59,7 +61,12 @@ class Narrowed:
 
 
 class _Narrowing:
-    """The present trust policy of a role compared with the next one."""
+    """A comparison of the present trust policy of a role with the desired one.
+
+    ``outside`` are the associations outside the run that use the role. ``dropped`` are the wide grants that the desired policy
+    lacks; ``covered`` are those that it lacks only because a wider desired grant includes them. ``statements`` are the unmanaged
+    Allow statements that it lacks.
+    """
 
     def __init__(
         self,
@@ -75,7 +82,7 @@ class _Narrowing:
         self.present, present_others = read_grants(role.trust)
         self.desired, self.rest = read_grants(trust)
         wide = {grant for grant in self.present - self.desired if not grant.service_account}
-        # A grant that desired grants cover may belong to another list, and is kept at no cost.
+        # Keeping a covered grant does not allow more workloads, and another list may need it once the wider grant is revoked.
         self.covered = {grant for grant in wide if covered(grant, self.desired)}
         self.dropped = wide - self.covered
         self.statements = [
@@ -84,21 +91,21 @@ class _Narrowing:
 
     @property
     def unseen(self) -> set[TrustGrant]:
-        """Return the dropped grants for every cluster, whose users this run cannot list."""
+        """The dropped grants for all clusters. They are kept, because this run cannot list their users."""
         vouched = self.options.force or not self.role.owned
         return set() if vouched else {grant for grant in self.dropped if not grant.cluster_arn}
 
     @property
     def reaches(self) -> set[Reach]:
-        """Return the associations that may use the dropped grants."""
+        """The clusters and namespaces whose associations must be read to know the users of the dropped grants."""
         whole = self.shared.spec.trust_policy is not None
         dropped = self.dropped if whole else self.dropped - self.unseen
         return _reaches(self.observed.clusters, dropped, bool(self.statements))
 
     def has_only_outside_users(self, grant: TrustGrant, spare: bool) -> bool:
-        """Return whether a grant for a cluster or namespace has users outside the run, and none in it.
+        """Return whether a grant for a cluster or namespace has users outside the run, and no user in the run.
 
-        :arg spare: a workload of the run that has another grant does not count as a user.
+        :arg spare: do not count a workload of the run as a user if another grant, which remains, allows it.
         """
         if self.options.force or not grant.cluster_arn:
             return False
@@ -116,27 +123,29 @@ class _Narrowing:
         )
 
     def covers(self, grant: TrustGrant, user: ObservedAssociation) -> bool:
-        """Return whether a grant is sufficient for a user."""
+        """Return whether a grant allows a user. Grants compare session tags, so they do not allow users without session tags."""
         return not user.disable_session_tags and covered(self.exact_grant(user), (grant,))
 
     def exact_grant(self, user: ObservedAssociation) -> TrustGrant:
-        """Return the grant for one user alone."""
+        """Return the grant that allows exactly one user."""
         return _exact_grant(self.observed.clusters, user.key)
 
     def with_grants(self, grants: Iterable[TrustGrant]) -> Mapping[str, object]:
-        """Return the next trust policy with further grants."""
+        """Return the desired trust policy with further grants added."""
         return with_grants(self.trust, self.rest, {*self.desired, *grants})
 
     def lost_users(self, trust: Mapping[str, object]) -> list[ObservedAssociation]:
-        """Return the users outside the run that may have access by the present trust policy, and not certainly by ``trust``."""
+        """Return the users outside the run that would, or might, lose access if the trust policy became ``trust``."""
         clusters = self.observed.clusters
         present, following = _Admission(clusters, self.role.trust), _Admission(clusters, trust)
         return [user for user in self.outside if present.may_use(user) and not following.can_use(user)]
 
 
 class _Admission:
-    """The access that the Allow statements of a trust policy give to users. Deny statements are ignored: they may be temporary,
-    and users must keep their statements."""
+    """The access that the Allow statements of a trust policy give to users.
+
+    Deny statements are ignored: a Deny may be temporary, and users must have access again when it is removed.
+    """
 
     def __init__(self, clusters: Clusters, trust: Mapping[str, object]) -> None:
         self._clusters = clusters
@@ -161,7 +170,7 @@ class _Admission:
 
 
 def _reaches(clusters: Clusters, grants: Iterable[TrustGrant], everywhere: bool) -> set[Reach]:
-    """Return the associations that wide grants may allow."""
+    """Return the clusters and namespaces of the run whose associations may use wide grants; ``everywhere``: all clusters."""
     if everywhere or any(not grant.cluster_arn for grant in grants):
         return set(map(Reach, clusters.members))
     members = ((clusters.with_arn(grant.cluster_arn), grant.namespace) for grant in grants)
@@ -176,9 +185,9 @@ def narrow_trust(
     trust: Mapping[str, object],
     keys: frozenset[WorkloadKey],
 ) -> Narrowed:
-    """Return the next trust policy of an existing role, so that users outside the run keep their access.
+    """Return the trust policy that a role gets, so that users outside the run keep their access.
 
-    :arg trust: the trust policy for the workloads of the run.
+    :arg trust: the desired trust policy, which considers only the workloads of the run.
     :arg keys: the workloads of the run.
     """
     if same_meaning(role.trust, trust, "trust"):
@@ -200,13 +209,16 @@ def narrow_trust(
     if failed:
         reason = f"it can be used by {listed(failed)}"
         return Narrowed(wide, (_kept_wide(shared, role, reason, next(iter(failed.values()))),))
-    # A trust policy that would be too long loses the wide statements that workloads of the run use.
+    # spare=True keeps more wide grants, and so needs fewer statements for single users. Try it first.
     narrowed = _narrowed(narrowing, wide, spare=True)
     return narrowed if narrowed.trust is not wide else _narrowed(narrowing, wide, spare=False)
 
 
 def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) -> Narrowed:
-    """Return the narrowed trust policy, with statements for users outside the run, or the wide one if that is impossible."""
+    """Return the narrowed trust policy with statements for users outside the run.
+
+    Return ``wide``, which keeps all grants, if a user could not get such a statement or the policy would be too long.
+    """
     shared, role, options = narrowing.shared, narrowing.role, narrowing.options
     foreign = {
         grant
@@ -229,7 +241,7 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """Users outside the run that lost access by a change of the trust policy, and the grants that restore it."""
+    """Users outside the run that lost access to a role by a change of its trust policy, and the grants that restore it."""
 
     users: tuple[ObservedAssociation, ...]
     grants: frozenset[TrustGrant]
@@ -238,7 +250,10 @@ class LostUsers:
 def narrowed_reaches(
     clusters: Clusters, old_trust: Mapping[str, object], new_trust: Mapping[str, object], everywhere: bool
 ) -> set[Reach]:
-    """Return the associations that may use the grants that a change removed, or all of them."""
+    """Return the clusters and namespaces whose associations may have used the grants that a change removed.
+
+    :arg everywhere: return all clusters of the run.
+    """
     old_grants, old_rest = read_grants(old_trust)
     grants, rest = read_grants(new_trust)
     dropped = {grant for grant in old_grants if not grant.service_account and not covered(grant, grants)}
@@ -255,9 +270,11 @@ def find_lost_users(
 ) -> LostUsers:
     """Find the users of a role that lost access by a change of this run.
 
-    :arg change: the trust policy before and after the change.
-    :arg since: the time of the read, if the write may have overwritten another run; else None. The grants of the other run
-        are unknown, but its associations are as recent.
+    :arg users: the associations outside the run that use the role.
+    :arg change: the trust policies before and after the change, as this run knows them.
+    :arg present: the trust policy in IAM now.
+    :arg since: the time when this run read the trust policy, if its write may have overwritten the write of another run; else
+        None. The overwritten grants are unknown, but the other run created or changed associations after that time.
     """
     old_access, new_access, present_access = (_Admission(clusters, trust) for trust in (*change, present))
     lost = tuple(
@@ -276,7 +293,7 @@ def find_lost_users(
 
 
 def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding:
-    """Return a finding about users whose access was restored."""
+    """Return the finding about users outside the run that lost access by a concurrent write, and have it again."""
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was created: "
@@ -287,6 +304,7 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
 
 
 def _is_as_young(user: ObservedAssociation, since: datetime | None) -> bool:
+    """Return whether an association was created or changed after a time, within the tolerance of clocks."""
     moments = [user.created_at, user.modified_at]
     ages = [calculate_age(moment, since) for moment in moments] if since is not None else []
     return any(age is not None and age <= _CLOCKS for age in ages)

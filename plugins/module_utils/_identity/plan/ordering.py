@@ -4,17 +4,17 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Order a plan so that every permission of a session is in the present or in the desired state. Pure.
+"""Order the changes of a plan so that a role never has a permission that both its present and its desired state lack. Pure.
 
-For each existing role:
+The changes of each existing role are applied in this order:
 
-1. restrictions: a permissions boundary, a Deny in a policy document, an attached policy that denies, a session policy, a
-   narrower trust policy;
-2. grants, which are skipped if a restriction fails;
-3. removed grants, after their replacement exists;
-4. lifted restrictions, which are skipped if the removal of a grant fails.
+1. new restrictions: a permissions boundary, a Deny in a policy document, an attachment of a policy that denies, a session
+   policy, a narrower trust policy;
+2. new permissions. They are skipped if a restriction fails;
+3. removed permissions, after their replacements exist;
+4. removed restrictions ("lifted"). They are skipped if the removal of a permission fails.
 
-Roles without restrictions keep their order.
+The changes of roles without new or removed restrictions keep their stages.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def restrict_first(
     account: Account,
     workloads: Iterable[Workload],
 ) -> list[Change]:
-    """Return the changes of a plan, with the restrictions and the grants of each role in order."""
+    """Return the changes of a plan with the stages and dependencies that put the changes of each role in order.
+
+    :arg all_shared: the roles of the run.
+    """
     documents = {
         account.policy_arn(spec): spec.document
         for workload in workloads
@@ -66,9 +69,11 @@ def restrict_first(
 
 
 class _Plan:
-    """A plan whose changes get another stage and further needs.
+    """The changes of a plan, by target, while they get other stages and further dependencies.
 
-    :arg documents: by ARN, the documents of the policies that the run lists.
+    A method named after a kind of change, such as ``_restrictions``, yields the targets of these changes for one role.
+
+    :arg documents: the desired documents of the policies that the run defines, by ARN.
     """
 
     def __init__(
@@ -78,9 +83,9 @@ class _Plan:
         self.others = [change for change in changes if self.changes[change.target] is not change]
         self.observed, self.documents = observed, documents
         self.common: dict[Target, frozenset[Target]] = {}
-        # The grants of a role, by its trust policy that becomes narrower at the end.
+        # By the change that narrows a trust policy in the last stages, the new permissions of the role.
         self.waiting: dict[Target, list[Target]] = {}
-        # The changes that need a change, indexed on the first use.
+        # By target, the changes that depend on it. It is filled on first use.
         self.needing: dict[Target, list[Target]] = {}
         self.policies: dict[str, list[Target]] = {}
         for target in self.changes:
@@ -88,6 +93,7 @@ class _Plan:
                 self.policies.setdefault(target.name, []).append(target)
 
     def result(self) -> list[Change]:
+        """Return the changes with their new stages and dependencies."""
         return [
             replace(change, common_needs=change.common_needs | self.common[target])
             if target in self.common
@@ -96,7 +102,7 @@ class _Plan:
         ] + self.others
 
     def order(self, shared: SharedRole, role: ObservedRole | None) -> None:
-        """Put the changes of one role in order."""
+        """Put the changes of one role in order. ``role`` is None if it does not exist yet."""
         grants = list(self._grants(shared, role))
         lifts = list(self._lifts(shared, role))
         if not grants and not lifts:
@@ -111,7 +117,7 @@ class _Plan:
             self._lift_after(lifts, removals)
         narrowing = trust_target(shared.spec.name, narrows=True)
         if narrowing in self.changes:
-            # An association with the role does not give permissions to workloads that leave the role.
+            # New associations need not wait: they give nothing to the workloads that leave the role.
             self.waiting[narrowing] = [target for target in grants if target.resource != "association"]
 
     # Restrictions
@@ -131,7 +137,7 @@ class _Plan:
         for arn, keys in shared.policy_users.items():
             if arn not in attached and self._denies(arn):
                 attachment = attachment_target(name, arn)
-                # A restriction that is not planned is skipped with the workloads that list it.
+                # If the attachment is not planned, its workloads fail. Depending on their associations skips the permissions.
                 planned = attachment in self.changes
                 yield from [attachment] if planned else map(association_target, keys)
                 yield from self._document_restrictions(arn)
@@ -140,7 +146,8 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _document_restrictions(self, arn: str) -> Iterator[Target]:
-        """Return the changes of a document that add a Deny, or the policy if it cannot be read or changed."""
+        """Yield the changes that add a Deny to a policy. If the policy cannot be read or changed, yield its target instead, so
+        that permissions that depend on the Deny are skipped."""
         desired, policy = self.documents.get(arn), self.observed.policies.get(arn)
         if desired is None or not denies(desired):
             return
@@ -157,16 +164,21 @@ class _Plan:
         yield from found or [policy_target(arn)]
 
     def _boundary_restrictions(self, arn: str) -> Iterator[Target]:
+        """Yield the changes that remove permissions from a policy that is a permissions boundary."""
         for target in self.policies.get(arn, ()):
             if _compare(self.changes[target], takes):
                 yield target
 
     def _denies(self, arn: str) -> bool:
+        """Return whether the desired document of a policy has a Deny."""
         document = self.documents.get(arn)
         return document is not None and denies(document)
 
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
-        """Return whether the session policy of an association with the role changes. An unread association may be one."""
+        """Return whether an association that already has the role gets a session policy that allows less.
+
+        Return True also for an association that could not be read.
+        """
         desired, key = workload.association.session_policy, workload.key
         if not desired or role is None:
             return False
@@ -182,7 +194,7 @@ class _Plan:
         return present is None or takes(present, desired)
 
     def _restrict(self, shared: SharedRole, restrictions: frozenset[Target]) -> None:
-        """Move the restrictions of a role to the front, in an order that AWS accepts."""
+        """Move the new restrictions of a role to early stages, in an order that AWS accepts."""
         first = frozenset(target for target in restrictions if target.resource in ("policy", "role"))
         attachments = frozenset(target for target in restrictions if target.resource == "attachment")
         for target in attachments:
@@ -196,13 +208,14 @@ class _Plan:
             change = self.changes.get(target)
             if target.resource != "association" or change is None or change.action == "create":
                 continue
-            # EKS validates only the trust policy of the role of an association.
+            # EKS validates the role and its trust policy when an association changes, so only these are needed first.
             needs = frozenset(need for need in change.needs if need.resource in ("role", "trust_policy"))
             self.changes[target] = replace(change, stage=Stage.SESSION_POLICY, needs=needs)
 
     # Grants
 
     def _grants(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
+        """Yield the changes that give permissions to the role, or the role to a workload."""
         name = shared.spec.name
         attached = role.attached if role is not None else ()
         for arn in shared.policy_users:
@@ -223,7 +236,7 @@ class _Plan:
                 yield association.target
 
     def _after(self, target: Target, restrictions: frozenset[Target]) -> None:
-        """Order a grant, or the lifting of a restriction, after the restrictions of its role."""
+        """Order a change after the new restrictions of its role."""
         if target.resource in ("policy", "role") and self.changes[target].stage < Stage.DOCUMENT:
             self._move(target, Stage.DOCUMENT)
         self._need(target, restrictions)
@@ -231,7 +244,7 @@ class _Plan:
     # Removed grants and lifted restrictions
 
     def _removals(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
-        """Return the changes by which a role loses permissions, or users."""
+        """Yield the changes by which a role loses permissions or users."""
         if role is None:
             return
         for arn in role.attached:
@@ -244,7 +257,7 @@ class _Plan:
             yield narrowing
 
     def _lifts(self, shared: SharedRole, role: ObservedRole | None) -> Iterator[Target]:
-        """Return the changes that lift a restriction of a role."""
+        """Yield the changes that remove a restriction of a role."""
         if role is None:
             return
         update = self.changes.get(role_target(shared.spec.name))
@@ -262,13 +275,14 @@ class _Plan:
                 yield association_target(workload.key)
 
     def _present(self, arn: str) -> Document | None:
+        """Return the present document of a policy, or None if it was not read."""
         policy = self.observed.policies.get(arn)
         return (
             self.observed.documents.get(arn) if policy is None or policy.document is None else policy.document
         )
 
     def _loses_session_policy(self, workload: Workload, role: ObservedRole) -> bool:
-        """Return whether the session policy of an association that keeps its role allows more, or is removed."""
+        """Return whether a change removes the session policy of an association that keeps its role, or lets it allow more."""
         change = self.changes.get(association_target(workload.key))
         association = self.observed.associations.get(workload.key)
         if change is None or association is None or association.session_policy is None:
@@ -281,10 +295,10 @@ class _Plan:
         return not desired or not takes(association.session_policy, desired)
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
-        """Order lifted restrictions after removed grants, unless an earlier change needs them."""
+        """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
         for target in lifts:
             for needing in self._needing(target):
-                # An attachment to an existing role does not need its other attributes.
+                # The role exists, so an attachment need not wait for the update of its other attributes.
                 if needing in removals or (target.resource == "role" and needing.resource == "attachment"):
                     change = self.changes[needing]
                     self.changes[needing] = replace(change, needs=change.needs - {target})
@@ -293,7 +307,7 @@ class _Plan:
                 self._need(target, removals)
 
     def _needing(self, target: Target) -> list[Target]:
-        """Return the changes that need another one."""
+        """Return the targets of the changes that depend on this one."""
         if not self.needing:
             for needing, change in self.changes.items():
                 for need in change.needs:
@@ -303,10 +317,10 @@ class _Plan:
     # Grants after a narrower trust policy
 
     def delay_grants(self) -> None:
-        """Delay the grants of a role until its trust policy is narrower.
+        """Delay the new permissions of a role until its trust policy is narrower.
 
-        The trust policy becomes narrower at the end if associations still need the wide one. If these associations need the
-        grants, the order is unchanged.
+        Otherwise the workloads that leave the role would have these permissions for a moment: the trust policy is narrowed late
+        if associations still need the present one. If narrowing depends on the new permissions, the order is unchanged.
         """
         for narrowing, grants in self.waiting.items():
             later = self._closure(grants)
@@ -321,7 +335,7 @@ class _Plan:
                 self._need(target, frozenset((narrowing,)) | self.changes[narrowing].needs)
 
     def _closure(self, targets: Iterable[Target]) -> set[Target]:
-        """Return changes with all changes that depend on them."""
+        """Return the targets of these changes and of all changes that depend on them, directly or not."""
         found: set[Target] = set()
         left = list(targets)
         while left:
@@ -332,7 +346,10 @@ class _Plan:
         return found
 
     def _leads_on(self, target: Target) -> bool:
-        """Return whether other roles wait for a change: an association that moves, or a trust policy that becomes narrower."""
+        """Return whether the changes of another role depend on this one.
+
+        That is so for an association that moves to another role, and for a trust policy that becomes narrower.
+        """
         moves = target.resource == "association" and _value(self.changes[target], "role_arn") is not None
         return (moves and self.changes[target].action != "create") or target == trust_target(
             target.name, narrows=True
@@ -344,6 +361,7 @@ class _Plan:
         self.changes[target] = replace(self.changes[target], stage=stage)
 
     def _need(self, target: Target, needs: frozenset[Target]) -> None:
+        """Let a change depend on further changes."""
         if needs:
             self.common[target] = self.common[target] | needs if target in self.common else needs
 
@@ -358,35 +376,39 @@ def _documents(change: Change, name: str) -> tuple[Document, Document] | None:
 
 
 def _compare(change: Change, comparison: Callable[[Document, Document], bool]) -> bool:
-    """Compare the documents before and after a change; False without documents."""
+    """Return the result of a comparison of the documents before and after a change, or False without documents."""
     documents = _documents(change, "document")
     return documents is not None and comparison(*documents)
 
 
 def _is_wider(change: Change) -> bool:
+    """Return whether a trust policy allows more after a change."""
     documents = _documents(change, "trust_policy")
     return documents is not None and not same_meaning(union_trust(*documents), documents[0], "trust")
 
 
 def _is_narrower(change: Change) -> bool:
-    """Return whether a trust policy loses a statement that the next one does not cover."""
+    """Return whether a trust policy allows less after a change."""
     documents = _documents(change, "trust_policy")
     return documents is not None and not same_meaning(union_trust(*documents), documents[1], "trust")
 
 
 def _find_boundaries(observed: Observed, all_shared: Iterable[SharedRole]) -> frozenset[str]:
-    """Return the ARNs of the present and desired permissions boundaries of roles of the run."""
+    """Return the ARNs of the permissions boundaries that roles of the run have, or will have."""
     present = (role.permissions_boundary for role in observed.roles.values() if role is not None)
     desired = (shared.spec.permissions_boundary for shared in all_shared)
     return frozenset(arn for arn in (*present, *desired) if arn)
 
 
 class Replacing:
-    """The replacements of permissions that a policy loses: other policies of its roles, and the new roles of their workloads.
+    """An index of the changes that may replace the permissions that a policy loses.
 
-    :arg gained: the policies and attachments of a role, by its name.
-    :arg added: the changes among them that this plan makes, or may have to skip.
-    :arg movers: the associations that leave a role, by its ARN in lower case.
+    A permission can be replaced by another policy of the same role, or by the other role to which an association moves. The
+    policy must lose the permission only after that.
+
+    :arg gained: the policies and attachments of each role, by its lower-case name.
+    :arg added: the targets of changes that may add permissions, and of changes that the plan may have to skip.
+    :arg movers: the associations that move to another role, by the lower-case ARN of the role that they leave.
     :arg changes: the changes of the plan so far.
     """
 
@@ -400,12 +422,13 @@ class Replacing:
         changes: Iterable[Change],
     ) -> None:
         self.policies, self.gained, self.added, self.movers = observed.policies, gained, added, movers
-        # By the ARN of a policy: the roles that have it or will have it, and the ARNs of the roles that have it.
+        # By the ARN of a policy: the roles that have or get it, and the lower-case ARNs of the roles that have it.
         self.roles: dict[str, list[SharedRole]] = {}
         self.role_arns: dict[str, list[str]] = {}
-        # Roles that were not read may have any policy.
+        # Roles that were not read. They may have any policy.
         self.unknown_roles: list[SharedRole] = []
-        # For roles that could not be read, and whose workloads fail: the names of their policies, and one user for all.
+        # For roles whose read failed: the names of their policies and attachments, and one association that represents all of
+        # their workloads, which fail. A change that depends on it is skipped.
         self.unread_gain: set[str] = set()
         unread_users: list[Target] = []
         for shared in all_shared:
@@ -423,7 +446,7 @@ class Replacing:
                 self.roles.setdefault(arn, []).append(shared)
         self.unread_user = frozenset(sorted(unread_users)[:1])
         self.boundaries = _find_boundaries(observed, all_shared)
-        # By the name of a role, the targets' names of the changes that concern it.
+        # By the lower-case name of a role, the names of the targets of the changes that concern it.
         self.changed: dict[str, set[str]] = {}
         for change in changes:
             names = (shared.spec.name for shared in self._roles(change.target.name))
@@ -435,15 +458,16 @@ class Replacing:
                 seen.add(role.arn.lower())
                 for arn in role.attached:
                     self.role_arns.setdefault(arn, []).append(role.arn.lower())
-        # The associations that leave a role that was not read, which may have any policy.
+        # The associations that leave a role that was not read. The role may have any policy.
         self.movers_unseen = frozenset(
             target for role_arn, targets in movers.items() if role_arn not in seen for target in targets
         )
 
     def steps(self, change: Change) -> tuple[Change, ...]:
-        """Return the change of a policy in steps, if other changes replace its permissions or depend on its Deny statements.
+        """Split the update of a policy into steps if other changes may replace its permissions or depend on its Deny statements.
 
-        A permissions boundary changes in one step, because its allowed actions restrict the role.
+        Any other change is returned unchanged. A permissions boundary is updated in one step: its Allow statements are a limit,
+        so the order of the steps would be wrong.
         """
         policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
         if policy is None or change.action != "update":
@@ -463,18 +487,18 @@ class Replacing:
         return in_steps(change, policy) if elsewhere else (change,)
 
     def _has_other_changes(self, arn: str) -> bool:
-        """Return whether the plan changes a role of the policy, or another policy of one."""
+        """Return whether the plan changes a role with the policy, or another policy of such a role."""
         return any(self.changed.get(shared.spec.name.lower(), set()) - {arn} for shared in self._roles(arn))
 
     def _denies_otherwise(self, change: Change, policy: ObservedPolicy) -> bool:
-        """Return whether a change adds or removes a Deny."""
+        """Return whether a change adds or removes a Deny statement."""
         desired = (change.after or {}).get("document")
         if not isinstance(desired, Mapping) or policy.document is None:
             return False
         return denies_more(policy.document, desired) or denies_more(desired, policy.document)
 
     def ordered(self, change: Change) -> Change:
-        """Order a policy that loses statements after the changes that may replace them."""
+        """Order the removal of permissions from a policy after the changes that may replace them."""
         if change.stage != NARROWING_STAGE or change.target.resource != "policy":
             return change
         arn = change.target.name
@@ -482,7 +506,7 @@ class Replacing:
         return replace(change, needs=change.needs | needs, common_needs=self.movers_unseen)
 
     def _gained(self, arn: str) -> frozenset[Target]:
-        """Return the other policies and attachments of the roles of a policy."""
+        """Return the targets of the other policies, and their attachments, of the roles that have or get this policy."""
         return frozenset(
             target
             for shared in self._roles(arn)
@@ -491,13 +515,17 @@ class Replacing:
         )
 
     def _users(self, arn: str) -> frozenset[Target]:
-        """Return the associations with roles of a policy: if one fails, its replacement is not planned."""
+        """Return the associations of the workloads of the roles with this policy.
+
+        If one of them fails, the replacement of its permissions is not made, so the policy must keep them.
+        """
         return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
 
     def _roles(self, arn: str) -> list[SharedRole]:
+        """Return the roles that have or get a policy, and those that may have it."""
         return [*self.roles.get(arn, ()), *self.unknown_roles]
 
     def _leaving(self, arn: str) -> frozenset[Target]:
-        """Return the associations that leave a role of the policy."""
+        """Return the associations that move away from a role with the policy."""
         leaving = (self.movers.get(role_arn, ()) for role_arn in self.role_arns.get(arn, ()))
         return frozenset(target for targets in leaving for target in targets)

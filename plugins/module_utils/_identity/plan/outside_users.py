@@ -4,10 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the users of a role or policy outside a run, whose permissions a run must not change. Pure.
+"""Find the users of a role or policy that are outside the run, because the run must not change their permissions. Pure.
 
-Grants name some of them, associations with clusters of the run show others. A role is part of the run if the run lists it, or
-if only workloads of the run may use it. Source: iam ListEntitiesForPolicy.
+A user is a workload, or another principal, that can use the role, or a role with the policy. Users outside the run are not in
+its list of workloads. The trust policy of a role names some of them; others have an association in a cluster of the run. A role
+with a policy counts as part of the run if the run lists it, or if only workloads of the run can use it. Source: iam
+ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -34,11 +36,11 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class OutsideUsers:
-    """The users of a role that a run does not list.
+    """The users of a role that are not in the list of the run. It is true if there are, or may be, any.
 
-    ``names`` are from associations and grants. ``unseen`` describes statements whose users cannot be listed. ``unread`` are the
-    associations that must be read if there are neither; ``unreadable`` describes associations that could not be read, with
-    a ``remedy``.
+    ``names`` describes the users that associations and trust statements name. ``unseen`` describes trust statements whose users
+    cannot be listed. If both are empty, ``unread`` has the associations that must be read to be sure. ``unreadable`` describes
+    associations whose read failed, and ``remedy`` is the remedy for the first failure.
     """
 
     names: tuple[str, ...] = ()
@@ -68,11 +70,12 @@ def find_outside_users(
     keys: frozenset[WorkloadKey],
     vouched: bool = False,
 ) -> OutsideUsers:
-    """Return the users of a role outside the run, whose workloads have these ``keys``.
+    """Return the users of a role that are not in the run.
 
-    :arg clusters: the clusters whose workloads use the role.
-    :arg trust: the trust policy that the run gives the role.
-    :arg vouched: all users of the role can be listed.
+    :arg clusters: the clusters of the run with workloads that use the role.
+    :arg trust: the trust policy that the role will have.
+    :arg keys: the workloads of the run.
+    :arg vouched: ignore trust statements for more than one cluster, because the caller knows that no other cluster uses them.
     """
     grants, rest = read_grants(trust)
     foreign = outside_grants(clusters, trust, keys)
@@ -102,7 +105,7 @@ def find_outside_users(
 
 
 def describe_grant(grant: TrustGrant, clusters: Clusters) -> str:
-    """Name the workload, namespace or cluster of a grant. Clusters of the run have their names in the run."""
+    """Describe the workload, namespace or cluster that a grant of a trust policy allows, for a message."""
     member = clusters.with_arn(grant.cluster_arn)
     cluster = member.key if member is not None else grant.cluster_arn.rpartition("/")[2]
     if grant.service_account:
@@ -121,7 +124,7 @@ def _describe_scope(grant: TrustGrant) -> str:
 
 
 def _describe_statement(statement: object) -> list[str]:
-    """Name the principals that an unmanaged statement allows."""
+    """Describe the principals that a trust statement allows which this collection did not write."""
     if not isinstance(statement, Mapping) or not is_allow(statement):
         return []
     names = read_principals(statement)
@@ -131,7 +134,10 @@ def _describe_statement(statement: object) -> list[str]:
 
 
 def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[str, str]:
-    """Describe the associations that could not be read, each with its remedy."""
+    """Return a description of the associations that could not be read, per cluster, with the remedy of the error as value.
+
+    :arg reaches: the clusters and namespaces whose associations are needed.
+    """
     errors = {
         reach.cluster: error for reach in sorted(reaches) if (error := observed.outside.find_error(reach))
     }
@@ -144,10 +150,10 @@ def describe_unread_users(observed: Observed, reaches: Iterable[Reach]) -> dict[
 
 
 class PolicyUsers:
-    """The users of policies, indexed once for a plan.
+    """An index of the users of all policies, built once for a plan.
 
     :arg all_shared: the roles of the run.
-    :arg reaches: collects the associations that must be read to know the users of a role.
+    :arg reaches: a set to which the methods add the associations that must be read to know all users of a role.
     """
 
     def __init__(
@@ -160,11 +166,11 @@ class PolicyUsers:
         self.observed, self.options, self.reaches = observed, desired.options, reaches
         self.keys = frozenset(workload.key for workload in desired.workloads)
         self.leaving = desired.leaving
-        # The roles of the run, by the ARN of an attached policy or permissions boundary, and the names of the roles that were
-        # read.
+        # The roles of the run by the ARN of each policy that is attached, or set as permissions boundary; and the names, in lower
+        # case, of all roles of the run that exist.
         self.roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
         self.names: set[str] = set()
-        # The workloads whose role could not be read, which fail.
+        # Workloads whose role could not be read. The plan has a failure for each of them.
         self.failing: set[WorkloadKey] = set()
         for shared in all_shared:
             name = shared.spec.name.lower()
@@ -176,16 +182,20 @@ class PolicyUsers:
                     self.roles.setdefault(arn, []).append((shared, role))
 
     def unread(self, policy: ObservedPolicy) -> ReadFailure | None:
+        """Return the error of iam ListEntitiesForPolicy for a policy, or None."""
         return self.observed.unread.get(Target("users", policy.arn))
 
     def outside(self, policy: ObservedPolicy) -> list[str]:
-        """Describe the users of a policy outside the run; empty if the run has all of them."""
+        """Return a description of each user of a policy outside the run."""
         in_run = (self._describe_listed(policy, *pair) for pair in self.roles.get(policy.arn, ()))
         other_entities = map(self._describe_other, policy.attached_to)
         return [text for text in (*in_run, *other_entities) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
-        """Return why an owner's tag would lock other users out; "" if the run has all users of the policy."""
+        """Return the reason, as a clause, not to set the owner of a policy without owner: users outside the run; "" without any.
+
+        With an owner's tag, runs for other owners could no longer change the policy.
+        """
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"
         if (unread := self.unread(policy)) is not None:
@@ -195,12 +205,13 @@ class PolicyUsers:
         return f"it has users outside this run ({listed(users, 5)})" if users else ""
 
     def _other_cluster(self, policy: ObservedPolicy) -> str:
-        """Return the ARN of the cluster that the policy was created for, if it is not part of the run."""
+        """Return the ARN of the cluster that the policy was created for, or "" if it is part of the run or unknown."""
         arn = (policy.tags or {}).get(CLUSTER_TAG, "")
         return arn if arn and self.observed.clusters.with_arn(arn) is None else ""
 
     def _describe_listed(self, policy: ObservedPolicy, shared: SharedRole, role: ObservedRole) -> str:
-        """Describe a role of the run that has other users, or for which the run does not list the policy."""
+        """Describe a role of the run if it has users outside the run, or if the run did not attach the policy to it. Otherwise
+        return ""."""
         arn = policy.arn
         listed_here = arn in shared.policy_users or arn == shared.spec.permissions_boundary
         managed = not shared.spec.existing and may_change(role.tags, self.options.owner, self.options.adopt)
@@ -213,7 +224,10 @@ class PolicyUsers:
         return self._describe(role, users)
 
     def _describe_other(self, entity: str) -> str:
-        """Describe an entity that the run does not list, unless only workloads of the run may use it."""
+        """Describe an entity with the policy. Return "" for a role of the run, and for one that only the run's workloads can use.
+
+        :arg entity: type and name, like "role my-role" or "user my-user".
+        """
         kind, _separator, name = entity.partition(" ")
         if kind != "role":
             return entity

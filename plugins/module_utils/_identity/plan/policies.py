@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan permissions policies; compare documents statement by statement. Pure.
+"""Plan customer managed policies, and compare policy documents statement by statement. Pure.
 
-Source: iam CreatePolicy, CreatePolicyVersion (at most five versions), TagPolicy.
+A document is the parsed JSON of a policy. Sources: iam CreatePolicy, CreatePolicyVersion (at most five versions), TagPolicy.
 """
 
 from __future__ import annotations
@@ -44,49 +44,52 @@ from .outside_users import PolicyUsers
 from .problems import TAKE_BACK, UNMARKED, owned_by_another, owner_not_set
 
 RawStatement: TypeAlias = Mapping[str, object]
-# Elements of a statement that may grow without a loss of permissions.
+# Elements of an Allow statement to which a value can be added without a loss of permissions.
 _LISTS = ("Action", "Resource")
-# Pairs of actions and resources above this number are compared by their text, not by their wildcards.
+# If a statement has more pairs of an action and a resource, only the texts are compared: wildcards would take too long.
 _MOST_PAIRS = 4096
 
 
 def gives(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-    """Return whether the desired document may allow a request that the present one does not, compared by statements."""
+    """Return whether the desired document may allow a request that the present one does not allow.
+
+    Statements are compared, not their effect, so the result may be True for documents with the same effect.
+    """
     return _allows_more(present, desired) or denies_more(present=desired, desired=present)
 
 
 def _allows_more(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-    """Return whether the present document does not cover an Allow of the desired one. Deny statements are ignored."""
+    """Return whether the desired document has an Allow that no Allow of the present one covers."""
     return any(not _is_covered(statement, _allows(present)) for statement in _allows(desired))
 
 
 def denies_more(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-    """Return whether the desired document has a Deny that the present one does not have."""
+    """Return whether the desired document has a Deny statement that the present one does not have."""
     return any(statement not in _denies(present) for statement in _denies(desired))
 
 
 def denies(document: Mapping[str, object]) -> bool:
-    """Return whether a document has a Deny."""
+    """Return whether a document has a Deny statement."""
     return bool(_denies(document))
 
 
 def only_denies(document: Mapping[str, object]) -> bool:
-    """Return whether a document has a Deny, and no Allow."""
+    """Return whether a document has Deny statements, but no Allow statement."""
     return bool(_denies(document)) and not _allows(document)
 
 
 def takes(present: Mapping[str, object], desired: Mapping[str, object]) -> bool:
-    """Return whether the desired document may not allow a request that the present one allows."""
+    """Return whether a request that the present document allows may not be allowed by the desired one."""
     return gives(present=desired, desired=present)
 
 
 def steps(
     present: Mapping[str, object], desired: Mapping[str, object]
 ) -> list[tuple[Step, Mapping[str, object]]]:
-    """Return the documents of a change in steps, the last of which is the desired one.
+    """Split the change of a document into up to four steps. Return the document of each step; the last one is ``desired``.
 
-    The first step adds Deny statements, the second adds Allow statements, the third removes Allow statements, the last
-    removes Deny statements. Documents with different versions have one step, because policy variables differ.
+    The steps add Deny statements ("restricts"), add Allow statements (""), remove Allow statements ("takes"), and remove Deny
+    statements ("lifts"). There is one step if the value of Version changes, because it changes the meaning of all statements.
     """
     if present.get("Version") != desired.get("Version"):
         return [("", desired)]
@@ -133,7 +136,7 @@ def _denies(document: Mapping[str, object]) -> list[RawStatement]:
 
 
 def _is_covered(statement: RawStatement, candidates: Iterable[RawStatement]) -> bool:
-    """Return whether another statement is equal, or equal with more actions or resources."""
+    """Return whether one of the candidates is equal to the statement, except that it may have more actions or resources."""
     return any(_rest(statement) == _rest(other) and _is_within(statement, other) for other in candidates)
 
 
@@ -184,7 +187,7 @@ def _listed(statement: RawStatement, name: str) -> set[str]:
 
 
 def _without_sid(statement: RawStatement, used_sids: set[object]) -> RawStatement:
-    """Return a statement without its Sid if it is in use: IAM requires unique Sids."""
+    """Return a statement without its Sid if another statement has the same Sid, because IAM requires unique Sids."""
     if statement.get("Sid") not in used_sids:
         return statement
     return {name: value for name, value in statement.items() if name != "Sid"}
@@ -193,7 +196,7 @@ def _without_sid(statement: RawStatement, used_sids: set[object]) -> RawStatemen
 POLICY_STAGE = Stage.POLICY
 NARROWING_STAGE = Stage.TAKE
 VERSION_LIMIT = 5
-# Characters of a managed policy, white space not counted.
+# The maximum number of characters in a managed policy, without white space.
 DOCUMENT_SIZE = 6144
 
 
@@ -206,7 +209,12 @@ def plan_policy(
     users: Sequence[WorkloadKey],
     policy_users: PolicyUsers,
 ) -> None:
-    """Plan one policy for ``users``, the workloads of the run that need it."""
+    """Add the change of one policy to the draft, or a failure if it must not be changed.
+
+    :arg policy: the policy in IAM, or None if it does not exist.
+    :arg users: the workloads of the run that list the policy.
+    :arg policy_users: all users of policies, in and outside the run.
+    """
     arn = clusters.account.policy_arn(spec)
     workloads = tuple(users)
     records = further_records(policy, policy_users.roles.get(arn, ()), clusters) if policy else {}
@@ -229,7 +237,7 @@ def plan_policy(
     present = policy.tags or {}
     of_another = is_of_another(present, options.owner)
     if (of_another or not policy.owned) and not options.adopt:
-        # Use an unmanaged policy with the same document without changing it.
+        # With an equal document, the unmanaged policy is used unchanged.
         if not _same_document(spec, policy):
             draft.failures.append(
                 owned_by_another(policy_target(arn), present, options.owner, workloads, "update")
@@ -257,7 +265,10 @@ def _create(spec: PolicySpec, arn: str, clusters: Clusters, workloads: tuple[Wor
 
 
 def _marked(spec: PolicySpec, clusters: Clusters, workloads: tuple[WorkloadKey, ...]) -> dict[str, str]:
-    """Return the tags of a policy that becomes managed. Its cluster is the first of its users."""
+    """Return the desired tags of a policy that this collection creates or adopts.
+
+    Add the mark of ownership, and the ARN of the cluster of the first workload, by which a purge finds the policy.
+    """
     cluster_arn = next((clusters.of_workload(key).arn for key in workloads if key in clusters), "")
     return {**with_owner(spec.tags), **({CLUSTER_TAG: cluster_arn} if cluster_arn else {})}
 
@@ -307,9 +318,10 @@ _STAGES: Mapping[Step, Stage] = {
 
 
 def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
-    """Split a change of a document into steps, so that other policies can take over permissions and Deny statements in between.
+    """Split the update of a policy into the changes of ``steps``, so that another change can run between two of them.
 
-    An intermediate document that exceeds the size limit of IAM is skipped. If only the desired one remains, it is last.
+    For example, another policy gets a permission before this one loses it. A step whose document exceeds the size limit of IAM
+    is omitted. If only the last step remains, it runs in the stage that removes permissions.
     """
     document_after = (update.after or {}).get("document")
     if not isinstance(document_after, Mapping) or policy.document is None:
@@ -347,7 +359,7 @@ def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
 
 
 def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
-    """Return the version that must be deleted before another one can be created, or None below the limit."""
+    """Return the oldest version that is not the default, or None if IAM accepts a further version without a deletion."""
     if len(versions) < VERSION_LIMIT:
         return None
     return min(
@@ -358,7 +370,7 @@ def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
 def _with_another(
     versions: Sequence[PolicyVersion], oldest: PolicyVersion | None
 ) -> tuple[PolicyVersion, ...]:
-    """Return the versions after the creation of another one, which IAM numbers."""
+    """Return the versions of a policy after another one is created. IAM numbers versions consecutively."""
     former = [replace(version, is_default=False) for version in versions if version != oldest]
     newest = max((version.number for version in versions), default=0) + 1
     return (*former, PolicyVersion(f"v{newest}", True))
@@ -409,8 +421,10 @@ def _not_owned(arn: str, workloads: tuple[WorkloadKey, ...]) -> Failure:
 def _used_elsewhere(
     policy: ObservedPolicy, policy_users: PolicyUsers, workloads: tuple[WorkloadKey, ...]
 ) -> Failure | None:
-    """Refuse a change of the document for users outside the run, or because they could not be read. Workloads that fail
-    already need no other failure."""
+    """Return a failure if the policy has users outside the run, or if its users could not be read; otherwise None.
+
+    Return None also if all workloads already fail, because they need no second failure.
+    """
     if policy_users.failing.issuperset(workloads):
         return None
     target = policy_target(policy.arn)
@@ -438,7 +452,7 @@ def _used_elsewhere(
 def _changed_elsewhere(
     policy: ObservedPolicy, policy_users: PolicyUsers, workloads: tuple[WorkloadKey, ...]
 ) -> list[Finding]:
-    """Name the users outside the run whose policy a run with ``force`` changes."""
+    """Report the users outside the run that a change with ``force`` affects. Return at most one finding."""
     unread = policy_users.unread(policy)
     if unread is not None:
         error = unread.error

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The state of AWS after a plan. Pure.
+"""Predict the state of AWS after a plan. Pure.
 
-Check mode applies no plan. Its purge and its verification use the predicted state.
+Check mode does not apply the plan, so its purge and its verification use the predicted state.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from ..model.roles import ObservedRole
 
 
 def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
-    """Return the ``observed`` state as it will be after the changes of ``plan``.
+    """Return the ``observed`` state with the changes of ``plan`` applied.
 
-    :arg look: the observation from which the plan was made; it supplies roles and policies that ``observed`` does not have.
+    :arg observed: the state to predict; the result has the same roles.
+    :arg look: the state that the plan is based on. It has roles and policies that the changes need and ``observed`` may lack.
     """
     present = {**look.roles, **observed.roles}
     draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))
@@ -32,7 +33,7 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
         draft.apply(change)
     predicted = draft.result()
     roles = {name: predicted.roles.get(name) for name in observed.roles}
-    # The owner of a policy is read once a managed role has it attached.
+    # Policies that a managed role gets are part of the result, because a read would include them.
     taken_up = {arn for role in roles.values() if role is not None and role.owned for arn in role.attached}
     present_roles = {f"role {role.name}" for role in present.values() if role is not None}
     users = _users_by_policy(predicted.roles)
@@ -48,7 +49,7 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
 
 
 def _users_by_policy(roles: Mapping[str, ObservedRole | None]) -> dict[str, list[str]]:
-    """Return the roles that have a policy attached, or as their boundary, by the ARN of the policy."""
+    """Return the roles with a policy attached, or set as permissions boundary, by the ARN of the policy ("role my-role")."""
     users: dict[str, list[str]] = {}
     for role in filter(None, roles.values()):
         for arn in {*role.attached, role.permissions_boundary}:
@@ -59,7 +60,7 @@ def _users_by_policy(roles: Mapping[str, ObservedRole | None]) -> dict[str, list
 def _with_users(
     policy: ObservedPolicy | None, present_roles: Collection[str], users: Iterable[str]
 ) -> ObservedPolicy | None:
-    """Replace ``present_roles`` in ``attached_to`` by the ``users`` after the plan."""
+    """Return the policy with ``users`` in place of ``present_roles`` among the entities that have it."""
     if policy is None:
         return None
     entities = (entity for entity in policy.attached_to if entity not in present_roles)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan the desired state: compare it with the observed state, and keep the changes that can be completed. Pure."""
+"""Plan the creation and update of workloads: compare desired and observed state, and keep the changes that can succeed. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,11 @@ from .trust import effective_scope, is_shut_out
 
 @dataclass(slots=True)
 class _Definition:
-    """The first definition of a name, with its users and the first user whose definition differs."""
+    """A role or policy, as the first workload defines it.
+
+    ``users`` are all workloads that define the name. ``other`` is the first workload with a different definition, and
+    ``differing`` the name of the field that differs.
+    """
 
     spec: RoleSpec | PolicySpec
     users: list[WorkloadKey]
@@ -56,7 +60,7 @@ class _Definition:
 
 
 def _find_differences(account: Account, workloads: Sequence[Workload]) -> dict[Target, Failure]:
-    """Return the failures of workloads with different definitions, by role or policy. IAM names are case-insensitive."""
+    """Return a failure for each role and policy that workloads define differently, by target. IAM names are case-insensitive."""
     roles: dict[str, _Definition] = {}
     policies: dict[str, _Definition] = {}
     for workload in workloads:
@@ -105,12 +109,15 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
 
 
 def without_failed(plan: Plan) -> Plan:
-    """Skip the changes of workloads that fail, and the changes that depend on skipped ones."""
+    """Return the plan without the changes of failed workloads, and without changes that depend on a skipped change.
+
+    A change that also serves other workloads is kept. Each skipped change that other workloads need becomes a failure.
+    """
     failed = {key for failure in plan.failures for key in failure.workloads}
     kept_changes: list[Change] = []
     skipped: list[Failure] = []
     skipped_targets: set[Target] = set()
-    # A replacement may have failed before it became a change.
+    # By the target of a change that is not made, the workloads because of which. It includes failures that never became a change.
     failed_targets = {failure.target: failure.workloads for failure in plan.failures}
     failed_targets |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
@@ -135,7 +142,10 @@ def without_failed(plan: Plan) -> Plan:
 
 
 def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    """Return the failure of a skipped removal. A leftover does not fail a workload that is complete."""
+    """Return the failure of a skipped removal of permissions.
+
+    :arg workloads: the failed workloads. The workloads of the removal are complete, so a leftover is not their failure.
+    """
     return Failure(
         workloads,
         change.target,
@@ -158,7 +168,7 @@ def _skipped(change: Change, need: Target, failed: Collection[WorkloadKey]) -> F
 
 
 def make_plan(desired: Desired, observed: Observed) -> Plan:
-    """Return the changes for the desired workloads, with failures and findings."""
+    """Plan the creation and update of the desired workloads. Return ordered changes, failures and findings."""
     draft = Draft()
     account, options = observed.account, desired.options
     workloads = [_as_associated(draft, workload, observed) for workload in desired.workloads]
@@ -167,7 +177,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     differing = _find_differences(account, workloads)
     draft.failures += dict.fromkeys(differing.values())
     draft.failures += refused_in_kubernetes(desired.refused)
-    # Clusters with workloads have failures for these workloads.
+    # Unread clusters with workloads in the run are not reported here: each of these workloads gets a failure below.
     draft.failures += [
         read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
     ]
@@ -196,7 +206,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))
         for shared in all_shared
     }
-    # Changes of roles that could not be read may add permissions, too.
+    # The policies of roles that could not be read count as added permissions, which the plan has to skip.
     left_out = {
         target
         for name, targets in gained.items()
@@ -217,7 +227,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
 
 
 def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
-    """Return the observed state with the new tags of policies that this plan adopts, as a second run would read them."""
+    """Return the observed state with the tags that this plan sets on policies, so that an adopted policy counts as managed."""
     policies = dict(observed.policies)
     for change in changes:
         policy = policies.get(change.target.name) if change.action == "update" else None
@@ -228,7 +238,7 @@ def _with_taken_over(observed: Observed, changes: Sequence[Change]) -> Observed:
 
 
 def _added_permissions(changes: Sequence[Change]) -> frozenset[Target]:
-    """Return the changes that add permissions to roles: attachments, and documents that allow more."""
+    """Return the targets of the changes that may add permissions to a role: attachments, and updates of policies."""
     return frozenset(
         change.target
         for change in changes
@@ -241,7 +251,10 @@ def _added_permissions(changes: Sequence[Change]) -> frozenset[Target]:
 def _movers(
     account: Account, workloads: Sequence[Workload], observed: Observed, unread: Unread
 ) -> dict[str, frozenset[Target]]:
-    """Return the associations that will leave a role, by its ARN in lower case."""
+    """Return the associations that move to another role, by the lower-case ARN of the role that they leave.
+
+    The key "" has the associations that could not be read, because they may leave any role.
+    """
     movers: dict[str, set[Target]] = {}
     for workload in workloads:
         association = observed.associations.get(workload.key)
@@ -249,13 +262,12 @@ def _movers(
             continue
         if association.role_arn != account.role_arn(workload.role):
             movers.setdefault(association.role_arn.lower(), set()).add(association_target(workload.key))
-    # Unread associations may use any role.
     movers[""] = set(unread.associations.values())
     return {arn: frozenset(targets) for arn, targets in movers.items()}
 
 
 def _other_owner(change: Change) -> Finding | None:
-    """Return a finding if a resource gets another owner: two lists may contain it."""
+    """Return a finding if a change replaces the owner of a resource: the lists of both owners may contain it."""
     old_tags, new_tags = (side.get("tags") if side else None for side in (change.before, change.after))
     if not isinstance(old_tags, Mapping) or not isinstance(new_tags, Mapping):
         return None
@@ -271,9 +283,10 @@ def _other_owner(change: Change) -> Finding | None:
 
 
 def _as_associated(draft: Draft, workload: Workload, observed: Observed) -> Workload:
-    """Return the workload with the present disable_session_tags of its association, if the workload does not set it.
+    """Return the workload with the present value of ``disable_session_tags`` if the workload does not set it.
 
-    If the role cannot be used without session tags, another process turned them off, and the workload is unchanged.
+    The option determines the default trust scope. The workload is returned unchanged if its role requires session tags and its
+    association has them turned off: another process must have done that, and a finding reports it.
     """
     association = observed.associations.get(workload.key)
     if association is None:
@@ -297,8 +310,11 @@ def _plan_associations(
     unread: Mapping[Target, ReadFailure],
     gained: Mapping[str, frozenset[Target]],
 ) -> None:
-    """Plan the associations. ``gained`` has all policies and attachments of a role, by its name: an association that moves to
-    the role needs them."""
+    """Add the changes and failures of the associations to the draft.
+
+    :arg gained: the policies and attachments of a role, by its lower-case name. An association that moves to the role needs all
+        of them first.
+    """
     account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}
     for change in draft.changes:
@@ -343,6 +359,7 @@ def _plan_associations(
 
 
 def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Workload) -> None:
+    """Report that the trust scope is the whole account, because session tags are turned off and no scope is set."""
     if (
         workload.association.disable_session_tags
         and not role.existing

@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Failures of a plan, and findings about resources that a run leaves unchanged. Pure."""
+"""Build the failures of a plan, and the findings about resources that a run does not change. Pure.
+
+Text in ⟨⟩ is the name of an option; the report adds the prefix of role variables to it.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,11 @@ def owned_by_another(
 
 
 def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
-    """Return the message and the remedy for a resource of another owner."""
+    """Return the message and the remedy for a resource that belongs to another owner than the run.
+
+    :arg name: type and name of the resource, like "role my-role".
+    :arg tags: the tags of the resource.
+    """
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return (
         f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is unchanged.",
@@ -151,7 +158,10 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
 
 
 def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
-    """Return a failure if the trust policy exceeds its limit while it allows both leaving and joining workloads."""
+    """Return a failure if the intermediate trust policy is too long; empty otherwise.
+
+    While associations move, the trust policy allows both the workloads that leave the role and those that join it.
+    """
     limit = options.trust_policy_size_limit
     for change in changes:
         trust = (change.after or {}).get("trust_policy")
@@ -176,6 +186,7 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
 
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
+    """Return a failure if the desired trust policy is too long; empty otherwise."""
     size = policy_size(trust)
     if size <= options.trust_policy_size_limit:
         return []
@@ -197,9 +208,10 @@ def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) 
 def role_used_elsewhere(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> Failure | None:
-    """Return the failure of a change that would affect users of the role outside the run, or None.
+    """Return a failure if the changes of the role would affect its users outside the run, or None.
 
-    :arg lost: the users that role.trust_policy of the input does not allow.
+    :arg users: the users of the role outside the run.
+    :arg lost: descriptions of users that would lose access, because the input has ``role.trust_policy`` without them.
     """
     differences, users = _differences(shared, role, users, lost)
     if not users:
@@ -220,7 +232,7 @@ def role_used_elsewhere(
 def role_changed_elsewhere(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> Finding:
-    """Return the finding about users outside the run whose role changes, in a run with ``force``."""
+    """Return the finding about users outside the run that a change with ``force`` affects. See ``role_used_elsewhere``."""
     differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
@@ -235,7 +247,7 @@ def role_changed_elsewhere(
 def _differences(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> tuple[list[str], OutsideUsers]:
-    """Return the differences from the definition of the run, and the users outside the run that they would affect."""
+    """Return descriptions of the differences between role and definition, and the users outside the run that they affect."""
     differences = [
         f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
         for name, present, desired in differing_limits(shared.spec, role)
@@ -247,19 +259,19 @@ def _differences(
     return differences, users
 
 
-# Used until the associations are read, or if they cannot be read.
+# The description of users as long as the associations of the role are not read.
 _UNREAD = "may have other users"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
-    """Return the failure of an association that would cut running Pods off from their present credentials."""
+    """Return the failure of an association that would replace, and so break, the present credentials of running Pods."""
     return Failure(
         change.workloads, change.target, change.action, finding.code, finding.message, finding.remedy
     )
 
 
 def refused_in_kubernetes(findings: Iterable[Finding]) -> list[Failure]:
-    """Return a failure for each missing Kubernetes object, with all of its workloads."""
+    """Convert findings about ServiceAccounts and namespaces that a run cannot use to failures, one for each object."""
     groups: dict[tuple[Code, str, str, Target], list[WorkloadKey]] = {}
     for finding in findings:
         if key := finding.workload:
@@ -284,10 +296,11 @@ def attached_extra(
     unread: ReadFailure | None = None,
     administers: bool = False,
 ) -> Finding:
-    """Report an attached policy that is not part of the configuration.
+    """Report an attached policy that no workload lists.
 
-    :arg users: the users of the role outside the run, for which the policy is kept.
-    :arg administers: the policy is known to let the role administer the account.
+    :arg users: the users of the role outside the run. If there are any, the policy is kept for them.
+    :arg unread: the read failure because of which the policy is kept, if there is one.
+    :arg administers: the policy lets the role administer the account.
     """
     message = f"role {role.name} also has {arn} attached, which is not part of its configuration."
     if administers:
@@ -305,8 +318,12 @@ def attached_extra(
 
 
 def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure) -> Finding:
-    """Report an extra policy that may deny requests. It is kept, because it may restrict an attached policy that could not be
-    read."""
+    """Report an unlisted policy that may deny requests, and is kept because another attached policy could not be read.
+
+    Without the policy, the role may get permissions of the unread policy that are denied now.
+
+    :arg unread: the failure of the other policy.
+    """
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
@@ -349,7 +366,11 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
 
 
 def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attached: bool = True) -> Finding:
-    """Report a policy that restricts the role and was not listed: an attached one by its ARN, an inline policy by its name."""
+    """Report a policy that only denies requests and that no workload lists.
+
+    :arg name: the ARN of an attached policy, or the name of an inline policy.
+    :arg attached: whether it is an attached policy.
+    """
     command = f"detach-role-policy --role-name {role.name} --policy-arn {name}"
     text, event, how = f"also has {name} attached", "AttachRolePolicy", "detach it"
     if not attached:
@@ -367,7 +388,7 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
 
 
 def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
-    """Report a permissions boundary that the list does not name."""
+    """Report a permissions boundary of a role that no workload lists."""
     return Finding(
         Code.ROLE_RESTRICTED,
         f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
@@ -381,10 +402,11 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
 
 
 def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequence[str]) -> Finding:
+    """Report a role or policy that a removal keeps, because ``users`` need it. ``kind`` is "role" or "policy"."""
     return Finding(
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} is kept: it is still used by {listed(users, 10)}.",
-        # A role that is kept has a separate finding, whose remedy may differ.
+        # If a role of these workloads keeps the policy in use, that role has its own finding with its own remedy.
         "If the users belong to another list, no action is needed: its teardown removes the role. Otherwise remove the users "
         "first, then run again."
         if kind == "role"
@@ -395,6 +417,7 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
 
 
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
+    """Report a role that a removal keeps, because it has policies or instance profiles of other processes."""
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
         f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",
@@ -407,7 +430,7 @@ _RESTORE = "If this collection created it, restore the tag {tag} ({value}) and r
 
 
 def role_not_managed(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """Report an unmanaged role in a removal."""
+    """Report a role that a removal keeps, because this collection does not manage it."""
     return Finding(
         Code.NOT_MARKED,
         f"role {role.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
@@ -417,7 +440,7 @@ def role_not_managed(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Findi
 
 
 def policy_not_managed(policy: ObservedPolicy, keys: tuple[WorkloadKey, ...]) -> Finding:
-    """Report an unmanaged policy in a removal."""
+    """Report a policy that a removal keeps, because this collection does not manage it."""
     return Finding(
         Code.NOT_MARKED,
         f"policy {policy.arn} is kept: it does not have the tag {MANAGED_BY_TAG}, so this collection may not have created it.",
@@ -441,7 +464,13 @@ def of_another_owner(
 def owner_not_set(
     target: Target, tags: Mapping[str, str], reason: str, keys: tuple[WorkloadKey, ...]
 ) -> Finding:
-    """Report a resource that does not get the owner's tag, because the tag would lock its other users out."""
+    """Report a resource that does not get the tag with the owner of the run.
+
+    With the tag, runs for its other users could no longer change it.
+
+    :arg tags: the desired tags, with the owner.
+    :arg reason: why it has other users, as a clause.
+    """
     return Finding(
         Code.OWNER_NOT_SET,
         f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, lists of other "
@@ -472,9 +501,9 @@ def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) ->
 
 
 def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, tag: str) -> Finding:
-    """Report a managed policy on an unmanaged role, without a record of its attachment.
+    """Report a managed policy that a removal keeps attached to an unmanaged role, because no record shows who attached it.
 
-    :arg tag: the key of the missing tag.
+    :arg tag: the key of the tag that would be the record.
     """
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
@@ -488,7 +517,7 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
 
 
 def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: Sequence[str]) -> Finding:
-    """Report a managed policy on an unmanaged role that is still used."""
+    """Report a managed policy that a removal keeps attached to an unmanaged role, because the role still has ``users``."""
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",

@@ -4,11 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find resources that are managed here and no longer desired, for a purge or to report them. Pure.
+"""Find managed resources that are no longer desired, so that a purge removes them or another run reports them. Pure.
 
-A purge finds a workload that left the list by its managed association; a role without associations by its tag and its managed
-grants, which all name this cluster; a policy without attachments by the tag that names this cluster; a grant by its workload,
-which does not have an association.
+A resource is managed if it has the tag of this collection. A purge of a cluster finds
+
+- a workload that is no longer listed, by its managed association;
+- a managed role without associations, if all grants in its trust policy name this cluster;
+- a managed policy without attachments, if its tag names this cluster;
+- a grant in the trust policy of a managed role, if its workload is not listed and has no association.
 """
 
 from __future__ import annotations
@@ -39,7 +42,11 @@ from .unlisted import SHOWN_ASSOCIATIONS, describe_place
 
 @dataclass(frozen=True, slots=True)
 class PurgeAccount:
-    """The reads of a purge: the associations of the cluster, the roles of the account, and its unattached policies."""
+    """The state that a purge reads.
+
+    ``associations`` are the associations of the cluster, ``roles`` all roles of the account, and ``idle_policies`` the policies
+    of the account that are not attached to any role, user or group.
+    """
 
     associations: Mapping[WorkloadKey, ObservedAssociation]
     roles: Sequence[ObservedRole]
@@ -48,10 +55,11 @@ class PurgeAccount:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """The scope of a purge: resources of one owner, or resources without owner; optionally limited to namespaces.
+    """The scope of a purge: the resources of ``owner``, or those without owner if it is None.
 
-    A purge removes at most ``limit`` workloads, or ``percent`` of the present ones. ``any_owner`` includes resources of all
-    owners, to count them.
+    If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit`` workloads,
+    or ``percent`` per cent of the managed workloads if that is set. ``any_owner`` includes the resources of all owners; it is
+    used to report workloads that a purge without owner keeps.
     """
 
     owner: str | None = None
@@ -61,12 +69,13 @@ class PurgeScope:
     percent: int | None = None
 
     def includes(self, tags: Mapping[str, str], namespaces: Iterable[str]) -> bool:
+        """Return whether a resource with these tags, which serves workloads in these namespaces, is in the scope."""
         if not self.any_owner and tags.get(OWNER_TAG) != self.owner:
             return False
         return not self.namespaces or set(namespaces) <= self.namespaces
 
     def includes_policy(self, policy: ObservedPolicy, cluster: Cluster) -> bool:
-        """Return whether an unused policy may be deleted: it is managed here and was created for this cluster."""
+        """Return whether an unused policy may be deleted: this collection manages it and created it for this cluster."""
         tags = policy.tags or {}
         return policy.owned and tags.get(CLUSTER_TAG) == cluster.arn and self.includes(tags, ())
 
@@ -78,9 +87,13 @@ def unlisted_workloads(
     account: PurgeAccount,
     freed: Iterable[ObservedPolicy] = (),
 ) -> Desired:
-    """Return the unlisted workloads as input of a removal, without roles and policies that listed workloads use.
+    """Return the workloads that a purge removes, as the input of ``make_removal_plan``.
 
-    ``freed`` are policies that the plan for the listed workloads detaches.
+    Roles and policies that listed workloads use are not among their resources, so that the removal keeps them. A role or policy
+    without workload is represented by a workload whose namespace is NO_ASSOCIATION or NO_ROLE.
+
+    :arg desired: the listed workloads.
+    :arg freed: the policies that the plan for the listed workloads detaches.
     """
     listed_keys = {workload.key for workload in desired.workloads}
     kept_roles = _desired_roles(desired, cluster)
@@ -92,7 +105,7 @@ def unlisted_workloads(
         for workload in desired.workloads
         if workload.role is not None
     }
-    # Keep a role that a listed workload leaves: running Pods still have its credentials.
+    # Keep a role that a listed workload used until now: running Pods still have its credentials.
     kept_roles |= {
         arn for key, used in account.associations.items() if key in listed_keys for arn in _roles(used)
     }
@@ -100,11 +113,11 @@ def unlisted_workloads(
     used = {arn for association in account.associations.values() for arn in _roles(association)}
 
     def parts(role: ObservedRole | None) -> tuple[RoleSpec | None, tuple[PolicySpec, ...]]:
-        """Return a role and its attached policies to remove. A removal checks their owners."""
+        """Return the role and the policies to remove together with a workload. The removal plan checks their owners."""
         if role is None:
             return None, ()
         if role.arn.lower() in kept_roles or not scope.includes(role.tags, ()):
-            # The role is kept. With its ARN, a removal only revokes the managed grants of the workload.
+            # The role is kept. A role that is given by its ARN is not deleted; only the grants to the workload are revoked.
             return RoleSpec(name=role.name, arn=role.arn), ()
         arn = parse_role_arn(role.arn)
         attached = (policy_arn for policy_arn in role.attached if policy_arn not in kept_policies)
@@ -131,7 +144,7 @@ def unlisted_workloads(
     ]
     grants = _unused_grants(desired, cluster, scope, account)
     going = {role.name for workload in (*unlisted, *orphans) if (role := workload.role) and not role.existing}
-    # A deleted role does not need its grants revoked. With its ARN, a removal only revokes the grants.
+    # Grants of a role that is deleted need not be revoked. A role that is given by its ARN is not deleted.
     guests = [
         Workload(key, RoleSpec(name=role.name, arn=role.arn))
         for role, keys in grants
@@ -148,9 +161,9 @@ def unlisted_workloads(
 def _unused_grants(
     desired: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> list[tuple[ObservedRole, set[WorkloadKey]]]:
-    """Return the roles that allow unlisted workloads without association, with these workloads.
+    """Return the roles with grants to unlisted workloads without association, each with these workloads.
 
-    Skip roles with role.trust_policy, and new roles, whose associations may be created next.
+    Skip roles for which the input has ``role.trust_policy``, and new roles: another run may be about to create the association.
     """
     present = {workload.key for workload in desired.workloads} | account.associations.keys()
     input_roles = {
@@ -176,7 +189,7 @@ def _unused_grants(
 
 
 def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) -> frozenset[str]:
-    """Return the roles, by lower-case name, that only the unlisted workloads use, so that a purge deletes them."""
+    """Return the lower-case names of the roles that a purge deletes, because only workloads that it removes use them."""
     going = {workload.key for workload in unlisted.workloads}
     names = {
         workload.role.name.lower()
@@ -195,7 +208,10 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) ->
 
 
 def staying_associations(desired: Desired, going: Desired, account: PurgeAccount) -> UnlistedAssociations:
-    """Return the unlisted associations that are not among the workloads ``going``."""
+    """Return the associations of the cluster that remain after the purge and are not listed.
+
+    :arg going: the workloads that the purge removes.
+    """
     excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
     rest = {key: account.associations[key] for key in sorted(account.associations) if key not in excluded}
     owned = {key: association for key, association in rest.items() if not association.owner_arn}
@@ -206,7 +222,10 @@ def staying_associations(desired: Desired, going: Desired, account: PurgeAccount
 def staying_grants(
     desired: Desired, going: Desired, cluster: Cluster, account: PurgeAccount
 ) -> frozenset[WorkloadKey]:
-    """Return the workloads without association that roles allow, except the listed ones and the workloads ``going``."""
+    """Return the unlisted workloads without association that managed roles still allow after the purge.
+
+    :arg going: the workloads that the purge removes.
+    """
     granted = {
         key
         for role in account.roles
@@ -218,7 +237,11 @@ def staying_grants(
 
 
 def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Finding, ...]:
-    """Report the unlisted workloads of other owners. ``all_unlisted`` are the unlisted workloads of all owners."""
+    """Report the unlisted workloads that a purge keeps because they belong to owners. Return at most one finding.
+
+    :arg unlisted: the workloads that the purge removes.
+    :arg all_unlisted: the unlisted workloads of all owners.
+    """
     going = {workload.key for workload in unlisted.workloads}
     rest = (describe_key(workload.key) for workload in all_unlisted.workloads if workload.key not in going)
     names = list(dict.fromkeys(rest))
@@ -237,7 +260,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
 def left_roles(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> tuple[Finding, ...]:
-    """Report the roles that listed workloads leave, and that are then without association."""
+    """Report the managed roles that lose their last association, because listed workloads move to other roles."""
     moving = {workload.key for workload in desired.workloads if workload.role is not None}
     purged = {workload.key for workload in unlisted.workloads}
     associations = account.associations.items()
@@ -262,7 +285,7 @@ def left_roles(
 
 
 def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
-    """Return the policies that a plan detaches from roles."""
+    """Return the policies that the changes of a plan detach from a role."""
     detached = {
         str(change.before["policy"])
         for change in plan.changes
@@ -274,7 +297,12 @@ def freed_policies(plan: Plan, observed: Observed) -> list[ObservedPolicy]:
 def validate_purge_limit(
     desired: Desired, unlisted: Desired, cluster: Cluster, scope: PurgeScope, account: PurgeAccount
 ) -> None:
-    """Raise InputError if the purge exceeds its limit."""
+    """Check that a purge does not remove more workloads than the scope permits.
+
+    :arg desired: the listed workloads.
+    :arg unlisted: the workloads that the purge would remove.
+    :raises InputError: if the limit is exceeded.
+    """
     names = list(dict.fromkeys(describe_key(workload.key) for workload in unlisted.workloads))
     count = len(names)
     associations = account.associations
@@ -300,7 +328,7 @@ def validate_purge_limit(
 
 
 def _desired_roles(desired: Desired, cluster: Cluster) -> set[str]:
-    """Return the lower-case ARNs of the roles and target roles of the listed workloads."""
+    """Return the ARNs, in lower case, of the roles and target roles of the listed workloads."""
     workloads = desired.workloads
     role_arns = {
         cluster.account.role_arn(workload.role).lower() for workload in workloads if workload.role is not None
@@ -313,21 +341,24 @@ def _roles(association: ObservedAssociation) -> set[str]:
 
 
 def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
-    """Return whether a purge may delete a managed role without associations."""
+    """Return whether a role without associations belongs to this cluster alone, so that a purge of the scope may delete it."""
     grants, _others = read_grants(role.trust)
     tied = _tied_cluster(role) == cluster.arn
     return tied and scope.includes(role.tags, (grant.namespace for grant in grants))
 
 
 def _tied_cluster(role: ObservedRole) -> str:
-    """Return the ARN of the only cluster whose workloads the trust policy allows; "" where it allows others."""
+    """Return the ARN of the only cluster that the trust policy allows; "" if it allows several, or other principals."""
     grants, rest = read_grants(role.trust)
     arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
     return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, rest)) else ""
 
 
 def _managed_policies(arns: Iterable[str]) -> tuple[PolicySpec, ...]:
-    """Return the customer managed policies among ``arns``. A removal ignores the content of their documents."""
+    """Return a definition of each customer managed policy among ``arns``.
+
+    The document is empty: a removal only distinguishes definitions with a document from policies that are listed by their ARN.
+    """
     parts = [parse_policy_arn(arn) for arn in arns]
     return tuple(
         PolicySpec(name=part.name, path=part.path, document=PolicyDocument())
@@ -341,7 +372,10 @@ _PURGE = "run for this cluster alone with ⟨purge⟩: true"
 
 
 def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
-    """Report the roles and policies that the ``changes`` of a run leave unused, and unused roles among its reads."""
+    """Report managed roles and policies that are unused after a run without purge.
+
+    These are the roles and policies that the changes of the run left, and roles without association that it has read.
+    """
     if desired.options.purge:
         return []
     scope = PurgeScope(desired.options.owner)
@@ -354,7 +388,7 @@ def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Cha
 
 
 def _users(observed: Observed) -> _Users:
-    """Return, by the ARN of a role in lower case, the workloads whose associations are known to use it."""
+    """Return the workloads of each role whose associations were read, by the lower-case ARN of the role."""
     described = {
         key: association
         for unlisted in observed.unlisted.values()
@@ -367,7 +401,7 @@ def _users(observed: Observed) -> _Users:
 def _left_roles(
     observed: Observed, scope: PurgeScope, users: _Users, changes: Sequence[Change]
 ) -> list[Finding]:
-    """Return a finding for each role that associations have left."""
+    """Return a finding for each role from which the changes moved the last known association."""
     moved: dict[str, list[WorkloadKey]] = {}
     for change in changes:
         role_arn = (change.before or {}).get("role_arn")
@@ -395,7 +429,7 @@ def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
 
 
 def _left_policies(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
-    """Return a finding for each detached policy that is not attached to another entity."""
+    """Return a finding for each policy that the changes detached from all roles, users and groups that had it."""
     attachments = [change for change in changes if change.target.resource == "attachment"]
     detached: dict[str, list[Change]] = {}
     for change in attachments:
@@ -430,7 +464,7 @@ def _left_policy(observed: Observed, policy: ObservedPolicy, key: WorkloadKey) -
 
 
 def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[Finding]:
-    """Return at most one finding for each cluster."""
+    """Return a finding for each cluster with managed roles that no association uses."""
     names: dict[str, list[str]] = {}
     for role in observed.unlisted_roles.values():
         if not role.owned or role.arn.lower() in users:
@@ -446,7 +480,8 @@ def _unused_roles(observed: Observed, scope: PurgeScope, users: _Users) -> list[
 
 
 def _is_unused(grant: TrustGrant, cluster: Cluster, observed: Observed) -> bool:
-    """Return whether all associations that a grant allows are known. None that is known uses the role."""
+    """Return whether a grant has no user: all associations that it allows were read, and the caller knows that none of those
+    uses the role."""
     unlisted = observed.unlisted.get(cluster.key)
     if unlisted is None:
         return False

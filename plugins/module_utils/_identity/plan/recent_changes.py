@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Detect resources that are too new for consistent reads. Pure."""
+"""Detect resources that changed so recently that IAM and EKS, which are eventually consistent, may return older data. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from . import trust
 
 @dataclass(frozen=True, slots=True)
 class RecentChange:
-    """A recent change of a resource. ``name`` is like "role my-role"."""
+    """A recent change of a resource. ``name`` is its type and name, like "role my-role"."""
 
     name: str
     age: timedelta
@@ -40,12 +40,17 @@ class RecentChange:
 
     @property
     def minutes_left(self) -> int:
-        """Minutes until reads are reliable."""
+        """The number of minutes until reads are reliable, rounded up."""
         return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
 
 
 def latest_change(workload: Workload, observed: Observed, managed_only: bool = False) -> RecentChange | None:
-    """Return the last change of a workload's resources, if it is recent by the clock of AWS, or None."""
+    """Return the most recent change of a workload's resources, or None if all changes are too old to matter.
+
+    Ages are measured by the clock of AWS.
+
+    :arg managed_only: ignore resources that this collection does not manage for the workload.
+    """
     now = observed.account.answered_at
     recent = [
         RecentChange(name, age)
@@ -58,11 +63,11 @@ def latest_change(workload: Workload, observed: Observed, managed_only: bool = F
 
 
 def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
-    """Report the resources that a removal does not find for workloads with recent changes: reads may be stale."""
+    """Report the resources that a removal does not find, but that may exist because the workload changed recently."""
     findings = []
     for workload in desired.workloads:
         if not workload_text(workload.key) or workload.key in desired.unassociated:
-            # A purge found the workload by its leftovers, and has listed the associations.
+            # A purge found this workload by its role, policy or grant, after it had listed all associations.
             continue
         change = latest_change(workload, observed, managed_only=True)
         missing = list(_missing(workload, observed)) if change else []
@@ -81,11 +86,12 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
 
 
 def in_minutes(number: int) -> str:
+    """Return a number of minutes as text, like "2 minutes"."""
     return f"{number} minute{'s' if number > 1 else ''}"
 
 
 def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
-    """Yield the resources of a workload: name, time of the last change, whether it is managed for this workload."""
+    """Yield name, time of the last change (ISO 8601) and whether it is managed for this workload, for each resource."""
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
         is_allowed = _allows(observed.clusters, workload, role)
@@ -104,9 +110,10 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
 
 
 def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
-    """Return whether a role allows a workload by a managed statement or by role.trust_policy. A teardown revokes the managed
-    ones,
-    also of a role that is kept for other users."""
+    """Return whether a role allows a workload by a managed statement or by ``role.trust_policy``.
+
+    A teardown revokes managed statements even if the role is kept for other users, so a role without one is not a leftover.
+    """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True
     keys = frozenset({workload.key})
@@ -115,19 +122,19 @@ def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
 
 
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
-    """Return whether a policy is used for other workloads: by other roles, or by a role that does not allow the workload."""
+    """Return whether a policy serves other workloads: it is attached to other roles, or its role does not allow the workload."""
     if not policy.attached_to or workload.role is None:
         return False
     name = workload.role.name.lower()
     if f"role {name}" not in {holder.lower() for holder in policy.attached_to}:
         return True
-    # Reads may not show a new role yet that has the policy attached.
+    # IAM may list the role as a user of the policy before it returns the role itself.
     role = observed.roles.get(name)
     return role is not None and not _allows(observed.clusters, workload, role)
 
 
 def _missing(workload: Workload, observed: Observed) -> Iterator[str]:
-    """Yield the missing resources of a workload that this collection would have created, as parts of a sentence."""
+    """Yield a description of each resource of a workload that was not found and that this collection would have created."""
     unread = observed.unread
     listing = associations_target(workload.key.cluster)
     if (

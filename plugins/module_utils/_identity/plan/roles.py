@@ -44,7 +44,11 @@ def create_role(
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
 ) -> Change:
-    """Plan a new role. ``boundary_made``: the same plan creates the permissions boundary."""
+    """Return the change that creates a role.
+
+    :arg trust: the trust policy.
+    :arg boundary_made: the same plan creates the permissions boundary, so IAM may need time until it finds it.
+    """
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
     values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
     parameters, state = creation(ROLE_ATTRIBUTES, values)
@@ -65,14 +69,17 @@ def update_role(
     workloads: tuple[WorkloadKey, ...],
     boundary_made: bool = False,
 ) -> Change | None:
-    """Plan the attributes of a role, except its trust policy. Return None without differences."""
+    """Return the update of all attributes of a role except its trust policy, or None if they have their desired values.
+
+    :arg boundary_made: the same plan creates the permissions boundary, so IAM may need time until it finds it.
+    """
     differences = compare(ROLE_SETTINGS, spec, role)
     old, new = split_states(differences)
     details = [difference for difference in differences if difference.attribute in ROLE_DETAILS]
     calls: list[Call] = []
     identity = {"RoleName": role.name}
     if details:
-        # UpdateRole resets a parameter that it does not get.
+        # UpdateRole resets parameters that are missing in the request, so send the present values, too.
         present = {attribute.parameter: attribute.observed_value(role) for attribute in ROLE_DETAILS}
         calls.append(Call("iam", "UpdateRole", {**identity, **present, **update_parameters(details)}))
     boundary = new.get(PERMISSIONS_BOUNDARY.name)
@@ -95,9 +102,10 @@ def update_role(
 
 
 def differing_limits(spec: RoleSpec, role: ObservedRole) -> list[tuple[str, object, object]]:
-    """Return the attributes that sessions of the role depend on and that would change: name, present and desired value.
+    """Return the attributes whose change would affect the users of a role, each as (name, present value, desired value).
 
-    Policies can compare a tag of the role as aws:PrincipalTag, so a tag with another value is one of them.
+    These are the attributes that limit the sessions of the role, and tags with another value: policies can compare a tag of the
+    role as aws:PrincipalTag.
     """
     limits = [attribute for attribute in ROLE_SETTINGS if attribute.limits_sessions]
     differences = [
@@ -118,6 +126,7 @@ def update_trust(
     workloads: tuple[WorkloadKey, ...],
     needs: frozenset[Target] = frozenset(),
 ) -> Change | None:
+    """Return the change of a trust policy, or None if both policies have the same meaning."""
     if TRUST_POLICY.equals(role.trust, trust):
         return None
     return _trust_change(role.name, role.trust, trust, workloads, needs)
@@ -129,8 +138,14 @@ def change_trust(
     workloads: tuple[WorkloadKey, ...],
     holders: frozenset[Target],
 ) -> list[Change]:
-    """Change the trust policy at once if no ``holders`` need the present one. Otherwise merge both first, and remove the rest
-    once the associations of ``holders`` have changed."""
+    """Return the change of a trust policy, in two changes if ``holders`` still need the present one.
+
+    The first change then allows the users of both trust policies. The second one sets the desired policy, after the changes of
+    ``holders``.
+
+    :arg trust: the desired trust policy.
+    :arg holders: the associations that need the present trust policy until they are changed.
+    """
     if TRUST_POLICY.equals(role.trust, trust):
         return []
     wide = union_trust(role.trust, trust)
@@ -170,6 +185,6 @@ def _trust_change(
 
 
 def role_differences(changes: Sequence[Change]) -> str:
-    """Return the names of the changed attributes for a message."""
+    """Return the names of all attributes that the changes set, separated by commas, for a message."""
     names = sorted({name for change in changes for name in (change.after or change.before or {})})
     return ", ".join(name.replace("_", " ") for name in names)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan one role for all workloads that share it: its attributes, its trust policy, its attachments. Pure."""
+"""Plan the attributes, the trust policy and the attached policies of a role, for all workloads that share it. Pure."""
 
 from __future__ import annotations
 
@@ -65,9 +65,15 @@ def plan_shared_role(
     made: Collection[str],
     unread: Unread,
 ) -> None:
-    """Plan one role with its trust policy and attachments. ``made`` has the ARNs of the policies that the same plan creates.
+    """Add the changes of one role, its trust policy and its attachments to the draft, or failures of its workloads.
 
-    Skip workloads of clusters that could not be read, and keep the policies that are attached for them.
+    If only some of its workloads fail, the role is planned for the rest.
+
+    :arg shared: the role with its workloads. Workloads in clusters that could not be read are skipped; the policies that they
+        list are not detached.
+    :arg keys: all workloads of the run.
+    :arg made: the ARNs of the policies that this plan creates.
+    :arg unread: the associations that could not be read.
     """
     shared = shared.excluding(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
     if not shared.users:
@@ -134,9 +140,9 @@ def plan_shared_role(
             draft.findings.extend(find_public_access(role, shared.keys[0]))
             draft.findings.extend(find_foreign_access(role, shared.keys[0]))
         draft.findings.extend([*narrowed.findings, *staying, *changed])
-        # For a full role, detach a policy before another one is attached.
+        # If the role has the maximum number of policies, one must be detached before another one can be attached.
         excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
-        # Detach policies with a Deny last.
+        # Policies with a Deny are last, because the first ones are detached early.
         leaving.sort(key=lambda change: denies(find_document(observed, change.target.policy_arn) or {}))
         swaps = list(map(swap_policies, leaving[:excess], joining))
         joining = [*swaps, *joining[len(swaps) :]]
@@ -148,7 +154,7 @@ def plan_shared_role(
 def _restrictions(
     clusters: Clusters, shared: SharedRole, role: ObservedRole, changes: Sequence[Change]
 ) -> list[Finding]:
-    """Report the Deny statements of the next trust policy of a role."""
+    """Report the Deny statements that the trust policy of a role has after these changes."""
     trust = role.trust
     for change in changes:
         document = (change.after or {}).get("trust_policy")
@@ -172,7 +178,10 @@ def without_claim(
     shared: SharedRole,
     keys: frozenset[WorkloadKey],
 ) -> SharedRole:
-    """Return the role without the owner's tag, if the tag would lock users outside the run out of a role without owner."""
+    """Return the shared role, without the owner's tag if the role has no owner yet and users outside the run.
+
+    With the tag, runs for these users could no longer change the role. A finding reports the omitted tag.
+    """
     spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
     if role is None or spec.existing or options.adopt or not lacks_owner(role.tags, spec.tags):
         return shared
@@ -187,7 +196,7 @@ def without_claim(
 
 
 def _may_change_role(role: ObservedRole, options: Options) -> bool:
-    """Return whether a role may be changed: it is managed here for this owner, or adopted."""
+    """Return whether a run may change a role: it is managed for the owner of the run, or ``adopt`` is set."""
     return may_change(role.tags, options.owner, options.adopt)
 
 
@@ -198,9 +207,10 @@ def _holders(
     keys: frozenset[WorkloadKey],
     unread: Unread,
 ) -> frozenset[Target]:
-    """Return the associations that need the present trust policy until they change.
+    """Return the associations that need the present trust policy of the role until this plan has changed them.
 
-    They move to another role, or turn session tags on or off. Unread associations may be among them.
+    These are the associations that move to another role, or whose session tags are turned on or off. Associations that could
+    not be read count as well, if the trust policy may allow them.
     """
     if role is None:
         return frozenset()
@@ -221,13 +231,13 @@ def _holders(
 
 
 def find_document(observed: Observed, arn: str) -> Mapping[str, object] | None:
-    """Return the document of a policy that was read, or None."""
+    """Return the document of a policy, or None if it was not read."""
     policy = observed.policies.get(arn)
     return observed.documents.get(arn) if policy is None or policy.document is None else policy.document
 
 
 def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
-    """Return all policies and attachments of a role, as targets."""
+    """Return the targets of the policies that a role gets, and of the attachments that it does not have yet."""
     arns = shared.policy_users
     attached = role.attached if role is not None else ()
     joining = (attachment_target(shared.spec.name, arn) for arn in arns if arn not in attached)
@@ -251,7 +261,7 @@ def _next_trust(
     role: ObservedRole | None,
     keys: frozenset[WorkloadKey],
 ) -> Narrowed:
-    """Return the next trust policy of the role."""
+    """Return the trust policy that the role will have, with the findings about kept access."""
     spec = shared.spec
     if role is None:
         return Narrowed(desired_trust(clusters, spec, options, shared.users, keys, None))
@@ -274,9 +284,10 @@ def _outside_users(
     trust: Mapping[str, object],
     keys: frozenset[WorkloadKey],
 ) -> OutsideUsers:
-    """Return the users of the role outside the run, if a change depends on them.
+    """Return the users of the role outside the run, or none if no planned change can affect them.
 
-    With ⟨adopt⟩, or with ⟨force⟩ and ⟨purge_policies⟩, all users count as listed.
+    Trust statements for several clusters are ignored for an adopted role, and with both ``force`` and ``purge_policies``: with
+    these options the user accepts changes for users that cannot be listed.
     """
     if role is None or shared.spec.existing:
         return OutsideUsers()
@@ -317,16 +328,19 @@ def _role_changes(
         return [create_role(clusters.account, spec, trust, keys, boundary_made)], failures
     update = update_role(spec, role, options, keys, boundary_made)
     changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
-    # The intermediate trust policy allows both leaving and joining workloads.
+    # While associations move, the trust policy allows both the workloads that leave the role and those that join it.
     failures += problems.too_long_on_the_way(shared, changes, options)
     if not _may_change_role(role, options) and all(set(change.after or ()) <= {"tags"} for change in changes):
-        # Use an unmanaged role with the desired attributes without changing it.
+        # An unmanaged role of which only the tags differ is used unchanged.
         return [], failures
     return changes, failures
 
 
 def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
-    """Return an attachment for each missing policy, with the workloads that list it, so that a failed policy is not attached."""
+    """Return the attachment of each policy that the role lacks.
+
+    It belongs only to the workloads that list the policy: if the policy fails, so do these workloads, and it is not attached.
+    """
     attached = role.attached if role is not None else ()
     changes, present = [], frozenset(shared.keys)
     for arn, requesters in shared.policy_users.items():
@@ -345,9 +359,10 @@ def _detachments(
     role: ObservedRole | None,
     users: OutsideUsers,
 ) -> tuple[list[Change], list[Finding]]:
-    """Plan to detach extra managed policies, and with ``purge_policies`` all extra policies. Report the policies that are kept.
+    """Return the detachments of policies that no workload lists, and a finding for each such policy that is kept.
 
-    Policies that users outside the run may need are kept.
+    Without ``purge_policies`` only policies that this collection manages are detached. A policy is kept if users outside the
+    run may need it, and if it only denies requests.
     """
     if role is None or shared.spec.existing or not _may_change_role(role, options):
         return [], []
@@ -375,7 +390,7 @@ def _detachments(
             findings.append(problems.denies_meanwhile(role, shared.keys[0], arn, unread_grant))
             continue
         if removable and not users:
-            # The same plan may adopt the policy.
+            # The same plan may adopt the policy. Its tags are then set before it is detached.
             needs = frozenset((policy_target(arn),))
             change = detach_policy(DETACHING_STAGE, role.name, arn, shared.keys, needs)
             changes.append(replace(change, takes=True))

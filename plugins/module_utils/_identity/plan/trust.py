@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure."""
+"""Plan trust policies, report the principals that they allow, and check whether workloads can use their roles. Pure.
+
+A grant is the scope of a managed trust statement: one workload, a namespace, a cluster, or all clusters of the account. A
+managed statement was written by this collection, or has the same form; every other statement is unmanaged, and is kept.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +39,15 @@ from ..model.observed import Document
 from ..model.roles import ObservedRole, RoleSpec, TrustScope
 from ..model.targets import Failure, trust_target
 
-# The scopes whose conditions look at session tags.
+# The trust scopes whose conditions compare session tags.
 TAGGED_SCOPES = ("workload", "namespace", "cluster")
 
 
 def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
-    """Return the trust scope of one workload. Without session tags the default is "account": AWS cannot distinguish workloads."""
+    """Return the trust scope of one workload: of its role, else of the run, else the default.
+
+    Without session tags the scope is at least "account", because a trust policy cannot distinguish the workloads of an account.
+    """
     stated = role.trust_scope or options.trust_scope
     if workload.association.disable_session_tags and stated in (None, *TAGGED_SCOPES):
         return "account"
@@ -70,16 +77,20 @@ def desired_trust(
     keys: frozenset[WorkloadKey],
     present: Mapping[str, object] | None,
 ) -> Mapping[str, object]:
-    """Return the trust policy of a managed role.
+    """Return the desired trust policy of a managed role.
 
-    Keep grants to workloads outside this run, statements for principals other than EKS Pod Identity, and every Deny.
-    role.trust_policy replaces the policy, and removes a Deny only with ``force``.
+    It allows ``users``, and keeps grants to workloads outside the run, statements for principals other than EKS Pod Identity,
+    and every Deny. If the input has ``role.trust_policy``, that is the whole policy, except that an unmanaged Deny is removed
+    only with ``force``.
+
+    :arg keys: all workloads of the run.
+    :arg present: the trust policy in IAM, or None for a new role.
     """
     if role.trust_policy is not None:
         denies = foreign_denies(present or {}, role.trust_policy)
         return role.trust_policy if options.force or not denies else _with_denies(role.trust_policy, denies)
     foreign: list[Mapping[str, object]] = []
-    # Keep outside grants that a wider desired grant covers: the wide grant may be revoked later.
+    # Grants to workloads outside the run are added after widest(), so that they remain if a wider grant is revoked later.
     grants = widest(desired_grants(clusters, role, options, users))
     if present is not None:
         grants |= outside_grants(clusters, present, keys)
@@ -99,9 +110,14 @@ def _with_denies(
 def outside_grants(
     clusters: Clusters, present: Mapping[str, object], keys: frozenset[WorkloadKey]
 ) -> set[TrustGrant]:
-    """Return the managed grants to workloads outside the run. Grants for a whole cluster or account may belong to the run.
+    """Return the managed grants to workloads outside the run.
 
-    ``clusters`` are the clusters whose workloads use the role. Grants in other clusters are outside the run.
+    These are grants to workloads that are not in ``keys``, to namespaces without such a workload, and for other clusters. Grants
+    for one of the clusters as a whole, or for the account, may belong to the run and are not returned.
+
+    :arg clusters: the clusters of the run with workloads that use the role.
+    :arg present: the trust policy in IAM.
+    :arg keys: the workloads of the run.
     """
     grants, _others = read_grants(present)
     return {grant for grant in grants if _of_others(grant, clusters, keys)}
@@ -117,7 +133,7 @@ def _of_others(grant: TrustGrant, clusters: Clusters, keys: frozenset[WorkloadKe
 
 
 def may_allow_cluster(cluster_name: str, present: Mapping[str, object]) -> bool:
-    """Return whether a trust policy may allow workloads of a cluster that is known by name only."""
+    """Return whether a trust policy may allow workloads of a cluster of which only the name is known."""
     grants, rest = read_grants(present)
     return any(grant.cluster_arn.rpartition("/")[2] in ("", cluster_name) for grant in grants) or any(
         isinstance(statement, Mapping) and not _names_others(statement) for statement in rest
@@ -125,9 +141,9 @@ def may_allow_cluster(cluster_name: str, present: Mapping[str, object]) -> bool:
 
 
 def union_trust(present: Mapping[str, object], desired: Mapping[str, object]) -> Mapping[str, object]:
-    """Merge the grants of two trust policies; the Deny statements of the present one win.
+    """Merge two trust policies. The result has the Allow statements of both, and the Deny statements of ``present``.
 
-    Keep grants in both even if a wider grant covers them: the wider grant may be revoked later.
+    A grant in both policies remains even if a wider grant covers it, because the wider grant may be revoked later.
     """
     grants, rest = read_grants(present)
     new_grants, new_others = read_grants(desired)
@@ -144,9 +160,9 @@ def is_allow(statement: object) -> bool:
 def foreign_statements(
     present: Mapping[str, object], desired: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the unmanaged statements: for principals other than EKS Pod Identity, and every Deny.
+    """Return the statements that allow principals other than EKS Pod Identity, and all Deny statements.
 
-    :arg desired: role.trust_policy of the input, whose statements are not returned.
+    :arg desired: ``role.trust_policy`` of the input. Its statements are left out, because the user listed them.
     """
     _grants, rest = read_grants(present)
     _desired_grants, desired_statements = read_grants(desired or {})
@@ -162,12 +178,12 @@ def foreign_statements(
 def foreign_principals(
     present: Mapping[str, object], desired: Mapping[str, object] | None = None
 ) -> list[str]:
-    """Describe the principals in unmanaged statements."""
+    """Describe the principals that unmanaged statements allow, other than EKS Pod Identity, for a message."""
     return describe_principals(_foreign_names(present, desired))
 
 
 def _foreign_names(present: Mapping[str, object], desired: Mapping[str, object] | None = None) -> set[str]:
-    """Return the principals in unmanaged statements."""
+    """Return the principals that unmanaged statements allow, other than EKS Pod Identity."""
     statements = foreign_statements(present, desired)
     return {
         name for statement in statements if is_allow(statement) for name in read_principals(statement)
@@ -184,7 +200,7 @@ def _names_others(statement: Mapping[str, object]) -> bool:
 
 
 def read_principals(statement: Mapping[str, object]) -> set[str]:
-    """Return the principals of a statement; empty with NotPrincipal."""
+    """Return the principals of a statement; empty if it has NotPrincipal instead."""
     principal = statement.get("Principal", {})
     values = principal.values() if isinstance(principal, Mapping) else [principal]
     lists = (value if isinstance(value, list) else [value] for value in values)
@@ -198,7 +214,7 @@ def extended_trust(
     users: Sequence[Workload],
     present: Mapping[str, object],
 ) -> Mapping[str, object]:
-    """Return the trust policy of an existing role, with the managed statements added."""
+    """Return the trust policy of an existing role with grants to the workloads added. All statements are kept."""
     grants, rest = read_grants(present)
     new_grants = widest(desired_grants(clusters, role, options, users))
     return with_grants(present, rest, grants | {grant for grant in new_grants if not covered(grant, grants)})
@@ -210,9 +226,9 @@ def revoke_grants(
     removed: frozenset[WorkloadKey],
     staying: frozenset[WorkloadKey],
 ) -> Mapping[str, object] | None:
-    """Return a trust policy without the managed grants to removed workloads, or None without such grants.
+    """Return a trust policy without the managed grants to removed workloads, or None if there are no such grants.
 
-    Revoke a grant for a namespace or a cluster if none of the workloads ``staying`` uses it.
+    A grant for a namespace or a cluster is revoked only if it allows none of the workloads in ``staying``.
     """
     grants, rest = read_grants(present)
     revoked = {grant for grant in grants if _is_revoked(grant, clusters, removed, staying)}
@@ -234,14 +250,14 @@ def _is_revoked(
 
 
 def _in_reach(grant: TrustGrant, cluster: Cluster, keys: Iterable[WorkloadKey]) -> list[WorkloadKey]:
-    """Return the workloads that a grant for a cluster, or for a namespace, allows."""
+    """Return the workloads among ``keys`` that a grant for a cluster or namespace allows."""
     return [key for key in keys if key.cluster == cluster.key and grant.namespace in ("", key.namespace)]
 
 
 def is_still_granted(
     clusters: Clusters, present: Mapping[str, object], removed: frozenset[WorkloadKey]
 ) -> bool:
-    """Return whether wide managed statements still allow removed workloads."""
+    """Return whether a managed grant for a namespace, cluster or account still allows one of the removed workloads."""
     grants, _others = read_grants(present)
     return any(
         not grant.cluster_arn
@@ -255,7 +271,7 @@ def is_still_granted(
 
 
 def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
-    """Return whether managed statements name only these clusters."""
+    """Return whether the managed statements of a trust policy allow workloads of these clusters only."""
     grants, _others = read_grants(present)
     if not grants:
         return clusters.with_arn(closed_for(present)) is not None
@@ -263,7 +279,7 @@ def is_limited_to(clusters: Clusters, present: Mapping[str, object]) -> bool:
 
 
 def grants_elsewhere(clusters: Clusters, present: Mapping[str, object]) -> list[str]:
-    """Return the managed grants for clusters outside the run, as text."""
+    """Return the managed grants for other clusters, as text: ARN of the cluster, namespace and service account."""
     grants, _others = read_grants(present)
     return sorted(
         "/".join(part for part in (grant.cluster_arn, grant.namespace, grant.service_account) if part)
@@ -276,7 +292,7 @@ _ACCOUNT_OF = re.compile(r"arn:[a-z0-9-]+:(?:iam|sts)::([^:]*):.*|(\d{12})", re.
 
 
 def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """Find statements open to every principal of every account."""
+    """Report each statement of the trust policy that allows every principal of every account."""
     for lint in prepare_trust(role.trust).lints:
         if lint.code == Code.TRUST_OPEN_TO_EVERYONE:
             yield Finding(
@@ -289,7 +305,10 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 
 
 def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """Report principals other than EKS Pod Identity, except "*"."""
+    """Report the principals that the trust policy also allows: one finding for other accounts, one for this account.
+
+    ``find_public_access`` reports the principal "*".
+    """
     names = _foreign_names(role.trust) - {"*"}
     strange = {name for name in names if _is_of_another_account(name, role)}
     if strange:
@@ -316,7 +335,7 @@ _REMEDY = "Remove them from the trust policy if they are unused, or set the whol
 
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
-    """Return whether a principal has another account. Services and unique IDs of deleted principals do not have an account."""
+    """Return whether a principal is in another account. A service, or the ID of a deleted principal, has no account."""
     match = _ACCOUNT_OF.fullmatch(principal)
     return match is not None and (match[1] or match[2]) != role.arn.split(":")[4]
 
@@ -335,7 +354,10 @@ _EFFECTS: Mapping[Severity, str] = {
 
 
 def trust_subject(cluster: Cluster, key: WorkloadKey, role_arn: str, disabled: bool) -> Subject:
-    """Return the request context of a workload. ``disabled``: session tags are turned off."""
+    """Return the context in which EKS Pod Identity assumes the role for a workload.
+
+    :arg disabled: the association has session tags turned off.
+    """
     return Subject(
         cluster_arn=cluster.arn,
         namespace=key.namespace,
@@ -353,7 +375,7 @@ def trust_failures(
     trust: Mapping[str, object],
     role_arn: str,
 ) -> list[Failure]:
-    """Return a failure for each workload that the trust policy certainly does not allow."""
+    """Return a failure for each workload that certainly cannot use the role with this trust policy."""
     failures = []
     for workload in users:
         disabled = bool(workload.association.disable_session_tags)
@@ -378,8 +400,11 @@ def trust_failures(
 def is_shut_out(
     workload: Workload, association: ObservedAssociation | None, role: ObservedRole | None, clusters: Clusters
 ) -> bool:
-    """Return whether the association has session tags turned off, the workload leaves the setting open, and the role certainly
-    requires session tags."""
+    """Return whether the workload cannot use its role because session tags are turned off.
+
+    That is the case if the association has them turned off, the workload does not set ``disable_session_tags``, and the trust
+    policy certainly requires them.
+    """
     if association is None or not association.disable_session_tags or role is None:
         return False
     if workload.association.disable_session_tags is not None or workload.key not in clusters:
@@ -391,9 +416,10 @@ def is_shut_out(
 
 
 def usable_without_denies(trust: Document, desired: Document | None, subject: Subject) -> str:
-    """Return whether the workload could use the role without unmanaged Deny statements: "yes", "no" or "conditional".
+    """Return whether the workload could use the role if the unmanaged Deny statements were removed.
 
-    :arg desired: role.trust_policy of the input.
+    :arg desired: ``role.trust_policy`` of the input, or None. Its Deny statements count as managed.
+    :returns: "yes", "no" or "conditional".
     """
     denies = foreign_denies(trust, desired)
     stored = trust["Statement"]
@@ -408,9 +434,10 @@ def usable_without_denies(trust: Document, desired: Document | None, subject: Su
 def find_restrictions(
     role_arn: str, trust: Document, desired: Document | None, subjects: Mapping[WorkloadKey, Subject]
 ) -> list[Finding]:
-    """Report each unmanaged Deny statement of a trust policy, for the workload with the most severe effect.
+    """Return one finding for each unmanaged Deny statement of a trust policy, about the workload that it affects most.
 
-    :arg desired: role.trust_policy of the input.
+    :arg desired: ``role.trust_policy`` of the input, or None. Its Deny statements count as managed.
+    :arg subjects: the request context of each workload of the role.
     """
     denies = foreign_denies(trust, desired)
     if not denies:
@@ -433,7 +460,8 @@ def find_restrictions(
 def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, key: WorkloadKey) -> Finding:
     """Return the finding about a Deny statement.
 
-    :arg together: the workload could use the role without all of these statements.
+    :arg together: the workload cannot use the role, but could without all unmanaged Deny statements.
+    :arg is_input: the input has ``role.trust_policy``.
     """
     severity: Severity = "error" if denial.applies or (denial.applies is None and together) else "warning"
     if denial.applies is False:
@@ -454,7 +482,7 @@ def _rank(finding: Finding) -> int:
 
 
 def input_trust_remedy(workload: Workload) -> str:
-    """Return the remedy for role.trust_policy of the input; "" without it."""
+    """Return the remedy if the trust policy is ``role.trust_policy`` of the input, or "" if it is not."""
     if workload.role is None or workload.role.trust_policy is None:
         return ""
     return (
@@ -464,7 +492,7 @@ def input_trust_remedy(workload: Workload) -> str:
 
 
 def reasons(verdict: TrustVerdict) -> str:
-    """Return the reasons for which a role cannot be used, in one line."""
+    """Return why a role cannot be used, as sentences in one line."""
     errors = [
         finding.message
         for finding in verdict.findings

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Report associations of the clusters that the list of a run does not contain, and grants without association. Pure."""
+"""Report associations that are not in the list of a run, and trust statements for workloads without association. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return at most one finding for the associations of each cluster, and one for each grant without association."""
+    """Return a finding for each cluster with unlisted associations, and for each allowed workload without association."""
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
         unlisted = observed.unlisted.get(key, UnlistedAssociations())
@@ -37,7 +37,10 @@ def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
 
 
 def find_empty_list(workloads: Collection[Workload], among_others: bool = False) -> list[Finding]:
-    """Return a finding for a cluster with an empty list; ``among_others``: it is one of the clusters of a fleet."""
+    """Return a finding if the list of a cluster is empty.
+
+    :arg among_others: the run has several clusters, of which one may have no workloads. The finding is then not a warning.
+    """
     if workloads:
         return []
     return [
@@ -52,7 +55,7 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
 
 
 def _unused_grants(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each workload without association in the trust policy of a managed role."""
+    """Return a finding for each workload that the trust policy of a managed role names and that has no association."""
     return [
         _unused_grant(observed.clusters.of_workload(key), role, key)
         for shared in shared_roles(observed.account, desired.workloads)
@@ -91,7 +94,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
     ]
     unread = [key for key in unlisted.keys if key not in unlisted.described and key not in unlisted.failed]
     owners = sorted({association.tags[OWNER_TAG] for association in foreign})
-    # A purge of namespaces keeps associations in other namespaces.
+    # A purge removes all managed associations, so the remaining ones are in namespaces that it does not include.
     place = " outside of ⟨purge_namespaces⟩" if options.purge else ""
     parts = (
         _part(len(managed), f"managed{place}", _keys(managed)),
@@ -156,7 +159,7 @@ def _not_readable(cluster: Cluster, error: AwsError) -> Finding:
 
 
 def describe_place(cluster: Cluster) -> str:
-    """Name a cluster with its account and region."""
+    """Return name, account and region of a cluster for a message."""
     return f"cluster {cluster.name} (account {cluster.account_id}, region {cluster.region})"
 
 
