@@ -4,9 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The comparisons of condition keys in all questions of a search, and the values of policy variables that match.
+"""The comparisons of one evaluation: of condition keys and resources with values that contain policy variables.
 
-A window is the set of values of a variable for which a pattern of the policy matches a known text.
+Two terms of this file: a value is "open" when it contains a policy variable such as ``${aws:username}``. The "window" of a
+variable is the set of values for which a pattern such as ``home/${aws:username}/*`` matches a known text.
 """
 
 from __future__ import annotations
@@ -47,14 +48,17 @@ from ..language.resources import OpenResource
 from .keys import TAG_KEYS, TagLinks
 from .rules import Question, Request, Rule
 
-# The largest number of values that a window lists; more are a pattern.
+# A window with more values than this is a pattern instead of a list.
 _MAX_LISTED = 40
 # The longest text in which all positions of a repeated variable are tried.
 _MAX_TRIED = 48
 
 
 def filled(tokens: tuple[Token, ...], names: frozenset[str], context: Context) -> list[Token] | None:
-    """Replace all variables except ``names`` by their values; None when one of them does not have a single value."""
+    """Replace all variables except ``names`` by their values.
+
+    :returns: None when one of the replaced variables does not have a single known value.
+    """
     result: list[Token] = []
     for token in tokens:
         if not isinstance(token, Variable) or token.key in names:
@@ -71,7 +75,8 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
     """Return the values of the variable in ``tokens`` for which they match a text.
 
     :arg text: may have ``STAR`` and ``MARK`` for the wildcards of a request.
-    :returns: None when the values are not determined by a few positions in the text, or the budget ends.
+    :arg arn: whether the tokens are an ARN, in which a wildcard does not match a colon.
+    :returns: None when the pattern is too complex to determine the values, or when the budget is used up.
     """
     spots = [index for index, token in enumerate(tokens) if isinstance(token, Variable)]
     wild = any(isinstance(token, Wild) for token in tokens)
@@ -103,7 +108,7 @@ def window(tokens: list[Token], text: str, arn: bool, ignore_case: bool, budget:
 def _repeated(
     tokens: list[Token], starts: list[int], text: str, ignore_case: bool, budget: Budget
 ) -> Language | None:
-    """Return the window of a variable that the tokens have more than once."""
+    """Return the window of a variable that occurs more than once in the tokens."""
     if len(text) > _MAX_TRIED and len(starts) > 1:
         return None
     words: dict[str, None] = {}
@@ -129,7 +134,7 @@ def _listed(words: list[str], ignore_case: bool) -> Language:
 
 
 def _covering(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-    """Return the units for a text with ``STAR``, which ``?`` does not match."""
+    """Prevent that ``?`` in a pattern matches ``STAR``, which represents any number of characters of a request."""
     return tuple(Unit(STAR, negated=True) if unit == ONE else unit for unit in units)
 
 
@@ -145,7 +150,7 @@ _MAX_LENGTH = 4096
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The ``states`` of a key. They are ``complete`` when no other value has another outcome."""
+    """The values of a key to evaluate. If they are ``complete``, every other value has the outcome of one of them."""
 
     states: tuple[KeyState | Part, ...]
     complete: bool
@@ -153,7 +158,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class OpenCondition:
-    """A value of a condition with variables."""
+    """A value with variables in a condition."""
 
     value: OpenValue
     test: Test
@@ -161,7 +166,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A value of Resource with variables, and the request that it is compared with."""
+    """A value with variables in Resource, and the request whose resource is compared with it."""
 
     value: OpenResource
     rule: Rule
@@ -170,9 +175,9 @@ class OpenTarget:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """The texts of a key for which a value with variables matches, when the other keys are known.
+    """The values of a key for which the comparison with an open value (``value``) holds, while the other keys are known.
 
-    It is ``exact`` when the value matches no other texts.
+    If ``exact``, the comparison holds for these values only. Otherwise it may hold for further values.
     """
 
     value: object
@@ -182,18 +187,21 @@ class Constraint:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """Return the key whose value contains a present key's value, and which part of it."""
+    """Return the key that determines the value of a key, and the part to extract from its value.
+
+    For example, the name of a cluster is part of its ARN. By default the key determines its own value.
+    """
     state = context.keys.get(key)
     return (state.root, state.extract) if isinstance(state, Part) else (key, WHOLE)
 
 
 class Comparisons:
-    """The conditions and the values with variables of several questions."""
+    """An index, by condition key, of the conditions and open values in several questions."""
 
     def __init__(
         self, questions: Sequence[Question], context: Context, links: TagLinks, memo: dict[object, Values]
     ) -> None:
-        # Caches of values: ``memo`` depends on the statements only, ``sorted_values`` on the other keys, too.
+        # Two caches: the values in ``memo`` depend on the statements only; ``sorted_values`` also depends on other keys.
         self.memo = memo
         self.links = links
         self.sorted_values: dict[object, Values] = {}
@@ -214,15 +222,18 @@ class Comparisons:
                 self._open_by_root.setdefault(root, []).append(item)
 
     def compared(self, key: str) -> bool:
-        """Return whether a value with variables involves the key."""
+        """Return whether the key is compared with an open value, or is a variable in one."""
         return key in self._open_by_root
 
     def entangled(self, key: str, exact: frozenset[object]) -> bool:
-        """Return whether a value with variables that involves the key is still open."""
+        """Return whether a comparison of the key with an open value is missing from ``exact``, so it remains undecided."""
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
-        """Generate the constraints on a key: from values whose other keys are known, and from linked tags."""
+        """Generate the constraints on a key from open values whose other keys are known, and from request tags.
+
+        A request tag is a constraint on aws:TagKeys, which contains its key.
+        """
         if key == TAG_KEYS:
             for tag, spellings in self.links.tags:
                 yield Constraint(tag, spellings, WHOLE, True)
@@ -241,10 +252,10 @@ class Comparisons:
         if root == key:
             same = all(home(name, context) == (root, extract) for name in variable_keys(value.tokens))
             if same and value.more_than_variables:
-                # The key is compared with itself and further characters, which never match.
+                # The key is compared with a value that consists of itself and more characters, so they are never equal.
                 yield Constraint(value, Language(), extract, True)
                 return
-            # The possible matches distinguish values, whatever the variables are.
+            # Only values that match for some value of the variables can match at all.
             yield Constraint(value, value.possible, extract, False)
             if names:
                 return
@@ -325,7 +336,7 @@ def _windows(
 
 
 def _names(tokens: tuple[str | Wild | Variable, ...], key: str, context: Context) -> frozenset[str]:
-    """Return the variables whose values are part of the value of a key."""
+    """Return the variables whose values are determined by a key."""
     return frozenset(name for name in variable_keys(tokens) if home(name, context)[0] == key)
 
 
@@ -337,7 +348,7 @@ def _roots(item: OpenCondition | OpenTarget, context: Context) -> set[str]:
 
 
 def _never(tokens: tuple[str | Wild | Variable, ...], context: Context) -> bool:
-    """Return whether a variable has no single value, so that nothing matches."""
+    """Return whether the tokens match nothing, because a variable is known to have no value or several values."""
     for token in tokens:
         if isinstance(token, Variable):
             state = context.get(token.key)

@@ -9,8 +9,9 @@
 An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
 have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
 
-A request with wildcards is split into literal requests, one for each combination of patterns that match a part of it,
-because statements distinguish actions and ARNs only by their patterns. It is allowed if and only if all of these are.
+A request may have wildcards, such as s3:Get*. It is allowed if and only if every request that it matches is allowed. A
+policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to evaluate one literal
+request for each combination of patterns that a request can match.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ _FILLS = ("", "x", "xy-z")
 
 
 class OverBudget(Exception):
-    """The budget of a verdict ended before all combinations were found."""
+    """The budget for one request was used up before all combinations of patterns were found."""
 
 
 def _samples(request: Request) -> Iterator[Request]:
-    """Generate a few literal requests that match a request with wildcards. If one of them is denied, the request is."""
+    """Generate a few literal requests that a request with wildcards matches. If one of them is denied, so is the request."""
     for fill in _FILLS:
         texts = [
             text.replace("*", fill).replace("?", "x") if wild and text is not None else text
@@ -50,11 +51,11 @@ def _samples(request: Request) -> Iterator[Request]:
 
 
 def split(rules: Iterable[Rule], request: Request, context: Context) -> tuple[Request, ...]:
-    """Split a request with wildcards into literal requests that represent all of it.
+    """Return one literal request for each combination of patterns that a request with wildcards can match.
 
-    :returns: nothing when a variable without a value, or a wildcard in the service of the action, prevents the comparison
-        of patterns as text.
-    :raises OverBudget: when the budget is not sufficient.
+    :returns: an empty tuple when patterns cannot be compared as text: the service of the action has a wildcard, or a
+        policy variable has no known value.
+    :raises OverBudget: when there are too many combinations.
     """
     if request.resource == "*" and request.action_wild and not request.service_is_text:
         return ()
@@ -104,9 +105,9 @@ IMPLICIT_DENY = "implicit_deny"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Statements of which at least one must allow the request, such as all identity policies.
+    """The statements of one layer, such as the identity policies. At least one of them must allow the request.
 
-    ``memo`` caches the values that the statements distinguish.
+    ``memo`` caches the possible values of condition keys across requests.
     """
 
     name: str
@@ -118,10 +119,11 @@ class Layer:
 class Verdict:
     """The verdict on one request.
 
-    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that decide
-    it, or may decide it if it is conditional. ``missing`` has the names of the layers without an Allow. ``conditional_on``
-    has the keys on which the decision depends, in the spelling of the policy, with a witness for each outcome (see
-    ``Answer``). An ``undecided`` explicit deny is certainly denied, but it may also be an implicit deny.
+    ``decision`` is "allowed", "explicit_deny", "implicit_deny" or "conditional". ``rules`` has the statements that
+    determine the decision; for "conditional", the statements that may determine it. ``missing`` has the names of the layers
+    without an Allow. ``conditional_on`` has the condition keys on which the decision depends, in the letter case of the
+    policy. ``allowed_when`` and ``denied_when`` have example values of these keys. If ``undecided``, the budget was used up:
+    a "conditional" request may always have one outcome, and an "explicit_deny" may be an implicit deny instead.
     """
 
     decision: str
@@ -134,12 +136,15 @@ class Verdict:
 
     @property
     def allowed(self) -> bool:
-        """Return whether the request is allowed for all values of the unknown keys."""
+        """Return whether the request is allowed for all values of the unknown condition keys."""
         return self.decision == ALLOWED
 
 
 def evaluate(layers: Sequence[Layer], request: Request, context: Context) -> Verdict:
-    """Evaluate a request."""
+    """Evaluate a request against the statements of all layers.
+
+    :arg context: the condition keys of the request; a key may be unknown.
+    """
     question = ask(layers, request)
     allowed = question.allowed(context)
     if allowed is not True and (request.action_wild or request.resource_wild):
@@ -175,7 +180,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
     verdicts, together = evaluate_together(layers, parts, context)
     denied = [verdict for verdict in verdicts if verdict.decision in (EXPLICIT_DENY, IMPLICIT_DENY)]
     if denied:
-        # An explicit Deny takes precedence in the message.
+        # Report an explicit Deny first, because a further Allow does not help against it.
         return min(denied, key=lambda verdict: verdict.decision != EXPLICIT_DENY)
     rules = tuple(dict.fromkeys(rule for verdict in verdicts for rule in verdict.rules))
     if together.proven:
@@ -190,16 +195,16 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
             together.denied_when,
             together.undecided,
         )
-    # Each request is allowed for some values of the keys, but no values allow all of them.
+    # Each request is allowed for some values of the condition keys, but no values allow all requests.
     return Verdict(IMPLICIT_DENY, missing=tuple(layer.name for layer in layers))
 
 
 def evaluate_together(
     layers: Sequence[Layer], requests: Iterable[Request], context: Context
 ) -> tuple[tuple[Verdict, ...], Answer]:
-    """Evaluate requests that must all be allowed for the same values of the unknown keys.
+    """Evaluate requests that must all be allowed for the same values of the unknown condition keys.
 
-    :returns: the verdict on each request, and the answer for all of them.
+    :returns: the verdict on each request, and the answer whether all of them are allowed together.
     """
     questions = tuple(ask(layers, request) for request in requests)
     first = tuple(question.allowed(context) for question in questions)
@@ -217,7 +222,7 @@ def evaluate_together(
 
 
 def ask(layers: Sequence[Layer], request: Request) -> Question:
-    """Build the question for a request from the statements that concern it."""
+    """Select the statements that apply to the caller and action of a request."""
     denies: list[Rule] = []
     allows: list[tuple[str, tuple[Rule, ...]]] = []
     for layer in layers:
@@ -230,7 +235,7 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
 
 
 def describe(question: Question, context: Context, answer: Answer) -> Verdict:
-    """Build the verdict for an answer, with the statements that decide it."""
+    """Turn an answer into a verdict: add the statements that determine it."""
     request = question.request
     allowed = answer.proven
     denies = [(rule, rule.applies(request, context)) for rule in question.denies]
@@ -260,7 +265,7 @@ def describe(question: Question, context: Context, answer: Answer) -> Verdict:
         return Verdict(EXPLICIT_DENY, rules=denying, missing=missing)
     if missing:
         return Verdict(IMPLICIT_DENY, missing=missing)
-    # Either a Deny takes effect whenever an Allow does, or no Allow ever takes effect.
+    # Two cases remain: some Deny applies whenever an Allow applies, or no Allow can apply.
     possible = tuple(rule for rule, answer in denies if answer is None)
     if possible:
         without_denies = explore((question.without_denies(),), context)[0]

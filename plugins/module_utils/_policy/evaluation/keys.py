@@ -4,12 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Condition keys: their possible values, and keys whose values depend on each other in every request.
+"""Condition keys: their possible values, and keys whose values depend on each other.
 
-* aws:CurrentTime and aws:EpochTime are always present and have the same time, as a date and in epoch seconds.
-* A tag in the request, aws:RequestTag/k, has its key in aws:TagKeys. The k of a condition key is case-insensitive.
+* aws:CurrentTime (a date) and aws:EpochTime (epoch seconds) have the same time in every request.
+* If a request has the tag aws:RequestTag/k, its aws:TagKeys contains k in any letter case.
 
-Numbers, dates, addresses and bytes are sampled: each value of the conditions, and one value of each interval between them.
+For numbers, dates, addresses and bytes, it is sufficient to try the values in the conditions and one value of each interval
+between them.
 Sources: IAM User Guide, "AWS global condition context keys" (the data type of each); Service Authorization Reference
 (the types of condition keys: only texts and ARNs can be arrays).
 """
@@ -72,40 +73,45 @@ _SHAPES = {
 
 
 def is_tag(key: str) -> bool:
-    """Return whether the value of a key is the value of a tag: a single text."""
+    """Return whether a condition key has the value of a tag, such as ``aws:requesttag/team``."""
     return "tag/" in key
 
 
 def is_multivalued(key: str, typed: bool) -> bool:
-    """Return whether requests may have several values of a key.
+    """Return whether a condition key may have several values in one request.
 
-    This is a property of the key. If it depended on the set operators of a policy, a further Deny could make further
-    requests possible.
+    This must not depend on the set operators of the policy (ForAnyValue, ForAllValues). Otherwise an additional Deny
+    statement could change which requests are possible, and so turn a denied request into an allowed one.
 
-    :arg typed: whether conditions compare the key as a number, a date or an address, which have a single value.
+    :arg key: in lower case.
+    :arg typed: whether conditions compare the key as a number, date or address. Such a key has a single value.
     """
     if key.startswith(("aws:", "sts:")):
         return key in _MULTIVALUED
-    # A name with "~" is not a condition key, but a value that contains the values of several keys.
+    # A name with "~" is internal: a value from which the values of several keys are extracted.
     return not key.startswith("~") and not is_tag(key) and not typed
 
 
 def value_shape(key: str) -> str | None:
-    """Return the shape of the values of a key (see ``shape_units``), or None if the key can have any text."""
+    """Return the format of the values of a key in the notation of ``shape_units``, or None if it can have any text."""
     if key in _SHAPES:
         return _SHAPES[key]
-    # Global keys are not empty when they are present; a tag, or the key of a service, may be empty.
+    # If present, global condition keys are not empty. Tags and the condition keys of services may be empty.
     return "?*" if key.startswith(("aws:", "sts:")) and not is_tag(key) else None
 
 
-# Exact for the numbers that ``number`` reads.
+# The precision is sufficient to calculate exactly with all numbers that ``number`` accepts.
 _EXACT = Arithmetic(prec=3000)
 _FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
 _SIZES = {4: 32, 6: 128}
 
 
 def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
-    """Return a value of each kind, and whether these are all kinds. They are not if conditions have different types."""
+    """Return sample values of a key with a type other than text: the values in its conditions, and values between them.
+
+    :returns: the values, and whether every other value has the results of one of them in all conditions. This cannot be
+        shown for conditions of different types, such as a number and an address.
+    """
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
     if not budget.spend(4 * len(values)):
@@ -124,7 +130,7 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
             texts += [text for point in points if (text := _as_date(point)) is not None]
         if "Numeric" in families or len(texts) < len(points):
             numbers = [_as_number(point) for point in points]
-            # A number with too many digits is not read as a number.
+            # A number with too many digits is rejected by ``number``.
             complete = complete and [number(text) for text in numbers] == points
             texts += numbers
     if "Ip" in families:
@@ -141,14 +147,14 @@ def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[
 
 
 def _is_typed(key: str, text: str) -> bool:
-    """Return whether a text has the type of the key."""
+    """Return whether a text is a valid address, date or number, as the key requires."""
     if key in ADDRESSES:
         return network(text) is not None
     return (date(text) if key in DATES else number(text)) is not None
 
 
 def sample_values(key: str) -> Iterator[str]:
-    """Generate values for a key with the type number, date or address."""
+    """Generate valid values for a key whose type is number, date or address."""
     for value in itertools.count():
         if key in ADDRESSES:
             yield str(ipaddress.IPv4Address(value))
@@ -161,7 +167,7 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Generate each point, and a point below, between and above them."""
+    """Generate the points of a sorted list, a point between each two, and a point below and above all of them."""
     if not points:
         yield Decimal(0)
         return
@@ -201,13 +207,13 @@ def _addresses(values: Iterable[str]) -> Iterator[str]:
 
 _CURRENT, EPOCH = "aws:currenttime", "aws:epochtime"
 TAG_KEYS, _REQUEST_TAG = "aws:tagkeys", "aws:requesttag/"
-# This action passes tags, and its requests have aws:RequestTag but not aws:TagKeys.
+# The requests of this action have aws:RequestTag but not aws:TagKeys.
 _WITHOUT_TAG_KEYS = "backup:copyintobackupvault"
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch(Extract):
-    """The epoch seconds of a date."""
+    """The conversion of a date to epoch seconds."""
 
     def take(self, text: str) -> str:
         """Return the epoch seconds of a date, and any other text unchanged."""
@@ -219,7 +225,7 @@ SECONDS = Epoch()
 
 
 def same_moment(context: Context, names: Iterable[str]) -> Context:
-    """Return the context with the same time for aws:CurrentTime and aws:EpochTime, if ``names`` has one of them."""
+    """Set aws:CurrentTime and aws:EpochTime to the same time, if ``names`` contains one of these keys."""
     if _CURRENT not in names and EPOCH not in names:
         return context
     current, epoch = context.get(_CURRENT), context.get(EPOCH)
@@ -236,13 +242,17 @@ def same_moment(context: Context, names: Iterable[str]) -> Context:
 
 @dataclass(frozen=True, slots=True)
 class TagLinks:
-    """The tags whose keys are in aws:TagKeys. With ``both_ways`` each of these keys also has its tag."""
+    """The request tags to keep consistent with aws:TagKeys.
+
+    ``tags`` has each condition key, such as aws:requesttag/team, with the spellings of its tag key in any letter case. With
+    ``both_ways``, a tag key in aws:TagKeys also requires the request tag.
+    """
 
     tags: tuple[tuple[str, Language], ...] = ()
     both_ways: bool = False
 
     def possible(self, context: Context) -> bool:
-        """Return whether a request can have these keys."""
+        """Return whether aws:TagKeys and the request tags are consistent in this context."""
         keys = context.get(TAG_KEYS)
         if isinstance(keys, Unknown):
             return True
@@ -260,7 +270,7 @@ _NO_LINKS = TagLinks()
 
 
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
-    """Return the links between tags and aws:TagKeys of which ``names`` has an unknown key."""
+    """Return the request tags to keep consistent with aws:TagKeys, or none if both are known or not in ``names``."""
     state = context.get(TAG_KEYS)
     if isinstance(state, Unknown):
         if TAG_KEYS not in names:

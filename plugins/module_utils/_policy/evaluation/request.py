@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The requests of EKS Pod Identity to AWS STS.
+"""The condition keys in the requests with which EKS Pod Identity assumes roles in AWS STS.
 
 Sources:
 
@@ -22,9 +22,9 @@ Sources:
 * The role is in the cluster's account, because EKS rejects a role of another account. Therefore
   aws:ResourceAccount and aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID.
 * Keys of other kinds of callers (an address, MFA, an external ID, a web identity) are absent.
-* Requests with temporary credentials have aws:MultiFactorAuthPresent, ``false`` without MFA, and aws:MultiFactorAuthAge
-  only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not document it for the session of a role that
-  a service assumes, such as the session of a Pod. So it is ``false`` or absent.
+* Requests with temporary credentials have aws:MultiFactorAuthPresent (``false`` without MFA), and have
+  aws:MultiFactorAuthAge only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not document whether
+  aws:MultiFactorAuthPresent is present after a service assumed the role, as for a Pod. So it is ``false`` or absent.
 * The session of the pod identity role assumes a target role with the same tags, or with
   ``sts:ExternalId`` when they are disabled: Amazon EKS User Guide, "Access AWS resources using EKS Pod
   Identity target IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
@@ -59,7 +59,7 @@ SESSION_TAGS = (
     "kubernetes-pod-name",
     "kubernetes-pod-uid",
 )
-# Names that are not condition keys: values that contain the values of several keys.
+# Internal names, which are not condition keys: values from which the values of several keys are extracted.
 _CLUSTER = "~cluster"
 ORG_PATH = "~organization path"
 _ANY_ACCOUNT = "#" * 12
@@ -68,10 +68,11 @@ NO_MFA = Unknown(choices=("false",))
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A workload and its association. None is an unknown value.
+    """A workload and its pod identity association. A value of None is unknown.
 
-    ``cluster`` is the name of the cluster if its ARN is unknown. ``account_id`` is the account of cluster and role, and
-    defaults to the account in ``cluster_arn`` or ``role_arn``. ``source_org_id`` is the organization of this account.
+    ``cluster`` is the name of the cluster and is used only if ``cluster_arn`` is unknown. ``account_id`` is the account of
+    cluster and role; it defaults to the account in ``cluster_arn`` or ``role_arn``. ``source_org_id`` is the ID of the
+    organization that this account belongs to.
     """
 
     cluster_arn: str | None = None
@@ -99,12 +100,12 @@ class Subject:
 
     @property
     def cluster_name(self) -> str | None:
-        """The name in the ARN of the cluster, or ``cluster`` without an ARN."""
+        """The name of the cluster from its ARN, or from ``cluster`` if the ARN is unknown."""
         return self.cluster_arn.rpartition("/")[2] if self.cluster_arn else self.cluster
 
     @property
     def external_id(self) -> str | None:
-        """The external ID, region/account/cluster/namespace/service-account, or None if a part is unknown."""
+        """The external ID in the form region/account/cluster/namespace/service-account, or None if a part is unknown."""
         if not (self.cluster_arn and self.namespace and self.service_account):
             return None
         parts = self.cluster_arn.split(":")
@@ -113,7 +114,7 @@ class Subject:
         return "/".join((parts[3], parts[4], str(self.cluster_name), self.namespace, self.service_account))
 
     def tags(self) -> dict[str, str | None]:
-        """Return the session tags by name. None is an unknown value."""
+        """Return the session tags by name. A value of None is unknown."""
         values = (
             self.cluster_arn,
             self.cluster_name,
@@ -126,7 +127,7 @@ class Subject:
 
 
 def pod_identity_context(subject: Subject) -> Context:
-    """Return the keys of the request with which EKS Pod Identity assumes the role of an association."""
+    """Return the condition keys of the request with which EKS Pod Identity assumes the role of an association."""
     account: KeyState | Part = (subject.account,) if subject.account else Part(_CLUSTER, ACCOUNT)
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
@@ -158,17 +159,17 @@ def pod_identity_context(subject: Subject) -> Context:
 def chained_context(
     subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
 ) -> Context:
-    """Return the keys of the request with which the session of a pod identity role assumes a target role.
+    """Return the condition keys of the request with which the session of a pod identity role assumes a target role.
 
-    :arg subject: ``role_arn`` is the pod identity role.
-    :arg external_id: of the association; defaults to the external ID of the subject.
+    :arg subject: the workload; its ``role_arn`` is the pod identity role.
+    :arg external_id: the external ID of the association; by default it is composed from the subject.
     """
     role = subject.role_arn
     external = external_id or subject.external_id
     target_account = (target_role_arn or "").split(":")[4:5]
     expected: KeyState = (external,) if external else PRESENT
     if subject.session_tags:
-        # The guide mentions the external ID only for associations without session tags.
+        # The EKS guide mentions the external ID only for associations without session tags.
         expected = Unknown(choices=(external,)) if external else UNKNOWN_VALUE
     organization, path = org_keys(subject.source_org_id)
     keys: dict[str, KeyState | Part] = {
@@ -206,7 +207,10 @@ _TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
 
 
 def session_tags(subject: Subject, prefix: str) -> dict[str, KeyState | Part]:
-    """Return the session tags as condition keys with this prefix. The name of a cluster is part of its ARN."""
+    """Return the session tags as condition keys with a prefix, such as ``aws:requesttag/``.
+
+    If the ARN of the cluster is unknown, the tag with its name is extracted from the ARN, so that both tags agree.
+    """
     if not subject.session_tags:
         return {}
     keys: dict[str, KeyState | Part] = {
@@ -227,7 +231,10 @@ def _tag_keys(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
-    """Return the tags of a session as the principal of a request with the same tags."""
+    """Return the session tags as ``aws:principaltag/`` keys.
+
+    EKS passes the tags of the session on to the target role. So an unknown tag has the same value in aws:RequestTag.
+    """
     keys = session_tags(subject, "aws:principaltag/")
     for name in SESSION_TAGS:
         key = f"aws:principaltag/{name}"
@@ -237,7 +244,7 @@ def _principal_tags(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def _every_call() -> dict[str, KeyState | Part]:
-    """Return the keys of every request to AWS STS, which requires TLS."""
+    """Return the condition keys of every request to AWS STS. STS accepts TLS only, so aws:SecureTransport is true."""
     return {
         "aws:securetransport": ("true",),
         "aws:currenttime": PRESENT,
@@ -251,7 +258,7 @@ def _every_call() -> dict[str, KeyState | Part]:
 
 
 def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
-    """Return the unknown ARN of the cluster, which contains account and name; nothing if it is known."""
+    """Return an entry for the unknown ARN of the cluster, with the known account and name in its format."""
     if subject.cluster_arn:
         return {}
     shape = f"arn:=:eks:%:{subject.account or _ANY_ACCOUNT}:cluster/{subject.cluster or '^'}"
@@ -259,9 +266,10 @@ def _cluster(subject: Subject) -> dict[str, KeyState | Part]:
 
 
 def org_keys(org_id: str | None) -> tuple[KeyState | Part, KeyState | Part]:
-    """Return the keys for ID and path of the organization of an account.
+    """Return the values of the condition keys for the ID and the path of an account's organization.
 
-    A path is o-id/r-root/ou-.../, and an account has one. Both keys are absent for an account outside an organization.
+    A path has the form o-id/r-root/ou-.../. If the ID is unknown, the account may not belong to an organization; then both
+    keys are absent.
     """
     if org_id:
         return (org_id,), Unknown(may_be_absent=False, shape=f"{org_id}/r-*")
@@ -273,5 +281,5 @@ def _known(value: str | None) -> KeyState:
 
 
 def _tag(value: str | None) -> KeyState:
-    # The tags of EKS are not empty.
+    # EKS never sets an empty session tag.
     return (value,) if value else Unknown(may_be_absent=False, shape="?*")

@@ -6,8 +6,11 @@
 
 """Statements compiled for evaluation, requests, and the question whether the statements allow a request.
 
-A request may have wildcards in its action or resource, and then represents every request that they match. An Allow must
-cover all of them, a Deny only some. When keys are unknown, the answer has either a proof or a witness for each outcome.
+A request with wildcards in its action or resource represents every request that the wildcards match. An Allow takes effect
+only if it covers all of these requests, a Deny if it covers some of them.
+
+If condition keys are unknown, the outcome may depend on their values. A "witness" is a set of values with which evaluation
+gives a certain outcome. An answer is either proven for all values, or has a witness that allows and one that denies.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ class Request:
 
     :arg resource: an ARN, ``*`` for an action without a resource, or None for trust policies, which have no resources.
     :arg literal: treat ``*`` and ``?`` as literal characters.
-    :arg sampled: the action is a sample of the actions that a pattern matches.
+    :arg sampled: whether the action is only an example of the actions that a wildcard matches.
     """
 
     __slots__ = (
@@ -75,7 +78,7 @@ class Request:
 
 
 class Rule:
-    """A compiled statement. ``source`` is the name of its policy."""
+    """A statement, compiled for evaluation. ``source`` is the name of its policy."""
 
     __slots__ = (
         "_action_globs",
@@ -105,25 +108,25 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        # Matching more resources grants less in a Deny, and as an exception of an Allow.
+        # A Deny with Resource and an Allow with NotResource grant less when they match more resources.
         wide = self.allow is statement.not_resource
         self._resources = (
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
         )
         self.tests = tuple(Test(condition, variables) for condition in statement.conditions)
-        # The cost of one evaluation, in values of the document.
+        # The cost of evaluating the statement once, in steps of the budget: about one for each value in the document.
         self.weight = 1 + sum(test.weight for test in self.tests)
         if self._resources is not None:
             self.weight += self._resources.weight
 
     @property
     def open_resources(self) -> tuple[OpenResource, ...]:
-        """The values of Resource with policy variables."""
+        """The values in Resource that contain policy variables."""
         return self._resources.open if self._resources is not None else ()
 
     @property
     def joint_keys(self) -> tuple[str, ...]:
-        """The condition keys of a statement with several comparisons."""
+        """The condition keys of the statement, or nothing if it compares only one key once."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -132,7 +135,7 @@ class Rule:
         return tuple(dict.fromkeys(names)) if len(names) > 1 else ()
 
     def matches_caller(self, caller: Caller | None) -> bool:
-        """Return whether the principals include the caller. A statement without principals applies to everyone."""
+        """Return whether the principals include the caller. A permissions policy has no principals and applies to everyone."""
         return self._principals is None or (caller is not None and self._principals.matches(caller))
 
     def matches_action(self, request: Request) -> bool:
@@ -161,7 +164,7 @@ class Rule:
         return None
 
     def partial_actions(self, request: Request) -> Iterator[tuple[Literal, ...]]:
-        """Generate the patterns of actions that match a part of a request with wildcards."""
+        """Generate the action patterns that match some but not all actions of a request with wildcards."""
         pattern = _glob(request.action)
         yield from ((action,) for action in self._actions if pattern.matches(action))
         for glob in self._action_globs:
@@ -169,17 +172,20 @@ class Rule:
                 yield glob.tokens
 
     def partial_resources(self, request: Request, context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the patterns of resources that match a part of a request; None for a pattern with an unknown variable."""
+        """Generate the resource patterns that match some but not all resources of a request with wildcards.
+
+        A pattern whose policy variable has no known value is None.
+        """
         if self._resources is not None:
             yield from self._resources.partial(request.parts, context)
 
     @property
     def needs_all(self) -> bool:
-        """Return whether the resources must cover all of a request with wildcards, rather than a part of it."""
+        """Return whether the statement takes effect only if its values cover all resources of a request with wildcards."""
         return self.allow is not self.statement.not_resource
 
     def resource_question(self, request: Request) -> object:
-        """Return an identifier of the open comparison with the resource, which is the same for equal comparisons."""
+        """Return an identifier of the undecided comparison with the resource. Equal comparisons have equal identifiers."""
         early = self._resources is not None and self._resources.early
         return (
             self.statement.resources,
@@ -188,7 +194,10 @@ class Rule:
         )
 
     def applies(self, request: Request, context: Context) -> bool | None:
-        """Return whether a statement that concerns the request takes effect, or None when unknown keys decide it."""
+        """Return whether resource and conditions of the statement match, or None if that depends on unknown keys.
+
+        The caller and the action must match already (see ``concerns``).
+        """
         answer = self.matches_resource(request, context)
         if answer is False:
             return False
@@ -201,7 +210,7 @@ class Rule:
         return answer
 
     def open_part(self, request: Request, context: Context) -> Rule | None:
-        """Return the statement without the conditions that always hold, or None if it never applies."""
+        """Return the statement reduced to the conditions that are undecided or false, or None if it cannot apply."""
         if self.matches_resource(request, context) is False:
             return None
         answers = [test.holds(context) for test in self.tests]
@@ -238,7 +247,10 @@ class Rule:
 
 
 def build_rules(policy: Policy, source: str = "") -> tuple[Rule, ...]:
-    """Compile the statements of a policy."""
+    """Compile the statements of a policy.
+
+    :arg source: the name of the policy, for messages.
+    """
     complete = policy.kind != "session"
     return tuple(Rule(s, policy.has_variables, source, complete) for s in policy.statements)
 
@@ -250,16 +262,20 @@ def _glob(text: str) -> Glob:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request with the statements that concern it: ``denies`` of all layers, and ``allows`` by the name of the layer."""
+    """The question whether a request is allowed, with the statements that match its caller and action.
+
+    ``denies`` has the Deny statements of all layers. ``allows`` has pairs of a layer's name and its Allow statements.
+    """
 
     request: Request
     denies: tuple[Rule, ...]
     allows: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def allowed(self, context: Context) -> bool | None:
-        """Return whether the request is allowed, or None when unknown keys may decide it.
+        """Return whether the request is allowed, or None if one evaluation cannot decide it.
 
-        True and False hold for all values of the unknown keys. None may still have the same outcome for all of them.
+        True and False hold for all values of the unknown keys. After None, ``explore`` finds out whether the outcome
+        really depends on their values.
         """
         request = self.request
         answer: bool | None = True
@@ -286,16 +302,16 @@ class Question:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """All statements that concern the request."""
+        """All statements that match the caller and action of the request."""
         return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
 
     @property
     def weight(self) -> int:
-        """The cost of one evaluation, in values of the documents."""
+        """The cost of evaluating all statements once, in steps of the budget."""
         return sum(rule.weight for rule in self.rules)
 
     def open_keys(self, context: Context) -> Iterator[str]:
-        """Generate the unknown keys, in lower case, on which the effect of a statement depends."""
+        """Generate the unknown keys, in lower case, that decide whether a statement applies."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -307,7 +323,7 @@ class Question:
                     yield from _unknown(variable_keys(value.tokens), context)
 
     def open_comparisons(self, context: Context) -> Iterator[object]:
-        """Generate the comparisons that are undecided once all relevant keys are set."""
+        """Generate identifiers of the comparisons that remain undecided although all relevant keys have a value."""
         for rule in self.rules:
             if rule.applies(self.request, context) is not None:
                 continue
@@ -318,7 +334,7 @@ class Question:
                 yield rule.resource_question(self.request)
 
     def open_part(self, context: Context) -> Question:
-        """Return the question without the conditions and statements that are decided in this context."""
+        """Return the question without the conditions that always hold and the statements that never apply."""
 
         def parts(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
             simplified = (rule.open_part(self.request, context) for rule in rules)
@@ -328,7 +344,7 @@ class Question:
         return Question(self.request, parts(self.denies), allows)
 
     def excluding(self, rules: frozenset[Rule]) -> Question:
-        """Return the question without some statements."""
+        """Return the question without the statements in ``rules``."""
         if not rules:
             return self
         denies = tuple(rule for rule in self.denies if rule not in rules)
@@ -336,7 +352,7 @@ class Question:
         return Question(self.request, denies, allows)
 
     def same_as(self, other: Question) -> bool:
-        """Return whether another question has the same statements and no resource, and therefore the same answer."""
+        """Return whether another question must have the same answer: it has the same statements, and no resource."""
         return self.denies == other.denies and self.allows == other.allows and self.request.resource is None
 
     def without_denies(self) -> Question:
@@ -354,17 +370,17 @@ YES = "yes"
 NO = "no"
 CONDITIONAL = "conditional"
 
-# Values of the unknown keys by name. An empty tuple is an absent key.
+# Values of unknown condition keys, by name, that lead to a certain outcome. An empty tuple means that the key is absent.
 Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a question.
+    """The answer whether a request is allowed.
 
-    ``proven`` is True or False when the outcome is the same for all values of the unknown keys. Otherwise it is None,
-    ``keys`` has the keys on which the outcome depends, and the witnesses, which are checked by evaluation, show both
-    outcomes. With ``undecided`` the budget ended before a proof or both witnesses were found.
+    ``proven`` is True or False if the outcome is the same for all values of the unknown keys. Otherwise it is None: then
+    ``keys`` has the keys on which the outcome depends, and ``allowed_when`` and ``denied_when`` have values that lead to
+    each outcome. If ``undecided``, the budget was used up before a proof or both sets of values were found.
     """
 
     proven: bool | None
@@ -375,12 +391,12 @@ class Answer:
 
     @property
     def decision(self) -> str:
-        """ "yes", "no" or "conditional"."""
+        """The answer for the result of a module: "yes", "no" or "conditional"."""
         return CONDITIONAL if self.proven is None else YES if self.proven else NO
 
 
 def witness_row(witness: Witness | None) -> dict[str, object] | None:
-    """Return a witness for the result of a module: one value, a list of values, or null for an absent key."""
+    """Return a witness for the result of a module: each key with its value, a list of values, or None if it is absent."""
     if witness is None:
         return None
     return {

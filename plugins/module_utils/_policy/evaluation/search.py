@@ -4,16 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Decide whether an answer depends on unknown keys, and on which.
+"""Find out whether the outcome of a request depends on unknown condition keys, and on which.
 
-Two searches try the kinds of values that each unknown key can have:
+The values of a key are divided into kinds (see ``values``): all values of a kind have the same result in every condition
+that compares the key with constants. Two searches try the kinds of each unknown key:
 
-* The first assigns values to the keys and searches for an assignment that allows the request and one that denies it. When
-  it has tried every kind, and the values of a kind are interchangeable, the outcome is proven.
-* Values are not interchangeable when two keys are compared with each other. The second search leaves such values open and
-  assumes both results of the comparison. An outcome that is the same in all its branches is proven.
+* The first search evaluates one value of each kind. It looks for values that allow the request and values that deny it. If
+  it has tried every kind and found only one outcome, that outcome is proven.
+* If two keys are compared with each other, values of one kind may have different results, so this is not a proof. The
+  second search does not choose values for such keys, but assumes both results of each comparison in turn. If the outcome is
+  always the same, it is proven.
 
-An answer that neither search decides within the budget remains conditional, and is undecided.
+If both searches use up their budgets, the answer is conditional and marked as undecided.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from .keys import EPOCH, TagLinks, same_moment, tag_links
 from .rules import Answer, Question, Request, Rule, Witness
 from .values import possible_values
 
-# The budgets in steps: of statements that never apply, of the search with values, of the search with kinds, of the keys.
+# The budgets in steps: to find statements that can never apply, for the first search, for the second search, and to find
+# the keys on which the outcome depends.
 RULE_STEPS, VALUE_STEPS, KIND_STEPS, KEY_STEPS = 800, 2_000, 1_600, 500
 _MAX_LEAVES = 24
 
@@ -37,10 +40,10 @@ _MAX_LEAVES = 24
 def explore(
     questions: Sequence[Question], context: Context, memo: dict[object, Values] | None = None
 ) -> tuple[Answer, ...]:
-    """Answer the questions for all values of the unknown keys.
+    """Answer questions for all values of the unknown keys.
 
-    :arg memo: a cache of the values of keys, for further questions about the same statements.
-    :returns: the answer to each question, and last the answer to all of them together.
+    :arg memo: a cache of the possible values of keys. Reuse it for further questions about the same statements.
+    :returns: the answer to each question, followed by the answer whether all of them are allowed together.
     """
     spelling = _spelling(questions)
     context = same_moment(context, spelling)
@@ -64,7 +67,7 @@ def explore(
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     if len(questions) == 1:
-        # The answer to all questions together is the same.
+        # With one question, the answer to all questions together equals its answer.
         return (_answer(0, proven[0], walk, original_questions, spelling),) * 2
     return tuple(
         _answer(index, value, walk, original_questions, spelling) for index, value in enumerate(proven)
@@ -72,7 +75,7 @@ def explore(
 
 
 def _dead(question: Question, context: Context, comparisons: Comparisons, budget: Budget) -> frozenset[Rule]:
-    """Return the statements that never apply, because no value of a key meets all their conditions."""
+    """Return the statements that can never apply, because no value of some key meets all conditions on it."""
     return frozenset(
         rule
         for rule in question.rules
@@ -88,7 +91,7 @@ def _dead(question: Question, context: Context, comparisons: Comparisons, budget
 def _excluded(
     rule: Rule, request: Request, key: str, context: Context, comparisons: Comparisons, budget: Budget
 ) -> bool:
-    """Return whether a statement does not apply for any value of a key."""
+    """Return whether it is certain that a statement applies for no value of a key."""
     values = possible_values(key, comparisons, context, budget)
     if not values.complete:
         return False
@@ -119,7 +122,12 @@ def _answers(questions: Sequence[Question], context: Context) -> tuple[bool | No
 
 @dataclass(slots=True)
 class _Walk:
-    """A search over the values of the unknown keys. With ``hold`` it leaves values open that represent several."""
+    """A depth-first search over the values of the unknown keys.
+
+    ``hold`` selects the second search: it does not choose a value for a key that is compared with other keys, but assumes
+    both results of the comparison. ``leaves`` has the values and outcomes that were found. ``exact`` becomes False when the
+    search has to skip values, so that the outcome is not proven.
+    """
 
     questions: Sequence[Question]
     context: Context
@@ -149,13 +157,13 @@ class _Walk:
         return _answers(self.questions, context)
 
     def settled(self) -> bool:
-        """Return whether both outcomes were found for each open answer."""
+        """Return whether both outcomes were found for each question that depends on unknown keys."""
         return all(
             answer is not None or len(seen) == 2 for answer, seen in zip(self.first, self.seen, strict=True)
         )
 
     def proven(self) -> tuple[bool | None, ...]:
-        """Return the answers that are the same for all values of the unknown keys, None for the others."""
+        """Return the proven outcome of each question, or None where it is not proven."""
         complete = self.exact and self.budget.left >= 0
         return tuple(
             answer if answer is not None else next(iter(seen)) if complete and len(seen) == 1 else None
@@ -190,7 +198,7 @@ class _Walk:
     def branch(self, key: str, context: Context, assigned: dict[str, KeyState | Part]) -> None:
         values = possible_values(key, self.comparisons, context, self.budget)
         if not values.complete and self.hold:
-            # The values of the key are unknown, so both results of its conditions are assumed.
+            # Not all kinds of values are known, so assume both results of each condition on the key.
             self.opaque.add(key)
             self.step(context, assigned)
             self.opaque.discard(key)
@@ -208,7 +216,7 @@ class _Walk:
                 self.step(completed, {**assigned, key: state})
 
     def next_key(self, context: Context, open_ones: Sequence[int]) -> str | None:
-        """Return the next key to assign, or None. A key that others are compared with precedes them."""
+        """Return the next key to assign, or None. If a key is compared with another key, that other key precedes it."""
         fallback = None
         for key in self.turning(context, open_ones):
             root = context.canonical(key)
@@ -231,7 +239,7 @@ class _Walk:
             yield from question.open_keys(context)
 
     def waits(self, root: str, context: Context) -> bool:
-        """Return whether a condition on the key has an unknown variable."""
+        """Return whether the key is compared with a policy variable whose value is not assigned yet."""
         return any(
             isinstance(context.get(name), Unknown) and home(name, context)[0] != root
             for test, _extract in self.comparisons.tests.get(root, ())
@@ -251,9 +259,10 @@ class _Walk:
     def witness(
         self, index: int, answer: bool, whole: Sequence[Question], names: Mapping[str, str]
     ) -> Witness | None:
-        """Return values with this outcome, by the key's spelling in the policy, or None.
+        """Return values of the unknown keys that lead to the outcome ``answer``, or None if none were found.
 
-        They are checked with all statements, because a key of a statement that never applies may be linked to another.
+        The keys have the letter case of the policy. The values are evaluated once more with all statements, including
+        those that never apply, because the values of two keys may depend on each other (see ``keys``).
         """
         for assigned, answers in self.leaves:
             if answers[index] is not answer:
@@ -263,7 +272,7 @@ class _Walk:
                 and all(key in names and isinstance(state, tuple) for key, state in assigned.items())
                 and EPOCH not in names
             ):
-                # The search has evaluated exactly these values.
+                # The search has already evaluated exactly these values.
                 return {names[key]: state for key, state in assigned.items() if isinstance(state, tuple)}
             completed = self.filled(self.context.assume(assigned), assigned)
             states: dict[str, tuple[str, ...]] = {}
@@ -276,7 +285,7 @@ class _Walk:
         return None
 
     def filled(self, context: Context, assigned: dict[str, KeyState | Part]) -> Context:
-        """Assign a value to each key that is only known to be present."""
+        """Assign a value to each key that the search has only assumed to be present."""
         for key, state in assigned.items():
             if isinstance(state, Unknown):
                 for value in possible_values(key, self.comparisons, context, Budget(KEY_STEPS)).states:
@@ -289,7 +298,10 @@ class _Walk:
         return context
 
     def keys(self, index: int, names: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the keys that alone change the answer for some assignment, or all open keys if the budget ends early."""
+        """Return the keys on which the outcome depends: a change of one of them alone can change the outcome.
+
+        If the budget is used up, return all keys that the search has tried.
+        """
         if len(self.order) == 1:
             return tuple(names.get(key, key) for key in self.order)
         pivots: set[str] = set()
@@ -320,7 +332,7 @@ class _Walk:
 
 
 def _spelling(questions: Sequence[Question]) -> dict[str, str]:
-    """Return the condition keys in the spelling of the policy, by lower-case name."""
+    """Map the lower-case name of each condition key to its name in the letter case of the policy."""
     names: dict[str, str] = {}
     for question in questions:
         for rule in question.rules:

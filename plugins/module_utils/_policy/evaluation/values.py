@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The values of an unknown key, partitioned into the kinds that its conditions distinguish.
+"""The possible values of an unknown condition key, divided into kinds.
 
-Every value that IAM allows for the key belongs to one of the kinds, and one value represents each kind. If the budget ends
-early, the result is marked as incomplete.
+All values of a kind have the same result in every condition on the key. So it is sufficient to evaluate one value of each
+kind. If the budget is used up before every kind is found, the result is marked as incomplete.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from .comparisons import Comparisons, Constraint, Values
 from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
 _MAX_STATES = 96
-# The number of words up to which the automaton excludes them from the texts of the patterns at once.
+# With at most this number of words, the first run of the automaton already excludes them from the texts that it finds.
 _FEW = 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """The value of a kind, and whether it is the only one."""
+    """One value of a kind. ``single`` states that the kind has no other value."""
 
     text: str
     single: bool
 
 
 def possible_values(key: str, comparisons: Comparisons, context: Context, budget: Budget) -> Values:
-    """Return the possible states of an unknown key."""
+    """Return the values of an unknown key to evaluate: one of each kind, and the absent key if requests may lack it."""
     part = context.keys.get(key)
     if isinstance(part, Part):
         return Values((Part(part.root, part.extract), ABSENT), True)
@@ -54,7 +54,7 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
     if not isinstance(state, Unknown):
         return Values((state,), True)
     if state.may_be_absent and any(test.presence for test, _extract in comparisons.tests.get(key, ())):
-        # A condition tests the presence of the key, which may be sufficient.
+        # A condition tests only whether the key is present, so try that before any value.
         return Values((replace(state, may_be_absent=False), ABSENT), True)
     if comparisons.compared(key):
         sorter = _Sorter(key, state, comparisons, context, budget)
@@ -63,7 +63,7 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
         if values is None:
             values = comparisons.sorted_values[constrained] = sorter.values()
         return values
-    # Other keys do not matter, so the values are reused in further questions.
+    # The kinds do not depend on other keys, so further questions can reuse them.
     links = comparisons.links if key == TAG_KEYS else None
     independent = (key, state, links, *comparisons.tests.get(key, ()))
     values = comparisons.memo.get(independent)
@@ -75,7 +75,7 @@ def possible_values(key: str, comparisons: Comparisons, context: Context, budget
 
 
 class _Sorter:
-    """A partition of the values of a key into kinds."""
+    """The division of a key's values into kinds."""
 
     def __init__(
         self, key: str, state: Unknown, comparisons: Comparisons, context: Context, budget: Budget
@@ -89,7 +89,7 @@ class _Sorter:
         self.entangled = comparisons.entangled(key, self.exact)
         self.typed = [test for test, _extract in self.tests if not test.reads_text]
         texts = [(test, extract) for test, extract in self.tests if test.reads_text]
-        # Without a budget for the languages the result is incomplete, so any values may be tried.
+        # Without a budget to compile the conditions the result is marked as incomplete anyway, so leave them out.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
             containing(extract, test.language)
@@ -102,7 +102,7 @@ class _Sorter:
 
     def values(self) -> Values:
         values = self._values()
-        # Without a sufficient budget any kind may be missing.
+        # After the budget is used up, any kind may be missing.
         return values if self.budget.left >= 0 else Values(values.states, False)
 
     def _values(self) -> Values:
@@ -133,12 +133,12 @@ class _Sorter:
             return self._different([_Kind(text, False) for text in texts]), complete
         all_kinds, complete = self._texts()
         if self.typed:
-            # Texts that are also numbers, dates or addresses: a sample, because they have no automaton.
+            # Other conditions compare the key as a number, date or address. An automaton cannot do that, so add samples.
             more, _complete = typed_values(self.key, self.typed, self.budget)
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False
         if self.key in DATES:
-            # Conditions that compare text read dates, not epoch seconds, and few texts are dates.
+            # The value must be a date. Conditions that compare text see the date as text, not its epoch seconds.
             all_kinds.append(_Kind(next(sample_values(self.key)), False))
             dates = any(test.reads_text and extract is WHOLE for test, extract in self.tests)
             return [
@@ -163,7 +163,7 @@ class _Sorter:
         if self.shape is not None:
             shape_index = len(patterns)
             patterns.append((Pattern(shape_units(self.shape)),))
-        # Each word is a kind, so the other kinds need texts that are not among the words.
+        # Each word is a separate kind. The texts for the other kinds must differ from all words.
         few = len(fitting) <= _FEW
         combinations, complete = kinds(
             [*patterns, *([_words(fitting)] if few else [])], shape_index, self.budget
@@ -177,7 +177,7 @@ class _Sorter:
         ), complete
 
     def _samples(self) -> Iterable[str]:
-        """Generate a text for each pattern, as a sample when the budget does not permit all kinds."""
+        """Generate a text that matches each pattern, for when the budget is too small to find all kinds."""
         for language in self.languages:
             for pattern in language.patterns[:_MAX_STATES]:
                 if pattern.ends is None and self.budget.spend(1 + len(pattern.units) // 16):
@@ -199,7 +199,7 @@ class _Sorter:
         return self.shape is None or shape_form(self.shape).fullmatch(text) is not None
 
     def _different(self, several_kinds: list[_Kind]) -> list[_Kind]:
-        """Return one value of each kind. In comparisons with other keys every text is a kind."""
+        """Drop values with the same results in all conditions. If the key is compared with other keys, keep every text."""
         if self.entangled:
             return list({kind.text: kind for kind in reversed(several_kinds)}.values())[::-1]
         distinct: dict[tuple[bool, ...], _Kind] = {}
@@ -210,18 +210,24 @@ class _Sorter:
         return list(distinct.values())
 
     def _matched(self, text: str) -> tuple[bool, ...]:
-        """Return the results of all comparisons with a value. Set operators ignore empty texts, so these are a kind."""
+        """Return the results of all conditions for a value.
+
+        The first result is whether the value is empty, because ForAllValues and ForAnyValue ignore empty values.
+        """
         marks = [text == "" and self.shape is None]
         marks += [test.matches(extract.take(text)) for test, extract in self.tests]
         marks += [item.language.matches(item.extract.take(text)) for item in self.constraints]
         return tuple(marks)
 
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
-        """Return the states of a multivalued key: every set of kinds with another outcome, and whether these are all."""
+        """Return the sets of values to evaluate for a multivalued key, and whether these sets are sufficient.
+
+        Two sets are different when a condition with or without ForAllValues or ForAnyValue distinguishes them.
+        """
         singles = [self._state((kind,)) for kind in several_kinds]
         marks = {kind.text: self._matched(kind.text) for kind in several_kinds}
         if self.entangled:
-            # Two values of one kind differ from one value, because a variable needs a single value.
+            # A set of two values of one kind differs from one value, because a policy variable requires a single value.
             doubles = [
                 more
                 for kind in several_kinds
@@ -266,7 +272,7 @@ class _Sorter:
 
 
 def _sign(several: Sequence[_Kind], marks: dict[str, tuple[bool, ...]], counted: bool) -> tuple[object, ...]:
-    """Return the results of all conditions on a set of values: the matches of any value, and of all values."""
+    """Return the results of all conditions on a set of values: whether any value matches, and whether all values match."""
     every = [marks[kind.text] for kind in several]
     filled = [mark for mark in every if not mark[0]]
     return (

@@ -4,18 +4,18 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The rules of IAM for actions, conditions, resources and principals, and the reasons for which it rejects them.
+"""The rules of IAM for actions, conditions, resources and principals, and the reasons why IAM rejects a document.
 
-IAM rejects a trust policy whose principals do not exist. Known to exist are the principals in ``existing``, and the services
-in the guides of AWS.
+IAM rejects a trust policy with a principal that does not exist. The functions assume that the principals in their argument
+``existing`` exist, and the services that the AWS guides mention. The existence of any other principal is unknown.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...
 Resource" (incomplete ARNs are completed in identity-based policies; variables stand after the fifth colon), "AWS JSON
 policy elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust
 policies), "Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM:
 "AssumeRole policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be
-fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing", also for a
-text that is not a date.
+fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing" (also for a
+date condition whose value is not a date).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def quote(value: str) -> str:
 
 
 class ReasonRow(TypedDict):
-    """A reason as modules return it. ``statement`` is empty when it concerns the whole document."""
+    """A reason in the result of a module. ``statement`` is empty if the reason concerns the whole document."""
 
     certain: bool
     statement: str
@@ -49,9 +49,10 @@ class ReasonRow(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for which IAM rejects a document, or may reject it.
+    """A reason why IAM rejects a document or may reject it.
 
-    It is ``certain`` when AWS documents the rule, or IAM has an error message for it. ``remedy`` may be empty.
+    It is ``certain`` if AWS documents the rule or IAM has an error message for it. ``statement`` is the label of the
+    statement, or empty if the reason concerns the whole document. ``remedy`` may be empty.
     """
 
     certain: bool
@@ -61,12 +62,12 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The message with its statement."""
+        """The message, with the label of the statement in front."""
         return f"{self.statement}: {self.message}" if self.statement else self.message
 
     @property
     def advice(self) -> str:
-        """The message with its statement and the remedy."""
+        """The message with the label of the statement and the remedy."""
         return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
     def as_row(self) -> ReasonRow:
@@ -78,7 +79,7 @@ class Reason:
         }
 
 
-# The actions of trust policies in the IAM User Guide and in the AWS STS API Reference.
+# The actions that the IAM User Guide and the AWS STS API Reference show in trust policies.
 TRUST_ACTIONS = frozenset(
     {
         "sts:assumerole",
@@ -170,7 +171,8 @@ def _trust(label: str, action: str) -> Reason | None:
         return Reason(
             False,
             label,
-            f"a trust policy has the actions that assume a role; AWS does not document whether IAM accepts {quote(action)}",
+            "the actions of a trust policy are those that assume a role; AWS does not document whether IAM accepts"
+            f" {quote(action)}",
             "List the actions: sts:AssumeRole and sts:TagSession.",
         )
     return Reason(
@@ -185,9 +187,9 @@ _FORM = {"Numeric": "a number", "Date": "a date", "Ip": "an address or CIDR bloc
 
 
 def condition_reasons(statement: Statement, block: object) -> Iterator[Reason]:
-    """Generate the reasons in the conditions of a statement.
+    """Generate the reasons why IAM rejects or may reject the conditions of a statement.
 
-    :arg block: the Condition element in the author's spelling.
+    :arg block: the Condition element as the author wrote it; anything that is not a mapping is ignored.
     """
     label = statement.label
     for condition in statement.conditions:
@@ -226,7 +228,8 @@ def _values(label: str, condition: Condition) -> Iterator[Reason]:
     for value in condition.values:
         if _has_form(kind, value):
             continue
-        # IAM is known to reject texts that are not dates. For other types the guide only calls the value invalid.
+        # IAM has an error message for texts that are not dates. For the other types there is only the guide, which calls
+        # such a value invalid.
         yield Reason(
             kind == "Date" and "${" not in value,
             label,
@@ -250,7 +253,7 @@ def _has_form(kind: str, value: str) -> bool:
 
 
 def _spelling(label: str, block: object, canonical: set[str]) -> Iterator[Reason]:
-    """Generate reasons for operators in another letter case, which AWS does not document as accepted."""
+    """Generate a reason for each operator in an unusual letter case: AWS does not document whether IAM accepts it."""
     for operator in block if isinstance(block, Mapping) else ():
         folded = [name for name in canonical if name.lower() == str(operator).lower()]
         if folded and str(operator) not in folded:
@@ -331,7 +334,7 @@ def _problems(resource: str, session: bool) -> Iterator[tuple[bool, str, str]]:
         )
 
 
-# Services that are principals of a role in their guides.
+# The services whose guides show them as the principal of a role.
 SERVICES = frozenset(
     f"{name}.amazonaws.com"
     for name in (
@@ -397,9 +400,9 @@ _NAMES = "Write an account ID, or the ARN of an account, role, user or session, 
 
 
 def principal_reasons(statement: Statement, existing: Collection[str]) -> Iterator[Reason]:
-    """Generate the reasons in the principals of a trust policy.
+    """Generate the reasons why IAM rejects or may reject the principals of a statement in a trust policy.
 
-    :arg existing: account IDs and principals that exist.
+    :arg existing: account IDs and principals that are known to exist.
     """
     if statement.not_principal:
         yield Reason(
@@ -456,7 +459,7 @@ def _service(value: str) -> tuple[bool, str, str] | None:
         return True, f"{quote(value)} is not the name of a service", "Write it as service.amazonaws.com."
     return (
         False,
-        f"IAM rejects unknown services, and {value} may not be a service principal",
+        f"IAM rejects unknown services, and the AWS guides do not mention {value} as a service principal",
         "Use the name in the guide of the service; EKS Pod Identity has pods.eks.amazonaws.com.",
     )
 
@@ -467,7 +470,8 @@ def _federated(value: str) -> tuple[bool, str, str] | None:
     if _PROVIDER.match(value):
         return (
             False,
-            f"it depends on whether the identity provider {value} exists, and on the conditions that AWS requires for it",
+            f"IAM accepts the identity provider {value} only if it exists and the statement has the conditions that AWS"
+            " requires for it",
             "Create the provider first.",
         )
     return (
@@ -486,13 +490,13 @@ def _aws(value: str, existing: Collection[str]) -> tuple[bool, str, str] | None:
             return None
         return (
             False,
-            f"it depends on whether account {account['id']} exists",
+            f"IAM accepts account {account['id']} only if it exists",
             "Check the account ID.",
         )
     if _ENTITY.match(value) or _UNIQUE_ID.match(value):
         return (
             False,
-            f"it depends on whether {value} exists: IAM rejects roles and users that do not exist",
+            f"IAM accepts {value} only if it exists",
             "Create it first, or use its account and add a condition on aws:PrincipalArn.",
         )
     if _SESSION.match(value):

@@ -6,11 +6,12 @@
 
 """Check whether IAM would store a document: its size, its characters, and each of its elements.
 
-"no" and "yes" are based on documentation or error messages of AWS. Otherwise the answer is "unknown", with its reason.
+The answers "yes" and "no" follow from the documentation or the error messages of AWS. If these leave a question open, the
+answer is "unknown".
 
 Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of
-policy documents; Amazon EKS and AWS STS API References, session policies. The guides have 4,096 and 8,192 characters as the
-maximum of the quota for trust policies.
+policy documents; Amazon EKS and AWS STS API References, session policies. The guides disagree on the maximum to which the
+quota for trust policies can be increased: one has 4,096 characters, the other 8,192.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ _LAST_CHARACTER = "\u00ff"
 
 
 def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterator[Reason]:
-    """Generate the reasons in the size and the characters of a document.
+    """Generate the reasons why IAM rejects or may reject the size or a character of a document.
 
-    :arg text: the document as compact JSON text.
-    :arg trust_limit: the account's quota for trust policies in characters, or None.
+    :arg text: the document as JSON without white space between its tokens.
+    :arg kind: one of ``STORED_KINDS``.
+    :arg trust_limit: the account's quota for trust policies in characters, or None if it is unknown.
     """
     foreign = next((character for character in text if character > _LAST_CHARACTER), None)
     if foreign is not None:
@@ -106,14 +108,14 @@ def _over(size: int, least: int, limit: int, noun: str, remedy: str) -> Iterator
         )
 
 
-# "identity" is a permissions policy that may be managed or inline.
+# "identity" is a permissions policy of which it is unknown whether it becomes a managed or an inline policy.
 STORED_KINDS = ("trust", "managed", "boundary", "identity", "session")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class Storability:
-    """The result for a document. ``answer`` is "yes", "no" or "unknown"; ``reasons`` are in the order of the document."""
+    """The answer whether IAM would store a document: "yes", "no" or "unknown", with the reasons unless it is "yes"."""
 
     reasons: tuple[Reason, ...] = ()
 
@@ -125,12 +127,12 @@ class Storability:
 
     @property
     def refusals(self) -> tuple[Reason, ...]:
-        """The reasons for which IAM certainly rejects the document."""
+        """The reasons why IAM certainly rejects the document."""
         return tuple(reason for reason in self.reasons if reason.certain)
 
     @property
     def rows(self) -> list[ReasonRow]:
-        """The refusals, or without any the other reasons, for the result of a module."""
+        """The reasons for the result of a module: the certain ones, or all reasons if none is certain."""
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
@@ -141,7 +143,10 @@ class NamedReasonRow(ReasonRow):
 
 
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
-    """Return whether IAM would store all of several named documents, and the reasons for the answer."""
+    """Combine the results for several named documents.
+
+    :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for it.
+    """
     answers = [verdict.answer for _name, verdict in judged]
     answer = next((worst for worst in ("no", "unknown") if worst in answers), "yes")
     rows: list[NamedReasonRow] = [
@@ -156,11 +161,13 @@ def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[Named
 def storability(
     document: object, kind: str, *, existing: Collection[str] = (), trust_limit: int | None = None
 ) -> Storability:
-    """Check a document: a dict, JSON text, or URL-encoded JSON text.
+    """Check whether IAM would store a document.
 
+    :arg document: a dict, JSON text, or URL-encoded JSON text. Text that is not a policy gets the answer "no".
     :arg kind: one of ``STORED_KINDS``.
-    :arg existing: account IDs, services and principals that exist.
-    :arg trust_limit: the account's quota for trust policies in characters, or None.
+    :arg existing: account IDs, services and principals that are known to exist.
+    :arg trust_limit: the account's quota for trust policies in characters, or None if it is unknown.
+    :raises ValueError: when ``kind`` is not one of ``STORED_KINDS``.
     """
     if kind not in STORED_KINDS:
         raise ValueError(f"kind must be one of {', '.join(STORED_KINDS)}, got {kind!r}")
@@ -181,7 +188,7 @@ def storability(
 
 
 def _id(content: Mapping[str, object], kind: str) -> Iterator[Reason]:
-    """Generate the reasons in the Id. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
+    """Generate the reason why IAM rejects the Id, if any. Source: IAM User Guide, "IAM JSON policy elements: Id"."""
     if "Id" not in content:
         return
     if kind != "trust":
@@ -228,10 +235,12 @@ def _statements(
 
 
 def _sid(statement: Statement, sids: dict[str, Statement], trust: bool) -> Iterator[Reason]:
-    """Generate the reasons in a Sid.
+    """Generate the reasons why IAM rejects or may reject the Sid of a statement.
 
-    Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide has a trust policy with spaces in a
-    Sid.
+    :arg sids: the statements by Sid that were checked before; the function adds this one.
+
+    Sources: IAM User Guide, "IAM JSON policy elements: Sid"; the Amazon EKS User Guide shows a trust policy with spaces in
+    a Sid.
     """
     sid = statement.sid
     if sid is None:

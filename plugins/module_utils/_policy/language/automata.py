@@ -4,11 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Languages of texts: every combination of patterns that a text can match, with a text for each; and the budget of a verdict.
+"""Find every combination of patterns that a text can match, with an example text for each combination.
 
-A nondeterministic automaton reads all patterns at once. Its states are the bits of an integer. A breadth-first search from
-the empty text reaches every possible combination of matches, by its shortest text. The budget counts steps, so that a
-verdict does not depend on the clock.
+For example, for the patterns ``a*`` and ``*b`` these are: both ("ab"), only the first ("a"), only the second ("b"), neither
+("x"). A "language" is a set of texts, described by words and patterns; a "unit" is one position of a pattern.
+
+A nondeterministic finite automaton reads all patterns at once. The bits of an integer are its states. A breadth-first search
+from the empty text reaches every combination with its shortest text. The search is limited by a budget of steps instead of
+time, so that the result is the same on every machine.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from dataclasses import dataclass
 from .context import Extract
 from .match import ARN_PARTS, Literal, Wild, cut_arn
 
-# The number of pattern characters that are compiled for the cost of one step.
+# Compiling this number of pattern characters costs one step of the budget.
 CHARACTERS = 2
 
 
 class Budget:
-    """The remaining steps of a verdict."""
+    """The number of steps that an evaluation may still take."""
 
     __slots__ = ("left",)
 
@@ -39,15 +42,18 @@ class Budget:
         return self.left >= 0
 
 
-# Further letters that fold() maps to the key.
+# Letters that ``fold`` maps to the key although ``upper`` and ``title`` of the key do not return them.
 _FOLDED_ALIASES = {"k": "\u212a", "\xe5": "\u212b", "\u03c9": "\u2126", "\xdf": "\u1e9e", "\u03b8": "\u03f4"}
-# Characters for positions that may have any character.
+# Characters for the positions of an example text where any character matches.
 _FILLERS = "xyzwvutsrqponmlkjihgfedcba0123456789"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One of ``chars``, or any other character if negated; once, or as a run of any length."""
+    """One position of a pattern: a character among ``chars``, or with ``negated`` any other character.
+
+    A ``run`` matches any number of such characters, including none.
+    """
 
     chars: str
     negated: bool = False
@@ -62,7 +68,7 @@ RUN_IN_PART = Unit(":", negated=True, run=True)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A sequence of units. A match begins at one of ``starts`` and ends at one of ``ends``, by default at the whole length."""
+    """A sequence of units. A match begins before a unit in ``starts`` and ends before a unit in ``ends`` (default: the end)."""
 
     units: tuple[Unit, ...]
     starts: tuple[int, ...] = (0,)
@@ -71,7 +77,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The texts that one of ``words`` equals or one of ``patterns`` matches."""
+    """A set of texts: the ``words``, and every text that one of ``patterns`` matches."""
 
     words: tuple[str, ...] = ()
     patterns: tuple[Pattern, ...] = ()
@@ -95,21 +101,21 @@ def word_pattern(word: str) -> Pattern:
 
 
 def fold(text: str) -> str:
-    """Return a text in lower case, character by character, for case-insensitive comparisons."""
+    """Return a text in lower case for case-insensitive comparisons. Its length does not change."""
     if text.isascii():
         return text.lower()
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
 def spellings(character: str) -> str:
-    """Return all characters that ``fold`` maps to this folded one."""
+    """Return all characters that ``fold`` maps to a character in lower case."""
     variants = {character.upper(), character.title(), _FOLDED_ALIASES.get(character, character)}
     variants.discard(character)
     return character + "".join(sorted(variant for variant in variants if fold(variant) == character))
 
 
 def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Unit, ...]:
-    """Return the units of a text pattern."""
+    """Convert the tokens of a text pattern to units. In a text, ``*`` and ``?`` match every character."""
     units: list[Unit] = []
     for token in tokens:
         if isinstance(token, Wild):
@@ -122,7 +128,7 @@ def text_units(tokens: Iterable[Literal], ignore_case: bool = False) -> tuple[Un
 
 
 def arn_units(tokens: Iterable[Literal]) -> tuple[Unit, ...] | None:
-    """Return the units of an ARN pattern, whose wildcards match within one part only.
+    """Convert the tokens of an ARN pattern to units. Wildcards match within one of the colon-separated parts only.
 
     :returns: None when the pattern has too few parts to match an ARN.
     """
@@ -133,7 +139,7 @@ def arn_units(tokens: Iterable[Literal]) -> tuple[Unit, ...] | None:
 
 
 def part_units(parts: Iterable[Iterable[Literal]]) -> tuple[Unit, ...]:
-    """Return the units of the six parts of an ARN pattern."""
+    """Convert the six parts of an ARN pattern to units. Only wildcards in the last part match a colon."""
     units: list[Unit] = []
     for place, part in enumerate(parts):
         inner = place < ARN_PARTS - 1
@@ -167,17 +173,20 @@ _SHAPES = {
 
 
 def shape_units(shape: str) -> tuple[Unit, ...]:
-    """Return the units of a shape.
+    """Convert a shape to units. A shape describes the format of a condition key's values in a notation of this module:
 
-    In a shape ``*`` is any number of characters, ``?`` one character, ``#`` a digit, ``+`` a name of letters, digits,
-    hyphens and underscores, ``^`` a name that begins with a letter or digit, ``&`` the path and name of a role, ``=`` a
-    partition, and ``%`` a Region.
+    ``*`` is any number of characters, ``?`` one character, ``#`` a digit, ``+`` a name of letters, digits, hyphens and
+    underscores, ``^`` such a name that begins with a letter or digit, ``&`` the path and name of a role, ``=`` a partition,
+    and ``%`` a Region. Any other character is literal.
     """
     return tuple(unit for character in shape for unit in _SHAPES.get(character, (Unit(character),)))
 
 
 def shape_form(shape: str) -> re.Pattern[str]:
-    """Return a shape as a regular expression for ``fullmatch``. Shapes are constants, so its time is bounded."""
+    """Convert a shape to a regular expression for ``fullmatch``.
+
+    Shapes are constants of this collection, so a policy cannot cause slow matching.
+    """
     classes = {
         "*": "(?s:.*)",
         "?": "(?s:.)",
@@ -192,7 +201,7 @@ def shape_form(shape: str) -> re.Pattern[str]:
 
 
 def containing(extract: Extract, language: Language) -> Language:
-    """Return the texts whose piece is in a language."""
+    """Return the texts whose extracted part (see ``Extract``) is in a language."""
     separator = extract.separator
     if not separator:
         return language
@@ -214,7 +223,7 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate the units of the same texts except those with the character; nothing when no text remains."""
+    """Generate the units of a pattern that matches only texts without a character, or nothing if no such text matches."""
     narrowed = []
     for unit in units:
         if unit.negated:
@@ -229,7 +238,7 @@ def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, 
 
 
 def _merged(units: list[Unit]) -> tuple[Unit, ...]:
-    """Remove each run that directly follows the same run."""
+    """Remove repeated runs, because one run already matches any number of characters."""
     return tuple(
         unit for index, unit in enumerate(units) if not (unit.run and index and units[index - 1] == unit)
     )
@@ -245,7 +254,7 @@ def other_than(words: Iterable[str]) -> Iterator[str]:
 
 
 class _Automaton:
-    """A nondeterministic automaton of the patterns of several languages."""
+    """A nondeterministic finite automaton that matches the patterns of several languages at once."""
 
     def __init__(self, languages: Sequence[Sequence[Pattern]]) -> None:
         self.start = 0
@@ -285,7 +294,8 @@ class _Automaton:
             self.ends.append(ends)
             self.positions.append((1 << position) - (1 << first))
             if absorbing:
-                # After such a final run the language matches every continuation, so its other states are dropped.
+                # A pattern that ends with * and is matched so far matches every continuation. The other states of its
+                # language cannot change the result, so they are dropped to keep the search small.
                 self.finals.append((absorbing, self.positions[-1], final))
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
@@ -293,7 +303,7 @@ class _Automaton:
             for character in dict.fromkeys((*self.excluded, *self.included))
         }
         self.other = _unused(self.takes)
-        # One character represents all that have the same transitions.
+        # Characters with the same transitions lead to the same states, so one of them is sufficient.
         by_transitions: dict[int, str] = {self.negated: self.other}
         same = {
             character: by_transitions.setdefault(takes, character) for character, takes in self.takes.items()
@@ -303,7 +313,7 @@ class _Automaton:
         self.start = self.settle(self.start)
 
     def settle(self, state: int) -> int:
-        """Return the closure of a state: the states that it reaches without reading a character."""
+        """Add the states that are reachable without reading a character, because a run may be empty."""
         extended = state | (state & self.runs) << 1
         while extended != state:
             state, extended = extended, extended | (extended & self.runs) << 1
@@ -319,7 +329,7 @@ class _Automaton:
         return self.settle((matched ^ repeated) << 1 | repeated)
 
     def distinct_characters(self, state: int) -> list[str]:
-        """Return the characters with different transitions from a state. The last one represents all others."""
+        """Return one character for each different transition from a state. The last one represents all other characters."""
         characters: dict[str, None] = {}
         rest = state & self.branching
         while rest:
@@ -336,9 +346,12 @@ class _Automaton:
 def kinds(
     languages: Sequence[Sequence[Pattern]], inside: int, budget: Budget
 ) -> tuple[dict[tuple[bool, ...], str], bool]:
-    """Return every combination of languages that a text can match, with a text, and whether these are all of them.
+    """Find every combination of languages that can contain a text.
 
-    :arg inside: the index of a language that must contain the texts, or -1.
+    :arg languages: the patterns of each language.
+    :arg inside: the index of a language that must contain each text, or -1 for no such language.
+    :returns: the combinations, each as one boolean for each language with an example text; and whether all were found
+        before the budget was used up.
     """
     texts: dict[tuple[bool, ...], str] = {}
     units = sum(len(pattern.units) + 1 for patterns in languages for pattern in patterns)
@@ -367,7 +380,7 @@ def kinds(
 
 
 def places(units: tuple[Unit, ...], text: str) -> list[int]:
-    """Return the lengths of the prefixes of a text that the units match."""
+    """Return the length of each prefix of a text that the units match."""
     automaton = _Automaton([[Pattern(units)]])
     state, end = automaton.start, automaton.ends[0]
     lengths = [0] if state & end else []

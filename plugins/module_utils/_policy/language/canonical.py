@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The normal form of a policy, the comparison of two documents by meaning, and rows of findings on policies.
+"""Compare two policy documents by meaning, and convert findings on policies for the results of modules.
 
-Not part of the meaning: order of keys, lists and statements, one value or a list of one, duplicates, letter case of
-actions, operators and condition keys, Id, Sid, and how IAM rewrites principals when it stores them (account ID and root
-ARN; "*" and {"AWS": "*"}).
+Two documents have the same meaning if they differ only in the order of keys, lists and statements; a single value instead of
+a list with that value; duplicates; the letter case of actions, operators and condition keys; Id and Sid; or spellings of
+a principal that IAM treats as equal (account ID and root ARN; "*" and {"AWS": "*"}).
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _CASELESS_VALUES = ("Bool", "Null", "StringEqualsIgnoreCase", "StringNotEqualsIg
 
 
 def normalise(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return the canonical form for comparisons: lists sorted without duplicates, no Id, no Sid.
+    """Return a form that is equal for all documents with the same meaning: sorted lists without duplicates, no Id or Sid.
 
+    :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :arg kind: the kind of the policy, as for ``parse_policy``.
     :raises PolicyError: when it is not a policy document of this kind.
     """
@@ -42,7 +43,11 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
 
 def display(document: object, kind: str = "identity") -> dict[str, object]:
-    """Return the same form for display, with the author's order of statements, Sids and letter case."""
+    """Return a document in a uniform form for display, with the order of statements, Sids and letter case of the author.
+
+    :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
+    :raises PolicyError: when it is not a policy document of this kind.
+    """
     policy = _parse(document, kind)
     statements: list[dict[str, object]] = []
     for statement in policy.statements:
@@ -97,7 +102,7 @@ def _unique(values: Iterable[str], fold: Callable[[str], str]) -> list[str]:
 
 
 class PolicyFindingRow(TypedDict):
-    """A finding on a policy, as modules return it. ``statement`` is empty when it concerns the whole policy."""
+    """A finding in the result of a module. ``statement`` is empty if the finding concerns the whole policy."""
 
     code: str
     severity: Severity

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Tests of conditions, and their descriptions. A test returns True, False, or None when the result is unknown.
+"""Evaluate the conditions of statements, and describe them in messages.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Condition operators" (negated operators and IfExists hold when the
 key is absent) and "Set operators for multi-valued context keys" (ForAllValues holds on no values, ForAnyValue does not).
@@ -22,7 +22,7 @@ from .operators import NEGATED, OpenValue, comparison, family, language, value_t
 
 
 class Test:
-    """A condition, compiled for repeated tests."""
+    """A condition, compiled for repeated evaluation."""
 
     __slots__ = (
         "_absent",
@@ -42,7 +42,7 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # The cost of ``language``, in characters.
+        # The number of characters to compile for ``language``.
         self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
@@ -60,7 +60,7 @@ class Test:
         self._closed = closed
         self._compare = comparison(base, condition.values, closed)
         self._language: Language | None = None
-        # The key of the variable, for a condition that only requires equality with a variable.
+        # For a condition such as StringEquals with the single value "${aws:username}": the key of that variable.
         self._same = (
             opened[0][0].key
             if len(tokens) == 1
@@ -81,33 +81,33 @@ class Test:
 
     @property
     def language(self) -> Language | None:
-        """The texts that the values without variables match; None when the condition does not compare text."""
+        """The texts that the values without variables match, or None if the condition does not compare text."""
         if self._language is None:
             self._language = language(self.condition.base, self.condition.values, self._closed)
         return self._language
 
     @property
     def reads_text(self) -> bool:
-        """Return whether ``language`` covers the values."""
+        """Return whether the condition compares text, so that it has a ``language``."""
         return family(self.condition.base) in ("String", "Arn", "Bool")
 
     @property
     def weight(self) -> int:
-        """The cost of one test, in values."""
+        """The cost of one evaluation in steps of the budget: one for each value that is compared."""
         looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
         return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
 
     @property
     def presence(self) -> bool:
-        """Return whether the condition tests only the presence of the key."""
+        """Return whether the condition has the operator Null, which tests only whether the key is present."""
         return self._nulls is not None
 
     def matches(self, value: str) -> bool:
-        """Return whether a value matches one of the values without variables. Negation is ignored."""
+        """Return whether a value of the key matches a value without variables. The negation of an operator is ignored."""
         return self._nulls is None and self._compare(value)
 
     def holds(self, context: Context) -> bool | None:
-        """Return whether the condition holds for a request with these keys, or None when unknown keys decide it."""
+        """Return whether the condition is true for a request with these keys, or None if that depends on unknown keys."""
         state = context.get(self.key)
         if isinstance(state, tuple):
             answer = self._known(state, context, None)
@@ -122,16 +122,17 @@ class Test:
         return answer
 
     def question(self, context: Context) -> tuple[object, bool]:
-        """Return an identifier of the open comparison, and whether the condition is its negation.
+        """Return an identifier of the undecided comparison, and whether the condition negates its result.
 
-        Conditions with the same comparison have the same identifier.
+        A condition and its negation, such as StringEquals and StringNotEquals, have the same identifier. So a search that
+        assumes the result of one of them also decides the other.
         """
         if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
             return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
         condition = self.condition
         negated = self._negated and not condition.quantifier
         base = condition.base.replace("Not", "", 1) if negated else condition.base
-        # The result for an absent key and the variables are part of the comparison.
+        # Conditions that treat an absent key differently, or that have other variables, are different comparisons.
         absent = self._absent is not negated
         return (
             condition.quantifier,
@@ -162,7 +163,7 @@ class Test:
             else:
                 answer = _any(self._match(value, context, representative) for value in values)
             return _not(answer) if self._negated else answer
-        # A key whose only values are empty counts as no values for the set operators.
+        # ForAllValues and ForAnyValue ignore empty values.
         results = [self._test_value(value, context, representative) for value in values if value]
         return _any(results) if quantifier == "ForAnyValue" else _all(results)
 
@@ -190,7 +191,7 @@ class Test:
             return False if any(context.root(token.key) == root for token in variables) else None
         if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
             return None
-        # The key is compared with itself: equal if the pattern requires no further characters.
+        # The key is compared with itself, which is equal unless the pattern requires additional characters.
         return len(variables) == 1 and not any(
             token for token in pattern.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )
@@ -241,7 +242,7 @@ _SHOWN = 5
 
 
 def describe_values(values: tuple[str, ...]) -> str:
-    """Return the values of a condition for a message, at most five."""
+    """Describe the values of a condition for a message: at most five of them, and the number of the remaining ones."""
     if not values:
         return "nothing"
     quoted = [repr(value if len(value) <= 200 else value[:197] + "...") for value in values[:_SHOWN]]
@@ -250,17 +251,17 @@ def describe_values(values: tuple[str, ...]) -> str:
 
 
 def describe_action(action: str) -> str:
-    """Return an action for a message, quoted if it has characters that are not visible."""
+    """Return an action for a message, quoted if it has spaces or characters outside visible ASCII."""
     return action if all("!" <= character <= "~" for character in action) else repr(action)
 
 
 def describe_condition(condition: Condition) -> str:
-    """Return operator, key and values of a condition for a message."""
+    """Describe a condition for a message by its operator, key and values."""
     return f"{condition.operator} {condition.key} {describe_values(condition.values)}"
 
 
 def describe_actual(key: str, context: Context) -> str:
-    """Return the value of a key in the request for a message."""
+    """Describe for a message which value the request has for a condition key."""
     state = context.get(key.lower())
     if isinstance(state, Unknown) and state.choices:
         choices = " or ".join(repr(choice) for choice in state.choices)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The condition keys of a request: known values, known absence, unknown values, and parts of other values."""
+"""The condition keys of a request. A key has known values, is known to be absent, or has an unknown value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """The piece at index ``place`` of a text split at ``separator``, or the whole text without a separator."""
+    """A rule to extract part of a text: split it at ``separator`` and take the piece at index ``place``.
+
+    An empty separator takes the whole text.
+    """
 
     separator: str = ""
     place: int = 0
 
     def take(self, text: str) -> str:
-        """Return the piece of a text, or "" if it has too few pieces."""
+        """Return the part of a text, or "" if the text has too few pieces."""
         if not self.separator:
             return text
         pieces = text.split(self.separator)
@@ -49,9 +52,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Representative:
-    """A key with one of many values that conditions without variables do not distinguish.
+    """A key with an example value that represents many values: conditions without policy variables treat all of them alike.
 
-    ``values`` represents all of them. ``exact`` has the values with variables that do not distinguish them either.
+    ``values`` is the example. ``exact`` has the policy values with variables that also treat all of them alike. The
+    comparison with any other policy value that has variables is undecided.
     """
 
     values: tuple[str, ...]
@@ -60,14 +64,17 @@ class Representative:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A key whose value is part of the value of the key ``root``. It is absent when ``root`` is."""
+    """A key whose value is extracted from the value of another key, ``root``. If ``root`` is absent, so is this key.
+
+    With ``may_be_absent`` the key may also be absent while ``root`` is present.
+    """
 
     root: str
     extract: Extract = WHOLE
     may_be_absent: bool = False
 
 
-# The values of a key (an empty tuple if it is absent), or a placeholder for unknown values.
+# The values of a key (an empty tuple if the key is absent), or a placeholder for values that are not fully known.
 KeyState: TypeAlias = tuple[str, ...] | Unknown | Representative
 ABSENT: tuple[str, ...] = ()
 UNKNOWN_VALUE = Unknown()
@@ -76,10 +83,10 @@ PRESENT = Unknown(may_be_absent=False)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The keys of one request, by lower-case name.
+    """The condition keys of one request, by lower-case name.
 
-    ``prefixes`` has the state of families such as ``aws:requesttag/``, ``default`` the state of every other key.
-    ``decided`` has the assumed results of comparisons with variables.
+    ``prefixes`` has the state of all other keys with a prefix such as ``aws:requesttag/``, ``default`` the state of all
+    remaining keys. ``decided`` has comparisons whose result is assumed although it is unknown (see ``search``).
     """
 
     keys: Mapping[str, KeyState | Part] = field(default_factory=dict)
@@ -88,7 +95,10 @@ class Context:
     decided: Mapping[object, bool] = field(default_factory=dict)
 
     def get(self, key: str) -> KeyState:
-        """Return the state of a key in lower case."""
+        """Return the state of a condition key.
+
+        :arg key: in lower case.
+        """
         state = self.keys.get(key)
         if state is None:
             for prefix, family in self.prefixes:
@@ -100,22 +110,28 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """Return the key whose value contains this key's value, and which part of it; by default the key, and ``WHOLE``."""
+        """Return the key that determines the value of a key, and the part to extract from its value.
+
+        By default a key determines its own value: the result is the key and ``WHOLE``.
+        """
         state = self.keys.get(key)
         if not isinstance(state, Part) or state.may_be_absent:
             return key, WHOLE
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key whose value contains this key's value."""
+        """Return the key that determines the value of a key, by default the key itself."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:
-        """Return a copy with other states of some keys."""
+        """Return a copy in which the keys of ``more`` have the states in ``more``."""
         return Context({**self.keys, **more}, self.prefixes, self.default, self.decided)
 
     def decide(self, question: object, answer: bool) -> Context:
-        """Return a copy with the assumed result of one more comparison."""
+        """Return a copy that assumes the result of a comparison.
+
+        :arg question: the identifier of the comparison (see ``Test.question``).
+        """
         return replace(self, decided={**self.decided, question: answer})
 
 

@@ -8,8 +8,8 @@
 
 The IAM API returns documents URL-encoded (RFC 3986); boto3 decodes some of them, not all.
 
-Source: IAM User Guide, "Grammar of the IAM JSON policy language". The parser accepts every document that has a meaning.
-``evaluation`` decides the meaning, and ``grammar`` decides whether IAM would store the document.
+Source: IAM User Guide, "Grammar of the IAM JSON policy language". The parser accepts every document that can be evaluated,
+even if IAM would not store it. ``grammar`` checks whether IAM would store it, and ``evaluation`` evaluates it.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ _QUANTIFIERS = {"forallvalues": "ForAllValues", "foranyvalue": "ForAnyValue"}
 
 
 class PolicyError(ValueError):
-    """A document that IAM would not accept. The message has the place and the reason."""
+    """The error for a document that is not a policy. The message has the place in the document and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One operator and key of a Condition block, with all its values as text.
+    """One operator and key of a Condition block, with the values of the key as text.
 
-    ``base`` is the operator's canonical name without prefix and suffix; ``quantifier`` is
-    "ForAllValues", "ForAnyValue" or "". ``key`` keeps the author's letter case.
+    ``base`` is the operator in canonical letter case, without set operator and IfExists. ``quantifier`` is the set operator:
+    "ForAllValues", "ForAnyValue" or "". ``key`` keeps the letter case of the author.
     """
 
     base: str
@@ -84,7 +84,7 @@ class Condition:
 
 
 def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
-    """Parse a non-empty text, or a list of them."""
+    """Parse an element that has a non-empty text, or a non-empty list of them."""
     items = value if isinstance(value, list | tuple) else (value,)
     if not items:
         raise PolicyError(f"{place}: {element} is an empty list; it needs at least one value")
@@ -118,7 +118,11 @@ def _parse_principals(value: object, place: str, element: str) -> tuple[tuple[st
 
 
 def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
-    """Parse a Condition block into one condition for each operator and key. All of them must hold."""
+    """Parse a Condition block into one condition for each operator and key.
+
+    :arg statement: the label of the statement, for messages.
+    :raises PolicyError: when the block is malformed, or has a key twice for an operator.
+    """
     if not isinstance(block, Mapping):
         raise PolicyError(f"{statement}: Condition must be an object, got {describe_type(block)}")
     conditions: list[Condition] = []
@@ -145,7 +149,7 @@ def parse_conditions(block: object, statement: str) -> tuple[Condition, ...]:
 
 
 def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
-    """Return quantifier, canonical base name and IfExists of an operator, in any letter case."""
+    """Split an operator in any letter case into set operator, canonical name, and whether it has IfExists."""
     prefix, colon, rest = operator.rpartition(":")
     quantifier = _QUANTIFIERS.get(prefix.lower(), "") if colon else ""
     folded = rest.lower()
@@ -164,7 +168,7 @@ def _parse_operator(operator: str, place: str) -> tuple[str, str, bool]:
 def _check_elements(
     item: Mapping[object, object] | Mapping[str, object], allowed: Collection[str], place: str
 ) -> None:
-    """Raise PolicyError for a key that the grammar does not have, with the closest name that it has."""
+    """Raise PolicyError for an element that is not allowed. The message has the most similar allowed name."""
     for key in item:
         if key not in allowed:
             name = key if isinstance(key, str) else repr(key)
@@ -192,7 +196,10 @@ def _hint(name: str, allowed: Collection[str]) -> str:
 
 
 def describe_type(value: object) -> str:
-    """Return the type of a value for a message, such as "text" or "a list". Ansible has its own classes for each."""
+    """Describe the type of a value for a message, such as "text" or "a list".
+
+    ``isinstance`` is necessary because Ansible passes subclasses, whose names mean nothing to users.
+    """
     if value is None:
         return "null"
     kinds = (
@@ -206,23 +213,24 @@ def describe_type(value: object) -> str:
     return next(names, f"a {type(value).__name__}")
 
 
-# IAM accepts documents of at most 131,072 characters, but some AWS managed policies are longer. A verdict on a document of
-# this length takes up to two seconds.
+# Users may attach at most 131,072 characters, but some AWS managed policies are longer. The evaluation of a document of this
+# length takes up to two seconds.
 MAX_CHARACTERS = 400_000
-# A policy is at most Statement > Condition > operator > key > values deep.
+# A valid policy has fewer levels: Statement > Condition > operator > key > values.
 MAX_DEPTH = 32
-# Python does not convert longer integers to text (4,300 digits).
+# Python refuses to convert integers of more than 4,300 digits to text. This number of bits is below that limit.
 MAX_BITS = 14_000
 
 
 class PolicyDocument(dict[str, object]):
-    """A validated document, which ``load_document`` returns unchanged."""
+    """A document that ``load_document`` has validated, so that it is not validated again."""
 
 
 def load_document(document: object) -> PolicyDocument:
-    """Read a dict, JSON text or URL-encoded JSON text as a dict with text keys.
+    """Convert a dict, JSON text or URL-encoded JSON text to a dict, and check its size and depth.
 
-    :raises PolicyError: when it is not a JSON object, is too large or too deep, or has a key twice.
+    :raises PolicyError: when it is not a JSON object, is too large or too deeply nested, or has a key twice or a key that
+        is not text.
     """
     if isinstance(document, PolicyDocument):
         return document
@@ -239,15 +247,15 @@ def load_document(document: object) -> PolicyDocument:
 
 
 def to_json(document: object) -> str:
-    """Return a document as JSON text without white space, with the author's elements in their order.
+    """Serialise a document as JSON without white space between tokens. The order of the elements does not change.
 
-    :raises PolicyError: as ``load_document``.
+    :raises PolicyError: when ``load_document`` rejects it, or it has a value that JSON does not support.
     """
     return json.dumps(load_document(document), separators=(",", ":"), ensure_ascii=False, default=_jsonable)
 
 
 def policy_size(document: object) -> int:
-    """Return the number of characters that count against the size limits of IAM, which ignore white space between tokens.
+    """Return the number of characters that count towards the size quotas of IAM, which ignore white space between tokens.
 
     Source: IAM User Guide, "IAM and AWS STS quotas", IAM and STS character limits.
     """
@@ -293,7 +301,7 @@ def _no_constant(name: str) -> object:
 
 
 def _validate_bounds(document: Mapping[object, object]) -> None:
-    """Check size and depth before other code walks the document, which may even be cyclic."""
+    """Check size and depth before other code walks the document recursively. A document from YAML may be cyclic."""
     remaining = MAX_CHARACTERS
     stack: list[tuple[object, int]] = [(document, 1)]
     while stack:
@@ -352,10 +360,11 @@ _STATEMENT_ELEMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement. Lists have the author's order and letter case.
+    """A statement. Its lists have the order and letter case of the author.
 
-    ``principals`` has pairs of type and value. The type is "AWS", "Service", "Federated", "CanonicalUser", or "*" for
-    ``"Principal": "*"``. It is None in kinds of policies without principals.
+    ``index`` counts from 1. ``principals`` has pairs of type and value; the type is "AWS", "Service", "Federated",
+    "CanonicalUser", or "*" for ``"Principal": "*"``. ``principals`` is None except in trust policies, ``resources`` is None
+    in trust policies. ``not_action``, ``not_resource`` and ``not_principal`` mark NotAction, NotResource and NotPrincipal.
     """
 
     index: int
@@ -371,13 +380,13 @@ class Statement:
 
     @property
     def label(self) -> str:
-        """The name of the statement in messages, such as ``Statement 2 (Sid 'X')``."""
+        """The description of the statement in messages, such as ``Statement 2 (Sid 'X')``."""
         return _label(self.index, self.sid)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed document. ``version`` defaults to 2008-10-17, as in IAM."""
+    """A parsed policy document. Without a Version, ``version`` is 2008-10-17, as in IAM."""
 
     kind: str
     version: str
@@ -386,15 +395,17 @@ class Policy:
 
     @property
     def has_variables(self) -> bool:
-        """Return whether ``${...}`` is a policy variable, as in Version 2012-10-17 only."""
+        """Return whether ``${...}`` is a policy variable. In Version 2008-10-17 it is literal text."""
         return self.version != LEGACY_VERSION
 
 
 def parse_policy(document: object, kind: str = "identity") -> Policy:
-    """Parse a dict, JSON text, or URL-encoded JSON text.
+    """Parse a policy document: a dict, JSON text, or URL-encoded JSON text.
 
-    :arg kind: "identity", "session" and "boundary" require Resource and forbid Principal, "trust" the opposite.
-    :raises PolicyError: with statement, Sid and element in its message.
+    :arg kind: "identity", "session", "boundary" or "trust". The first three require Resource and forbid Principal, "trust"
+        requires Principal and forbids Resource.
+    :raises PolicyError: when the document is malformed. The message has the statement, its Sid and the element.
+    :raises ValueError: when ``kind`` is not one of these.
     """
     if kind not in DOCUMENT_KINDS:
         raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")

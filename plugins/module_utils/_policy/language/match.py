@@ -7,7 +7,7 @@
 """Patterns of the policy language: literal text, wildcards and policy variables, matched without regular expressions.
 
 ``*`` matches any number of characters, ``?`` exactly one. A pattern is split at each ``*`` into chunks, which are searched
-from left to right, so the time is bounded by the product of the lengths of pattern and text.
+from left to right. So the time is at most proportional to the length of the pattern times the length of the text.
 
 Variables have the forms ``${key}`` and ``${key, 'default'}``; ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
 They exist in Version 2012-10-17 only, and are literal text in 2008-10-17.
@@ -31,7 +31,7 @@ _SPECIAL = re.compile(r"[*?$]")
 
 
 class Wild(Enum):
-    """The two wildcards."""
+    """The two wildcards of the policy language."""
 
     ANY = "*"
     ONE = "?"
@@ -39,7 +39,10 @@ class Wild(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A policy variable. ``key`` is in lower case, ``name`` as in the policy."""
+    """A policy variable. ``key`` is its condition key in lower case, ``name`` the same key as the policy spells it.
+
+    ``default`` is the value to use if the request does not have the key, or None.
+    """
 
     key: str
     default: str | None = None
@@ -51,7 +54,11 @@ Token: TypeAlias = str | Wild | Variable
 
 
 def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...]:
-    """Split the text of a policy value into tokens."""
+    """Split a value of a policy into literal texts, wildcards and policy variables.
+
+    :arg variables: whether ``${...}`` is a policy variable, rather than literal text.
+    :arg wildcards: whether ``*`` and ``?`` are wildcards, rather than literal text.
+    """
     if not (variables and "${" in text) and not (wildcards and ("*" in text or "?" in text)):
         return (text,) if text else ()
     tokens: list[Token] = []
@@ -93,23 +100,24 @@ def tokenize(text: str, *, variables: bool, wildcards: bool) -> tuple[Token, ...
 
 
 def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
-    """Return the condition keys of the variables."""
+    """Return the condition keys, in lower case, of the policy variables among the tokens."""
     return tuple(token.key for token in tokens if isinstance(token, Variable))
 
 
 def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
-    """Replace each variable by ``*``."""
+    """Replace each policy variable with ``*``, so that the pattern matches whatever the values of the variables are."""
     return tuple(Wild.ANY if isinstance(token, Variable) else token for token in tokens)
 
 
 def resolve(
     tokens: tuple[Token, ...], context: Context, comparison: object = None
 ) -> tuple[Literal, ...] | bool | None:
-    """Replace the variables by their values in the request. Wildcards in a value are literal text.
+    """Replace policy variables with their values in the request. Wildcards in such a value are literal text.
 
-    :arg comparison: the comparison in which a value of ``Representative`` is interchangeable (``Representative.exact``).
-    :returns: tokens without variables; False when a variable does not have exactly one value, so that nothing matches;
-        None when a key is unknown.
+    :arg comparison: the value that the tokens belong to. An example value of a key (``Representative``) may be used only if
+        its ``exact`` contains this value.
+    :returns: the tokens without variables; False if a variable does not have exactly one value, so that nothing matches;
+        None if a value is unknown.
     """
     resolved: list[Literal] = []
     unknown = False
@@ -155,15 +163,15 @@ def _flush(plain: list[str], tokens: list[Token]) -> None:
 
 
 ARN_PARTS = 6
-# The number of patterns of ARN parts in the cache, and the length of the longest.
+# The cache of patterns for parts of ARNs: the number of patterns, and the length of the longest text.
 _SHARED, _SHORT = 256, 64
-# The wildcards of a request, as characters that no value has.
+# Replacements for ``*`` and ``?`` in a request. No value has these characters, because Unicode reserves them.
 STAR, MARK = "\U0010fffe", "\U0010ffff"
 _SYMBOLS = {ord("*"): STAR, ord("?"): MARK}
 
 
 class Cover(IntEnum):
-    """The share of a request that a pattern covers. SOME is possible only for a request with wildcards."""
+    """The part of a request that a pattern matches. A request with wildcards represents many requests, so SOME is possible."""
 
     NONE = 0
     SOME = 1
@@ -171,7 +179,7 @@ class Cover(IntEnum):
 
 
 class _Chunk:
-    """A part of a pattern without ``*``: its text, and the positions of ``?``."""
+    """A part of a pattern between two ``*``. ``holes`` has the positions of ``?`` in its text."""
 
     __slots__ = ("_masks", "holes", "text")
 
@@ -181,7 +189,7 @@ class _Chunk:
         self._masks: tuple[dict[str, int], int] | None = None
 
     def masks(self) -> tuple[dict[str, int], int]:
-        """Return the positions of each character, and of ``?``, as bits. They are computed on the first use."""
+        """Return the positions of each character, and of ``?``, as bits of integers. They are computed at the first call."""
         if self._masks is None:
             holes = frozenset(self.holes)
             positions: dict[str, int] = {}
@@ -192,7 +200,7 @@ class _Chunk:
         return self._masks
 
     def matches_at(self, text: str, start: int, symbolic: bool) -> bool:
-        """Return whether the text has the chunk at this position."""
+        """Return whether the chunk matches the text at a position."""
         if not self.holes:
             return text.startswith(self.text, start)
         end = start + len(self.text)
@@ -208,7 +216,7 @@ class _Chunk:
         return text.startswith(self.text[previous:], start + previous)
 
     def find(self, text: str, start: int, end: int, symbolic: bool) -> int:
-        """Return the first position of the chunk in text[start:end], or -1."""
+        """Return the first position in text[start:end] where the chunk matches, or -1."""
         if not self.holes:
             return text.find(self.text, start, end)
         if end - start < len(self.text):
@@ -232,7 +240,7 @@ _NOTHING = _Chunk("", ())
 
 
 class Glob:
-    """A pattern without variables, compiled for repeated use."""
+    """A pattern without policy variables, compiled for repeated use."""
 
     __slots__ = ("chunks", "literal", "tokens")
 
@@ -261,13 +269,13 @@ class Glob:
     def matches(self, text: str, symbolic: bool = False) -> bool:
         """Return whether the whole text matches.
 
-        :arg symbolic: the text is a pattern itself. Its ``*`` is matched by ``*`` only, so the result is whether this
-            pattern covers every text that the other one matches.
+        :arg symbolic: whether the text is a pattern, too. Then the result is whether this pattern matches every text that
+            the other pattern matches. Only a ``*`` in this pattern matches a ``*`` in the other.
         """
         if symbolic:
             text = text.symbolic if isinstance(text, WildText) else symbolise(text)
             if any(STAR in chunk.text or MARK in chunk.text for chunk in self.chunks):
-                # In the pattern these characters are literal.
+                # A pattern that contains one of the replacement characters would match it by mistake.
                 return False
         if self.literal is not None:
             return text == self.literal
@@ -289,21 +297,26 @@ class Glob:
         return True
 
     def covers(self, text: str, wild: bool) -> Cover:
-        """Return the share of a text, or with ``wild`` of a pattern, that this pattern covers."""
+        """Return how much of a text this pattern matches.
+
+        :arg wild: whether the text is a pattern, which represents many texts. Otherwise the result is never SOME.
+        """
         if not wild:
             return Cover.ALL if self.matches(text) else Cover.NONE
         request = text if isinstance(text, WildText) else WildText(text)
-        # This is sufficient, not necessary: equivalent patterns with other wildcards are left to the automata.
+        # Two patterns may be equivalent although this test fails, such as ?* and *?. Then the result is SOME, and evaluation
+        # splits the request (see ``split``).
         if self.matches(request, symbolic=True):
             return Cover.ALL
         return Cover.SOME if overlaps(self.tokens, request) else Cover.NONE
 
 
 class ArnGlob:
-    """An ARN pattern, matched part by part, so that no wildcard matches one of the first five colons.
+    """An ARN pattern. It is matched part by part, so that no wildcard matches one of the first five colons.
 
-    :arg complete: treat missing parts as ``*``, as IAM completes ``arn:aws:sqs:*`` to ``arn:aws:sqs:*:*:*`` in the Resource
-        of an identity policy. Otherwise such a pattern matches nothing. A single ``*`` matches every ARN.
+    :arg complete: whether missing parts count as ``*``: in the Resource of an identity policy, IAM completes
+        ``arn:aws:sqs:*`` to ``arn:aws:sqs:*:*:*``. Otherwise such a pattern matches nothing. A single ``*`` always matches
+        every ARN.
     """
 
     __slots__ = ("parts",)
@@ -315,13 +328,17 @@ class ArnGlob:
         self.parts = tuple(map(_part, parts))
 
     def matches(self, parts: tuple[str, ...]) -> bool:
-        """Return whether an ARN, split by ``arn_parts``, matches."""
+        """Return whether the pattern matches an ARN, which ``arn_parts`` has split."""
         return len(parts) == len(self.parts) == ARN_PARTS and all(
             glob.matches(part) for glob, part in zip(self.parts, parts, strict=True)
         )
 
     def covers(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return the share of an ARN, split by ``arn_parts``, that the pattern covers. With ``wild`` the ARN is a pattern."""
+        """Return how much of an ARN the pattern matches.
+
+        :arg parts: the ARN, split by ``arn_parts``.
+        :arg wild: whether the ARN has wildcards and represents many ARNs.
+        """
         if not len(parts) == len(self.parts) == ARN_PARTS:
             return Cover.NONE
         least = Cover.ALL
@@ -341,7 +358,7 @@ def _part(tokens: list[Literal]) -> Glob:
 
 @lru_cache(_SHARED)
 def _shared(token: Literal) -> Glob:
-    """Return a cached pattern: most ARNs of a document have the same parts."""
+    """Return a pattern from the cache, because most ARNs of a document have the same partition, service and account."""
     return Glob((token,))
 
 
@@ -363,7 +380,7 @@ def cut_arn(tokens: Iterable[Literal]) -> list[list[Literal]]:
 
 
 def symbolise(text: str) -> str:
-    """Replace the wildcards of a request by characters that no value has."""
+    """Replace the wildcards of a request with characters that no value has."""
     return text.translate(_SYMBOLS)
 
 
@@ -373,7 +390,7 @@ def arn_parts(text: str) -> tuple[str, ...]:
 
 
 class WildText(str):
-    """The text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns."""
+    """A text of a request in which ``*`` and ``?`` are wildcards, compiled for comparisons with many patterns."""
 
     __slots__ = ("end", "runs", "singles", "symbolic", "texts")
 
@@ -400,9 +417,10 @@ class WildText(str):
 
 
 def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
-    """Return whether some text matches both patterns.
+    """Return whether at least one text matches both patterns.
 
-    The state has a bit for each position of the request that the part of ``pattern`` read so far can reach.
+    The loop reads ``pattern`` token by token. Bit n of ``state`` is set if the tokens read so far can match the first n
+    characters of the request.
     """
     runs, singles, texts, end = request.runs, request.singles, request.texts, request.end
     state = _past(1, runs)
@@ -423,7 +441,7 @@ def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
 
 
 def _past(state: int, runs: int) -> int:
-    """Add the positions after runs, because a run may be empty."""
+    """Add the positions after each ``*`` of the request, because it may match nothing."""
     extended = state | (state & runs) << 1
     while extended != state:
         state, extended = extended, extended | (extended & runs) << 1

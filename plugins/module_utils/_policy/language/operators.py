@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Families of condition operators: compare a value of a request with the values of a policy.
+"""Condition operators: compare a value of a request with the values of a policy.
 
-Negated operators such as ``StringNotEquals`` use the same comparison, and conditions.py negates its result.
+Negated operators such as ``StringNotEquals`` use the comparison of ``StringEquals``; conditions.py negates its result.
 Source: IAM User Guide, "IAM JSON policy elements: Condition operators".
 """
 
@@ -40,7 +40,7 @@ from .match import (
     tokenize,
 )
 
-# Returns whether a value of the request matches any value of the policy.
+# A function that returns whether a value of the request matches any value of the policy.
 Compare: TypeAlias = Callable[[str], bool]
 
 NEGATED = frozenset(
@@ -61,7 +61,7 @@ _ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "GreaterThan": operator.gt,
     "GreaterThanEquals": operator.ge,
 }
-# Results in the cache of a comparison: a verdict compares the same few values many times.
+# The number of cached results of a comparison. One evaluation compares the same few values many times.
 _CACHED = 256
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?")
 # https://www.w3.org/TR/NOTE-datetime, to which the IAM User Guide refers.
@@ -76,9 +76,9 @@ _FAMILIES = ("String", "Arn", "Numeric", "Date", "Bool", "Binary", "Ip", "Null")
 
 
 def family(base: str) -> str:
-    """Return the family of an operator: String, Arn, Numeric, Date, Bool, Binary, Ip or Null.
+    """Return the type of values that an operator compares: String, Arn, Numeric, Date, Bool, Binary, Ip or Null.
 
-    :raises ValueError: for an operator without family.
+    :raises ValueError: for an unknown operator.
     """
     for name in _FAMILIES:
         if base.removeprefix("Not").startswith(name):
@@ -87,15 +87,19 @@ def family(base: str) -> str:
 
 
 def value_tokens(base: str, values: tuple[str, ...], variables: bool) -> tuple[tuple[Token, ...], ...]:
-    """Return the tokens of the values of a String or Arn operator. Only these support policy variables."""
+    """Return the tokens of each value of a String or Arn operator. Other operators do not support policy variables.
+
+    :arg variables: whether the version of the document supports policy variables.
+    """
     wildcards = base in ("StringLike", "StringNotLike") or base.startswith("Arn")
     return tuple(tokenize(value, variables=variables, wildcards=wildcards) for value in values)
 
 
 def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Compare:
-    """Return the comparison of an operator with its values, compiled for repeated use.
+    """Return a function that compares a value of the request with the values of an operator.
 
-    :arg tokens: the ``value_tokens`` of a String or Arn operator without variables; unused for other operators.
+    :arg tokens: the result of ``value_tokens`` without values that have variables; unused except for String and Arn
+        operators.
     """
     kind = family(base)
     if kind == "String":
@@ -114,7 +118,7 @@ def comparison(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ..
 
 
 def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...], ...]) -> Language | None:
-    """Return the texts that ``comparison`` matches, as words and patterns.
+    """Return the texts for which ``comparison`` returns True.
 
     :returns: None for an operator that compares numbers, dates, addresses or bytes.
     """
@@ -135,7 +139,7 @@ def language(base: str, values: tuple[str, ...], tokens: tuple[tuple[Token, ...]
 
 
 def value_language(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) -> Language:
-    """Return the texts that a value without variables matches."""
+    """Return the texts that a value without policy variables matches."""
     if not ignore_case and not any(isinstance(token, Wild) for token in tokens):
         word = "".join(token for token in tokens if isinstance(token, str))
         return Language() if arn and word.count(":") < ARN_PARTS - 1 else Language((word,))
@@ -144,7 +148,7 @@ def value_language(tokens: tuple[Literal, ...], arn: bool, ignore_case: bool) ->
 
 
 class OpenValue:
-    """A value of a condition with policy variables."""
+    """A value in a condition that contains policy variables."""
 
     __slots__ = ("_relaxed", "arn", "ignore_case", "tokens")
 
@@ -152,17 +156,16 @@ class OpenValue:
         self.tokens = tokens
         self.arn = family(base) == "Arn"
         self.ignore_case = "IgnoreCase" in base
-        # The pattern with every variable replaced by *.
         self._relaxed = Glob(_fold(t, self.ignore_case) for t in relax(tokens))
 
     @property
     def possible(self) -> Language:
-        """A superset of the texts that the value matches for some values of its variables."""
+        """The texts that the value may match: every variable is replaced with ``*``."""
         return value_language(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
 
     @property
     def more_than_variables(self) -> bool:
-        """Return whether the value has characters or single-character wildcards in addition to its variables."""
+        """Return whether the value requires characters in addition to its variables, such as ``home/${aws:username}``."""
         return any(
             token for token in self.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )
@@ -216,7 +219,7 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
         return lambda value: read(value) in limits
     if not limits:
         return lambda _value: False
-    # One of several limits has to hold, so the widest decides.
+    # It is sufficient to meet one of several limits, so only the least strict one matters.
     limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 
@@ -243,7 +246,7 @@ def _addresses(values: tuple[str, ...]) -> Compare:
 
 
 def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
-    """Return the first and last address of each block as numbers, by IP version."""
+    """Return the first and last address of each CIDR block as integers, by IP version. Invalid values are ignored."""
     ranges: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
     for block in map(network, values):
         if block is not None:
@@ -252,7 +255,7 @@ def address_ranges(values: tuple[str, ...]) -> dict[int, list[tuple[int, int]]]:
 
 
 def _merged(blocks: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    """Return the starts and ends of the blocks in order and without overlaps."""
+    """Join overlapping ranges, and return the sorted starts and ends."""
     starts: list[int] = []
     ends: list[int] = []
     for start, end in sorted(blocks):
@@ -279,9 +282,9 @@ def number(text: str) -> Decimal | None:
 
 
 def date(text: str) -> Decimal | None:
-    """Return the epoch seconds of a date in the W3C profile of ISO 8601, or of epoch seconds; None for any other text.
+    """Convert a date in the W3C profile of ISO 8601, or epoch seconds as text, to epoch seconds; None for any other text.
 
-    A year alone is read as epoch seconds, and a time without a zone as UTC.
+    Four digits are epoch seconds, not a year. A time without a zone is in UTC.
     """
     seconds = number(text)
     if seconds is not None:
@@ -289,7 +292,7 @@ def date(text: str) -> Decimal | None:
     fields = _DATE.fullmatch(text.strip())
     if fields is None:
         return None
-    # The full form, because the other forms that fromisoformat accepts depend on the version of Python.
+    # Build the complete form, because older versions of Python do not accept the shorter ones.
     whole = "{}-{}T{}:{}{}".format(
         fields["month"],
         fields["day"] or "01",
@@ -307,7 +310,7 @@ def date(text: str) -> Decimal | None:
 
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Parse a CIDR block or an address; None for any other text."""
+    """Parse a CIDR block or an IP address; None for any other text."""
     try:
         return ipaddress.ip_network(text.strip(), strict=False)
     except ValueError:
@@ -315,7 +318,10 @@ def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def binary(text: str) -> str:
-    """Return the bytes of base64 text in hexadecimal, for comparisons."""
+    """Decode base64 text to hexadecimal, so that different encodings of the same bytes are equal.
+
+    Any other text is returned with the prefix "not base64: ".
+    """
     try:
         return base64.b64decode(text, validate=True).hex()
     except (binascii.Error, ValueError):

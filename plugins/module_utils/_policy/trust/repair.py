@@ -4,13 +4,14 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Edits of a trust policy that may make it usable for a workload. Everything else remains as the author wrote it.
+"""Edit a trust policy so that a workload may become able to use the role. All other parts remain unchanged.
 
-Each edit has the requests that it admits, as statements: together they match every request that the edited policy may allow
-and the original did not. ``suggestions`` evaluates the edited policies, and finds other callers of these requests.
+A draft is an edited policy. Its ``admits`` describe, as Allow statements, which requests the edits additionally allow: they
+match every request that the edited policy allows and the original policy did not. ``suggestions`` evaluates the drafts, and
+uses ``admits`` to find out which other callers a draft allows.
 
-``mend`` replaces elements that IAM rejects with equivalent ones that IAM accepts. If an element has no equivalent, the
-document remains rejected.
+``mend`` replaces elements that IAM rejects with equivalent elements that IAM accepts. An element without an equivalent
+remains, and ``suggestions`` then drops the draft.
 """
 
 from __future__ import annotations
@@ -36,10 +37,11 @@ RawDocument: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrustDraft:
-    """A document with edits.
+    """An edited trust policy.
 
-    ``slots`` has the current statements for each original statement, and a last slot for added ones. ``edits`` describes
-    the edits in sentences. ``admits`` has the statements of the admitted requests.
+    ``whole`` is the original document. ``slots`` has one tuple for each original statement, with the statements that replace
+    it, and a last tuple with added statements. ``edits`` has a sentence about each edit. ``admits`` has Allow statements that
+    match the requests that the edits additionally allow.
     """
 
     whole: Mapping[str, object]
@@ -52,7 +54,7 @@ class TrustDraft:
         return {**self.whole, "Statement": [statement for slot in self.slots for statement in slot]}
 
     def current(self, statement: Statement) -> RawDocument | None:
-        """Return the current form of a statement, or None if it was removed or split."""
+        """Return the edited form of an original statement, or None if it was removed or split into several."""
         slot = self.slots[statement.index - 1]
         return slot[0] if len(slot) == 1 else None
 
@@ -63,7 +65,11 @@ class TrustDraft:
         edit: str,
         admits: Sequence[RawDocument] = (),
     ) -> TrustDraft:
-        """Replace a statement, or with None add to the end."""
+        """Return a draft in which ``slot`` replaces a statement, or is added at the end if ``statement`` is None.
+
+        :arg edit: a sentence that describes the edit.
+        :arg admits: Allow statements that match the requests that the edit additionally allows.
+        """
         index = statement.index - 1 if statement is not None else len(self.slots) - 1
         placed = (*self.slots[index], *slot) if statement is None else tuple(slot)
         return replace(
@@ -74,7 +80,7 @@ class TrustDraft:
         )
 
     def unused_sid(self, sid: str) -> str:
-        """Return the Sid, with the first number as suffix that makes it unique."""
+        """Return a Sid that no statement has: ``sid`` itself, or with the lowest number as suffix that makes it unique."""
         used = {statement.get("Sid") for slot in self.slots for statement in slot}
         names = (sid if number == 1 else f"{sid}{number}" for number in range(1, len(used) + 3))
         return next(name for name in names if name not in used)
@@ -87,7 +93,7 @@ def _new_draft(document: Mapping[str, object]) -> TrustDraft:
 
 
 def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
-    """Add the narrowest statement for the workload that its known values permit."""
+    """Add a statement that allows the workload, limited by all values that are known about it."""
     statement: RawDocument = {
         "Sid": draft.unused_sid(remedy.sid),
         "Effect": "Allow",
@@ -101,7 +107,7 @@ def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
 
 
 def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
-    """Add actions to a statement."""
+    """Add actions to a statement, or return None if it was split or no action is missing."""
     present = draft.current(statement)
     if present is None or not missing:
         return None
@@ -115,7 +121,11 @@ def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]
 def _add_value(
     draft: TrustDraft, statement: Statement, condition: tuple[str, str], value: str, actions: Sequence[str]
 ) -> TrustDraft | None:
-    """Add a value to a condition (operator, key), so that the statement also matches it."""
+    """Add a value to a condition of a statement. An Allow then also matches it; a Deny with a negated operator exempts it.
+
+    :arg condition: operator and key of the condition.
+    :arg actions: the actions that are additionally allowed when the edit exempts a value from a Deny.
+    """
     present = draft.current(statement)
     place = _find_condition(present, *condition) if present is not None else None
     if present is None or place is None:
@@ -134,7 +144,7 @@ def _add_value(
 def _rename_service(
     draft: TrustDraft, statement: Statement, wrong: Sequence[str], right: str
 ) -> TrustDraft | None:
-    """Replace misspelt services of a statement."""
+    """Replace misspelt service principals of a statement with ``right``."""
     present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return None
@@ -149,7 +159,7 @@ def _rename_service(
 def _drop_principals(
     draft: TrustDraft, statement: Statement, unwanted: Sequence[tuple[str, str]], reason: str
 ) -> TrustDraft:
-    """Remove principals from a statement, and the statement without any principals."""
+    """Remove principals from a statement, or remove the statement if no principal would remain."""
     present = draft.current(statement)
     if present is None or not isinstance(present.get("Principal"), dict):
         return draft
@@ -173,10 +183,13 @@ def _drop_principals(
 def _exempt(
     draft: TrustDraft, statement: Statement, pins: Sequence[tuple[str, str, str]], freed: bool
 ) -> TrustDraft | None:
-    """Exempt the requests in which all ``pins`` hold from a Deny, by one copy of it for each pin.
+    """Exempt a workload from a Deny.
 
-    :arg pins: negated operator, key and value.
-    :arg freed: whether other workloads may have requests in which all pins hold.
+    All conditions of a statement must match. To exempt only requests that have all values, the Deny is replaced with copies:
+    each excludes the requests that have one of the values. A request is exempt only if all copies exclude it.
+
+    :arg pins: the values that identify the workload, each as negated operator, condition key and value.
+    :arg freed: whether requests of other workloads may have all these values, so that the edit may allow them.
     """
     present = draft.current(statement)
     if present is None or not pins:
@@ -213,13 +226,13 @@ def _exempt(
 
 
 def require(statement: Mapping[str, Any], operator: str, key: str, value: str) -> RawDocument:
-    """Return the statement with a further condition."""
+    """Return a statement with an additional condition. It replaces a condition with the same operator and key."""
     place = _find_condition(statement, operator, key) or (operator, key)
     return with_condition(statement, *place, value)
 
 
 def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
-    """Return operator and key of a condition in the author's letter case, or None."""
+    """Return the operator and the key of a condition in the letter case of the author, or None if it does not exist."""
     for name, keys in statement.get("Condition", {}).items():
         if name.lower() == operator.lower():
             return next(((name, spelling) for spelling in keys if spelling.lower() == key.lower()), None)
@@ -227,7 +240,7 @@ def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tu
 
 
 def with_condition(statement: Mapping[str, Any], operator: str, key: str, value: object) -> RawDocument:
-    """Return the statement with this value for a condition, which replaces any other value."""
+    """Return a statement in which a condition has a certain value, or list of values, instead of its present ones."""
     block = statement.get("Condition", {})
     name = next((spelling for spelling in block if spelling.lower() == operator.lower()), operator)
     return {**statement, "Condition": {**block, name: {**block.get(name, {}), key: value}}}
@@ -238,7 +251,10 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[str, str] | None:
-    """Return operator and key of a condition that lists the value literally, so that it can be removed, or None."""
+    """Return the operator and the key of a condition that lists a value literally, or None.
+
+    Only a literal value can be removed from the list to exclude exactly that value.
+    """
     for operator in ("StringEquals", "StringLike"):
         place = _find_condition(statement, operator, key)
         if place is not None:
@@ -249,7 +265,7 @@ def _find_listed(statement: Mapping[str, Any], key: str, value: str) -> tuple[st
 
 
 def _positive(operator: str) -> str:
-    """Return the operator that requires the values that a negated one excludes."""
+    """Return the operator without the negation: ArnEquals or StringEquals."""
     return "ArnEquals" if operator.startswith("Arn") else "StringEquals"
 
 
@@ -276,7 +292,7 @@ _SPELLING = {
 
 
 def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
-    """Replace the elements that IAM certainly rejects with equivalent ones."""
+    """Replace elements that IAM certainly rejects with equivalent elements that it accepts."""
     if draft.whole.get("Id", "") is None:
         whole = {name: value for name, value in draft.whole.items() if name != "Id"}
         draft = replace(draft, whole=whole, edits=(*draft.edits, "Remove the Id, which is null."))
@@ -290,7 +306,7 @@ def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
 
 
 def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """Remove a Sid of null and operators without keys, which have no meaning."""
+    """Remove a Sid that is null and condition operators without keys. Neither has a meaning, but IAM rejects both."""
     present = draft.current(statement)
     if present is None:
         return draft
@@ -366,7 +382,10 @@ def _with_value_added(statement: RawDocument, operator: str, key: str, value: st
 
 
 def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """Remove impossible principals from an Allow, which grants them nothing. A Deny remains unchanged."""
+    """Remove principals that cannot exist from an Allow statement, which grants them nothing.
+
+    A Deny remains unchanged, because its author intended to deny some existing principal.
+    """
     if statement.not_principal or statement.effect != "Allow":
         return draft
     impossible = [
@@ -413,9 +432,10 @@ _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate the edited policies to try, in the order of the other principals that they are likely to allow.
+    """Generate edited policies that may allow the workload, probably in the order of the other principals that they allow.
 
-    If a policy can allow the workload alone, one of them does. Only the first few edits of single statements are tried.
+    The drafts with an added statement allow the workload alone if its identity is completely known. Edits of existing
+    statements are limited to the first few, because each draft is evaluated.
     """
     mended = mend(_new_draft(document), rules)
     bases = [mended]
@@ -434,7 +454,7 @@ def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquir
 
 
 def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
-    """Count the parts of the workload's identity that the edits leave open."""
+    """Count the parts of the workload's identity to which the additionally allowed requests are not limited."""
     return sum(
         place is None or as_list(statement["Condition"][place[0]][place[1]]) != [value]
         for statement in draft.admits
@@ -444,14 +464,14 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
 
 
 def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> TrustDraft:
-    """Exempt the workload, and no other caller, from every Deny that applies to it."""
+    """Exempt the workload, and no other caller, from every Deny that applies or may apply to it."""
     remedy = inquiry.remedy
     caller = set(remedy.principal.items())
     allowed = {pair for rule in rules if rule.allow for pair in rule.statement.principals or ()}
     for rule in _blocking(rules, inquiry):
         statement = rule.statement
         pins = [("StringNotEquals", key, value) for key, value in (remedy.identity or remedy.equals).items()]
-        # Other callers could set the tags themselves.
+        # Other callers that the policy allows could set the same request tags, so require the caller, too.
         if not pins or (allowed - caller and set(statement.principals or ()) - caller):
             pins.insert(0, remedy.caller)
         draft = _exempt(draft, statement, pins, freed=not remedy.identity) or draft
@@ -459,7 +479,10 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 
 
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Add the workload's value to the exceptions of each Deny that applies to it, which is shorter and wider."""
+    """Exempt the workload from each Deny by adding its value to a negated condition, such as StringNotEquals.
+
+    The result is shorter than with ``_exempted``, but may exempt other workloads with the same value.
+    """
     for rule in _blocking(rules, inquiry):
         choices = (_with_value(draft, rule, test, inquiry.context) for test in rule.tests)
         edited = next((choice for choice in choices if choice is not None), None)
@@ -480,7 +503,7 @@ def _blocking(rules: Sequence[Rule], inquiry: Inquiry) -> list[Rule]:
 
 
 def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Add a missing action or value to a statement for the caller."""
+    """Generate drafts that add missing actions, a missing condition value, or both to an Allow statement for the caller."""
     context = inquiry.context
     for rule in rules:
         if not rule.allow or not rule.matches_caller(inquiry.needed[0].caller):
@@ -494,7 +517,7 @@ def _completed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Ite
 
 
 def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Correct misspelt names of the service, or replace them with a statement for the workload alone.
+    """Generate drafts that correct misspelt names of the service, or replace them with a statement for the workload.
 
     The name of another existing service remains, because that service may use the role.
     """
@@ -515,14 +538,14 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
 
 
 def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
-    """Return the actions that a statement does not allow."""
-    # ``needed`` has the same order, and without session tags only the first action.
+    """Return the actions that the workload needs and a statement does not allow."""
+    # ``inquiry.needed`` has the order of ``ACTIONS``. It may lack sts:TagSession, the last of them.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
     return [action for action, request in pairs if not rule.matches_action(request)]
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """Add the workload's value to the values of a condition."""
+    """Add the workload's value to a condition, or return None if that would not help or the value is unknown."""
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

@@ -4,10 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Trust statements for EKS Pod Identity that allow exactly the workloads of a grant, and their merge into a policy.
+"""Build the statements of a trust policy that allow certain workloads, read them back, and merge them into other policies.
 
-The condition keys are aws:SourceAccount and the session tags as aws:RequestTag. Source: Amazon EKS User Guide, "Grant Pods
-access to AWS resources based on tags". A merge keeps changes of other processes.
+The statements limit the workloads with conditions on aws:SourceAccount and on the session tags (aws:RequestTag). Source:
+Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags".
+
+A statement is "managed" if it is exactly a statement that this module builds. All other statements are unmanaged and never
+change.
 """
 
 from __future__ import annotations
@@ -33,10 +36,10 @@ _SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
 
 @dataclass(frozen=True, slots=True, order=True)
 class TrustGrant:
-    """The workloads that may use a role. A grant with fewer parts is wider.
+    """The workloads that may use a role: a single one, or all of a namespace, cluster or account.
 
-    Scope "workload" has all four parts, "namespace" the first three, "cluster" the first two, "account" the first, and
-    "none" no parts.
+    An empty part means any value. Trust scope "workload" has all four parts, "namespace" the first three, "cluster" the
+    first two, "account" the first, and "none" no parts.
     """
 
     account_id: str = ""
@@ -48,20 +51,23 @@ class TrustGrant:
 def grant_for(
     scope: str, account_id: str, cluster_arn: str, namespace: str, service_account: str
 ) -> TrustGrant:
-    """Return the grant of a workload for a trust scope."""
+    """Return the grant for a workload that a trust scope requires.
+
+    :arg scope: "workload", "namespace", "cluster", "account" or "none".
+    """
     parts = (account_id, cluster_arn, namespace, service_account)
     length = {"none": 0, "account": 1, "cluster": 2, "namespace": 3, "workload": 4}[scope]
     return TrustGrant(*parts[:length])
 
 
 def covered(grant: TrustGrant, grants: Iterable[TrustGrant]) -> bool:
-    """Return whether one of ``grants`` is equal to ``grant`` or wider."""
+    """Return whether one of ``grants`` includes all workloads of ``grant``."""
     parts = _parts(grant)
     return any(parts[: len(wide)] == wide for wide in map(_parts, grants))
 
 
 def widest(grants: Iterable[TrustGrant]) -> set[TrustGrant]:
-    """Return the grants without those that another grant covers."""
+    """Return the grants without those whose workloads another grant includes."""
     unique = set(grants)
     return {grant for grant in unique if not covered(grant, unique - {grant})}
 
@@ -73,9 +79,9 @@ def _parts(grant: TrustGrant) -> tuple[str, ...]:
 
 
 def trust_policy(grants: Iterable[TrustGrant]) -> PolicyDocument:
-    """Build a trust policy with exactly these grants.
+    """Build a trust policy that allows exactly the workloads of the grants.
 
-    Service accounts of the same namespace share a statement, to keep the document small.
+    Service accounts of the same namespace share a statement, because the size of a trust policy is limited.
     """
     statements: dict[tuple[TrustGrant, bool], list[str]] = {}
     for grant in sorted(set(grants)):
@@ -120,7 +126,10 @@ def _sid(place: TrustGrant, named: bool) -> str:
 
 
 def closed_policy(cluster_arn: str) -> dict[str, object]:
-    """Build a trust policy that allows nothing. IAM requires a statement, so it has a Deny with the ARN of the cluster."""
+    """Build a trust policy that allows nothing.
+
+    IAM requires at least one statement, so the policy has a Deny with the ARN of the cluster.
+    """
     statement = {
         "Sid": f"{SID_PREFIX}Nobody",
         "Effect": "Deny",
@@ -132,7 +141,7 @@ def closed_policy(cluster_arn: str) -> dict[str, object]:
 
 
 def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, object]:
-    """Add the statement of ``closed_policy`` to a trust policy without an Allow. Return any other policy unchanged."""
+    """Add the Deny of ``closed_policy`` to a trust policy without an Allow, or return any other policy unchanged."""
     statements = _statements(document)
     if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
         return document
@@ -142,7 +151,7 @@ def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, obj
 
 
 def closed_for(document: Mapping[str, object]) -> str:
-    """Return the ARN of the cluster in the statement of ``closed_policy``, or "" without such a statement."""
+    """Return the ARN of the cluster if the policy has the Deny of ``closed_policy``, or ""."""
     return next(filter(None, map(_closed_for, _statements(document))), "")
 
 
@@ -164,9 +173,10 @@ def _statements(document: Mapping[str, object]) -> list[object]:
 def foreign_denies(
     document: Mapping[str, object], listed_policy: Mapping[str, object] | None = None
 ) -> list[Mapping[str, object]]:
-    """Return the Deny statements that are not managed by this collection.
+    """Return the Deny statements of a trust policy that this collection does not manage.
 
-    :arg listed_policy: a complete trust policy in the input. Its Deny statements are excluded, in any spelling.
+    :arg listed_policy: a complete trust policy from the user's input. Deny statements with the meaning of one of its
+        statements are left out.
     """
     _grants, unmanaged = read_grants(document)
     listed_denies = [statement for statement in _statements(listed_policy or {}) if _is_deny(statement)]
@@ -189,7 +199,7 @@ def _same_statement(a: object, b: object) -> bool:
 
 
 def join_statements(statements: Iterable[object], added: Iterable[object]) -> list[object]:
-    """Append statements. A statement loses its Sid if an added one has the same, because IAM requires unique Sids."""
+    """Append statements. A previous statement with the Sid of an added one loses its Sid, because Sids must be unique."""
     further = list(added)
     sids = {statement.get("Sid") for statement in further if isinstance(statement, Mapping)} - {None}
     return [
@@ -203,16 +213,15 @@ def join_statements(statements: Iterable[object], added: Iterable[object]) -> li
 def with_grants(
     document: Mapping[str, object], unmanaged: Iterable[object], grants: Iterable[TrustGrant]
 ) -> dict[str, object]:
-    """Return a trust policy with unmanaged statements, and managed statements for these grants."""
+    """Return a trust policy with the unmanaged statements, followed by managed statements for the grants."""
     granted = trust_policy(grants)["Statement"]
     return {**document, "Statement": join_statements(unmanaged, _statements({"Statement": granted}))}
 
 
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
-    """Return the grants in the managed statements, and the unmanaged statements of a trust policy.
+    """Split a trust policy into the grants of its managed statements, and its unmanaged statements.
 
-    A statement is managed only if the statement for its grants is identical to it. The statement of ``closed_policy`` is
-    managed and has no grants.
+    The Deny of ``closed_policy`` is managed and grants nothing, so it is in neither result.
     """
     grants: set[TrustGrant] = set()
     unmanaged: list[object] = []
@@ -256,7 +265,7 @@ def _single(value: Any) -> Any:
 
 
 def _comparable(value: object) -> object:
-    """Return a value with every text as a sorted list, because IAM returns one value as text or as a list."""
+    """Convert every text to a list and sort every list, because IAM may return a single value as text or as a list."""
     if isinstance(value, Mapping):
         return {str(key): _comparable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -268,9 +277,12 @@ _Document = Mapping[str, object]
 
 
 def merge_trust(base: _Document, desired: _Document, current: _Document) -> _Document:
-    """Apply the changes from ``base`` to ``desired`` to the grants and statements of ``current``.
+    """Merge a change into a trust policy that another process may have changed in the meantime.
 
-    The last statement is kept, because IAM requires one.
+    :arg base: the policy that the change was planned from.
+    :arg desired: the policy that the change leads to.
+    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to it.
+    :returns: the merged policy, or ``current`` if nothing would remain, because IAM requires at least one statement.
     """
     if same_meaning(base, current, "trust"):
         return desired

@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Suggested repairs of an unusable trust policy, evaluated, with the other principals that each of them allows.
+"""Suggest repairs of a trust policy that a workload cannot use, with the other principals that each repair would allow.
 
-A repair provably allows no others only if every statement that it admits requires the caller and the complete identity of
-the workload. Otherwise other callers are evaluated, and if none of them is allowed, the result is unproven.
+Every suggestion has been evaluated: with it, the workload can use the role. A repair allows nobody else if all requests that
+it additionally allows have the caller and the complete identity of the workload. Otherwise example workloads are evaluated.
+If all of these are denied, the repair may still allow others, and the suggestion mentions that.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from .diagnose import lint
 from .repair import RawDocument, TrustDraft, drafts
 from .trust import IDENTIFYING, Inquiry, TrustPolicy, reach
 
-UNPROVEN = "others, which could not be ruled out"
+UNPROVEN = "possibly other callers, which the check cannot rule out"
 _OTHER = "~another~"
 _MAX_DESCRIBED = 5
 _WIDEST = 9
-# The number of values of a condition that are evaluated.
+# Of each condition, at most this number of values are evaluated.
 _MAX_VALUES = 4
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
@@ -43,10 +44,10 @@ _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The other principals that an edit allows.
+    """The other principals that a draft allows.
 
-    ``principals`` describes them, the widest first, and is empty if provably none is allowed. ``width`` is their rank: 0 for
-    none, higher for wider ones.
+    ``principals`` has a description of each, and is empty only if there are certainly none. ``width`` compares drafts: 0 if
+    there are none, otherwise higher the more workloads may use the role.
     """
 
     principals: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ class Admission:
 def find_admissions(
     original: Sequence[Rule], edited: Sequence[Rule], draft: TrustDraft, inquiry: Inquiry
 ) -> Admission:
-    """Find the other principals that an edit allows."""
+    """Find the principals, other than the workload, that a draft allows in addition to the original policy."""
     admits = [rule for statement in draft.admits for rule in _rules(statement, draft.whole)]
     open_rules = [rule for rule in admits if not _is_pinned(rule, inquiry)]
     if not open_rules:
@@ -72,7 +73,7 @@ def find_admissions(
 
 
 def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
-    """Return whether a statement matches requests of this workload only."""
+    """Return whether it is certain that a statement matches only requests of the workload."""
     remedy = inquiry.remedy
     if not remedy.identity:
         return False
@@ -84,7 +85,7 @@ def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
 
 
 def _requires(rule: Rule, key: str, value: str) -> bool:
-    """Return whether a statement matches only requests with exactly this value."""
+    """Return whether a statement has a condition that requires a key to have exactly one certain value."""
     return any(
         test.key == key.lower()
         and not test.variables
@@ -103,14 +104,17 @@ def _is_plain(condition: Condition) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """The questions whether the original and the edited policy allow a subject."""
+    """The requests of a workload, as questions to the original policy and to the edited policy."""
 
     original: Sequence[Question]
     edited: Sequence[Question]
     inquiry: Inquiry
 
     def may_admit(self, subject: Subject) -> bool:
-        """Return whether the edited policy may allow a subject that the original did not certainly allow."""
+        """Return whether the edit may be the reason why a workload can use the role.
+
+        That is the case if the edited policy may allow the workload and the original policy did not certainly allow it.
+        """
         context = self.inquiry.context_for(subject)
         if any(question.allowed(context) is False for question in self.edited):
             return False
@@ -119,7 +123,10 @@ class _Edit:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A cluster, namespace or service account to evaluate. ``rank`` is 0 for any, 1 for a pattern, and 2 for a single one."""
+    """A cluster, namespace or service account to evaluate, with the words that describe it.
+
+    ``rank`` is 2 if it is a certain one, 1 if it is an example of a pattern, and 0 if it is an example of any other one.
+    """
 
     value: str | None
     words: str
@@ -127,10 +134,10 @@ class _Choice:
 
 
 def _workloads(edit: _Edit, admits: Sequence[Rule]) -> Iterator[tuple[str, int]]:
-    """Generate the descriptions of other admitted workloads, with their width.
+    """Generate a description and the width of each group of other workloads that the edit allows.
 
-    They are the combinations of the workload's values, the values in statements, and any other value, without those that a
-    wider combination covers.
+    Evaluated are all combinations of cluster, namespace and service account: the workload's own values, the values in the
+    statements, and an invented name as an example of any other value. A group that is part of a wider group is left out.
     """
     subject = edit.inquiry.subject
     stranger = replace(subject, pod_name=None, pod_uid=None)
@@ -190,7 +197,7 @@ def _describe(combination: tuple[_Choice, ...]) -> str:
 
 
 def _clusters(subject: Subject, admits: Sequence[Rule]) -> list[_Choice]:
-    """Return the cluster of the workload, the clusters in statements by ARN or by name, and any other cluster."""
+    """Return the clusters to evaluate: the workload's cluster, clusters in the statements, and an invented one."""
     arn = subject.cluster_arn
     account = subject.account
     prefix = f"arn:{(arn or 'arn:aws').split(':')[1]}:eks"
@@ -227,7 +234,7 @@ def _choices(admits: Sequence[Rule], tag: str, current: str | None, every: str) 
 
 
 def _tag_values(rules: Sequence[Rule], tag: str) -> list[str]:
-    """Return the first values of conditions on a session tag."""
+    """Return the first values that the statements compare with a session tag."""
     key = f"aws:requesttag/{tag}"
     values = [
         value
@@ -256,7 +263,7 @@ def _fill(pattern: str) -> str:
 
 
 def _callers(admits: Sequence[Rule], inquiry: Inquiry) -> Iterator[str]:
-    """Generate the descriptions of principals other than the caller."""
+    """Generate a description of each principal in the statements other than the caller."""
     _operator, key, value = inquiry.remedy.caller
     for rule in admits:
         if _requires(rule, key, value):
@@ -277,16 +284,16 @@ def _rules(statement: RawDocument, whole: Mapping[str, object]) -> tuple[Rule, .
 
 
 MAX_SUGGESTIONS = 4
-# The unique ID that IAM returns instead of the ARN of a deleted role or user.
+# IAM returns this unique ID instead of an ARN after the role or user in a principal was deleted.
 _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A trust policy that the workload can use.
+    """A repaired trust policy, with which the workload can use the role.
 
-    ``edits`` describes the changes. ``also_lets_in`` describes the other principals that they allow, and is empty if there
-    are none. ``findings`` are the findings on the suggested policy.
+    ``edits`` has a sentence about each change. ``also_lets_in`` has the other principals that the changes allow, and is empty
+    only if there are certainly none. ``findings`` are the findings on the repaired policy. ``width`` is as in ``Admission``.
     """
 
     trust_policy: PolicyDocument
@@ -297,7 +304,7 @@ class Suggestion:
     width: int = 0
 
     def as_dict(self) -> dict[str, object]:
-        """Return the row in the result of a module."""
+        """Return the suggestion for the result of a module."""
         return {
             "trust_policy": self.trust_policy,
             "edits": list(map(visible, self.edits)),
@@ -309,12 +316,13 @@ class Suggestion:
 
 
 def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple[Suggestion, ...]:
-    """Suggest repairs for a policy that is not usable, or that IAM rejects.
+    """Suggest repairs for a trust policy that the workload cannot use, or that IAM rejects.
 
-    A policy that is too long has no repairs, because edits do not remove statements of the author. The same applies to a
-    policy that needs a condition on sts:ExternalId with an unknown value.
+    There are no suggestions for a policy that is too long, because edits do not remove statements of its author. There are
+    none either if a safe statement would need a condition on sts:ExternalId whose value is unknown.
 
-    :arg stored: IAM has stored the policy, so it accepts the existing elements again.
+    :arg stored: whether the policy was read from IAM. Then IAM also accepts its existing elements in an edited policy.
+    :returns: at most ``MAX_SUGGESTIONS``, the best first: the fewest other principals, then the smallest change.
     """
     if inquiry.remedy.unsafe:
         return ()
@@ -336,7 +344,7 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
 
 
 def known_to(inquiry: Inquiry) -> frozenset[str]:
-    """Return the account and the principals of an inquiry, which exist."""
+    """Return the account ID and the role ARN of the workload, if known. Both exist."""
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
 
@@ -368,7 +376,7 @@ def _messages(judged: Storability) -> frozenset[str]:
 
 
 def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
-    """Return the sort key of a suggestion: the narrowest first, then certainly storable ones, then the smaller edit."""
+    """Return the sort key of a suggestion: fewer other principals first, then certainly valid, then the smaller change."""
     grown = policy_size(suggestion.trust_policy) - policy_size(trust.document)
     return (
         suggestion.width,
@@ -379,7 +387,7 @@ def _rank(suggestion: Suggestion, trust: TrustPolicy) -> tuple[object, ...]:
 
 
 def _distinct(ordered: Sequence[Suggestion]) -> list[Suggestion]:
-    """Return the first of the suggestions that allow the same principals."""
+    """Keep only the first of several suggestions that allow the same other principals."""
     distinct: dict[tuple[str, ...], Suggestion] = {}
     for suggestion in ordered:
         distinct.setdefault(suggestion.also_lets_in, suggestion)

@@ -4,11 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Evaluate whether EKS Pod Identity can use a role with a trust policy for a workload, and whether other workloads can.
+"""Evaluate whether EKS Pod Identity can use a role for a workload, and whether it can use the role for other workloads.
 
-A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession in the same request. Without session tags the
-request to AWS STS does not need sts:TagSession, but EKS rejects a role whose trust policy does not allow both, whatever the
-settings of the association.
+A role is usable if its trust policy allows sts:AssumeRole and sts:TagSession in the same request. If session tags are
+disabled, AWS STS does not require sts:TagSession. However, EKS still rejects a role whose trust policy does not allow both.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ IDENTIFYING = ("eks-cluster-arn", "kubernetes-namespace", "kubernetes-service-ac
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A statement that allows the workload: ``principal`` with the conditions ``equals``.
+    """The parts of a statement that would allow a workload.
 
-    ``identity`` has the conditions that together identify this workload. It is empty if a value is unknown, or its requests
-    have no identifying keys. ``caller`` is the negated condition (operator, key, value) that exempts the caller from a Deny.
-    It is ``unsafe`` if the statement needs a condition on sts:ExternalId, whose value is unknown: without the condition it
-    would allow every workload with the caller's role.
+    ``principal`` is the Principal element, ``equals`` the StringEquals conditions. ``identity`` has the conditions that
+    together match no other workload; it is empty if a value is unknown or session tags are disabled. ``caller`` is the
+    condition (negated operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement needs a
+    condition on sts:ExternalId but the value is unknown: without it, every workload with the caller's role would be allowed.
     """
 
     sid: str
@@ -54,10 +53,11 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """The requests of a workload to use a role.
+    """The requests to evaluate in order to decide whether a workload can use a role.
 
-    ``requests`` are sts:AssumeRole and sts:TagSession, which are reported, and ``needed`` the requests that the workload
-    cannot use the role without. ``context_for`` returns the keys of the request for this or another subject.
+    ``requests`` are sts:AssumeRole and sts:TagSession; the result reports the decision on both. ``needed`` are those that
+    must be allowed together for the role to be usable. ``context_for`` returns the condition keys of the requests for this
+    or another workload.
     """
 
     subject: Subject
@@ -72,7 +72,7 @@ class Inquiry:
 
 
 def pod_identity_inquiry(subject: Subject) -> Inquiry:
-    """Build the inquiry whether EKS Pod Identity can use the role for this workload."""
+    """Build the requests with which EKS Pod Identity assumes a role for a workload."""
     tags = identifying_tags(subject)
     account = {"aws:SourceAccount": subject.account} if subject.account else {}
     caller = Caller(service=SERVICE)
@@ -93,7 +93,10 @@ def pod_identity_inquiry(subject: Subject) -> Inquiry:
 
 
 def identifying_tags(subject: Subject) -> dict[str, str]:
-    """Return the known identifying session tags by condition key, with the name of the cluster if its ARN is unknown."""
+    """Return the known session tags that identify a workload, by condition key such as aws:RequestTag/eks-cluster-arn.
+
+    If the ARN of the cluster is unknown, the tag with its name is used instead. Without session tags the result is empty.
+    """
     if not subject.session_tags:
         return {}
     tags = subject.tags()
@@ -103,7 +106,7 @@ def identifying_tags(subject: Subject) -> dict[str, str]:
 
 
 def complete_identity(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the tags if they have all identifying tags, otherwise nothing."""
+    """Return the tags if they identify exactly one workload, otherwise an empty mapping."""
     return tags if {f"aws:RequestTag/{name}" for name in IDENTIFYING} <= set(tags) else {}
 
 
@@ -111,9 +114,10 @@ _STRANGER = "~another~"
 
 
 def reach(rules: Sequence[Rule], inquiry: Inquiry) -> tuple[Finding, ...]:
-    """Return findings on a role that allows further workloads, the widest first.
+    """Return findings if a trust policy also allows other workloads to use the role, the widest group first.
 
-    A target role has no such findings: it allows every session of the role in its trust policy.
+    Example workloads with invented names are evaluated. The trust policy of a target role has no such findings, because its
+    principal is a role, not EKS Pod Identity.
     """
     if "Service" not in inquiry.remedy.principal:
         return ()
@@ -165,10 +169,12 @@ def _wide(code: Code, severity: Severity, workloads: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class TrustVerdict:
-    """The verdict on a trust policy.
+    """The answer whether a workload can use a role.
 
-    ``usable`` is "yes", "no" or "conditional", ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
-    Only "conditional" has witnesses and may be ``undecided`` (see ``Answer``).
+    ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
+    ``trust_policy`` is the document in a uniform form. The remaining fields are set if ``usable`` is "conditional":
+    ``conditional_on`` has the condition keys that it depends on, ``allowed_when`` and ``denied_when`` example values of them.
+    If ``undecided``, the budget of the evaluation was used up, and the answer may always be the same.
     """
 
     usable: str
@@ -182,7 +188,7 @@ class TrustVerdict:
     undecided: bool = False
 
     def as_dict(self) -> dict[str, object]:
-        """Return the result of a module."""
+        """Return the answer as the result of a module."""
         return {
             "usable": self.usable,
             "assume_role": self.assume_role,
@@ -198,7 +204,7 @@ class TrustVerdict:
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """A trust policy, compiled for the check of any number of workloads."""
+    """A trust policy, compiled to be checked for any number of workloads."""
 
     document: PolicyDocument
     policy: Policy
@@ -207,7 +213,9 @@ class TrustPolicy:
 
 
 def prepare_trust(document: object) -> TrustPolicy:
-    """Compile a trust policy: a dict, JSON text, URL-encoded JSON text, or a ``Policy``. Return a ``TrustPolicy`` unchanged.
+    """Compile a trust policy for checks.
+
+    :arg document: a dict, JSON text, URL-encoded JSON text, a ``Policy``, or a ``TrustPolicy``, which is returned unchanged.
 
     :raises PolicyError: when it is not a trust policy document.
     """
@@ -220,9 +228,9 @@ def prepare_trust(document: object) -> TrustPolicy:
 
 
 def check_trust(document: object, subject: Subject) -> TrustVerdict:
-    """Check a trust policy for a workload.
+    """Check whether EKS Pod Identity can use a role with a trust policy for a workload.
 
-    :arg document: in any form that ``prepare_trust`` accepts.
+    :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :raises PolicyError: when it is not a trust policy document.
     """
     trust = prepare_trust(document)
@@ -244,7 +252,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
-    """Return whether ``check_trust`` would return "yes", without a diagnosis."""
+    """Return whether ``check_trust`` would report the role as usable. This is faster, because it looks for no causes."""
     if is_foreign(subject):
         return False
     inquiry = pod_identity_inquiry(subject)
@@ -253,7 +261,7 @@ def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
 
 
 def check_requests(trust: TrustPolicy, inquiry: Inquiry) -> TrustVerdict:
-    """Check a trust policy for the requests of an inquiry."""
+    """Check whether a trust policy allows the requests of an inquiry, and explain why not."""
     rules, context = trust.rules, inquiry.context
     verdicts, answer = _judge(rules, inquiry.requests, context)
     if inquiry.needed != inquiry.requests:
@@ -283,7 +291,7 @@ def _judge(
 
 
 def is_foreign(subject: Subject) -> bool:
-    """Return whether EKS rejects the role because it belongs to another account than the cluster."""
+    """Return whether EKS rejects the role because the role and the cluster belong to different accounts."""
     return _foreign_role(subject) is not None
 
 
@@ -299,7 +307,7 @@ def _foreign_role(subject: Subject) -> Finding | None:
     )
 
 
-# The options of iam_trust_policy_check for the values of condition keys, by lower-case key.
+# The option of iam_trust_policy_check that sets the value of a condition key, by the key in lower case.
 _OPTIONS = {
     f"aws:{family}/{tag}": option
     for family in ("requesttag", "principaltag")
@@ -350,8 +358,9 @@ def _decision(verdict: Verdict) -> str:
 class Denial:
     """A Deny statement of a trust policy.
 
-    ``label`` has its position and Sid, ``text`` describes it in a clause, and ``statement`` is the stored statement.
-    ``applies`` is None if that depends on unknown values.
+    ``label`` has the position and the Sid of the statement, ``text`` describes its effect, such as "denies sts:AssumeRole to
+    everyone", and ``statement`` is the statement itself. ``applies`` states whether it denies a request that the workload
+    needs, or is None if that depends on unknown condition keys.
     """
 
     label: str
@@ -361,7 +370,7 @@ class Denial:
 
 
 def find_denials(trust: TrustPolicy, subject: Subject) -> list[Denial]:
-    """Return the Deny statements, and whether each denies a request that the workload needs to use the role."""
+    """Return the Deny statements of a trust policy, each with the answer whether it denies the workload the role."""
     stored = trust.document["Statement"]
     statements = stored if isinstance(stored, list) else [stored]
     inquiry = pod_identity_inquiry(subject)

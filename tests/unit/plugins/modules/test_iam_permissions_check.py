@@ -132,7 +132,7 @@ def test_given_policies_need_no_aws(run, check_mode):
             "statements": [],
             "change": ["identity policies"],
             "message": "iam:ListRoles on * is denied: no statement allows it in identity policies.",
-            "reasoning": ["No Allow of identity policies has the action."],
+            "reasoning": ["No Allow statement in identity policies has the action."],
             "addition": result["addition"],
         },
     ]

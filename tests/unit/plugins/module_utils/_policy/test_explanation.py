@@ -119,13 +119,15 @@ REASONING = [
         [allow("s3:PutObject"), allow("ec2:*", "*")],
         {},
         "implicit_deny",
-        ["No Allow of identity policies has the action; it allows 's3:PutObject' of the same service."],
+        [
+            "No Allow statement in identity policies has the action; it allows 's3:PutObject' of the same service."
+        ],
     ),
     (
         [allow("ec2:*", "*")],
         {"action": "s3:Get*"},
         "implicit_deny",
-        ["No Allow of identity policies has these actions."],
+        ["No Allow statement in identity policies has these actions."],
     ),
     (
         [allow()],
@@ -133,7 +135,7 @@ REASONING = [
         "implicit_deny",
         [
             "Statement 1 of mine.json (Allow) applies.",
-            "No Allow of permissions boundary has the action.",
+            "No Allow statement in permissions boundary has the action.",
             "Statement 1 of session policy (Allow) applies.",
         ],
     ),

@@ -344,8 +344,8 @@ def test_verdict_names_deciding_statements():
     )
     found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k depends on aws:SecureTransport, which is unknown: Statement 1 of p1."
-        " Set it in context."
+        "s3:GetObject on arn:aws:s3:::b/k depends on the unknown value of aws:SecureTransport in Statement 1 of p1."
+        " Set it in the option context."
     )
 
 
@@ -745,7 +745,7 @@ def test_item_context_overrides_shared_context():
         ),
         (
             {"action": "s3:GetObject", "context": {"aws:a": 10**5000}},
-            "required item 1: context aws:a has more than 4,000 digits.",
+            "required_permissions item 1: context aws:a has more than 4,000 digits.",
         ),
     ],
     ids=["action", "resource", "context", "context in a list", "a long number"],

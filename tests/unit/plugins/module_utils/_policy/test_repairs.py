@@ -481,7 +481,7 @@ def test_cluster_name_replaces_unknown_arn(account):
     assert suggestion.also_lets_in == (
         (f"service account my-service-account of namespace default in {namesakes}",)
         if account
-        else ("others, which could not be ruled out",)
+        else ("possibly other callers, which the check cannot rule out",)
     )
     wide = allow({"aws:RequestTag/eks-cluster-name": "my-cluster"}, Action="sts:AssumeRole")
     assert check_policy(policy(wide), subject).suggestions[1].also_lets_in == (
@@ -575,7 +575,7 @@ def test_previously_allowed_principals_are_not_admissions():
                     f"every service account of namespace {name} in the cluster"
                     for name in ("default", *"abc")
                 ),
-                "others, which could not be ruled out",
+                "possibly other callers, which the check cannot rule out",
             ],
         ),
     ],
