@@ -75,7 +75,8 @@ def test_has_required_file(names: list[str], name: str) -> None:
 
 
 def test_tests_are_settings_and_targets_of_ansible_test(names: list[str]) -> None:
-    assert {name.split("/")[1] for name in names if name.startswith("tests/")} == {"config.yml", "integration"}
+    found = {name.split("/")[1] for name in names if name.startswith("tests/")}
+    assert found == {"config.yml", "integration"}
 
 
 def test_no_leftovers(names: list[str]) -> None:
