@@ -4,15 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A report as an artifact of a job and as XML of JUnit, which CI systems show. Pure.
+"""Convert a report to an artifact of an AWX job, and to JUnit XML, which CI systems show. Pure.
 
-The name of an artifact is unique to its cluster, and its values keep their types on the way to a later job. AWX writes the
-artifacts of a job as YAML for the next one, with the tag !unsafe on every text. From ansible-core 2.19 on, text after that
-tag is read as if it were plain: "1" becomes a number, "" nothing, "2012-10-17" a date. Native Jinja and ast.literal_eval
-behind it do the same to the result of a template.
+An artifact is a variable that AWX passes to the later jobs of a workflow. Its name is unique to the cluster. Its values must keep
+their types: AWX writes artifacts as YAML with the tag !unsafe on every string, and ansible-core 2.19 and newer parses such a
+string like one without quotation marks, so that "1" becomes a number, "" null, and "2012-10-17" a date. Native Jinja does the
+same to the result of a template. Therefore a string that would change its type is encoded as JSON.
 
-In JUnit a test case is a workload, and one more is the cluster. A workload that was not verified is skipped, never passed.
-Warnings are the output of a case.
+In JUnit each workload is a test case, and the cluster is one more. A workload that was not verified is skipped, not passed.
+Warnings are the output of a test case.
 """
 
 from __future__ import annotations
@@ -32,13 +32,15 @@ from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
 FORMS = ("auto", "full", "short", "none")
-# All reports by the name of the cluster, and a separate name for the report of each step: AWX keeps the last job's value of a
-# name, and a verification must not replace the plan before it.
+# The artifact COMMON has the reports of all clusters, by name. In addition each step (plan, apply, verify) has an artifact for
+# the cluster: if two jobs set the same name AWX keeps the value of the last one, and a verification must not replace the plan.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
-# With more workloads "auto" is "short": at 1,000 the full form has 2 MB, which AWX keeps for every job of a workflow.
+# With more workloads the form "auto" is "short". For 1,000 workloads the full form has 2 MB, which AWX stores for every job of a
+# workflow.
 MOST_WORKLOADS = 200
-# Null in the short form, to distinguish them from empty lists. Changes are kept for the approval of a plan.
+# These lists are null in the short form, which distinguishes them from empty lists. The changes are not among them, because they
+# are needed to approve a plan.
 LEFT_OUT = ("lines", "workloads")
 NO_FACTS: Facts = {
     "done": False,
@@ -50,20 +52,21 @@ NO_FACTS: Facts = {
     "agent": "skipped",
     "pods": "skipped",
 }
-# Fields of a change with values from users and AWS, which are encoded as JSON text.
+# Fields of a change with arbitrary values, such as policy documents. Each is encoded as one JSON string.
 _DOCUMENTS = ("after", "before")
 
-# Text that begins like this is not parsed as another type by YAML or Python,
+# YAML and Python parse text that begins with a letter or a slash as a string,
 _PLAIN = re.compile(r"[A-Za-z/]")
-# except these words, and Python strings with a prefix.
+# except these words, and string literals of Python with a prefix.
 _WORDS = frozenset(("false", "n", "no", "none", "null", "off", "on", "set()", "true", "y", "yes"))
 _PYTHON = re.compile(r"(?:[bft]r?|rb?|r[ft]|u)['\"]", re.IGNORECASE)
 
 
 def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -> str:
-    """Return the name of a cluster's artifact, a valid variable name. Unknown parts are omitted.
+    """Return the name of the artifact of a cluster and step. It is a valid variable name.
 
-    Names are unique: a cluster name with an underscore gets a digest.
+    Other characters become underscores. If the name of the cluster has an underscore, a digest makes the result unique.
+    Parts that are "" are omitted.
     """
     name = re.sub(r"[^A-Za-z0-9]", "_", "_".join(part for part in (cluster, region, account_id) if part))
     digest = f"_{hashlib.sha256(cluster.encode()).hexdigest()[:8]}" if "_" in cluster else ""
@@ -71,6 +74,7 @@ def artifact_key(step: ReportStep, cluster: str, region: str, account_id: str) -
 
 
 def choose_form(form: str, workloads: int) -> str:
+    """Return the form of an artifact: for "auto", "full" or "short" by the number of workloads."""
     if form != "auto":
         return form
     return "short" if workloads > MOST_WORKLOADS else "full"
@@ -79,9 +83,14 @@ def choose_form(form: str, workloads: int) -> str:
 def make_artifacts(
     report: Report, host: str, requested_form: str, stopped: bool = False
 ) -> dict[str, object]:
-    """Return the artifacts of a report, by top-level key; empty for the form "none".
+    """Return the artifacts of a report by name; empty for the form "none".
 
-    The artifacts have all keys, because Ansible merges two reports of a cluster in one job key by key.
+    Each artifact has all keys of a report: if one job reports a cluster twice, Ansible merges the two mappings, and a missing key
+    would keep its former value.
+
+    :arg host: the name of the host of the play.
+    :arg requested_form: one of FORMS.
+    :arg stopped: the run failed before it could make a report.
     """
     form = choose_form(requested_form, report["summary"]["workloads"])
     if form == "none":
@@ -97,7 +106,7 @@ def make_artifacts(
 
 
 def _without_documents(change: Object) -> Object:
-    """Return a change with the names of its fields, and the ARNs of policies, without other values."""
+    """Return a change whose fields are null, except the ARNs of policies. The names of the fields remain."""
     content = dict(change)
     for name in _DOCUMENTS:
         value = change.get(name)
@@ -112,7 +121,11 @@ def _without_documents(change: Object) -> Object:
 def stopped_report(
     place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
 ) -> Report:
-    """Return the report of a run that failed before its report. ``message`` is the reason, if it is known."""
+    """Return a report for a run that failed before it could make one.
+
+    :arg place: the cluster; unknown parts are "".
+    :arg message: the reason, or "".
+    """
     first = next(iter(message.splitlines()), "")
     return {
         **place,
@@ -144,7 +157,10 @@ def stopped_report(
 
 
 def to_artifact(value: object) -> object:
-    """Encode a value so that its types are kept: empty text as null, text that looks like another type as quoted JSON."""
+    """Encode a value so that it keeps its types in a later job.
+
+    An empty string becomes null. A string that would be parsed as another type becomes a JSON string in quotation marks.
+    """
     if isinstance(value, str):
         return _text(value) if value else None
     if isinstance(value, Mapping):
@@ -158,7 +174,7 @@ def to_artifact(value: object) -> object:
 
 
 def from_artifact(value: object) -> object:
-    """Decode the result of ``to_artifact``. Empty text becomes null."""
+    """Decode the result of ``to_artifact``. An originally empty string is returned as None."""
     if isinstance(value, str):
         return _from_json(value) if value[:1] == '"' else str(value)
     if isinstance(value, Mapping):
@@ -169,6 +185,7 @@ def from_artifact(value: object) -> object:
 
 
 def mapping_from_artifact(value: Object) -> Object:
+    """Decode a mapping, such as a whole report, from the result of ``to_artifact``."""
     return {
         str(from_artifact(str(key))): _from_json(part)
         if key in _DOCUMENTS and isinstance(part, str)
@@ -178,6 +195,7 @@ def mapping_from_artifact(value: Object) -> Object:
 
 
 def keeps_its_type(text: str) -> bool:
+    """Return whether YAML and Python parse a text without quotation marks as a string."""
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 
@@ -190,7 +208,7 @@ def _document(value: object) -> str | None:
 
 
 def _from_json(text: str) -> object:
-    """Decode JSON. Return other text unchanged: an artifact may be written by hand."""
+    """Decode JSON. Return other text unchanged, because a user may have written the artifact by hand."""
     try:
         value: object = json.loads(text)
     except ValueError:
@@ -208,7 +226,10 @@ class _Problem:
 
 
 def junit_text(report: Report, fail_on: str) -> str:
-    """Return the report as JUnit XML. A case fails if and only if the report is failed."""
+    """Return the report as JUnit XML. It has a failed test case if, and only if, the run failed.
+
+    :arg fail_on: the lowest severity that fails the run, "error" or "warning".
+    """
     severities = ("error", "warning") if fail_on == "warning" else ("error",)
     rows: list[Mapping[str, object]] = [dict(row.items()) for row in report["workloads"]]
     names = {_name(row) for row in rows}

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The message of the task that ends a failed run: its causes. Pure."""
+"""Build the error message of the task with which a failed run ends. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """Return the text of a failed run: its failures, or else the findings of the verification."""
+    """Return the reasons of a failed run, as lines: its failures or, without any, the findings of the verification.
+
+    :arg failing: the findings that fail the run.
+    """
     parts = [aws.message] if aws.failures else []
     if kubernetes.failures:
         parts += _refusals(aws, kubernetes.failures)
@@ -36,9 +39,9 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
 
 
 def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
-    """Group failures by cause: the same failure of several objects, or of one object that several workloads need.
+    """Group failures with the same cause, so that it is shown once.
 
-    The messages of AWS and Kubernetes differ only in the names of the objects.
+    Failures have the same cause if their messages are equal, apart from the names of the objects and workloads.
     """
     objects = {str(row_key(row, aws.cluster)): _read_objects(row) for row in aws.workloads}
 
@@ -65,7 +68,7 @@ def _read_objects(row: Object) -> list[str]:
 
 
 def group_message(group: Sequence[FailureRow]) -> str:
-    """Return the message of a group, with the name of its first object if the messages differ."""
+    """Return the message of a group. If the messages differ, return the first one, with the name of its object."""
     first = group[0]
     if all(failure["message"] == first["message"] for failure in group):
         return first["message"]
@@ -73,7 +76,7 @@ def group_message(group: Sequence[FailureRow]) -> str:
 
 
 def describe_failures(group: Sequence[FailureRow]) -> str:
-    """Return the changes of a group, like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
+    """Return action and objects of a group of failures, like "apply ServiceAccount shop/a, shop/b, shop/c and 4 more"."""
     lines = list(dict.fromkeys(map(failure_line, group)))
     if len(lines) == 1 or group[0]["resource"] == "attachment":
         return listed(lines)
@@ -90,7 +93,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 
 AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
-# Findings that a run repairs, and their consequences.
+# Findings that disappear when a run succeeds, because it corrects them or their cause.
 EXPLAINED = REPAIRED | {
     Code.NAMESPACE_MISSING,
     Code.PERMISSION_DENIED,
@@ -103,9 +106,9 @@ EXPLAINED = REPAIRED | {
 
 
 def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> list[_Row]:
-    """Return the findings that are not explained by a failed change.
+    """Return the findings that do not follow from a failed change.
 
-    A failed change explains its own error, and the findings that it would have repaired: their remedy is to apply the workload.
+    A finding follows from a failed change of its workload if the change would have corrected it, or if it has the same code.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     reasons = {(failure["workload"], failure["error_code"]) for failure in failures}
@@ -120,9 +123,10 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> lis
 def repair_after(
     failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[ReportedFindingRow]:
-    """Replace the remedy of findings that a failed change would have repaired by a reference to its failure.
+    """Replace the remedy of findings that a failed change would have corrected by a reference to the failure.
 
-    Their remedy may violate the order of changes, like a command for a grant whose restriction failed.
+    The original remedy could do harm. For example, a command that attaches a policy would give permissions although the change
+    that restricts them has failed.
     """
     refused = {failure["workload"] for failure in failures if failure["workload"]}
     return [
@@ -140,9 +144,10 @@ def failure_headline(
     unknown: Collection[str],
     check_mode: bool,
 ) -> str:
-    """Return the last line of a failed run, with its place and codes; the reasons precede it.
+    """Return the last line of a failed run: how many workloads of the cluster failed, and the codes. The reasons precede it.
 
-    ``unknown`` are the workloads whose verification is unknown.
+    :arg failing: the findings that fail the run.
+    :arg unknown: the workloads ("namespace/service_account") whose verification is unknown.
     """
     codes = [failure["error_code"] for failure in failures if failure["error_code"] != Code.SKIPPED]
     codes += [finding["code"] for finding in unexplained(failures, failing)]
@@ -159,7 +164,7 @@ def _verdict(
 ) -> str:
     """Return a text like "2 of 9 workloads of cluster blue failed, 1 is unknown".
 
-    With pod_identity_fail_on: warning, warnings fail a run, but not a workload.
+    With ``pod_identity_fail_on: warning`` a warning fails the run, but its workload counts as "has warnings", not as failed.
     """
     place = f" (account {aws.account_id}, region {aws.region})" if aws.account_id else ""
     cluster = f"cluster {aws.cluster}{place}"

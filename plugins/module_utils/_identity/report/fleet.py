@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Reports of several clusters: counts, a table, changes, warnings, failures; and the gathered reports of several jobs. Pure.
+"""Format the reports of several clusters, and gather the reports that several jobs have written. Pure.
 
-A report may be from a file or from another job, so it is parsed. Gathered reports show failed clusters, missing and outdated
-reports, and planned changes that were not applied.
+Reports from files and other jobs are parsed, because they may be invalid. Gathering them finds failed clusters, clusters without
+report, outdated reports, and planned changes that no job has applied.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ from .text import (
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The parsed report of a cluster. ``failure`` is "" for success, ``verified`` is the number of verified workloads.
+    """The parsed report of a cluster.
 
-    ``changed`` is empty if the report has only the number of its changes.
+    ``workloads`` is the number of all workloads, ``verified`` of those that were verified, and ``passed`` of those that passed.
+    ``failure`` is "" for success. ``changes`` is the number of changes; ``changed`` may be empty, because a report can have the
+    number alone.
     """
 
     account_id: str
@@ -57,7 +59,7 @@ class Reported:
 
 
 def parse_reported(report: Object) -> Reported | None:
-    """Parse a report. Return None if a field is missing or has another type: such a report does not prove success."""
+    """Parse a report. Return None if a field is missing or has a wrong type, because such a report cannot prove success."""
     summary = as_mapping(report.get("summary"))
     workloads, passed, changes, findings = (
         _count(summary.get(name)) for name in ("workloads", "passed", "changes", "findings")
@@ -85,7 +87,7 @@ def parse_reported(report: Object) -> Reported | None:
 
 
 def _changed(report: Object) -> list[ChangeText]:
-    """Return the valid changes of a report, which another job may have written."""
+    """Return the changes of a report as text. Ignore invalid ones: another job may have written the report."""
     lines = report.get("kubernetes_changes")
     return [
         *(
@@ -102,7 +104,7 @@ def _changed(report: Object) -> list[ChangeText]:
 
 
 def _warnings(report: Object) -> list[NoteRow]:
-    """Return the warnings that are not accepted, not part of the failure, and not explained by a failed change."""
+    """Return the warnings of a report to show, except those that are accepted, part of its failure, or due to a failed change."""
     failure = as_text(report.get("failure"))
     refused = {as_text(row.get("workload")) for row in as_objects(report.get("failures"))} - {""}
     return [
@@ -122,7 +124,7 @@ def _warnings(report: Object) -> list[NoteRow]:
 
 
 def _count(value: object) -> int | None:
-    """Return a number, or None. Ansible has subclasses of int, and a boolean is an int in Python."""
+    """Return an integer, or None for any other value. A boolean, which is an int in Python, is not a number here."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -136,7 +138,10 @@ _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result of a host: its report, or the reason for which it ``stopped`` before the report."""
+    """The result of a host.
+
+    ``reported`` is its report, or None without a valid one. ``stopped`` is the reason for which there is no report, or "".
+    """
 
     host: str
     cluster: str
@@ -149,13 +154,17 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """The reason of the failure, for the end of the output; "" for success."""
+        """The reason of the failure; "" for success."""
         return self.stopped or (self.reported.failure if self.reported else "")
 
 
 def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
-    """Return the lines for all clusters. ``clusters`` is the number of clusters in the play, ``missing`` the number of pending
-    ones."""
+    """Return the lines for the screen: counts, a table of clusters, their changes, warnings and failures.
+
+    :arg ended: the results of the clusters that have one.
+    :arg clusters: the number of clusters in the play.
+    :arg missing: the number of clusters that the play did not reach.
+    """
     failed = [result for result in ended if result.failed]
     done = "planned" if check_mode else "done"
     plural = "" if clusters == 1 else "s"
@@ -194,7 +203,7 @@ def _changed_lines(ended: Sequence[Ended], check_mode: bool) -> list[str]:
 
 
 def _warning_lines(ended: Sequence[Ended]) -> list[str]:
-    """Return the warnings. A warning of several clusters is shown once, with their names."""
+    """Return the lines of the warnings. A warning of several clusters is shown once, with the names of the clusters."""
     hosts: dict[tuple[str, str, str, str], list[str]] = {}
     for result in ended:
         for warning in result.reported.warnings if result.reported else ():
@@ -229,7 +238,7 @@ def _row(result: Ended) -> tuple[str, ...]:
     )
 
 
-# The output above the message has all names.
+# The number of clusters that the message names. The output above it names all of them.
 SHOWN_NAMES = 10
 NO_REPORT = (
     "No job reported this cluster. Its job did not run, or ended before its report: see the output of the jobs, and "
@@ -255,7 +264,11 @@ WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the out
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The gathered reports. ``lines`` are for the screen; ``failure`` is one line, "" for success."""
+    """The result of gathering reports.
+
+    ``lines`` are for the screen. ``failure`` is one line, or "" for success. ``failed`` and ``missing`` are the names of clusters
+    that failed, and of clusters without report.
+    """
 
     lines: Sequence[str]
     failure: str
@@ -264,7 +277,7 @@ class Gathered:
 
 
 def artifacts_in(variables: Object) -> list[Object]:
-    """Return the decoded reports among the variables of a later job."""
+    """Return the reports of earlier jobs among the variables of a job in an AWX workflow, decoded."""
     names = sorted(name for name in variables if name.startswith(PREFIX))
     values = ((name, variables[name]) for name in names)
     return [
@@ -280,11 +293,13 @@ def gather(
     max_age: int | None,
     plans: bool = False,
 ) -> Gathered:
-    """Gather the reports of several jobs.
+    """Evaluate the reports of several jobs together.
 
-    :arg expected: names of hosts or clusters, or ARNs of clusters.
-    :arg max_age: in seconds.
-    :arg plans: accept reports of check mode. Otherwise a cluster with only a plan counts as failed.
+    :arg reports: the decoded reports.
+    :arg expected: the clusters that must have a report: names of hosts, names of clusters, or ARNs of clusters.
+    :arg now: the current time.
+    :arg max_age: the maximum age of a report in seconds, or None.
+    :arg plans: accept a plan as the last report of a cluster. Otherwise a cluster with a plan alone counts as failed.
     """
     clusters = _by_cluster(reports)
     names = {name for steps in clusters for report in steps.values() for name in _names(report)}
@@ -322,10 +337,11 @@ _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
 
 
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
-    """Return the last report of each step, by cluster.
+    """Return one mapping for each cluster, with the last report of each step (plan, apply, verify).
 
-    A report replaces earlier reports of its step and of later steps. A report without the cluster's ARN, of a run that failed
-    early, is a separate entry, except a plan that precedes an apply of the host.
+    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. A run
+    that failed early has a report without the ARN of its cluster, which is a separate entry here. It is left out if it is a plan
+    and the same host has a later apply.
     """
     clusters: dict[str, dict[ReportStep, Object]] = {}
     for number, report in enumerate(sorted(reports, key=_order)):
@@ -339,6 +355,7 @@ def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
 
 
 def _is_superseded(steps: _Steps, applied: Iterable[Object]) -> bool:
+    """Return whether the only report is a plan without the ARN of a cluster, and the same host has a later apply."""
     plan = steps.get("plan")
     if len(steps) > 1 or plan is None or plan.get("cluster_arn"):
         return False
@@ -350,13 +367,16 @@ def _order(report: Object) -> tuple[str, int]:
 
 
 def _step(report: Object) -> ReportStep:
-    """Return the step of a report; for an unknown step, derive it from the mode."""
+    """Return the step of a report. If it has no valid step, it is a plan or an apply, depending on check mode."""
     mode = report_step(verifies=False, check_mode=bool(report.get("check_mode")))
     return next((step for step in _STEPS if step == report.get("step")), mode)
 
 
 def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
-    """Return the applied changes in IAM, by account: one job may create a role that the plans of two jobs contain."""
+    """Return the applied changes in IAM, each as (account ID, change).
+
+    The plans of two clusters may contain the same change, such as a new role for both. Only one job applies it.
+    """
     return {
         (as_text(steps["apply"].get("account_id")), _key(change))
         for steps in clusters
@@ -367,7 +387,7 @@ def _shared_changes(clusters: Iterable[_Steps]) -> set[tuple[str, str]]:
 
 
 def _key(change: ChangeText) -> str:
-    """Return the line of a change without the fields of an update."""
+    """Return the line of a change without the list of changed fields, so that a plan and an apply can be compared."""
     return change.line.partition(" (")[0]
 
 
@@ -376,7 +396,7 @@ def _names(report: Object) -> tuple[str, ...]:
 
 
 def _label(report: Object) -> str:
-    """Return the host; for a play on localhost, like site.yml without hosts, the cluster."""
+    """Return the name of the host of a report. For localhost, where a play can run for one cluster, return the cluster."""
     names = _names(report)
     return next((name for name in names if name != "localhost"), names[0] if names else "unknown")
 
@@ -410,7 +430,7 @@ def _ended(
 
 
 def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
-    """Return the report, or the reason for which it is invalid."""
+    """Return the parsed report and "", or None and the reason for which it is not valid."""
     late = _why_late(as_text(report.get("time")), now, max_age)
     if report.get("stopped") or late:
         return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)
@@ -421,7 +441,10 @@ def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reporte
 
 
 def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
-    """Return the planned changes that no job reported as done; "" without any."""
+    """Return a message with the planned changes that no job reported as done, or "" if all are done.
+
+    :arg shared: changes in IAM that jobs of any cluster have applied.
+    """
     plan, apply = steps.get("plan"), steps.get("apply")
     if plan is None:
         return ""
@@ -456,6 +479,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
 
 
 def _why_late(time: str, now: datetime, max_age: int | None) -> str:
+    """Return a message if a report is too old, or has no valid time; "" otherwise."""
     if max_age is None:
         return ""
     try:

@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run in AWS and Kubernetes: facts, lines for the screen, and a verdict. Pure."""
+"""Make the report of a run from the results of its AWS and Kubernetes parts. Pure.
+
+A report has the rows of workloads, changes and findings, the lines for the screen, the facts that the role asserts ("trust",
+"pods", …), and whether the run failed and why.
+"""
 
 from __future__ import annotations
 
@@ -40,15 +44,17 @@ from .text import (
 )
 
 _FACTS = {check: fact for check, _title, fact in COLUMNS}
-# The state of the agent in the cluster overrides the missing add-on in EKS: the agent may be installed without the add-on.
+# The agent may be installed without the EKS add-on. If its Pods were read from the cluster, a missing add-on is not a finding.
 _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 
 
 @dataclass(frozen=True, slots=True)
 class ReportSettings:
-    """The settings of a report. Findings with a code of ``ignore`` are accepted; ``fail_on`` is the least severity that fails.
+    """The settings of a report.
 
-    ``time`` is in ISO 8601, ``version`` the version of this collection, ``path`` the file of the report.
+    Findings with a code in ``ignore`` are accepted: they do not fail the run. ``fail_on`` is the lowest severity that fails it.
+    ``time`` is the time of the report in ISO 8601, ``version`` the version of this collection, and ``path`` the file to which
+    the report is written, or "".
     """
 
     check_mode: bool = False
@@ -60,7 +66,11 @@ class ReportSettings:
 
 
 def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportSettings) -> Report:
-    """Return the report of a run: its facts, the lines for the screen, and its failure."""
+    """Return the report of a run.
+
+    :arg aws: the result of the AWS part, with its verification.
+    :arg kubernetes: the result of the Kubernetes part.
+    """
     follows: list[Finding] = []
     judged: list[tuple[VerifiedWorkload, list[Check]]] = []
     for workload in aws.verification.workloads:
@@ -71,7 +81,7 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # A plan reports the errors that would remain, and does not verify workloads.
+        # The checks are of the predicted state. They show errors that would remain, but do not prove that a workload works.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
     verified = [
@@ -143,11 +153,12 @@ def _facts(
     *,
     failed: bool,
 ) -> Facts:
-    """Return the verification by name.
+    """Return the facts of a report: the worst status of all workloads for each fact, and whether they explain all failures.
 
-    :arg planned: checks of the predicted state; only failed ones count.
+    :arg rows: the verified workloads.
+    :arg planned: the checks of the predicted state in check mode. Only failed ones count.
     :arg failing: the findings that fail the run.
-    :arg failed: True for a failure of the AWS or the Kubernetes part.
+    :arg failed: whether the AWS part or the Kubernetes part failed.
     """
     codes = {row["code"] for row in failing}
     statuses: dict[str, set[Status]] = {}
@@ -183,6 +194,7 @@ def _place(aws: AwsResult) -> Place:
     }
 
 
+# Findings that the plan and the verification have in common.
 _JUDGED_AGAIN = (
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_ATTACHED_EXTRA,
@@ -192,9 +204,9 @@ _JUDGED_AGAIN = (
 
 
 def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the planned findings, except findings that the verification also has, with more detail or from a later read."""
+    """Yield the findings of the plan, except those that the verification reports again from later and more complete reads."""
     judged = {(finding.workload, finding.code) for finding in verified if finding.code in _JUDGED_AGAIN}
-    # The verification may find that a policy that the plan did not read restricts the role.
+    # The plan may not have read the document of an extra policy. The verification then reports the policy as a restriction.
     judged |= {
         (workload, Code.POLICY_ATTACHED_EXTRA) for workload, code in judged if code == Code.ROLE_RESTRICTED
     }
@@ -204,7 +216,11 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 
 
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
-    """Turn the consequences of findings into findings if all causes are accepted. Return the checks and the new findings."""
+    """Return the checks and the findings that become visible, because the user accepts all findings that caused them.
+
+    A finding in ``follows`` is only the consequence of other findings of the workload, so it is hidden as long as one of those
+    is not accepted.
+    """
     if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
     promoted = [replace(check, findings=(*check.findings, *check.follows), follows=()) for check in checks]
@@ -212,7 +228,11 @@ def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[
 
 
 def _one_agent(checks: Sequence[Check]) -> list[Check]:
-    """Join the two checks of the agent, by AWS and by Kubernetes. The worse status counts."""
+    """Join the two checks of the agent, which are from EKS (the add-on) and from Kubernetes (its Pods).
+
+    The worse status counts. If Kubernetes could not be read, the check of EKS counts; if the add-on is missing, the check of
+    Kubernetes does, because the agent may be installed without the add-on.
+    """
     agents = [check for check in checks if check.name == "agent"]
     if len(agents) < 2:
         return list(checks)
@@ -236,14 +256,14 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
-    """Return the codes of causes: findings of failed and unknown checks. A warning is not a cause."""
+    """Return the codes of the findings of failed and unknown checks. Other checks may have failed because of them."""
     return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
-    """Mark checks as accepted if all of their findings are.
+    """Change the status of a check to accepted if the user accepts all of its findings.
 
-    A failed check without findings is the consequence of other findings.
+    A failed check without findings is a consequence of other checks, so it is accepted with the findings of those.
     """
     codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
@@ -281,7 +301,7 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 
 
 def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Return whether a workload has failed checks without any finding. It must fail the run."""
+    """Return whether a workload has failed checks without any finding. Without a finding, only this fails the run."""
     failed = [check for check in checks if check.status == FAIL]
     return bool(failed) and not any(check.findings for check in failed)
 
@@ -316,7 +336,7 @@ def _ended(aws: AwsResult, error: str) -> list[NoteRow]:
 def _notes(
     aws: AwsResult, failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[NoteRow]:
-    """Return the rows below the table."""
+    """Return the failures and findings to show below the table of workloads."""
     notes: list[NoteRow] = [
         {
             "label": "failed",

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Members of a report, a contract with other playbooks and AWX. Pure."""
+"""The structure of a report. Other playbooks and AWX workflows depend on these names, so they must stay compatible. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Literal, TypedDict
 from ..kubernetes.model.objects import Object
 from ..model.rows import FailureRow, FindingRow, VerifiedRow
 
-# In the order of a workflow. A plan is a run in check mode, an apply is a converge or a teardown.
+# In the order of a workflow: a plan is a run in check mode, an apply is a run that makes changes.
 ReportStep = Literal["plan", "apply", "verify"]
 
 
 def report_step(*, verifies: bool, check_mode: bool) -> ReportStep:
-    """Return the step of a workflow that a run is. A verification is one in check mode, too."""
+    """Return which step of a workflow a run is. A verification is the step "verify", also in check mode."""
     if verifies:
         return "verify"
     return "plan" if check_mode else "apply"
 
 
 class ReportedFindingRow(FindingRow, total=False):
-    """A finding of a report. ``accepted`` is missing if it is false."""
+    """A finding of a report. The key ``accepted`` is present only if the user accepts the finding."""
 
     accepted: bool
 
@@ -41,7 +41,7 @@ class Place(TypedDict):
 
 
 class ReportSummary(TypedDict):
-    """Counts: of workloads by their status, of changes in AWS and Kubernetes, of findings."""
+    """The numbers of workloads, in total and by status, of changes in AWS and Kubernetes, and of findings."""
 
     workloads: int
     passed: int
@@ -54,10 +54,11 @@ class ReportSummary(TypedDict):
 
 
 class Facts(TypedDict):
-    """The verification by name. ``done``: every failure is in one of the other fields.
+    """The facts that the role asserts, each with the worst status of all workloads.
 
-    The other fields are "fail" if a check of a workload fails the run, else the worst of "unknown", "warning", "accepted" and
-    "pass" of all workloads, and "skipped" without such checks.
+    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. "fail" also
+    includes warnings with ``pod_identity_fail_on: warning``. ``done`` is false if the run failed for a reason that is not in
+    one of the other fields.
     """
 
     done: bool
@@ -71,11 +72,11 @@ class Facts(TypedDict):
 
 
 class Report(Place):
-    """The report of a run. ``lines`` are for the screen; ``failure`` has the reasons of a failure, ``headline`` its codes in one
-    line; both are "" for success.
+    """The report of a run.
 
-    ``time`` is in ISO 8601, ``version`` the version of this collection. ``workloads`` are rows of eks_pod_identity without a
-    verification.
+    ``lines`` are for the screen. ``failure`` has the reasons of a failure and ``headline`` its codes in one line; both are "" for
+    a run that succeeded. ``time`` is in ISO 8601, ``version`` is the version of this collection. ``workloads`` are the verified
+    workloads; without a verification, the workloads as in the result of the module ``eks_pod_identity``.
     """
 
     time: str
@@ -96,7 +97,7 @@ class Report(Place):
 
 
 class NoteRow(TypedDict):
-    """A row below the table. ``label`` is the severity, "accepted", or "failed"."""
+    """A failure or finding below the table of workloads. ``label`` is its severity, "accepted", or "failed" for a failure."""
 
     label: str
     code: str

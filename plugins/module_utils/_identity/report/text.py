@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A report as lines of text: place, changes, a table of workloads and checks, findings with their remedies. Pure.
+"""Format a report as lines of text: cluster, changes, a table of workloads and checks, findings with their remedies. Pure.
 
 Each code of a finding belongs to a column of the table. Changes are counted by kind, then listed, removals first. Names are
-sorted as people do: s1, s2, s10. Lines fit the width of a terminal.
+sorted with numbers by their value (s1, s2, s10). Lines fit the width of a terminal.
 """
 
 from __future__ import annotations
@@ -31,24 +31,29 @@ _NUMBER = re.compile(r"([0-9]+)")
 
 
 def natural(name: str) -> tuple[tuple[str, int, str], ...]:
-    """Return a sort key. Digits within a name compare as numbers."""
+    """Return a sort key by which digits in a name are compared as numbers, so that s2 is before s10."""
     parts = _NUMBER.split(name)
     return tuple(_pair(text, digits) for text, digits in zip(parts[::2], [*parts[1::2], None], strict=True))
 
 
 def _pair(text: str, digits: str | None) -> tuple[str, int, str]:
-    """Return text and the number behind it. Text without number sorts first."""
+    """Return the sort key of a text and the digits after it, or None. Text without digits is first."""
     if digits is None:
         return text, -1, ""
     number = digits.lstrip("0")
     return text, len(number), number
 
 
+# The maximum length of a line, in characters.
 WIDTH = 100
 
 
 def wrapped(text: str, first: str, indent: str) -> list[str]:
-    """Wrap a text without breaking names and commands, so that they can be copied."""
+    """Wrap a text at spaces only, so that names can be copied.
+
+    :arg first: the indent of the first line.
+    :arg indent: the indent of the other lines.
+    """
     return textwrap.wrap(
         text,
         WIDTH,
@@ -62,13 +67,17 @@ def wrapped(text: str, first: str, indent: str) -> list[str]:
 SHOWN_CHANGES = 40
 _TOWARDS = {"attach": "to", "detach": "from", "replace": "on"}
 _REMOVALS = ("replace", "detach", "delete", "remove")
-# The order of the counts; removals are last, next to the list.
+# The order of the counts. Removals are last, close to the list of changes below, which begins with them.
 _ACTIONS = ("create", "attach", "update", "apply", "release", *_REMOVALS)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeText:
-    """A change as text. ``kind`` is the kind of the resource, like "trust policy" or "ServiceAccount"."""
+    """A change as text.
+
+    ``action`` is its verb, ``kind`` the type of the resource, like "trust policy" or "ServiceAccount", and ``line`` the whole
+    text, like "attach policy arn:aws:iam::aws:policy/ReadOnlyAccess to role my-role".
+    """
 
     action: str
     kind: str
@@ -76,7 +85,7 @@ class ChangeText:
 
     @property
     def removes(self) -> bool:
-        """Return whether the change deletes or detaches a resource, also to replace it."""
+        """True if the change deletes or detaches a resource. A replacement does, too."""
         return self.action in _REMOVALS
 
 
@@ -107,7 +116,11 @@ def _resource_line(action: str, resource: str, name: str) -> str:
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
-    """Return the lines of the changes. A plan shows all removals, without a limit. ``place`` has all changes."""
+    """Return the number of changes, the numbers by kind, and the changes up to a limit. A plan shows all removals.
+
+    :arg state: "absent" for a teardown.
+    :arg place: where all changes are listed, for the line about omitted ones.
+    """
     count = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     outcome = "plan" if check_mode else "done"
     head = f"Teardown {outcome}" if state == "absent" else outcome.capitalize()
@@ -129,14 +142,14 @@ def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, p
 
 
 def change_lines_of_cluster(cluster: str, changes: Sequence[ChangeText], check_mode: bool) -> list[str]:
-    """Return the lines of the changes of one of several clusters: counts, and in a plan all removals."""
+    """Return the numbers of changes by kind of one cluster in a fleet and, in a plan, all removals."""
     removals = [change for change in _by_name(changes) if change.removes] if check_mode else []
     lines = wrapped(f"{visible(cluster)}: {_counted(changes)}.", "", "  ")
     return [*lines, *(f"    {change.line}" for change in removals)]
 
 
 def _by_name(changes: Sequence[ChangeText]) -> list[ChangeText]:
-    """Sort changes of the same kind by name, in natural order, and keep the order of kinds."""
+    """Sort adjacent changes of the same kind by name. The order of the kinds does not change."""
     groups = groupby(changes, lambda change: (change.action, change.kind))
     return [
         change for _kind, group in groups for change in sorted(group, key=lambda change: natural(change.line))
@@ -165,8 +178,8 @@ def _plural(kind: str, number: int) -> str:
     return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
-# The checks in the order of the table: name, title, and the fact of the report that includes the check. A column without any
-# check is left out.
+# The columns of the table, in order: the name of the check, the title, and the fact of the report to which the check belongs.
+# Columns without a check are left out.
 COLUMNS = (
     ("trust", "TRUST", "trust"),
     ("attachment", "ATTACHED", "attachment"),
@@ -182,7 +195,7 @@ COLUMNS = (
 )
 WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 _ORDER = [name for name, _title, _fact in COLUMNS]
-# The first match wins.
+# The check to which a finding belongs, by the start of its code. The first match counts.
 _BY_START: Mapping[str, str] = {
     "AGENT_": "agent",
     "INJECTION_": "injection",
@@ -202,16 +215,20 @@ _BY_START: Mapping[str, str] = {
 
 
 def _find_column(code: Code) -> str:
-    """Return the check of a finding. Codes about a whole workload belong to its association."""
+    """Return the check to which a code belongs. Codes about the whole workload belong to its association."""
     return next((name for start, name in _BY_START.items() if code.startswith(start)), "association")
 
 
 def with_unchecked(
     checks: Sequence[Check], findings: Iterable[Finding], ignore: Collection[str]
 ) -> list[Check]:
-    """Add the findings of a workload without a check, like warnings of the plan, to their checks.
+    """Return the checks of a workload with the findings that no check has reported, such as warnings of the plan.
 
-    A row does not pass if its workload has a warning. Information is only shown below the table.
+    Each finding is added to the check to which its code belongs, so that a row of the table does not pass if its workload has a
+    warning. Findings with severity "info" are not added.
+
+    :arg findings: all findings of the workload.
+    :arg ignore: the codes that the user accepts.
     """
     named = {finding.code for check in checks for finding in check.findings}
     joined = {check.name: check for check in checks}
@@ -238,11 +255,12 @@ def _is_after(other: str, name: str) -> bool:
     return other in _ORDER and _ORDER.index(other) > _ORDER.index(name)
 
 
+# The minimum width of the column with the workloads.
 SMALLEST_NAME = 8
 SHOWN_ROWS = 40
 SHOWN_FINDINGS = 40
 NOTHING_VERIFIED = "0 workloads were verified."
-# Rows with problems are first, and are the only rows if there are too many.
+# The order of rows in a table that does not show all workloads. Rows with another status are left out.
 _ROWS_FIRST = (FAIL, UNKNOWN, WARNING)
 _LABELS_FIRST = ("failed", "error", "warning", "info", "accepted")
 
@@ -259,7 +277,11 @@ def report_lines(
 ) -> list[str]:
     """Return the lines of a report for the screen.
 
-    ``state`` is the state of the AWS result. ``changes`` is None for a verification. ``path`` is the file of the report.
+    :arg state: "present", "absent", or "" for a verification.
+    :arg changes: the changes, or None for a verification.
+    :arg rows: the verified workloads.
+    :arg notes: the failures and findings to show below the table.
+    :arg path: the file with the whole report, or "".
     """
     everything = visible(path) or "pod_identity_report (pod_identity_report_file writes it to a file)"
     lines = wrapped(visible(_place_line(place)), "", "  ")
@@ -304,7 +326,7 @@ def _verified_line(summary: ReportSummary) -> str:
 
 
 def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
-    """Return the table. With many rows, it has only the workloads that do not pass, the worst first."""
+    """Return the lines of the table. If there are too many workloads, show only those that do not pass, the worst first."""
     rows = sorted(rows, key=lambda row: (natural(row["namespace"]), natural(row["service_account"])))
     if len(rows) <= SHOWN_ROWS:
         return table(rows)
@@ -317,15 +339,16 @@ def _shown_rows(rows: Sequence[VerifiedRow], everything: str) -> list[str]:
 
 
 def failure_line(failure: FailureRow) -> str:
-    """Return the action and the resource of a failure."""
+    """Return the action and the resource of a failure, like "create role my-role"."""
     return _resource_line(failure["action"], failure["resource"], failure["name"])
 
 
 def table(rows: Sequence[VerifiedRow]) -> list[str]:
-    """Return the table of workloads, at most 100 characters wide; only a name may be longer.
+    """Return the table of workloads and checks. Its lines have at most WIDTH characters; only the name of a workload may be
+    longer.
 
-    A wide table has narrower gaps. Names that still do not fit are on a separate line above their cells, so that they can be
-    copied. Finally the widest cells are cut.
+    If the table is too wide, the gaps become narrower. A name that still does not fit is on a line above its cells, in full, so
+    that it can be copied. If the columns alone are too wide, the widest cells are truncated.
     """
     present = {check["name"] for row in rows for check in row["checks"]}
     known_names = {name for name, _title, _fact in COLUMNS}
@@ -361,7 +384,7 @@ def _cells(rows: Sequence[VerifiedRow], columns: Sequence[tuple[str, str]]) -> l
 
 
 def note_lines(note: NoteRow) -> list[str]:
-    """Return the lines of a note, with the remedy below the message."""
+    """Return the lines of a failure or finding, with the remedy below the message."""
     about = " ".join(part for part in (note["label"], note["code"], note["workload"]) if part)
     lines = wrapped(visible(f"{about}: {note['message']}"), "  ", "    ")
     prose, commands = split_commands(visible(note["remedy"]))
@@ -373,7 +396,7 @@ def note_lines(note: NoteRow) -> list[str]:
 
 
 def _cell(check: CheckRow | None) -> str:
-    """Return the text of a cell. The version of the agent is omitted, because it is equal in all rows."""
+    """Return the text of a cell: status and detail. The version of the agent is omitted, because all rows have the same."""
     if check is None:
         return "-"
     detail = f" {check['detail']}" if check["detail"] and check["name"] != "agent" else ""

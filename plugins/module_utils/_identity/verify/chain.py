@@ -4,15 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Verify the chain of a workload: compare desired and observed state, and return checks and findings. Pure.
+"""Verify workloads: check each link from policy to association by comparing desired and observed state. Pure.
 
-Five of the checks are the confirmations of the EKS User Guide ("Configure a Kubernetes service account to assume an IAM
-role with EKS Pod Identity"). The others verify that the cluster supports EKS Pod Identity. Sources: EKS User Guide,
-"Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the Amazon EKS Pod Identity
-Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
+Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Configure a Kubernetes service account
+to assume an IAM role with EKS Pod Identity"). The other ones verify that the cluster supports EKS Pod Identity. Sources: EKS
+User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the Amazon EKS Pod
+Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
 
-A verification without a run marks missing resources that are too young to be visible; a run knows its own changes, and
-waits until they are visible.
+IAM and EKS are eventually consistent. After its changes, a run waits until reads show them. A verification without changes
+cannot do that; it reports a missing resource as unknown if another process may have created it a moment ago.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ from .trust import (
     widest_scopes,
 )
 
-# The first platform version with EKS Pod Identity; later Kubernetes versions have it from the start.
+# The first EKS platform version with EKS Pod Identity, by Kubernetes version. Newer Kubernetes versions always have it.
 PLATFORM_FLOORS = {"1.24": 13, "1.25": 10, "1.26": 9, "1.27": 8, "1.28": 4}
 AGENT_CHECK = "agent"
 _WORKING = ("ACTIVE", "UPDATING", "CREATING")
 
 
 def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
-    """Check the agent of a cluster; the findings do not name a workload."""
+    """Check that the EKS Pod Identity Agent runs in a cluster. The findings concern the cluster, so they name no workload."""
     too_old = _platform(cluster)
     if too_old is not None:
         return too_old
@@ -133,7 +133,13 @@ NO_LINTS = Lints()
 def verify(
     desired: Desired, observed: Observed, reads: VerificationReads, lints: Lints = NO_LINTS
 ) -> list[Verified]:
-    """Return the checks of every workload whose cluster could be read, in the order of the report."""
+    """Return the checks of each workload, in the order of the report.
+
+    Workloads of clusters that could not be read are left out.
+
+    :arg reads: the data that only a verification reads, such as the documents of attached policies.
+    :arg lints: the findings about the input from ``lint_workloads``.
+    """
     agents = {key: _check_agent(cluster, reads) for key, cluster in observed.clusters.members.items()}
     scopes = widest_scopes(desired)
     extra = extra_permissions(desired, observed, reads)
@@ -171,12 +177,15 @@ def verify(
 
 
 def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> tuple[Workload, ...]:
-    """Return a workload for each association, with its role as an existing role."""
+    """Convert associations to workloads, to verify a cluster without a list of workloads.
+
+    The role of an association becomes the existing role (``role.arn``) of its workload, and its settings the desired settings.
+    """
     workloads = []
     for association in sorted(associations, key=lambda association: association.key):
         parts = parse_role_arn(association.role_arn)
         role = RoleSpec(name=parts.name if parts else "", arn=association.role_arn)
-        # Without configured settings the association is compared with itself.
+        # There is no list, so the present settings are the desired ones.
         settings = AssociationSpec(
             association.target_role_arn,
             association.disable_session_tags,
@@ -186,19 +195,19 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     return tuple(workloads)
 
 
-# Findings that a late read can cause although a run has corrected the workload. Not findings that no run repairs, such as
-# inline policies, and not findings from documents that other checks have found to be correct, such as permissions.
+# Findings that a stale read can cause after a run has corrected the workload. They do not include findings that a run never
+# corrects, such as inline policies, and findings from documents that another check has read, such as denied permissions.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
-# The state of the cluster's add-on does not depend on the age of a workload.
+# The state of the add-on of a cluster does not depend on the age of a workload.
 _CLUSTER_CHECK = "agent"
 
 
 def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verified]:
-    """Change failed checks to unknown where the resource may be too young to be visible."""
+    """Change the status of a check from fail to unknown if the cause may be a stale read after a recent change."""
     results = []
     for subject in verified:
         young = latest_change(subject.workload, observed)
-        # A role of another account fails by its ARN, independent of reads.
+        # The check of a role of another account fails because of its ARN. A stale read cannot be the cause.
         if young is not None and not has_foreign_role(subject.workload, observed.account):
             explained = any(_is_explained(finding) for finding in _errors(subject.findings))
             checks = tuple(_apply_age(check, young, explained) for check in subject.checks)
@@ -208,9 +217,11 @@ def consider_age(verified: Sequence[Verified], observed: Observed) -> list[Verif
 
 
 def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
-    """Return a check that fails only because of the age as unknown.
+    """Return the check with status unknown if a stale read may be the only cause of its failure.
 
-    A failed check without findings follows from another check; ``explained``: the age may explain a finding of that check.
+    :arg young: the recent change.
+    :arg explained: a stale read may be the cause of another finding of the workload. A failed check without findings is a
+        consequence of another check, so it becomes unknown, too.
     """
     if check.name == _CLUSTER_CHECK:
         return check
@@ -228,7 +239,7 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
-    # As an error it is a policy that administers the account, which no run attached.
+    # With severity "error", the policy allows to administer the account. A run does not correct that.
     if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
         return False
     return finding.code in _LATE_READ_CODES

@@ -4,9 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Confirmations 2 to 5: policies and association exist, have the configured contents, and are attached. Pure.
+"""Check that policies and association exist, have the configured contents, and are attached. Pure.
 
-Also compares attributes, tags and ownership tags of role, policies and association, with the code that plans a run.
+The EKS User Guide has five steps to confirm a configuration; these checks are steps 2 to 5, and ``trust.py`` has step 1. The
+checks also compare the attributes and tags of role, policies and association, with the functions that plan their changes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from .trust import find_observed_role, has_foreign_role
 
 
 def check_attachment(workload: Workload, observed: Observed) -> Check:
-    """Check that every policy of the workload is attached to the role (confirmation 2)."""
+    """Check that every policy of the workload is attached to its role (step 2 of the guide)."""
     role, end = find_observed_role(workload, observed, "attachment")
     if role is None:
         return end
@@ -52,16 +53,16 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
             workload.key,
         )
         for arn in missing
-        # Another check reports a policy that does not exist.
+        # The check "version" reports a policy that does not exist.
         if observed.policies.get(arn) is not None or arn not in observed.policies
     ]
     return Check("attachment", FAIL, findings=tuple(findings))
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that its desired document is not a non-default version (confirmation 3).
+    """Check that each policy exists, and that its desired document is not a version other than the default (step 3).
 
-    Returns None for a workload without policies.
+    Return None for a workload without policies.
     """
 
     def judge(spec: PolicySpec) -> Check:
@@ -88,9 +89,9 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
 
 
 def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that the default version of each policy is equivalent to its desired document (confirmation 4).
+    """Check that the default version of each policy is equivalent to its desired document (step 4 of the guide).
 
-    Returns None for a workload without policies.
+    Return None for a workload without policies.
     """
 
     def judge(spec: PolicySpec) -> Check:
@@ -121,6 +122,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
 def _other_version(
     spec: PolicySpec, policy: ObservedPolicy, workload: Workload, reads: VerificationReads
 ) -> Finding | None:
+    """Return a finding if the desired document is a version of the policy that is not its default."""
     if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
         return None
     if DOCUMENT.equals(policy.document, spec.document):
@@ -152,13 +154,17 @@ _APPLY = "Apply the workload, which corrects it."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
-    """Join a check with further findings."""
+    """Return the check with further findings; its status becomes the worst of all."""
     checks = [conclude(check.name, finding) for finding in findings]
     return join_checks(check.name, [check, *checks]) if checks else check
 
 
 def differences(present_fields: Mapping[str, object], desired_fields: Mapping[str, object]) -> list[str]:
-    """Describe each field that differs, like "description is 'a', not 'b'"; each tag separately."""
+    """Return a clause for each field that differs, like "description is 'a', not 'b'", and for each tag that differs.
+
+    :arg present_fields: the present value of each field.
+    :arg desired_fields: the desired values of the fields that differ.
+    """
     texts = []
     for field, desired in desired_fields.items():
         present = present_fields.get(field)
@@ -174,12 +180,15 @@ def differences(present_fields: Mapping[str, object], desired_fields: Mapping[st
 
 
 def _limits_sessions(changes: Mapping[str, object]) -> bool:
-    """Return whether a change affects sessions of the role, unlike a change of its description or tags."""
+    """Return whether a change affects the sessions of a role. A change of its description does not."""
     return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
 
 
 def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
-    """Yield findings on the settings of an existing, readable role; another check reports a missing role."""
+    """Yield findings about the attributes and tags of the workload's role.
+
+    A role that is missing or could not be read has no findings here, because the check of the trust policy reports it.
+    """
     spec = workload.role
     role = observed.roles.get(spec.name.lower()) if spec is not None else None
     if spec is None or spec.existing or role is None or role.arn != observed.account.role_arn(spec):
@@ -190,7 +199,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     change = update_role(spec, role, Options(), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
-        # The tags of an unmanaged role are not changed.
+        # A run does not tag an unmanaged role, so missing tags are not a difference.
         desired.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
     if desired:
@@ -210,6 +219,7 @@ def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: 
 
 
 def policy_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
+    """Yield findings about the tags and the description of the policies that the workload defines."""
     for spec in workload.policies:
         policy = observed.policies.get(observed.account.policy_arn(spec))
         if spec.document is None or policy is None or policy.tags is None:
@@ -273,7 +283,7 @@ ASSOCIATION_CHECK = "association"
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Check that the association exists and has the configured settings (confirmation 5); reports the first fault."""
+    """Check that the association exists and has the configured settings (step 5 of the guide). Report the first fault only."""
     cluster = observed.clusters.of_workload(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
         observed, association_target(workload.key)
@@ -282,7 +292,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
         return conclude_unread(ASSOCIATION_CHECK, failure, workload.key)
     association = observed.associations.get(workload.key)
     if association is None and has_foreign_role(workload, cluster.account):
-        # Another check reports a role of another account.
+        # EKS does not accept such a role. The check of the trust policy reports it.
         return Check(ASSOCIATION_CHECK, FAIL)
     if association is None:
         return conclude(
@@ -303,7 +313,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
 
 
 def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
-    """Suggest associated workloads with the same service account or a similar name."""
+    """Return a sentence with the workloads that have an association and a similar name; "" without any."""
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))

