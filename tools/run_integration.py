@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration targets on a sandbox: python tools/run_integration.py [TARGET ...]
 
+With CORE=2.16 in the environment it uses that ansible-core, which `make setup-matrix` installs; else the newest.
 Without arguments it runs all targets, in two concurrent lots. Each lot has its own sandbox, because the targets of the role
 read whole clusters, and each target of a lot has its own AWS account.
 """
@@ -17,7 +18,9 @@ from pathlib import Path
 
 from run_support import ROOT, ansible_test_environment, collection_copy, python_version
 
-VENV = ROOT / ".venv"
+CORE = os.environ.get("CORE")
+VENV = ROOT / (f".venv-{CORE}" if CORE else ".venv")
+COLLECTIONS = ROOT / (f".cache/collections-{CORE}" if CORE else ".collections")
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 INSIDE = "--inside-sandbox"
 TARGETS = ROOT / "tests" / "integration" / "targets"
@@ -48,7 +51,7 @@ def in_sandbox(name: str, targets: list[str]) -> int:
 
 
 def prepared_copy(name: str) -> Path:
-    copy = collection_copy(name, ROOT / ".collections")
+    copy = collection_copy(name, COLLECTIONS)
     config = {setting: os.environ[variable] for setting, variable in SETTINGS.items()}
     # JSON is YAML, too.
     (copy / "tests" / "integration" / "integration_config.yml").write_text(

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.17. The default is all installed versions, as many at a time as there are
+CORE is a version of ansible-core, such as 2.16. The default is all installed versions, as many at a time as there are
 processors. The newest version runs all tests, the oldest those that depend on ansible-core, and the versions between them
 validate-modules. With SANITY=all in the environment every version runs all tests.
 """

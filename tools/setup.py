@@ -32,6 +32,8 @@ OLDEST_PYTHON = (3, 11)
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
 # Older ansible-core releases: the bundle that belongs to each and the Pythons it runs on.
 MATRIX = {
+    # Automation Platform's execution environments have it. With the bundle of 2.17, as that of 2.16 has an older amazon.aws.
+    "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),

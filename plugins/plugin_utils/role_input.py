@@ -55,6 +55,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 # Prefixes of a file, and of a mapping as JSON or YAML.
 _NOT_BY_NAME = ("@", "[", "{")
+_REPEATED = re.compile(r"(.+)\. \1$")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _DROPPED_WORDS = (
     "-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
@@ -265,7 +266,11 @@ def _template_error(task: ActionTask, value: Any) -> str:
     try:
         task.template({"value": value})
     except AnsibleError as error:
-        return str(error).splitlines()[0]
+        text = str(error).splitlines()[0]
+        # ansible-core 2.16 repeats the text of an error at each level of templates.
+        while repeated := _REPEATED.search(text):
+            text = text[: repeated.end(1)]
+        return text
     return ""
 
 

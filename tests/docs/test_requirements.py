@@ -14,7 +14,7 @@ import yaml
 from support import BIN, COLLECTIONS, ROOT, environment, run
 
 PYTHON = "3.10"
-CORE = "2.17"
+CORE = "2.16"
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.yml")) if path.stem != "workload_manifest"]
 
 

@@ -146,9 +146,9 @@ def test_declared_requirements_suffice(
 def test_oldest_versions_create_tokens(
     cores: Mapping[str, tuple[Path, Mapping[str, str]]], bare: Mapping[str, str], tmp_path: Path
 ) -> None:
-    if "2.17" not in cores:
-        pytest.skip("no Python here that ansible-core 2.17 runs on")
-    oldest, core_env = cores["2.17"]
+    if "2.16" not in cores:
+        pytest.skip("no Python here that ansible-core 2.16 runs on")
+    oldest, core_env = cores["2.16"]
     env = {**bare, **{name: core_env[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_HOME")}}
     for name, head in (("site", "Done"), ("teardown", "Teardown done")):
         assert f"{head}: 5 changes." in playbook(name, oldest, env, tmp_path)
