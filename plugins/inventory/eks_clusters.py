@@ -187,6 +187,7 @@ notes:
 """
 
 EXAMPLES = r"""
+# fmt: yaml+jinja
 # fleet.eks_clusters.yml: the clusters of one account in two regions
 plugin: workload_identity.aws.eks_clusters
 regions:
