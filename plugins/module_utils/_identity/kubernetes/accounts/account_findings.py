@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check a workload's service account and its namespace. Pure."""
+"""Check the service account of a workload and its namespace. Pure."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from ...._findings.finding import Finding, WorkloadKey
 from ...model.checks import FAIL, PASS, WARNING, Check
 from .account_plan import Accounts, namespace_terminating
 
+# IRSA: IAM roles for service accounts, the older way to give a Pod an IAM role.
 IRSA_ANNOTATION = "eks.amazonaws.com/role-arn"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """The service accounts and namespaces of the workloads, as read from the cluster.
+    """The service accounts and namespaces of the workloads, as they were read from the cluster.
 
-    ``namespaces`` are the existing ones, None if they could not be listed; ``terminating`` describes each namespace that is
-    being deleted. ``desired`` has the labels and annotations of the workloads' configuration.
+    ``namespaces`` are the existing namespaces, or None if they could not be listed. ``terminating`` has a description of each
+    namespace that is being deleted. ``desired`` has service accounts with the configured labels and annotations.
     """
 
     accounts: Accounts = field(default_factory=dict)
@@ -34,6 +35,7 @@ class AccountState:
 
 
 def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
+    """Report a namespace that does not exist. Return None if it exists, or if namespaces could not be listed."""
     if state.namespaces is None or key.namespace in state.namespaces:
         return None
     return Finding(
@@ -75,7 +77,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
 
 
 def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Compare the configured labels and annotations; additional ones are accepted."""
+    """Report configured labels and annotations that are missing or differ. Additional ones are accepted."""
     target, account = state.desired.get(key), state.accounts[key]
     if target is None:
         return None
@@ -101,7 +103,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
 
 
 def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report a leftover of IAM roles for service accounts; Pods admitted before the association still use it."""
+    """Report the annotation of IRSA. Pods that were created before the association still use the role in it."""
     role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
@@ -116,7 +118,7 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
 
 
 def check_account(key: WorkloadKey, state: AccountState) -> Check:
-    """Return the check with the first finding only, as the later ones follow from it."""
+    """Return the check of a service account. It has the first finding only, because the other ones are its consequences."""
     predicates = (
         namespace_missing,
         in_terminating_namespace,

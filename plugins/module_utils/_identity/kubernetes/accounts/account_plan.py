@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Plan service accounts and namespaces: read them before any change, and compare them with the request. Pure."""
+"""Read service accounts and namespaces before any change, compare them with the workloads, and plan their changes. Pure."""
 
 from __future__ import annotations
 
@@ -40,13 +40,14 @@ Accounts = Mapping[WorkloadKey, ServiceAccount]
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """The manifests to apply (or, in a removal, to delete), in order, and the obstacles.
+    """The planned changes of service accounts and namespaces, and the reasons for those that cannot be made.
 
-    ``waiting``: service accounts whose namespace is itself in ``manifests``; the API server would reject them in check
-    mode, as the namespace does not exist. ``unlisted``: managed service accounts without a workload, for a purge.
-    ``released``: service accounts that are not deleted, but lose the labels and annotations that were applied to them.
-    ``findings``: service accounts that a removal keeps, with the reason. ``refused``: workloads that are skipped, in AWS
-    as well. ``problems`` stop the whole run.
+    ``manifests`` are applied in this order, or deleted in a removal. ``waiting`` are further service accounts to apply,
+    whose namespace is in ``manifests``: in check mode the API server would reject them, because the namespace does not exist.
+    ``unlisted`` are managed service accounts without a workload, which a purge deletes. ``released`` are service accounts that
+    are kept, but lose the labels and annotations that this collection applied. ``findings`` report service accounts that a
+    removal keeps. ``refused`` has a finding for each workload that is skipped, also in AWS. ``problems`` are errors of the whole
+    run.
     """
 
     manifests: Sequence[Object] = ()
@@ -59,7 +60,7 @@ class AccountPlan:
 
 
 def needs_namespaces(workloads: Iterable[Workload], accounts: Collection[WorkloadKey]) -> bool:
-    """Return whether to list the namespaces: if a service account is missing, its namespace may be missing or terminating."""
+    """Return whether the namespaces must be listed: the namespace of a missing service account may be missing or terminating."""
     return any(workload.key not in accounts for workload in workloads)
 
 
@@ -72,14 +73,15 @@ def plan_apply(
     terminating: Mapping[str, str] | None = None,
     unlisted: ApiError | None = None,
 ) -> AccountPlan:
-    """Plan the objects that are missing or differ.
+    """Plan the service accounts and namespaces that must be created, and service accounts whose labels or annotations differ.
 
-    An existing service account only gets the configured labels and annotations, without ownership labels. If it has
+    An existing unmanaged service account gets the configured labels and annotations, without ownership labels. If it belongs to
     another owner, it is not changed, unless ``adopt`` is set.
 
-    :arg namespaces: the existing namespaces; with ``unlisted``, only those known from the service accounts.
-    :arg terminating: descriptions of the terminating namespaces, in which nothing is created.
-    :arg unlisted: the error of the list of namespaces.
+    :arg accounts: the existing service accounts.
+    :arg namespaces: the existing namespaces. If they could not be listed, only namespaces with a service account.
+    :arg terminating: a description of each namespace that is being deleted. Its workloads are skipped.
+    :arg unlisted: the error with which the list of namespaces failed, or None.
     """
     terminating = terminating or {}
     manifests: list[Object] = []
@@ -111,7 +113,7 @@ def plan_apply(
         managed = account is None or (is_managed(account.labels) and not foreign_owner)
         labels, annotations = _desired_metadata(workload, managed, owner)
         if account is not None and account.is_terminating:
-            # A change would be lost with it. The check of the service account reports it.
+            # The service account is being deleted, which would undo a change. The verification reports it.
             continue
         if (
             account is not None
@@ -128,7 +130,10 @@ def plan_apply(
 
 
 def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
-    """Drop the service accounts of workloads that failed in AWS, and the namespaces that only they need."""
+    """Return the plan without service accounts of workloads that failed in AWS, and without namespaces that no other needs.
+
+    :arg removal: the result of the AWS part.
+    """
     failed = {failure["workload"] for failure in removal.failures} - {""}
     left_out = [item for item in (*plan.manifests, *plan.waiting) if affected_workload(item) in failed]
     names = [str(object_name(item)) for item in left_out]
@@ -151,13 +156,17 @@ def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
 def plan_removal(
     accounts: Accounts, removal: AwsResult, owner: str | None = None, adopt: bool = False
 ) -> AccountPlan:
-    """Plan to delete the managed service accounts of the workloads, and to release the unmanaged ones.
+    """Plan to delete the managed service accounts of removed workloads, and to release the unmanaged ones.
 
-    Namespaces are never deleted. Service accounts of another owner are kept, unless ``adopt`` is set.
+    To release a service account is to remove the labels and annotations that this collection applied. Namespaces are never
+    deleted. Service accounts of another owner are kept, unless ``adopt`` is set.
 
-    If the removal in AWS failed, or kept an association that this collection did not create, the service account is
-    kept for the next run. If EKS has no such cluster, all are kept: the Kubernetes API may then belong to another
-    cluster, or the cluster's name, account or region is wrong.
+    If the removal of a workload failed in AWS, or kept its association, the service account is kept for the next run. If EKS
+    does not have the cluster, all service accounts are kept: the Kubernetes API may belong to another cluster, or the name, the
+    account or the region of the cluster is wrong.
+
+    :arg accounts: the existing service accounts of the workloads.
+    :arg removal: the result of the AWS part.
     """
     # A terminating service account needs no second deletion.
     managed = [
@@ -197,9 +206,12 @@ def plan_purge(
     limit: int = 10,
     percent: int | None = None,
 ) -> AccountPlan:
-    """Plan to delete the managed service accounts without a workload.
+    """Plan to delete the managed service accounts without a workload. The plan has a problem if they exceed the limit.
 
-    :arg owner: the owner label to match; None matches service accounts without that label.
+    :arg namespaces: the namespaces to consider; empty for all.
+    :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
+    :arg limit: the maximum number of deletions.
+    :arg percent: the maximum share of the managed service accounts, in per cent, instead of ``limit``.
     """
     desired = {workload.key for workload in workloads}
     managed = [
@@ -226,17 +238,17 @@ def plan_purge(
 def _desired_account(
     workload: Workload, account: ServiceAccount | None, owner: str | None, adopt: bool
 ) -> ServiceAccount:
-    """Return the desired labels and annotations of an existing service account, including ownership labels if managed."""
+    """Return the service account as the workload defines it, with the ownership labels if this collection manages it."""
     managed = account is not None and is_managed(account.labels)
     if account is not None and not adopt and other_owner(account.labels, owner):
-        # Its owner sets the ownership labels.
+        # The ownership labels are set by runs for that owner.
         managed = False
     labels, annotations = _desired_metadata(workload, managed, owner)
     return ServiceAccount(workload.key, labels, annotations)
 
 
 def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
-    """Describe the plan, with one line for each object."""
+    """Return a line for each change of the plan, like "apply ServiceAccount default/app"."""
     verb = "remove" if removes else "apply"
     items = [(verb, item) for item in (*plan.manifests, *plan.waiting)]
     items += [("remove", item) for item in plan.unlisted]
@@ -245,7 +257,7 @@ def describe_plan(plan: AccountPlan, removes: bool) -> list[str]:
 
 
 def affected_workload(manifest: Object) -> str:
-    """Return the workload of a service account; "" for a namespace, which concerns all of its workloads."""
+    """Return the workload of a service account as "namespace/name", or "" for a namespace, which several workloads share."""
     return str(object_name(manifest)) if manifest["kind"] == "ServiceAccount" else ""
 
 
@@ -383,8 +395,11 @@ SHOWN_REASONS = 5
 
 @dataclass(frozen=True, slots=True)
 class AccountPurgeScope:
-    """The limits of a purge: at most ``limit`` or ``percent`` of the managed service accounts, in ``namespaces`` (empty
-    for all)."""
+    """The scope of a purge of service accounts.
+
+    ``namespaces`` is empty for all namespaces. The purge deletes at most ``limit`` service accounts or, if it is set,
+    ``percent`` per cent of the managed ones.
+    """
 
     namespaces: Collection[str] = ()
     limit: int = 10
@@ -395,10 +410,11 @@ class AccountPurgeScope:
 class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
-    ``accounts`` and ``namespaces`` are the existing ones, ``namespaces`` None if they could not be listed. ``terminating``
-    describes each terminating namespace. ``desired`` has the configured labels and annotations. ``server`` is the API
-    server of the connection. ``owner`` and ``adopt`` are the options of the run: with ``adopt``, objects of other owners
-    may be changed and deleted. ``breakage`` has a finding for each workload that an association would break.
+    ``accounts`` are the existing service accounts and ``namespaces`` the existing namespaces, or None if those could not be
+    listed. ``terminating`` has a description of each namespace that is being deleted. ``desired`` has service accounts with the
+    configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and ``adopt`` are options of the
+    run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a finding for each workload whose
+    running Pods would lose their present credentials if it got an association.
     """
 
     accounts: Accounts = field(default_factory=dict)
@@ -421,10 +437,14 @@ def read_accounts(
     purge: AccountPurgeScope | None = None,
     adopt: bool = False,
 ) -> Preflight | ApiError:
-    """Read service accounts and namespaces before any change, and plan the writes.
+    """Read service accounts and namespaces before any change, and plan the changes. Return the error of a failed read.
 
-    Sends one request: a list of the only namespace, or of the cluster. If a namespace may be missing or terminating, a
-    second request lists the namespaces. Returns the error of a list that failed and is needed.
+    One request lists the service accounts, of one namespace if all workloads are in it, else of the cluster. If a service account
+    is missing, a second request lists the namespaces.
+
+    :arg cluster: the value of ``cluster`` in the keys of the workloads.
+    :arg state: "absent" and "verify" have no plan: a removal is planned after the AWS part.
+    :arg purge: the scope of a purge, or None.
     """
     desired = {workload.key for workload in workloads}
     namespaces = {key.namespace for key in desired}
@@ -463,7 +483,7 @@ def read_accounts(
             }
             preflight = replace(preflight, namespaces=existing & namespaces, terminating=terminating)
         elif state == "verify":
-            # The finding about the missing service account does not depend on it.
+            # The missing service account is reported even if it is unknown whether its namespace exists.
             preflight = replace(preflight, namespaces=None)
         elif listing.error.status == FORBIDDEN:
             unlisted_namespaces = listing.error
@@ -479,7 +499,7 @@ def read_accounts(
 
 
 def _describe_deletion(namespace: Object) -> str:
-    """Return a predicate about a terminating namespace: "is being deleted (since ...)", and its finalizers."""
+    """Return a predicate about a terminating namespace, like "is being deleted (since …)", and why it still exists."""
     metadata = member(namespace, "metadata")
     finalizers = metadata.get("finalizers")
     names = [as_text(name) for name in finalizers] if isinstance(finalizers, Sequence) else []

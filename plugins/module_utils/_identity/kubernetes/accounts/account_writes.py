@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Write service accounts: recheck each before it is deleted, apply the plan, and verify it with a second read. Pure.
+"""Apply the plan for service accounts: read them again before a deletion, write, and verify the writes with another read. Pure.
 
-The plan is minutes old when it is applied, as the AWS part runs in between: meanwhile a service account may have got
-another owner, or may have been recreated without our label.
+The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
+got another owner, or may have been recreated without the label of this collection.
 
-The response to a write does not prove it: kubernetes.core treats a conflict (409) as success, and another process may revert
-the write. A list without resource version is served by a quorum of etcd, so it is never stale.
+The response to a write does not prove that it was done: kubernetes.core treats a conflict (409) as success, and another process
+may revert the write. A list without resource version is a consistent read of etcd, so it is never stale.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ from ..model.objects import (
 )
 from .account_plan import AccountPlan, Accounts, Preflight, affected_workload, other_owner_finding
 
-# Metadata set by the API server; in a dry run it is fictitious.
+# Metadata that the API server sets. In a dry run they have values that no object will have.
 _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "uid"})
 
 
 def format_diff(diff: Object, manifest: Object) -> Object | None:
-    """Return a ``diff`` of kubernetes.core with a header that names the object; None if only server fields differ."""
+    """Return a ``diff`` of kubernetes.core as text with a header that names the object.
+
+    Return None if only metadata differ that the API server sets.
+    """
     old, new = (_text(as_mapping(diff.get(side))) for side in ("before", "after"))
     if old == new:
         return None
@@ -63,11 +66,11 @@ def _text(item: Object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AppliedPlan:
-    """The part of a plan that was applied, and the failures.
+    """The part of a plan that was applied, and the failures of the rest.
 
-    ``error`` is set if the writes ended without a result: it is then unknown which succeeded, and ``plan`` is empty.
-    ``refused`` has the objects of the failures; ``doubtful`` has the ones among them that may have been written although
-    the response was lost.
+    ``error`` is set if the writes ended without a result. It is then unknown which of them succeeded, and ``plan`` is empty.
+    ``refused`` has the objects of the failures, and ``doubtful`` the objects among them that may have been written although the
+    request failed.
     """
 
     plan: AccountPlan
@@ -80,7 +83,7 @@ class AppliedPlan:
 
 
 def describe_step(plan: AccountPlan, *, removes: bool, check_mode: bool) -> str:
-    """Describe the next writes of ``apply_account_plan`` for the progress line; "" without any."""
+    """Return the progress line about the writes of ``apply_account_plan``, or "" if there are none."""
     number = len(plan.manifests) + (0 if check_mode else len(plan.waiting))
     parts = [f"{'removing' if removes else 'applying'} {_objects(number)}"] if number else []
     parts += [f"removing {_objects(len(plan.unlisted))}"] if plan.unlisted else []
@@ -95,10 +98,12 @@ def _objects(number: int) -> str:
 def apply_account_plan(
     cluster: KubernetesCluster, plan: AccountPlan, *, removes: bool, purges: bool, check_mode: bool
 ) -> AppliedPlan:
-    """Apply the manifests (with ``removes``: delete them), then purge the unlisted ones, then release.
+    """Apply the manifests of a plan, then delete the unlisted service accounts, then release service accounts.
 
-    The purge is left to the next run unless ``purges`` is set and every manifest was accepted. In check mode ``waiting``
-    is skipped: the API server rejects objects in a namespace that does not exist yet.
+    In check mode the service accounts in ``waiting`` are skipped, because their namespace does not exist yet.
+
+    :arg removes: delete the manifests instead of applying them.
+    :arg purges: delete the unlisted service accounts. If a manifest was rejected, they are left to the next run.
     """
     planned = plan
     manifests = [*plan.manifests, *(() if check_mode else plan.waiting)]
@@ -132,10 +137,10 @@ def apply_account_plan(
         for action, part in actions
         for manifest, reason in part
     ]
-    # An error that prevented the purge must remain a failure, so that another run is needed for the purge.
+    # If a rejected manifest prevented the purge, it must remain a failure, so that the user runs again.
     waited = bool(planned.unlisted) and not plan.unlisted and purges
     doubtful = [item for item, reason in (*refused, *unpurged) if _is_doubtful(reason) and not waited]
-    # A conflict may mean that the service account itself was deleted.
+    # A conflict on the UID may mean that the service account was deleted, so that there is nothing left to release.
     doubtful += [
         item for item, reason in unreleased if _is_doubtful(reason) or reason.status == HTTPStatus.CONFLICT
     ]
@@ -144,7 +149,7 @@ def apply_account_plan(
 
 
 def _is_doubtful(reason: ApiError) -> bool:
-    """Return whether the object may have been written in spite of the error: no response, or a server error."""
+    """Return whether the object may have been written although the request failed: without response, or with a server error."""
     return not reason.status or reason.status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -159,7 +164,11 @@ def unread_failure(
     cause: str = "it could not be read immediately before",
     action: str = "remove",
 ) -> FailureRow:
-    """Return the failure for a service account that is not changed because of a failed read."""
+    """Return the failure of a service account that is not removed or released because a read failed.
+
+    :arg reason: the error of the read.
+    :arg cause: the consequence of the failed read, as a clause.
+    """
     row = manifest_failure(manifest, action, reason, affected_workload(manifest))
     subject = "it is kept" if action == "remove" else "its applied labels and annotations are kept"
     return {**row, "message": f"{subject}, as {cause}: {row['message']}"}
@@ -167,7 +176,7 @@ def unread_failure(
 
 @dataclass(frozen=True, slots=True)
 class RemovalCheck:
-    """A plan restricted to deletions that are still correct, and a failure for each that could not be checked.
+    """A plan with only the deletions and releases that are still correct, and a failure for each that could not be checked.
 
     ``accounts`` are the service accounts as the API server returned them.
     """
@@ -180,7 +189,13 @@ class RemovalCheck:
 def recheck_removal(
     cluster: KubernetesCluster, name: str, plan: AccountPlan, preflight: Preflight, *, removes: bool
 ) -> RemovalCheck:
-    """List the service accounts again before a deletion or release, and drop those without our label."""
+    """Read the service accounts again before they are deleted or released, and correct the plan.
+
+    A service account is not deleted if it no longer has the label of this collection, or has got another owner.
+
+    :arg name: the value of ``cluster`` in the keys of the workloads.
+    :arg removes: the plan deletes its manifests instead of applying them.
+    """
     deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
     touched = [*deletions, *plan.released]
     if not touched:
@@ -227,7 +242,10 @@ def _restrict(
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """The service accounts after the writes. ``unread`` has a finding for each that could not be read."""
+    """The applied plan and the service accounts, corrected by a read after the writes.
+
+    ``unread`` has a finding for each written service account that could not be read.
+    """
 
     applied: AppliedPlan
     accounts: Accounts
@@ -243,9 +261,15 @@ def read_back(
     *,
     removes: bool,
 ) -> ReadBack:
-    """List the service accounts again, if any was written, and correct ``applied`` accordingly.
+    """Read the service accounts again if any was written, and correct the result of the writes.
 
-    A write without a response counts as done if the object has its desired state.
+    A write without response counts as done if the object has its desired state. A write that succeeded counts as a failure if
+    the object does not have it.
+
+    :arg name: the value of ``cluster`` in the keys of the workloads.
+    :arg accounts: the service accounts before the writes.
+    :arg applied: the result of ``apply_account_plan``.
+    :arg removes: the plan deletes its manifests instead of applying them.
     """
     claimed = plan if applied.error else applied.plan
     creations = [] if removes else [*claimed.manifests, *claimed.waiting]
@@ -295,7 +319,7 @@ def read_back(
     missing = {object_name(item).namespace for item in applied.refused} - inhabited
     done = replace(
         done,
-        # Leave out a namespace whose service accounts were rejected: it may not exist.
+        # A namespace without any service account may not exist, if service accounts in it were rejected.
         manifests=[
             item
             for item in plan.manifests
@@ -315,18 +339,21 @@ def read_back(
 
 
 def account_key(manifest: Object, cluster: str) -> WorkloadKey:
+    """Return the key of the workload to which a service account belongs."""
     return WorkloadKey(cluster, *object_name(manifest))
 
 
 def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
+    """Return whether a service account exists with the labels and annotations of its manifest."""
     if manifest["kind"] != "ServiceAccount":
-        # Without its namespace the service account is missing too, and reported.
+        # Namespaces were not read. If one is missing, its service accounts are missing, too, and reported.
         return True
     account = present.get(account_key(manifest, cluster))
     return account is not None and not account.is_terminating and not _differs(manifest, account)
 
 
 def _took_effect(manifest: Object, cluster: str, plan: AccountPlan, present: Accounts, removes: bool) -> bool:
+    """Return whether an object has its desired state, although the request for it failed."""
     if removes or manifest in plan.unlisted:
         account = present.get(account_key(manifest, cluster))
         return account is None or account.is_terminating
@@ -340,7 +367,8 @@ def _resource_name(manifest: Object) -> tuple[str, str]:
 
 
 def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
-    # Kubernetes creates a service account "default" in each namespace.
+    """Return False for a namespace that may not exist, because it does not have a service account."""
+    # Kubernetes creates the service account "default" in each namespace.
     return manifest["kind"] == "ServiceAccount" or object_name(manifest).name in inhabited
 
 

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse errors of the Kubernetes API and its clients, explain them, and convert them to failures of a result. Pure.
+"""Parse errors of the Kubernetes API and its clients, explain them, and convert them to failures in a result. Pure.
 
-The input is error text of Python's ssl module, urllib3, the Kubernetes client or kubernetes.core, which may contain
-headers, a Status object and a traceback.
+The input is the text of an exception of the ssl module, urllib3, the Kubernetes client or kubernetes.core. It may contain the
+headers of a response, a Status object of Kubernetes, and a traceback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..model.objects import Object, object_name
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
-# The only error that the API server returns as plain text.
+# The API server returns this error as plain text, and all others as a Status object.
 _BUSY = re.compile(r"\bToo many requests, please try again later\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
@@ -38,8 +38,8 @@ _PREFIX = re.compile(r"^(?:Task failed: |Module failed: )+")
 class ApiError:
     """An error of the Kubernetes API or its client.
 
-    ``status`` is the HTTP status code, 0 without a response; ``text`` the message in one line, with control characters
-    escaped; ``retry_after`` the requested pause in seconds.
+    ``status`` is the HTTP status code, or 0 without a response. ``text`` is the message in one line, with control characters
+    escaped. ``retry_after`` is the pause that the API server requests, in seconds.
     """
 
     status: int
@@ -65,7 +65,7 @@ def parse_api_error(text: str) -> ApiError:
 
 
 def _unescape(text: str) -> str:
-    """Decode a JSON string; return it unchanged if it is truncated."""
+    """Decode a JSON string. Return it unchanged if it is not valid, for example truncated."""
     try:
         return str(json.loads(text, strict=False))
     except ValueError:
@@ -81,7 +81,7 @@ ALLOW = "For a 403, allow it to the caller: docs/iam-permissions.md has the mani
 
 
 def list_rules(resources: Iterable[str]) -> str:
-    """Format the RBAC rules that allow resources such as "jobs.batch" to be listed."""
+    """Return the RBAC rules, as text, that allow to list resources such as "jobs.batch"."""
     groups: dict[str, list[str]] = {}
     for resource in resources:
         name, _dot, group = resource.partition(".")
@@ -95,13 +95,19 @@ def list_rules(resources: Iterable[str]) -> str:
 def manifest_failure(
     manifest: Object, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
-    """Return the failure of a write; ``workload`` is the only workload that needs the object, or ""."""
+    """Return the failure of an action on the object of a manifest.
+
+    :arg action: the verb for the result, such as "apply".
+    :arg reason: the error.
+    :arg workload: "namespace/service_account" of the workload that needs the object, or "" if several need it.
+    """
     return object_failure(str(manifest["kind"]), str(object_name(manifest)), action, reason, workload, remedy)
 
 
 def object_failure(
     kind: str, name: str, action: str, reason: ApiError, workload: str = "", remedy: str = AGAIN
 ) -> FailureRow:
+    """Return the failure of an action on an object, as in ``manifest_failure``. A conflict of fields has its own remedy."""
     if reason.status == 409 and "conflict with" in reason.text:
         remedy = CONFLICT
     prefix = f"Kubernetes returned {reason.status}: " if reason.status else ""
@@ -139,11 +145,11 @@ _EKS_OTHER_WAY = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionProblem:
-    """A cause of a failed connection, recognised by ``pattern`` in the error text.
+    """A cause of a failed connection, recognised by the regular expression ``pattern`` in the error text.
 
-    ``summary`` is a predicate about the API. ``detail`` selects the part of the error text to show, its groups joined by
-    ``joint``; None shows all of it. ``eks_summary`` and ``eks_remedy``, if set, apply to endpoints from DescribeCluster
-    instead of a kubeconfig.
+    ``summary`` continues the sentence "The Kubernetes API of cluster …". ``detail`` selects the part of the error text to show:
+    its groups, joined by ``joint``; None shows the whole text. ``eks_summary`` and ``eks_remedy`` replace summary and remedy if
+    the endpoint is from EKS DescribeCluster instead of a kubeconfig.
     """
 
     pattern: str
@@ -279,9 +285,10 @@ _OTHER = ConnectionProblem(
 
 
 def unreachable_message(error: ApiError, cluster: str, region: str, with_token: bool = False) -> str:
-    """Explain why the service accounts of a cluster cannot be listed, with the remedy.
+    """Return the message for a Kubernetes API that cannot be used, with cause and remedy.
 
-    :arg with_token: endpoint and authority are from DescribeCluster, not from a kubeconfig.
+    :arg error: the error of the first request.
+    :arg with_token: the endpoint and the certificate authority are from EKS DescribeCluster, not from a kubeconfig.
     """
     place = f"The Kubernetes API of cluster {cluster} (region {region})"
     if error.status:
@@ -293,17 +300,17 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
             summary=problem.eks_summary or problem.summary,
             remedy=problem.eks_remedy or problem.remedy,
         )
-    # A command at the end of the remedy must stay copyable.
+    # A command at the end of the remedy gets a separate line, so that it can be copied.
     end = " " if problem.remedy.endswith(".") else "\n"
     detail = sentence(_detail(error.text, problem))
     return f"{place} {problem.summary}: {detail}\n{problem.remedy}{end}Nothing was changed."
 
 
 def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[str]:
-    """Return a warning if the certificate of the Kubernetes API is not verified.
+    """Return a warning if the certificate of the Kubernetes API is not verified; empty otherwise.
 
-    AWX disables verification on its own: its credential type sets K8S_AUTH_VERIFY_SSL to False without a certificate
-    authority.
+    The user may not know it: AWX turns verification off if a credential of type OpenShift or Kubernetes API Bearer Token has no
+    certificate authority.
     """
     if server.checks_certificate or not server.url.startswith("https:"):
         return []
@@ -317,7 +324,7 @@ def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[st
 
 
 def remedy_for(error: ApiError) -> str:
-    """Return the remedy for an error of the API, or for a missing response."""
+    """Return the remedy for an error response, or for a request without response."""
     return _remedy_for_status(error.status) if error.status else _find_problem(error).remedy
 
 

@@ -4,13 +4,13 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Choose the authentication to the Kubernetes API (kubeconfig or EKS token), and explain a 401. Pure.
+"""Choose how to authenticate to the Kubernetes API (kubeconfig or EKS token), and explain the response 401. Pure.
 
-Explicit options win. ``~/.kube/config`` and the service account of the Pod that runs Ansible are implicit: they may
-belong to any cluster, and in a fleet to the wrong one. A token is valid for the named cluster only.
+By default a kubeconfig is used only if an option or variable names it. ``~/.kube/config`` and the service account of the Pod
+that runs Ansible do not count, because they may belong to another cluster. An EKS token is valid for one cluster only.
 
-The API gives no reason for a 401. Data of the caller in AWS prove some causes and rule out others; the rest are listed
-by likelihood.
+The response 401 does not contain a reason. Data about the caller in AWS prove some causes and exclude others. If they prove none,
+the message lists the possible causes, most likely first.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def uses_eks_token(
     task_variables: Mapping[str, str],
     process_variables: Mapping[str, str],
 ) -> bool:
-    """Return whether to use a token for the EKS cluster.
+    """Return True to authenticate with an EKS token, or False to use a kubeconfig.
 
-    Raises InputError if ``kube_auth`` is "eks" and options or variables of kubernetes.core are set as well.
-
-    :arg options: the kubernetes.core options with a value, from the role's options or module_defaults.
-    :arg task_variables: the environment of the task.
-    :arg process_variables: the environment of Ansible.
+    :arg kube_auth: the option; with "auto" a token is used if no option or variable of kubernetes.core is set.
+    :arg options: the names of the kubernetes.core options that have a value, in the role or in module_defaults.
+    :arg task_variables: the environment variables of the task.
+    :arg process_variables: the environment variables of the Ansible process.
+    :raises InputError: if ``kube_auth`` is "eks" and an option or variable of kubernetes.core is set as well.
     """
     explicit = [name for name in IDENTITY_OPTIONS if name in options]
     in_task = [name for name in IDENTITY_VARIABLES if task_variables.get(name)]
@@ -56,13 +56,17 @@ def uses_eks_token(
     return True
 
 
-# EKS rejects a token that is dated further ahead than this, or older than 15 minutes.
+# EKS rejects a token if its time is more than 5 minutes in the future, or more than 15 minutes in the past.
 SKEW_SECONDS = 300.0
+# The Kubernetes group in the manifests of docs/iam-permissions.md.
 GROUP = "pod-identity-operators"
 
 
 def unauthorized_message(target: EksTarget, access: CallerAccess | None) -> str:
-    """Explain a 401, with the remedy; ``access`` is None if STS rejects the credentials too."""
+    """Return the message for a 401 with its causes and remedies, in several lines.
+
+    :arg access: the caller and its access entry as AWS returned them, or None if STS rejects the credentials as well.
+    """
     place = f"cluster {target.name} (account {target.account_id}, region {target.region})"
     if access is None:
         return (
@@ -137,7 +141,7 @@ def _commands(target: EksTarget, principal: str) -> list[str]:
 
 
 def _without_session(caller_arn: str) -> str:
-    """Return the ARN of a session's role, without its path, which the session does not have."""
+    """Return the ARN of the role of a session. The path of the role is missing, because the ARN of a session lacks it."""
     if ":assumed-role/" not in caller_arn:
         return caller_arn
     partition, account = caller_arn.split(":")[1], caller_arn.split(":")[4]

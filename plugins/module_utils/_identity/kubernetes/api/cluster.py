@@ -4,9 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The Kubernetes API of a cluster: requests, retries of transient errors, and the deadline of a run. Pure.
+"""The interface to the Kubernetes API of a cluster, with retries of transient errors and the deadline of a run. Pure.
 
-Implementations decide how the API is reached. After the deadline no request is sent; those under way are completed.
+The classes that connect to an API server implement the protocol ``KubernetesCluster``. After the deadline no request is sent;
+requests that were sent before are completed.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .api_errors import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A list request; ``namespace`` is "" for all namespaces."""
+    """A list request. ``namespace`` is "" for all namespaces."""
 
     api_version: str
     kind: str
@@ -42,7 +43,7 @@ class Listing:
     error: ApiError | None = None
 
 
-# Keyed by the names of RESOURCES, with the listed resources only.
+# The listings by their names in RESOURCES (pods.py). Resources that were not read are missing.
 Reads: TypeAlias = Mapping[str, Listing]
 
 
@@ -58,8 +59,8 @@ class DryRun:
 class WriteResult:
     """The result of applying, patching or deleting a list of manifests.
 
-    ``refused`` has the errors of rejected manifests by their index. ``error`` is set if the writes ended without a
-    result: it is then unknown which succeeded. ``diffs`` are for ``--diff``.
+    ``refused`` has the errors of rejected manifests, by their index in the list. ``error`` is set if the writes ended without a
+    result, so that it is unknown which of them succeeded. ``diffs`` is shown with ``--diff``.
     """
 
     changed: bool = False
@@ -69,31 +70,37 @@ class WriteResult:
 
 
 class ClusterReader(Protocol):
+    """The requests to a Kubernetes API that change nothing."""
+
     def list_objects(self, query: Query) -> Listing:
-        """List objects; a failure is returned as the listing's error, never raised."""
+        """List objects. A failure is returned as the error of the listing, never raised."""
 
     def read_version(self) -> Object:
-        """Return the response of GET /version, or an empty mapping."""
+        """Return the response of GET /version, or an empty mapping if it failed."""
 
     def read_server(self) -> ApiServer:
-        """Return the endpoint of the connection and its TLS settings, if possible without a request."""
+        """Return the endpoint of the API server and the TLS settings of the connection."""
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        """Create Pods with ``dryRun=All``. Returns one result for each, in order, and never raises."""
+        """Send requests to create Pods with ``dryRun=All``, which creates none. Return their results in order, never raise."""
 
 
 class KubernetesCluster(ClusterReader, Protocol):
+    """All requests to a Kubernetes API. The methods return errors in their result."""
+
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
         """Create missing objects, and update fields that differ, by server-side apply."""
 
     def patch(self, manifests: Sequence[Object]) -> WriteResult:
-        """Patch existing objects; missing ones are not created."""
+        """Patch existing objects. A missing object is not created."""
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
-        """Delete objects and their dependents; missing ones count as deleted."""
+        """Delete objects and their dependents. A missing object counts as deleted."""
 
 
 class Clock(Protocol):
+    """The current time and pauses; tests replace it."""
+
     def now(self) -> datetime:
         """Return the current time in UTC."""
 
@@ -101,19 +108,21 @@ class Clock(Protocol):
         """Wait for ``seconds``."""
 
 
-# Kubernetes returns 429 when it is overloaded, and 500 to 504 when etcd or a webhook is; most responses have a
-# Retry-After.
+# The API server returns 429 when it is overloaded, and 500 to 504 when etcd or a webhook fails. Most of these responses have the
+# header Retry-After.
 BUSY = 429
 TRANSIENT = frozenset({BUSY, 500, 502, 503, 504})
 NOT_FOUND = 404
+# The maximum number of attempts.
 ATTEMPTS = 6
-# Seconds from the first attempt to the last retry, and the limits of a single pause.
+# The maximum time from the first attempt to the last retry, the longest pause and the first pause, in seconds.
 RETRY_SECONDS = 120.0
 LONGEST_PAUSE = 30.0
 FIRST_PAUSE = 0.5
 
 
 def is_transient(error: ApiError | None) -> bool:
+    """Return whether a request that failed with this error may succeed later."""
     return error is not None and error.status in TRANSIENT
 
 
@@ -141,7 +150,7 @@ class RetryingCluster:
         return self.cluster.read_server()
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        """Return without a retry: the probe repeats its requests."""
+        """Send the dry runs once, without retries, because their caller repeats them."""
         return self.cluster.dry_run_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -173,7 +182,7 @@ class RetryingCluster:
         return written
 
     def _pause(self, attempt: int, errors: Sequence[ApiError | None], began: datetime) -> bool:
-        """Wait before another attempt; return False if there is no time for one."""
+        """Wait before another attempt. Return False, without waiting, if there is no time for one."""
         retry_after = max((error.retry_after for error in errors if error), default=0)
         pause = max(float(retry_after), FIRST_PAUSE * 2 ** (attempt - 1)) * (1 + self.jitter() / 2)
         elapsed = (self.clock.now() - began).total_seconds()
@@ -184,7 +193,10 @@ class RetryingCluster:
 
 
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
-    """Return the indexes to retry: transient rejections, and objects in a namespace that was rejected."""
+    """Return the indexes of the manifests to retry.
+
+    These are manifests that were rejected with a transient error, and objects whose namespace was.
+    """
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
         object_name(manifests[index]).name for index in busy if manifests[index].get("kind") == "Namespace"
@@ -198,7 +210,12 @@ def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[
 
 
 def _merge(first: WriteResult, retry: WriteResult, busy: Sequence[int]) -> WriteResult:
-    """Merge the result of a retry of the manifests with the indexes ``busy`` into the first result."""
+    """Return the result of all manifests after a retry of some.
+
+    :arg first: the result of the first attempt.
+    :arg retry: the result of the retry.
+    :arg busy: the indexes, in the first list, of the manifests that were retried.
+    """
     if retry.error is not None:
         return replace(first, error=retry.error, changed=first.changed or retry.changed)
     refused = {index: reason for index, reason in first.refused.items() if index not in busy}
@@ -210,8 +227,11 @@ def _merge(first: WriteResult, retry: WriteResult, busy: Sequence[int]) -> Write
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The end of a run: ``seconds`` after its start, at ``ends`` of the machine's monotonic clock, which all processes
-    share."""
+    """The time at which a run must end.
+
+    ``seconds`` is the time limit, for messages. ``ends`` is the deadline by the monotonic clock, which is the same in all
+    processes of the machine.
+    """
 
     seconds: float
     ends: float
@@ -219,25 +239,25 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """The remaining seconds, at least 0."""
+        """The number of seconds until the deadline, at least 0."""
         return max(0.0, self.ends - self.now())
 
     @property
     def error(self) -> ApiError | None:
-        """The error of requests after the deadline; None before it."""
+        """The error with which requests fail after the deadline, or None before it."""
         if self.remaining:
             return None
         return ApiError(0, f"the deadline of {self.seconds:g} s has passed")
 
 
 def start_deadline(seconds: int | None) -> Deadline | None:
-    """Return a deadline that starts now; None without a limit."""
+    """Return the deadline of a run that starts now, or None if there is no time limit."""
     return Deadline(seconds, time.monotonic() + seconds) if seconds else None
 
 
 @dataclass(frozen=True, slots=True)
 class DeadlineClock:
-    """A clock that sleeps no longer than until the deadline."""
+    """A clock whose pauses end at the deadline at the latest."""
 
     clock: Clock
     deadline: Deadline
@@ -251,8 +271,10 @@ class DeadlineClock:
 
 @dataclass(frozen=True, slots=True)
 class DeadlineCluster:
-    """A cluster without requests after the deadline, except for deletions of objects that this run created, such as
-    Jobs."""
+    """A cluster whose requests fail after the deadline.
+
+    Deletions of objects that this run created, such as the Jobs of the runtime proof, are still sent.
+    """
 
     cluster: KubernetesCluster
     deadline: Deadline

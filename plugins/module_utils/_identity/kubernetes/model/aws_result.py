@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse the results of eks_pod_identity and eks_pod_identity_info. Pure."""
+"""Parse the results of the modules eks_pod_identity and eks_pod_identity_info for the Kubernetes part. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _Findings: TypeAlias = Mapping[tuple["WorkloadKey | None", str], Finding]
 
 @dataclass(frozen=True, slots=True)
 class VerifiedWorkload:
-    """A workload of a verification; ``row`` is its row in the result, for the report."""
+    """A workload of a verification. ``row`` is its row in the result, which the report shows.
+
+    ``association_id`` is "" if the association does not exist. A time is None if it is unknown.
+    """
 
     key: WorkloadKey
     checks: tuple[Check, ...]
@@ -39,6 +42,8 @@ class VerifiedWorkload:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
+    """The verification of a cluster in AWS. ``cluster`` is its name, ``region`` is "" if it is unknown."""
+
     cluster: str
     region: str
     workloads: tuple[VerifiedWorkload, ...] = ()
@@ -47,11 +52,11 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class AwsResult:
-    """The result of the AWS part.
+    """The result of the AWS part of a run.
 
-    ``state`` is "present", "absent", or "" for a verification alone. ``findings`` are the findings of the change, not of
-    the verification. ``changes`` and ``workloads`` are rows of the module's result. ``message`` has the
-    errors of failed workloads.
+    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan; the
+    verification has its own. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` has the errors of
+    failed workloads.
     """
 
     state: str
@@ -68,12 +73,15 @@ class AwsResult:
 
     @property
     def is_change(self) -> bool:
+        """True for a converge or a teardown, also in check mode; False for a verification alone."""
         return self.state != ""
 
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
-        """Return the result with the predicted verification: planned associations have the age 0 and no ID.
+        """Return the result of a run in check mode as it would be after the planned changes.
 
-        :arg unpredictable: workloads, as "namespace/service account", to leave out.
+        An association that the run would create gets the creation time ``now`` and no ID. Failed workloads are left out.
+
+        :arg unpredictable: further workloads, as "namespace/service account", to leave out.
         """
         failed = {*unpredictable, *(as_text(row.get("workload")) for row in self.failures)}
         planned = {
@@ -97,7 +105,10 @@ class AwsResult:
 
 
 def parse_aws_result(result: Object, cluster: str) -> AwsResult:
-    """Parse the result of a module; ``cluster`` is the cluster's name, which a verification alone does not return."""
+    """Parse the result of eks_pod_identity or eks_pod_identity_info.
+
+    :arg cluster: the name of the cluster, which the result of eks_pod_identity_info does not contain.
+    """
     changing = "changes" in result
     arn = as_text(result.get("cluster_arn"))
     verification = as_mapping(result.get("verification")) if changing else result
@@ -117,16 +128,21 @@ def parse_aws_result(result: Object, cluster: str) -> AwsResult:
 
 
 def arn_region(cluster_arn: str) -> str:
+    """Return the region in the ARN of a cluster, or "" for an invalid ARN."""
     return cluster_arn.split(":")[3] if cluster_arn.count(":") > 3 else ""
 
 
 def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[FailureRow]) -> bool:
-    """Return whether a plan has changes or failures; ``changes`` and ``failures`` come from the Kubernetes part."""
+    """Return whether a run in check mode found changes or failures, in AWS or in Kubernetes.
+
+    :arg changes: the changes of the Kubernetes part.
+    :arg failures: the failures of the Kubernetes part.
+    """
     return bool(aws.changes or aws.failures or changes or failures)
 
 
 def result_cluster_name(result: Object) -> str:
-    """Return the cluster's name from the cluster's ARN or the workloads of a result; "" without both."""
+    """Return the name of the cluster from the ARN or the workloads in the result of a module; "" if it has neither of them."""
     names = [as_text(row.get("cluster")) for row in as_objects(result.get("workloads"))[:1]]
     return as_text(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
 
@@ -136,7 +152,11 @@ def parse_findings(rows: object, cluster: str) -> list[Finding]:
 
 
 def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findings) -> tuple[Check, ...]:
-    """Parse the checks of a workload. A row has the codes of its findings, which are looked up in ``findings``."""
+    """Parse the checks of a workload.
+
+    :arg rows: the checks in the result of a module. They contain only the codes of their findings.
+    :arg findings: the findings of the result by workload and code, where the codes are looked up.
+    """
     checks = []
     for row in as_objects(rows):
         codes = row.get("codes")
@@ -157,6 +177,7 @@ def parse_checks(rows: object, key: WorkloadKey, cluster: str, findings: _Findin
 
 
 def by_workload(findings: Iterable[Finding]) -> _Findings:
+    """Index findings by workload and code."""
     return {(finding.workload, finding.code.value): finding for finding in findings}
 
 
@@ -176,6 +197,7 @@ def parse_failure_rows(rows: object) -> list[FailureRow]:
 
 
 def row_key(row: Object, cluster: str) -> WorkloadKey:
+    """Return the key of the workload that a row of a result describes."""
     return WorkloadKey(cluster, as_text(row.get("namespace")), as_text(row.get("service_account")))
 
 

@@ -19,7 +19,7 @@ Object: TypeAlias = Mapping[str, object]
 
 
 class ObjectName(NamedTuple):
-    """The identity of an object within its kind; ``namespace`` is "" for cluster-scoped kinds."""
+    """Namespace and name of an object. ``namespace`` is "" for kinds that are not namespaced."""
 
     namespace: str
     name: str
@@ -30,7 +30,7 @@ class ObjectName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """A v1 ServiceAccount; ``is_terminating``: it is deleted, but still has finalizers."""
+    """A v1 ServiceAccount. ``is_terminating`` is true if it is being deleted, but still has finalizers."""
 
     key: WorkloadKey
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -44,14 +44,14 @@ def as_mapping(value: object) -> Object:
 
 
 def member(item: Object, *path: str) -> Object:
-    """Return the mapping at a path; empty if any part of it is missing."""
+    """Return the mapping at a path of keys, or an empty mapping if a part of the path is missing."""
     for name in path:
         item = as_mapping(item.get(name))
     return item
 
 
 def as_objects(value: object) -> Sequence[Object]:
-    """Return the mappings of a list; empty for any other value."""
+    """Return the mappings among the members of a list; empty for any other value."""
     if isinstance(value, str) or not isinstance(value, Sequence):
         return ()
     return [entry for entry in value if isinstance(entry, Mapping)]
@@ -68,16 +68,18 @@ def as_number(value: object) -> int:
 
 
 def as_texts(value: object) -> dict[str, str]:
-    """Return a mapping with text values, such as labels."""
+    """Return a mapping with its keys and values converted to text, such as labels; empty for any other value."""
     return {str(name): as_text(text) for name, text in as_mapping(value).items()}
 
 
 def object_name(item: Object) -> ObjectName:
+    """Return namespace and name of an object or manifest."""
     metadata = member(item, "metadata")
     return ObjectName(as_text(metadata.get("namespace")), as_text(metadata.get("name")))
 
 
 def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
+    """Parse a v1 ServiceAccount. ``cluster`` is the value of ``cluster`` in its key."""
     metadata = member(item, "metadata")
     return ServiceAccount(
         WorkloadKey(cluster, *object_name(item)),
@@ -92,9 +94,10 @@ def is_terminating(item: Object) -> bool:
     return bool(member(item, "metadata").get("deletionTimestamp"))
 
 
-# The field manager of this collection. Never rename it, or the API server sees another owner of its fields.
+# The field manager of this collection in server-side apply. Never rename it: the API server would treat fields that were applied
+# before as fields of another manager.
 FIELD_MANAGER = "workload-identity"
-# Components of a cluster that write to service accounts, such as the controller of token secrets.
+# Field managers that are components of Kubernetes, such as the controller that creates token secrets. They are not users.
 _CLUSTER_MANAGERS = ("kube-apiserver", "kube-controller-manager")
 # The label of the Jobs and Pods of the runtime proof.
 PROOF_LABEL = "workload-identity/proof"
@@ -105,17 +108,18 @@ OWNER_LABEL = "workload-identity/owner"
 
 
 def is_managed(labels: Mapping[str, str]) -> bool:
+    """Return whether the labels show that this collection created the object."""
     return labels.get(MANAGED_BY_LABEL) == MANAGED_BY_LABEL_VALUE
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Return the owner label of a managed object that belongs to another owner than ``owner``, or ""."""
+    """Return the owner in the labels of a managed object if it is another one than ``owner``, or ""."""
     label = labels.get(OWNER_LABEL, "")
     return label if is_managed(labels) and label != (owner or "") else ""
 
 
 def fields_by_manager(item: Object) -> dict[str, list[str]]:
-    """Return the fields that each field manager owns, such as "label team" or "imagePullSecrets"."""
+    """Return the fields of an object by their field manager, such as "label team" or "imagePullSecrets"."""
     fields: dict[str, list[str]] = {}
     for entry in as_objects(member(item, "metadata").get("managedFields")):
         names = fields.setdefault(as_text(entry.get("manager")), [])
@@ -124,7 +128,7 @@ def fields_by_manager(item: Object) -> dict[str, list[str]]:
 
 
 def other_managers(item: Object) -> dict[str, list[str]]:
-    """Return the fields of every other field manager, except the cluster itself."""
+    """Return the fields by field manager, without this collection and the components of Kubernetes."""
     return {
         manager: names
         for manager, names in fields_by_manager(item).items()
@@ -133,10 +137,13 @@ def other_managers(item: Object) -> dict[str, list[str]]:
 
 
 def release_manifest(item: Object) -> Object | None:
-    """Return the manifest whose server-side apply removes our labels and annotations; None without any.
+    """Return the manifest that releases a service account, or None if this collection has applied nothing to it.
 
-    A managed service account keeps its ownership labels for the next teardown. The UID prevents the apply from creating a
-    service account that was deleted in the meantime.
+    Server-side apply removes the labels and annotations of this collection, because the manifest does not have them. A managed
+    service account keeps its ownership labels, by which the next teardown finds it. The UID in the manifest prevents the API
+    server from creating a service account that was deleted in the meantime.
+
+    :arg item: the service account as the API server returned it, with managedFields.
     """
     metadata = member(item, "metadata")
     labels = as_texts(metadata.get("labels"))
@@ -155,7 +162,7 @@ def release_manifest(item: Object) -> Object | None:
 
 
 def _field_names(tree: Object) -> Iterator[str]:
-    """Yield the field names of FieldsV1 notation, in which "f:" is the prefix of a field, and "." means the map itself."""
+    """Yield the names of the fields in FieldsV1 notation, where each key is "f:NAME", or "." for the map itself."""
     metadata = member(tree, "f:metadata")
     for kind in ("label", "annotation"):
         yield from (f"{kind} {name}" for name in _steps(member(metadata, f"f:{kind}s")))
@@ -168,7 +175,7 @@ def _steps(tree: Object) -> list[str]:
 
 
 def parse_time(text: object) -> datetime | None:
-    """Parse RFC 3339 as used by Kubernetes, or ISO 8601 with an offset; None for any other text."""
+    """Parse a time in RFC 3339, as Kubernetes has it, or in ISO 8601. Return None for any other value."""
     try:
         moment = datetime.fromisoformat(str(text or "").replace("Z", "+00:00"))
     except ValueError:
@@ -177,11 +184,12 @@ def parse_time(text: object) -> datetime | None:
 
 
 def format_time(moment: datetime) -> str:
+    """Format a time in UTC like "2026-01-31T12:00:00Z"."""
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def format_age(moment: datetime, now: datetime) -> str:
-    """Format an age like "3 hours"; a future time gives "0 seconds"."""
+    """Format an age in its largest unit, like "3 hours". The age of a time in the future is "0 seconds"."""
     seconds = max(0, int((now - moment).total_seconds()))
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:

@@ -4,15 +4,19 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the credential provider that the SDKs in a container use, from the container's manifest. Pure.
+"""Find out from the manifest of a container which credentials its AWS SDKs use. Pure.
 
-Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to
-access AWS services with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential
-providers". Every SDK prefers keys and a web identity to the container provider. Otherwise their order differs: of
-AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI botocore prefers the first, Go and JavaScript the second; of
-AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE botocore prefers the second, JavaScript the first; with AWS_PROFILE
-JavaScript ignores keys. The webhook of EKS (amazon-eks-pod-identity-webhook) skips a container that has one of its two
-variables already.
+EKS Pod Identity injects the variables of the container provider, which makes SDKs request credentials from the agent. Every SDK
+prefers access keys and a web identity (IRSA) to the container provider. Other variables are not evaluated in the same order:
+
+- of AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI, botocore prefers the first, Go and JavaScript the second;
+- of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE, botocore prefers the second, JavaScript the first;
+- with AWS_PROFILE, JavaScript ignores access keys.
+
+The webhook of EKS (amazon-eks-pod-identity-webhook) skips a container that already has one of the two variables it injects.
+
+Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to access AWS services
+with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential providers".
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
-# Upper case first: the order in which findings name them.
+# In the order in which findings name them. The lower-case names follow.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -41,21 +45,24 @@ _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
-# Each selects other credentials in some SDKs, and is an error in others.
+# Single variables of a pair. With one of them alone, some SDKs use other credentials, and others fail.
 _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
-# Variables that change the provider if an envFrom sets them. A role without a token file is ignored.
+# Variables by which a Secret or ConfigMap in envFrom can change the credentials. AWS_ROLE_ARN is not among them, because SDKs
+# ignore it without a token file.
 _DECISIVE = (RELATIVE_URI, TOKEN, *_PROFILES, *_FILES, *_PARTS)
 
+# Environment variables. The value is None if it is set from another source (valueFrom).
 Env: TypeAlias = Mapping[str, "str | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """The source of credentials that the SDKs in a container use.
+    """The source of the credentials that the SDKs in a container use.
 
-    ``kind``: "agent" for the role of the association, "none" without any injected variable, "irsa" if the webhook of EKS
-    injected IRSA instead. ``description`` continues "container app with"; ``removal`` continues "remove". Both contain
-    names of variables, never their values.
+    ``kind`` is "agent" for the role of the association, "none" without injected variables, "irsa" if the webhook of EKS injected
+    IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show it. ``description`` continues
+    "container app with …", ``removal`` continues "remove … from container app". They contain the names of variables, but not
+    their values, which may be secret. ``names`` are the variables.
     """
 
     kind: Literal["agent", "none", "irsa", "other", "unknown"]
@@ -90,7 +97,7 @@ def _preferred_source(names: tuple[str, ...], env: Env) -> CredentialSource:
 
 
 def _container_source(container: Container, volumes: Mapping[str, Volume]) -> CredentialSource:
-    """Return the source from the variables of the container provider alone."""
+    """Return the source of credentials that follows from the variables of the container provider alone."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, CREDENTIALS_URI, TOKEN_FILE) if name in env)
     if not names:
@@ -113,7 +120,10 @@ def _container_source(container: Container, volumes: Mapping[str, Volume]) -> Cr
 def _token_source(
     mounts: Iterable[Mount], path: str, volumes: Mapping[str, Volume], names: tuple[str, ...]
 ) -> CredentialSource:
-    """Return the source from the token that the container sends to the agent."""
+    """Return the source of credentials that follows from the token file, which the container provider sends to the agent.
+
+    :arg path: the path of the token file in the container.
+    """
     text = " and ".join(names)
     above = [mount for mount in mounts if path == mount.path or path.startswith(f"{mount.path}/")]
     if not above:
@@ -136,7 +146,7 @@ def _token_source(
 
 
 def _find_ambiguous_source(container: Container, profiles: tuple[str, ...]) -> CredentialSource | None:
-    """Return the first source that some SDKs may prefer to the agent, or None."""
+    """Return the first source that some SDKs prefer to the agent, or may prefer, or None."""
     env = container.env
     names = tuple(name for name in (RELATIVE_URI, TOKEN) if name in env)
     if names:
@@ -173,21 +183,25 @@ def _ambiguous_source(names: tuple[str, ...], reason: str) -> CredentialSource:
 
 
 def _may_decide(prefix: str, env: Env) -> bool:
-    """Return whether an envFrom can set a variable that changes the provider; ``env`` overrides an envFrom."""
+    """Return whether an envFrom with this prefix can set a variable that changes the credentials.
+
+    :arg env: the variables in ``env``, which override variables of envFrom.
+    """
     return any(name.startswith(prefix) and name not in env for name in _DECISIVE)
 
 
 def _set_names(env: Env, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the variables that are set and not empty."""
     return tuple(name for name in names if env.get(name, "") != "")
 
 
 def is_injected(env: Env) -> bool:
-    """Return whether the container has the variables that the webhook of EKS injects."""
+    """Return whether a container has the variables that the webhook of EKS injects, with the address of the agent."""
     return agent_address(env) != "" and env.get(TOKEN_FILE, "") != ""
 
 
 def agent_address(env: Env) -> str:
-    """Return the agent's address in the environment; "" for another address or without one."""
+    """Return the IP address of the agent to which the container provider connects, or "" if it does not connect to the agent."""
     try:
         url = urlsplit(env.get(CREDENTIALS_URI) or "")
         host, port = url.hostname or "", url.port or 80
@@ -197,7 +211,7 @@ def agent_address(env: Env) -> str:
 
 
 def preferred_provider(env: Env) -> tuple[str, ...]:
-    """Return the variables that SDKs prefer to the container provider."""
+    """Return the variables that every SDK prefers to the container provider: the access keys, the web identity, or none."""
     for names in (_KEYS, _WEB_IDENTITY):
         if _set_names(env, names) == names:
             return names
@@ -205,9 +219,9 @@ def preferred_provider(env: Env) -> tuple[str, ...]:
 
 
 def proxies_to_agent(env: Env) -> tuple[str, ...]:
-    """Return the proxy variables that would send requests for credentials to the proxy.
+    """Return the names of the proxy variables because of which SDKs would request credentials from the proxy.
 
-    A NO_PROXY with an unknown value (valueFrom) is assumed to cover the agent.
+    A NO_PROXY whose value is unknown (valueFrom) is assumed to contain the address of the agent.
     """
     names = tuple(name for proxy in _PROXIES for name in (proxy, proxy.lower()) if env.get(name, "") != "")
     if not names:
@@ -220,7 +234,10 @@ def proxies_to_agent(env: Env) -> tuple[str, ...]:
 
 
 def covers(no_proxy: str, address: str) -> bool:
-    """Return whether a NO_PROXY matches an address: itself, in brackets, with port 80, as part of a network, or "*"."""
+    """Return whether a NO_PROXY excludes an IP address from the proxy.
+
+    An entry matches if it is the address, also in brackets or with port 80, a network that contains it, or "*".
+    """
     target = ip_address(address)
     return any(_covers_entry(entry.strip(), target) for entry in no_proxy.split(","))
 

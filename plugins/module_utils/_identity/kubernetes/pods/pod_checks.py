@@ -6,8 +6,8 @@
 
 """Check the Pods of each workload and the EKS Pod Identity Agent. Pure.
 
-Linear in Pods and workloads. Source: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent"; with Auto Mode the
-agent is part of the nodes.
+The agent runs on each node as a Pod of a DaemonSet, and gives the Pods of the node their credentials. With EKS Auto Mode it is
+part of the nodes. Source: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent".
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _NAME = "agent"
 
 
 def _check_agent_pods(state: KubeState, cluster_name: str, has_addon: bool) -> Check | None:
-    """Return the check of the agent for the whole cluster; None if nothing relevant was read.
+    """Return the check of the agent for the whole cluster, or None if the state of the agent was not read.
 
-    ``has_addon``: EKS reports the add-on as active.
+    :arg has_addon: EKS reports the add-on of the agent as active.
     """
     if state.agents is None:
         return Check(_NAME, UNKNOWN) if "agents" in state.errors else None
@@ -118,7 +118,7 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 @dataclass(frozen=True, slots=True)
 class FaultyPod:
-    """A Pod with one of its faults, and the owner that would recreate it."""
+    """A Pod with one of its faults, and the owner that recreates the Pod."""
 
     pod: Pod
     fault: Fault
@@ -127,9 +127,9 @@ class FaultyPod:
 
 @dataclass(slots=True)
 class PodVerdict:
-    """The checks by workload; the findings of the workloads in their order, then of the cluster.
+    """The checks of each workload, and all findings: of the workloads, in their order, then of the cluster.
 
-    ``judges_agent``: the state of the agent was read from the cluster.
+    ``judges_agent`` is true if the state of the agent was read from the cluster.
     """
 
     checks: dict[WorkloadKey, list[Check]] = field(default_factory=dict)
@@ -138,6 +138,7 @@ class PodVerdict:
 
 
 def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster_name: str) -> PodVerdict:
+    """Check the Pods of the workloads, and the agent. ``state`` is the part of the cluster that was read."""
     verdict = PodVerdict()
     agent = _check_agent_pods(state, cluster_name, _has_addon(workloads))
     verdict.judges_agent = agent is not None and agent.status != UNKNOWN
@@ -160,6 +161,7 @@ def verify_pods(workloads: Sequence[VerifiedWorkload], state: KubeState, cluster
 
 
 def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]:
+    """Return each fault of each Pod of a workload."""
     association = _expected_association(workload)
     pods = (state.pods or {}).get(workload.key, ())
     return [
@@ -172,7 +174,10 @@ def find_faults(workload: VerifiedWorkload, state: KubeState) -> list[FaultyPod]
 def find_stale(
     workloads: Iterable[VerifiedWorkload], state: KubeState
 ) -> tuple[dict[Owner, list[Pod]], list[FaultyPod]]:
-    """Return the stale Pods by restartable owner, and the stale Pods without one."""
+    """Return the Pods with a fault that a new Pod would not have.
+
+    The result has the Pods by the owner to restart (Deployment, DaemonSet or StatefulSet), and the Pods without such an owner.
+    """
     owners: dict[Owner, list[Pod]] = {}
     remaining = []
     for workload in workloads:
@@ -188,7 +193,8 @@ def find_stale(
 
 
 def _expected_association(workload: VerifiedWorkload) -> Association:
-    # If the association is wrong, its finding already covers changes that Pods do not have yet.
+    """Return the association that the Pods of a workload are compared with."""
+    # If the association itself is wrong, that is reported. Do not also report Pods that are older than its last change.
     association = Association(workload.association_id, workload.association_created)
     if any(check.name == "association" and check.status == FAIL for check in workload.checks):
         return association
@@ -196,7 +202,7 @@ def _expected_association(workload: VerifiedWorkload) -> Association:
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
-    """Return whether EKS reports the add-on as active; every workload has the same check."""
+    """Return whether EKS reports the add-on of the agent as active. All workloads have the same check, so look at the first."""
     return any(
         check.name == "agent" and check.status == PASS
         for workload in workloads[:1]
@@ -242,7 +248,7 @@ def _status(fault: Fault) -> Status:
 
 
 def _findings(key: WorkloadKey, faulty: Iterable[FaultyPod], state: KubeState) -> _Groups:
-    """Return findings by check, one for all Pods of an owner with the same cause and remedy."""
+    """Return the findings of a workload by check. Pods of one owner with the same cause and remedy have one finding."""
     groups: dict[tuple[str, str, Owner, Hold], list[FaultyPod]] = {}
     for entry in faulty:
         owner = entry.owner if entry.owner.kind else Owner(name=entry.pod.name)
@@ -271,7 +277,7 @@ def _remedy(group: Sequence[FaultyPod], hold: Hold, state: KubeState) -> str:
 
 
 def _template_remedy(faulty: FaultyPod) -> str:
-    # A new template of a Deployment, DaemonSet or StatefulSet replaces its Pods; other owners keep them.
+    # A changed template of a Deployment, DaemonSet or StatefulSet replaces its Pods. For other owners add how to recreate them.
     owner, fault = faulty.owner, faulty.fault
     place = f"the Pod template of {owner}" if owner.kind else f"the manifest of Pod {faulty.pod.name}"
     text = f"In {place}, or in the webhook that changes it, {fault.template}. {fault.remedy}"
@@ -305,6 +311,6 @@ def _unreadable(name: str, error: ApiError) -> Finding:
         Code.KUBERNETES_NOT_READABLE,
         f"{RESOURCES[name]} could not be read, so the checks that need them are unknown: {error.text}",
         allow if error.status == FORBIDDEN else remedy_for(error),
-        # AWS reports the agent too, and the other resources only add detail.
+        # Only the Pods are essential: EKS reports the agent, too, and the other resources only add detail.
         raised_as=None if name == "pods" else "warning",
     )

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Faults that keep a Pod from its role: one small predicate each. Pure.
+"""Find the faults because of which a Pod does not get its role. Pure.
 
-A predicate returns the fault of one Pod, or None. They are ordered, causes before symptoms: if a Pod cannot work at all
-(``POD_CAUSES``), its other faults do not matter. Each container is judged separately, except for containers that the
-annotation skip-containers excludes.
+There is one function for each fault. It returns the fault of a Pod, or None. The functions are ordered: if a Pod cannot use EKS
+Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Containers are examined one by one, except those that the
+annotation eks.amazonaws.com/skip-containers names.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from .environment import (
 )
 from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
-# Associations are eventually consistent; a Pod that was admitted within this time may only have been too early.
+# Associations are eventually consistent. A Pod that was created within this time after its association may not have been injected
+# for that reason alone.
 SETTLED_AFTER = timedelta(seconds=60)
-# The agent renews credentials after three hours and serves cached ones until then; they are valid for six hours.
+# Credentials are valid for six hours. The agent caches them, and renews them after three.
 LONGEST_SESSION = timedelta(hours=6)
 AGENT_PORT = 80
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
@@ -44,7 +45,10 @@ SHOW_AGENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """The association that Pods are compared with. An unknown time is None; a planned association has no ID yet."""
+    """The association with which Pods are compared.
+
+    A time is None if it is unknown. An association that a run in check mode would create has the ID "".
+    """
 
     association_id: str
     created: datetime | None
@@ -56,9 +60,10 @@ class Association:
 class Fault:
     """A reason why a Pod does not get its role.
 
-    ``description`` is a predicate, equal for all Pods with one cause; ``detail`` (a node) may differ between
-    them. ``check`` is the check that fails. ``recreates``: the remedy needs a new Pod, which depends on the owner.
-    ``template``: the change of the Pod template with which the remedy begins.
+    ``description`` continues the sentence "Pod my-pod: …", and is equal for all Pods with the same cause. ``detail``, such as
+    the node, may differ between them. ``check`` is the check that fails, "pods" or "agent". ``recreates`` is true if the Pod
+    must be recreated; the way to do that depends on its owner and is added to ``remedy``. ``template`` is the change of the Pod
+    template that the remedy requires first, or "".
     """
 
     code: Code
@@ -71,7 +76,7 @@ class Fault:
 
 
 def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on Fargate (EKS User Guide, "EKS Pod Identity restrictions")."""
+    """Find a Pod on Fargate, which EKS Pod Identity does not support. Source: EKS User Guide, "EKS Pod Identity restrictions"."""
     label = state.nodes.get(pod.node, {}).get(COMPUTE_TYPE, pod.selected.get(COMPUTE_TYPE, ""))
     by_name = not label and (pod.node.startswith("fargate-") or pod.scheduler == "fargate-scheduler")
     if label != "fargate" and not by_name and "eks.amazonaws.com/fargate-profile" not in pod.labels:
@@ -86,7 +91,7 @@ def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on Windows (EKS User Guide, "EKS Pod Identity restrictions")."""
+    """Find a Pod on Windows, which EKS Pod Identity does not support. Source: EKS User Guide, "EKS Pod Identity restrictions"."""
     if state.nodes.get(pod.node, {}).get("kubernetes.io/os", pod.operating_system) != "windows":
         return None
     return Fault(
@@ -98,7 +103,7 @@ def on_windows(pod: Pod, state: KubeState, _association: Association) -> Fault |
 
 
 def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on a virtual kubelet, which cannot run the agent."""
+    """Find a Pod on a node of a virtual kubelet, which cannot run the agent."""
     labels = state.nodes.get(pod.node)
     by_name = labels is None and pod.node.startswith(("virtual-kubelet", "virtual-node"))
     kind = (pod.selected if labels is None else labels).get("type")
@@ -113,7 +118,7 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
 
 
 def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod with the label that makes the webhook of EKS skip it."""
+    """Find a Pod that the webhook of EKS skips because of a label."""
     if SKIP_WEBHOOK not in pod.labels or has_injection(pod):
         return None
     return Fault(
@@ -125,7 +130,7 @@ def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fau
 
 
 def admitted_before_association(pod: Pod, _state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that is older than its association: the webhook injects at admission only."""
+    """Find a Pod that is older than its association. The webhook injects credentials only when a Pod is created."""
     created = association.created
     if has_injection(pod) or created is None or pod.created is None or pod.created > created:
         return None
@@ -141,7 +146,7 @@ def admitted_before_association(pod: Pod, _state: KubeState, association: Associ
 
 
 def not_injected(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that was admitted after the association, but without any injected variable."""
+    """Find a Pod that is younger than its association, but does not have the environment variables that EKS injects."""
     if has_injection(pod) or admitted_before_association(pod, state, association):
         return None
     return Fault(
@@ -171,7 +176,7 @@ def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -
 
 
 def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod on a node without a ready agent, which listens on a link-local address of the node."""
+    """Find a Pod on a node without a ready agent. A Pod can only reach the agent of its node, by a link-local address."""
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return None
     if not any(state.agents.values()) and not (state.has_auto_nodes and pod.node in state.nodes):
@@ -188,7 +193,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
 
 
 def proxied(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a container with a proxy but without the agent's addresses in no_proxy (EKS User Guide)."""
+    """Find a container with a proxy whose NO_PROXY does not contain the addresses of the agent. Source: EKS User Guide."""
     for container in pod.containers:
         if container.name in pod.skipped:
             continue
@@ -220,10 +225,10 @@ def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> F
 
 
 def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
-    """Find a Pod with security groups for Pods.
+    """Find a Pod with its own security groups ("security groups for Pods" of the VPC CNI).
 
-    In strict mode all traffic of the Pod uses its own interface, and cannot reach the agent's address on the node. The mode
-    is a setting of the DaemonSet aws-node, which is not read to save a request.
+    In strict mode, all traffic of the Pod uses its own network interface and cannot reach the agent on the node. The mode is a
+    setting of the DaemonSet aws-node, which is not read, to save a request.
     """
     if not pod.has_own_interface:
         return None
@@ -237,11 +242,15 @@ def has_own_interface(pod: Pod, _state: KubeState, _association: Association) ->
     )
 
 
+# The name of each container, with the source of its credentials.
 Sources = Sequence[tuple[str, CredentialSource]]
 
 
 def other_credentials(sources: Sources) -> Fault | None:
-    """Find containers whose SDKs use other credentials; another Pod from the same template has the same fault."""
+    """Find containers whose SDKs use other credentials than the role of the association.
+
+    A new Pod from the same template has the same fault, so the remedy is a change of the template.
+    """
     foreign = [(name, source) for name, source in sources if source.kind == "other"]
     if not foreign:
         return None
@@ -254,7 +263,7 @@ def other_credentials(sources: Sources) -> Fault | None:
 
 
 def partly_injected(sources: Sources) -> Fault | None:
-    """Find containers without the injected variables that other containers of the Pod have."""
+    """Find containers without the injected environment variables, which other containers of the Pod have."""
     names = [name for name, source in sources if source.kind in ("none", "irsa")]
     if not names:
         return None
@@ -267,7 +276,7 @@ def partly_injected(sources: Sources) -> Fault | None:
 
 
 def unknown_credentials(sources: Sources) -> Fault | None:
-    """Find containers whose manifest leaves the credentials of their SDKs open."""
+    """Find containers whose manifest does not show which credentials their SDKs use."""
     unknown = [(name, source) for name, source in sources if source.kind == "unknown"]
     if not unknown:
         return None
@@ -302,10 +311,10 @@ def _by_source(sources: Sources) -> dict[CredentialSource, list[str]]:
 
 
 def admitted_before_change(pod: Pod, state: KubeState, association: Association) -> Fault | None:
-    """Find a Pod that is older than the last change of its association or role.
+    """Find a Pod that is older than the last change of its association, or than its role.
 
-    SDKs use their credentials until they expire, so a new association, role or target role reaches a Pod only with the
-    next ones. A new policy of the role takes effect at once.
+    SDKs use their credentials until they expire, so a changed association or a recreated role takes effect in a Pod only with
+    its next credentials. A change of the policies of the role takes effect at once.
     """
     moments = [moment for moment in (association.modified, association.role_created) if moment is not None]
     if not moments or pod.created is None or not has_injection(pod):
@@ -330,11 +339,11 @@ def admitted_before_change(pod: Pod, state: KubeState, association: Association)
 
 
 Predicate = Callable[[Pod, KubeState, Association], "Fault | None"]
-# The first fault of these hides all others.
+# With one of these faults a Pod cannot use EKS Pod Identity, so only the first one is reported.
 POD_CAUSES: tuple[Predicate, ...] = (on_fargate, on_windows, on_virtual_node, skips_webhook)
-# These need a new Pod, which may not have the other faults.
+# With one of these faults the Pod must be recreated. The new Pod may not have any of the other faults, so they are not reported.
 ADMISSION: tuple[Predicate, ...] = (admitted_before_association, not_injected)
-# These are independent of each other.
+# These faults are independent of each other.
 FLAWS: tuple[Predicate, ...] = (
     no_agent_on_node,
     proxied,
@@ -346,6 +355,7 @@ FLAWS: tuple[Predicate, ...] = (
 
 
 def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Fault]:
+    """Return the faults of a Pod to report, in the order of causes before consequences."""
     if fault := _first(POD_CAUSES, pod, state, association):
         return [fault]
     sources = credential_sources(pod) if association.association_id or association.created else ()
@@ -360,7 +370,7 @@ def judge_pod(pod: Pod, state: KubeState, association: Association) -> list[Faul
 
 
 def credential_sources(pod: Pod) -> Sources:
-    """Return the name and source of credentials of each container that is not skipped."""
+    """Return the source of credentials of each container, by name, without containers that the webhook skips."""
     return [
         (container.name, find_source(container, pod.volumes))
         for container in pod.containers
@@ -376,17 +386,21 @@ def _first(
 
 
 def has_injection(pod: Pod) -> bool:
-    """Return whether the Pod has the injected token volume, and a container the injected variables."""
+    """Return whether EKS injected its credentials: the Pod has the token volume, and a container the environment variables."""
     return pod.has_token and any(is_injected(container.env) for container in pod.containers)
 
 
 def needs_admission(fault: Fault) -> bool:
-    """Return whether a new Pod from the same template resolves the fault."""
+    """Return whether a new Pod from the same, unchanged template would not have the fault."""
     return fault.recreates and fault.code in (Code.POD_BEFORE_ASSOCIATION, Code.POD_NOT_INJECTED)
 
 
 def is_repairable(pod: Pod, fault: Fault, association: Association) -> bool:
-    """Return whether a new Pod would not have the fault again, so that a restart is not repeated for ever."""
+    """Return whether a restart of the owner would resolve the fault.
+
+    A Pod without injection is restarted only if it was created shortly after its association. Otherwise a new Pod would have the
+    same fault, and every run would restart it again.
+    """
     if fault.code == Code.POD_BEFORE_ASSOCIATION:
         return True
     if not needs_admission(fault) or pod.created is None or association.created is None:
@@ -399,7 +413,7 @@ def _node(pod: Pod) -> str:
 
 
 def _irsa_suffix(pod: Pod) -> str:
-    """Return the end of a sentence about the IRSA role that the Pod uses instead, or ""."""
+    """Return the end of a sentence about the role that the Pod uses by IRSA instead, or "" if it does not."""
     for container in pod.containers:
         if preferred_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
             return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"

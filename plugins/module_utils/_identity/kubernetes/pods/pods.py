@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Parse Pods, their owners and rollouts, and index them by workload and node. Pure."""
+"""Parse Pods, their owners and the rollouts of the owners, and index them by workload and node. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TOKEN_VOLUME = "eks-pod-identity-token"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The object that recreates a Pod; ``kind`` and ``name`` are "" for a Pod without an owner."""
+    """The object that creates and recreates a Pod, such as a Deployment. All fields are "" for a Pod without an owner."""
 
     api_version: str = ""
     kind: str = ""
@@ -52,7 +52,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class EnvFrom:
-    """A Secret or ConfigMap whose keys become variables, like "Secret keys"; ``prefix`` begins their names."""
+    """A Secret or ConfigMap in envFrom, whose keys become environment variables.
+
+    ``name`` is like "Secret my-secret". ``prefix`` is the text that Kubernetes adds before each name.
+    """
 
     name: str
     prefix: str
@@ -63,7 +66,7 @@ class EnvFrom:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A volume mount; ``sub_path`` is None if it depends on a variable."""
+    """A volume mount. ``sub_path`` is None if it contains a variable (subPathExpr), so that it is unknown."""
 
     volume: str
     path: str
@@ -72,9 +75,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A volume with the audiences of its service account tokens, by their paths.
+    """A volume with the audience of each service account token in it, by the path of its file.
 
-    ``has_only_tokens``: the paths of all its files are known.
+    ``has_only_tokens`` is true if the volume has no other files, so that all paths are known.
     """
 
     audiences: Mapping[str, str] = field(default_factory=dict)
@@ -85,9 +88,9 @@ class Volume:
 class Container:
     """A container of a Pod or Pod template.
 
-    ``env`` has the variables of the manifest, with None for a value from another source (valueFrom). ``host_ports`` are
-    the ports of the node that it uses, also with hostNetwork. ``optional`` are variables that are unset if their Secret
-    or ConfigMap does not exist.
+    ``env`` has the variables of the manifest, with None for a value from another source (valueFrom). ``host_ports`` are the ports
+    of the node that the container uses, with hostNetwork as well. ``optional`` are the variables that are not set if
+    their Secret or ConfigMap does not exist.
     """
 
     name: str
@@ -100,10 +103,12 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pending or running Pod. ``node`` is "" before it is scheduled; ``created`` is in UTC.
+    """A pending or running Pod, or a Pod that a template describes.
 
-    ``owner`` is its direct owner, for a Pod of a Deployment the ReplicaSet. ``has_own_interface``: the VPC CNI created a
-    network interface for it, for security groups for Pods. ``selected`` has the required labels of its node.
+    ``node`` is "" before the Pod is scheduled. ``created`` is in UTC. ``owner`` is the direct owner: for a Pod of a Deployment
+    it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers names.
+    ``has_own_interface`` is true if the VPC CNI created a network interface for it, because it has its own security groups.
+    ``selected`` are the labels that its node must have.
     """
 
     workload: WorkloadKey
@@ -130,7 +135,7 @@ class Pod:
 
 
 def has_ended(item: Object) -> bool:
-    """Return whether all containers of a Pod have ended for good."""
+    """Return whether a Pod has finished: its containers have ended and are not restarted."""
     return member(item, "status").get("phase") in ("Succeeded", "Failed")
 
 
@@ -140,18 +145,19 @@ def is_live(item: Object) -> bool:
 
 
 def is_ready(item: Object) -> bool:
+    """Return whether a Pod has the condition Ready."""
     conditions = as_objects(member(item, "status").get("conditions"))
     return any(entry.get("type") == "Ready" and entry.get("status") == "True" for entry in conditions)
 
 
 def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
-    """Return the workload key of a v1 Pod; the default service account is "default"."""
+    """Return the key of the workload to which a Pod belongs by its service account, which is "default" if it is not set."""
     account = as_text(member(item, "spec").get("serviceAccountName")) or "default"
     return WorkloadKey(cluster, object_name(item).namespace, account)
 
 
 def parse_pod(item: Object, cluster: str) -> Pod:
-    """Parse a v1 Pod, without ephemeral containers, into which the webhook does not inject."""
+    """Parse a v1 Pod. Leave out ephemeral containers, because the webhook does not inject credentials into them."""
     metadata, spec = member(item, "metadata"), member(item, "spec")
     skip = as_text(member(metadata, "annotations").get(SKIP_CONTAINERS))
     containers = [*as_objects(spec.get("initContainers")), *as_objects(spec.get("containers"))]
@@ -174,7 +180,10 @@ def parse_pod(item: Object, cluster: str) -> Pod:
 
 
 def controller(metadata: Object) -> Owner:
-    """Return the controller among an object's ownerReferences."""
+    """Return the controller in the ownerReferences of an object, or an empty Owner without one.
+
+    :arg metadata: the metadata of the object.
+    """
     for owner in as_objects(metadata.get("ownerReferences")):
         if owner.get("controller"):
             return Owner(
@@ -189,7 +198,7 @@ def controller(metadata: Object) -> Owner:
 def _selected_labels(spec: Object) -> dict[str, str]:
     """Return the node labels that a Pod requires by its node selector, or by a node affinity with one value.
 
-    Node selector terms are alternatives, so with several terms no single label is required.
+    The terms of a node affinity are alternatives. With several terms, none of their labels is required.
     """
     affinity = member(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     terms = as_objects(affinity.get("nodeSelectorTerms"))
@@ -254,10 +263,10 @@ def can_restart(owner: Owner) -> bool:
 
 
 def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool = False) -> str:
-    """Return the sentence on how to recreate a Pod.
+    """Return a sentence about how to recreate a Pod.
 
-    :arg hold_text: the predicate of ``describe_hold`` if the owner would not replace this Pod.
-    :arg stale: the Pod is older than its association, so that a run of the role can restart the owner.
+    :arg hold_text: the result of ``describe_hold`` if a restart of the owner would not replace this Pod, or "".
+    :arg stale: the Pod is older than its association, so that a run of the role with ``restart_stale`` restarts the owner.
     """
     namespace = f"-n {pod.namespace}"
     if hold_text:
@@ -277,7 +286,10 @@ def describe_recreation(owner: Owner, pod: Pod, hold_text: str = "", stale: bool
 
 
 def restart_patch(owner: Owner, moment: str) -> Object:
-    """Return the patch that `kubectl rollout restart` sends."""
+    """Return the patch that restarts an owner, like `kubectl rollout restart`.
+
+    :arg moment: the time of the restart, as ``format_time`` formats it.
+    """
     annotations = {"annotations": {RESTARTED_AT: moment}}
     return {
         "apiVersion": owner.api_version,
@@ -287,12 +299,13 @@ def restart_patch(owner: Owner, moment: str) -> Object:
     }
 
 
-# The reason why a rollout does not replace a Pod; "" if it does.
+# The reason why a restart of the owner would not replace a Pod, or "" if it would. With "rolling" a rollout is under way that
+# replaces the Pod already.
 Hold = Literal["", "paused", "on delete", "partition", "rolling"]
 
 _REVISION = "deployment.kubernetes.io/revision"
 _GENERATION = "deprecated.daemonset.template.generation"
-# The pod-template-hash of each Deployment's name and revision.
+# The label pod-template-hash by the name and the revision of a Deployment.
 Hashes = Mapping[tuple[ObjectName, str], str]
 
 
@@ -300,8 +313,8 @@ Hashes = Mapping[tuple[ObjectName, str], str]
 class Rollout:
     """The update strategy of an owner, and the state of its last rollout.
 
-    A StatefulSet replaces Pods from the ordinal ``first`` on. ``current`` is the label of Pods of the current template,
-    empty if unknown.
+    With a ``partition`` a StatefulSet replaces only Pods whose ordinal is at least ``first``. ``current`` is the label that
+    Pods of the current template have, by its name; empty if it is unknown.
     """
 
     paused: bool = False
@@ -321,14 +334,17 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # A Pod of an earlier template is being replaced already; another change of the template would start over.
+        # The Pod is of an earlier template, so it is being replaced. A restart would only begin that again.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
 
 
 def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
-    """Parse a Deployment, DaemonSet or StatefulSet; ``hashes`` are the result of ``template_hashes``."""
+    """Parse the rollout of a Deployment, DaemonSet or StatefulSet.
+
+    :arg hashes: the result of ``template_hashes``, for Deployments.
+    """
     spec = member(item, "spec")
     strategy = member(spec, "updateStrategy")
     partition = as_number(member(strategy, "rollingUpdate").get("partition"))
@@ -336,7 +352,7 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
         paused=kind == "Deployment" and spec.get("paused") is True,
         on_delete=strategy.get("type") == "OnDelete",
         partition=partition,
-        # The partition of a StatefulSet counts from its first ordinal.
+        # The ordinals of a StatefulSet may begin with another number than 0, and the partition counts from there.
         first=as_number(member(spec, "ordinals").get("start")) + partition,
         selector=as_texts(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
@@ -344,7 +360,7 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
 
 
 def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
-    """Return the template hashes of Deployments from their ReplicaSets, as a Deployment itself does not have them."""
+    """Return the template hashes of Deployments. They are labels of their ReplicaSets; a Deployment does not have them."""
     hashes = {}
     for item in replica_sets:
         metadata = member(item, "metadata")
@@ -355,7 +371,10 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """Return a predicate about an owner that does not replace ``pods``, with the remedy."""
+    """Return a predicate about an owner that does not replace its Pods, with the remedy.
+
+    :arg pods: the names of the Pods.
+    """
     place = f"-n {owner.namespace}"
     delete = f"Delete {listed(pods)} one by one: kubectl delete pod {pods[0]} {place}"
     if hold == "paused":
@@ -377,7 +396,7 @@ def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollou
 def _current(kind: str, item: Object, hashes: Hashes) -> Mapping[str, str]:
     metadata, status = member(item, "metadata"), member(item, "status")
     if as_number(status.get("observedGeneration")) < as_number(metadata.get("generation")):
-        # The controller has not processed the current template.
+        # The controller has not yet processed the last change of the object.
         return {}
     annotations = member(metadata, "annotations")
     if kind == "Deployment":
@@ -399,7 +418,7 @@ AGENT = "eks-pod-identity-agent"
 AGENT_NAMESPACE = "kube-system"
 # The labels app.kubernetes.io/name of the add-on's Pods: on EC2, on hybrid nodes, and on hybrid nodes with Bottlerocket.
 AGENTS = (AGENT, f"{AGENT}-hybrid", f"{AGENT}-hybrid-bottlerocket")
-# The permissions that each list needs, in words.
+# The lists that the verification may read, each with the RBAC permission that it needs, as text.
 RESOURCES = {
     "pods": "pods",
     "agents": f"pods in namespace {AGENT_NAMESPACE}",
@@ -422,13 +441,15 @@ OWNER_KINDS = {
 class KubeState:
     """The part of the cluster that was read.
 
-    ``pods``: live Pods by workload; None if not read.
-    ``nodes``: labels by node name.
-    ``agents``: True for each node with a ready agent, False with an agent that is not ready; None if not read.
-    ``daemon_sets``: the desired number of Pods of each DaemonSet of the agent; None if not read.
-    ``owners``: controllers of ReplicaSets.
-    ``errors``: errors of lists by the names of RESOURCES.
-    ``rollouts``: the owners of Pods that were read. ``owner_errors``: by kind, the error of their list, or None.
+    ``pods``: the live Pods by workload; None if they were not read.
+    ``nodes``: the labels of each node, by name.
+    ``agents``: True for each node with a ready agent, False for a node whose agent is not ready; None if they were not read.
+    ``daemon_sets``: the desired number of Pods of each DaemonSet of the agent; None if they were not read.
+    ``owners``: the controllers of ReplicaSets.
+    ``errors``: the errors of failed lists, by the names of RESOURCES.
+    ``auto_mode``: EKS reports that the cluster uses EKS Auto Mode.
+    ``rollouts``: the rollouts of owners that were read.
+    ``owner_errors``: for each kind of owner that was listed, the error of the list or None.
     """
 
     now: datetime
@@ -447,17 +468,17 @@ class KubeState:
         return self.auto_mode or any(map(self.is_auto, self.nodes))
 
     def has_agent(self, node: str) -> bool:
-        """Return whether a node has a ready agent; in Auto Mode the node includes it."""
+        """Return whether a node has a ready agent. A node of EKS Auto Mode always has one."""
         return bool(self.agents and self.agents.get(node)) or self.is_auto(node)
 
     def is_auto(self, node: str) -> bool:
         return self.nodes.get(node, {}).get("eks.amazonaws.com/compute-type") == "auto"
 
     def find_owner(self, pod: Pod) -> Owner:
-        """Return the object that recreates a Pod: for a ReplicaSet of a Deployment, the Deployment.
+        """Return the object to restart in order to recreate a Pod: its owner or, above a ReplicaSet, the Deployment.
 
-        If the ReplicaSet was not read, the Deployment's name is derived from the label pod-template-hash, which the
-        Deployment controller appends to the ReplicaSet's name.
+        If the ReplicaSet was not read, the name of the Deployment is derived: the name of the ReplicaSet is the name of the
+        Deployment with the value of the label pod-template-hash appended.
         """
         owner = pod.owner
         if owner.kind != "ReplicaSet":
@@ -476,11 +497,11 @@ class KubeState:
         return rollout.find_hold(pod) if rollout else ""
 
     def find_rollout(self, owner: Owner) -> Rollout | None:
-        """Return the rollout of an owner; None if it was not read or does not exist."""
+        """Return the rollout of an owner, or None if it was not read or does not exist."""
         return self.rollouts.get(replace(owner, api_version=APPS))
 
     def may_exist(self, owner: Owner) -> bool:
-        """Return whether an owner was read, or its read failed."""
+        """Return whether an owner exists, or may exist because it could not be read."""
         return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
     def _may_own(self, owner: Owner, pod: Pod) -> bool:
@@ -494,7 +515,11 @@ class KubeState:
 def read_state(
     reads: Reads, workloads: Iterable[WorkloadKey], cluster: str, now: datetime, auto_mode: bool = False
 ) -> KubeState:
-    """Parse and index lists, which are keyed by the names of RESOURCES, for these workloads."""
+    """Parse the lists that were read.
+
+    :arg reads: the lists by the names of RESOURCES.
+    :arg workloads: the workloads whose Pods are part of the result.
+    """
     items = {name: listing.items for name, listing in reads.items() if listing.error is None}
     return KubeState(
         now=now,
@@ -525,7 +550,7 @@ def _rollouts(reads: Reads, replica_sets: Iterable[Object]) -> dict[Owner, Rollo
 
 
 def _errors(reads: Reads) -> dict[str, ApiError]:
-    # In the order of RESOURCES, independent of the order of the reads.
+    # The order of RESOURCES is the order of the findings.
     listings = {name: reads.get(name, Listing()) for name in RESOURCES}
     return {name: listing.error for name, listing in listings.items() if listing.error is not None}
 
@@ -551,7 +576,7 @@ def _by_workload(
 
 
 def _desired_agents(items: Iterable[Object]) -> list[int]:
-    # The add-on's DaemonSet, and the DaemonSet for hybrid nodes that its chart can create.
+    # The add-on can have a second DaemonSet for hybrid nodes. Its name has the same beginning.
     return [
         as_number(member(item, "status").get("desiredNumberScheduled"))
         for item in items

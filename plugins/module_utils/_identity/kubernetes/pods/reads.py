@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read Pods and Pod templates, and each other resource only if a verdict depends on it. Pure.
+"""Read Pods and Pod templates, and other resources only if the result of a check depends on them. Pure.
 
-Kinds of other API groups (Argo Rollouts, Knative, custom resources) are visible only by the Pods, Jobs, ReplicaSets and
-Deployments that they create.
+Owners of other API groups (Argo Rollouts, Knative, custom resources) are not read. They are known only by the Pods, Jobs,
+ReplicaSets and Deployments that they create.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .pods import (
     read_state,
 )
 
-# API version and kind by resource, with the resource names of RBAC.
+# API version and kind of the objects with a Pod template, by their resource name in RBAC.
 TEMPLATE_KINDS = {
     "deployments.apps": ("apps/v1", "Deployment"),
     "statefulsets.apps": ("apps/v1", "StatefulSet"),
@@ -52,7 +52,7 @@ TEMPLATE_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A Pod template, and the object that creates Pods from it. ``pod`` is such a Pod before it is scheduled."""
+    """A Pod template as the Pod that it describes, and the object that creates Pods from it."""
 
     owner: Owner
     pod: Pod
@@ -60,9 +60,10 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """The Pod templates by workload, without ReplicaSets of Deployments and finished Jobs.
+    """The Pod templates by workload.
 
-    ``parents`` has the controllers of ReplicaSets and Jobs, ``errors`` the errors of lists by resource.
+    ReplicaSets of Deployments are left out, because the Deployment has the template; so are finished Jobs. ``parents`` has the
+    controllers of ReplicaSets and Jobs. ``errors`` has the errors of failed lists, by resource.
     """
 
     by_workload: Mapping[WorkloadKey, Sequence[Template]] = field(default_factory=dict)
@@ -70,12 +71,16 @@ class Templates:
     errors: Mapping[str, ApiError] = field(default_factory=dict)
 
     def root(self, owner: Owner) -> Owner:
-        """Return the controller of a ReplicaSet or Job, else the owner itself."""
+        """Return the controller of a ReplicaSet or Job, such as its Deployment or CronJob. Return any other owner unchanged."""
         return self.parents.get(owner, owner)
 
 
 def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster: str) -> Templates:
-    """List each kind of template once, in the common namespace of the workloads or in all namespaces."""
+    """Read the Pod templates that use the service accounts of workloads, with one list per kind.
+
+    :arg keys: the workloads.
+    :arg cluster: the value of ``cluster`` in their keys.
+    """
     by_workload: dict[WorkloadKey, list[Template]] = {}
     parents: dict[Owner, Owner] = {}
     errors: dict[str, ApiError] = {}
@@ -94,7 +99,7 @@ def read_templates(reader: ClusterReader, keys: Collection[WorkloadKey], cluster
 
 
 def _common_namespace(keys: Collection[WorkloadKey]) -> str:
-    """Return the namespace that all workloads share, or "" for several."""
+    """Return the namespace of the workloads, or "" if they are in several namespaces."""
     namespaces = {key.namespace for key in keys}
     return next(iter(namespaces)) if len(namespaces) == 1 else ""
 
@@ -102,7 +107,7 @@ def _common_namespace(keys: Collection[WorkloadKey]) -> str:
 def _template_pods(
     kind: str, item: Object, parent: Owner, keys: Collection[WorkloadKey], cluster: str
 ) -> Iterator[Pod]:
-    """Yield the Pod that a template describes, if it uses one of the service accounts."""
+    """Yield the Pod that the template of an object describes, if it uses one of the service accounts."""
     if kind == "ReplicaSet" and parent.kind == "Deployment":
         return
     if kind == "Job" and (_has_finished(item) or is_proof(item)):
@@ -131,16 +136,18 @@ def _has_finished(job: Object) -> bool:
     )
 
 
+# The field selectors of Pods that have not finished.
 LIVE = ("status.phase!=Succeeded", "status.phase!=Failed")
 
 
 def read_pod_state(
     reader: ClusterReader, verification: Verification, now: datetime, *, finished: bool = False
 ) -> dict[str, Listing]:
-    """Read the Pods of the workloads, then the resources needed to judge them; keyed by the names of RESOURCES.
+    """Read the Pods of the workloads, and then the resources on which their checks depend. Return lists by RESOURCES name.
 
-    Without workloads only the agent is read, and only if EKS does not know its add-on. With ``finished`` the list of Pods
-    includes finished ones.
+    Without workloads, only the agent is read, and only if EKS reports that its add-on is missing.
+
+    :arg finished: read finished Pods as well.
     """
     query = pods_query(verification)
     if query is not None and finished:
@@ -157,7 +164,7 @@ def read_pod_state(
 
 
 def _is_auto_mode(verification: Verification) -> bool:
-    """Return whether AWS reports EKS Auto Mode; every workload has the same check."""
+    """Return whether EKS reports that the cluster uses EKS Auto Mode. All workloads have the same check, so look at the first."""
     return any(
         check.detail == "auto mode"
         or any(finding.code == Code.AGENT_ADDON_WITH_AUTO_MODE for finding in check.findings)
@@ -167,24 +174,25 @@ def _is_auto_mode(verification: Verification) -> bool:
 
 
 def build_state(verification: Verification, reads: Reads, now: datetime) -> KubeState:
+    """Parse the lists that were read for the workloads of a verification."""
     keys = [workload.key for workload in verification.workloads]
     return read_state(reads, keys, verification.cluster, now, _is_auto_mode(verification))
 
 
 def pods_query(verification: Verification) -> Query | None:
-    """Return the narrowest query for the Pods of all workloads; None without workloads."""
+    """Return the query for the Pods of all workloads that returns the fewest other ones, or None without workloads."""
     keys = [workload.key for workload in verification.workloads]
     return live_pods_query(keys) if keys else None
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
-    """Return the narrowest query for the unfinished Pods of these workloads."""
+    """Return the query for the unfinished Pods of these workloads that returns the fewest other ones."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
     return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 
 
 def _query_for(name: str, pods: Query | None) -> Query:
-    """Return the query for one of RESOURCES; ``pods`` is the query for the Pods."""
+    """Return the query for one of RESOURCES. ``pods`` is the query for the Pods, whose namespace ReplicaSets share."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":
@@ -195,10 +203,10 @@ def _query_for(name: str, pods: Query | None) -> Query:
 
 
 def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """Return the names of RESOURCES that are still needed after ``reads``.
+    """Return the names of RESOURCES on which the checks depend, given the ``reads`` so far. The result may contain read ones.
 
-    The agent is needed if Pods run, or if EKS does not know its add-on. A ready agent proves that its node runs Linux on
-    EC2, so nodes are read only for Pods on other nodes, and the DaemonSet only to explain a missing agent.
+    The agent is needed if Pods run, or if EKS reports that its add-on is missing. A ready agent proves that its node runs Linux
+    on EC2, so nodes are needed only for Pods on other nodes, and the DaemonSet only to explain a missing agent.
     """
     addon_missing = any(finding.code == Code.AGENT_ADDON_MISSING for finding in verification.findings)
     if not addon_missing and "agents" not in reads and not reads.get("pods", Listing()).items:
@@ -224,7 +232,7 @@ def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[
 
 
 def owner_queries(verification: Verification, state: KubeState) -> dict[str, Query]:
-    """Return the queries for the owners of Pods that must be recreated, by the names of OWNER_KINDS."""
+    """Return the queries for the owners of Pods that must be recreated, by the names in OWNER_KINDS."""
     owners = {
         faulty.owner
         for workload in verification.workloads

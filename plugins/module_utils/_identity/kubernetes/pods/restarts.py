@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Restart the owners of stale Pods, and wait until these Pods are replaced. Pure: cluster and clock are arguments."""
+"""Restart the owners of stale Pods, and wait until these Pods are replaced. Pure: cluster and clock are arguments.
+
+A Pod is stale if it was created before the association of its service account, so that EKS did not inject credentials. A new Pod
+from the same template has them.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +33,17 @@ from .reads import build_state, pods_query, read_pod_state
 
 @dataclass(frozen=True, slots=True)
 class Restarts:
-    """The planned restarts.
+    """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
 
-    ``manifests`` and ``names``: patches and names of the owners to restart. ``workloads``: the workloads of their Pods.
-    ``unmanaged``: stale Pods without a restartable owner. ``rolling``: owners with a rollout that already replaces their
-    stale Pods. ``replaced``: the Pods that the restarts and rollouts replace. ``blocked``: a sentence for each group of
-    stale Pods that a restart would not replace. ``withheld``: owners whose new Pods would not get the role either.
-    ``wait``: seconds until the youngest association is old enough: it reaches the webhook with a delay, and a Pod that is
-    admitted earlier would be stale again.
+    ``manifests`` and ``names``: the patches that restart owners, and the owners.
+    ``unmanaged``: the stale Pods without an owner that can be restarted.
+    ``rolling``: the owners with a rollout under way that replaces their stale Pods.
+    ``replaced``: the Pods that restarts and rollouts replace.
+    ``blocked``: a sentence about each group of stale Pods that a restart would not replace.
+    ``withheld``: the owners that are not restarted, because their new Pods would not get the role either.
+    ``workloads``: the workloads of the owners to restart.
+    ``wait``: the seconds to wait before the restart. The webhook knows a new association after a delay, and a Pod that is created
+    before would be stale again.
     """
 
     manifests: Sequence[Object] = ()
@@ -52,9 +59,10 @@ class Restarts:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """The result of the injection probe: new Pods of ``proven`` workloads get the role, of ``failing`` ones do not.
+    """The result of the injection probe.
 
-    For the rest, wait until the association is ``settle`` seconds old.
+    New Pods of the workloads in ``proven`` get the role; new Pods of the workloads in ``failing`` do not. For all other
+    workloads, a restart waits until their association is ``settle`` seconds old.
     """
 
     proven: Collection[WorkloadKey] = ()
@@ -65,9 +73,12 @@ class Injection:
 def plan_restarts(
     verification: Verification, reads: Reads, now: datetime, injection: Injection | None = None
 ) -> Restarts:
-    """Plan to restart owners with stale Pods that their rollout would replace.
+    """Plan to restart the owners of stale Pods.
 
-    Skips workloads that fail a check of AWS, and workloads whose new Pods would not get the role.
+    Skip Pods that a restart would not replace, workloads with a failed check in AWS, and workloads whose new Pods would not get
+    the role.
+
+    :arg reads: the lists that were read, by the names of RESOURCES.
     """
     injection = injection or Injection()
     state = build_state(verification, reads, now)
@@ -99,7 +110,7 @@ def plan_restarts(
     )
 
 
-# A restart replaces Pods without a hold, and a running rollout replaces Pods of an earlier template.
+# Pods with one of these values are replaced: by a restart, or by a rollout that is under way.
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
@@ -124,7 +135,6 @@ def _describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: Ku
             )
         return
     for hold, pods in holds.items():
-        # The run waits for a running rollout.
         if hold not in _REPLACING:
             names = sorted(pod.name for pod in pods)
             subject = f"Pod{'' if len(names) == 1 else 's'} {listed(names)} of " if "" in holds else ""
@@ -136,6 +146,7 @@ def _names(owners: Iterable[Owner]) -> list[str]:
 
 
 def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
+    """Return the workloads with an association and without failed or unknown checks in AWS."""
     return [
         workload
         for workload in verification.workloads
@@ -144,13 +155,13 @@ def passed_aws_checks(verification: Verification) -> list[VerifiedWorkload]:
 
 
 def _has_association(workload: VerifiedWorkload) -> bool:
-    """Return whether the association exists, or a plan creates it, and every check of AWS passes."""
+    """Return whether a workload has an association, or gets it by the plan in check mode, and no failed or unknown check."""
     exists = workload.association_id or workload.association_created
     return bool(exists) and not any(map(_blocks, workload.checks))
 
 
 def _blocks(check: Check) -> bool:
-    # An agent that is not installed as an add-on is checked in the cluster instead.
+    # The agent may be installed without the add-on. The cluster shows whether it runs.
     return check.status in (FAIL, UNKNOWN) and [finding.code for finding in check.findings] != [
         Code.AGENT_ADDON_MISSING
     ]
@@ -162,9 +173,10 @@ RESTART_PAUSE = 2
 
 @dataclass(frozen=True, slots=True)
 class RestartSettings:
-    """Seconds to wait for the new Pods, and the age of an association before a restart.
+    """The settings of restarts, in seconds.
 
-    ``settle`` does not apply to workloads whose new Pods are proven to get the role.
+    ``timeout`` is the time to wait until stale Pods are replaced. ``settle`` is the age that an association must have before a
+    restart, unless the injection probe has proven that new Pods get the role.
     """
 
     timeout: int = 300
@@ -173,7 +185,7 @@ class RestartSettings:
 
 @dataclass(frozen=True, slots=True)
 class RestartRun:
-    """The result of the restarts; ``reads`` is the state after them, ``failures`` has the rejected patches."""
+    """The result of the restarts. ``reads`` are the lists as read after them, ``failures`` the rejected patches."""
 
     reads: Reads
     restarts: Restarts = field(default_factory=Restarts)
@@ -190,7 +202,11 @@ def restart_stale(
     clock: Clock,
     injection: Injection | None = None,
 ) -> RestartRun:
-    """Restart owners, and wait for their new Pods; ``settings.settle`` replaces the value in ``injection``."""
+    """Restart the owners of stale Pods, and wait until these Pods are replaced.
+
+    :arg reads: the lists that were read before.
+    :arg injection: the result of the injection probe. Its ``settle`` is replaced by the one in ``settings``.
+    """
     injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     warnings = _warnings(restarts)
@@ -221,7 +237,7 @@ def restart_stale(
 def predict_restart(
     verification: Verification, reads: Reads, clock: Clock, injection: Injection | None = None
 ) -> RestartRun:
-    """Predict the restarts for check mode; the resulting ``reads`` are without the Pods that they would replace."""
+    """Return the result of the restarts as it would be, for check mode. Its ``reads`` lack the Pods that would be replaced."""
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
     current = dict(reads)
@@ -242,7 +258,7 @@ def _warnings(restarts: Restarts) -> list[str]:
 
 
 def _sentences(restarts: Restarts, remaining: Collection[str]) -> Iterator[str]:
-    """Name only the owners whose Pods are not replaced."""
+    """Yield the beginning of a sentence about the owners in ``remaining``, which still have stale Pods."""
     if names := [name for name in restarts.names if name in remaining]:
         yield f"Restarted {', '.join(names)}"
     if names := [name for name in restarts.rolling if name in remaining]:
@@ -259,7 +275,7 @@ def _without_refused(restarts: Restarts, refused: Collection[int]) -> Restarts:
 
 
 def poll_attempts(timeout: float) -> int:
-    """Return the number of reads with a pause between them, at least 1."""
+    """Return how many times to read within ``timeout`` seconds, with a pause of RESTART_PAUSE between two reads; at least 1."""
     return max(1, math.ceil(timeout / RESTART_PAUSE))
 
 
@@ -271,7 +287,7 @@ def _wait_for_rollouts(
     clock: Clock,
     names: Sequence[str],
 ) -> Collection[str]:
-    """Return the owners that still have stale Pods to replace; all of them while Pods cannot be read."""
+    """Wait until the owners have replaced their stale Pods. Return the owners that have not, or may not have."""
     query = pods_query(verification)
     remaining: Collection[str] = names
     for attempt in range(poll_attempts(timeout)):

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Injection probe of one workload: create a Pod with a dry run, and evaluate the response. Pure.
+"""Injection probe of one workload: send a dry run that creates a Pod, and examine the Pod in the response. Pure.
 
-A dry run passes the mutating webhooks, as EKS's webhook declares no side effects (amazon-eks-pod-identity-webhook), and
-returns the Pod with the injected fields. No Pod is created.
+The mutating webhook of EKS also handles dry runs, because it declares that it has no side effects
+(amazon-eks-pod-identity-webhook). So the response shows the credentials that a new Pod would get, and no Pod is created.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .proof import CONTAINER, ProofContainer, pod_template
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """The Pod of a probe. It never runs, but admission policies may inspect its image and other fields."""
+    """The settings of the Pod in a dry run. It never runs, but admission policies may inspect its image and other fields."""
 
     image: str
     resources: Object
@@ -41,10 +41,12 @@ class ProbeSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """The result of one probe. ``code`` is None if the returned Pod has the role's credentials.
+    """The result of one dry run.
 
-    ``description`` is a predicate about the Pod. ``retry``: another dry run may succeed; ``unanswered``: no response, or a
-    server error; ``busy``: the API server returned 429.
+    ``code`` is None if the Pod gets the credentials of the role. Otherwise it is the code of the fault, ``description``
+    continues the sentence "a Pod that starts now under service account …", and ``remedy`` is the way to resolve it. ``retry``
+    is true if another dry run may succeed, after ``retry_after`` seconds. ``unanswered`` is true without response and for a
+    server error, ``busy`` if the API server returned 429.
     """
 
     code: Code | None = None
@@ -65,7 +67,7 @@ class ProbeResult:
 
 
 def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
-    """Return the Pod of the runtime proof, with the command "true"."""
+    """Return the manifest of the Pod for a dry run: the Pod of the runtime proof with the command "true"."""
     container = ProofContainer(
         settings.image, "true", settings.resources, settings.pod_spec, settings.labels, settings.annotations
     )
@@ -80,7 +82,7 @@ def probe_pod(key: WorkloadKey, settings: ProbeSettings, region: str) -> Object:
 
 
 def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
-    """Return the first fault of the returned Pod; without a fault, SDKs in the Pod use the role's credentials."""
+    """Return the first fault of the Pod in the response or, without a fault, a result that shows the injection."""
     if dry_run.error is not None:
         return explain_rejection(dry_run.error)
     pod = parse_pod(dry_run.pod, key.cluster)
@@ -92,7 +94,7 @@ def evaluate_dry_run(dry_run: DryRun, key: WorkloadKey) -> ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A Pod as the API server returned it, with the source of credentials of its container."""
+    """The Pod in the response, its container, and the source of the credentials that SDKs in the container would use."""
 
     key: WorkloadKey
     pod: Pod
@@ -101,7 +103,7 @@ class _Probe:
 
 
 def _other_account(probe: _Probe) -> ProbeResult | None:
-    # An admission policy may set another service account, whose association then applies.
+    # An admission policy may replace the service account. The association of the other one would then apply.
     if probe.pod.workload == probe.key:
         return None
     return ProbeResult(
@@ -112,7 +114,7 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
 
 
 def _irsa(probe: _Probe) -> ProbeResult | None:
-    # The webhook of EKS injects IRSA or EKS Pod Identity. If a Pod has both, SDKs prefer IRSA, the web identity.
+    # The webhook of EKS injects either of them. If another webhook adds IRSA, the Pod has both, and SDKs prefer IRSA.
     if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
         return None
     env = probe.container.env
@@ -127,7 +129,7 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
 
 
 def _skipped(probe: _Probe) -> ProbeResult | None:
-    # The probe itself has neither: another webhook or policy, or pod_identity_proof_pod_spec, adds it.
+    # The label and the annotation are not in the manifest by default. Usually an admission webhook or policy adds them.
     if probe.source.kind != "none":
         return None
     if SKIP_WEBHOOK in probe.pod.labels:
@@ -175,9 +177,10 @@ _FAULTS: tuple[Callable[[_Probe], ProbeResult | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """A cause of a rejected dry run, recognised by its text; ``description`` may refer to groups of the pattern.
+    """A cause of a rejected dry run, recognised by its error text.
 
-    The texts are from Kubernetes 1.36, Kyverno and Gatekeeper.
+    ``pattern`` is a regular expression for texts of Kubernetes 1.36, Kyverno and Gatekeeper. ``description`` may refer to its
+    groups (``\\g<name>``).
     """
 
     pattern: str
@@ -285,7 +288,7 @@ _OTHER = _Refusal(
 
 
 def explain_rejection(error: ApiError) -> ProbeResult:
-    """Return the cause of a rejected dry run, which leaves the injection unknown."""
+    """Return the result of a rejected dry run: the injection is unknown, and the cause is in the description."""
     matches = ((result, re.search(result.pattern, error.text)) for result in _REFUSALS)
     refusal, match = next(((result, match) for result, match in matches if match), (_by_status(error), None))
     reason = match.expand(refusal.description) if match else refusal.description

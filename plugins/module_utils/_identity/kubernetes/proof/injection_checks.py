@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check the injection of credentials into new Pods: probe the workloads in rounds, and read EKS's webhook. Pure.
+"""Check whether new Pods get the credentials of their role: send dry runs in rounds, and read the webhook of EKS. Pure.
 
-A cluster has several API servers, each with its own copy of the associations for the webhook. The caller cannot choose
-the server, so a young association must be injected several times in a row. Sources: amazon-eks-pod-identity-webhook,
-and the configuration ``pod-identity-webhook`` that EKS creates.
+A cluster has several API servers, and the webhook of each gets to know a new association after a delay. The client cannot choose
+the server. Therefore a single dry run with injection does not prove that a new association is known everywhere; several in a row
+do. Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook`` that EKS creates.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ WEBHOOK = "pod-identity-webhook"
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """The mutating webhooks of the cluster, None if not readable, and the labels of the namespaces of the workloads."""
+    """The mutating webhook configurations of the cluster, or None if they could not be read, and the labels of namespaces."""
 
     configurations: Sequence[Object] | None = None
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_missing(self) -> bool:
+        """True if the webhook of EKS does not exist; False if it exists or could not be read."""
         return self.configurations is not None and not self._webhooks()
 
     def excludes(self, namespace: str) -> bool:
-        """Return whether the webhook exists and its namespaceSelector excludes the namespace."""
+        """Return whether the webhook of EKS exists and its namespaceSelector excludes the namespace."""
         webhooks, labels = self._webhooks(), self.namespaces.get(namespace)
         if not webhooks or labels is None:
             return False
@@ -54,7 +55,7 @@ class WebhookState:
 
 
 def has_webhook(version: Object) -> bool:
-    """Return whether the API server belongs to EKS, which has the webhook, or its version is unknown.
+    """Return whether the cluster may have the webhook: it is on EKS, or its version is unknown.
 
     :arg version: the response of GET /version.
     """
@@ -63,6 +64,7 @@ def has_webhook(version: Object) -> bool:
 
 
 def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> WebhookState:
+    """Read the mutating webhooks and the labels of these namespaces."""
     registered = cluster.list_objects(
         Query("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration")
     )
@@ -79,7 +81,10 @@ def read_webhook(cluster: KubernetesCluster, namespaces: Iterable[str]) -> Webho
 
 
 def selects(selector: Object, labels: Mapping[str, str]) -> bool:
-    """Evaluate a label selector as Kubernetes does; an empty selector and an unknown operator match."""
+    """Return whether a label selector matches labels, as Kubernetes defines it. An empty selector matches everything.
+
+    An operator that this function does not know is assumed to match.
+    """
     required = as_texts(selector.get("matchLabels"))
     if any(labels.get(name) != value for name, value in required.items()):
         return False
@@ -101,18 +106,24 @@ def _meets(expression: Object, labels: Mapping[str, str]) -> bool:
 
 # The number of workloads to probe by default.
 SAMPLE = 50
+# The shortest and the longest pause before another probe, in seconds.
 PROBE_PAUSE = 1
 LONGEST_PROBE_PAUSE = 10
 # The maximum number of concurrent dry runs of a client.
 AT_ONCE = 8
+# The number of successful probes in a row that prove that all API servers know a young association.
 REQUIRED_SUCCESSES = 3
-# Probes without injection that fail a workload whose association is old enough to be known to all API servers.
+# The number of probes without injection after which a workload fails, if its association is so old that all API servers know it.
 MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class InjectionSettings:
-    """``timeout`` is in seconds; ``sample`` is the maximum number of workloads to probe, 0 for all."""
+    """The settings of all probes.
+
+    ``timeout`` is the maximum time for all of them, in seconds. ``sample`` is the maximum number of workloads to probe; 0 for
+    all.
+    """
 
     probe: ProbeSettings
     timeout: int = 60
@@ -121,12 +132,12 @@ class InjectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSeries:
-    """The probes of one workload.
+    """The results of the probes of one workload.
 
-    ``probes``: the total; ``successes``: consecutive probes with injection up to the last; ``misses``: probes without
-    injection, with the last result in ``fault``.
-    ``pause``: seconds until the next probe, after ``failures`` server errors in a row. ``is_young``: some
-    API servers may not know the association yet.
+    ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes,
+    ``successes`` the number of probes with injection since the last one without, and ``misses`` the number of those without; the
+    last of them is ``fault``. ``pause`` is the time until the next probe in seconds, which grows with ``failures``, the number
+    of server errors in a row.
     """
 
     is_young: bool
@@ -138,6 +149,7 @@ class ProbeSeries:
     failures: int = 0
 
     def add(self, result: ProbeResult) -> ProbeSeries:
+        """Return the series with another result."""
         tried = replace(self, probes=self.probes + 1, pause=PROBE_PAUSE, failures=0)
         if result.is_injected:
             return replace(tried, successes=self.successes + 1)
@@ -145,17 +157,19 @@ class ProbeSeries:
             pause = max(result.retry_after, min(LONGEST_PROBE_PAUSE, PROBE_PAUSE * 2**self.failures))
             tried = replace(tried, pause=pause, failures=self.failures + 1)
         if result.busy:
-            # It shows nothing, so an earlier fault still counts.
+            # A busy API server has not examined the Pod, so an earlier fault still counts.
             has_fault = not (self.fault.is_injected or self.fault.is_unknown)
             return replace(tried, fault=self.fault if has_fault else result)
         return replace(tried, successes=0, misses=self.misses + 1, fault=result)
 
     @property
     def is_proven(self) -> bool:
+        """True if the results prove that new Pods get the credentials of the role."""
         return self.successes >= (REQUIRED_SUCCESSES if self.is_young or self.misses else 1)
 
     @property
     def is_decided(self) -> bool:
+        """True if further probes are not needed."""
         if self.is_proven:
             return True
         if self.successes or self.fault.is_injected:
@@ -174,9 +188,12 @@ def choose_workloads(
     sample: int,
     first: Collection[WorkloadKey] = (),
 ) -> list[VerifiedWorkload]:
-    """Choose at most ``sample`` workloads among those that pass the checks of AWS and have a service account.
+    """Return the workloads to probe, in their order: at most ``sample``, or all if it is 0.
 
-    The workloads in ``first`` and those that this run associated have priority; the rest is spread evenly over the list.
+    Only workloads that pass the checks in AWS and have a service account are probed. The workloads in ``first``, and those whose
+    association this run created, have priority. The rest is chosen evenly from the list.
+
+    :arg accounts: the workloads with an existing service account.
     """
     eligible = [workload for workload in passed_aws_checks(aws.verification) if workload.key in accounts]
     if not sample or len(eligible) <= sample:
@@ -197,6 +214,7 @@ def run_probes(
     settings: InjectionSettings,
     clock: Clock,
 ) -> InjectionRun:
+    """Send dry runs for the workloads until the result of each is decided or the time is over. Return the results."""
     began = clock.now()
     new = _associated_now(aws)
     series = {
@@ -234,7 +252,13 @@ def _run_round(
     width: int,
     is_late: Callable[[], bool],
 ) -> int:
-    """Probe ``width`` workloads concurrently until the API server is too busy; return the width of the next round."""
+    """Send one dry run for each workload, ``width`` of them concurrently. Return the width for the next round.
+
+    The round ends early if the API server is busy, which halves the width, and when the time is over.
+
+    :arg keys: the workloads that are not decided.
+    :arg series: the results, to which this round adds its own.
+    """
     start = 0
     while start < len(keys) and not (start and is_late()):
         part = keys[start : start + width]
@@ -249,7 +273,7 @@ def _run_round(
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
-    # By the changes of the run, as the clock of AWS may differ from the local one.
+    # The changes of the run show it. Creation times do not, because the clock of AWS may differ from the local one.
     return {
         change.get("workload")
         for change in aws.changes
@@ -258,11 +282,12 @@ def _associated_now(aws: AwsResult) -> set[object]:
 
 
 def failing_workloads(run: InjectionRun) -> list[WorkloadKey]:
-    """Return the workloads whose new Pods would not get the role."""
+    """Return the workloads whose new Pods would not get, or not reliably get, the credentials of the role."""
     return [key for key, probed in run.items() if not probed.is_proven and not probed.fault.is_unknown]
 
 
 def proven_workloads(run: InjectionRun) -> list[WorkloadKey]:
+    """Return the workloads whose new Pods get the credentials of the role."""
     return [key for key, probed in run.items() if probed.is_proven]
 
 
@@ -271,6 +296,8 @@ _NAME = "injection"
 
 @dataclass(frozen=True, slots=True)
 class InjectionVerdict:
+    """The check "injection" of each probed workload."""
+
     checks: Mapping[WorkloadKey, Check] = field(default_factory=dict)
 
     @property
@@ -279,11 +306,12 @@ class InjectionVerdict:
 
 
 def judge_injection(run: InjectionRun, webhook: WebhookState) -> InjectionVerdict:
+    """Return the check of each probed workload. The state of the webhook may explain a missing injection."""
     return InjectionVerdict({key: _check(key, series, webhook) for key, series in run.items()})
 
 
 def namespaces_without_injection(run: InjectionRun) -> list[str]:
-    """Return the namespaces of Pods without injection for which the Pod itself has no cause."""
+    """Return the namespaces of Pods without injection if the Pod does not show the cause, so that the webhook must be read."""
     return sorted(
         {
             key.namespace

@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Runtime proof: a short-lived Job under each service account returns its identity. Pure.
+"""Runtime proof: run a short-lived Job under each service account, which reports its IAM identity. Pure.
 
-The result is the container's termination message, so that one list of Pods returns all results, and no permission to
-read logs is needed. Causes of failed requests are recognised by the texts of the AWS SDKs and of EKS, which
-docs/troubleshooting.md lists as well. Every Job is deleted at the end.
+The Job writes the result of ``aws sts get-caller-identity`` to the termination message of its container. So one list of Pods
+returns all results, and no permission to read logs is needed. The cause of a failure is recognised by the error texts of the AWS
+SDKs and of EKS, which docs/troubleshooting.md lists as well. All Jobs are deleted at the end.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..pods.restarts import RESTART_PAUSE, passed_aws_checks, poll_attempts
 
 CONTAINER = "proof"
 RESULT_PATH = "/dev/termination-log"
-# The image does not set a user.
+# The Pod must set a user ID, because the image does not, and runAsNonRoot is set.
 USER = 65532
 CONTAINER_RESOURCES: Object = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
@@ -42,10 +42,11 @@ CONTAINER_RESOURCES: Object = {
 
 @dataclass(frozen=True, slots=True)
 class ProofContainer:
-    """The container of a probe or proof.
+    """The container of a Pod for the injection probe or the runtime proof.
 
-    Empty ``resources`` mean CONTAINER_RESOURCES; ``pod_spec`` adds or replaces fields. ``labels`` and ``annotations`` are
-    for admission policies.
+    ``command`` is a command line of the shell. Empty ``resources`` have the default CONTAINER_RESOURCES. ``pod_spec`` has fields
+    that are added to the Pod spec, or replace its fields. ``labels`` and ``annotations`` of the Pod may be needed to satisfy
+    admission policies.
     """
 
     image: str
@@ -59,7 +60,11 @@ class ProofContainer:
 def pod_template(
     key: WorkloadKey, container: ProofContainer, region: str, labels: Mapping[str, str]
 ) -> Object:
-    """Return the Pod template, as restricted as the Pod Security Standard "restricted" requires."""
+    """Return a Pod template that satisfies the Pod Security Standard "restricted".
+
+    :arg region: the region for the AWS CLI, or "".
+    :arg labels: the labels of this collection, which override labels of the container.
+    """
     environment = [{"name": "HOME", "value": "/tmp"}]
     if region:
         environment.append({"name": "AWS_REGION", "value": region})
@@ -95,24 +100,26 @@ def pod_template(
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         **container.pod_spec,
     }
-    # A sidecar would keep the Pod running.
+    # A sidecar of Istio would keep the Pod running after the container has ended.
     added = {"sidecar.istio.io/inject": "false", **container.labels}
     metadata = {"labels": {**added, **labels}, "annotations": dict(container.annotations)}
     return {"metadata": metadata, "spec": spec}
 
 
-# Seconds from the last read to the Job's deadline, at which Kubernetes deletes its Pod with the scheduling error.
+# Seconds from the last read of the Pods to the deadline of the Job. At the deadline Kubernetes deletes its Pod, whose status
+# shows why it was not scheduled.
 DEADLINE_MARGIN = 60
-# Seconds after its end until Kubernetes deletes a Job that the run did not delete.
+# Seconds from the end of a Job until Kubernetes deletes it, if the run did not.
 TTL = 300
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {RESULT_PATH}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProofSettings:
-    """The settings of the Jobs: ``run`` identifies the Jobs of one run, ``timeout`` is in seconds.
+    """The settings of the Jobs.
 
-    ``pod_spec`` adds fields; ``labels`` and ``annotations`` are for Job and Pod.
+    ``run`` is part of the names and labels of all Jobs of a run. ``timeout`` is the time to wait for results, in seconds. The
+    other fields are passed to ``ProofContainer``; labels and annotations are set on the Job as well.
     """
 
     run: str
@@ -125,7 +132,7 @@ class ProofSettings:
 
 
 def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
-    """Return the Job for a workload."""
+    """Return the manifest of the Job for a workload. ``region`` is the region for the AWS CLI, or ""."""
     labels = {**MANAGED_BY_LABELS, PROOF_LABEL: settings.run}
     container = ProofContainer(
         settings.image,
@@ -155,7 +162,7 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 
 
 def job_name(key: WorkloadKey, run: str) -> str:
-    """Return a name that is short enough for a label, independent of the service account's name."""
+    """Return the name of the Job for a workload. With a digest it is short enough for a label, which the Pod has."""
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
 
@@ -163,7 +170,10 @@ def job_name(key: WorkloadKey, run: str) -> str:
 def plan_proofs(
     verification: Verification, accounts: Collection[WorkloadKey], settings: ProofSettings
 ) -> Mapping[WorkloadKey, Object]:
-    """Return the Jobs for the workloads that pass the checks of AWS and have a service account."""
+    """Return the Jobs of the workloads that pass the checks in AWS and have a service account.
+
+    :arg accounts: the workloads with an existing service account.
+    """
     keys: Sequence[WorkloadKey] = [workload.key for workload in passed_aws_checks(verification)]
     return {key: proof_job(key, settings, verification.region) for key in keys if key in accounts}
 
@@ -173,7 +183,10 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 
 @dataclass(frozen=True, slots=True)
 class ProofCause:
-    """A cause of a failed request, recognised by ``pattern`` in its text; ``description`` is a clause about the Pod."""
+    """A cause of a failed request for the identity.
+
+    ``pattern`` is a regular expression for the error text. ``description`` is a clause about the Pod ("it is not allowed …").
+    """
 
     code: Code
     pattern: str
@@ -181,7 +194,7 @@ class ProofCause:
     remedy: str
 
 
-# The first match wins: causes before symptoms.
+# The first match counts. Texts that show a cause are before texts that can have several causes.
 PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_IRSA,
@@ -248,21 +261,22 @@ PROOF_CAUSES = (
 
 
 def find_cause(text: str) -> ProofCause | None:
-    """Return the first cause that matches a termination message, or None."""
+    """Return the cause of a failure by its termination message, or None if it is unknown."""
     flat = " ".join(text.split())
     return next((cause for cause in PROOF_CAUSES if re.search(cause.pattern, flat)), None)
 
 
+# The reasons for which a container waits because its image cannot be pulled.
 _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
 @dataclass(frozen=True, slots=True)
 class ProofRun:
-    """The result of the runtime proof.
+    """The result of the Jobs.
 
-    ``jobs``: the workloads with a Job; ``pods``: the Pods of the Jobs; ``skipped``: the reason why no Job ran, or "".
-    ``unknown``: workloads whose Job or Pods were rejected. ``failures`` also lists Jobs that could not be deleted.
-    ``timeout`` is in seconds.
+    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason for which no Job ran, or "".
+    ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has these errors,
+    and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results, in seconds.
     """
 
     run: str = ""
@@ -276,12 +290,18 @@ class ProofRun:
 
 @dataclass(slots=True)
 class ProofVerdict:
+    """The check "proof" of each workload, and all findings."""
+
     checks: dict[WorkloadKey, Check] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
 def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
-    """Return whether every Job, given by name, has a result or cannot get one."""
+    """Return whether every Job has a result, or cannot get one because its image cannot be pulled.
+
+    :arg jobs: the names of the Jobs.
+    :arg pods: the Pods of the Jobs.
+    """
     finished = {
         _pod_job_name(pod)
         for pod in pods
@@ -291,7 +311,10 @@ def is_finished(jobs: Collection[str], pods: Sequence[Object]) -> bool:
 
 
 def emulator_reason(version: Object) -> str:
-    """Return why Pods cannot run in a cluster, or ""; ``version`` is the response of GET /version."""
+    """Return the reason for which no Pod runs in a cluster, or "".
+
+    :arg version: the response of GET /version.
+    """
     git_version = as_text(version.get("gitVersion"))
     if "emulat" in as_text(version.get("platform")) or "+sandbox" in git_version:
         return f"this Kubernetes API ({git_version}) is an emulator, where no Pod ever runs"
@@ -299,6 +322,7 @@ def emulator_reason(version: Object) -> str:
 
 
 def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> ProofVerdict:
+    """Return the check of each workload with a Job: its Pod must have run as the role of the workload."""
     if proof.skipped:
         message = f"the runtime proof was skipped: {proof.skipped}."
         finding = Finding(Code.PROOF_SKIPPED, message, "Run it on a cluster with nodes.")
@@ -319,7 +343,7 @@ def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> Proo
 
 
 def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> tuple[Finding, ...]:
-    """Return the finding about a workload's Job, if any."""
+    """Return the finding about the Job of a workload, or () if it proved the role. ``pod`` is None if the Job has no Pod."""
     key = workload.key
     if pod is None:
         reason = f"its Job did not create a Pod within {proof.timeout} seconds"
@@ -344,12 +368,12 @@ def _judge(workload: VerifiedWorkload, pod: Object | None, proof: ProofRun) -> t
 
 
 def expected_role_arn(workload: VerifiedWorkload) -> str:
-    """Return the ARN of the role that the Pod must have: the last one of the chain."""
+    """Return the ARN of the role that a Pod must have: the target role of the association or, without one, its role."""
     return workload.target_role_arn or workload.role_arn
 
 
 def is_role_session(identity: str, role_arn: str) -> bool:
-    """Return whether an assumed-role ARN is a session of a role; it has the role's name without the path."""
+    """Return whether an identity is a session of the role. The ARN of a session does not have the path of the role."""
     session, role = identity.split(":"), role_arn.split(":")
     if len(session) != 6 or len(role) != 6 or session[1] != role[1] or session[4] != role[4]:
         return False
@@ -419,13 +443,13 @@ _REMOVE = (
 
 
 class Ending(Protocol):
-    """The cleanup of an interrupted run."""
+    """The cleanup of an interrupted run, which must end within seconds."""
 
     def remove(self, manifests: Sequence[Object]) -> WriteResult:
-        """Delete objects within some seconds; never raises."""
+        """Delete objects within a few seconds. Return errors in the result, never raise."""
 
     def tell(self, text: str) -> None:
-        """Print a warning, as an interrupted run has no result."""
+        """Print a warning. An interrupted run does not return a result that could contain it."""
 
 
 def run_proof(
@@ -437,10 +461,11 @@ def run_proof(
     skip_reason: str | None = None,
     ending: Ending | None = None,
 ) -> ProofRun:
-    """Run the Jobs, wait for their results, and delete them, also if the run is interrupted.
+    """Create the Jobs, wait for their results, and delete them, even if the run is interrupted.
 
-    :arg skip_reason: the reason to skip the proof, or ""; None derives it from the cluster's version.
-    :arg ending: deletes the Jobs of an interrupted run; None deletes them by ``cluster``.
+    :arg accounts: the workloads with an existing service account.
+    :arg skip_reason: the reason to skip the proof, or ""; with None the version of the API server determines it.
+    :arg ending: deletes the Jobs of an interrupted run. Without it, ``cluster`` deletes them as in any other run.
     """
     if skip_reason is None:
         skip_reason = emulator_reason(cluster.read_version())
@@ -477,13 +502,14 @@ def run_proof(
 
 
 def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Return the rejected objects: all of them if the writes ended without a result."""
+    """Return the errors of rejected objects by index; of all ``number`` objects if the writes ended without a result."""
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
 
 def _end_early(
     cluster: KubernetesCluster, manifests: Sequence[Object], run: str, name: str, ending: Ending | None
 ) -> None:
+    """Delete the Jobs of an interrupted run, and print a warning about those that may still exist."""
     if ending is None:
         cluster.remove(manifests)
         return
@@ -504,7 +530,7 @@ def _end_early(
 
 @dataclass(frozen=True, slots=True)
 class ProofPods:
-    """The Pods of the Jobs, and the errors of their lists by namespace."""
+    """The Pods of the Jobs, and the errors of failed lists of Pods, by namespace."""
 
     pods: Sequence[Object] = ()
     refused: Mapping[str, ApiError] = field(default_factory=dict)
@@ -513,7 +539,7 @@ class ProofPods:
 def _wait_for_results(
     cluster: KubernetesCluster, keys: Sequence[WorkloadKey], settings: ProofSettings, clock: Clock
 ) -> ProofPods:
-    """Poll the namespaces of the Jobs until every Job has a final state or the timeout expires."""
+    """Read the Pods in the namespaces of the Jobs until every Job has a final state, or the timeout expires."""
     jobs: dict[str, set[str]] = {}
     for key in keys:
         jobs.setdefault(key.namespace, set()).add(job_name(key, settings.run))
@@ -538,5 +564,5 @@ def _wait_for_results(
 
 
 def _is_final(error: ApiError | None) -> bool:
-    """Return whether a retry cannot help."""
+    """Return whether a retry of the request would fail again."""
     return error is not None and error.status in (401, 403)

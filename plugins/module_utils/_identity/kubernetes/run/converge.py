@@ -4,9 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Run the Kubernetes part after the AWS part: apply, restart stale Pods, run the proof, and verify. Pure.
+"""Run the Kubernetes part after the AWS part. Pure: cluster and clock are arguments.
 
-Cluster and clock are arguments. If the API is not proven to belong to the cluster, its data prove nothing about it.
+The steps are: apply or delete service accounts, restart the owners of stale Pods, run the runtime proof, and verify the
+workloads. A Pod is stale if it was created before the association of its service account, so that it does not have its
+credentials. The runtime proof is a Job under each service account that reports its IAM identity. If it is not certain that the
+Kubernetes API belongs to the EKS cluster, the results of the verification are unknown.
 """
 
 from __future__ import annotations
@@ -65,9 +68,9 @@ from .usage import keep_used_accounts
 class KubernetesOutcome:
     """The result of the Kubernetes part for the report.
 
-    ``changes``: a line for each object that was applied or deleted; ``failures``: the rejected writes. ``error``: the
-    error of writes that ended without a result, or "". ``checks``: by verified workload. ``judges_agent``: the state of
-    the agent was read from the cluster.
+    ``changes`` has a line for each changed object. ``failures`` are the rejected writes. ``error`` is the error of writes that
+    ended without a result, or "". ``checks`` are the checks of each verified workload. ``judges_agent`` is true if the state of
+    the EKS Pod Identity Agent was read from the cluster.
     """
 
     changes: Sequence[str] = ()
@@ -86,9 +89,9 @@ def judge_cluster(
     unread: Mapping[WorkloadKey, Finding] | None = None,
     injection: InjectionVerdict | None = None,
 ) -> KubernetesOutcome:
-    """Combine the checks of service account, agent, injection, Pods and proof, in the order of the report.
+    """Combine the checks of service account, agent, Pods, injection and proof of each workload.
 
-    ``unread`` has a finding for each service account that could not be read.
+    :arg unread: a finding for each service account that could not be read.
     """
     if state.namespaces is not None:
         inhabited = {*state.namespaces, *(key.namespace for key in state.accounts)}
@@ -111,24 +114,28 @@ def judge_cluster(
         ]
         findings += account.findings
     findings += [*injected.findings, *pods.findings, *proofs.findings]
-    # Several workloads may share a finding.
+    # Several workloads may have the same finding.
     findings = list(dict.fromkeys(findings))
     return KubernetesOutcome(checks=checks, findings=findings, judges_agent=pods.judges_agent)
 
 
+# The findings of the AWS part that the Kubernetes API may belong to another cluster.
 _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 def _find_api_doubt(aws: AwsResult) -> Finding | None:
-    """Return the finding of the AWS part that the API may belong to another cluster, or None."""
+    """Return the finding that the Kubernetes API may belong to another cluster, or None if it is certain that it does not."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
 
 def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence[str]) -> KubernetesOutcome:
-    """Return unknown for the checks of service account and agent, and for the checks in ``names``.
+    """Return unknown checks for a Kubernetes API that may belong to another cluster.
 
-    The agent's check by EKS still applies, as EKS reports the right cluster.
+    The check of the agent by EKS still counts, because EKS reports about the right cluster.
+
+    :arg doubt: the finding about the API.
+    :arg names: the checks that are unknown in addition to service account and agent.
     """
     checks = [Check(name, UNKNOWN, findings=(doubt,)) for name in ("service account", "agent", *names)]
     return KubernetesOutcome(
@@ -138,7 +145,7 @@ def _unknown_outcome(verification: Verification, doubt: Finding, names: Sequence
 
 
 def _skip_warning(restart: bool, proof: bool) -> str:
-    """Return a warning about requested steps that were skipped, or ""."""
+    """Return a warning about the steps that the user requested and that were skipped, or ""."""
     steps = (("no Pod was restarted", restart), ("no proof was run", proof))
     skipped = [text for text, requested in steps if requested]
     if not skipped:
@@ -155,10 +162,11 @@ READING_PODS = "reading the Pods"
 
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
-    """The options of the Kubernetes part; ``injection``, ``restart`` and ``proof`` are None if disabled.
+    """The options of the Kubernetes part.
 
-    ``injects``: probe the injection also on API servers outside EKS. ``proof_skip_reason``: the reason to
-    skip the proof, or ""; None derives it from the cluster's version.
+    ``injection``, ``restart`` and ``proof`` are None if that step is turned off. ``injects`` is set if the cluster injects
+    credentials into Pods although it is not on EKS, such as an emulator. ``proof_skip_reason`` is the reason to skip the runtime
+    proof, or ""; with None the version of the API server determines it.
     """
 
     check_mode: bool = False
@@ -172,7 +180,10 @@ class KubernetesSettings:
 
 @dataclass(frozen=True, slots=True)
 class KubernetesRun:
-    """A run of the Kubernetes part; ``outcome`` is its part of the report, ``jobs`` the number of proof Jobs."""
+    """The result of ``converge_kubernetes``.
+
+    ``outcome`` is for the report, ``diffs`` is shown with ``--diff``, and ``jobs`` is the number of Jobs of the runtime proof.
+    """
 
     outcome: KubernetesOutcome
     changed: bool = False
@@ -183,7 +194,7 @@ class KubernetesRun:
 
 
 def ignore_step(_step: str) -> None:
-    """Discard a progress line."""
+    """Ignore the progress of a run."""
 
 
 def converge_kubernetes(
@@ -195,11 +206,13 @@ def converge_kubernetes(
     on_step: Callable[[str], None] = ignore_step,
     ending: Ending | None = None,
 ) -> KubernetesRun:
-    """Apply or delete service accounts, restart stale Pods, run the proof, and verify the workloads.
+    """Apply or delete service accounts, restart the owners of stale Pods, run the proof, and verify the workloads.
 
-    A rejected write is a failure in the result, and does not prevent the other steps.
+    A rejected write is a failure in the result. The other steps are still done.
 
-    :arg on_step: called with each step, like "applying 40 objects".
+    :arg aws: the result of the AWS part.
+    :arg preflight: the service accounts and the plan from before the AWS part.
+    :arg on_step: called before each step with its progress line, like "applying 40 objects".
     :arg ending: deletes the Jobs of the proof if the run is interrupted.
     """
     removes = aws.state == "absent"
@@ -254,9 +267,9 @@ def converge_kubernetes(
 
 
 def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight: Preflight) -> set[str]:
-    """Return the workloads, as "namespace/service account", whose Pods a plan cannot predict.
+    """Return the workloads, as "namespace/service account", whose checks of Pods cannot be predicted in check mode.
 
-    These are workloads with a new or deleted service account, and workloads with a failure.
+    These are workloads whose service account would be created or deleted, and workloads with a failure.
     """
     planned = {*map(affected_workload, (*plan.manifests, *plan.waiting))}
     new = planned.difference(map(str, preflight.accounts)) | {*map(affected_workload, plan.unlisted)}
@@ -264,7 +277,7 @@ def _unpredictable(plan: AccountPlan, failures: Sequence[FailureRow], preflight:
 
 
 def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPlan) -> Accounts:
-    """Return the service accounts with the labels and annotations that a plan applies to them."""
+    """Return the service accounts with the labels and annotations that they would have after the plan."""
     applied = {affected_workload(item) for item in plan.manifests}
     return {
         key: replace(
@@ -280,7 +293,7 @@ def _planned_accounts(accounts: Accounts, preflight: Preflight, plan: AccountPla
 
 @dataclass(frozen=True, slots=True)
 class _VerificationRun:
-    """The outcome of the verification, with the restarts and the proof that preceded it."""
+    """The result of the verification, and of the restarts and the proof before it."""
 
     outcome: KubernetesOutcome
     restarted: RestartRun
@@ -327,7 +340,7 @@ def _verify(
 
 
 def _drop_passed_pod_checks(pods: PodVerdict, restarts: Restarts) -> None:
-    """Drop the passed Pod check of workloads whose Pods a restart would replace, as the new Pods do not exist yet."""
+    """Remove passed checks of Pods that a restart would replace: the new Pods do not exist yet, so they cannot have passed."""
     for key in {pod.workload for pod in restarts.replaced}:
         pods.checks[key] = [
             check for check in pods.checks[key] if (check.name, check.status) != ("pods", PASS)
@@ -344,9 +357,11 @@ def _skip_verification(
     doubt: Finding,
     on_step: Callable[[str], None],
 ) -> _VerificationRun:
-    """Leave the checks unknown, as the API is not proven to belong to the cluster.
+    """Return unknown checks, because the Kubernetes API may belong to another cluster.
 
-    A restart is still done if the user does not require that proof.
+    Pods are still restarted, unless the user requires proof that it is the right cluster (``verify_cluster``).
+
+    :arg doubt: the finding about the API.
     """
     restarted = RestartRun({})
     may_restart = settings.restart is not None and not preflight.server.required
@@ -398,7 +413,7 @@ def _probe(
     clock: Clock,
     on_step: Callable[[str], None],
 ) -> InjectionRun:
-    # Also in check mode, as a dry run creates nothing.
+    # A dry run creates no object, so the probes also run in check mode.
     if settings.injection is None:
         return {}
     stale: list[WorkloadKey] = []

@@ -4,17 +4,20 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find the users of IRSA credentials and service accounts that a run would replace or delete. Pure.
+"""Find Pods that need something that a run would replace or delete: the credentials of IRSA, or their service account. Pure.
 
-EKS's webhook injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). So
-an association replaces IRSA, at its next start, also in a Pod that cannot reach the agent. The webhook injects IRSA only
-with the annotation of the service account. Credentials in a manifest are not affected, so service accounts without the
-annotation need no request.
+IRSA (IAM roles for service accounts) is the older way to give a Pod an IAM role, by an annotation of its service account. The
+webhook of EKS injects either EKS Pod Identity or IRSA into a new Pod, never both (amazon-eks-pod-identity-webhook). If the
+service account gets an association, a Pod that used IRSA uses EKS Pod Identity after its next start, even if it runs where it
+cannot reach the EKS Pod Identity Agent, such as on Fargate. Then it has no credentials. Service accounts without the annotation
+need no check.
 
-A template shows the placement of its Pods only by node selector, labels and scheduler. A Fargate profile, which is not
-an object of Kubernetes, selects Pods at their admission; so the Pods of a template, running or finished, are the evidence.
+The Pod template shows where Pods will run only by node selector, labels and scheduler. A Fargate profile, which is not an
+object of Kubernetes, selects Pods when they are created. Therefore the existing Pods of a template, running or finished, are
+examined.
 
-Without its service account a workload cannot start another Pod, and the tokens of its running Pods are rejected.
+A workload without its service account cannot start Pods, and the tokens of its running Pods are rejected. Therefore a service
+account is deleted only if no Pod or Pod template uses it.
 """
 
 from __future__ import annotations
@@ -70,7 +73,7 @@ class _Users:
 
 @dataclass(frozen=True, slots=True)
 class _ClusterState:
-    """The cluster as it was read for service accounts with the annotation of IRSA."""
+    """The Pods and Pod templates that use service accounts with the annotation of IRSA."""
 
     state: KubeState
     templates: Templates = field(default_factory=Templates)
@@ -97,9 +100,11 @@ def find_breakage(
     now: datetime,
     allowed: bool = False,
 ) -> list[Finding]:
-    """Return a finding for each workload that an association would break, or may break.
+    """Return a finding for each workload whose Pods would lose, or may lose, their credentials if it got an association.
 
-    ``allowed`` lowers the error for a workload that would break to a warning.
+    :arg keys: the workloads that the run would give an association.
+    :arg accounts: the existing service accounts.
+    :arg allowed: the user accepts the loss, so it is a warning instead of an error.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
@@ -108,7 +113,7 @@ def find_breakage(
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
     recheck = _ClusterState(build_state(verification, reads, now), finished=_finished_pods(reads, cluster))
-    # Without an association the webhook would not have injected EKS Pod Identity into the newest Pod.
+    # If the newest Pod has EKS Pod Identity, the association exists, and its templates need not be read.
     uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
     if uninjected:
         recheck = _ClusterState(
@@ -123,14 +128,14 @@ def find_breakage(
 
 
 def _unreachable_reason(pod: Pod, state: KubeState) -> str:
-    """Return the reason why a Pod cannot reach an agent; "" if it can, or if that is unknown."""
+    """Return the reason why a Pod cannot reach the agent, or "" if it can, or if that is unknown."""
     if reason := _incompatible_reason(pod, state):
         return reason
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return ""
     if pod.node in state.agents:
         return "on a node where the EKS Pod Identity Agent is not ready"
-    # A node that was not read may be an Auto Mode node, which includes the agent.
+    # A node that was not read may be a node of EKS Auto Mode, which has the agent built in.
     return "on a node without EKS Pod Identity Agent" if pod.node in state.nodes else ""
 
 
@@ -139,7 +144,7 @@ def _uses_irsa(pod: Pod) -> bool:
 
 
 def _incompatible_reason(pod: Pod, state: KubeState) -> str:
-    """Return the reason why no agent can run on the node of a Pod, or ""."""
+    """Return the reason why the agent cannot run on the node of a Pod, or ""."""
     faults = (
         predicate(pod, state, _NO_ASSOCIATION) for predicate in (on_fargate, on_windows, on_virtual_node)
     )
@@ -165,7 +170,7 @@ def _newest(pods: Iterable[Pod]) -> Pod | None:
 
 
 def _is_exempt(pod: Pod) -> bool:
-    """Return whether the webhook skips the Pods of a template, or each container sets its own credentials."""
+    """Return whether an association does not matter for a Pod: the webhook skips it, or its manifest sets credentials."""
     return SKIP_WEBHOOK in pod.labels or all(
         preferred_provider(container.env) for container in pod.containers
     )
@@ -212,7 +217,10 @@ def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Findin
 
 
 def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -> Finding | None:
-    """Return a finding about templates without a Pod that shows its placement, and about failed lists."""
+    """Return a finding if it is unknown where Pods of the workload will run, or None.
+
+    That is unknown for a template without Pods, and if a resource could not be listed.
+    """
     users = recheck.find_users(key)
     seen = (*users.live, *users.finished)
     unseen = dict.fromkeys(
@@ -243,7 +251,7 @@ def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -
 
 
 def _template_pods(template: Template, pods: Iterable[Pod], templates: Templates) -> list[Pod]:
-    """Return the Pods of a template, by their owner or its controller."""
+    """Return the Pods that a template created, directly or by a ReplicaSet or Job."""
     owners = {template.owner, templates.root(template.owner)}
     return [pod for pod in pods if owners & {pod.owner, templates.root(pod.owner)}]
 
@@ -253,7 +261,7 @@ SHOWN_USERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The names of the users of each service account, and the errors of lists by resource."""
+    """The users of each service account as text ("Deployment app (2 Pods)"), and the errors of lists by resource."""
 
     names: Mapping[WorkloadKey, Sequence[str]]
     errors: Mapping[str, ApiError]
@@ -264,8 +272,12 @@ def keep_used_accounts(
 ) -> tuple[AccountPlan, list[FailureRow]]:
     """Return the plan without deletions of service accounts in use, and a failure for each that may be in use.
 
-    Service accounts in use are released instead: they lose the labels and annotations that were applied to them. Sends
-    seven requests if the plan deletes any.
+    Service accounts in use are released instead: they lose the labels and annotations that this collection applied. If the plan
+    deletes service accounts, seven requests list Pods and Pod templates.
+
+    :arg cluster: the value of ``cluster`` in the keys of the workloads.
+    :arg recheck: the plan, and the service accounts as read right before.
+    :arg removes: the plan deletes its manifests instead of applying them.
     """
     plan = recheck.plan
     deletions = [*(plan.manifests if removes else ()), *plan.unlisted]
@@ -313,7 +325,7 @@ def _read_users(reader: ClusterReader, keys: Sequence[WorkloadKey], cluster: str
 
 
 def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> list[str]:
-    """Name each template, with the number of its Pods, then Pods without one."""
+    """Describe the users of a service account: owners with the number of their Pods, then Pods without owner."""
     counts = {str(templates.root(template.owner)): 0 for template in templates.by_workload.get(key, ())}
     bare = []
     for pod in pods:
