@@ -15,13 +15,14 @@ unexport ANSIBLE_CONFIG
 # What is compiled once is not compiled by each of a thousand processes
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test setup setup-run setup-matrix lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults sanity integration molecule package mutation bench clean
+.PHONY: help demo test setup setup-run setup-matrix setup-release lint unit findings fleet emulators docs docs-tables awx sandbox-tests faults sanity integration molecule package mutation release-check bench clean
 
 help:
 	@echo "make demo          the guide's example on the sandbox: plan, converge, proof, teardown"
 	@echo "make test          every check: $(TESTS)"
 	@echo "make TARGET        one of these checks"
 	@echo "make docs-tables   write the tables of codes and the form of workloads into docs/ and the role"
+	@echo "make release-check what a release needs: sanity, package, changelog, import into Galaxy, documentation site"
 	@echo "make bench         one table: the guide's CLI sequence, amazon.aws, boto3, this collection, a fleet, verdicts"
 	@echo "make clean         remove environments and build output"
 
@@ -33,6 +34,9 @@ setup:
 
 setup-matrix:
 	@$(PYTHON) tools/setup.py matrix
+
+setup-release:
+	@$(PYTHON) tools/setup.py release
 
 demo: setup-run
 	@$(SANDBOX) run --fresh -- $(VENV)/python tools/demo.py
@@ -97,6 +101,9 @@ package: setup-matrix
 # SANITY=all has every test on every ansible-core
 sanity: setup-matrix
 	@$(VENV)/python tools/run_sanity.py
+
+release-check: sanity package setup-release
+	@$(VENV)/python tools/release_check.py
 
 # BENCH="--only peers --counts 1" for a part of it; benchmarks/run.py --help has all options
 bench: setup

@@ -103,14 +103,15 @@ def _provide_get_pip(venv: Path, home: Path) -> None:
         for version in versions
         if not (path := cache / f"get_pip_{version.replace('.', '_')}.py").exists()
     ]
-    if not missing or _reachable(GET_PIP_HOST):
+    if not missing or reachable(GET_PIP_HOST):
         return
     cache.mkdir(parents=True, exist_ok=True)
     for path in missing:
         path.write_text(GET_PIP, encoding="utf-8")
 
 
-def _reachable(host: str) -> bool:
+def reachable(host: str) -> bool:
+    """Return whether a host accepts connections."""
     try:
         with socket.create_connection((host, 443), CONNECT_SECONDS):
             return True

