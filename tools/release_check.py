@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check the artifact of a release, as far as this machine can: changelog, import into Galaxy, documentation site.
+"""Check the artifact of a release: changelog, import into Galaxy, documentation site.
 
 `make release-check` runs this after `make sanity` and `make package`.
 """
@@ -131,7 +131,7 @@ def main() -> int:
         found = check(tarball, version)
         print("\n".join([f"{'FAILED' if found else 'ok    '} {title}", *found]), flush=True)
         failed = failed or bool(found)
-    print(f"{tarball.relative_to(ROOT)}, site/build/html/index.html beside it")
+    print(f"Artifact: {tarball.relative_to(ROOT)}. Site: build/release/site/build/html/index.html")
     return 1 if failed else 0
 
 

@@ -87,7 +87,11 @@ def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Return every usable Python 3.10 or newer by version: the current one, and those on PATH and in pyenv."""
+    """Return every usable Python 3.10 or newer by version: the current one, and those on PATH and in pyenv.
+
+    PYTHONS in the environment, such as 3.10,3.13, excludes all other versions.
+    """
+    allowed = os.environ.get("PYTHONS")
     names = [f"python3.{minor}" for minor in range(10, 15)]
     candidates = [sys.executable]
     candidates += [found for name in names if (found := shutil.which(name))]
@@ -97,7 +101,11 @@ def find_pythons() -> dict[tuple[int, int], str]:
     for candidate in candidates:
         python = find_python(candidate)
         # The first one is kept, so that a change of PATH does not reinstall the environments.
-        if python and python[0] >= (3, 10):
+        if (
+            python
+            and python[0] >= (3, 10)
+            and (not allowed or "{}.{}".format(*python[0]) in allowed.split(","))
+        ):
             pythons.setdefault(*python)
     return pythons
 

@@ -18,6 +18,12 @@ attributes:
   idempotent:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+"""
+
+    # For the members of the action group.
+    AWS = r"""
+options: {}
+attributes:
   action_group:
     description: Use C(group/workload_identity.aws.aws) in C(module_defaults) to set defaults for this module.
     support: full

@@ -110,6 +110,7 @@ extends_documentation_fragment:
   - workload_identity.aws.workloads
   - workload_identity.aws.clusters
   - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.aws
 """
 
 EXAMPLES = r"""

@@ -76,6 +76,7 @@ extends_documentation_fragment:
   - workload_identity.aws.workloads
   - workload_identity.aws.clusters
   - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.aws
   - workload_identity.aws.attributes.info
 """
 
