@@ -197,7 +197,7 @@ REPAIRS: Mapping[str, Repair] = {
     ),
     "boundary without a granted action": Repair("Allow in permissions boundary", apply=_allow_in_boundary),
     "policy with a condition on an unknown key": Repair(
-        "Give the keys in the permission's context",
+        "Set values for the keys in the context of the required permission",
         changes={
             "required_permissions": [
                 {**GUIDE["required_permissions"][0], "context": {"aws:SourceVpc": "vpc-1"}}

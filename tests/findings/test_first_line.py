@@ -218,7 +218,7 @@ def with_recent_change(cause: str) -> str:
     assert found, cause
     return (
         f"{message} Or AWS does not show the last change yet: policy my-policy was created or changed "
-        "N s ago, and reads may be older. Run the verification again in N minutes. If the finding "
+        "N s ago, and AWS may still return its former state. Run the verification again in N minutes. If the finding "
         f"persists: apply the workload{remedy}"
     )
 

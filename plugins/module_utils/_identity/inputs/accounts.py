@@ -203,7 +203,7 @@ def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
     return (
         f"role {arn} belongs to account {account_id}, but cluster {cluster.name} is in account "
         f"{cluster.account_id} (region {cluster.region}); EKS refuses that with 'Cross-account pass "
-        "role is not allowed'. Set a role of this account, and the other one as target_role_arn."
+        "role is not allowed'. Set a role of this account, and set the other role as target_role_arn."
     )
 
 

@@ -250,8 +250,8 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
     places: list[str] = []
     files = _files(paths, problems)
     if len(files) > limits.files:
-        more = f"there are {len(files):,} files with workloads, and {limits.files:,} are read"
-        raise InputError([f"{', '.join(paths[:3])}: {more}; write more workloads into each."])
+        more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
+        raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
     for path in files:
         try:
             text = _text(path, limits)

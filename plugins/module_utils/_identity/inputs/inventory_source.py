@@ -79,7 +79,7 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     if role and account_options:
         problems.add(
             "",
-            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the role in a play cannot chain "
+            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the Ansible role cannot chain IAM "
             "roles. Move the role of assume_role_arn to accounts.",
         )
     own_account = fields.flag("own_account")
@@ -172,7 +172,8 @@ def _account_ids(fields: Fields, name: str) -> frozenset[str]:
     for account_id in ids:
         if not _ACCOUNT_ID.fullmatch(account_id):
             fields.problems.add(
-                fields.place, f"{name}: '{account_id}' is not an account ID: 12 digits, in quotation marks."
+                fields.place,
+                f"{name}: '{account_id}' is not an account ID, which has 12 digits and needs quotation marks.",
             )
     return frozenset(ids)
 

@@ -356,7 +356,7 @@ def _check_codes(ignore: object, problems: Problems) -> None:
         if code not in codes:
             longer = [full_code for full_code in codes if full_code.startswith(code.upper())]
             near = longer or difflib.get_close_matches(code.upper(), codes, 1)
-            hint = f"did you mean {near[0]}?" if near else "docs/codes.md has them all."
+            hint = f"did you mean {near[0]}?" if near else "docs/codes.md lists all codes."
             problems.add("", f"{ROLE}ignore: '{shown_value(code)}' is not a finding code; {hint}")
 
 

@@ -112,7 +112,7 @@ def _read_paths(value: object, name: str) -> tuple[str, ...]:
         raise InputError([f"{name} must be a list of files and folders, but {invalid[0]!r} is in it."])
     if not paths:
         raise InputError(
-            [f"{name} names no file or folder; for an empty list of workloads, write [] in one."]
+            [f"{name} names no file or folder; for an empty list of workloads, name a file with []."]
         )
     return tuple(map(str, paths))
 
@@ -277,8 +277,8 @@ def _namespaces(fields: Fields, purge: bool) -> tuple[str, ...]:
 def _purges_all(prefix: str, cluster_name: str) -> str:
     return (
         f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of "
-        f"cluster {cluster_name}, within owner and namespaces. Correct the list, or set {prefix}purge_all: true if "
-        "that is intended."
+        f"cluster {cluster_name} that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set "
+        f"{prefix}purge_all: true if that is intended."
     )
 
 

@@ -320,8 +320,8 @@ def _find_bad_values(path: str, text: str, nodes: list[Any], loader: Any) -> lis
                 except _VALUE_ERRORS:
                     kind = scalar.tag.removeprefix(_TAG)
                     problems.append(
-                        f"{path} line {_line(scalar)}: '{scalar.value}' is not a valid {kind}, as which YAML "
-                        "parses it; quote it if it is text."
+                        f"{path} line {_line(scalar)}: YAML parses '{scalar.value}' as {kind}, which is not valid; "
+                        "quote it if it is text."
                     )
     constructor.dispose()
     return list(dict.fromkeys(problems))

@@ -154,7 +154,7 @@ def find_overfull(
     purge_note = (
         ""
         if shared.spec.existing or options.purge_policies
-        else " (⟨purge_policies⟩: true does, unless the trust policy of the role names workloads outside the run)"
+        else " (⟨purge_policies⟩: true detaches them, unless the trust policy of the role names workloads outside the run)"
     )
     return Failure(
         tuple(dict.fromkeys(key for change in joining for key in change.workloads)),

@@ -296,8 +296,8 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
     """Return the finding about users outside the run that lost access by a concurrent write, and have it again."""
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role_arn} was written while another run wrote it, or while an association was created: "
-        f"{listed(_names(lost.users), _SHOWN)} outside this run had lost the role, and can use it again.",
+        f"another run changed the trust policy of role {role_arn}, or created an association, at the same time: "
+        f"{listed(_names(lost.users), _SHOWN)} outside this run lost access to the role, and has it again.",
         "Verify those workloads, and run the lists that share the role one after the other.",
         key,
     )
@@ -321,12 +321,11 @@ def _names(users: Iterable[ObservedAssociation]) -> tuple[str, ...]:
 
 def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[ObservedAssociation]) -> Finding:
     names = listed(_names(users), _SHOWN)
+    verbs = "uses the role and keeps" if len(users) == 1 else "use the role and each keep"
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role.arn} becomes narrower, and {names} outside this run, with an association to the "
-        "role, {} of {} own.".format(
-            *(("keeps a statement", "its") if len(users) == 1 else ("keep statements", "their"))
-        ),
+        f"the trust policy of role {role.arn} becomes narrower. {names} outside this run {verbs} access by a separate "
+        "statement.",
         "List them in this run, or give them a separate role; if they are unused, delete their associations.",
         shared.keys[0],
     )
@@ -367,13 +366,13 @@ def _kept_wide(shared: SharedRole, role: ObservedRole, reason: str, remedy: str 
 
 def _needs_tags(users: list[ObservedAssociation]) -> str:
     return (
-        f"{listed(_names(users), _SHOWN)} outside this run uses the role without session tags, which statements for single "
-        "workloads compare"
+        f"{listed(_names(users), _SHOWN)} outside this run uses the role without session tags, so its trust statement cannot "
+        "be limited to single workloads"
     )
 
 
 def _too_long(trust: Mapping[str, object], options: Options) -> str:
     return (
-        f"with the statements that users outside this run need it would have {policy_size(trust)} characters; "
+        f"with the statements that users outside this run need, it would have {policy_size(trust)} characters; "
         f"{options.trust_policy_size_limit} are allowed"
     )

@@ -103,8 +103,8 @@ def _failure(kind: str, definition: _Definition, other: WorkloadKey) -> Failure:
         "update",
         Code.DEFINITIONS_DIFFER,
         f"{kind} '{definition.spec.name}' has another {definition.differing} for {other} of cluster {other.cluster} than for "
-        f"{first} of cluster {first.cluster}, and IAM has it once for all clusters of the account.",
-        f"Give both the same definition, or the {kind} another name in one of them.",
+        f"{first} of cluster {first.cluster}, but it is the same {kind} for all clusters of the account.",
+        f"Use the same definition for both workloads, or another {kind} name for one of them.",
     )
 
 
@@ -151,7 +151,7 @@ def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey,
         change.target,
         change.action,
         Code.SKIPPED,
-        f"kept: {need.display} was skipped because its workloads failed.",
+        f"not done, because it needs a change of {need.display}, which was skipped because its workloads failed.",
         "Resolve those failures and run again.",
     )
 
@@ -277,7 +277,7 @@ def _other_owner(change: Change) -> Finding | None:
     return Finding(
         Code.OWNER_CHANGED,
         f"{change.target.label} belonged to owner '{old}', and now belongs to '{new}'.",
-        "List it for one owner only; when it has moved for good, there is nothing to do.",
+        "List it for one owner only. If the change of owner is intended, no action is needed.",
         change.workloads[0],
     )
 

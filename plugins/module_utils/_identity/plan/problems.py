@@ -115,8 +115,8 @@ def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tupl
     run = f"this run is for owner '{owner}'" if owner else "this run has no owner"
     return (
         f"{name} belongs to owner '{tags[OWNER_TAG]}', and {run}, so it is unchanged.",
-        f"Run for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff shows "
-        "the changes).",
+        f"Change it in a run for owner '{tags[OWNER_TAG]}', use another name, or set ⟨adopt⟩: true to adopt it (check mode "
+        "with diff shows the changes).",
     )
 
 
@@ -351,7 +351,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         )
     if users.unseen:
         return (
-            "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
+            "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
             "which detaches it."
         )
     if administers:
@@ -521,7 +521,7 @@ def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: 
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {arn} is kept attached to role {role.arn}, which is still used by {listed(users, 10)}.",
-        "If they do not need it, remove those first, then run again.",
+        "If these users do not need the role, remove them first, then run again.",
         key,
     )
 
@@ -547,19 +547,19 @@ def cluster_missing(cluster: Cluster) -> Finding:
 def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     members = clusters.members.values()
     if all(cluster.status for cluster in members):
-        unseen = "whether another cluster does cannot be seen from here."
+        unseen = "it is not known whether another cluster uses it."
         remedy = (
-            "Look whether an association in the account's other clusters names it (aws eks "
+            "Check whether an association in another cluster of the account uses it (aws eks "
             "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-            "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role."
+            "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone."
         )
     else:
-        unseen = "that cluster was not found, so its associations cannot be seen."
+        unseen = "that cluster was not found, so its associations are not known."
         remedy = "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
     names = listed([cluster.name for cluster in members])
     return Finding(
         Code.ROLE_PERHAPS_USED,
-        f"role {role.arn} is kept: its trust policy lets more than cluster {names} use it, and {unseen}",
+        f"role {role.arn} is kept: its trust policy allows more than cluster {names}, and {unseen}",
         remedy,
         keys[0],
     )

@@ -250,7 +250,7 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     return (
         Finding(
             Code.OWNED_BY_ANOTHER,
-            f"{len(names)} unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
+            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge has no owner: "
             f"{listed(names, SHOWN_UNLISTED)}.",
             "Purge them in runs for their owners.",
         ),
@@ -315,7 +315,7 @@ def validate_purge_limit(
     limit = (
         str(scope.limit)
         if scope.percent is None
-        else f"{scope.percent}% of the {listed_count + count} present ones, which is {allowed}"
+        else f"{scope.percent}% of the {listed_count + count} managed ones, which is {allowed}"
     )
     raise InputError(
         [
@@ -497,7 +497,8 @@ def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
     count = f"{len(names)} role{'' if len(names) == 1 else 's'}"
     return Finding(
         Code.ROLE_LEFT,
-        f"no workload of {describe_place(cluster)} uses {count} created here for it: {listed(names, SHOWN_ASSOCIATIONS)}.",
+        f"no workload of {describe_place(cluster)} uses {count} that this collection created for it: "
+        f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
         raised_as="warning",
         cluster=cluster.key,

@@ -36,7 +36,10 @@ class RecentChange:
     @property
     def reason(self) -> str:
         """The reason for which reads may be stale, as the end of a sentence."""
-        return f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, and reads may be older."
+        return (
+            f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, and AWS may still return its former "
+            "state."
+        )
 
     @property
     def minutes_left(self) -> int:

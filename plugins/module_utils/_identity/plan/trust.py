@@ -347,9 +347,9 @@ _LIFT = (
 _FORCE = "Or set ⟨force⟩: true for one run, which writes role.trust_policy unchanged."
 _WORST_FIRST: tuple[Severity, ...] = ("error", "warning", "info")
 _EFFECTS: Mapping[Severity, str] = {
-    "error": "keeps the workload out",
-    "warning": "may keep the workload out",
-    "info": "does not concern the workload",
+    "error": "prevents the workload from using the role",
+    "warning": "may prevent the workload from using the role",
+    "info": "does not affect the workload",
 }
 
 
@@ -486,8 +486,8 @@ def input_trust_remedy(workload: Workload) -> str:
     if workload.role is None or workload.role.trust_policy is None:
         return ""
     return (
-        "Correct role.trust_policy, and apply the workload; or leave it out, and the trust policy is written for the "
-        "workloads of the role."
+        "Correct role.trust_policy, and apply the workload; or leave it out, so that this collection writes the trust policy "
+        "for the workloads of the role."
     )
 
 

@@ -47,7 +47,7 @@ def find_empty_list(workloads: Collection[Workload], among_others: bool = False)
         Finding(
             Code.NOTHING_VERIFIED,
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and patterns of its source. If the cluster must not have workloads, no action "
+            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, no action "
             "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
             raised_as="info" if among_others else None,
         )

@@ -485,7 +485,7 @@ def _why_late(time: str, now: datetime, max_age: int | None) -> str:
     try:
         age = now - datetime.fromisoformat(time)
     except (ValueError, TypeError):
-        return f"Its report has no time that can be read ('{time}'), so it may be an old one."
+        return f"Its report does not have a valid time ('{time}'), so it may be outdated."
     if age <= timedelta(seconds=max_age):
         return ""
     return f"Its report is of {time}, older than the {max_age} seconds of pod_identity_report_max_age: run its job again."

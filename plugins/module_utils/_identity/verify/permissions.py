@@ -172,7 +172,8 @@ def _judge_verdict(
                 Code.PERMISSION_CONDITIONAL,
                 f"the permission of role {role_arn} to perform {permission} depends on {', '.join(verdict.conditional_on)}, "
                 "whose values are unknown.",
-                "Give the keys in the permission's context, or check that the conditions hold for the Pods.",
+                "Set values for the keys in the context of the required permission, or check that the conditions hold for "
+                "the Pods.",
                 workload.key,
             ),
         )

@@ -65,12 +65,14 @@ _NARROW_MANAGED = (
     "the trust policy, or set the complete policy in role.trust_policy."
 )
 _NARROW_WITH_ADOPT = (
-    "Set the trust_scope that it has, or name the role by its ARN, so that it is not changed. To narrow a role that this "
+    "Set the trust_scope that the role has, or use it by its ARN (role.arn), so that it is not changed. To narrow a role "
+    "that this "
     "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
     "change)."
 )
 _KEPT_REMEDY = (
-    "Resolve TRUST_KEPT_FOR_OTHERS of the role; until then, applying the workload again does not narrow it."
+    "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow "
+    "it."
 )
 # The number of callers in check_width, beginning with the first, that a trust scope must not allow.
 _EXCLUDED_KINDS = {"workload": 3, "namespace": 2, "cluster": 1, "account": 0, "none": 0}
@@ -232,7 +234,7 @@ def has_foreign_role(workload: Workload, account: Account) -> bool:
 def _access_remedy(workload: Workload, role: ObservedRole) -> str:
     if workload.role is not None and workload.role.existing:
         return (
-            "Set role.extend_trust: true and apply the workload, which adds our statement; or apply the "
+            "Set role.extend_trust: true and apply the workload, which adds the statement of this collection; or apply the "
             "suggested_trust_policy of workload_identity.aws.iam_trust_policy_check."
         )
     if not role.owned:
@@ -280,7 +282,7 @@ def find_observed_role(
             f"role {spec.arn} belongs to another account, and EKS accepts only roles of the cluster's account"
         )
         message += f", {account.account_id}"
-        remedy = "Set a role of this account, and the other one as target_role_arn."
+        remedy = "Set a role of this account, and set the other role as target_role_arn."
     elif role is not None:
         message += f"; the role of that name is {role.arn}"
         remedy = (

@@ -41,7 +41,7 @@ def namespace_missing(key: WorkloadKey, state: AccountState) -> Finding | None:
     return Finding(
         Code.NAMESPACE_MISSING,
         f"namespace {key.namespace} does not exist.",
-        "Create it, or apply the workload, which does where create_namespace is true.",
+        "Create it, or apply the workload with create_namespace: true, which creates it.",
         key,
     )
 
@@ -110,7 +110,7 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
     return Finding(
         Code.IRSA_ANNOTATION,
         f"service account {key.service_account} still has the annotation {IRSA_ANNOTATION} ({role}). New Pods "
-        "get EKS Pod Identity alone; Pods admitted earlier keep that role.",
+        "get EKS Pod Identity alone; Pods that were created earlier keep that role.",
         "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount "
         f"{key.service_account} {IRSA_ANNOTATION}- -n {key.namespace}",
         key,

@@ -226,7 +226,7 @@ def plan_purge(
     problems = []
     allowed = allowed_purge(len(managed), limit, percent)
     if len(keys) > allowed:
-        share = f"{percent}% of the {len(managed)} present ones, which is {allowed}"
+        share = f"{percent}% of the {len(managed)} managed ones, which is {allowed}"
         problems.append(
             f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
             f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "
@@ -384,7 +384,7 @@ def _no_service_account(key: WorkloadKey) -> Finding:
         Code.SERVICE_ACCOUNT_MISSING,
         f"service account {key.service_account} does not exist in namespace {key.namespace} and create_service_account "
         "is false.",
-        "Create it first, or let it be created.",
+        "Create it first, or set create_service_account: true.",
         key,
     )
 

@@ -74,10 +74,12 @@ def _unescape(text: str) -> str:
 
 AGAIN = "Resolve that and run again, which applies only the rest."
 CONFLICT = (
-    "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
-    "pod_identity_force_conflicts: true takes it over."
+    "Remove that field from the manifests of the other field manager, or from the workload. With "
+    "pod_identity_force_conflicts: true the workload overrides it."
 )
-ALLOW = "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again."
+ALLOW = (
+    "For a 403, grant the caller that permission: docs/iam-permissions.md has the manifests. Then run again."
+)
 
 
 def list_rules(resources: Iterable[str]) -> str:
@@ -138,7 +140,7 @@ _EKS_NETWORK = (
     "endpoint only from its VPC or a network that is connected to it"
 )
 _EKS_OTHER_WAY = (
-    "Check the proxies between (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
+    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
     "(pod_identity_kubeconfig)."
 )
 
@@ -266,7 +268,7 @@ _PROBLEMS = (
     ConnectionProblem(
         r"not from the Kubernetes API|No matches found|Failed to find exact match|Expecting value|Unable to deserialize",
         "was not reached, as another server responds at its endpoint",
-        f"Check the server in the kubeconfig ({_UPDATE}), and proxies between.",
+        f"Check the server in the kubeconfig ({_UPDATE}), and the proxies on the way.",
         eks_remedy=_EKS_OTHER_WAY,
     ),
     ConnectionProblem(
@@ -339,10 +341,13 @@ def _remedy_for_status(status: int) -> str:
             "new, the IAM principal has no access entry in the cluster."
         )
     if status == FORBIDDEN:
-        return "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."
+        return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."
     if status == 429 or status >= 500:
         return "Run again when the API server is available."
-    return f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), and proxies between."
+    return (
+        f"That is not a response of a Kubernetes API: check the server in the kubeconfig ({_UPDATE}), and the proxies on the "
+        "way."
+    )
 
 
 def _detail(text: str, problem: ConnectionProblem) -> str:

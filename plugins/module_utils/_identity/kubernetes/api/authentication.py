@@ -52,7 +52,7 @@ def uses_eks_token(
         return False
     if explicit or in_task:
         names = " and ".join([*explicit, *in_task])
-        raise InputError([f"pod_identity_kube_auth: eks and {names} are both given; leave one of them out"])
+        raise InputError([f"pod_identity_kube_auth: eks and {names} are both set; leave one of them out"])
     return True
 
 

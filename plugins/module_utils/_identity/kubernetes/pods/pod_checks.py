@@ -64,7 +64,7 @@ def _some_ready(state: KubeState) -> Check:
     if not waiting:
         return Check(_NAME, PASS)
     message = (
-        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent not ready, on node "
+        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent are not ready, on node "
         f"{listed(waiting)}; Pods there get no credentials."
     )
     finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")

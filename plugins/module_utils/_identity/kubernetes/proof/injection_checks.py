@@ -336,8 +336,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity {series.successes} of the {REQUIRED_SUCCESSES} times in a row that prove that "
-            "all API servers of the cluster know the young association.",
+            f"{subject} got EKS Pod Identity in {series.successes} of {REQUIRED_SUCCESSES} dry runs in a row, which are "
+            "needed to prove that all API servers of the cluster know the new association.",
             "Verify again, or with a greater pod_identity_injection_timeout.",
             key,
         )
@@ -365,15 +365,15 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if series.is_young:
         return Finding(
             Code.INJECTION_NOT_YET,
-            f"{subject} {fault.description} ({count}): not every API server of the cluster knows the young association yet.",
+            f"{subject} {fault.description} ({count}): not every API server of the cluster knows the new association yet.",
             "Do not start Pods before that: verify again in a minute. A greater pod_identity_injection_timeout lets a run "
             "wait longer.",
             key,
         )
     return Finding(
         Code.INJECTION_MISSING,
-        f"{subject} {fault.description} ({count}), although the association is not young: EKS's webhook fails, or another "
-        "one reverts it.",
+        f"{subject} {fault.description} ({count}), although the association is not new: the webhook of EKS fails, "
+        "or another webhook reverts its change.",
         "Check the mutating webhooks: kubectl get mutatingwebhookconfigurations",
         key,
     )

@@ -207,8 +207,8 @@ def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Findin
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
         f"Pods of service account {key.service_account} in namespace {key.namespace} use IRSA and cannot reach the "
-        f"EKS Pod Identity Agent ({'; '.join(places)}). An association takes IRSA away from them at their next start, "
-        "and they would have no credentials.",
+        f"EKS Pod Identity Agent ({'; '.join(places)}). With an association they get EKS Pod Identity instead of IRSA at "
+        "their next start, and would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
         "pod_identity_allow_breakage: true creates the association anyway.",
         key,
@@ -241,9 +241,9 @@ def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -
     allow = f"Allow the caller to list them (RBAC: {list_rules(recheck.errors)}). " if recheck.errors else ""
     return Finding(
         Code.ASSOCIATION_MAY_BREAK,
-        f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. An association "
-        "takes IRSA away from its Pods at their next start, and it is not known whether they reach the EKS Pod Identity "
-        f"Agent then: {'; '.join(gaps)}.",
+        f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. With an "
+        "association its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they reach "
+        f"the EKS Pod Identity Agent then: {'; '.join(gaps)}.",
         f"{allow}Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that "
         f"keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,

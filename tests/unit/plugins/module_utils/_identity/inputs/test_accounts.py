@@ -170,7 +170,7 @@ def test_accepts_resources_of_this_account(changes: dict[str, Any]) -> None:
             {"role": {"arn": FOREIGN}},
             f"workload default/app: role {FOREIGN} belongs to account 444455556666, but cluster my-cluster is in "
             "account 111122223333 (region us-west-2); EKS refuses that with 'Cross-account pass role is not "
-            "allowed'. Set a role of this account, and the other one as target_role_arn.",
+            "allowed'. Set a role of this account, and set the other role as target_role_arn.",
             id="role of another account",
         ),
         pytest.param(

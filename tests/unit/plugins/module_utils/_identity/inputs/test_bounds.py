@@ -226,5 +226,5 @@ def test_files_without_number_are_refused_before_they_are_read(tmp_path: Path) -
     with pytest.raises(InputError) as refused:
         read_sources([str(tmp_path)], Limits(files=3))
     assert list(refused.value.problems) == [
-        f"{tmp_path}: there are 4 files with workloads, and 3 are read; write more workloads into each."
+        f"{tmp_path}: there are 4 files with workloads; at most 3 are allowed. Write more workloads into each file."
     ]

@@ -190,22 +190,22 @@ NOTHING = "has no workloads; write [] for an empty list."
         (
             "a.yml",
             "- namespace: default\n  role:\n    description: 2001-99-99\n",
-            "line 3: '2001-99-99' is not a valid timestamp, as which YAML parses it; quote it if it is text.",
+            "line 3: YAML parses '2001-99-99' as timestamp, which is not valid; quote it if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!int foo}\n",
-            "line 2: 'foo' is not a valid int, as which YAML parses it; quote it if it is text.",
+            "line 2: YAML parses 'foo' as int, which is not valid; quote it if it is text.",
         ),
         (
             "a.yml",
             "- namespace: default\n  role: {max_session_duration: !!bool foo}\n",
-            "line 2: 'foo' is not a valid bool, as which YAML parses it; quote it if it is text.",
+            "line 2: YAML parses 'foo' as bool, which is not valid; quote it if it is text.",
         ),
         (
             "a.yml",
             "- a: !!int\n",
-            "line 1: '' is not a valid int, as which YAML parses it; quote it if it is text.",
+            "line 1: YAML parses '' as int, which is not valid; quote it if it is text.",
         ),
         ("a.yml", "- a\n- {!!set b: 1}\n", "line 2: is not valid YAML: found unhashable key."),
         (

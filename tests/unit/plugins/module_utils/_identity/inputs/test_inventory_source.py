@@ -161,7 +161,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
         [
-            "assume_role_arn and accounts are mutually exclusive, because the role in a play cannot chain roles. Move the role "
+            "assume_role_arn and accounts are mutually exclusive, because the Ansible role cannot chain IAM roles. Move the role "
             "of assume_role_arn to accounts."
         ],
     ),
@@ -190,7 +190,9 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"organization": {"role_name": "fleet", "include_accounts": [1234]}},
-        ["organization: include_accounts: '1234' is not an account ID: 12 digits, in quotation marks."],
+        [
+            "organization: include_accounts: '1234' is not an account ID, which has 12 digits and needs quotation marks."
+        ],
     ),
     (
         {"include_filters": [{"nmae": "x"}]},

@@ -296,7 +296,7 @@ def test_variables_set_by_the_role_are_known() -> None:
         (
             {"ignore": ["x"]},
             "main",
-            "pod_identity_ignore: 'x' is not a finding code; docs/codes.md has them all.",
+            "pod_identity_ignore: 'x' is not a finding code; docs/codes.md lists all codes.",
         ),
         (
             {"restart_stale": "true", "verify_pods": "false"},

@@ -201,7 +201,7 @@ def test_text_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads_from": []},
-            "pod_identity_workloads_from names no file or folder; for an empty list of workloads, write [] in one.",
+            "pod_identity_workloads_from names no file or folder; for an empty list of workloads, name a file with [].",
         ),
         pytest.param({"workloads_from": ["gone.yml"]}, "/srv/gone.yml: there is no such file or folder."),
         pytest.param(
@@ -320,8 +320,9 @@ def test_empty_owner_differs_from_no_owner() -> None:
 @pytest.mark.parametrize("word", [None, False, "false"])
 def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: object) -> None:
     assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
-        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c, "
-        f"within owner and namespaces. Correct the list, or set {prefix}purge_all: true if that is intended."
+        f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c "
+        f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true if that is "
+        "intended."
     ]
 
 

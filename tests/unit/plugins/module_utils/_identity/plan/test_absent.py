@@ -551,9 +551,9 @@ def test_missing_cluster_keeps_roles_of_any_cluster(scope: str) -> None:
     found = absent(aws, workload(), cluster="my-clutser")
     assert codes(found) == ["CLUSTER_MISSING", "ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert found.findings[1].message == (
-        f"role {role_arn('my-role')} is kept: its trust policy lets more than cluster my-clutser use it, "
+        f"role {role_arn('my-role')} is kept: its trust policy allows more than cluster my-clutser, "
         "and that "
-        "cluster was not found, so its associations cannot be seen."
+        "cluster was not found, so its associations are not known."
     )
     assert found.findings[1].remedy == (
         "Check the cluster's name, the account and the region; if the cluster is deleted, set ⟨force⟩: true."
@@ -569,11 +569,11 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
     assert names(found) == EVERYTHING[:1]
     assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
-        f"role {role_arn('my-role')} is kept: its trust policy lets more than cluster my-cluster use it, and "
-        "whether another cluster does cannot be seen from here.",
-        "Look whether an association in the account's other clusters names it (aws eks "
+        f"role {role_arn('my-role')} is kept: its trust policy allows more than cluster my-cluster, and "
+        "it is not known whether another cluster uses it.",
+        "Check whether an association in another cluster of the account uses it (aws eks "
         "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-        "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role.",
+        "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone.",
     )
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 

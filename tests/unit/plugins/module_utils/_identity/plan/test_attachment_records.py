@@ -172,7 +172,7 @@ def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by my-cluster default/two.",
-        "If they do not need it, remove those first, then run again.",
+        "If these users do not need the role, remove them first, then run again.",
         key("app"),
     )
     assert record(aws) is not None
@@ -205,7 +205,7 @@ def test_attachment_is_kept_while_a_cluster_needs_it(raw: dict[str, Any]) -> Non
     assert findings[0] == Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"policy {MINE} is kept attached to role {OLD}, which is still used by workloads of cluster {OTHER_CLUSTER_ARN}.",
-        "If they do not need it, remove those first, then run again.",
+        "If these users do not need the role, remove them first, then run again.",
         key("app"),
     )
     assert aws.iam.roles["old"]["attached"] == [MINE]

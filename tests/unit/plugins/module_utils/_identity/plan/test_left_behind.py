@@ -251,7 +251,7 @@ def orphaned(**role: Any) -> FakeAws:
 UNUSED = (
     "ROLE_LEFT",
     "warning",
-    f"no workload of {PLACE} uses 1 role created here for it: gone.",
+    f"no workload of {PLACE} uses 1 role that this collection created for it: gone.",
     f"A {PURGE} removes unused resources; its check mode lists them.",
 )
 

@@ -652,7 +652,7 @@ def test_adopt_takes_over_a_workload_of_another_owner() -> None:
             "OWNER_CHANGED",
             "warning",
             f"{resource} belonged to owner 'a', and now belongs to 'b'.",
-            "List it for one owner only; when it has moved for good, there is nothing to do.",
+            "List it for one owner only. If the change of owner is intended, no action is needed.",
         )
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     ]

@@ -471,7 +471,8 @@ def test_resources_of_another_owner_are_not_changed(
         (
             "OWNED_BY_ANOTHER",
             f"{target} belongs to owner 'a', and {this_run}, so it is unchanged.",
-            "Run for owner 'a', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff shows the changes).",
+            "Change it in a run for owner 'a', use another name, or set ⟨adopt⟩: true to adopt it (check mode with diff "
+            "shows the changes).",
         )
     ]
     assert run(aws, owned_by(owner, workload(**change), adopt=True)).failures == ()

@@ -389,9 +389,9 @@ def test_target_role_is_kept_in_any_letter_case(spelt: str) -> None:
 
 
 PROOF = (
-    "Look whether an association in the account's other clusters names it (aws eks "
+    "Check whether an association in another cluster of the account uses it (aws eks "
     "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-    "get-role). When none does, remove the workload alone, with state: absent and ⟨force⟩: true, or delete the role."
+    "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone."
 )
 
 
@@ -402,8 +402,8 @@ def test_role_for_other_clusters_is_kept() -> None:
     assert [(finding.code, finding.message, finding.remedy) for finding in done.findings] == [
         (
             "ROLE_PERHAPS_USED",
-            f"role {role_arn('role-a')} is kept: its trust policy lets more than cluster {CLUSTER} use it, and "
-            "whether another cluster does cannot be seen from here.",
+            f"role {role_arn('role-a')} is kept: its trust policy allows more than cluster {CLUSTER}, and "
+            "it is not known whether another cluster uses it.",
             PROOF,
         ),
         ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
@@ -450,7 +450,7 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
     assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "OWNED_BY_ANOTHER",
-            "2 unlisted workloads belong to owners, and this purge is without owner, so they are kept: "
+            "2 unlisted workloads are kept, because they belong to owners and this purge has no owner: "
             "default/x, default/y.",
             "Purge them in runs for their owners.",
         )
@@ -461,7 +461,7 @@ def test_limit_may_be_a_percentage() -> None:
     aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, unshared("a"), unshared("b"), percent=49)
-    assert " but ⟨purge_limit⟩ is 49% of the 4 present ones, which is 1: default/c, default/d. " in str(
+    assert " but ⟨purge_limit⟩ is 49% of the 4 managed ones, which is 1: default/c, default/d. " in str(
         caught.value
     )
     purge(aws, unshared("a"), unshared("b"), percent=50)

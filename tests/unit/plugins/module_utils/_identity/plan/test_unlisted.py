@@ -259,7 +259,7 @@ def test_an_empty_list_is_a_finding(workloads: int, among_others: bool, severiti
         (
             "NOTHING_VERIFIED",
             "the list does not have a workload for this cluster, so the verification is empty.",
-            "Check the list, and the files and patterns of its source. If the cluster must not have workloads, no action "
+            "Check the list, and the files and host patterns that define it. If the cluster must not have workloads, no action "
             "is needed; the role accepts it with ⟨ignore⟩: [NOTHING_VERIFIED].",
         )
     }

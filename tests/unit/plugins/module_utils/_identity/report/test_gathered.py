@@ -135,11 +135,11 @@ def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
             "Its report is of 2026-11-26T03:29:59+00:00, older than the 1800 seconds of pod_identity_report_max_age: run "
             "its job again.",
         ),
-        ("", 1800, "Its report has no time that can be read (''), so it may be an old one."),
+        ("", 1800, "Its report does not have a valid time (''), so it may be outdated."),
         (
             "2026-11-26T03:30:00",
             1800,
-            "Its report has no time that can be read ('2026-11-26T03:30:00'), so it may be an old one.",
+            "Its report does not have a valid time ('2026-11-26T03:30:00'), so it may be outdated.",
         ),
         ("", None, ""),
     ],

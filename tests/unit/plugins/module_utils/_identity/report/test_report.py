@@ -142,13 +142,12 @@ def test_messages_of_service_accounts() -> None:
         ),
         (
             "namespace shop does not exist.",
-            "Create it, or apply the workload, which does where create_namespace is true.",
+            "Create it, or apply the workload with create_namespace: true, which creates it.",
         ),
         (
             "service account api still has the annotation eks.amazonaws.com/role-arn "
-            "(arn:aws:iam::111122223333:role/old). New Pods get EKS Pod Identity alone; Pods admitted "
-            "earlier keep that "
-            "role.",
+            "(arn:aws:iam::111122223333:role/old). New Pods get EKS Pod Identity alone; Pods that "
+            "were created earlier keep that role.",
             "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount api "
             "eks.amazonaws.com/role-arn- -n shop",
         ),

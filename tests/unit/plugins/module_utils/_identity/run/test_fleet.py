@@ -440,14 +440,14 @@ def test_conflicting_clusters_of_a_run_fail(inputs: list[ParsedInput], problem: 
             workload(role={"name": "shared", "description": "one"}),
             workload(role={"name": "shared", "description": "two"}),
             "role 'shared' has another description for default/app of cluster other-cluster than for default/app of cluster "
-            "my-cluster, and IAM has it once for all clusters of the account.",
+            "my-cluster, but it is the same role for all clusters of the account.",
             id="a role",
         ),
         pytest.param(
             workload(role={"name": "one"}, policies=[policy("p", "s3:GetObject")]),
             workload(role={"name": "two"}, policies=[policy("P", "s3:GetObject", path="/x/")]),
             "policy 'p' has another name for default/app of cluster other-cluster than for default/app of cluster "
-            "my-cluster, and IAM has it once for all clusters of the account.",
+            "my-cluster, but it is the same policy for all clusters of the account.",
             id="a policy",
         ),
     ],

@@ -424,7 +424,8 @@ def test_failed_replacement_in_the_plan_keeps_the_policy_of_a_shared_role() -> N
         ("default/one", "SKIPPED"),
     ]
     assert outcome.failures[1].message == (
-        f"kept: attachment my-role {policy_arn('new')} was skipped because its workloads failed."
+        f"not done, because it needs a change of attachment my-role {policy_arn('new')}, which was skipped because its "
+        "workloads failed."
     )
 
 

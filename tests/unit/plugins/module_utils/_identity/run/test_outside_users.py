@@ -199,7 +199,7 @@ def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
         f"{users}, which may need the policy."
     )
     assert finding.remedy == (
-        "List it under policies. Where nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
+        "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
         "which detaches it."
     )
     run(aws, replace(swapped, options=replace(swapped.options, purge_policies=True)))
@@ -357,8 +357,8 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
-            f"the trust policy of role {ROLE} becomes narrower, and my-cluster default/a outside this run, with an association "
-            "to the role, keeps a statement of its own.",
+            f"the trust policy of role {ROLE} becomes narrower. my-cluster default/a outside this run uses the role and keeps "
+            "access by a separate statement.",
         )
     ]
     assert names(plan(aws, narrow)) == []
@@ -400,7 +400,7 @@ def test_verification_after_a_kept_trust_policy_advises_no_rerun() -> None:
         if finding.code == "TRUST_WIDER_THAN_ASKED"
     ]
     assert wider == [
-        "Resolve TRUST_KEPT_FOR_OTHERS of the role; until then, applying the workload again does not narrow it."
+        "Resolve the finding TRUST_KEPT_FOR_OTHERS of the role first: until then, applying the workload does not narrow it."
     ]
 
 
@@ -442,7 +442,7 @@ def test_user_without_session_tags_keeps_the_wide_statement_even_by_force() -> N
     assert can_use(aws, "b", tags=False)
     assert [finding.message for finding in outcome.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
         f"the trust policy of role {ROLE} is not narrowed as this run requires: my-cluster default/b outside this run uses "
-        "the role without session tags, which statements for single workloads compare."
+        "the role without session tags, so its trust statement cannot be limited to single workloads."
     ]
     assert names(plan(aws, single("a", "workload", force=True))) == []
 
@@ -479,9 +479,9 @@ def test_manual_statement_is_replaced_by_one_per_user() -> None:
     outcome = run(aws, single("a"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/team-b/b"]
     assert read_grants(json.loads(aws.iam.roles["shared"]["trust"]))[1] == []
-    assert [finding.message.split(" outside")[0].rpartition("and ")[2] for finding in findings(outcome)] == [
-        "my-cluster team-b/b"
-    ]
+    assert [
+        finding.message.split(" outside")[0].rpartition("narrower. ")[2] for finding in findings(outcome)
+    ] == ["my-cluster team-b/b"]
 
 
 def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
@@ -521,9 +521,8 @@ def test_concurrent_association_gets_its_statement_back() -> None:
     outcome = run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/late"]
     assert [finding.message for finding in findings(outcome)] == [
-        f"the trust policy of role {ROLE} was written while another run wrote it, or while an association was created: "
-        "my-cluster "
-        "default/late outside this run had lost the role, and can use it again."
+        f"another run changed the trust policy of role {ROLE}, or created an association, at the same time: my-cluster "
+        "default/late outside this run lost access to the role, and has it again."
     ]
 
 

@@ -137,8 +137,8 @@ def test_run_reports_the_deny_and_the_denied_workload() -> None:
         (
             "default/app",
             "error",
-            f"Statement 2 (Sid 'Quarantine') of the trust policy of role {ROLE} denies sts:* to {SERVICE}, which keeps the "
-            "workload out. This collection did not write it, and keeps it.",
+            f"Statement 2 (Sid 'Quarantine') of the trust policy of role {ROLE} denies sts:* to {SERVICE}, which prevents "
+            "the workload from using the role. This collection did not write it, and keeps it.",
         )
     ]
     assert outcome.findings[0].remedy == LIFT
@@ -147,31 +147,37 @@ def test_run_reports_the_deny_and_the_denied_workload() -> None:
 @pytest.mark.parametrize(
     ("statement", "status", "severity", "end"),
     [
-        (QUARANTINE, "fail", "error", f"denies sts:* to {SERVICE}, which keeps the workload out."),
+        (
+            QUARANTINE,
+            "fail",
+            "error",
+            f"denies sts:* to {SERVICE}, which prevents the workload from using the role.",
+        ),
         (
             {**QUARANTINE, "Principal": "*"},
             "fail",
             "error",
-            "denies sts:* to everyone, which keeps the workload out.",
+            "denies sts:* to everyone, which prevents the workload from using the role.",
         ),
         (
             {**QUARANTINE, "Sid": None, "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}},
             "fail",
             "error",
-            f"denies sts:* to {SERVICE} where StringEquals aws:SourceAccount '{ACCOUNT}', which keeps the workload out.",
+            f"denies sts:* to {SERVICE} where StringEquals aws:SourceAccount '{ACCOUNT}', which prevents the workload from "
+            "using the role.",
         ),
         (
             OF_ONE_POD,
             "warning",
             "warning",
-            f"denies sts:* to {SERVICE} where StringEquals aws:RequestTag/kubernetes-pod-name 'pod-0', which may keep the "
-            "workload out.",
+            f"denies sts:* to {SERVICE} where StringEquals aws:RequestTag/kubernetes-pod-name 'pod-0', which may prevent the "
+            "workload from using the role.",
         ),
         (
             OF_ONE_NAMESPACE,
             "pass",
             "info",
-            f"denies sts:* to {SERVICE} where StringEquals aws:RequestTag/kubernetes-namespace 'batch', which does not concern "
+            f"denies sts:* to {SERVICE} where StringEquals aws:RequestTag/kubernetes-namespace 'batch', which does not affect "
             "the workload.",
         ),
     ],

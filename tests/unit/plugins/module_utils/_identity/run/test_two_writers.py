@@ -249,8 +249,8 @@ def test_slow_writer_reports_the_restored_workload() -> None:
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
-            f"the trust policy of role {role_arn('shared')} was written while another run wrote it, or while an association "
-            "was created: my-cluster default/quick outside this run had lost the role, and can use it again.",
+            f"another run changed the trust policy of role {role_arn('shared')}, or created an association, at the same time: "
+            "my-cluster default/quick outside this run lost access to the role, and has it again.",
         )
     ]
 

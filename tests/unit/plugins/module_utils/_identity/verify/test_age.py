@@ -202,7 +202,8 @@ def test_message_names_young_resource_and_wait() -> None:
     (finding,) = verified(aws)[0].findings
     assert finding.message == (
         f"cluster {CLUSTER} has no pod identity association for default/app (account {ACCOUNT}, region {REGION}). "
-        "Or AWS does not show the last change yet: role my-role was created or changed 40 s ago, and reads may be older."
+        "Or AWS does not show the last change yet: role my-role was created or changed 40 s ago, and AWS may still return "
+        "its former state."
     )
     assert finding.remedy == (
         "Run the verification again in 5 minutes. If the finding persists: apply the workload, which creates it."
@@ -347,7 +348,7 @@ def test_teardown_reports_possibly_invisible_resources() -> None:
             "default/app",
             "NOT_YET_VISIBLE",
             f"role my-role and policy {policy_arn('my-policy')} cannot be seen, so the run cannot remove it. It may exist: "
-            f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and reads may be older.",
+            f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
     ]
@@ -375,7 +376,7 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
             "default/app",
             "NOT_YET_VISIBLE",
             "the association cannot be seen, so the run cannot remove it. It may exist: role my-role was created or changed 10 "
-            "s ago, and reads may be older.",
+            "s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
     ]

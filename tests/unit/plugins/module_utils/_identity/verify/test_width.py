@@ -72,7 +72,8 @@ def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
     ((code, remedy),) = remedies(TRUST_BARE, {})
     assert code == "TRUST_WIDER_THAN_ASKED"
     assert remedy == (
-        "Set the trust_scope that it has, or name the role by its ARN, so that it is not changed. To narrow a role that this "
+        "Set the trust_scope that the role has, or use it by its ARN (role.arn), so that it is not changed. To narrow a role "
+        "that this "
         "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
         "change)."
     )

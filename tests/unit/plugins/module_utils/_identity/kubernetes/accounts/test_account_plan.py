@@ -292,7 +292,7 @@ def test_missing_service_account_without_create_refuses_its_workload() -> None:
             Finding(
                 Code.SERVICE_ACCOUNT_MISSING,
                 "service account app does not exist in namespace default and create_service_account is false.",
-                "Create it first, or let it be created.",
+                "Create it first, or set create_service_account: true.",
                 WorkloadKey(build.CLUSTER, "default", "app"),
             )
         ],
@@ -491,7 +491,7 @@ def test_purge_limit_as_percentage() -> None:
     for number in range(4):
         accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
     (problem,) = plan_purge((), accounts, percent=80).problems
-    assert "but pod_identity_purge_limit is 80% of the 4 present ones, which is 3. Check" in problem
+    assert "but pod_identity_purge_limit is 80% of the 4 managed ones, which is 3. Check" in problem
     assert plan_purge((), accounts, percent=100).problems == []
 
 

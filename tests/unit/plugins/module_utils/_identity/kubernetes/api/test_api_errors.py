@@ -80,13 +80,13 @@ def message(error: ApiError) -> str:
             "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is new, "
             "the IAM principal has no access entry in the cluster.",
         ),
-        (403, "Allow it to that user, or its group: docs/iam-permissions.md has the manifests."),
+        (403, "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."),
         (429, "Run again when the API server is available."),
         (500, "Run again when the API server is available."),
         (
             404,
             "That is not a response of a Kubernetes API: check the server in the kubeconfig (aws eks update-kubeconfig writes "
-            "one), and proxies between.",
+            "one), and the proxies on the way.",
         ),
     ],
 )
@@ -217,7 +217,7 @@ KUBECONFIG = (
             "the response with status 200 is not from the Kubernetes API: no list of ServiceAccount",
             "was not reached, as another server responds at its endpoint: the response with status 200 is not from the "
             "Kubernetes API: no list of ServiceAccount.",
-            "Check the server in the kubeconfig (aws eks update-kubeconfig writes one), and proxies between.",
+            "Check the server in the kubeconfig (aws eks update-kubeconfig writes one), and the proxies on the way.",
             id="another API",
         ),
         pytest.param(
@@ -260,7 +260,7 @@ EKS_NETWORK = (
     "endpoint only from its VPC or a network that is connected to it."
 )
 EKS_PROXY = (
-    "Check the proxies between (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
+    "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
     "(pod_identity_kubeconfig)."
 )
 

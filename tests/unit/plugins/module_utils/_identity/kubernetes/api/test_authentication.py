@@ -58,7 +58,7 @@ def test_choice_of_authentication(
         (
             ("context", "kubeconfig"),
             {"K8S_AUTH_HOST": "h"},
-            "pod_identity_kube_auth: eks and kubeconfig and context and K8S_AUTH_HOST are both given; leave one of them out",
+            "pod_identity_kube_auth: eks and kubeconfig and context and K8S_AUTH_HOST are both set; leave one of them out",
         ),
     ],
 )

@@ -493,7 +493,7 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "warning",
-            "1 of 2 Pods of the EKS Pod Identity Agent not ready, on node other; Pods there get no "
+            "1 of 2 Pods of the EKS Pod Identity Agent are not ready, on node other; Pods there get no "
             "credentials.",
             "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
             f"address' means that IPv6 is off on the node). To see them: {LOOK}",

@@ -457,7 +457,7 @@ def test_wait_for_young_association_is_bounded() -> None:
     (finding,) = run.outcome.findings
     assert finding.message == (
         "a Pod that starts now under service account api does not get the environment and token of EKS Pod "
-        "Identity (5 of 5 times): not every API server of the cluster knows the young association yet."
+        "Identity (5 of 5 times): not every API server of the cluster knows the new association yet."
     )
 
 
@@ -466,8 +466,8 @@ def test_too_few_successes_are_unknown() -> None:
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api got EKS Pod Identity 2 of the 3 times in a row that prove "
-        "that all API servers of the cluster know the young association."
+        "a Pod that starts now under service account api got EKS Pod Identity in 2 of 3 dry runs in a row, which are needed to "
+        "prove that all API servers of the cluster know the new association."
     )
 
 

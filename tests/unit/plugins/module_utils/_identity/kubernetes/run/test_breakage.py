@@ -103,7 +103,7 @@ def test_irsa_pod_without_agent_would_break(
     )
     assert finding.message == (
         "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
-        f"(Pod x {reason}). An association takes IRSA away from them at their next start, and they would have no "
+        f"(Pod x {reason}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
         "credentials."
     )
     assert finding.remedy == (
@@ -295,7 +295,8 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     assert (finding.code, finding.severity) == ("ASSOCIATION_WOULD_BREAK", "error")
     assert finding.message == (
         "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
-        f"({place}). An association takes IRSA away from them at their next start, and they would have no credentials."
+        f"({place}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
+        "credentials."
     )
 
 
@@ -338,8 +339,8 @@ def test_template_with_agent_or_own_credentials_has_no_finding(lists: dict[str, 
 
 
 UNKNOWN = (
-    "service account api in namespace shop has the annotation of IRSA. An association takes IRSA away from its Pods at their "
-    "next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
+    "service account api in namespace shop has the annotation of IRSA. With an association its Pods get EKS Pod Identity "
+    "instead of IRSA at their next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
 )
 LOOK = (
     "Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "

@@ -640,8 +640,8 @@ def test_field_manager_conflict_has_its_remedy() -> None:
         'Kubernetes returned 409: Apply failed with 1 conflict: conflict with "helm": .metadata.labels.team.'
     )
     assert failure["remedy"] == (
-        "Have the other field manager leave that field (its own manifests or values), or leave it out of the workload. "
-        "pod_identity_force_conflicts: true takes it over."
+        "Remove that field from the manifests of the other field manager, or from the workload. With "
+        "pod_identity_force_conflicts: true the workload overrides it."
     )
 
 
@@ -710,7 +710,7 @@ def test_rejected_restart_is_a_failure() -> None:
             "action": "restart",
             "error_code": "KUBERNETES_REFUSED",
             "message": "Kubernetes returned 403: deployments are forbidden.",
-            "remedy": "For a 403, allow it to the caller: docs/iam-permissions.md has the manifests. Then run again.",
+            "remedy": "For a 403, grant the caller that permission: docs/iam-permissions.md has the manifests. Then run again.",
         }
     ]
     assert (kube_run.changed, kube_run.outcome.changes, kube_run.restarts.names, clock.slept) == (
