@@ -311,16 +311,22 @@ _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken
 # Members that differ between two responses with the same page.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # The idempotency parameter of a request.
-_REQUEST_TOKENS = {"CreatePodIdentityAssociation": "clientRequestToken"}
+_REQUEST_TOKENS = {
+    "CreateAddon": "clientRequestToken",
+    "CreatePodIdentityAssociation": "clientRequestToken",
+    "UpdateAddon": "clientRequestToken",
+}
 
 # Members that a response must have: botocore parses a damaged response as an empty one.
 _REQUIRED = {
     "AssumeRole": "Credentials",
+    "CreateAddon": "addon",
     "CreatePolicy": "Policy",
     "CreatePolicyVersion": "PolicyVersion",
     "CreatePodIdentityAssociation": "association",
     "CreateRole": "Role",
     "DescribeAddon": "addon",
+    "DescribeAddonVersions": "addons",
     "DescribeCluster": "cluster",
     "DescribePodIdentityAssociation": "association",
     "DescribeRegions": "Regions",

@@ -21,7 +21,7 @@ from sandbox.aws.operations import route
 from sandbox.aws.responses import QUERY_SERVICES, error_response
 
 _ON_ASSOCIATION = frozenset(f"{verb}PodIdentityAssociation" for verb in ("Describe", "Update", "Delete"))
-_ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Delete"))
+_ON_ADDON = frozenset(f"{verb}Addon" for verb in ("Describe", "Update", "Delete"))
 _ON_TAGGED = frozenset(("TagResource", "UntagResource", "ListTagsForResource"))
 
 _TAGGED = ("arn:aws:eks:", "arn:aws:iam:")

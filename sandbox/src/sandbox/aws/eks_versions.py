@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 PLATFORM_VERSIONS = {
@@ -18,19 +20,38 @@ DEFAULT_VERSION = "1.34"
 
 
 class AddonRelease(NamedTuple):
-    """The current version of an add-on, and its namespace."""
+    """The versions of an add-on, newest first, its namespace, and the managed policies of its service accounts.
+
+    The first version is the default. ``without_roles`` is a version that does not accept Pod Identity associations.
+    """
 
     name: str
-    version: str
-    namespace: str
+    versions: tuple[str, ...]
+    namespace: str = "kube-system"
+    policies: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    without_roles: str = ""
+
+    @property
+    def version(self) -> str:
+        return self.versions[0]
 
 
+_POLICY = "arn:aws:iam::aws:policy/"
 ADDONS = (
-    AddonRelease("aws-ebs-csi-driver", "v1.50.1-eksbuild.1", "kube-system"),
-    AddonRelease("coredns", "v1.12.3-eksbuild.1", "kube-system"),
-    AddonRelease("eks-pod-identity-agent", "v1.3.8-eksbuild.2", "kube-system"),
-    AddonRelease("kube-proxy", "v1.34.0-eksbuild.4", "kube-system"),
-    AddonRelease("vpc-cni", "v1.20.3-eksbuild.1", "kube-system"),
+    AddonRelease(
+        "aws-ebs-csi-driver",
+        ("v1.50.1-eksbuild.1", "v1.49.0-eksbuild.1", "v1.25.0-eksbuild.1"),
+        policies={"ebs-csi-controller-sa": (f"{_POLICY}service-role/AmazonEBSCSIDriverPolicy",)},
+        without_roles="v1.25.0-eksbuild.1",
+    ),
+    AddonRelease("coredns", ("v1.12.3-eksbuild.1",)),
+    AddonRelease("eks-pod-identity-agent", ("v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2", "v1.3.0-eksbuild.1")),
+    AddonRelease("kube-proxy", ("v1.34.0-eksbuild.4",)),
+    AddonRelease(
+        "vpc-cni",
+        ("v1.20.3-eksbuild.1", "v1.19.6-eksbuild.7"),
+        policies={"aws-node": (f"{_POLICY}AmazonEKS_CNI_Policy",)},
+    ),
 )
 
 
@@ -40,5 +61,5 @@ def platform_version(version: str) -> str:
 
 
 def find_addon(name: str) -> AddonRelease | None:
-    """Return the current version of an add-on; None if EKS does not offer it."""
+    """Return the versions of an add-on; None if EKS does not offer it."""
     return next((release for release in ADDONS if release.name == name), None)

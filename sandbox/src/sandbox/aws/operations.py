@@ -34,6 +34,7 @@ _EKS_ROUTES: tuple[tuple[str, str, str], ...] = (
     ("DELETE", _CLUSTER + r"/addons/([^/]+)", "DeleteAddon"),
     ("POST", _CLUSTER + r"/addons/([^/]+)/update", "UpdateAddon"),
     ("GET", r"/addons/supported-versions", "DescribeAddonVersions"),
+    ("GET", r"/addons/configuration-schemas", "DescribeAddonConfiguration"),
     ("GET", r"/cluster-versions", "DescribeClusterVersions"),
     ("POST", _CLUSTER + r"/node-groups", "CreateNodegroup"),
     ("GET", _CLUSTER + r"/node-groups", "ListNodegroups"),

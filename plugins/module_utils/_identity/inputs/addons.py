@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the options of an EKS add-on: version policy, configuration values, roles. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..model.addons import AddonSpec, VersionPolicy, version_order
+from ..model.errors import InputError, Problems
+from ..model.names import parse_role_arn
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}", re.ASCII)
+_AT_LEAST = re.compile(r">=\s*(\S+)", re.ASCII)
+
+
+def parse_version_policy(text: str, option: str) -> VersionPolicy:
+    """Return the policy of "", "latest", ">=v1.3.0" or "v1.3.8-eksbuild.2". Raises InputError.
+
+    :arg option: the name of the option, for the message.
+    """
+    text = text.strip()
+    if not text:
+        return VersionPolicy()
+    if text == "latest":
+        return VersionPolicy("latest")
+    at_least = _AT_LEAST.fullmatch(text)
+    version = at_least.group(1) if at_least else text
+    if not version_order(version):
+        raise InputError(
+            [
+                f"{option} must be 'latest', a version such as 'v1.3.8-eksbuild.2', or a minimum such as '>=v1.3.0'; "
+                f"it is {text!r}."
+            ]
+        )
+    version = version if version.startswith("v") else f"v{version}"
+    return VersionPolicy("at least" if at_least else "exact", version)
+
+
+def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
+    """Return the add-on of the options of M(eks_addon_pod_identity). Raises InputError with every problem."""
+    problems = Problems()
+    name = str(params["addon_name"])
+    if not _NAME.fullmatch(name):
+        problems.add(
+            "", f"addon_name must be the name of an EKS add-on such as 'aws-ebs-csi-driver'; it is {name!r}"
+        )
+    version = problems.attempt(lambda: parse_version_policy(params["addon_version"] or "", "addon_version"))
+    roles = _read_roles(params["pod_identity_associations"] or (), problems)
+    absent = params["state"] == "absent"
+    if absent and roles:
+        problems.add("", "pod_identity_associations has no effect with state: absent; remove one of them")
+    problems.raise_if_any()
+    values = params["configuration_values"]
+    return AddonSpec(
+        name,
+        absent,
+        version or VersionPolicy(),
+        json.dumps(values, sort_keys=True) if isinstance(values, Mapping) else values,
+        roles,
+        params["purge_associations"],
+        params["overwrite"],
+        params["preserve"],
+        params["tags"] or {},
+    )
+
+
+def _read_roles(entries: Any, problems: Problems) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        place = f"pod_identity_associations[{index}]"
+        account, arn = str(entry["service_account"]), str(entry["role_arn"])
+        if parse_role_arn(arn) is None:
+            problems.add(
+                place,
+                f"role_arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name); it is {arn!r}",
+            )
+        if account in roles:
+            problems.add(
+                place, f"service account {account!r} has a role already; an add-on has one role for it"
+            )
+        roles[account] = arn
+    return roles

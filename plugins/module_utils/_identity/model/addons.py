@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""EKS add-ons: definition, version policy, observed state, decoding of API responses. Pure.
+
+Sources: eks DescribeAddon, DescribeAddonVersions, DescribeAddonConfiguration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+AGENT_ADDON = "eks-pod-identity-agent"
+
+# Statuses that EKS leaves by itself.
+IN_PROGRESS = frozenset(("CREATING", "UPDATING", "DELETING"))
+# Statuses of an operation that EKS has given up.
+FAILED = frozenset(("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"))
+
+_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-eksbuild\.(\d+))?", re.ASCII)
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """Return the sort key of a version like "v1.3.8-eksbuild.2". Versions of another form precede all others."""
+    match = _VERSION.fullmatch(version)
+    return tuple(int(part or 0) for part in match.groups()) if match else ()
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPolicy:
+    """The accepted versions of an add-on.
+
+    "any" keeps the installed version and otherwise installs the default version of EKS; "latest" is the newest compatible
+    version; "at least" updates a version below ``version`` to the newest compatible one; "exact" is ``version``.
+    """
+
+    kind: Literal["any", "latest", "at least", "exact"] = "any"
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddonSpec:
+    """The definition of an add-on.
+
+    ``roles`` are ARNs of IAM roles by service account; with ``purge_roles`` the add-on has no other associations.
+    ``configuration`` is JSON or YAML text; None keeps the present one. ``overwrite`` replaces conflicting settings of
+    self-managed objects in the cluster. ``preserve`` keeps the objects in the cluster after a deletion.
+    """
+
+    name: str
+    absent: bool = False
+    version: VersionPolicy = VersionPolicy()
+    configuration: str | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    purge_roles: bool = False
+    overwrite: bool = False
+    preserve: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedAddon:
+    """An installed add-on. Sources: eks DescribeAddon, and DescribePodIdentityAssociation for ``roles``.
+
+    ``roles`` are ARNs of IAM roles by service account. ``issues`` are code and message of its health issues.
+    """
+
+    name: str
+    arn: str
+    status: str
+    version: str
+    configuration: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    issues: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    association_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddonRelease:
+    """A version of an add-on that is compatible with a cluster. ``default``: EKS installs it if no version is named."""
+
+    version: str
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddonIdentity:
+    """A service account of an add-on that can have a role, and the ARNs of the managed policies that EKS recommends."""
+
+    service_account: str
+    recommended_policies: tuple[str, ...]
+
+
+def decode_addon(raw: Mapping[str, Any]) -> ObservedAddon:
+    """Decode an add-on without its roles. Source: eks DescribeAddon."""
+    issues = (raw.get("health") or {}).get("issues") or ()
+    return ObservedAddon(
+        name=str(raw.get("addonName") or ""),
+        arn=str(raw.get("addonArn") or ""),
+        status=str(raw.get("status") or ""),
+        version=str(raw.get("addonVersion") or ""),
+        configuration=str(raw.get("configurationValues") or ""),
+        issues=tuple(f"{issue.get('code', '')}: {issue.get('message', '')}" for issue in issues),
+        tags=dict(raw.get("tags") or {}),
+        association_ids=tuple(
+            str(arn).rpartition("/")[2] for arn in raw.get("podIdentityAssociations") or ()
+        ),
+    )
+
+
+def decode_releases(addons: Iterable[Mapping[str, Any]], kubernetes_version: str) -> tuple[AddonRelease, ...]:
+    """Decode the versions of one add-on, newest first. Source: eks DescribeAddonVersions.
+
+    :arg kubernetes_version: the version of the cluster, for which EKS marks one version as the default.
+    """
+    releases = [
+        AddonRelease(
+            str(raw["addonVersion"]),
+            any(
+                compatibility.get("defaultVersion")
+                for compatibility in raw.get("compatibilities") or ()
+                if compatibility.get("clusterVersion") == kubernetes_version
+            ),
+        )
+        for addon in addons
+        for raw in addon.get("addonVersions") or ()
+    ]
+    return tuple(sorted(releases, key=lambda release: version_order(release.version), reverse=True))
+
+
+def decode_identities(raw: Mapping[str, Any]) -> tuple[AddonIdentity, ...]:
+    """Decode the service accounts of a version that can have a role. Source: eks DescribeAddonConfiguration."""
+    return tuple(
+        AddonIdentity(str(part["serviceAccount"]), tuple(part.get("recommendedManagedPolicies") or ()))
+        for part in raw.get("podIdentityConfiguration") or ()
+    )

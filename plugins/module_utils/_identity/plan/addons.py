@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan an EKS add-on: its version, configuration values and roles. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+
+from ..._findings.codes import Code
+from ..._findings.finding import WorkloadKey
+from ..model.addons import (
+    AGENT_ADDON,
+    AddonIdentity,
+    AddonRelease,
+    AddonSpec,
+    ObservedAddon,
+    VersionPolicy,
+    version_order,
+)
+from ..model.changes import Call, Change, with_owner
+from ..model.cluster import Cluster
+from ..model.errors import listed
+from ..model.targets import Action, Failure, Target
+
+
+def addon_target(name: str, cluster: str) -> Target:
+    return Target("addon", name, cluster=cluster)
+
+
+def plan_addon(
+    spec: AddonSpec,
+    addon: ObservedAddon | None,
+    cluster: Cluster,
+    releases: Sequence[AddonRelease] = (),
+    users: Collection[WorkloadKey] = (),
+) -> Change | Failure | None:
+    """Plan one add-on. Return None if it has its desired state, a Failure if that state cannot be reached.
+
+    :arg releases: the versions that are compatible with the cluster, newest first, if the version policy needs them.
+    :arg users: the service accounts that need the agent, for its removal.
+    """
+    if spec.absent:
+        return _remove(spec, addon, cluster, users)
+    version = _choose_version(spec, addon, cluster, releases)
+    if isinstance(version, Failure):
+        return version
+    return _create(spec, version, cluster) if addon is None else _update(spec, addon, version, cluster)
+
+
+def needs_releases(policy: VersionPolicy, addon: ObservedAddon | None) -> bool:
+    """Return whether the choice of a version depends on the compatible versions."""
+    if addon is None:
+        return policy.kind != "any"
+    if policy.kind == "at least":
+        return version_order(addon.version) < version_order(policy.version)
+    return policy.kind == "latest" or (policy.kind == "exact" and addon.version != policy.version)
+
+
+def unsupported_accounts(
+    spec: AddonSpec, identities: Sequence[AddonIdentity], version: str, cluster: Cluster
+) -> Failure | None:
+    """Return a failure if ``spec`` has a role for a service account that the add-on does not list.
+
+    EKS rejects such a role when it updates the add-on, which is after other changes of a play.
+    """
+    supported = [identity.service_account for identity in identities]
+    unknown = [name for name in spec.roles if name not in supported]
+    if not unknown:
+        return None
+    accounts = f"it accepts roles for {listed(supported)}" if supported else "it accepts no roles"
+    return _failure(
+        spec,
+        cluster,
+        "update",
+        Code.ADDON_ROLE_NOT_SUPPORTED,
+        f"version {version} of the add-on does not accept a role for service account {listed(unknown)}: {accounts}.",
+        "Correct the service account, or choose another version of the add-on. To see what a version accepts: aws eks "
+        f"describe-addon-configuration --addon-name {spec.name} --addon-version {version}",
+    )
+
+
+def not_ready(spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, action: Action) -> Failure:
+    """Return the failure of an add-on that is not active when the waiting ends."""
+    status = addon.status if addon is not None else "not installed"
+    reason = "; ".join(addon.issues if addon is not None else ()) or "EKS reports no health issue"
+    return _failure(
+        spec,
+        cluster,
+        action,
+        Code.ADDON_NOT_READY,
+        f"the add-on is {status}: {reason}.",
+        "Resolve the health issues and run again. To see them again: aws eks describe-addon --cluster-name "
+        f"{cluster.name} --addon-name {spec.name}",
+    )
+
+
+def _remove(
+    spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, users: Collection[WorkloadKey]
+) -> Change | Failure | None:
+    if addon is None:
+        return None
+    if users:
+        return _failure(
+            spec,
+            cluster,
+            "delete",
+            Code.AGENT_IN_USE,
+            f"{len(users)} service account{'' if len(users) == 1 else 's'} of the cluster would lose their credentials: "
+            f"{listed(map(str, sorted(users)))}.",
+            "Delete their associations first: teardown.yml with their list of workloads.",
+        )
+    old = {"version": addon.version, **_shown(addon.configuration, addon.roles)}
+    parameters: dict[str, object] = {"clusterName": cluster.name, "addonName": spec.name}
+    if spec.preserve:
+        parameters["preserve"] = True
+    return _change(spec, cluster, "delete", old, None, "DeleteAddon", parameters)
+
+
+def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
+    parameters: dict[str, object] = {"clusterName": cluster.name, "addonName": spec.name}
+    if version:
+        parameters["addonVersion"] = version
+    if spec.configuration:
+        parameters["configurationValues"] = spec.configuration
+    if spec.roles:
+        parameters["podIdentityAssociations"] = _associations(spec.roles)
+    # Without it, EKS refuses to install over objects that somebody changed.
+    parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
+    parameters["tags"] = with_owner(spec.tags)
+    new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
+    return _change(spec, cluster, "create", None, new, "CreateAddon", parameters)
+
+
+def _update(spec: AddonSpec, addon: ObservedAddon, version: str, cluster: Cluster) -> Change | None:
+    old: dict[str, object] = {}
+    new: dict[str, object] = {}
+    if version != addon.version:
+        old["version"], new["version"] = addon.version, version
+    configuration = addon.configuration if spec.configuration is None else spec.configuration
+    if not _same_configuration(configuration, addon.configuration):
+        old["configuration_values"], new["configuration_values"] = addon.configuration, configuration
+    # A list in the request replaces all associations of the add-on.
+    roles = dict(spec.roles) if spec.purge_roles else {**addon.roles, **spec.roles}
+    if roles != dict(addon.roles):
+        old["roles"], new["roles"] = dict(addon.roles), roles
+    if not new:
+        return None
+    parameters: dict[str, object] = {
+        "clusterName": cluster.name,
+        "addonName": spec.name,
+        "addonVersion": version,
+        "resolveConflicts": "OVERWRITE" if spec.overwrite else "PRESERVE",
+    }
+    if configuration:
+        # EKS keeps the values only if the request has them.
+        parameters["configurationValues"] = configuration
+    if "roles" in new:
+        parameters["podIdentityAssociations"] = _associations(roles)
+    return _change(spec, cluster, "update", old, new, "UpdateAddon", parameters)
+
+
+def _choose_version(
+    spec: AddonSpec, addon: ObservedAddon | None, cluster: Cluster, releases: Sequence[AddonRelease]
+) -> str | Failure:
+    """Return the version to install; "" for the default version of EKS."""
+    policy, installed = spec.version, addon.version if addon is not None else ""
+    if not needs_releases(policy, addon):
+        return installed
+    action: Action = "create" if addon is None else "update"
+    versions = [release.version for release in releases]
+    if policy.kind == "exact":
+        if policy.version in versions:
+            return policy.version
+        reason = f"version {policy.version} of the add-on is not available"
+    elif versions and version_order(versions[0]) >= version_order(policy.version):
+        # A version that EKS has withdrawn may be newer than all that it offers.
+        return max(versions[0], installed, key=version_order)
+    else:
+        asked = f" that is {policy.version} or newer" if policy.version else ""
+        reason = f"no version{asked} of the add-on is available"
+    return _failure(
+        spec,
+        cluster,
+        action,
+        Code.ADDON_VERSION_UNAVAILABLE,
+        f"{reason} for Kubernetes {cluster.version}; EKS offers {listed(versions, 5) or 'none'}.",
+        "Choose one of these versions. To see all: aws eks describe-addon-versions --addon-name "
+        f"{spec.name} --kubernetes-version {cluster.version}",
+    )
+
+
+def _associations(roles: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"serviceAccount": account, "roleArn": arn} for account, arn in sorted(roles.items())]
+
+
+def _shown(configuration: str, roles: Mapping[str, str]) -> dict[str, object]:
+    shown: dict[str, object] = {}
+    if configuration:
+        shown["configuration_values"] = configuration
+    if roles:
+        shown["roles"] = dict(roles)
+    return shown
+
+
+def _same_configuration(text: str, other: str) -> bool:
+    """Compare configuration values. Two JSON texts are compared by their values."""
+    if text == other:
+        return True
+    try:
+        return bool(json.loads(text or "{}") == json.loads(other or "{}"))
+    except ValueError:
+        return False
+
+
+def _change(
+    spec: AddonSpec,
+    cluster: Cluster,
+    action: Action,
+    old: Mapping[str, object] | None,
+    new: Mapping[str, object] | None,
+    operation: str,
+    parameters: Mapping[str, object],
+) -> Change:
+    call = Call("eks", operation, parameters)
+    return Change(0, addon_target(spec.name, cluster.key), action, (), old, new, (call,))
+
+
+def _failure(
+    spec: AddonSpec, cluster: Cluster, action: Action, code: Code, message: str, remedy: str
+) -> Failure:
+    return Failure((), addon_target(spec.name, cluster.key), action, code, message, remedy)
+
+
+def is_agent(spec: AddonSpec) -> bool:
+    return spec.name == AGENT_ADDON

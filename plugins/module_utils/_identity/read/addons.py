@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read EKS add-ons, their versions, and the service accounts that can have a role."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..._aws.client import Api
+from ..model.addons import (
+    AddonIdentity,
+    AddonRelease,
+    ObservedAddon,
+    decode_addon,
+    decode_identities,
+    decode_releases,
+)
+from ..model.cluster import Cluster
+from .associations import describe_association
+from .reader import none_if_missing
+
+
+def read_addon(api: Api, cluster: Cluster, name: str) -> ObservedAddon | None:
+    """Return an add-on without its roles, or None if it is not installed. Raises AwsError.
+
+    Source: eks DescribeAddon.
+    """
+    request = {"clusterName": cluster.name, "addonName": name}
+    regional = api.in_region(cluster.region)
+    response = none_if_missing(lambda: regional.call("eks", "DescribeAddon", request))
+    return decode_addon(response["addon"]) if response is not None else None
+
+
+def read_addon_with_roles(api: Api, cluster: Cluster, name: str) -> ObservedAddon | None:
+    """Return an add-on with the roles of its service accounts, or None if it is not installed. Raises AwsError.
+
+    Sources: eks DescribeAddon, and DescribePodIdentityAssociation for each of its associations.
+    """
+    addon = read_addon(api, cluster, name)
+    if addon is None:
+        return None
+    regional = api.in_region(cluster.region)
+    associations = [
+        describe_association(regional, cluster.name, association_id)
+        for association_id in addon.association_ids
+    ]
+    roles = {
+        association.key.service_account: association.role_arn
+        for association in associations
+        if association is not None
+    }
+    return replace(addon, roles=roles)
+
+
+def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, ...]:
+    """Return the versions of an add-on that are compatible with a cluster, newest first. Raises AwsError.
+
+    Source: eks DescribeAddonVersions.
+    """
+    request = {"addonName": name, "kubernetesVersion": cluster.version}
+    regional = api.in_region(cluster.region)
+    return decode_releases(regional.pages("eks", "DescribeAddonVersions", request, "addons"), cluster.version)
+
+
+def read_identities(api: Api, cluster: Cluster, name: str, version: str) -> tuple[AddonIdentity, ...]:
+    """Return the service accounts of a version that can have a role. Raises AwsError.
+
+    Source: eks DescribeAddonConfiguration.
+    """
+    request = {"addonName": name, "addonVersion": version}
+    return decode_identities(api.in_region(cluster.region).call("eks", "DescribeAddonConfiguration", request))

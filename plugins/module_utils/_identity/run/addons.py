@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""One EKS add-on: read, plan, change it, and wait until it is active."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
+from ..._findings.codes import Code
+from ..._findings.finding import WorkloadKey
+from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, ObservedAddon
+from ..model.changes import Change
+from ..model.cluster import Cluster
+from ..model.errors import AwsError, ErrorKind, sentence
+from ..model.targets import Action, Failure, request_failure
+from ..plan.addons import addon_target, is_agent, needs_releases, not_ready, plan_addon, unsupported_accounts
+from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
+from ..read.associations import list_associations
+from .consistency import WaitPolicy, send
+
+# Another process may create or change the add-on between the read and the request: then read it once more.
+ROUNDS = 2
+
+
+@dataclass(slots=True)
+class AddonRun:
+    """The run for one add-on. Its fields can be read after an interrupt, too.
+
+    ``change`` is the change, with ``made`` when EKS has accepted it; in check mode it is only planned. ``addon`` is the last
+    state that was read, or in check mode the predicted one. ``failure`` has no workload: an add-on belongs to the cluster.
+
+    :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
+    """
+
+    api: Api
+    cluster: Cluster
+    spec: AddonSpec
+    wait_policy: WaitPolicy
+    check_mode: bool = False
+    change: Change | None = None
+    made: bool = False
+    addon: ObservedAddon | None = None
+    failure: Failure | None = None
+
+    def converge(self) -> None:
+        """Bring the add-on to its desired state. An error of AWS becomes the failure."""
+        action: Action = "read"
+        try:
+            for turn in range(ROUNDS):
+                self._plan()
+                if self.failure is not None or self.change is None or self.check_mode or self.made:
+                    return
+                action = self.change.action
+                try:
+                    send(
+                        self.api.in_region(self.cluster.region),
+                        self.change.calls[0],
+                        self.wait_policy,
+                        True,
+                        False,
+                    )
+                except AwsError as error:
+                    if turn + 1 == ROUNDS or not (error.conflict or error.outcome_unknown):
+                        raise
+                    continue
+                self.made = True
+                self._wait_until_ready(action)
+                return
+        except AwsError as error:
+            self.failure = self._refused(error, action)
+
+    def _plan(self) -> None:
+        """Plan the change. If an earlier request got no response and nothing is left to change, EKS has carried it out."""
+        earlier = self.change
+        self.addon = self._settled()
+        spec = self.spec
+        if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
+            self.failure = not_ready(spec, self.addon, self.cluster, "update")
+            return
+        needed = not spec.absent and needs_releases(spec.version, self.addon)
+        releases = read_releases(self.api, self.cluster, spec.name) if needed else ()
+        planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
+        if isinstance(planned, Failure):
+            self.failure = planned
+        elif planned is None:
+            self.made = earlier is not None
+        else:
+            self.change = planned
+            self.failure = self._unsupported(planned)
+            if self.check_mode:
+                self.addon = self._predicted(planned)
+
+    def _settled(self) -> ObservedAddon | None:
+        """Return the add-on, after EKS has ended an operation on it."""
+        addon: ObservedAddon | None = None
+        for _attempt in self.wait_policy.attempts():
+            raise_if_interrupted()
+            addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
+            if self.check_mode or addon is None or addon.status not in IN_PROGRESS:
+                break
+        return addon
+
+    def _users(self) -> frozenset[WorkloadKey]:
+        """Return the service accounts that would lose their credentials with the agent."""
+        if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
+            return frozenset()
+        return frozenset(
+            WorkloadKey(self.cluster.key, summary["namespace"], summary["serviceAccount"])
+            for summary in list_associations(self.api.in_region(self.cluster.region), self.cluster.name)
+        )
+
+    def _unsupported(self, change: Change) -> Failure | None:
+        version = str((change.after or {}).get("version") or (self.addon.version if self.addon else ""))
+        if self.spec.absent or not self.spec.roles or not version.startswith("v"):
+            return None
+        identities = read_identities(self.api, self.cluster, self.spec.name, version)
+        return unsupported_accounts(self.spec, identities, version, self.cluster)
+
+    def _predicted(self, change: Change) -> ObservedAddon | None:
+        after = change.after
+        if after is None:
+            return None
+        addon = self.addon or ObservedAddon(self.spec.name, "", "ACTIVE", "")
+        roles = after.get("roles", addon.roles)
+        return replace(
+            addon,
+            version=str(after.get("version", addon.version)),
+            configuration=str(after.get("configuration_values", addon.configuration)),
+            roles=roles if isinstance(roles, dict) else addon.roles,
+        )
+
+    def _wait_until_ready(self, action: Action) -> None:
+        """Wait until the add-on is active, or gone after a deletion."""
+        if not self.wait_policy.timeout:
+            return
+        for _attempt in self.wait_policy.attempts():
+            raise_if_interrupted()
+            self.addon = read_addon(self.api, self.cluster, self.spec.name)
+            if self._is_ready():
+                self.addon = read_addon_with_roles(self.api, self.cluster, self.spec.name)
+                return
+            if self.addon is not None and self.addon.status in FAILED:
+                break
+        self.failure = replace(not_ready(self.spec, self.addon, self.cluster, action), partly=True)
+
+    def _is_ready(self) -> bool:
+        addon = self.addon
+        if self.spec.absent or addon is None:
+            return self.spec.absent and addon is None
+        version = self.change.calls[0].parameters.get("addonVersion") if self.change is not None else None
+        return addon.status == "ACTIVE" and version in (None, addon.version)
+
+    def _refused(self, error: AwsError, action: Action) -> Failure:
+        target = addon_target(self.spec.name, self.cluster.key)
+        failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
+        if error.kind is ErrorKind.EXISTS and "association" in error.text.lower():
+            # EKS names the association, not its service account.
+            return replace(
+                failure,
+                error_code=Code.ADDON_ASSOCIATION_EXISTS,
+                message=f"{sentence(failure.message)} An add-on cannot take over an association that exists.",
+                remedy="Delete that association and run again at once: Pods of the add-on that start in between get no "
+                "credentials. Or leave the service account out of the add-on's roles and keep the association.",
+            )
+        return failure

@@ -1,0 +1,298 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan of an EKS add-on: version policies, merged roles, kept configuration values, the removal of the agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import WorkloadKey
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import (
+    parse_addon,
+    parse_version_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+    AGENT_ADDON,
+    AddonIdentity,
+    AddonRelease,
+    AddonSpec,
+    ObservedAddon,
+    decode_releases,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Change
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Failure
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.addons import (
+    plan_addon,
+    unsupported_accounts,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+CLUSTER = Cluster(
+    "my-cluster", "arn:aws:eks:us-west-2:111122223333:cluster/my-cluster", "111122223333", "us-west-2", "aws",
+    version="1.34",
+)  # fmt: skip
+EBS = "aws-ebs-csi-driver"
+ROLE = "arn:aws:iam::111122223333:role/ebs"
+OTHER_ROLE = "arn:aws:iam::111122223333:role/snapshots"
+NEWEST, MIDDLE, OLDEST = "v1.3.10-eksbuild.1", "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
+RELEASES = (AddonRelease(NEWEST), AddonRelease(MIDDLE, default=True), AddonRelease(OLDEST))
+MARK = {"workload-identity/managed-by": "workload_identity.aws"}
+
+
+def spec(version: str = "", **fields: Any) -> AddonSpec:
+    return AddonSpec(EBS, version=parse_version_policy(version, "addon_version"), **fields)
+
+
+def installed(version: str = MIDDLE, **fields: Any) -> ObservedAddon:
+    return ObservedAddon(EBS, "arn:addon", "ACTIVE", version, **fields)
+
+
+def change(desired: AddonSpec, addon: ObservedAddon | None) -> Change:
+    planned = plan_addon(desired, addon, CLUSTER, RELEASES)
+    assert isinstance(planned, Change)
+    return planned
+
+
+def request(planned: Change) -> tuple[str, dict[str, Any]]:
+    (call,) = planned.calls
+    return call.operation, {
+        name: value for name, value in call.parameters.items() if name not in ("clusterName", "addonName")
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "present", "expected"),
+    [
+        ("", None, None),
+        ("latest", None, NEWEST),
+        (">=v1.3.8", None, NEWEST),
+        (OLDEST, None, OLDEST),
+        ("latest", MIDDLE, NEWEST),
+        (">=v1.3.9", MIDDLE, NEWEST),
+        (OLDEST, MIDDLE, OLDEST),
+        ("1.3.7-eksbuild.2", MIDDLE, OLDEST),
+    ],
+)
+def test_version_is_chosen_by_its_policy(version: str, present: str | None, expected: str | None) -> None:
+    planned = change(spec(version), installed(present) if present else None)
+    assert request(planned)[1].get("addonVersion") == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "present"),
+    [
+        ("", OLDEST),
+        ("latest", NEWEST),
+        # EKS has withdrawn it.
+        ("latest", "v1.3.11-eksbuild.1"),
+        (">=v1.3.8", MIDDLE),
+        (">= 1.3.8-eksbuild.2", MIDDLE),
+        (">=v1.3.8", NEWEST),
+        (MIDDLE, MIDDLE),
+    ],
+)
+def test_installed_version_is_kept(version: str, present: str) -> None:
+    assert plan_addon(spec(version), installed(present), CLUSTER, RELEASES) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "releases", "message"),
+    [
+        (
+            ">=v1.4.0",
+            RELEASES,
+            "no version that is v1.4.0 or newer of the add-on is available for Kubernetes 1.34; EKS offers "
+            f"{NEWEST}, {MIDDLE}, {OLDEST}.",
+        ),
+        (
+            "v1.0.0-eksbuild.1",
+            RELEASES,
+            "version v1.0.0-eksbuild.1 of the add-on is not available for Kubernetes 1.34; EKS offers "
+            f"{NEWEST}, {MIDDLE}, {OLDEST}.",
+        ),
+        ("latest", (), "no version of the add-on is available for Kubernetes 1.34; EKS offers none."),
+    ],
+)
+def test_unavailable_version_is_a_failure(
+    version: str, releases: tuple[AddonRelease, ...], message: str
+) -> None:
+    planned = plan_addon(spec(version), None, CLUSTER, releases)
+    assert isinstance(planned, Failure)
+    assert (planned.error_code, planned.message, planned.remedy) == (
+        "ADDON_VERSION_UNAVAILABLE",
+        message,
+        "Choose one of these versions. To see all: aws eks describe-addon-versions --addon-name aws-ebs-csi-driver "
+        "--kubernetes-version 1.34",
+    )
+
+
+def test_new_addon_gets_its_roles_values_and_mark() -> None:
+    planned = change(
+        spec(roles={"ebs-csi-controller-sa": ROLE}, configuration='{"a": 1}', tags={"team": "x"}), None
+    )
+    assert request(planned) == (
+        "CreateAddon",
+        {
+            "configurationValues": '{"a": 1}',
+            "podIdentityAssociations": [{"serviceAccount": "ebs-csi-controller-sa", "roleArn": ROLE}],
+            "resolveConflicts": "NONE",
+            "tags": {"team": "x", **MARK},
+        },
+    )
+    assert (planned.before, planned.after) == (
+        None,
+        {
+            "version": "the default of EKS",
+            "configuration_values": '{"a": 1}',
+            "roles": {"ebs-csi-controller-sa": ROLE},
+        },
+    )
+
+
+def test_roles_that_are_not_listed_are_kept() -> None:
+    """EKS replaces the whole list of associations, and deletes all with an empty one."""
+    addon = installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="{}")
+    planned = change(spec(roles={"ebs-csi-controller-sa": ROLE}), addon)
+    assert request(planned) == (
+        "UpdateAddon",
+        {
+            "addonVersion": MIDDLE,
+            "configurationValues": "{}",
+            "podIdentityAssociations": [
+                {"serviceAccount": "ebs-csi-controller-sa", "roleArn": ROLE},
+                {"serviceAccount": "snapshot-sa", "roleArn": OTHER_ROLE},
+            ],
+            "resolveConflicts": "PRESERVE",
+        },
+    )
+
+
+def test_purge_deletes_the_other_roles() -> None:
+    planned = change(spec(purge_roles=True), installed(roles={"snapshot-sa": OTHER_ROLE}))
+    assert request(planned)[1]["podIdentityAssociations"] == []
+    assert (planned.before, planned.after) == ({"roles": {"snapshot-sa": OTHER_ROLE}}, {"roles": {}})
+
+
+def test_update_of_the_version_leaves_the_roles_out_and_repeats_the_values() -> None:
+    planned = change(spec("latest"), installed(roles={"snapshot-sa": OTHER_ROLE}, configuration="a: 1"))
+    assert request(planned)[1] == {
+        "addonVersion": NEWEST,
+        "configurationValues": "a: 1",
+        "resolveConflicts": "PRESERVE",
+    }
+    assert (planned.before, planned.after) == ({"version": MIDDLE}, {"version": NEWEST})
+
+
+def test_values_are_compared_as_json() -> None:
+    addon = installed(configuration='{"b":2,"a":1}')
+    assert plan_addon(spec(configuration='{"a": 1, "b": 2}'), addon, CLUSTER) is None
+    assert change(spec(configuration='{"a": 2}'), addon).after == {"configuration_values": '{"a": 2}'}
+
+
+def test_agent_is_not_removed_while_the_cluster_has_associations() -> None:
+    agent, desired = ObservedAddon(AGENT_ADDON, "", "ACTIVE", MIDDLE), AddonSpec(AGENT_ADDON, absent=True)
+    users = {WorkloadKey("my-cluster", "default", name) for name in "abcd"}
+    planned = plan_addon(desired, agent, CLUSTER, users=users)
+    assert isinstance(planned, Failure)
+    assert (planned.error_code, planned.message, planned.remedy) == (
+        "AGENT_IN_USE",
+        "4 service accounts of the cluster would lose their credentials: default/a, default/b, default/c and 1 more.",
+        "Delete their associations first: teardown.yml with their list of workloads.",
+    )
+    removal = plan_addon(desired, agent, CLUSTER)
+    assert isinstance(removal, Change)
+    assert (request(removal), removal.before) == (("DeleteAddon", {}), {"version": MIDDLE})
+    assert plan_addon(desired, None, CLUSTER) is None
+
+
+def test_service_account_without_support_is_named() -> None:
+    desired = spec(roles={"ebs-csi-controler-sa": ROLE})
+    failure = unsupported_accounts(desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER)
+    assert failure is not None
+    assert failure.message == (
+        f"version {MIDDLE} of the add-on does not accept a role for service account ebs-csi-controler-sa: it accepts roles "
+        "for ebs-csi-controller-sa."
+    )
+    without = unsupported_accounts(desired, [], OLDEST, CLUSTER)
+    assert without is not None
+    assert without.message.endswith(": it accepts no roles.")
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    return {
+        "addon_name": EBS,
+        "state": "present",
+        "addon_version": None,
+        "configuration_values": None,
+        "pod_identity_associations": [],
+        "purge_associations": False,
+        "overwrite": False,
+        "preserve": False,
+        "tags": None,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"addon_version": "newest"},
+            "addon_version must be 'latest', a version such as 'v1.3.8-eksbuild.2', or a minimum such as '>=v1.3.0'; "
+            "it is 'newest'.",
+        ),
+        (
+            {"addon_name": "EBS driver"},
+            "addon_name must be the name of an EKS add-on such as 'aws-ebs-csi-driver'; it is 'EBS driver'",
+        ),
+        (
+            {"pod_identity_associations": [{"service_account": "a", "role_arn": "ebs"}]},
+            "pod_identity_associations[0]: role_arn must be the ARN of an IAM role "
+            "(arn:aws:iam::111122223333:role/name); it is 'ebs'",
+        ),
+        (
+            {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}] * 2},
+            "pod_identity_associations[1]: service account 'a' has a role already; an add-on has one role for it",
+        ),
+        (
+            {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}], "state": "absent"},
+            "pod_identity_associations has no effect with state: absent; remove one of them",
+        ),
+    ],
+)
+def test_invalid_options_are_refused(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_addon(options(**changes))
+    assert refused.value.problems == (problem,)
+
+
+def test_mapping_of_values_becomes_json() -> None:
+    assert parse_addon(options(configuration_values={"b": 1, "a": [2]})).configuration == '{"a": [2], "b": 1}'
+    assert parse_addon(options(configuration_values="a: 1")).configuration == "a: 1"
+
+
+_VERSIONS = st.builds(
+    lambda *parts: f"v{parts[0]}.{parts[1]}.{parts[2]}-eksbuild.{parts[3]}", *[st.integers(0, 12)] * 4
+)
+
+
+@given(versions=st.lists(_VERSIONS, min_size=1, unique=True), present=_VERSIONS, minimum=_VERSIONS)
+def test_minimum_never_installs_an_older_version(versions: list[str], present: str, minimum: str) -> None:
+    releases = decode_releases(
+        [{"addonVersions": [{"addonVersion": version} for version in versions]}], "1.34"
+    )
+    planned = plan_addon(spec(f">={minimum}"), installed(present), CLUSTER, releases)
+    order = [int(part) for part in present[1:].replace("-eksbuild", "").split(".")]
+    least = [int(part) for part in minimum[1:].replace("-eksbuild", "").split(".")]
+    if order >= least:
+        assert planned is None
+    elif isinstance(planned, Change):
+        chosen = str(request(planned)[1]["addonVersion"])
+        assert [int(part) for part in chosen[1:].replace("-eksbuild", "").split(".")] >= least
+    else:
+        assert isinstance(planned, Failure)

@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The run for an EKS add-on: waiting, lost responses, refusals, check mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.addons import (
+    parse_version_policy,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+    AGENT_ADDON,
+    AddonSpec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import AddonRun
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
+    WaitPolicy,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import Clock
+
+CLUSTER = Cluster("my-cluster", "arn:cluster", "111122223333", "us-west-2", "aws", version="1.34")
+NEWEST, OLDER = "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
+DENIED = classify("eks:UpdateAddon", "AccessDeniedException", "not authorized")
+
+
+class FakeAddons:
+    """EKS with one add-on, which reaches its final status after some reads."""
+
+    def __init__(
+        self, reads: int = 2, final: str = "ACTIVE", issues: Iterable[Mapping[str, str]] = ()
+    ) -> None:
+        self.addon: dict[str, Any] | None = None
+        self.associations: list[dict[str, str]] = []
+        self.requests: list[str] = []
+        self.refusals: dict[str, AwsError] = {}
+        self.took_effect = False
+        self._reads, self._final, self._issues = reads, final, list(issues)
+        self._left = 0
+
+    def install(self, version: str, status: str = "ACTIVE") -> None:
+        self.addon = {
+            "addonName": AGENT_ADDON,
+            "addonArn": "arn:addon",
+            "addonVersion": version,
+            "status": status,
+        }
+
+    def in_region(self, _region: str) -> FakeAddons:
+        return self
+
+    def pages(
+        self, _service: str, operation: str, _parameters: Mapping[str, Any], *_results: str
+    ) -> Iterable[Any]:
+        self.requests.append(operation)
+        if operation == "ListPodIdentityAssociations":
+            return iter(self.associations)
+        return iter([{"addonVersions": [{"addonVersion": version} for version in (NEWEST, OLDER)]}])
+
+    def call(self, _service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.requests.append(operation)
+        refusal = self.refusals.pop(operation, None)
+        if refusal is not None and not self.took_effect:
+            raise refusal
+        answer: dict[str, Any] = getattr(self, f"_{operation}")(parameters)
+        if refusal is not None:
+            raise refusal
+        return answer
+
+    def _DescribeAddon(self, _parameters: Mapping[str, Any]) -> dict[str, Any]:
+        if self.addon is not None and self.addon["status"].endswith("ING"):
+            self._left -= 1
+            if self._left < 0 and self.addon["status"] == "DELETING":
+                self.addon = None
+            elif self._left < 0:
+                self.addon |= {"status": self._final, "health": {"issues": self._issues}}
+        if self.addon is None:
+            raise classify("eks:DescribeAddon", "ResourceNotFoundException", "No addon")
+        return {"addon": dict(self.addon)}
+
+    def _CreateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.install(parameters.get("addonVersion") or OLDER, "CREATING")
+        self._left = self._reads
+        return {"addon": self.addon}
+
+    def _UpdateAddon(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        self.install(parameters["addonVersion"], "UPDATING")
+        self._left = self._reads
+        return {"update": {}}
+
+    def _DeleteAddon(self, _parameters: Mapping[str, Any]) -> dict[str, Any]:
+        assert self.addon is not None
+        self.addon["status"] = "DELETING"
+        self._left = self._reads
+        return {"addon": self.addon}
+
+
+def agent(version: str = "", absent: bool = False) -> AddonSpec:
+    return AddonSpec(AGENT_ADDON, absent, parse_version_policy(version, "addon_version"))
+
+
+def converge(aws: FakeAddons, spec: AddonSpec, check_mode: bool = False, timeout: float = 60) -> AddonRun:
+    clock = Clock()
+    run = AddonRun(aws, CLUSTER, spec, WaitPolicy(timeout, clock.now, clock.sleep), check_mode)
+    run.converge()
+    return run
+
+
+def failure(run: AddonRun) -> tuple[str, str]:
+    assert run.failure is not None
+    return run.failure.error_code, run.failure.message
+
+
+def test_new_addon_is_waited_for() -> None:
+    aws = FakeAddons()
+    run = converge(aws, agent())
+    assert (run.made, run.failure) == (True, None)
+    assert run.addon is not None
+    assert (run.addon.status, run.addon.version) == ("ACTIVE", OLDER)
+    again = converge(aws, agent())
+    assert (again.change, again.made, again.failure) == (None, False, None)
+
+
+def test_check_mode_predicts_and_only_reads() -> None:
+    aws = FakeAddons()
+    run = converge(aws, agent("latest"), check_mode=True)
+    assert run.change is not None
+    assert run.addon is not None
+    assert (run.change.action, run.made, run.addon.status, run.addon.version) == (
+        "create",
+        False,
+        "ACTIVE",
+        NEWEST,
+    )
+    assert set(aws.requests) == {"DescribeAddon", "DescribeAddonVersions"}
+
+
+def test_update_waits_for_the_version() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    run = converge(aws, agent("latest"))
+    assert run.addon is not None
+    assert (run.made, run.addon.version, run.failure) == (True, NEWEST, None)
+
+
+def test_operation_of_another_process_is_awaited_first() -> None:
+    aws = FakeAddons()
+    aws._CreateAddon({})
+    run = converge(aws, agent())
+    assert (run.change, run.failure) == (None, None)
+    assert run.addon is not None
+    assert run.addon.status == "ACTIVE"
+
+
+def test_removal_waits_until_the_addon_is_gone() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    run = converge(aws, agent(absent=True))
+    assert (run.made, run.addon, run.failure) == (True, None, None)
+
+
+def test_agent_with_associations_is_kept() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    aws.associations = [{"namespace": "default", "serviceAccount": "app"}]
+    run = converge(aws, agent(absent=True))
+    assert failure(run) == (
+        "AGENT_IN_USE",
+        "1 service account of the cluster would lose their credentials: default/app.",
+    )
+    assert "DeleteAddon" not in aws.requests
+
+
+@pytest.mark.parametrize(
+    ("aws", "text"),
+    [
+        (
+            FakeAddons(
+                final="CREATE_FAILED",
+                issues=[{"code": "InsufficientNumberOfReplicas", "message": "The add-on is unhealthy"}],
+            ),
+            "the add-on is CREATE_FAILED: InsufficientNumberOfReplicas: The add-on is unhealthy.",
+        ),
+        (FakeAddons(reads=999), "the add-on is CREATING: EKS reports no health issue."),
+        (FakeAddons(final="DEGRADED"), "the add-on is DEGRADED: EKS reports no health issue."),
+    ],
+)
+def test_addon_that_does_not_become_active_is_a_failure(aws: FakeAddons, text: str) -> None:
+    run = converge(aws, agent())
+    assert failure(run) == ("ADDON_NOT_READY", text)
+    # EKS has accepted the change.
+    assert run.made
+
+
+def test_without_a_timeout_the_run_does_not_wait() -> None:
+    run = converge(FakeAddons(reads=999), agent(), timeout=0)
+    assert (run.made, run.failure) == (True, None)
+
+
+def test_lost_response_is_resolved_by_another_read() -> None:
+    aws = FakeAddons()
+    aws.refusals["CreateAddon"] = classify(
+        "eks:CreateAddon", "ReadTimeoutError", "no response", outcome_unknown=True
+    )
+    aws.took_effect = True
+    run = converge(aws, agent())
+    assert (run.made, run.failure, aws.requests.count("CreateAddon")) == (True, None, 1)
+
+
+def test_refusal_is_the_failure() -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+    aws.refusals["UpdateAddon"] = DENIED
+    run = converge(aws, agent("latest"))
+    assert failure(run) == ("AccessDeniedException", "eks:UpdateAddon: not authorized")
+    assert not run.made
+
+
+def association_exists(operation: str) -> AwsError:
+    text = "Association already exists: a-1234567890abcdefg"
+    return classify(f"eks:{operation}", "ResourceInUseException", text)
+
+
+def test_association_of_somebody_else_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = FakeAddons()
+
+    def refuse(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        raise association_exists("CreateAddon")
+
+    monkeypatch.setattr(aws, "_CreateAddon", refuse)
+    run = converge(aws, agent())
+    assert failure(run) == (
+        "ADDON_ASSOCIATION_EXISTS",
+        "eks:CreateAddon: Association already exists: a-1234567890abcdefg. An add-on cannot take over an association that "
+        "exists.",
+    )
+    assert not run.made
