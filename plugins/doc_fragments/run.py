@@ -20,6 +20,23 @@ options:
       - present
       - absent
     default: present
+  agent:
+    description:
+      - V(present) installs the EKS add-on eks-pod-identity-agent, which the Pods of the workloads need on their nodes, or
+        updates it to O(agent_version), and waits until it is active. It has no effect with O(state=absent).
+      - V(absent) removes it, with O(state=absent) only. It is kept while the cluster has associations.
+      - V(ignore) leaves it as it is. Nodes of EKS Auto Mode have an agent of their own.
+    type: str
+    choices:
+      - present
+      - ignore
+      - absent
+    default: ignore
+  agent_version:
+    description:
+      - The version for O(agent=present), as O(workload_identity.aws.eks_addon_pod_identity#module:addon_version), for
+        example V(latest) or V(>=v1.3.7).
+    type: str
   trust_scope:
     description:
       - Default trust scope of managed roles.

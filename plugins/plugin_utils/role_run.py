@@ -121,6 +121,8 @@ CHANGE, VERIFY = "workload_identity.aws.eks_pod_identity", "workload_identity.aw
 CHANGE_OPTIONS = (
     "account_id",
     "adopt",
+    "agent",
+    "agent_version",
     "cluster_name",
     "concurrency",
     "force",

@@ -77,6 +77,7 @@ def runnable() -> list[tuple[str, str]]:
 # Preconditions of the examples of a plugin: roles by name, and modules whose first example is run.
 ROLE_FIXTURES = {
     "eks_pod_identity": ["reports"],
+    "eks_addon_pod_identity": ["ebs-csi"],
     "eks_pod_identity_association": ["my-role", "tenants"],
     "iam_trust_policy_check": ["my-role"],
     "iam_permissions_check": ["my-role"],

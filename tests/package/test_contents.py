@@ -36,6 +36,7 @@ TOP = {
     "tests",
 }
 MODULES = (
+    "eks_addon_pod_identity",
     "eks_pod_identity",
     "eks_pod_identity_association",
     "eks_pod_identity_association_info",

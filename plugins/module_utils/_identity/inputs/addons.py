@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.addons import AddonSpec, VersionPolicy, version_order
+from ..model.addons import AGENT_ADDON, AddonSpec, VersionPolicy, version_order
 from ..model.errors import InputError, Problems
 from ..model.names import parse_role_arn
 
@@ -70,6 +70,38 @@ def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
         params["preserve"],
         params["tags"] or {},
     )
+
+
+AGENT_STATES = ("present", "ignore", "absent")
+
+
+def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | None:
+    """Return the add-on of the agent from the options of a run, or None if the run leaves it alone. Raises InputError.
+
+    The agent is installed only by a run that gives workloads their roles, and removed only by a teardown, so that both can
+    have the same variables.
+
+    :arg prefix: the prefix of the caller's options, for messages.
+    """
+    agent, state = options.get("agent") or "ignore", options.get("state") or "present"
+    version = str(options.get("agent_version") or "")
+    policy = parse_version_policy(version, f"{prefix}agent_version")
+    if version and agent != "present":
+        raise InputError(
+            [
+                f"{prefix}agent_version needs {prefix}agent: present; set it, or leave {prefix}agent_version out."
+            ]
+        )
+    if agent == "absent" and state == "present":
+        raise InputError(
+            [
+                f"{prefix}agent: absent is for a teardown, because the workloads of this run need the agent; set it to ignore, "
+                f"or use {prefix}state: absent."
+            ]
+        )
+    if agent != state:
+        return None
+    return AddonSpec(AGENT_ADDON, absent=agent == "absent", version=policy)
 
 
 def _read_roles(entries: Any, problems: Problems) -> dict[str, str]:

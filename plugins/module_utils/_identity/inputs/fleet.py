@@ -224,6 +224,8 @@ CREDENTIALS = (
 GROUP_OPTIONS = (
     "state",
     "owner",
+    "agent",
+    "agent_version",
     "trust_scope",
     "trust_policy_size_limit",
     "purge_tags",

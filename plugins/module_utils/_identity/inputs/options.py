@@ -17,6 +17,7 @@ from ..model.errors import Problems
 from ..model.names import OWNER_RULE, is_owner
 from ..model.roles import TRUST_SCOPES
 from .accounts import assume_role_spec
+from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, read_integer
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
@@ -28,6 +29,8 @@ def run_spec() -> dict[str, dict[str, Any]]:
     """Return the Ansible argument spec of the options in the documentation fragment ``run``."""
     return {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "agent": {"type": "str", "choices": list(AGENT_STATES), "default": "ignore"},
+        "agent_version": {"type": "str"},
         "trust_scope": {"type": "str", "choices": list(TRUST_SCOPES)},
         "trust_policy_size_limit": {"type": "int", "default": 2048},
         "tags": {"type": "dict", "default": {}, "aliases": ["resource_tags"]},
@@ -83,7 +86,7 @@ def run_options(params: Mapping[str, Any], owner: str | None) -> Options:
 
 
 def validate_options(options: Mapping[str, object]) -> None:
-    """Check the numbers in LEAST, the purge limit and the owner. Missing options and None are valid.
+    """Check the numbers in LEAST, the purge limit, the owner and the agent. Missing options and None are valid.
 
     :raises InputError: with all problems.
     """
@@ -92,6 +95,7 @@ def validate_options(options: Mapping[str, object]) -> None:
     validate_numbers(fields)
     read_purge_limit(fields)
     read_owner(fields)
+    problems.attempt(lambda: parse_agent(options))
     problems.raise_if_any()
 
 

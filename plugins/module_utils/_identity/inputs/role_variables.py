@@ -26,6 +26,7 @@ from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
 from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role, read_duration
+from .addons import AGENT_STATES, parse_agent
 from .fields import Fields, shown_value
 from .options import LEAST, read_account_id, read_purge_limit
 from .run_input import ROLE, has_no_name, purges_all_namespaces, validate_bounds
@@ -121,6 +122,8 @@ _RESERVED = frozenset(
 VARIABLES: Mapping[str, _Reader] = {
     "account_id": _account_id,
     "adopt": _flag,
+    "agent": _choice(*AGENT_STATES),
+    "agent_version": _text,
     "allow_breakage": _flag,
     "artifact": _choice("auto", "full", "short", "none"),
     "assume_role_arn": _text,
@@ -373,6 +376,8 @@ def _check_characters(values: Mapping[str, object], problems: Problems) -> None:
 
 def _check_together(values: Mapping[str, object], entry_point: EntryPoint, problems: Problems) -> None:
     problems.attempt(lambda: read_assume_role(values, ROLE))
+    if entry_point == "main":
+        problems.attempt(lambda: parse_agent(values, ROLE))
     if values.get("restart_stale") and values.get("verify_pods") is False:
         problems.add(
             "",

@@ -98,7 +98,7 @@ def describe_change(change: Object) -> ChangeText:
         line = line.replace("replace policy ", f"replace policy {leaving} with ", 1)
     if action == "update":
         line += f" ({', '.join(sorted(map(str, as_mapping(change.get('after'))))).replace('_', ' ')})"
-    kind = "policy" if resource == "attachment" else resource.replace("_", " ")
+    kind = "policy" if resource == "attachment" else _noun(resource)
     return ChangeText(action, kind, visible(line))
 
 
@@ -112,7 +112,11 @@ def _resource_line(action: str, resource: str, name: str) -> str:
     if resource == "attachment":
         role, _separator, policy = name.partition(" ")
         return visible(f"{action} policy {policy} {_TOWARDS.get(action, 'of')} role {role}")
-    return visible(f"{action} {resource.replace('_', ' ')} {name}")
+    return visible(f"{action} {_noun(resource)} {name}")
+
+
+def _noun(resource: str) -> str:
+    return "add-on" if resource == "addon" else resource.replace("_", " ")
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:

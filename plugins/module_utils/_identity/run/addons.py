@@ -8,21 +8,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..._aws.client import Api
 from ..._aws.interrupt import raise_if_interrupted
+from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
 from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, ObservedAddon
 from ..model.changes import Change
-from ..model.cluster import Cluster
+from ..model.cluster import Cluster, Clusters
 from ..model.errors import AwsError, ErrorKind, sentence
-from ..model.targets import Action, Failure, request_failure
+from ..model.observed import Agent
+from ..model.targets import Action, Failure, association_key, request_failure
 from ..plan.addons import addon_target, is_agent, needs_releases, not_ready, plan_addon, unsupported_accounts
 from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
 from ..read.associations import list_associations
 from .consistency import WaitPolicy, send
+from .outcome import Done, Run
 
 # Another process may create or change the add-on between the read and the request: then read it once more.
 ROUNDS = 2
@@ -34,6 +38,8 @@ class AddonRun:
 
     ``change`` is the change, with ``made`` when EKS has accepted it; in check mode it is only planned. ``addon`` is the last
     state that was read, or in check mode the predicted one. ``failure`` has no workload: an add-on belongs to the cluster.
+
+    ``leaving`` are associations that the same run has deleted, or in check mode would delete: EKS may still list them.
 
     :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
     """
@@ -47,6 +53,7 @@ class AddonRun:
     made: bool = False
     addon: ObservedAddon | None = None
     failure: Failure | None = None
+    leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
 
     def converge(self) -> None:
         """Bring the add-on to its desired state. An error of AWS becomes the failure."""
@@ -110,10 +117,11 @@ class AddonRun:
         """Return the service accounts that would lose their credentials with the agent."""
         if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
             return frozenset()
-        return frozenset(
+        present = frozenset(
             WorkloadKey(self.cluster.key, summary["namespace"], summary["serviceAccount"])
             for summary in list_associations(self.api.in_region(self.cluster.region), self.cluster.name)
         )
+        return present - self.leaving
 
     def _unsupported(self, change: Change) -> Failure | None:
         version = str((change.after or {}).get("version") or (self.addon.version if self.addon else ""))
@@ -169,3 +177,54 @@ class AddonRun:
                 "credentials. Or leave the service account out of the add-on's roles and keep the association.",
             )
         return failure
+
+
+# EKS installs the Pods of an add-on, which takes minutes, not seconds as a change in IAM.
+AGENT_TIMEOUT = 300.0
+
+
+def agent_runs(
+    api: Api, clusters: Clusters, spec: AddonSpec | None, wait_policy: WaitPolicy, check_mode: bool
+) -> list[AddonRun]:
+    """Return the runs for the agent's add-on in each existing cluster; none without ``spec``."""
+    if spec is None:
+        return []
+    waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
+    members = [cluster for cluster in clusters.members.values() if cluster.status]
+    return [AddonRun(api, cluster, spec, waiting, check_mode) for cluster in members]
+
+
+def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
+    """Bring add-ons to their desired state, concurrently.
+
+    :arg changes: completed changes of the same run, or the planned ones in check mode. The associations that they delete do
+        not need an agent.
+    """
+    deleted = [association_key(change.target) for change in changes if change.action == "delete"]
+    for run in runs:
+        run.leaving = frozenset(key for key in deleted if key is not None)
+    for _result in map_concurrently(AddonRun.converge, runs, width):
+        pass
+
+
+def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
+    """Return the agents that a run in check mode would install or update, by the cluster part of workload keys."""
+    return {
+        run.cluster.key: Agent(run.addon.status, run.addon.version, run.addon.issues)
+        for run in runs
+        if run.check_mode and run.change is not None and run.addon is not None
+    }
+
+
+def add_addons(run: Run, addons: Sequence[AddonRun]) -> Run:
+    """Return the run with the changes and failures of its add-ons."""
+    changes = [
+        addon.change for addon in addons if addon.change is not None and (addon.made or addon.check_mode)
+    ]
+    failures = [addon.failure for addon in addons if addon.failure is not None]
+    done = [] if run.check_mode else [Done(change) for change in changes]
+    if run.state == "absent":
+        plan = replace(run.plan, changes=(*run.plan.changes, *changes))
+        return replace(run, plan=plan, done=(*run.done, *done), failures=(*run.failures, *failures))
+    plan = replace(run.plan, changes=(*changes, *run.plan.changes))
+    return replace(run, plan=plan, done=(*done, *run.done), failures=(*failures, *run.failures))

@@ -23,6 +23,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import named_result, with_option_names
 from ..._policy.permissions.catalogue import load_catalogue
 from ..inputs.accounts import has_many_policies, read_assume_role, validate_accounts, validate_attachments
+from ..inputs.addons import parse_agent
 from ..inputs.options import parse_account_id, run_options, validate_options
 from ..inputs.workloads import parse_cluster_name
 from ..model.accounts import AssumeRole
@@ -40,6 +41,7 @@ from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify, workloads_from_associations
 from ..verify.documents import lint_workloads
+from .addons import agent_runs
 from .consistency import WaitPolicy
 from .engine import Engine, Guard, Order, interrupted_result, perform
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
@@ -141,6 +143,7 @@ def change_cluster(
         }
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
     engine = Engine(api, group_clusters(cluster), params["concurrency"], policy, job.progress)
+    agents = agent_runs(api, engine.clusters, parse_agent(params), policy, job.check_mode)
     purge = PurgeScope(
         parsed.owner, frozenset(parsed.purge_namespaces), parsed.purge_limit, percent=parsed.purge_percent
     )
@@ -150,6 +153,7 @@ def change_cluster(
         params["verify"],
         purge if parsed.purge else None,
         params["deadline"] or None,
+        agents,
     )
     performed = perform(engine, desired, order)
     run = performed.run

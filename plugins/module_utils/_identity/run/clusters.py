@@ -22,6 +22,7 @@ from ..._findings.finding import Finding
 from ..._findings.text import named_result, visible
 from ..._policy.permissions.catalogue import load_catalogue
 from ..inputs.accounts import has_many_policies, validate_accounts, validate_attachments
+from ..inputs.addons import parse_agent
 from ..inputs.fleet import ClusterInput, Member, Stopped, run_members, stopped_keys
 from ..inputs.options import run_options
 from ..model.checks import Verified
@@ -40,6 +41,7 @@ from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
 from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
+from .addons import agent_runs
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
 from .engine import Engine, Guard, Order, Performed, interrupted_result, perform
@@ -333,7 +335,8 @@ def change_clusters(
     fleet = assemble(api, members, options, state, width, stopped=left)
     policy = WaitPolicy(params["propagation_timeout"], time.monotonic, pause)
     engine = Engine(api, fleet.clusters, width, policy, job.progress, unread=fleet.left_out)
-    order = Order(state, job.check_mode, params["verify"], None, params["deadline"] or None)
+    agents = agent_runs(api, fleet.clusters, parse_agent(params), policy, job.check_mode)
+    order = Order(state, job.check_mode, params["verify"], None, params["deadline"] or None, agents)
     performed = perform(engine, fleet.desired, order)
     run = performed.run
     changes = run.plan.changes if job.check_mode else tuple(done.change for done in run.done)

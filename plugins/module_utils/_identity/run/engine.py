@@ -57,6 +57,7 @@ from ..read.verification_reads import read_for_verification
 from ..verify.chain import verify
 from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
+from .addons import AddonRun, add_addons, converge_addons, predicted_agents
 from .apply import apply_plan, hold_trust, restore_grants, restore_outside_grants
 from .consistency import (
     UseCheck,
@@ -492,13 +493,17 @@ def _purge_waits(unlisted: Desired) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds."""
+    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
+
+    ``agents`` are the runs for the agent's add-on, one for each cluster.
+    """
 
     state: State
     check_mode: bool = False
     verify: bool = False
     purge: PurgeScope | None = None
     deadline: float | None = None
+    agents: Sequence[AddonRun] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,10 +523,15 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
     observed: Observed | None = None
     verified: Sequence[Verified] | None = None
     with Guard(order.deadline) as guard:
+        if order.state == "present":
+            converge_addons(order.agents, engine.width)
         if order.purge is not None and order.state == "present":
             run = run_with_purge(engine, desired, order.purge, order.check_mode)
         else:
             run = engine.run(desired, order.state, order.check_mode)
+        if order.state == "absent":
+            deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
+            converge_addons(order.agents, engine.width, deleted)
         # Without changes, the observation of the run serves for the verification.
         observed = engine.observe_after(run)
         if engine.restore_grants(run, observed):
@@ -530,6 +540,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
             if order.check_mode:
                 observed = predict(observed, observed, run.plan)
             proof = _read_proof(engine, desired, observed, made=bool(run.done))
+            proof = replace(proof, agents={**proof.agents, **predicted_agents(order.agents)})
             lints = lint_workloads(desired.workloads, load_catalogue())
             verified = set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
         else:
@@ -539,6 +550,7 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
         run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
     if run is None:
         raise AssertionError("a run that ended early has no cause")
+    run = add_addons(run, order.agents)
     return Performed(run, guard, observed or run.observed, verified)
 
 

@@ -88,8 +88,9 @@ def notes_of_new_associations(run: Run, notes: Iterable[Finding]) -> list[Findin
 def filter_run(run: Run, cluster: str) -> Run:
     """Return the part of a run for one cluster, including resources that it shares with other clusters."""
 
-    def concerns(keys: Iterable[WorkloadKey]) -> bool:
-        return any(key.cluster == cluster for key in keys)
+    def concerns(part: Change | Failure) -> bool:
+        # An add-on has no workloads: it belongs to the cluster.
+        return part.target.cluster == cluster or any(key.cluster == cluster for key in part.workloads)
 
     return replace(
         run,
@@ -99,14 +100,12 @@ def filter_run(run: Run, cluster: str) -> Run:
                 workload for workload in run.desired.workloads if workload.key.cluster == cluster
             ),
         ),
-        plan=replace(
-            run.plan, changes=tuple(change for change in run.plan.changes if concerns(change.workloads))
-        ),
-        done=tuple(done for done in run.done if concerns(done.change.workloads)),
+        plan=replace(run.plan, changes=tuple(change for change in run.plan.changes if concerns(change))),
+        done=tuple(done for done in run.done if concerns(done.change)),
         failures=tuple(
             replace(failure, workloads=tuple(key for key in failure.workloads if key.cluster == cluster))
             for failure in run.failures
-            if concerns(failure.workloads)
+            if concerns(failure)
         ),
         findings=tuple(finding for finding in run.findings if finding.place in ("", cluster)),
     )
@@ -132,7 +131,10 @@ def change_row(change: Change, cluster: str = "") -> ChangeRow:
 
 
 def failure_rows(failure: Failure) -> list[FailureRow]:
-    """Return a row for each workload that a failure affects."""
+    """Return a row for each workload that a failure affects, or one row for a failed add-on."""
+    keys: Sequence[WorkloadKey | None] = failure.workloads
+    if not keys and failure.target.resource == "addon":
+        keys = (None,)
     return [
         {
             "workload": workload_text(key),
@@ -143,7 +145,7 @@ def failure_rows(failure: Failure) -> list[FailureRow]:
             "message": visible(failure.message),
             "remedy": visible(failure.remedy),
         }
-        for key in failure.workloads
+        for key in keys
     ]
 
 
@@ -159,6 +161,8 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     else:
         total = len(run.desired.workloads)
         lines = [f"{len(failed)} of {total} workloads {place} brought to state {run.state}:"]
+        if not failed:
+            lines = [f"the add-on {place} brought to state {run.state}:"]
     groups = _by_cause(run, causes)
     for group in groups[:SHOWN_FAILURES]:
         lines += _cause_lines(group)
@@ -203,9 +207,8 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
         change_text = f"{first.action} {first.target.resource} {names}"
     if any(failure.message != first.message for failure in group):
         message = f"for {first.target.full_name}: {message}"
-    text = (
-        f"- {listed(map(describe_key, keys), SHOWN_FAILURES)}: {change_text}: {first.error_code}: {message}"
-    )
+    subject = f"{listed(map(describe_key, keys), SHOWN_FAILURES)}: " if keys else ""
+    text = f"- {subject}{change_text}: {first.error_code}: {message}"
     return with_remedy(text, first.remedy, "    ")
 
 

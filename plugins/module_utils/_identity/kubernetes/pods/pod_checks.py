@@ -84,7 +84,7 @@ def _missing(cluster_name: str, has_addon: bool) -> Check:
         f"cluster {cluster_name} has no EKS Pod Identity Agent (no DaemonSet {AGENT} in namespace "
         f"{AGENT_NAMESPACE}), so no Pod gets credentials."
     )
-    remedy = f"Install the add-on: aws eks create-addon --cluster-name {cluster_name} --addon-name {AGENT}"
+    remedy = "Install the add-on: apply the workloads with pod_identity_agent: present."
     if has_addon:
         remedy = (
             "EKS has the add-on, so the kubeconfig may belong to another cluster, or the DaemonSet was "

@@ -116,8 +116,10 @@ WITH_A_ROLE = {"assume_role_external_id", "assume_role_session_name"}
 def test_every_variable_accepts_a_survey_answer(name: str) -> None:
     option = OPTIONS[name]
     answers = [(choice, choice) for choice in option.get("choices", ())] or ANSWERS[option["type"]]
-    required = {"assume_role_arn": ARN} if name in WITH_A_ROLE else {}
     for answer, value in answers:
+        required = {"assume_role_arn": ARN} if name in WITH_A_ROLE else {}
+        if (name, answer) == ("agent", "absent"):
+            required = {"state": "absent"}
         entry_point = "main" if answer == "absent" or name == "state" else "verify"
         assert read_variables({name: answer, **required}, entry_point)[name] == value, answer
 
@@ -435,3 +437,28 @@ def test_labels_of_the_probe_may_be_json_or_yaml(value: object) -> None:
 def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:
     spec = {"containers": [{"args": ["a\n\tb ü"]}]}
     assert read_variables({"proof_pod_spec": spec}, "main") == {"proof_pod_spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        (
+            {"agent": "absent"},
+            "pod_identity_agent: absent is for a teardown, because the workloads of this run need the agent; set it to ignore, "
+            "or use pod_identity_state: absent.",
+        ),
+        (
+            {"agent_version": "latest"},
+            "pod_identity_agent_version needs pod_identity_agent: present; set it, or leave pod_identity_agent_version out.",
+        ),
+        (
+            {"agent": "present", "agent_version": "1.3"},
+            "pod_identity_agent_version must be 'latest', a version such as 'v1.3.8-eksbuild.2', or a minimum such as "
+            "'>=v1.3.0'; it is '1.3'.",
+        ),
+    ],
+)
+def test_options_of_the_agent_are_checked_together(variables: dict[str, object], problem: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read_variables(variables, "main")
+    assert refused.value.problems == (problem,)

@@ -214,6 +214,7 @@ def test_service_account_without_support_is_named() -> None:
     desired = spec(roles={"ebs-csi-controler-sa": ROLE})
     failure = unsupported_accounts(desired, [AddonIdentity("ebs-csi-controller-sa", ())], MIDDLE, CLUSTER)
     assert failure is not None
+    assert failure.error_code == "ADDON_ROLE_NOT_SUPPORTED"
     assert failure.message == (
         f"version {MIDDLE} of the add-on does not accept a role for service account ebs-csi-controler-sa: it accepts roles "
         "for ebs-csi-controller-sa."

@@ -428,8 +428,7 @@ CASES = [
             "cluster my-cluster has no EKS Pod Identity Agent (no DaemonSet eks-pod-identity-agent in "
             "namespace "
             "kube-system), so no Pod gets credentials.",
-            "Install the add-on: aws eks create-addon --cluster-name my-cluster --addon-name "
-            "eks-pod-identity-agent",
+            "Install the add-on: apply the workloads with pod_identity_agent: present.",
         ),
         reads={**NO_AGENTS, "daemon_sets": build.read([]), "nodes": build.read([build.node()])},
     ),
