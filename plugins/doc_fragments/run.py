@@ -25,7 +25,7 @@ options:
       - V(present) installs the EKS add-on eks-pod-identity-agent, which the Pods of the workloads need on their nodes, or
         updates it to O(agent_version), and waits until it is active. It has no effect with O(state=absent).
       - V(absent) removes it, with O(state=absent) only. It is kept while the cluster has associations.
-      - V(ignore) leaves it as it is. Nodes of EKS Auto Mode have an agent of their own.
+      - V(ignore) does not read or change it. EKS Auto Mode includes an agent on its nodes.
     type: str
     choices:
       - present

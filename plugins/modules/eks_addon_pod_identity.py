@@ -86,7 +86,7 @@ options:
     default: false
   overwrite:
     description:
-      - Whether EKS may overwrite settings of the add-on that somebody changed in the cluster, for example those of a
+      - Whether EKS may overwrite settings of the add-on that were changed in the cluster, for example by a
         self-managed installation. Otherwise EKS keeps them in an update, and refuses to install the add-on over them.
     type: bool
     default: false
@@ -103,7 +103,7 @@ options:
       - resource_tags
   wait_timeout:
     description:
-      - Seconds to wait until the add-on is active, or gone. With V(0) the module does not wait.
+      - Seconds to wait until the add-on is active or deleted. With V(0) the module does not wait.
       - An add-on is active when its Pods run, so it may need a node.
     type: int
     default: 300
@@ -149,7 +149,7 @@ EXAMPLES = r"""
       - service_account: ebs-csi-controller-sa
         role_arn: arn:aws:iam::111122223333:role/ebs-csi
 
-- name: Show what an update to the newest version would change
+- name: Show the changes of an update to the newest version
   workload_identity.aws.eks_addon_pod_identity:
     cluster_name: my-cluster
     addon_name: aws-ebs-csi-driver
