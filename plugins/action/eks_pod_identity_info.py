@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of the module eks_pod_identity_info, which validates its input on the controller."""
+"""The action plugin of the module eks_pod_identity_info. It validates the input on the controller before the module runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input
 
 
 class ActionModule(LongModule):
-    """The action of eks_pod_identity_info, which verifies every association of the cluster without workloads."""
+    """The action plugin of eks_pod_identity_info. Without workloads the module verifies every association of the cluster."""
 
     workloads_required = False

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action of the role: input, preflight, AWS, Kubernetes, report and screen in one process."""
+"""The action plugin that does all work of the role in one process.
+
+It reads the input and the service accounts, applies the changes in AWS and Kubernetes, verifies them and writes the report.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +65,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 
 def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
-    """Return the step of the AWS part, as the screen shows it."""
+    """Return the name of the AWS step for the progress lines on the screen."""
     verb = "verifying" if entry_point == "verify" else "planning" if check_mode else "applying"
     return f"{verb} policies, roles and associations"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action of the role, which reports a failure in its result. The assertions of the role are a separate task."""
+    """The action plugin of the role. It returns a failure in its result; a later task of the role asserts and fails."""
 
     TRANSFERS_FILES = False
 
@@ -87,34 +90,34 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             validate_extra_variables(task.loader)
         except InputError as error:
-            # An extra variable may hide the result of this task from the assertions.
+            # Fail here: an extra variable may have the name of the registered result, which the assertions would then miss.
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        # Ansible repeats its signal after a moment; the report is written before the second one counts.
+        # Ansible sends the signal again after a moment. The second one is ignored until the report is written.
         with parent_stderr() as write, interruptible():
             try:
                 with failing_into(failure):
                     run.perform(write)
             except SystemExit:
-                # Ansible no longer waits for a result.
+                # Ansible no longer reads the result of an interrupted task, so write the message to its standard error.
                 write(run.interruption)
                 run.leave_stopped_report(run.interruption)
                 raise
             except BaseException:
-                # Ansible ends a task like this at its timeout, and reports it.
-                run.leave_stopped_report(run.describe_end("the time of the task was over"))
+                # Ansible raises such an exception when the timeout of the task expires, and reports it.
+                run.leave_stopped_report(run.describe_end("the timeout of the task expired"))
                 raise
         if failure:
             message = str(failure.pop("msg"))
             run.leave_stopped_report(message)
-            # The assertions of the role fail instead: Ansible would print a failed result with all its members.
+            # The assertions of the role fail instead of this task, because Ansible prints a failed result in full.
             result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
         return result
 
 
 class _Run:
-    """A use of the role. Each step adds to ``result``, the result of the task."""
+    """One run of the role. Each step adds members to ``result``, the result of the task."""
 
     def __init__(
         self, task: ActionTask, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
@@ -128,7 +131,7 @@ class _Run:
     def perform(self, write: Callable[[str], None]) -> None:
         """Run all steps.
 
-        :arg write: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
+        :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
         :raises SystemExit: when a signal ends the run.
         """
         task, variables, result, steps = self.task, self._variables, self._result, self._steps
@@ -136,7 +139,8 @@ class _Run:
         values = read_role_variables(task, variables, entry_point)
         steps.title = str(values["cluster_name"])
         screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
-        # A process that creates the Jobs of a proof must end before they are removed.
+        # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise Jobs could be
+        # created after the clean-up.
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, screen:
             steps.begin("reading the service accounts")
@@ -159,7 +163,7 @@ class _Run:
         )
         result["proof_jobs"] = kubernetes_run.jobs
         last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
-        # The assertions of the role fail, so that their message is the last one.
+        # The assertions of the role fail instead of this task, so that their message is the last one on the screen.
         result["failure"] = ""
         if last.pop("failed", False):
             result["failure"] = str(last.pop("msg"))
@@ -169,7 +173,7 @@ class _Run:
 
     @property
     def interruption(self) -> str:
-        """The message of a run that a signal ended: the changes completed and skipped."""
+        """The message for a run that a signal ended, with the completed and the skipped changes."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")
@@ -183,7 +187,11 @@ class _Run:
 
 
 def _raise_if_ended(aws: Mapping[str, Any]) -> None:
-    """Raise an error if the AWS part could not start, or if a signal or the timeout of the task ended it."""
+    """Check whether the AWS part of the run has ended early.
+
+    :raises RoleError: when it could not start.
+    :raises SystemExit: when a signal ended it. If the timeout of the task ended it, the exception of Ansible is raised.
+    """
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
         raise RoleError(str(aws["msg"]), details)

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps of a play over many clusters.
+"""The action plugin for the steps of a play over many clusters, where each host of the play is a cluster.
 
-Each host prepares, the first host of each account runs the AWS part for the whole account, and each host finishes.
+Each host runs the step "prepare". The first host of each account runs "apply" for all clusters of the account. Then each
+host runs "finish".
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action of a step. A failure stops only its own cluster, and the report at the end has it."""
+    """The action plugin for one step. A failure stops only the cluster of this host, and the final report contains it."""
 
     TRANSFERS_FILES = False
 
@@ -114,7 +115,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {"changed": False, "failed": True, "msg": input_message(error)}
 
     def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
-        """Return the prepared host for the later steps, or why the preparation failed."""
+        """Read the input and the service accounts of a cluster, and return them for the later steps, or the failure."""
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
         with failing_into(failure):
@@ -126,7 +127,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {"stopped": str(failure["msg"])} if failure else row
 
     def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
-        """Return the file with the result for each host of an account, or why the AWS part failed."""
+        """Apply the changes in AWS for all clusters of an account, and return a result file for each host, or the failure."""
         failure: dict[str, Any] = {}
         steps = Steps("")
         screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
@@ -147,7 +148,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        # Ansible repeats its signal after a moment; the report is written before the second one counts.
+        # Ansible sends the signal again after a moment. The second one is ignored until the report is written.
         with interruptible():
             try:
                 with failing_into(failure):
@@ -162,7 +163,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
                         raise RoleError(part["msg"])
                     self._finish_cluster(task, result, variables, part)
             except BaseException:
-                # A signal, or the timeout of the task.
+                # A signal or the timeout of the task has ended the step.
                 leave_stopped_report(task, result, INTERRUPTED, variables, entry_point, part)
                 raise
         if failure:

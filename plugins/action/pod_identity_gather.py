@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The combined reports of a fleet's jobs, for the playbook report."""
+"""The action plugin that combines the reports of several jobs, for the playbook workload_identity.aws.report."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def _list(values: Mapping[str, object], name: str) -> list[str]:
 
 
 def _read_files(patterns: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield the reports in matching files.
+    """Generate the reports in the files that match the patterns.
 
-    :raises InputError: for a pattern without a match, and for a file without a report.
+    :raises InputError: when a pattern matches no file, or a file is not a report.
     """
     problems = []
     for pattern in filter(None, patterns):

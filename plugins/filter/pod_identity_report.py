@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that reports on verification results which a playbook collected."""
+"""The filter that combines the results of the modules for AWS and for Kubernetes into one report."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def pod_identity_report(
 
 
 def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
-    """Return the results by the names of RESOURCES, without skipped ones."""
+    """Parse the results of kubernetes.core.k8s_info by the names of RESOURCES. Skipped tasks are left out."""
     return {
         name: parse_list_result(results[name])
         for name in RESOURCES
@@ -83,7 +83,7 @@ def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
 
 
 def parse_list_result(result: Mapping[str, Any]) -> Listing:
-    """Return the list in a result of k8s_info, or its error."""
+    """Parse a result of kubernetes.core.k8s_info: return its objects, or its error."""
     if "resources" in result and result.get("api_found", True):
         return Listing(as_objects(result["resources"]))
     return Listing(error=parse_api_error(as_text(result.get("module_stderr") or result.get("msg"))))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that lists the workloads with a permission."""
+"""The filter that decides for each workload whether its policies allow an action on a resource."""
 
 from __future__ import annotations
 

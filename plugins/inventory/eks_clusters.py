@@ -282,9 +282,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text import inert
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
-# Jinja expressions, which Constructable evaluates for each host.
+# These options have Jinja expressions. Ansible's class Constructable evaluates them later for each host.
 CONSTRUCTED = ("compose", "groups", "keyed_groups")
-# Secrets, and options that do not affect the selection of clusters.
+# Options that are not part of the cache key: secrets, and options that do not affect the selection of clusters.
 NOT_IN_KEY = (
     *CONSTRUCTED,
     "cache",
@@ -319,13 +319,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             hosts = self._hosts(config, path, cache)
         except (InputError, AwsError, AnsibleBotocoreError) as error:
             raise AnsibleParserError(_message(error)) from None
-        # Hosts are added only after all of them are known.
+        # Add hosts only after every read succeeded, so that an error leaves no partial inventory.
         self.inventory.add_group(ALL_CLUSTERS)
         for host in hosts:
             self._add(host)
 
     def _read_file(self, path: str) -> Mapping[str, Any]:
-        """Read the source file, evaluate its templates, and set the options."""
+        """Read the source file, evaluate its templates, and set the options of the plugin.
+
+        :raises InputError: when the file has an unknown option.
+        """
         config = self._read_config_data(path)
         definitions = self.option_definitions
         aliases = [alias for definition in definitions.values() for alias in definition.get("aliases", ())]
@@ -348,7 +351,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         options: dict[str, Any] = dict(self.get_options())
         validate_credentials(options)
         sessions = self._sessions(options)
-        # The region of the options, or of the profile.
+        # Without a region in the options, use the region of the profile or the environment.
         request = read_request({**options, "region": options.get("region") or sessions.region or None})
         clusters = self._cached(options, path, request, sessions, cache)
         connection = {
@@ -391,7 +394,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return clusters
 
     def _read(self, request: InventoryRequest, sessions: Sessions) -> tuple[tuple[FoundCluster, ...], bool]:
-        """Read the clusters. Return them, and whether all reads succeeded."""
+        """Read the clusters from AWS.
+
+        :returns: the clusters, and whether all reads succeeded.
+        :raises AnsibleParserError: when all reads failed, or one failed with the option require_all.
+        """
         result = read_clusters(request, sessions, sessions.home)
         sentences = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]
         if sentences and (result.all_failed or request.require_all):
@@ -425,7 +432,7 @@ def _message(error: Exception) -> str:
 
 
 def _digest(options: Mapping[str, Any]) -> str:
-    """Return a digest of the options that select clusters."""
+    """Return a digest of the options that select clusters, as a part of the cache key."""
     selection = {name: value for name, value in options.items() if name not in NOT_IN_KEY}
     text = json.dumps(selection, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -103,7 +103,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
     check_options,
 )
 
-# The pattern of CreateCluster.
+# The pattern of cluster names in the EKS API (CreateCluster).
 CLUSTER_NAME = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
 
 

@@ -480,7 +480,10 @@ FACTS = ("cluster_arn", "cluster_name", "namespace", "service_account", "source_
 
 
 def option_policies(params: Mapping[str, Any]) -> RolePolicies:
-    """Return the policies of the options, named by ``name`` or their position in the list."""
+    """Build the policies of a role from the options policies and permissions_boundary.
+
+    A policy without ``name`` is named by its position in the list, such as "policy 1".
+    """
     identity = []
     for number, item in enumerate(params["policies"], 1):
         wrapped = isinstance(item, Mapping) and "document" in item
@@ -495,7 +498,10 @@ def option_policies(params: Mapping[str, Any]) -> RolePolicies:
 
 
 def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[tuple[str, Storability]]:
-    """Return whether IAM would store each document of the options. Documents read from IAM are omitted."""
+    """Check whether IAM would store each document in the options. Documents that were read from IAM are left out.
+
+    :returns: pairs of the name of a document and the result.
+    """
     judged = []
     if policies.role is None:
         judged = [(policy.name, storability(policy.document, "identity")) for policy in policies.identity]
@@ -507,8 +513,8 @@ def judge_documents(params: Mapping[str, Any], policies: RolePolicies) -> list[t
 
 
 def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
-    """Return the caller of the requests, or None without any option about it."""
-    # EKS accepts a session policy only for an association without session tags.
+    """Return the workload that sends the requests, or None if no option describes it."""
+    # EKS accepts a session policy only if session tags are disabled.
     facts = {**params, "session_tags": params["session_tags"] and params["session_policy"] is None}
     if policies.role is not None:
         return parse_subject({**facts, "role_arn": policies.role.arn})
@@ -518,7 +524,10 @@ def caller(params: Mapping[str, Any], policies: RolePolicies) -> Subject | None:
 
 
 def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) -> dict[str, Any]:
-    """Return the result of the module. ``api`` is only used for the simulator of IAM."""
+    """Evaluate the required permissions, and return the result of the module.
+
+    :arg api: the interface to IAM's policy simulator, or None to evaluate without the simulator.
+    """
     session = params["session_policy"]
     layers = permission_layers(
         policies.identity,

@@ -367,7 +367,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trus
 
 
 def judge(params: dict[str, Any], document: object, role_arn: str | None) -> TrustCheck:
-    """Check a trust policy. ``role_arn`` is its role, if known."""
+    """Check a trust policy for the workload in the options.
+
+    :arg role_arn: the ARN of the role that the trust policy belongs to, or None if it is unknown.
+    """
     source = params["pod_identity_role_arn"]
     return check_policy(
         document,

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""AWS clients in the controller process, with the connection options of this collection's modules."""
+"""Create AWS clients in the process of an action or lookup plugin, with the connection options of amazon.aws."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# check_options reports a missing SDK.
+# Without boto3, importing this file must not fail: ``check_options`` reports the missing package.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
@@ -60,19 +60,20 @@ NO_SDK = (
     "requests to AWS need the Python packages boto3 and botocore, which are missing: {python}. Install them for that Python: "
     "python -m pip install boto3 botocore."
 )
-# The module whose module_defaults apply.
+# The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"
-# Seconds that credentials must remain valid: a token expires with the credentials that signed it.
+# Credentials of an assumed role are refreshed if they are valid for less than this number of seconds. A token for an EKS
+# cluster is valid for 14 minutes, but expires with the credentials that signed it.
 LASTING = 870
 
 
 class AwsClients:
-    """boto3 clients with connection options of amazon.aws and, optionally, an assumed role.
+    """A factory of boto3 clients with the connection options of amazon.aws and, optionally, an assumed role.
 
-    Environment variables of the process replace missing options, as in amazon.aws.
+    Environment variables replace missing options, as in amazon.aws.
 
-    :arg options: the connection options, by their canonical names.
-    :arg role: a role to assume with the credentials of the options.
+    :arg options: the connection options by their names, not their aliases.
+    :arg role: the role to assume with the credentials of the options, or None.
     """
 
     def __init__(self, options: Mapping[str, Any], role: AssumeRole | None = None) -> None:
@@ -81,7 +82,7 @@ class AwsClients:
 
     @property
     def region(self) -> str:
-        """The configured region, or "" if botocore determines it."""
+        """The region from the options or the environment, or "" if botocore must find it, for example in the profile."""
         return self._new_connection().region or ""
 
     @property
@@ -89,10 +90,12 @@ class AwsClients:
         return BotoApi(self.client, width=1, ready=self._session.ready if self._session else None)
 
     def connect(self, width: int, role: AssumeRole | None) -> BotoApi:
-        """Return an API for ``width`` threads, with the credentials of ``role`` if it is not None.
+        """Return the interface to AWS for a run.
 
-        :raises AwsError: for an unusable profile.
-        :raises InputError: for a profile together with access keys.
+        :arg width: the maximum number of concurrent requests.
+        :arg role: the role to assume for all requests, or None to use the credentials directly.
+        :raises AwsError: when the profile cannot be read.
+        :raises InputError: when the options have both a profile and access keys.
         """
         if has_two_credentials(self._options):
             raise InputError([TWO_CREDENTIALS])
@@ -100,7 +103,11 @@ class AwsClients:
         return api_with(self._own, self._new_connection, width, role, self.region)
 
     def client(self, service: str, endpoint: str | None = None) -> Any:
-        """Return a boto3 client. Raises AwsError."""
+        """Return a boto3 client for a service.
+
+        :arg endpoint: the URL of the endpoint, or None for the configured one.
+        :raises AwsError: when the client cannot be created, for example because the profile does not exist.
+        """
         config = client_config(1)
         if self._session is None:
             return self._own(service, aws_config=config, **({"endpoint": endpoint} if endpoint else {}))
@@ -110,7 +117,12 @@ class AwsClients:
             raise as_aws_error(error, service, "client") from error
 
     def sign_tokens(self, clusters: Iterable[str], now: datetime) -> list[EksToken]:
-        """Return a token for each of these EKS clusters of the region. Raises AwsError."""
+        """Return a bearer token for each EKS cluster, in the order of their names.
+
+        :arg clusters: the names of clusters in the configured region.
+        :arg now: the current time in UTC.
+        :raises AwsError: when there are no credentials, or the role cannot be assumed.
+        """
         client = regional_client(self.client)
         if self._session is not None:
             self._session.ready()
@@ -118,7 +130,7 @@ class AwsClients:
         return [sign_token(client, cluster, now, ends) for cluster in clusters]
 
     def _own(self, service: str, **extra: Any) -> Any:
-        """Return a client with the credentials of the options, before a role is assumed. Raises AwsError."""
+        """Return a client with the credentials of the options, not of the assumed role. Raises AwsError."""
         try:
             region, endpoint, credentials = _connection_info(self._options)
             options = {"region": region, "endpoint": endpoint, **credentials, **extra}
@@ -132,7 +144,7 @@ class AwsClients:
 
 
 class _Options:
-    """The parts of a module that ``get_aws_connection_info`` uses."""
+    """A stand-in for a module, with the members that ``get_aws_connection_info`` of amazon.aws uses."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.params = dict(options)
@@ -142,16 +154,17 @@ class _Options:
 
 
 def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None, dict[str, Any]]:
-    """Return region, endpoint and credentials from options and environment. Raises AnsibleBotocoreError."""
+    """Return region, endpoint URL and credentials from the options and the environment. Raises AnsibleBotocoreError."""
     region, endpoint, credentials = get_aws_connection_info(_Options(options))
     return region, endpoint, credentials
 
 
 def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> AwsClients:
-    """Return clients with these options and the module_defaults of MODULE. Call it within the environment of the task.
+    """Return the factory of clients for a task. Call it inside ``ActionTask.in_environment``.
 
-    :raises AnsibleError: for invalid options or a missing SDK.
-    :raises InputError: for an invalid role, or a profile together with access keys.
+    :arg connection_options: the connection options. The module_defaults for MODULE replace missing ones.
+    :raises AnsibleError: when an option is invalid or boto3 is missing.
+    :raises InputError: when the role to assume is invalid, or the options have both a profile and access keys.
     """
     arguments_set = {name: value for name, value in connection_options.items() if value is not None}
     arguments = task.with_defaults(MODULE, arguments_set)
@@ -169,11 +182,15 @@ def job_of_task(
     check_mode: bool,
     progress: Progress,
 ) -> AwsJob:
-    """Return the job of a module of this collection, with its module_defaults, for the process of the calling task.
+    """Prepare to do the work of a module in the process of a task, without starting the module.
 
-    Call it within the environment of the task.
+    Call it inside ``ActionTask.in_environment``.
 
-    :raises AnsibleError: for invalid arguments or a missing SDK.
+    :arg module: the name of the module, whose module_defaults apply.
+    :arg spec: the argument spec of the module.
+    :arg arguments: the arguments of the module.
+    :arg progress: receives the numbers of expected and completed changes.
+    :raises AnsibleError: when an argument is invalid or boto3 is missing.
     """
     names = {**aws_argument_spec(), **spec}
     checked = ArgumentSpecValidator(names).validate(task.with_defaults(module, arguments))
@@ -197,9 +214,11 @@ def _require_sdk() -> None:
 
 
 def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the AWS connection options among a module's arguments, with defaults from the environment.
+    """Select the AWS connection options from the arguments of a module, validate them, and add defaults.
 
-    :raises AnsibleError: for an invalid option.
+    The defaults are from the environment, as in amazon.aws.
+
+    :raises AnsibleError: when an option is invalid.
     """
     spec = aws_argument_spec()
     names = {alias for name, option in spec.items() for alias in (name, *option.get("aliases", ()))}
@@ -212,9 +231,11 @@ def validated_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options unchanged. Raises AnsibleError for a missing SDK, or a profile together with access keys."""
+    """Check the connection options, and return them unchanged.
+
+    :raises AnsibleError: when boto3 is missing, an option is invalid, or there are both a profile and access keys.
+    """
     if has_two_credentials(options):
-        # Only the caller knows whether anything was changed.
         raise AnsibleError(str(with_option_names(TWO_CREDENTIALS, "")))
     _require_sdk()
     try:

@@ -4,9 +4,10 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""A time limit for exec credential plugins of a kubeconfig, which the Kubernetes client runs without one.
+"""Limit the time of the exec credential plugins of a kubeconfig. The Kubernetes client waits for them forever.
 
-This file is also the script that runs a plugin; it then has only the standard library.
+This file is also a script: the client runs it instead of a plugin, and it runs the plugin with the time limit. The script
+can import only the standard library.
 """
 
 from __future__ import annotations
@@ -27,25 +28,25 @@ try:
 except ImportError:
     kube_config = None
 
-# A plugin that calls AWS takes some seconds. It must not prompt: no user could respond.
+# A plugin that calls AWS takes some seconds. A longer time usually means that it waits for input that nobody can enter.
 PLUGIN_SECONDS = 60.0
 # Seconds between checks that the parent process, which waits for the credentials, still runs.
 POLL_SECONDS = 0.5
-# Exit codes of timeout(1), and of a shell for an unknown command.
+# The exit codes that timeout(1) uses for an expired time, and a shell for an unknown command.
 ENDED, NOT_FOUND = 124, 127
-# Other credentials of a kubeconfig user, which the client uses if the plugin returns none.
+# Other credentials of a user in a kubeconfig. The client uses them if the plugin returns none.
 OTHER_CREDENTIALS = ("username", "client-certificate", "client-certificate-data")
 
 
 def bound_plugins() -> None:
-    """Limit the time of exec plugins for all Kubernetes clients of this process."""
+    """Limit the time of exec credential plugins for all Kubernetes clients of this process. A second call does nothing."""
     if kube_config is not None and not hasattr(kube_config.KubeConfigLoader, "has_bound"):
         kube_config.KubeConfigLoader = _bounded(kube_config.KubeConfigLoader)
 
 
 def _bounded(loader: Any) -> Any:
     def load(self: Any) -> Any:
-        """Raise ConfigException for a plugin without credentials, which the client would only log."""
+        """Run the plugin with the time limit, and raise ConfigException if it fails. The client would only log that."""
         plugin = self._user.value.get("exec")
         if not isinstance(plugin, dict) or "command" not in plugin:
             return loader._load_from_exec_plugin(self)
@@ -58,7 +59,7 @@ def _bounded(loader: Any) -> Any:
         if errors and not loaded and not any(name in self._user for name in OTHER_CREDENTIALS):
             context = self._current_context
             names = f"user {context['context']['user']}, context {context['name']}"
-            # The arguments may contain a secret.
+            # The message has the command without its arguments, which may contain a secret.
             raise ConfigException(f"exec plugin {plugin['command']} ({names}): {errors[-1]}")
         return loaded
 
@@ -66,7 +67,7 @@ def _bounded(loader: Any) -> Any:
 
 
 def bounded_plugin(plugin: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a plugin with this script as the command and the plugin as its arguments."""
+    """Return the settings of a plugin changed to run this script, with the command of the plugin as its arguments."""
     script = ["-I", "-S", os.path.abspath(__file__), str(PLUGIN_SECONDS)]
     return {
         **plugin,
@@ -97,16 +98,16 @@ class _Collector(logging.Handler):
 
 
 def run_plugin(seconds: float, command: Sequence[str]) -> int:
-    """Run a plugin in a new session and return its exit code. Kill it after ``seconds``, or if the parent exits.
+    """Run a plugin, and return its exit code. Kill it after ``seconds``, after a signal, or if the parent process exits.
 
-    It has no terminal and empty input, so a prompt fails instead of waiting.
+    The plugin has no terminal and no input, so that a prompt fails instead of waiting.
     """
     signals: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
 
-    # Before the plugin starts, so that a signal cannot orphan it.
+    # Handle signals before the plugin starts. Otherwise a signal could end this process and leave the plugin running.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, note)
     parent = os.getppid()
@@ -119,7 +120,7 @@ def run_plugin(seconds: float, command: Sequence[str]) -> int:
     while time.monotonic() < last and os.getppid() == parent and not signals:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = process.wait(POLL_SECONDS)
-            # Background processes of a finished plugin are left running.
+            # A plugin may start background processes, such as a credential cache. They continue to run.
             return code if code >= 0 else 128 - code
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Files on the controller: workload files, and private files that this collection writes."""
+"""Read workload files on the controller, and write files that only the current user can read."""
 
 from __future__ import annotations
 
@@ -25,22 +25,29 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 
 
 def locate_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> list[str]:
-    """Return absolute paths, relative to the playbook or the working directory of Ansible. Raises InputError."""
+    """Return absolute paths. A relative path is searched in the folder of the playbook and in the working directory.
+
+    :arg variables: the variables of the task; ``playbook_dir`` is the folder of the playbook.
+    :raises InputError: when a path does not exist, or exists in both folders.
+    """
     working_dir = str(Path.cwd())
     playbook_dir = str((variables or {}).get("playbook_dir") or working_dir)
     return locate([str(path) for path in paths], os.path.abspath(playbook_dir), working_dir)
 
 
 def read_files(paths: Sequence[str], variables: Mapping[str, Any] | None) -> FileSource:
-    """Return the workloads of files and folders, with file and line of each. Raises InputError."""
+    """Read the workloads in files and folders, with the file and line of each for messages.
+
+    :raises InputError: when a file cannot be found, read or parsed.
+    """
     return read_sources(locate_files(paths, variables))
 
 
 def write_private(path: str, content: str | bytes) -> None:
-    """Write a file atomically, with mode 0600.
+    """Write a file atomically with mode 0600.
 
-    A link is replaced; its target is not changed. A path that is not a regular file is an error: a replaced ``/dev/null``
-    would break the machine.
+    A symbolic link is replaced; its target does not change. An existing path that is not a regular file is not replaced:
+    replacing ``/dev/null`` would break the machine.
 
     :raises OSError: when the file cannot be written.
     """
@@ -57,7 +64,7 @@ def write_private(path: str, content: str | bytes) -> None:
 
 
 def why_not_writable(path: str) -> str:
-    """Return the reason why the path is not writable, or "". Tests with a temporary file in the same folder."""
+    """Return the reason why ``write_private`` would fail for a path, or "". It tries a temporary file in the same folder."""
     if reason := _why_not_replaceable(path):
         return reason
     try:
@@ -85,5 +92,5 @@ def _why_not_replaceable(path: str) -> str:
 
 
 def _scratch(path: str) -> tuple[int, str]:
-    """Create a temporary file with mode 0600 in the same folder. Return its descriptor and path."""
+    """Create a temporary file with mode 0600 in the folder of ``path``, and return its file descriptor and path."""
     return tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path) or ".")

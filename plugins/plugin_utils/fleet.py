@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of a play over many clusters, and the table at its end."""
+"""The steps of a play over many clusters, and the table of clusters that the play displays at its end."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import 
 
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"
-# Role variables that determine the account of a host.
+# The role variables that determine the AWS account of a host.
 ACCOUNT_OPTIONS = ("account_id", *CREDENTIALS)
 NOT_STARTED = "The AWS run of this account did not start: {reason}"
 WAS_INTERRUPTED = (
@@ -84,10 +84,11 @@ REQUIRES_LINEAR = (
 
 
 def hand_over(name: str, content: Any) -> dict[str, str]:
-    """Write an object for later tasks of this run. Return the path of the file and its SHA-256.
+    """Write an object to a temporary file for later tasks of this run, and return the path and the SHA-256 of the file.
 
-    Only this user can read the file, and Ansible deletes it when it exits. Results contain only the path, because Ansible
-    processes every value of a result on every host. Pickle is safe here: Ansible's own processes exchange pickled objects.
+    A result of a task then contains only the path, because Ansible processes every value of a result on every host. Only
+    the current user can read the file, and Ansible deletes it when it exits. Pickle is acceptable here, because Ansible's
+    own processes also exchange pickled objects.
     """
     data = pickle.dumps(content)
     digest = hashlib.sha256(data).hexdigest()
@@ -97,9 +98,10 @@ def hand_over(name: str, content: Any) -> dict[str, str]:
 
 
 def take_over(file: Mapping[str, str]) -> Any:
-    """Return the object that ``hand_over`` wrote.
+    """Read an object that ``hand_over`` wrote.
 
-    Raises InputError for a missing or modified file, and for a file outside the folder of this run, before it is loaded.
+    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. This is
+        checked before the file is unpickled.
     """
     path = str(file["path"])
     if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
@@ -115,29 +117,36 @@ def take_over(file: Mapping[str, str]) -> Any:
 
 
 def prepared_row(prepared: Prepared) -> Result:
-    """Return a prepared host as a result for the later steps. ``restore`` reads it."""
+    """Convert the preparation of a host to a result of a task, from which ``restore`` reads it in a later step."""
     access, deadline = prepared.access, prepared.deadline
     target = access.target if isinstance(access, EksAccess) else None
     return {
-        # The tags are in the parsed input.
+        # The workloads and the tags are left out, because the parsed input contains them.
         "options": {
             name: value for name, value in prepared.values.items() if name not in (*WORKLOADS, "tags")
         },
         "prepared": hand_over("prepared", (prepared.parsed, prepared.preflight, deadline, target)),
-        # Time limit of the account's run in seconds. At least 1, because 0 means no limit.
+        # The time limit of the account's AWS run in seconds. It is at least 1, because 0 would mean no limit.
         "seconds_left": max(1, math.ceil(deadline.remaining)) if deadline else None,
     }
 
 
 def restore(task: ActionTask, row: Mapping[str, Any]) -> Prepared:
-    """Return the prepared host from the result of ``prepared_row``. Raises InputError."""
+    """Read the preparation of a host from a result that ``prepared_row`` returned.
+
+    :raises InputError: when its file is missing or was modified.
+    """
     values = dict(row["options"])
     parsed, preflight, deadline, target = take_over(row["prepared"])
     return Prepared(values, parsed, access_for(task, target, connection_options(values)), preflight, deadline)
 
 
 def require_step(strategy: str, hosts: Collection[str]) -> None:
-    """Raise InputError unless the play runs its hosts in lockstep, as the strategy linear does."""
+    """Check that the strategy of the play runs each task on all hosts before the next task, as the strategy linear does.
+
+    :arg hosts: the hosts of the play. A single host may have any strategy.
+    :raises InputError: when the strategy is another one.
+    """
     plugin = strategy_loader.get(strategy, class_only=True)
     # Ansible imports a plugin under several names, so classes cannot be compared.
     modules = [base.__module__ for base in plugin.__mro__] if plugin else []
@@ -146,8 +155,12 @@ def require_step(strategy: str, hosts: Collection[str]) -> None:
 
 
 def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
-    """Group the hosts by account. Return a file with the groups for each leader, the first host of an account, and the leader of
-    each host."""
+    """Group the hosts by AWS account. The first host of an account is its leader, which applies the changes in AWS for all.
+
+    :arg names: the hosts of the current batch.
+    :returns: ``files`` with a file for each leader, which contains the groups of its account; and ``leaders`` with the
+        leader of each host.
+    """
     hosts: list[Host] = []
     stopped: list[StoppedHost] = []
     for name in names:
@@ -158,7 +171,8 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # force confirms only finished hosts; hosts of later batches are not finished.
+        # With force, resources are deleted unless a cluster of this run uses them. Clusters of later batches may use them,
+        # because their own deletion has not run yet.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -171,7 +185,7 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
 
 
 def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[StoppedHost]:
-    """Return the hosts of other batches of the play that have not succeeded yet."""
+    """Return the hosts of the play's other batches that have not succeeded so far."""
     other_hosts = [name for name in variables["ansible_play_hosts_all"] if name not in batch]
     rows = {name: variables["hostvars"][name] for name in other_hosts}
     return [
@@ -182,7 +196,7 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """Return a failed host with its readable variables. The unreadable ones may be why it failed."""
+    """Return a failed host with those variables that can be read. The other ones may be the cause of its failure."""
     options: dict[str, object] = {}
     unreadable = set()
     for option in ("cluster_name", "region", *ACCOUNT_OPTIONS):
@@ -193,7 +207,7 @@ def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
             continue
         if value is None or value == "":
             continue
-        # An undefined template is returned unchanged, or is not text.
+        # For a template with an undefined variable, Ansible returns the template itself or an object that is not text.
         if isinstance(value, (str, int)) and "{{" not in str(value):
             options[option] = value
         else:
@@ -218,9 +232,11 @@ def _host(name: str, variables: Mapping[str, Any]) -> Host | None:
 
 
 def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Result:
-    """Run the AWS part for each group of an account in turn. Return the file with the result for each host.
+    """Apply or verify the AWS resources of an account, one group of hosts after the other.
 
-    Once it has started it does not fail: errors are in the parts, and each host reports its own.
+    :arg groups: the file of the account from ``group_hosts``.
+    :returns: ``parts`` with a result file for each host. Errors are in these results, because each host reports its own; the
+        step itself fails only if the file cannot be read.
     """
     try:
         content = take_over(groups)
@@ -240,7 +256,7 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
             parts[host] = hand_over("part", row)
     for host, names in kept_names.items():
         parts[host] = hand_over("part", {"changed": False, "kept": list(dict.fromkeys(names))})
-    # Changes and diffs are in the parts, because each host reports its own.
+    # The result has no changes and diffs: each host reports its own from its result file.
     return {"changed": False, "parts": parts}
 
 
@@ -264,7 +280,7 @@ def _cluster_input(row: Mapping[str, Any]) -> ClusterInput:
 
 
 def _failed_row(result: Result) -> Result:
-    """Return the result for each host of a run that failed before it read a cluster."""
+    """Return the result for each host of a group whose run failed before it read any cluster."""
     passed_on: Result = {
         name: result[name] for name in ("error_code", "remedy", "exception") if name in result
     }
@@ -272,9 +288,9 @@ def _failed_row(result: Result) -> Result:
 
 
 def take_part(account: Mapping[str, Any], host: str) -> Result:
-    """Return the result of the AWS part for one host, in the form of the module for one cluster.
+    """Return the result of the step "apply" for one host, in the format of the module for one cluster.
 
-    :arg account: the result of ``run_account`` on the leader of the account, or its failure.
+    :arg account: the registered result of ``run_account`` on the leader of the account, which may be a failure or empty.
     """
     part = (account.get("parts") or {}).get(host)
     if part is None:
@@ -286,11 +302,11 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
 
 
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
-    """Display a line for each host of the batch; in the last batch, for each host of the play."""
+    """Display a table with a line for each host of the batch, or after the last batch for each host of the play."""
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
     names = [name for name in all_hosts if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])
-    # Parse only the displayed reports, not the reports of all earlier batches again.
+    # To save time, do not parse the reports of all earlier batches after each batch.
     displayed = names if len(names) == len(all_hosts) else [name for name in names if name in batch]
     ended = [_ended(name, hosts[name]) for name in displayed]
     check_mode = bool(variables.get("ansible_check_mode"))
@@ -303,7 +319,7 @@ def _has_ended(variables: Mapping[str, Any]) -> bool:
 
 
 def _stopped(variables: Mapping[str, Any]) -> str:
-    """Return why a host failed before its report, or ""."""
+    """Return the reason why a host failed before its report was written, or ""."""
     return str((variables.get("pod_identity_result") or {}).get("stopped") or "")
 
 

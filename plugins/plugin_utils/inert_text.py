@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""External text as values of variables, never evaluated as a template."""
+"""Mark external text, such as the tags of a cluster, so that Ansible never evaluates it as a template."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ except ImportError:  # ansible-core before 2.19 trusts unmarked text.
 
 
 def inert(value: Any) -> Any:
-    """Return the value with its text marked so that Ansible never evaluates it as a template.
+    """Mark every text in a value or mapping so that Ansible never evaluates it as a template.
 
-    Text that looks like a template is marked as unsafe, for ansible-core before 2.19, which evaluates unmarked text. Other
-    text is marked as trusted: newer versions print untrusted text as a mapping in ``ansible-inventory --list``.
+    Text that may be a template is marked as unsafe, because ansible-core before 2.19 evaluates unmarked text. Other text is
+    marked as trusted, because newer versions print untrusted text as a mapping in ``ansible-inventory --list``.
     """
     if isinstance(value, Mapping):
         return {key: inert(part) for key, part in value.items()}
@@ -35,5 +35,5 @@ def inert(value: Any) -> Any:
 
 
 def _may_be_template(text: str) -> bool:
-    # The header can set other delimiters than braces.
+    # A header such as "#jinja2: variable_start_string:'[['" sets other delimiters than braces.
     return "{" in text or text.lstrip().startswith("#jinja2")

@@ -4,7 +4,10 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Requests to the Kubernetes API in the process of the task, with the client and service layer of kubernetes.core."""
+"""Send requests to the Kubernetes API from the process of a task, with the client and service layer of kubernetes.core.
+
+Starting a module of kubernetes.core for each object would take much longer.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,7 @@ else:
     except ImportError as error:
         MISSING = f"the collection kubernetes.core cannot be used: {error}"
     else:
-        # Errors in a kubeconfig, a connection or a response.
+        # The exceptions for errors in a kubeconfig, a connection or a response.
         FAULTS: tuple[type[Exception], ...] = (
             CoreException,
             ConfigException,
@@ -116,29 +119,29 @@ else:
         )
 
 
-# Seconds to connect, and between two parts of a response: an API server times out after 60.
+# The timeouts in seconds: to connect, and between two parts of a response. An API server ends a request after 60 seconds.
 REQUEST_TIMEOUT = (10, 65)
-# Seconds for a whole list, or for all requests of one object, including discovery and the client's retries.
+# The time limit in seconds for reading a list, or for writing one object, with API discovery and retries of the client.
 LONGEST_CALL = 120.0
-# Seconds for the removal of objects that an interrupted run created.
+# The time limit in seconds for deleting the objects that an interrupted run has created.
 CLEANUP_SECONDS = 30.0
-# Concurrent requests.
+# The maximum number of concurrent requests.
 AT_ONCE = 8
-# Seconds for all dry runs of a call.
+# The time limit in seconds for all dry runs of one call.
 LONGEST_DRY_RUNS = 180.0
-# Seconds that pending writes have to finish when the task is interrupted.
+# When the task is interrupted, running writes may continue for this number of seconds.
 GRACE = 5.0
-# The module of kubernetes.core whose module_defaults apply to writes.
+# The module_defaults for this module of kubernetes.core also apply to writes.
 APPLY = "kubernetes.core.k8s"
 DESCRIPTION = "description of its resources"
 NOT_STARTED = "pending, because another write ended early: {cause}"
 
 
 class Connection:
-    """A client of kubernetes.core, created on first use.
+    """A connection to the Kubernetes API. Its client is created at the first request.
 
-    :arg options: options of kubernetes.core modules; the client reads others from environment variables.
-    :arg access: the source of the token, unless the options have credentials.
+    :arg options: connection options of kubernetes.core modules. The client reads missing ones from environment variables.
+    :arg access: the source of a bearer token, unless the options have credentials.
     """
 
     def __init__(self, options: Mapping[str, Any], access: Access) -> None:
@@ -151,7 +154,7 @@ class Connection:
             if token is None:
                 client = get_api_client(**{**_named_kubeconfig(), **self._options})
             else:
-                # Empty options keep the client from reading environment variables.
+                # Empty options prevent the client from reading other credentials from environment variables.
                 unnamed = dict.fromkeys(IDENTITY_OPTIONS, "")
                 client = get_api_client(**{**unnamed, **self._options, "api_key": token})
                 # The client calls this hook before each request.
@@ -161,7 +164,10 @@ class Connection:
         return self._client
 
     def token(self) -> str | None:
-        """Return a token that is valid for the longest call. Raises CoreException."""
+        """Return a token that is valid for the longest call, or None if the options have credentials.
+
+        :raises CoreException: when there is no token.
+        """
         try:
             return self._access.token(LONGEST_CALL)
         except AwsError as error:
@@ -173,7 +179,10 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """The settings of writes: the module_defaults of kubernetes.core.k8s, and whether to override other field managers."""
+    """The settings of writes.
+
+    ``defaults`` has the module_defaults of kubernetes.core.k8s. ``force`` takes over fields of other field managers.
+    """
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
     force: bool = False
@@ -182,15 +191,19 @@ class WriteOptions:
 
 
 class ClientCluster:
-    """The cluster of a task. Reads and writes share one connection unless their module_defaults differ."""
+    """The Kubernetes API of a cluster, for reads and writes of a task.
+
+    :arg reads: the connection for reads, with the module_defaults of kubernetes.core.k8s_info.
+    :arg writes: the connection for writes, with the module_defaults of kubernetes.core.k8s. It may be the same connection.
+    """
 
     def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
         self._reads, self._writes, self._options = reads, writes, options
-        # The client caches API discovery in a file with a predictable name in the temporary folder, and does not check its
-        # owner.
+        # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
+        # that file before, so use a private folder.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         bound_plugins()
-        # The role reports it once; the client would warn with every request.
+        # The role warns once about an unverified certificate. The client would repeat the warning for every request.
         warnings.simplefilter("ignore", InsecureRequestWarning)
 
     def list_objects(self, query: Query) -> Listing:
@@ -206,7 +219,7 @@ class ClientCluster:
             namespace=query.namespace or None,
             label_selector=",".join(query.label_selectors),
             field_selector=",".join(query.field_selectors),
-            # Skip the client's wrapper objects: a list may have thousands of items.
+            # A list may have thousands of items. Wrapper objects of the client for each of them would be slow.
             serialize=False,
         )
         return bytes(response.data)
@@ -243,7 +256,7 @@ class ClientCluster:
         )
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
-        """Apply service accounts server-side, because other field managers write them as well. Create other objects."""
+        """Create or update the objects. Service accounts are applied server-side, because other field managers write them."""
         applied = [index for index, item in enumerate(manifests) if item["kind"] == "ServiceAccount"]
         created = [index for index, item in enumerate(manifests) if item["kind"] != "ServiceAccount"]
         apply = {
@@ -254,7 +267,7 @@ class ClientCluster:
             },
         }
         total = WriteResult()
-        # Namespaces before their service accounts.
+        # Create namespaces before the service accounts in them.
         for places, arguments in ((created, {}), (applied, apply)):
             if places and total.error is None:
                 result = self._write([manifests[index] for index in places], state="present", **arguments)
@@ -274,10 +287,10 @@ class ClientCluster:
         return self._write(manifests, state="absent", delete_options={"propagationPolicy": "Background"})
 
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
-        """Write the objects concurrently, one request for each.
+        """Write the objects concurrently.
 
-        After a write without a response no more are started. If no write has a response, the first error is the error of
-        the result.
+        After a write without a response, no further writes are started. If every write is without a response, the whole
+        result is an error; otherwise errors are listed by the index of the object.
         """
         if not manifests:
             return WriteResult()
@@ -298,10 +311,13 @@ class ClientCluster:
         )
 
     def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
-        """Return the service layer with its client. Discover ``kinds`` first, or each thread would send that request."""
+        """Return the service layer of kubernetes.core for writes.
+
+        API discovery of ``kinds`` comes first. Otherwise each thread would repeat these requests.
+        """
         for kind, api_version in kinds:
             _find_resource(self._writes, kind, api_version)
-        # A copy, because reads may share the client and are never dry runs.
+        # Copy the client, because reads may use it, too, and must not become dry runs.
         client = copy.copy(self._writes.client())
         client.dry_run = self._options.check_mode
         options = {**self._options.defaults, **arguments}
@@ -317,7 +333,7 @@ class SystemClock:
 
 
 class BoundedEnding:
-    """The removal of objects that an interrupted run has created, in at most ``CLEANUP_SECONDS``.
+    """The clean-up of an interrupted run: it deletes objects that the run has created, in at most ``CLEANUP_SECONDS``.
 
     :arg write: displays a line to the user.
     """
@@ -347,10 +363,13 @@ def connect(
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
-    """Return the cluster of a task. No request is sent.
+    """Return the interface to the Kubernetes API for a task. This sends no request.
 
-    :raises AnsibleError: for a missing kubeconfig or package.
-    :raises InputError: for invalid module_defaults or a remote connection of the task.
+    :arg access: the connection options and the source of the token.
+    :arg force: take over fields of other field managers.
+    :arg deadline: the time until which requests may be sent, or None.
+    :raises AnsibleError: when a kubeconfig or a Python package is missing.
+    :raises InputError: when module_defaults are invalid, or the task would run on another machine.
     """
     if MISSING:
         raise AnsibleError(MISSING)
@@ -368,20 +387,20 @@ def connect(
 
 
 class _Module:
-    """The parts of a module that the service layer of kubernetes.core uses."""
+    """A stand-in for a module, with the members that the service layer of kubernetes.core uses."""
 
     def __init__(self, params: Mapping[str, Any], check_mode: bool, diff: bool) -> None:
         self.params, self.check_mode, self._diff = dict(params), check_mode, diff
 
     def warn(self, *_texts: Any, **_more: Any) -> None:
-        """Drop a warning: the role reads the objects afterwards and reports findings."""
+        """Ignore a warning. The role reads the objects after the writes and reports any problem as a finding."""
 
     deprecate = warn
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The result of one write. ``is_lost`` means that it has no response or was not started."""
+    """The result of one write. ``is_lost`` means that the write got no response or was not started."""
 
     changed: bool = False
     error: ApiError | None = None
@@ -390,9 +409,9 @@ class _Outcome:
 
 
 class _Writer:
-    """A writer, shared by threads, that stops after the first write without a response: the ``cause``.
+    """A writer of objects that threads share. It stops after the first write without a response, whose error is ``cause``.
 
-    :arg ready: raises CoreException when there are no credentials for another request.
+    :arg ready: ensures that there are credentials for a request; it may raise CoreException.
     """
 
     def __init__(self, service: Any, ready: Callable[[], object]) -> None:
@@ -427,14 +446,20 @@ class _Writer:
 
 
 def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the connection options among the options of a kubernetes.core module. Raises InputError."""
+    """Select the connection options from the options of a module of kubernetes.core, and validate them.
+
+    :raises InputError: when an option is invalid.
+    """
     names = {alias for name, option in AUTH_ARG_SPEC.items() for alias in (name, *option.get("aliases", ()))}
     found = _validated({name: value for name, value in options.items() if name in names})
     return {name: found[name] for name in AUTH_ARG_SPEC if found.get(name) is not None}
 
 
 def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of kubernetes.core.k8s without the connection options. Raises InputError."""
+    """Validate the options of kubernetes.core.k8s, and return them without the connection options.
+
+    :raises InputError: when an option is invalid.
+    """
     return {name: value for name, value in _validated(options).items() if name not in AUTH_ARG_SPEC}
 
 
@@ -446,7 +471,10 @@ def _client_options(task: ActionTask, module: str, access: Access) -> dict[str, 
 
 
 def _decrypted(task: ActionTask, kubeconfig: str) -> str:
-    """Return the paths of kubeconfig files, found and decrypted as kubernetes.core does. Raises AnsibleError."""
+    """Find and decrypt kubeconfig files as kubernetes.core does, and return their paths joined by ``os.pathsep``.
+
+    :raises AnsibleError: when a file does not exist or cannot be decrypted.
+    """
     paths = [_find_file(task, path) for path in kubeconfig.split(os.pathsep)]
     return os.pathsep.join(task.loader.get_real_file(path, decrypt=True) for path in paths)
 
@@ -455,7 +483,7 @@ def _find_file(task: ActionTask, path: str) -> str:
     try:
         return task.find_file(path)
     except AnsibleError as error:
-        # The error of ansible-core before 2.19 does not name the file.
+        # In ansible-core before 2.19, the error message does not contain the path of the file.
         raise AnsibleError(f"Could not find or access '{path}' on the Ansible Controller.") from error
 
 
@@ -467,7 +495,7 @@ def _validated(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limit_requests(client: Any) -> None:
-    """Set a timeout for each request, which the service layer of kubernetes.core does not."""
+    """Set a timeout for each request. The service layer of kubernetes.core sets none."""
     api = client.client.client
     call_api = api.call_api
 
@@ -478,16 +506,16 @@ def _limit_requests(client: Any) -> None:
 
 
 def _find_resource(connection: Connection, kind: str, api_version: str) -> tuple[Any, Any]:
-    """Return the client and the resource, from API discovery."""
+    """Return the client, and the resource of a kind as API discovery describes it."""
     with _expect(DESCRIPTION):
         client = connection.client()
         return client, client.resource(kind, api_version)
 
 
 def _named_kubeconfig() -> dict[str, str]:
-    """Return KUBECONFIG as an option, if kubernetes.core modules would use it.
+    """Return the environment variable KUBECONFIG as an option, if modules of kubernetes.core would use it.
 
-    The client reads the variable when it is imported, which is before the environment of the task is set.
+    This is necessary because the client reads the variable when it is imported, before the environment of the task is set.
     """
     file = os.environ.get("KUBECONFIG")
     if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):
@@ -506,7 +534,7 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
             namespace=as_text(member(manifest, "metadata").get("namespace")),
             dry_run="All",
             serialize=False,
-            # A new connection for each request reaches different API servers behind the endpoint.
+            # Use a new connection for each request, so that a load balancer can select different API servers.
             header_params={"Connection": "close"},
         )
         pod = as_mapping(json.loads(response.data))
@@ -519,7 +547,10 @@ def _try_pod(client: Any, pods: Any, manifest: Object) -> DryRun:
 
 @contextlib.contextmanager
 def _expect(content: str) -> Iterator[None]:
-    """Raise ValueError when the client fails on a response that is not an object, such as a web page."""
+    """Convert an error of the client about an unexpected response, such as the web page of a proxy, to ValueError.
+
+    :arg content: a description of the expected content, for the message.
+    """
     try:
         yield
     except (AttributeError, KeyError, TypeError) as error:
@@ -529,7 +560,7 @@ def _expect(content: str) -> Iterator[None]:
 
 
 def _parse_listing(answer: bytes, kind: str) -> Listing:
-    """Parse a list of objects. The web page of a proxy, with status 200, is an error and not an empty list."""
+    """Parse a response with a list of objects. Anything else, such as the web page of a proxy, is an error."""
     try:
         items = as_mapping(json.loads(answer)).get("items")
     except ValueError:
@@ -544,7 +575,7 @@ def _parse_listing(answer: bytes, kind: str) -> Listing:
 
 
 def _parse_error(error: Exception) -> ApiError:
-    """Return the error in the API's response body, or the error of the client."""
+    """Convert an exception to an ApiError: use the error in the response of the API if there is one."""
     answer = error if isinstance(error, ApiException) else error.__cause__
     if isinstance(answer, ApiException):
         return _parse_response(answer)

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Access to the Kubernetes API: options of the user, or a token for the EKS cluster that renews itself."""
+"""Find the access to the Kubernetes API: connection options of the user, or the endpoint and a token of the EKS cluster."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients 
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# The module of kubernetes.core whose module_defaults configure the connection.
+# The module_defaults for this module of kubernetes.core also apply to the connection of the role.
 LIST = "kubernetes.core.k8s_info"
-# Connection options of the role; kubernetes.core reads the others from K8S_AUTH_* and KUBECONFIG.
+# The connection options of the role. kubernetes.core reads other options from the variables K8S_AUTH_* and KUBECONFIG.
 CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
-# AWS options for a token of the EKS cluster.
+# The AWS options that apply to signing a token for the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
-    # Untyped: accounts.py parses them together and ignores empty text.
+    # These have no type, because accounts.py parses them together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (
@@ -71,18 +71,21 @@ ELSEWHERE = (
 
 
 class Access(Protocol):
-    """A connection to the Kubernetes API, as options of kubernetes.core modules and a token."""
+    """The interface of an access to the Kubernetes API: connection options of kubernetes.core, and a source of tokens."""
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """Options of kubernetes.core modules, without the token."""
+        """The connection options of kubernetes.core modules, without the token."""
 
     def token(self, seconds: float, /) -> str | None:
-        """Return a bearer token valid for ``seconds``, or None if the options have the credentials. Raises AwsError."""
+        """Return a bearer token that is valid for ``seconds``, or None if the options have credentials.
+
+        :raises AwsError: when no token can be signed.
+        """
 
 
 class GivenAccess:
-    """A connection with options of CONNECTION_SPEC; kubernetes.core finds the others."""
+    """An access with the connection options of the user. kubernetes.core adds those from the environment."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -92,7 +95,7 @@ class GivenAccess:
 
 
 class EksAccess:
-    """A connection with the endpoint, certificate authority and a token of an EKS cluster."""
+    """An access with the endpoint and the certificate authority of an EKS cluster, and tokens signed for it."""
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
         self.target, self._clients = target, clients
@@ -107,7 +110,7 @@ class EksAccess:
         return self._source.token(seconds).text
 
     def caller_access(self) -> CallerAccess | None:
-        """Return the caller and its EKS access entry, to explain a 401 response; None if they cannot be read."""
+        """Return the caller and its EKS access entry, to explain a response with status 401, or None if unknown."""
         url = regional_client(self._clients.client).meta.endpoint_url
         return read_caller_access(self._clients.api, self.target, str(url), _now())
 
@@ -119,12 +122,17 @@ class EksAccess:
 def find_access(
     task: ActionTask, kube_auth: KubeAuth, cluster: str, options: Mapping[str, Any], account_id: str = ""
 ) -> Access:
-    """Return a connection with a token for the EKS cluster, or with ``options`` if they or the environment name another one.
+    """Find the access to the Kubernetes API of an EKS cluster.
 
-    :arg account_id: the account that the AWS credentials must belong to, or "".
-    :raises InputError: for a remote connection of the task, or credentials of another account.
+    If the options or the environment have a kubeconfig or another connection, use it. Otherwise use the endpoint of the EKS
+    cluster and sign tokens. The option ``kube_auth`` of the role can select one of both.
+
+    :arg cluster: the name of the EKS cluster.
+    :arg options: the connection options of the role, for AWS and Kubernetes.
+    :arg account_id: the AWS account that the credentials must belong to, or "" for any.
+    :raises InputError: when the task would run on another machine, or the credentials belong to another account.
     :raises AwsError: when EKS does not return the endpoint of the cluster.
-    :raises AnsibleError: for invalid AWS options.
+    :raises AnsibleError: when an AWS option is invalid.
     """
     require_local(task)
     arguments = task.with_defaults(LIST, _connection(options))
@@ -138,9 +146,11 @@ def find_access(
 
 
 def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str, Any]) -> Access:
-    """Return a connection with a token for ``target``, or with the task's options if it is None.
+    """Return the access that an earlier step of a play has found.
 
-    Raises InputError and AnsibleError.
+    :arg target: the EKS cluster to sign tokens for, or None to use the connection options of the user.
+    :raises InputError: when the role to assume is invalid.
+    :raises AnsibleError: when an AWS option is invalid.
     """
     if target is None:
         return GivenAccess(_connection(options))
@@ -148,7 +158,10 @@ def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str,
 
 
 def require_local(task: ActionTask) -> None:
-    """Raise InputError if modules of the task would run on another machine or as another user."""
+    """Check that the task runs on the controller and as the current user.
+
+    :raises InputError: when its connection or become would run modules on another machine or as another user.
+    """
     if task.runs_here:
         return
     transport = str(task.connection.transport)
@@ -170,7 +183,7 @@ def no_token_message(error: AwsError) -> str:
 
 
 def write_authority(target: EksTarget) -> str:
-    """Write the certificate authority to a file, which Ansible deletes when it exits. Return its path."""
+    """Write the certificate authority of a cluster to a file, and return its path. Ansible deletes it when it exits."""
     pem = base64.b64decode(target.authority)
     name = f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt"
     path = Path(constants.DEFAULT_LOCAL_TMP) / name

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The input of the modules for many workloads: checked on the controller, where its files are."""
+"""Validate the input of the modules for many workloads on the controller, because the workload files are there."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 def plain_arguments(
     arguments: Mapping[str, Any], variables: Mapping[str, Any] | None, workloads_required: bool
 ) -> dict[str, Any]:
-    """Return a module's arguments with workloads as lists instead of files and text.
+    """Validate the arguments of a module, and replace workload files and text with lists of workloads.
 
-    :raises InputError: with all problems of the workloads, by file and line.
+    :arg workloads_required: whether the module needs workloads.
+    :raises InputError: with all problems of the workloads, each with its file and line.
     """
 
     @cache
@@ -62,7 +63,10 @@ def plain_arguments(
 
 
 def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
-    """Return arguments with ``workloads`` as a list, from ``workloads`` or ``workloads_from``, if one is set."""
+    """Replace ``workloads`` (a list or text) or ``workloads_from`` (files) with a list in ``workloads``, if one is set.
+
+    :arg read: reads workload files.
+    """
     plain = {str(name): value for name, value in arguments.items() if name not in WAYS}
     ways = [way for way in WAYS if arguments.get(way) not in (None, "")]
     if ways:
@@ -71,7 +75,7 @@ def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a YAML value with JSON types. Dates become text."""
+    """Convert a value from YAML to JSON types. Dates become text."""
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -80,7 +84,7 @@ def _plain(value: Any) -> Any:
 
 
 class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type information
-    """The action of a module of the same name, whose workloads are validated on the controller."""
+    """The base class of the action plugins that validate workloads on the controller and then run their module."""
 
     workloads_required = True
 
@@ -92,11 +96,11 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
-            # If this process ends, so does the module, whose result would be lost.
+            # If this process ends, end the module as well, because nobody would receive its result.
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
-            # A retry of the task reads the files again.
+            # Restore the arguments, so that a retry of the task reads the files again.
             task.args = arguments
-        # Only a crashed module has unprintable text.
+        # The module escapes its own result. Only the output of a crashed module may have unprintable text.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

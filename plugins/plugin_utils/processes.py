@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The process of a task: its environment, bounds of time, and its end by a signal."""
+"""Control the process of a task: its environment variables, time limits, and interruption by signals."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
 
 @contextlib.contextmanager
 def set_environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Set environment variables of the process within the block. None removes a variable.
+    """Set environment variables of the process while the block runs.
 
-    :raises RuntimeError: outside the main thread, where overlapping blocks would restore each other's values.
+    :arg values: the values by name. None removes a variable.
+    :raises RuntimeError: outside the main thread, because overlapping blocks would restore wrong values.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("only the main thread sets variables of the process")
@@ -54,9 +55,9 @@ Item = TypeVar("Item")
 
 
 def run_within(seconds: float, call: Callable[[], T]) -> T:
-    """Return the result of a call, or raise its error, or TimeoutError after ``seconds``.
+    """Run a call with a time limit, and return its result or raise its error.
 
-    A call that timed out continues in its thread until the process of the task exits.
+    :raises TimeoutError: after ``seconds``. The call continues in its thread until the process of the task exits.
     """
     try:
         return call_within(seconds, call)
@@ -67,12 +68,12 @@ def run_within(seconds: float, call: Callable[[], T]) -> T:
 def each_within(
     seconds: float, work: Callable[[Item], T], items: Sequence[Item], width: int, grace: float = 0.0
 ) -> list[T]:
-    """Return the results of work on each item, in order, with at most ``width`` concurrent calls.
+    """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
-    Daemon threads run the work, because the process would wait for a thread pool at its exit. An interrupt starts no more
-    work and waits ``grace`` seconds for running work.
+    The threads are daemons, because Python waits for the threads of a pool when the process exits. After an interrupt, no
+    further calls begin, and running calls may continue for ``grace`` seconds.
 
-    :raises TimeoutError: when all items take longer than ``seconds``; no more work is started.
+    :raises TimeoutError: when the calls together take longer than ``seconds``. Then no further calls begin.
     """
     waiting: SimpleQueue[tuple[int, Item]] = SimpleQueue()
     for index in enumerate(items):
@@ -87,7 +88,7 @@ def each_within(
                 index, item = waiting.get_nowait()
                 try:
                     results[index] = work(item)
-                except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
+                except BaseException as error:  # noqa: BLE001 - the thread of the caller raises it
                     errors.append(error)
 
     end = time.monotonic() + seconds
@@ -115,9 +116,9 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 
 @contextlib.contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the main thread after ``seconds``.
+    """Raise TimeoutError in the main thread if the block takes longer than ``seconds``.
 
-    An existing alarm, such as a task's ``timeout``, keeps its time, and takes precedence if it is earlier.
+    An alarm that is already set, such as the ``timeout`` of the task, is preserved. If it is due earlier, only it is used.
     """
     began = time.monotonic()
 
@@ -140,17 +141,19 @@ def alarm(seconds: float) -> Iterator[None]:
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds between checks that ansible-playbook still runs.
+# The seconds between two checks whether ansible-playbook still runs.
 POLL_SECONDS = 0.5
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise SystemExit once on SIGINT and SIGTERM, with which Ansible ends its workers, so that ``finally`` blocks run.
+    """Raise SystemExit on SIGINT or SIGTERM while the block runs, so that ``finally`` blocks can clean up and report.
 
-    The same happens when ansible-playbook exits: killed alone, it ends no worker, and their changes would not be reported.
-    A process that leads a group passes the signal on to its children. Workers of ansible-core 2.19 and newer lead one; this
-    replaces their signal handlers.
+    Ansible ends its worker processes with these signals. If ansible-playbook itself is killed, it sends no signal; then this
+    process sends SIGTERM to itself. Further signals are ignored.
+
+    If this process leads a process group, it sends the signal to its children as well. Workers of ansible-core 2.19 and
+    newer lead a group and have signal handlers for this, which this function replaces.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -174,7 +177,7 @@ def interruptible() -> Iterator[None]:
 
 
 def raise_timeout() -> None:
-    """Raise the timeout of the task as Ansible does, if it has expired and the work stopped without raising it."""
+    """Raise the exception of Ansible for an expired timeout of the task, if the work ended because of it."""
     handler = signal.getsignal(signal.SIGALRM)
     seconds_left, _interval = signal.getitimer(signal.ITIMER_REAL)
     if callable(handler) and not seconds_left:
@@ -183,9 +186,9 @@ def raise_timeout() -> None:
 
 @contextlib.contextmanager
 def leading_group() -> Iterator[None]:
-    """Lead a process group within the block, so that an interrupt also ends the children of this process.
+    """Make this process the leader of a process group while the block runs, so that an interrupt also ends its children.
 
-    A worker of ansible-core before 2.19 belongs to the group of ansible-playbook.
+    Workers of ansible-core 2.19 and newer lead a group already; older ones belong to the group of ansible-playbook.
     """
     group = os.getpgrp()
     if group == os.getpid():
@@ -196,15 +199,16 @@ def leading_group() -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            # The group may no longer exist.
+            # The previous group may no longer exist.
             os.setpgid(0, group)
 
 
 @contextlib.contextmanager
 def parent_stderr() -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes lines to standard error of ansible-playbook.
+    """Provide a function that writes a line to standard error of ansible-playbook.
 
-    Once it is interrupted, ansible-playbook no longer displays messages of its workers. Systems without /proc drop the lines.
+    After an interrupt, ansible-playbook no longer displays messages of its workers. On systems without /proc the function
+    does nothing.
     """
     try:
         descriptor = os.open(f"/proc/{os.getppid()}/fd/2", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY)
@@ -224,7 +228,7 @@ def parent_stderr() -> Iterator[Callable[[str], None]]:
 
 def _watch_parent(parent: int, ended: threading.Event) -> None:
     while not ended.wait(POLL_SECONDS):
-        # A process whose parent has exited gets another parent.
+        # If ansible-playbook has exited, the operating system has assigned another parent to this process.
         if os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The variables of the role as a task has them: each templated once, with its type, and every problem in one message."""
+"""Read the variables of the role in a task: evaluate templates, convert types, and report all problems in one message."""
 
 from __future__ import annotations
 
@@ -53,21 +53,22 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# Prefixes of a file, and of a mapping as JSON or YAML.
+# Extra variables with these prefixes are a file, or a mapping in JSON or YAML, instead of name=value.
 _NOT_BY_NAME = ("@", "[", "{")
 _REPEATED = re.compile(r"(.+)\. \1$")
 _NAME = re.compile(r"(?:^|\s)(pod_identity_\w+)")
 _DROPPED_WORDS = (
-    "-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
+    "-e with {names} has words that belong to no variable, so Ansible would ignore them. Write "
     "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )
 
 
 def validate_extra_variables(loader: Any) -> None:
-    """Reject extra variables that are results of the role, have a misspelt prefix, or from which Ansible drops words.
+    """Check the extra variables of the command line (-e) for mistakes that would otherwise have no visible effect.
 
-    Messages never contain values, which may be secret.
+    These are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing quotes.
+    Messages never contain values, because these may be secret.
 
     :raises InputError: with all problems.
     """
@@ -77,7 +78,7 @@ def validate_extra_variables(loader: Any) -> None:
         for text in texts
         if not text.startswith(_NOT_BY_NAME)
         and (names := _NAME.findall(text))
-        # Ansible puts words without a name into this key, for modules such as command.
+        # Ansible collects words without a name under this key.
         and "_raw_params" in parse_kv(text)
     ]
     if problems:
@@ -86,17 +87,17 @@ def validate_extra_variables(loader: Any) -> None:
 
 
 def matches(pattern: str, names: Collection[str]) -> bool:
-    """Return whether a host pattern matches a host.
+    """Return whether a host pattern of Ansible, such as "prod:!eu", matches a host.
 
     :arg names: the name of the host, the names of its groups, and "all".
-    :raises InputError: for a pattern that depends on the order of hosts.
+    :raises InputError: when the pattern selects hosts by their position, such as "prod[0]".
     """
     terms = order_patterns(split_host_pattern(pattern))
     for term in terms:
         if not term.startswith("~") and PATTERN_WITH_SUBSCRIPT.match(term):
             raise InputError(
                 [
-                    f"hosts '{pattern}': {term} takes hosts by their number, which changes with the inventory; name a group."
+                    f"hosts '{pattern}': {term} selects hosts by position, which changes with the inventory; use a group."
                 ]
             )
     included = [term for term in terms if term[0] not in "!&"]
@@ -108,10 +109,11 @@ def matches(pattern: str, names: Collection[str]) -> bool:
 
 
 def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
-    """Return a sentence for each term of a pattern that matches no host and no group of the inventory.
+    """Return a warning for each term of the patterns that matches no host and no group of the inventory.
 
-    This is a warning, because a job slice has only some of the hosts, and a group may be empty.
+    It is not an error, because a job slice of AWX has only some of the hosts, and an empty group may not exist.
 
+    :arg patterns: host patterns of Ansible.
     :arg names: the names of all hosts and groups.
     """
     sentences = []
@@ -163,8 +165,8 @@ ELSEWHERE = (
     "on the command line: -e pod_identity_hosts=all\n"
 )
 PURGE_IN_FLEET = (
-    f"{ROLE}purge is true, but a fleet cannot be purged, because scope and limit of a purge depend on the list of one cluster. "
-    "Leave it out here, and purge each cluster alone afterwards."
+    f"{ROLE}purge is true, but purge is not supported for many clusters at once, because it compares AWS with the list of one "
+    f"cluster. Remove {ROLE}purge here, and purge each cluster in a separate run."
 )
 NO_ENTRY = (
     f"{ROLE}{LAYERS} has no entry for host {{host}}: no pattern matches it, and {ROLE}workloads and "
@@ -183,13 +185,17 @@ VERIFY_WITHOUT_FLEET = (
 
 
 class MissingInput(InputError):
-    """An error for missing variables that every run needs. Its message is complete."""
+    """The error for missing variables that every run needs. Its message explains how to set them."""
 
 
 def read_entry_point(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> EntryPoint:
-    """Return the entry point, which is "verify" for a fleet with ``pod_identity_verify_only``. Raises InputError."""
+    """Return the entry point of the role: "verify" if ``pod_identity_verify_only`` is set for a fleet, or ``entry_point``.
+
+    :arg fleet: whether the play runs over many clusters.
+    :raises InputError: when the variable is not a boolean, or is set for a single cluster.
+    """
     value = task.template(variables.get(VERIFY_ONLY))
     if is_unanswered(value):
         return entry_point
@@ -204,8 +210,15 @@ def read_entry_point(
 def read_role_variables(
     task: ActionTask, variables: Mapping[str, Any], entry_point: EntryPoint, fleet: bool = False
 ) -> dict[str, Any]:
-    """Return the role variables with a value, converted to their types, by name without prefix. Raises InputError."""
-    # In a mapping, ansible-core 2.19 and newer drops omitted values; older versions return a placeholder.
+    """Evaluate and validate the variables of the role, and return those that are set.
+
+    :arg variables: all variables of the task.
+    :arg fleet: whether the play runs over many clusters.
+    :returns: the values by name without the prefix "pod_identity_", converted to their types.
+    :raises InputError: with all problems.
+    """
+    # A variable may be "{{ omit }}". In a mapping, ansible-core 2.19 and newer drops such a value; older versions replace it
+    # with a placeholder.
     raw = {name: variables[f"{ROLE}{name}"] for name in find_variables(variables)}
     try:
         values = task.template(raw)
@@ -235,10 +248,11 @@ def read_role_variables(
 def parse_role_input(
     values: Mapping[str, Any], variables: Mapping[str, Any], entry_point: EntryPoint
 ) -> tuple[ParsedInput, list[str]]:
-    """Return the parsed input, and a warning for each pattern with an unknown host or group.
+    """Parse the workloads and options of a run, and check that the report files can be written.
 
     :arg values: the result of ``read_role_variables``.
-    :raises InputError: with all problems, including an unwritable report file.
+    :returns: the parsed input, and a warning for each host pattern with an unknown host or group.
+    :raises InputError: with all problems.
     """
     _check_files(values)
     read = partial(read_files, variables=variables)
@@ -248,7 +262,7 @@ def parse_role_input(
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield an error for each variable whose template fails; for ``workloads``, one for each entry."""
+    """Generate an error for each variable whose template fails, and for ``workloads`` one for each entry that fails."""
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
         errors = [_template_error(task, row) for row in rows]
@@ -275,7 +289,7 @@ def _template_error(task: ActionTask, value: Any) -> str:
 
 
 def _workload_label(row: object) -> str:
-    """Return " (namespace/service account)" of an untemplated workload, or "" unless both are plain text."""
+    """Return " (namespace/service-account)" to identify a workload in a message, or "" if one of both is a template."""
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""
@@ -284,9 +298,10 @@ def _workload_label(row: object) -> str:
 def _read_layers(
     values: Mapping[str, Any], variables: Mapping[str, Any], read: ReadFiles
 ) -> tuple[list[FileSource] | None, list[str]]:
-    """Return the entries of ``fleet_workloads`` for this host, and a warning for each pattern with an unknown host or group.
+    """Read the entries of ``pod_identity_fleet_workloads`` whose host pattern matches this host.
 
-    The entries are None if the variable is not set.
+    :returns: the entries, or None if the variable is not set; and a warning for each pattern with an unknown host or group.
+    :raises InputError: when no entry matches and the host has no other workloads.
     """
     if values.get(LAYERS) is None:
         return None, []
@@ -307,7 +322,10 @@ def _read_layers(
 
 
 def _check_files(values: Mapping[str, Any]) -> None:
-    """Raise InputError with each report file that is not writable."""
+    """Check that the report files can be written.
+
+    :raises InputError: with each file that cannot be written.
+    """
     unwritable = [
         f"{ROLE}{name} {path} cannot be written: {reason}."
         for name in FILES

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The report of the role as a task leaves it: fact, files, artifacts."""
+"""Write the report of a run: set it as a fact of the host, write it to files, and add it to the artifacts of the job."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ except ImportError:  # ansible-core before 2.21
 
 
 def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) -> None:
-    """Set a fact of the host: with the API of ansible-core 2.21 and newer, or in the result of the task."""
+    """Set a fact of the host: through the API of ansible-core 2.21 and newer, otherwise in the result of the task."""
     if VariableLayer is None:
         result["ansible_facts"] = {**result.get("ansible_facts", {}), name: value}
         return
@@ -65,7 +65,10 @@ def set_fact(task: ActionTask, result: dict[str, Any], name: str, value: Any) ->
 
 
 def read_fact(variables: Mapping[str, Any], name: str) -> Any:
-    """Return a fact, or None. With INJECT_FACTS_AS_VARS false, ansible-core before 2.21 has it only in ansible_facts."""
+    """Return a fact of the host, or None.
+
+    With INJECT_FACTS_AS_VARS=false, ansible-core before 2.21 has the fact in ``ansible_facts`` only.
+    """
     return variables[name] if name in variables else (variables.get("ansible_facts") or {}).get(name)
 
 
@@ -73,7 +76,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def read_version(root: Path = ROOT) -> str:
-    """Return the version of this collection from MANIFEST.json or galaxy.yml, or ""."""
+    """Return the version of this collection, or "" if it is unknown.
+
+    An installed collection has MANIFEST.json, a checkout has galaxy.yml.
+    """
     try:
         manifest = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
         return str(manifest["collection_info"]["version"])
@@ -88,9 +94,10 @@ def read_version(root: Path = ROOT) -> str:
 
 
 def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
-    """Write the JSON and JUnit files of a report. Return why a file could not be written, or "".
+    """Write a report to a JSON file and a JUnit file. An empty path skips a file.
 
-    :arg more: further members of the JSON file.
+    :arg more: additional members of the JSON file.
+    :returns: a message if a file could not be written, or "".
     """
     texts = {}
     if path:
@@ -109,7 +116,7 @@ FACT = "pod_identity_report"
 
 
 def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
-    """Clear the fact of an earlier use of the role, which would look like the report of this one."""
+    """Clear the report fact of an earlier run of the role, so that it cannot be mistaken for the report of this run."""
     set_fact(task, result, FACT, {})
 
 
@@ -121,9 +128,12 @@ def leave_report(
     values: Mapping[str, Any],
     host: str,
 ) -> Report:
-    """Create the report, write its files, and add its fact and artifacts to the result of the task.
+    """Create the report, write its files, set its fact, and add its artifacts to the result of the task.
 
+    :arg aws: the result of the AWS part of the run.
+    :arg outcome: the result of the Kubernetes part.
     :arg values: the result of ``read_role_variables``.
+    :arg host: the name of the host in the inventory.
     :raises AnsibleError: when a file cannot be written.
     """
     path, junit_path = (str(values.get(name) or "") for name in ("report_file", "junit_file"))
@@ -137,11 +147,11 @@ def leave_report(
         path,
     )
     report = make_report(aws, outcome, settings)
-    # Check mode writes the files as well: they do not change the cluster.
+    # Write the files in check mode as well, because they do not change the cluster.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
         raise AnsibleError(f"{unwritten} Completed changes are kept.")
-    # JSON types, because later tasks compare the fact with lists and text.
+    # Convert the report to JSON types, because later tasks compare its members with plain lists and text.
     set_fact(task, result, FACT, json.loads(json.dumps(report)))
     result |= job_artifacts(make_artifacts(report, host, values.get("artifact", "auto")))
     return report
@@ -155,11 +165,12 @@ def leave_stopped_report(
     entry_point: EntryPoint,
     aws: Mapping[str, Any],
 ) -> None:
-    """Write the files of a run that failed before its report, and add its artifacts to the result of the task.
+    """Write the report files of a run that ended before its report, and add its artifacts to the result of the task.
 
-    Without them, the files of an earlier run could pass for success.
+    Otherwise the files of an earlier run would remain and look like the report of this run.
 
-    :arg aws: the result of the AWS part, if it has one.
+    :arg message: the reason why the run ended.
+    :arg aws: the result of the AWS part of the run, or an empty mapping.
     """
     check_mode = task.check_mode
     report = stopped_report(
@@ -187,7 +198,7 @@ def leave_stopped_report(
 
 
 def _place(task: ActionTask, variables: Mapping[str, Any], aws: Mapping[str, Any]) -> Place:
-    """Return the cluster, account, region and caller of a run, with "" for a value not read yet."""
+    """Return cluster, account, region and caller of a run. A value that is unknown, because the run ended early, is ""."""
     role = parse_role_arn(_variable(task, variables, "assume_role_arn"))
     cluster_arn = str(aws.get("cluster_arn") or "")
     return {
@@ -204,12 +215,15 @@ def _region(task: ActionTask, variables: Mapping[str, Any]) -> str:
     try:
         return task.region(region)
     except AnsibleError:
-        # A template error in the environment of the task may be why the role failed.
+        # The environment of the task may have a template error, which may be the reason for the failure of the role.
         return region
 
 
 def _variable(task: ActionTask, variables: Mapping[str, Any], name: str) -> str:
-    """Return a role variable as text, or "". A template error may be why the role failed."""
+    """Return a role variable as text, or "" if it is not text or a number, or has a template error.
+
+    A template error is ignored, because it may be the reason for the failure that is reported.
+    """
     try:
         value = task.template(variables.get(f"{ROLE}{name}"))
     except AnsibleError:
@@ -222,5 +236,5 @@ def _now() -> str:
 
 
 def job_artifacts(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the member of a task result that sets job artifacts, or {} without data."""
+    """Return the member of a task result that sets artifacts of an AWX job, or {} without data."""
     return {"ansible_stats": {"data": dict(data), "per_host": False, "aggregate": True}} if data else {}

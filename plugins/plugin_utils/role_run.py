@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of the role, each a function: preflight, AWS, Kubernetes."""
+"""The steps of the role: prepare, apply or verify in AWS, apply and verify in Kubernetes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input i
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-# For the injection probe, whose Pod never runs.
+# The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"
 CLUSTER_DELETED = (
     "If the cluster was deleted, workload_identity.aws.eks_pod_identity with state: absent removes its remaining resources in "
@@ -138,9 +138,9 @@ VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "
 
 
 class RoleError(Exception):
-    """An error of the role with a complete message.
+    """An error whose message is shown to the user as it is.
 
-    :arg details: further members of the result of the task.
+    :arg details: additional members of the result of the task.
     """
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
@@ -150,7 +150,10 @@ class RoleError(Exception):
 
 @contextlib.contextmanager
 def failing_into(failure: dict[str, Any]) -> Iterator[None]:
-    """Catch an error of the block and write it to ``failure`` as members of a task result, at least "msg"."""
+    """Catch any exception of the block, and add it to ``failure`` as members of a task result: at least "msg".
+
+    A run must write its report after any failure, so the exception is not raised again.
+    """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - every run writes its report
@@ -174,9 +177,10 @@ def _describe(error: Exception) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A run of the role whose input is read and whose Kubernetes part is planned.
+    """The result of ``prepare``: the input of a run, and the planned changes of service accounts.
 
-    ``values`` is the result of ``read_role_variables``.
+    ``values`` is the result of ``read_role_variables``, ``parsed`` the parsed workloads, and ``preflight`` the service
+    accounts with their planned changes.
     """
 
     values: Mapping[str, Any]
@@ -192,7 +196,7 @@ class Prepared:
 
 
 def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the connection options of the Kubernetes API from the role variables."""
+    """Select the role variables that configure the access to the Kubernetes API, including those for AWS."""
     options = {name: values.get(name) for name in (*AWS_SPEC, "kubeconfig")}
     return {**options, "context": values.get("kube_context")}
 
@@ -200,12 +204,12 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Parse the input, read the service accounts and plan the Kubernetes part, without changes.
+    """Parse the input, read the service accounts, and plan their changes. Nothing is changed yet.
 
-    :arg values: the variables of the role, as ``read_role_variables`` returns them.
-    :raises InputError: with all that is wrong with the input.
-    :raises AwsError: where a token for the EKS cluster needs AWS.
-    :raises RoleError: when the Kubernetes API cannot be reached or the plan cannot be carried out.
+    :arg values: the result of ``read_role_variables``.
+    :raises InputError: with all problems of the input.
+    :raises AwsError: when a request to AWS fails, for example for the endpoint of the cluster.
+    :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
     """
     parsed, unknown = parse_role_input(values, variables, entry_point)
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
@@ -233,13 +237,16 @@ def prepare(
 def run_aws(
     task: ActionTask, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
 ) -> ModuleResult:
-    """Run the AWS part. Return the result of eks_pod_identity, or of eks_pod_identity_info for a verification."""
+    """Apply or verify the AWS resources of the workloads.
+
+    :returns: the result of the module eks_pod_identity, or of eks_pod_identity_info if the run only verifies.
+    """
     values, deadline = prepared.values, prepared.deadline
     changes = entry_point == "main"
     names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
     arguments = {name: values[name] for name in names if values.get(name) not in (None, "")}
     if deadline:
-        # At least 1 second, because 0 means no limit.
+        # The deadline is at least 1 second, because 0 would mean no limit.
         arguments["deadline"] = max(1, round(deadline.remaining + 0.5))
     preflight = prepared.preflight
     if not changes:
@@ -261,7 +268,9 @@ def run_kubernetes(
 ) -> KubernetesRun:
     """Apply the service accounts, and verify them and the Pods.
 
-    :arg write: writes a line to standard error of ansible-playbook, for the user who interrupts the run.
+    :arg aws: the parsed result of ``run_aws``.
+    :arg on_step: is called with the name of each step, for the screen.
+    :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
     """
     values, deadline = prepared.values, prepared.deadline
     connection = connect(task, prepared.access, variables, bool(values.get("force_conflicts")), deadline)
@@ -277,7 +286,7 @@ def run_kubernetes(
 
 
 def has_proof(values: Mapping[str, Any]) -> bool:
-    """Return whether the runtime proof creates Jobs in the cluster."""
+    """Return whether the run has a runtime proof, which creates Jobs in the cluster."""
     return bool(values.get("runtime_proof"))
 
 
@@ -335,7 +344,7 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
 
 
 def _settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
-    """Return the settings of the Kubernetes part, with the documented defaults of the role."""
+    """Build the settings of the Kubernetes part from the role variables, with the defaults of the role's argument spec."""
     resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
     labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
     injection = values.get("verify_injection", "auto")

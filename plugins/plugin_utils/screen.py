@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The screen: its reader, lines of a report, progress of a task."""
+"""Display the lines of a report and the progress of a task, in a way that suits the stdout callback of Ansible."""
 
 from __future__ import annotations
 
@@ -30,23 +30,26 @@ _PAGED = ("awx_display", "tower_display")
 
 
 def is_for_people() -> bool:
-    """Return whether the output of this run is text for people and not data."""
+    """Return whether the output of Ansible is text for people, rather than data or events of AWX."""
     return is_text(constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK"))
 
 
 def is_text(callback: str) -> bool:
-    """Return whether a stdout callback writes text for people. The callbacks of AWX and Automation Platform do not."""
+    """Return whether a stdout callback writes text for people.
+
+    JSON callbacks write data, and the callbacks of AWX and Automation Platform write events.
+    """
     name = callback.rpartition(".")[2]
     return not ("json" in name or name in (*_PAGED, "null"))
 
 
 def is_paged() -> bool:
-    """Return whether the output of this run is events of AWX or Automation Platform, which truncate long ones."""
+    """Return whether the output of Ansible is events of AWX or Automation Platform, which truncate long events."""
     return constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK").rpartition(".")[2] in _PAGED
 
 
 def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Decorate the ``run`` of an action to make its result and errors safe to print."""
+    """Decorate the method ``run`` of an action, so that unprintable characters in its result and errors are escaped."""
 
     @wraps(run)
     def run_printably(*arguments: Any, **options: Any) -> dict[str, Any]:
@@ -62,29 +65,29 @@ def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
     return run_printably
 
 
-# The bytes of an event that AWX displays. "Download output" has all of it.
+# AWX displays only this number of bytes of an event. "Download output" has the whole event.
 EVENT_BYTES = 1024
-# Leaves room for the end of the line.
+# The maximum size of a page in bytes. The difference is for line ends and colours.
 _PAGE_BYTES = EVENT_BYTES - 24
 _LINE_CHARACTERS = 240
 
 
 def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool = False) -> dict[str, Any]:
-    """Display the lines, in pages on AWX. If the output is data, return them in the result.
+    """Display the lines of a report. If the output of Ansible is data, return them in the result instead.
 
     :arg headline: the reason for a failure in one line, or "" for success.
-    :arg failure: the reason for a failure in full, or "" for success.
-    :arg hidden: display nothing, for a task with ``no_log: true``, whose result Ansible hides.
-    :return: members of the result of the task.
+    :arg failure: the complete reason for a failure, or "" for success.
+    :arg hidden: display nothing, because the task has ``no_log: true``.
+    :returns: members to add to the result of the task.
     """
     if hidden:
         return {"failed": True, "msg": headline} if failure else {}
     if is_for_people():
-        # One call, because several hosts may display at once.
+        # Display all lines in one call, because lines of several hosts could mix otherwise.
         Display().display("\n".join(map(visible, lines)))
         return {"failed": True, "msg": headline} if failure else {}
     if is_paged():
-        # One event for each page. The message of a failure is short, because it is the last event.
+        # Each page becomes an event. The message of a failure is only the headline, because an event is truncated.
         for page in pages(lines):
             Display().display(page)
         return {"failed": True, "msg": headline} if failure else {}
@@ -94,7 +97,7 @@ def show_last(lines: Sequence[str], headline: str, failure: str, *, hidden: bool
 
 
 def pages(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the lines in texts that each fit into an event."""
+    """Join lines to pages, each of which fits into an event of AWX."""
     page: list[str] = []
     size = 0
     for line in (part for long_line in lines for part in _cut(visible(long_line))):
@@ -114,14 +117,16 @@ def _cut(line: str) -> list[str]:
     return textwrap.wrap(line, _LINE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False)
 
 
-# Seconds until the first line, and between lines.
+# The seconds until the first line of progress, and between two lines.
 FIRST_DELAY = 5.0
 INTERVAL = 10.0
 
 
 class Watch(threading.Thread):
-    """A thread that displays a line repeatedly, when it has changed.
+    """A thread that displays a line of progress at regular intervals, if it has changed.
 
+    :arg line: returns the current line, or "" for none.
+    :arg show: displays a line.
     :arg delay: seconds until the first line.
     :arg interval: seconds between lines.
     """
@@ -157,7 +162,10 @@ class Watch(threading.Thread):
 
 @contextlib.contextmanager
 def show_progress(line: Callable[[], str]) -> Iterator[None]:
-    """Display a line of progress from time to time within the block."""
+    """Display a line of progress at regular intervals while the block runs.
+
+    :arg line: returns the current line.
+    """
     watch = Watch(line, lambda text: Display().display(text, screen_only=True))
     watch.start()
     try:
@@ -167,11 +175,12 @@ def show_progress(line: Callable[[], str]) -> Iterator[None]:
 
 
 class Steps:
-    """The steps of a task, with the progress of the current one.
+    """The steps of a task on the screen, with the progress of the current step. Its methods are thread-safe.
 
-    Its methods are thread-safe. It displays nothing if the output of Ansible is data.
+    Nothing is displayed if the output of Ansible is data.
 
-    :arg displays: whether to display the start of a step, which is too much output for many hosts.
+    :arg title: the beginning of each line, such as the name of the cluster.
+    :arg displays: whether to display the start of each step. For many hosts this would be too much output.
     """
 
     def __init__(
@@ -193,11 +202,11 @@ class Steps:
             Display().display(visible(f"{self.title}: {step}"))
 
     def expect(self, stage: str, number: int) -> None:
-        """Add ``number`` to the expected count of a stage of the step."""
+        """Add ``number`` to the expected items of a stage, such as "policy", of the current step."""
         self._count(stage, 0, number)
 
     def done(self, stage: str) -> None:
-        """Add 1 to the completed count of a stage."""
+        """Count one completed item of a stage."""
         self._count(stage, 1, 0)
 
     def line(self) -> str:
@@ -211,12 +220,15 @@ class Steps:
     def _count(self, stage: str, done: int, expected: int) -> None:
         with self._lock:
             completed, total = self._counts.get(stage, (0, 0))
-            # A list may be longer than expected.
+            # More items than expected may be completed, for example if a list has grown.
             self._counts[stage] = completed + done, max(completed + done, total + expected)
 
 
 def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
-    """Return the counts, such as "my-cluster: read 1000 of 1000, policy 430 of 1000", or "" without counts."""
+    """Return a line such as "my-cluster: read 1000 of 1000, policy 430 of 1000", or "" without counts.
+
+    :arg counts: the completed and the expected number of items for each stage.
+    """
     stages = ", ".join(
         f"{stage} {done} of {expected}" for stage, (done, expected) in counts.items() if expected
     )
@@ -224,5 +236,5 @@ def progress_line(title: str, counts: Mapping[str, tuple[int, int]]) -> str:
 
 
 def is_watched(task: ActionTask) -> bool:
-    """Return whether a task may display progress while it runs."""
+    """Return whether a task may display progress: its output is text for people, not hidden and not asynchronous."""
     return not task.keywords.no_log and not task.keywords.async_val and is_for_people()

@@ -4,7 +4,7 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The task of an action plugin: keywords, templates, defaults, environment, region, connection."""
+"""Access the task of an action plugin: its keywords, templates, module_defaults, environment and connection."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes im
 
 
 class ActionTask:
-    """The task of an action plugin. Only this class uses the private attributes of Ansible's actions."""
+    """The task of an action plugin. This is the only class that uses private attributes of Ansible's action plugins."""
 
     def __init__(self, action: ActionBase) -> None:
         self.action = action
 
     @property
     def keywords(self) -> Any:
-        """The task with its keywords as attributes: ``args``, ``no_log``, ``async_val``, ``play``."""
+        """Ansible's object for the task. Its attributes include ``args``, ``no_log``, ``async_val`` and ``play``."""
         return self.action._task
 
     @property
@@ -47,19 +47,28 @@ class ActionTask:
 
     @property
     def runs_here(self) -> bool:
-        """True if modules of the task run on this machine, as this user."""
+        """Return whether modules of the task run on this machine as the current user."""
         return self.connection.transport == "local" and not self.connection.become
 
     def template(self, value: Any) -> Any:
-        """Return a value with its templates evaluated. Raises AnsibleError."""
+        """Evaluate the templates in a value, which may be nested.
+
+        :raises AnsibleError: when a template fails.
+        """
         return self.templar.template(value)
 
     def find_file(self, path: str) -> str:
-        """Return the absolute path of a file of the play or the role. Raises AnsibleError."""
+        """Return the absolute path of a file, which is searched in the folder ``files`` of the role and the play.
+
+        :raises AnsibleError: when the file does not exist.
+        """
         return str(self.loader.path_dwim_relative_stack(self.keywords.get_search_path(), "files", path))
 
     def with_defaults(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments with the module_defaults of the task for a module."""
+        """Add the module_defaults of the task for a module to the arguments, which take precedence.
+
+        :arg module: the full name of the module.
+        """
         if hasattr(module_common, "_apply_action_arg_defaults"):
             apply = module_common._apply_action_arg_defaults
             return dict(apply(module, self.keywords, dict(arguments), self.templar))
@@ -75,7 +84,10 @@ class ActionTask:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of the task, which Ansible sets only for modules. Raises AnsibleError."""
+        """The environment variables of the task. Ansible sets them for modules, but not for action plugins.
+
+        :raises AnsibleError: when a template fails.
+        """
         values: dict[str, str] = {}
         for environment in self.keywords.environment or ():
             templated = self.template(environment) or {}
@@ -83,13 +95,13 @@ class ActionTask:
         return values
 
     def in_environment(self) -> contextlib.AbstractContextManager[None]:
-        """Set the environment of the task in this process, for clients that read credentials from it.
+        """Set the environment of the task in this process, because clients read credentials from it.
 
-        The main thread enters it once, around all work of the task.
+        Only the main thread may use this, once, around all work of the task.
         """
         return set_environment(self.environment)
 
     def region(self, option: object) -> str:
-        """Return the region from an option or the environment of the task, or ""."""
+        """Return the AWS region from an option, or else from the environment of the task, or ""."""
         environment = {**os.environ, **self.environment}
         return str(option or environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "")

@@ -397,8 +397,8 @@ def test_different_options_for_one_account_are_two_runs(fleet: FleetFixture) -> 
     [
         pytest.param(
             {"pod_identity_purge": True},
-            "pod_identity_purge is true, but a fleet cannot be purged, because scope and limit of a purge depend on the list of "
-            "one cluster. Leave it out here, and purge each cluster alone afterwards.",
+            "pod_identity_purge is true, but purge is not supported for many clusters at once, because it compares AWS with "
+            "the list of one cluster. Remove pod_identity_purge here, and purge each cluster in a separate run.",
             id="purge",
         ),
         pytest.param(

@@ -145,9 +145,9 @@ def test_denied_role_is_explained_before_changes(job: Job) -> None:
     assert ran.returncode != 0, ran.stdout
     message = (
         f"sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: sts:AssumeRole on resource: {ROLE}. "
-        f"Requested in region {REGION}, for account {OTHER}. Allow the caller sts:AssumeRole on this role, and let the role's "
-        "trust policy name the caller. If it requires sts:ExternalId, pod_identity_assume_role_external_id must be the "
-        "same. AWS does not report which of these is missing, or whether the role exists: check the ARN as well. "
+        f"Requested in region {REGION}, for account {OTHER}. Allow the caller sts:AssumeRole on this role, and add the caller to "
+        "the trust policy of the role. If the trust policy requires sts:ExternalId, pod_identity_assume_role_external_id must "
+        "have that value. AWS does not report which of these is missing, or whether the role exists: check the ARN as well. "
         "Nothing was changed."
     )
     assert message in " ".join(ran.stdout.split())
@@ -166,6 +166,6 @@ def test_lookup_returns_token_of_role_or_reason(job: Job) -> None:
     for part in (
         f"No token for {CLUSTER}: sts:AssumeRole: AccessDenied: User: {CALLER} is not authorized to perform: ",
         f"Requested in region {REGION}, for account {OTHER}. ",
-        "If it requires sts:ExternalId, assume_role_external_id must be the same.",
+        "If the trust policy requires sts:ExternalId, assume_role_external_id must have that value.",
     ):
         assert part in output

@@ -161,7 +161,7 @@ HIDDEN = "\n".join(
     )
 )
 DROPPED = (
-    "-e with {name} has words that belong to no variable, so Ansible would drop them. Write "
+    "-e with {name} has words that belong to no variable, so Ansible would ignore them. Write "
     "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and mappings "
     """as JSON, -e '{{"name": ["a", "b"]}}'."""
 )

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Credentials of an assumed role, requested on first use and refreshed before they expire."""
+"""The credentials of an assumed role. AssumeRole is called at the first request, and again before the credentials expire."""
 
 from __future__ import annotations
 
@@ -19,29 +19,33 @@ from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError
 from .errors import already_expired, explain_refusal, unexpected_account
 
-# AnsibleAWSModule reports missing boto3 or botocore.
+# Without boto3, importing this file must not fail: AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
     from botocore.session import Session
 
 METHOD = "assume-role"
-# Seconds for which a denied AssumeRole is not requested again, because a run may have hundreds of workloads.
+# After AssumeRole was denied, it is not requested again for this number of seconds. Otherwise each of hundreds of workloads
+# would repeat the denied request.
 DENIED_SECONDS = 60
 
 
 class AssumingClient(Protocol):
-    """Requests with the source credentials, which assume the role."""
+    """A client that sends requests with the source credentials, such as AssumeRole."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the response to a request. Raises AwsError."""
+        """Send a request and return the response.
+
+        :raises AwsError: when the request fails.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Settings of all clients of a module or plugin. None means the configured default.
+    """The connection settings of all clients of a module or plugin. None means the default of boto3.
 
-    ``verify`` is whether to verify certificates, or the path of a CA bundle.
+    ``verify`` is the path of a CA bundle, or whether to verify TLS certificates.
     """
 
     region: str | None = None
@@ -55,12 +59,12 @@ def _now() -> datetime:
 
 
 class AssumedSession:
-    """An assumed role for a whole run. Its clients share the credentials, in all regions and threads.
+    """The session of an assumed role. All clients of a run share its credentials, in all regions and threads.
 
-    The role is assumed on first use.
-
-    :arg source: sends AssumeRole with the source credentials.
-    :arg lasting: the seconds for which credentials must remain valid, if the session duration permits.
+    :arg source: the client that sends AssumeRole with the source credentials.
+    :arg now: returns the current time in UTC; tests replace it.
+    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. A role whose session
+        duration is shorter cannot meet it.
     """
 
     def __init__(
@@ -82,12 +86,15 @@ class AssumedSession:
         self._client_lock = threading.Lock()
 
     def ready(self) -> None:
-        """Ensure that the credentials are valid for some minutes. Raises AwsError."""
+        """Ensure that the credentials are valid for some minutes, and call AssumeRole if they are not.
+
+        :raises AwsError: when AssumeRole fails.
+        """
         self._credentials.get_frozen_credentials()
 
     @property
     def expires_at(self) -> datetime | None:
-        """The time when the credentials expire, in UTC, or None before the first use."""
+        """The time when the credentials expire, in UTC, or None before the first AssumeRole."""
         return self._expires_at
 
     def client(
@@ -97,7 +104,7 @@ class AssumedSession:
         region: str | None = None,
         endpoint_url: str | None = None,
     ) -> Any:
-        """Return a boto3 client that refreshes the credentials when needed.
+        """Return a boto3 client with the credentials of the role, which it refreshes before they expire.
 
         :arg config: a ``botocore.config.Config``.
         :arg region: defaults to the region of the connection.
@@ -121,7 +128,12 @@ class AssumedSession:
         return self._session
 
     def _assume(self) -> dict[str, str]:
-        """Return new credentials in botocore's form. botocore calls it in one thread at a time. Raises AwsError."""
+        """Call AssumeRole, and return the credentials in the format that botocore expects.
+
+        No lock is necessary: botocore calls this function in one thread at a time.
+
+        :raises AwsError: when AssumeRole fails, or was denied within the last ``DENIED_SECONDS``.
+        """
         if self._refusal is not None:
             refused_at, refusal = self._refusal
             if (self._now() - refused_at).total_seconds() < DENIED_SECONDS:
@@ -166,7 +178,10 @@ class AssumedSession:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Return the caller's ARN for a message without it, else "". GetCallerIdentity needs no permissions."""
+        """Return the ARN of the source credentials for an error message, or "" if AWS already names it or it is unknown.
+
+        GetCallerIdentity needs no permissions.
+        """
         if error.transient or "User: arn:" in error.text:
             return ""
         try:
@@ -179,8 +194,10 @@ def _renewed(
     assume: Callable[[], dict[str, str]], duration: int, lasting: int, now: Callable[[], datetime]
 ) -> Any:
     class Renewed(DeferredRefreshableCredentials):
-        """Credentials that are refreshed later in a shorter session. botocore's limits suit an hour: with them a session of 15
-        minutes would be refreshed at every request."""
+        """Credentials whose refresh times are proportional to the session duration.
+
+        The fixed times of botocore suit sessions of an hour: it would refresh a session of 15 minutes at every request.
+        """
 
         _advisory_refresh_timeout = max(lasting, min(900, duration // 3))
         _mandatory_refresh_timeout = max(lasting, min(600, duration // 5))

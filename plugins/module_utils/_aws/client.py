@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Requests to AWS: clients, pages, and errors as AwsError."""
+"""Send requests to AWS: create the clients, retry, read all pages of a response, and convert errors to AwsError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .errors import MALFORMED, NOT_AWS, TOO_SLOW, classify
 from .interrupt import raise_if_interrupted
 from .transport import DEFAULT_WIDTH, Bounded, OutOfTime, RateLimiter, Retries
 
-# AnsibleAWSModule reports it when botocore is missing.
+# Without botocore, importing this file must not fail: AnsibleAWSModule reports the missing package with a better message.
 with contextlib.suppress(ImportError):
     from botocore.config import Config
     from botocore.exceptions import (
@@ -47,31 +47,40 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# transport.py retries instead: botocore also retries requests that may be sent only once, and stops retrying in all threads
-# after 100 retries.
+# Retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once,
+# and after 100 retries it would stop to retry in all threads.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
-# Seconds to connect, between two parts of a response, and for a whole attempt.
+# The time limits in seconds: to connect, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
-# Services with separate limits for each region. IAM has one limit for an account.
+# The services that limit the rate of requests separately in each region. IAM is a global service with one limit.
 REGIONAL = frozenset(("eks",))
-# A page holds up to 100 associations or 1000 roles; an account has at most 5000 roles.
+# More pages than this are an endless sequence: a page has up to 100 associations or 1000 roles, and an account 5000 roles.
 MOST_PAGES = 1000
 
 
 class Api(Protocol):
-    """Requests to one AWS account."""
+    """The interface to send requests to one AWS account."""
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """Return the response to a request. Raises AwsError."""
+        """Send a request and return the response.
+
+        :arg service: the name of the service in boto3, such as "iam".
+        :arg operation: the name in the API, such as "CreateRole".
+        :raises AwsError: when the request fails.
+        """
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterable[Any]:
-        """Yield the items of all pages, under the keys ``results``. Each page is read when needed. Raises AwsError."""
+        """Send a list request, and generate the items of all pages. A page is requested only when its items are needed.
+
+        :arg results: the keys that lead to the items in a response: one key, or a path of nested keys.
+        :raises AwsError: when a request fails.
+        """
 
     def in_region(self, region: str) -> Api:
-        """Return an API for the same account in another region; "" is the default region of the credentials."""
+        """Return the interface to the same account in another region. "" means the default region of the credentials."""
 
 
 class ClientModule(Protocol):
@@ -84,7 +93,7 @@ class ClientModule(Protocol):
         """The region from the option or the configuration."""
 
     def client(self, service: str, **extra: Any) -> Any:
-        """Return a boto3 client with the credentials and region of the module."""
+        """Return a boto3 client for a service, with the credentials and region of the module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +103,16 @@ class _Service:
 
 
 class BotoApi:
-    """Requests through boto3 clients: one for each service, and for each region of a regional service.
+    """The interface ``Api`` with boto3. Each service, and each region of EKS, has one client with its own rate limiter.
 
-    A client is created on first use and has its own rate limiter. Threads may share an instance.
+    A client is created at the first request. Threads may share an instance.
 
-    :arg make_client: returns a client of a service in the default region.
-    :arg width: the maximum of concurrent requests in all regions.
+    :arg make_client: returns a client for a service in the default region.
+    :arg width: the maximum number of concurrent requests in all regions.
+    :arg attempt_seconds: the time limit for one attempt.
     :arg region: the default region of the credentials.
-    :arg make_regional: returns a client of a service in another region. Without it there is only the default region.
-    :arg ready: runs before each request to refresh credentials. It may raise AwsError.
+    :arg make_regional: returns a client for a service in another region. Without it, ``in_region`` has no effect.
+    :arg ready: is called before each request to refresh credentials. It may raise AwsError.
     """
 
     def __init__(
@@ -123,13 +133,13 @@ class BotoApi:
         self._free = threading.BoundedSemaphore(max(1, width))
         self._home = region
         self._make_regional = make_regional
-        # The region of this view; "" is the default region.
+        # The region of this instance. "" means the default region; ``in_region`` returns instances for other regions.
         self._region = ""
         self._services: dict[tuple[str, str], _Service] = {}
         self._lock = threading.Lock()
 
     def in_region(self, region: str) -> BotoApi:
-        """Return an API for another region that shares the clients and rate limiters of global services."""
+        """Return the interface to another region. It shares all clients and rate limiters with this one."""
         regional = copy.copy(self)
         regional._region = "" if region == self._home or self._make_regional is None else region
         return regional
@@ -148,13 +158,13 @@ class BotoApi:
         return self._make_client(service)
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Response:
-        """Return the response to a request. ``operation`` is the name in the API, such as "CreateRole"."""
+        """Send a request with retries, and return the response (see ``Api.call``)."""
         return self._request(service, operation, parameters, _REQUIRED.get(operation))
 
     def pages(
         self, service: str, operation: str, parameters: Mapping[str, Any], *results: str
     ) -> Iterator[Any]:
-        """Yield the items of all pages, under the nested keys ``results`` of each response."""
+        """Send a list request, and generate the items of all pages (see ``Api.pages``)."""
 
         def request(parameters: Mapping[str, Any]) -> Response:
             return self._request(service, operation, parameters, *results)
@@ -170,11 +180,11 @@ class BotoApi:
     ) -> Response:
         complete = dict(parameters)
         if operation in _REQUEST_TOKENS:
-            # One token for all attempts, so that EKS recognises a retry.
+            # All attempts have the same token, so that EKS recognises a retry and does not create a second association.
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
-        # Not part of the attempts, because AssumeRole has its own attempts and time limit.
+        # This is not part of an attempt, because AssumeRole has its own retries and time limit.
         if self._ready is not None:
             self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
@@ -187,7 +197,11 @@ class BotoApi:
         expected: list[str],
         sent: float,
     ) -> Response:
-        """Send the request once, at the time ``sent``. The response must have the nested keys ``expected``."""
+        """Send a request once, and check that the response is complete.
+
+        :arg expected: the path of nested keys that the response must have.
+        :arg sent: the time of the request, for the rate limiter.
+        """
         channel = self._service(service)
         try:
             with self._free:
@@ -198,7 +212,7 @@ class BotoApi:
             text = f"no complete response within {self._attempt_seconds:g} s"
             raise classify(f"{service}:{operation}", TOO_SLOW, text, True) from error
         except KeyError as error:
-            # botocore raises it for a page of XHTML.
+            # botocore raises KeyError if the response is an XHTML page instead of XML.
             raise _not_aws(service, operation) from error
         except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = as_aws_error(error, service, operation)
@@ -221,7 +235,10 @@ class BotoApi:
 def response_pages(
     api: Api, service: str, operation: str, parameters: Mapping[str, Any]
 ) -> Iterator[Response]:
-    """Yield the whole response of each page, for its other members. Each page is read when needed."""
+    """Send a list request, and generate the whole response of each page, for callers that need several of its members.
+
+    :raises AwsError: when a request fails.
+    """
     return _pages(partial(api.call, service, operation), service, operation, parameters)
 
 
@@ -259,12 +276,15 @@ def _pages(
 
 
 def snake_case(operation: str) -> str:
-    """Return the boto3 client method for an API operation: "create_role" for "CreateRole"."""
+    """Return the name of the boto3 method for an API operation, such as "create_role" for "CreateRole"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
 
 
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
-    """Return the AwsError for an error of botocore. For an unknown parameter it names the required version of botocore."""
+    """Convert an error of botocore to an AwsError.
+
+    If the installed botocore does not know a parameter, the message has the version that does.
+    """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
         reason = error.response.get("Error", {})
@@ -286,7 +306,10 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
 
 
 def _is_from_aws(response: Mapping[str, Any]) -> bool:
-    """Return whether the response has a request ID and is not a web page. Without metadata it is not from HTTP."""
+    """Return whether AWS sent a response: it has a request ID and is not a web page, which a proxy would send.
+
+    A response without HTTP metadata did not come over HTTP, so it is accepted: tests use such responses.
+    """
     metadata = response.get("ResponseMetadata")
     if metadata is None or "HTTPHeaders" not in metadata:
         return True
@@ -306,9 +329,9 @@ def _malformed(service: str, operation: str, reason: str) -> AwsError:
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# The response member with the token for the next page, which is also the request parameter.
+# The name of the token for the next page. It is the same in the response and in the parameters of the next request.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# Members that differ between two responses with the same page.
+# Members to ignore in the comparison of two pages: they may differ although the content is the same.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # The idempotency parameter of a request.
 _REQUEST_TOKENS = {
@@ -317,7 +340,7 @@ _REQUEST_TOKENS = {
     "UpdateAddon": "clientRequestToken",
 }
 
-# Members that a response must have: botocore parses a damaged response as an empty one.
+# The member that a complete response has. Without this check, botocore parses a truncated response as an empty one.
 _REQUIRED = {
     "AssumeRole": "Credentials",
     "CreateAddon": "addon",
@@ -346,7 +369,7 @@ TWO_CREDENTIALS = (
     "a profile (⟨profile⟩, AWS_PROFILE) and access keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN) are both "
     "set, but only one of them can be used. Remove the profile, or unset the variables of the access keys."
 )
-# The first botocore version with a parameter. Source: its changelog.
+# The first version of botocore that supports a parameter. Source: the changelog of botocore.
 _BOTOCORE_FLOORS = {
     "targetRoleArn": "1.38.35",
     "disableSessionTags": "1.38.35",
@@ -362,11 +385,12 @@ def _botocore_hint(text: str) -> str:
 
 
 def api_for(module: ClientModule, width: int, role: AssumeRole | None) -> BotoApi:
-    """Return an API with the credentials, region and endpoint of a module, for ``width`` threads.
+    """Return the interface to AWS with the credentials, region and endpoint of a module.
 
-    :arg role: a role to assume for all requests.
-    :raises AwsError: for an unusable profile.
-    :raises InputError: for a profile together with access keys.
+    :arg width: the maximum number of concurrent requests.
+    :arg role: the role to assume for all requests, or None to use the credentials directly.
+    :raises AwsError: when the profile cannot be read.
+    :raises InputError: when the options have both a profile and access keys.
     """
     if has_two_credentials(module.params):
         raise InputError([TWO_CREDENTIALS])
@@ -382,11 +406,12 @@ def api_with(
     role: AssumeRole | None,
     region: str = "",
 ) -> BotoApi:
-    """Return an API for ``width`` threads.
+    """Return the interface to AWS for a module or plugin of amazon.aws.
 
-    :arg make_client: the method ``client`` of a module or plugin of amazon.aws.
-    :arg connect: returns the settings of clients with an assumed role.
-    :arg role: a role to assume for all requests.
+    :arg make_client: the method ``client`` of the module or plugin.
+    :arg connect: returns the connection settings. It is called only if there is a role to assume.
+    :arg width: the maximum number of concurrent requests.
+    :arg role: the role to assume for all requests, or None to use the credentials directly.
     :arg region: the default region of the credentials.
     """
     if role is None:
@@ -400,16 +425,18 @@ def api_with(
 def session_with(
     make_client: Callable[..., Any], connect: Callable[[], Connection], role: AssumeRole, lasting: int = 0
 ) -> AssumedSession:
-    """Return the session of a role, to sign tokens without a request.
+    """Return the session of an assumed role, for example to sign tokens for an EKS cluster.
 
-    :arg lasting: the seconds for which its credentials must remain valid.
+    :arg make_client: the method ``client`` of a module or plugin of amazon.aws; it creates the clients for AssumeRole.
+    :arg connect: returns the connection settings.
+    :arg lasting: refresh the credentials if they are valid for less than this number of seconds.
     """
     create = partial(_own_client, make_client, client_config(1))
     return AssumedSession(role, BotoApi(create, width=1), connect(), lasting=lasting)
 
 
 def client_config(width: int) -> dict[str, Any]:
-    """Return the botocore configuration of a BotoApi's clients."""
+    """Return the arguments of ``botocore.config.Config`` for clients that ``width`` threads share."""
     return {"retries": RETRIES, "max_pool_connections": max(10, width), **TIMEOUTS}
 
 
@@ -419,14 +446,17 @@ def _read_connection(module: ClientModule) -> Connection:
 
 
 def has_two_credentials(options: Mapping[str, Any]) -> bool:
-    """Return whether amazon.aws options, with defaults from the environment, have both a profile and access keys."""
+    """Return whether the options of amazon.aws have both a profile and access keys, including those from the environment."""
     return bool(options.get("profile")) and any(
         map(options.get, ("access_key", "secret_key", "session_token"))
     )
 
 
 def validate_profile(profile: str | None) -> None:
-    """Raise AwsError for an unusable profile. The message of amazon.aws does not name the cause."""
+    """Check that a profile can be read. The error message of amazon.aws would not have the cause.
+
+    :raises AwsError: when the profile does not exist or its files are malformed.
+    """
     if profile:
         try:
             Session(profile=profile).get_scoped_config()
@@ -451,9 +481,9 @@ def _assumed_client(session: AssumedSession, width: int, service: str, region: s
 
 
 def _with_all_members(client: Any, service: str) -> Any:
-    """Let an EKS client return all members of an association, including those unknown to the installed botocore.
+    """Configure an EKS client to return all members of an association, also those that the installed botocore does not know.
 
-    botocore drops unknown members, and a replaced association would lose them.
+    botocore drops unknown members. An association that is deleted and created again would then lose these settings.
     """
     if service == "eks":
         client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)
@@ -461,7 +491,7 @@ def _with_all_members(client: Any, service: str) -> Any:
 
 
 def add_unknown_members(http_response: Any, parsed: Response, model: Any, **_event: Any) -> None:
-    """Add the members that only the response body has to the parsed association."""
+    """Add the members of the response body that botocore does not know to the parsed association."""
     if "association" not in parsed:
         return
     modelled = model.output_shape.members["association"].members

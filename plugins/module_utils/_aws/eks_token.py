@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""A bearer token for an EKS cluster: a presigned STS request, created without a request.
+"""Sign bearer tokens for the Kubernetes API of an EKS cluster, in the format of ``aws eks get-token``.
 
-It equals the output of ``aws eks get-token``: ``k8s-aws-v1.`` and, in base64 for URLs without padding, the URL of
-GetCallerIdentity, presigned for 60 seconds, whose signature covers the header ``x-k8s-aws-id`` with the cluster's name.
-EKS accepts it for 15 minutes from its date on, whatever the URL specifies, as long as the credentials are valid.
+A token is ``k8s-aws-v1.`` followed by a presigned URL of STS GetCallerIdentity, in URL-safe base64 without padding. The
+signature covers the header ``x-k8s-aws-id`` with the name of the cluster. Signing sends no request. EKS accepts a token for
+15 minutes after signing, regardless of the 60 seconds in the URL, as long as the credentials are valid.
 Source: aws-iam-authenticator, "API Authorization from Outside a Cluster".
 """
 
@@ -25,32 +25,34 @@ from typing import Any
 
 from .client import as_aws_error
 
-# The creator of the client has checked that it is installed.
+# Callers pass a boto3 client, so botocore is installed when the functions of this file run.
 with contextlib.suppress(ImportError):
     from botocore.exceptions import BotoCoreError
 
 TOKEN_PREFIX = "k8s-aws-v1."
 CLUSTER_HEADER = "x-k8s-aws-id"
 URL_SECONDS = 60
-# One minute less than EKS accepts, for latency and clock skew.
+# EKS accepts a token for 15 minutes. One minute less allows for latency and clock skew.
 LIFETIME = timedelta(minutes=14)
 GLOBAL_ENDPOINT = "https://sts.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
 class EksToken:
-    """A bearer token. ``text`` is secret. ``expires_at`` is the time until which to use it, in UTC."""
+    """A bearer token. ``text`` is secret and therefore not in ``repr``. Do not use the token after ``expires_at`` (UTC)."""
 
     text: str = field(repr=False)
     expires_at: datetime
 
 
 def sign_token(client: Any, cluster: str, now: datetime, credentials_end: datetime | None = None) -> EksToken:
-    """Return a token for a cluster.
+    """Sign a token for a cluster.
 
-    :arg client: a boto3 STS client in the cluster's region.
-    :arg credentials_end: the time when its credentials expire, and the token with them.
-    :raises AwsError: without credentials.
+    :arg client: a boto3 STS client in the region of the cluster.
+    :arg cluster: the name of the cluster.
+    :arg now: the current time in UTC.
+    :arg credentials_end: the time when the credentials of the client expire, or None. The token expires with them.
+    :raises AwsError: when the client has no credentials.
     """
     events = client.meta.events
     name = "before-sign.sts.GetCallerIdentity"
@@ -70,7 +72,10 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
 
 
 def regional_client(make_client: Callable[..., Any]) -> Any:
-    """Return an STS client with a regional endpoint, even if botocore is configured for the global one."""
+    """Return an STS client with a regional endpoint, even if botocore is configured to use the global endpoint.
+
+    :arg make_client: returns a boto3 client for a service, and optionally for an endpoint.
+    """
     client = make_client("sts")
     if client.meta.endpoint_url != GLOBAL_ENDPOINT:
         return client
@@ -82,7 +87,11 @@ def _add_cluster(cluster: str, request: Any, **_others: Any) -> None:
 
 
 class TokenSource:
-    """A thread-safe cache of the token for one cluster."""
+    """A thread-safe cache of the token for one cluster.
+
+    :arg sign: returns a new token; it may raise AwsError.
+    :arg now: returns the current time in UTC.
+    """
 
     def __init__(self, sign: Callable[[], EksToken], now: Callable[[], datetime]) -> None:
         self._sign, self._now = sign, now
@@ -90,7 +99,12 @@ class TokenSource:
         self._lock = threading.Lock()
 
     def token(self, seconds: float = 0.0) -> EksToken:
-        """Return a token that is valid for ``seconds`` more, if the credentials permit. Raises AwsError."""
+        """Return the cached token if it is valid for at least ``seconds`` more, otherwise a new one.
+
+        A new token may be valid for a shorter time if the credentials expire earlier.
+
+        :raises AwsError: when signing fails.
+        """
         with self._lock:
             valid_until = self._now() + timedelta(seconds=seconds)
             if self._token is None or self._token.expires_at <= valid_until:

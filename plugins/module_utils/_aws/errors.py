@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Meaning and remedy of AWS errors, classified once, where the response arrives; refusals of AssumeRole. Pure."""
+"""Classify the errors of AWS: the kind and the remedy of each error code, and explanations for a failed AssumeRole.
+
+This file does not depend on boto3.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,19 @@ from .._findings.text import option
 from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError, ErrorKind, sentence
 
-# Not codes of AWS. A damaged response: the request may have taken effect.
+# The following three codes are not from AWS. The first means an incomplete response; the request may have taken effect.
 MALFORMED = "MalformedAnswer"
-# A response from a proxy or a captive portal and not from AWS.
+# Another server, such as a proxy or the sign-in page of a network, sent the response.
 NOT_AWS = str(Code.NOT_AWS)
-# A response that took too long. The request may have taken effect.
+# There was no complete response within the time limit. The request may have taken effect.
 TOO_SLOW = "AnswerTooSlow"
 
 
 class _Meaning(NamedTuple):
-    """The meaning of some error codes, if the message contains a text. A code may end with "*" or "?"."""
+    """The kind and the remedy of errors that have one of ``codes`` and whose message contains ``text``.
+
+    Codes may have the wildcards "*" and "?".
+    """
 
     kind: ErrorKind
     codes: tuple[str, ...]
@@ -82,7 +88,7 @@ _LOST = _Meaning(
     "network, then run again.",
 )
 
-# The first matching row is used.
+# The first matching entry is used.
 MEANINGS: tuple[_Meaning, ...] = (
     _Meaning(
         ErrorKind.ROLE_NOT_USABLE,
@@ -102,8 +108,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("InvalidParameterException", "InvalidRequestException"),
         "Cross-account pass role is not allowed",
-        "The role of an association must be in the cluster's account. For a role of another "
-        "account, associate a role of this one and give the other as target_role_arn.",
+        "The role of an association must be in the cluster's account. To use a role in another account, associate a role in "
+        "the cluster's account and set the other role as target_role_arn.",
     ),
     _Meaning(
         ErrorKind.DENIED,
@@ -180,14 +186,14 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.BUSY,
         ("ConcurrentModification", "ConcurrentModificationException"),
         "",
-        "Another process keeps modifying it: run again.",
+        "Another process modifies this resource at the same time: run again.",
     ),
     _Meaning(
         ErrorKind.EXISTS,
         ("EntityAlreadyExists",),
         "",
-        "The name is in use, maybe with another path or letter case, which do not make IAM names "
-        "distinct. Use the existing path and spelling, or another name.",
+        "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. "
+        "Use the path and the letter case of the existing resource, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, ("ResourceInUseException",), "", _OTHER.remedy),
     _Meaning(
@@ -207,7 +213,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.IN_USE,
         ("DeleteConflict",),
         "",
-        "Another resource still uses it. Detach it there first.",
+        "Another resource still uses this one. Detach it there first.",
     ),
     _SERVER,
     _Meaning(
@@ -239,7 +245,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         "Set the region: the option ⟨region⟩, or AWS_REGION.",
     ),
     _LOST,
-    # Not retried: an invalid certificate stays invalid.
+    # This kind is not retried, because an invalid certificate remains invalid.
     _Meaning(ErrorKind.OTHER, ("SSLError",), "", _LOST.remedy),
 )
 
@@ -252,12 +258,15 @@ def classify(
     status: int = 0,
     lost: bool = False,
 ) -> AwsError:
-    """Return the error of a request.
+    """Build the AwsError for a failed request, with its kind and remedy.
 
-    A status of 429 or 5xx and a lost connection take precedence over the code, which may be from a proxy.
-
-    :arg status: the status of the HTTP response, or 0.
-    :arg lost: whether there was no response.
+    :arg operation: service and operation, such as "iam:CreateRole".
+    :arg code: the error code from AWS, or the name of an exception of botocore.
+    :arg text: the error message.
+    :arg outcome_unknown: whether the request may have taken effect.
+    :arg status: the HTTP status of the response, or 0. The statuses 429 and 5xx take precedence over the code, because a
+        proxy may have sent them.
+    :arg lost: whether the connection failed before a response. This takes precedence over the code, too.
     """
     meaning = _LOST if lost else _meaning(code, text, status)
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)
@@ -276,13 +285,16 @@ def _meaning(code: str, text: str, status: int) -> _Meaning:
 
 
 _ASSUME_ROLE = "sts:AssumeRole"
-# Not codes of AWS.
+# These codes are not from AWS.
 OTHER_ACCOUNT = "UnexpectedAccount"
 ALREADY_EXPIRED = "CredentialsAlreadyExpired"
 
 
 class _Reason(NamedTuple):
-    """The cause of a denied AssumeRole. ``code`` and ``text`` are regular expressions for the code and a part of the message."""
+    """The remedy for a cause of a failed AssumeRole.
+
+    The regular expression ``code`` must match the whole error code, and ``text`` must match a part of the message.
+    """
 
     code: str
     text: str
@@ -292,8 +304,8 @@ class _Reason(NamedTuple):
 _DENIED = r"AccessDenied(Exception)?"
 _DURATION = option("assume_role_duration")
 _RENEWED = "A longer run refreshes the credentials."
-# The first matching row is used. Sources: the errors of STS AssumeRole; "Troubleshoot IAM roles" and "Troubleshoot
-# access denied error messages" in the IAM User Guide.
+# The first matching entry is used. Sources: AWS STS API Reference, errors of AssumeRole; IAM User Guide, "Troubleshoot IAM
+# roles" and "Troubleshoot access denied error messages".
 _REASONS = (
     _Reason(
         _DENIED,
@@ -314,12 +326,12 @@ _REASONS = (
     _Reason(
         _DENIED,
         r"no (resource-based policy|role trust policy) allows",
-        "Let the role's trust policy name the caller. {external_id}",
+        "Add the caller to the trust policy of the role. {external_id}",
     ),
     _Reason(
         _DENIED,
         r"",
-        "Allow the caller sts:AssumeRole on this role, and let the role's trust policy name the caller. {external_id} "
+        "Allow the caller sts:AssumeRole on this role, and add the caller to the trust policy of the role. {external_id} "
         "AWS does not report which of these is missing, or whether the role exists: check the ARN as well.",
     ),
     _Reason(
@@ -331,8 +343,8 @@ _REASONS = (
     _Reason(
         r"ValidationError",
         r"MaxSessionDuration",
-        f"Set {_DURATION}, which is {{duration}} seconds, to the role's MaxSessionDuration or less (3600 by default), or "
-        f"increase that. {_RENEWED}",
+        f"Set {_DURATION}, now {{duration}} seconds, to at most the role's MaxSessionDuration (3600 by default), or increase "
+        f"the MaxSessionDuration. {_RENEWED}",
     ),
     _Reason(
         r"ValidationError",
@@ -345,14 +357,17 @@ _REASONS = (
         "Activate STS for this region in the account settings of IAM, or use another region.",
     ),
 )
-_WITH_ID = f"If it requires sts:ExternalId, {option('assume_role_external_id')} must be the same."
-_WITHOUT_ID = f"If it requires sts:ExternalId, set {option('assume_role_external_id')}."
+_WITH_ID = (
+    f"If the trust policy requires sts:ExternalId, {option('assume_role_external_id')} must have that value."
+)
+_WITHOUT_ID = f"If the trust policy requires sts:ExternalId, set {option('assume_role_external_id')}."
 
 
 def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: str) -> AwsError:
-    """Return the error of an AssumeRole with the caller, the role, the region and a remedy.
+    """Add the caller, the role, the region and a remedy to the error of a failed AssumeRole.
 
     :arg caller_arn: the ARN of the source credentials, or "" if it is unknown.
+    :arg region: the region of the STS endpoint, or "" if it is unknown.
     """
     reason = next(
         (row for row in _REASONS if re.fullmatch(row.code, error.code) and re.search(row.text, error.text)),
@@ -373,7 +388,7 @@ def explain_refusal(error: AwsError, role: AssumeRole, caller_arn: str, region: 
 
 
 def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsError:
-    """Return the error for a session of another account, which a response from AWS never has."""
+    """Return the error for a response to AssumeRole with a session of another account. AWS never sends such a response."""
     text = f"The response has credentials of {session_arn}."
     return AwsError(
         _ASSUME_ROLE,
@@ -385,7 +400,7 @@ def unexpected_account(role: AssumeRole, session_arn: str, region: str) -> AwsEr
 
 
 def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> AwsError:
-    """Return the error for new credentials that are expired by the clock of this machine."""
+    """Return the error for new credentials that are already expired according to the clock of this machine."""
     text = f"The credentials expire at {expires}, but the clock of this machine is at {now}."
     return AwsError(
         _ASSUME_ROLE,
@@ -397,7 +412,7 @@ def already_expired(role: AssumeRole, expires: str, now: str, region: str) -> Aw
 
 
 def _with_place(text: str, role: AssumeRole, caller_arn: str, region: str) -> str:
-    """Return the text with the region, and the caller and role unless it names them."""
+    """Add the region to an error message, and the caller and the role if the message does not contain their ARNs."""
     parts = [f"in region {region}"] if region else []
     parts += [f"as {caller_arn}"] if caller_arn and caller_arn not in text else []
     role_text = "" if role.arn in text else f"the role {role.arn} of "

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Interruption of work in threads: they wake up and send no more requests.
+"""Interrupt the work of all threads of a run: sleeping threads wake up, and no thread sends another request.
 
-An interrupt reaches only the main thread. The other threads of the work learn of it from an event, which a context variable
-holds. Threads without the event are not stopped.
+Python delivers signals to the main thread only. The other threads check an event, which a context variable holds. A thread
+without the event cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -30,28 +30,34 @@ _STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 
 
 class Interrupted(BaseException):
-    """The interruption of this thread's work. It is not an error, so that no handler of errors catches it."""
+    """The exception that ends the work of a thread after an interrupt. ``except Exception`` does not catch it."""
 
 
 def current_interrupt() -> Event:
-    """Return the event that interrupts the work of this thread, or a new one outside of work."""
+    """Return the event that interrupts this thread, or a new event if nothing interrupts it."""
     return _STOP.get() or Event()
 
 
 def set_interrupt(stop: Event) -> None:
-    """Let the event interrupt the work of this thread from now on."""
+    """Set the event that interrupts this thread."""
     _STOP.set(stop)
 
 
 def raise_if_interrupted() -> None:
-    """Raise Interrupted once the work is interrupted."""
+    """Check whether the work of this thread is interrupted.
+
+    :raises Interrupted: if it is.
+    """
     stop = _STOP.get()
     if stop is not None and stop.is_set():
         raise Interrupted
 
 
 def pause(seconds: float) -> None:
-    """Sleep, or raise Interrupted as soon as the work is interrupted."""
+    """Sleep for a number of seconds.
+
+    :raises Interrupted: as soon as the work of this thread is interrupted.
+    """
     stop = _STOP.get()
     if stop is None:
         time.sleep(seconds)
@@ -61,11 +67,11 @@ def pause(seconds: float) -> None:
 
 @contextmanager
 def interrupting(stop: Event) -> Iterator[None]:
-    """Set the event if an interrupt ends the block."""
+    """Set the event if an interrupt ends the block, so that the other threads end as well."""
     try:
         yield
     except BaseException as error:
-        # A signal, or the timeout of an Ansible task.
+        # Only an interrupt (a signal, or the timeout of an Ansible task) is not an Exception.
         if not isinstance(error, Exception):
             stop.set()
         raise
@@ -73,7 +79,7 @@ def interrupting(stop: Event) -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """Protect the block from interruption, because its partial completion is worse than a wait."""
+    """Protect a block from interruption, because completing only a part of it would be worse than the delay."""
     token = _STOP.set(None)
     try:
         yield
@@ -83,13 +89,16 @@ def finishing() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Stop:
-    """The early end of a run. ``reason`` is the name of a signal or ``DEADLINE``, or "" before the end."""
+    """The state of a run that can end early.
+
+    ``reason`` is the name of the signal that ended it, ``DEADLINE``, or "" while it continues.
+    """
 
     reason: str = ""
     event: Event = field(default_factory=Event)
 
     def end(self, reason: str) -> None:
-        """End the work. The first reason is kept."""
+        """Interrupt the work. If it is already interrupted, keep the first reason."""
         self.reason = self.reason or reason
         self.event.set()
 
@@ -100,21 +109,21 @@ _RESULT_PENDING: ContextVar[bool] = ContextVar("result_pending", default=False)
 
 
 def _numbers() -> tuple[signal.Signals, ...]:
-    """Return the signals to handle: none outside the main thread, which alone may set handlers."""
+    """Return the signals to handle. Python allows only the main thread to set handlers, so other threads handle none."""
     return _SIGNALS if threading.current_thread() is threading.main_thread() else ()
 
 
 def _alarm() -> tuple[signal.Signals, ...]:
-    """Return SIGALRM if the task of this process has a timeout of Ansible."""
+    """Return SIGALRM if Ansible has set a timeout for the task of this process."""
     return (signal.SIGALRM,) if _numbers() and callable(signal.getsignal(signal.SIGALRM)) else ()
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Protect a module from signals in the milliseconds between the end of its work and the output of its result.
+    """Ensure that a module reports its changes even if it is interrupted. Wrap the whole module in this block.
 
-    A signal at that moment would lose the report of its changes. If the process that reads the result disappears, the module
-    gets SIGTERM. Wrap the whole module in this block.
+    After the work ends, signals are ignored until the result is printed, because a signal in these milliseconds would lose
+    the result. If the process that reads the result disappears, the module sends itself SIGTERM.
     """
     handlers = {number: signal.getsignal(number) for number in _numbers()}
     token = _RESULT_PENDING.set(True)
@@ -129,15 +138,16 @@ def answering() -> Iterator[None]:
 
 @contextmanager
 def stoppable(deadline: float | None = None) -> Iterator[Stop]:
-    """End the work of the block on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline, in seconds
-    from now.
+    """End the work of the block early on SIGINT, SIGTERM, the timeout of an Ansible task (SIGALRM), or the deadline.
 
-    Requests in progress and blocks of ``finishing`` are completed. Then the work raises Interrupted.
+    Requests in progress and blocks of ``finishing`` are completed. Then the threads of the work raise Interrupted.
+
+    :arg deadline: seconds from now, or None for no deadline.
     """
     stop = Stop()
 
     def end(number: int, _frame: FrameType | None) -> None:
-        # The interrupted thread may hold the lock of the event.
+        # The interrupted thread may hold the lock of the event, so setting the event here could block forever.
         threading.Thread(target=stop.end, args=(signal.Signals(number).name,)).start()
 
     handlers = {number: signal.signal(number, end) for number in (*_numbers(), *_alarm())}

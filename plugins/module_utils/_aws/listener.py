@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Detection of a lost reader of standard output.
+"""Detect that the reader of standard output has disappeared.
 
-A module continues if only the process that started it is killed, and then its changes are not reported.
+If the process that started a module is killed, the module continues, but nobody receives the report of its changes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _LOST = select.POLLERR | select.POLLHUP
 
 @contextmanager
 def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
-    """Call ``lost`` in another thread if the reader of a stream disappears within the block.
+    """Call ``lost``, in another thread, if the reader of a pipe or socket disappears while the block runs.
 
-    :arg stream: a file descriptor. A file and a closed descriptor have no reader to lose.
+    :arg stream: the file descriptor to write to. A file or a closed descriptor has no reader, so ``lost`` is never called.
     """
     block, end_of_block = os.pipe()
     watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)

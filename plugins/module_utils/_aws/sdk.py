@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The module class for requests to AWS, and a check for the AWS SDK."""
+"""The base class of the modules that send requests to AWS, and a check that boto3 is installed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ESCAPED = (
 
 
 class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no type information
-    """A module whose result contains only printable characters, because Ansible prints results without escapes."""
+    """A module whose result has only printable characters. Ansible prints results as they are, including control characters."""
 
     @property
     def traces(self) -> bool:
@@ -44,11 +44,11 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
         super().fail_json(**self._visible({"msg": msg, **result}))
 
     def _visible(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the printable result with the arguments, which Ansible adds and prints with -vvv."""
+        """Escape unprintable characters in a result, and in the arguments of the module, which Ansible prints with -vvv."""
         whole = {"invocation": {"module_args": self.params}, **result}
         visible = visible_values(whole)
         if visible != whole:
-            # Ansible removes secrets later, and would not find a secret with an escape.
+            # Remove secrets before escaping. Ansible removes them later, but does not recognise a secret that was escaped.
             visible = visible_values(remove_values(whole, self.no_log_values))
         return cast("dict[str, Any]", visible)
 
@@ -58,7 +58,7 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
 
     def __init__(self, **options: Any) -> None:
         settings = AnsibleAWSModule.default_settings
-        # amazon.aws ignores the option for the class, and uses the class of its default settings.
+        # amazon.aws ignores its option module_class, and always uses the class in its default settings.
         AnsibleAWSModule.default_settings = {**settings, "module_class": _PrintableModule}
         try:
             super().__init__(**options)
@@ -68,7 +68,7 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
     @property
     def traces(self) -> bool:
         """True if results include the traceback of an error, as with -vvv."""
-        # Only newer versions of amazon.aws forward other attributes of the module.
+        # Older versions of amazon.aws do not forward this attribute to the wrapped module.
         return bool(self._module.traces)
 
 
@@ -83,9 +83,9 @@ class SdkModule(Protocol):
 
 
 def require_sdk(module: SdkModule) -> None:
-    """Fail if boto3 or botocore is missing, as every module of amazon.aws does.
+    """End the module with an error if boto3 or botocore is missing or too old.
 
-    For modules that need them only for some input.
+    This is for modules that need boto3 for some options only. AnsibleAWSModule always checks it.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Requests with several roles in several regions, with one session for each role and one client for each service."""
+"""Send requests with several roles in several regions. Each role has one session, each service and region one client."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .assumed_session import AssumedSession, Connection
 from .client import BotoApi, as_aws_error, client_config
 from .transport import DEFAULT_WIDTH
 
-# The callers check that these are installed.
+# Without boto3, importing this file must not fail: the callers check that it is installed.
 with contextlib.suppress(ImportError):
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-# The region for global services if none is configured.
+# The region for global services, such as IAM, if no region is configured.
 GLOBAL_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Credentials for boto3, which finds empty ones itself. ``repr`` omits them, because they are secret."""
+    """The credentials for boto3. boto3 looks for empty values in the environment. ``repr`` omits all, as they are secret."""
 
     profile: str = field(default="", repr=False)
     access_key: str = field(default="", repr=False)
@@ -41,13 +41,14 @@ class Credentials:
 
 
 class Sessions:
-    """The sessions of a run, one for each role. Threads may share an instance."""
+    """The boto3 sessions of a run: one for the source credentials, and one for each assumed role. It is thread-safe."""
 
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
         """Create the session of the source credentials.
 
-        :arg home: the region in which to assume roles. Defaults to the region of environment or profile.
-        :raises AwsError: for an unusable profile.
+        :arg home: the region in which to call AssumeRole. It defaults to the region of the environment or the profile.
+        :arg width: the maximum number of concurrent requests with one role in one region.
+        :raises AwsError: when the profile cannot be read.
         """
         self._credentials = credentials
         self._width = width
@@ -59,11 +60,15 @@ class Sessions:
 
     @property
     def region(self) -> str:
-        """The region of environment or profile, or ""."""
+        """The region of the environment or the profile, or "" if none is configured."""
         return self._own.region_name or ""
 
     def api(self, role: AssumeRole | None, region: str) -> BotoApi:
-        """Return an API for the region, with the role if it is not None. Raises AwsError if it cannot be assumed."""
+        """Return the interface to AWS in a region.
+
+        :arg role: the role to assume, or None for the source credentials.
+        :raises AwsError: when the role cannot be assumed.
+        """
         session = self._session(role) if role else None
         if session is not None:
             session.ready()
@@ -100,7 +105,7 @@ class Sessions:
         try:
             if session is not None:
                 return session.client(service, config, region)
-            # boto3 sessions are not thread-safe when they create clients.
+            # Creating clients from one boto3 session is not thread-safe.
             with self._lock:
                 return self._own.client(
                     service,

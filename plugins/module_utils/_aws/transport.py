@@ -4,15 +4,15 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Transport of requests: concurrency, a time limit for each call, the rate of a service, and retries.
+"""Control how requests are sent: concurrency, a time limit for each attempt, a rate limit for each service, and retries.
 
-A body that arrives in small pieces resets every timeout of a socket, so each call runs in a separate thread.
+Time limit: each attempt runs in a separate thread that the caller stops waiting for. A socket timeout is not sufficient,
+because each piece of a slow response restarts it.
 
-No request is delayed before the service throttles. Then all threads slow down together, once, to the rate of successful
-responses. docs/benchmarks.md compares this with the adaptive mode of botocore.
+Rate limit: no request is delayed until the service throttles. Then all threads together slow down to the rate at which
+requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
-A conflict, a denial and bad input are never retried. Retries are bounded in number and time, with jitter. botocore itself
-sends each request once.
+Retries: they are limited in number and time, with random pauses. Conflicts, denials and invalid input are not retried.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ DEFAULT_WIDTH = 16
 def map_concurrently(
     work: Callable[[_Item], _Result], items: Iterable[_Item], width: int = DEFAULT_WIDTH
 ) -> list[_Result]:
-    """Return the results of ``work`` for every item, in the order of the items; at most ``width`` run at a time.
+    """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
-    Work begins while an iterator still yields items. An exception of ``work`` or of the iterator ends all of it: work in
-    progress is finished, no more begins. Work that may fail for one item alone returns its failure instead. An interrupt
-    ends work in progress as well, at its next pause or request.
+    If ``items`` is an iterator, calls begin before it is exhausted. If ``work`` or the iterator raises an exception, no
+    further calls begin, and the exception is raised after the running calls have ended. So ``work`` must return failures
+    that concern one item only. An interrupt also ends the running calls, at their next request or pause.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
     stop = current_interrupt()
-    # The pool waits for its threads when it is left, so the inner one has to stop them before that.
+    # Leaving the pool waits for its threads. So the inner ``interrupting`` must interrupt them before that.
     with (
         interrupting(stop),
         ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
@@ -64,16 +64,16 @@ def map_concurrently(
                 future.cancel()
 
 
-# Seconds after which a thread without work ends.
+# An idle thread of the pool ends after this number of seconds.
 IDLE_SECONDS = 5.0
 
 
 class OutOfTime(Exception):
-    """The work exceeded its time. It continues in its thread, and its result is dropped."""
+    """The error for a call that exceeds its time limit. The call continues in its thread, but its result is dropped."""
 
 
 class _Task(Generic[_Result]):
-    """Work with its result or error, which is there once ``ended`` is released."""
+    """A call with its result or error. The lock ``ended`` is held until the call has ended."""
 
     def __init__(self, work: Callable[[], _Result]) -> None:
         self._work = work
@@ -85,11 +85,14 @@ class _Task(Generic[_Result]):
     def run(self) -> None:
         try:
             self._results.append(self._work())
-        except BaseException as error:  # noqa: BLE001 - result() raises it
+        except BaseException as error:  # noqa: BLE001 - result() raises it in the thread of the caller
             self._error = error
 
     def result(self, seconds: float) -> _Result:
-        """Return the result of the work, or raise its error; raise OutOfTime after that time."""
+        """Wait for the call, and return its result or raise its error.
+
+        :raises OutOfTime: when the call has not ended after ``seconds``.
+        """
         if not self.ended.acquire(timeout=seconds):
             raise OutOfTime
         if self._error is not None:
@@ -98,9 +101,9 @@ class _Task(Generic[_Result]):
 
 
 class Bounded:
-    """A pool of threads for work with a time limit: to start a thread costs as much as a tenth of a request.
+    """A thread-safe pool of threads for calls with a time limit.
 
-    Safe to share by threads.
+    The threads are reused, because starting one takes as much CPU time as a tenth of a request.
     """
 
     def __init__(self) -> None:
@@ -108,7 +111,10 @@ class Bounded:
         self._idle: list[SimpleQueue[_Task[Any]]] = []
 
     def run(self, seconds: float, work: Callable[[], _Result]) -> _Result:
-        """Return the result of the work, or raise its error; raise OutOfTime after that time."""
+        """Call ``work`` in a thread of the pool, and return its result or raise its error.
+
+        :raises OutOfTime: when the call has not ended after ``seconds``.
+        """
         task = _Task(work)
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
@@ -128,19 +134,22 @@ class Bounded:
                     if inbox in self._idle:
                         self._idle.remove(inbox)
                         return
-                # A caller has taken the inbox, and puts work into it.
+                # A caller has just taken this inbox from the idle ones and is about to put a task into it.
                 continue
             task.run()
-            # Marked idle first: the caller may have more work at once.
+            # Mark the thread as idle before the caller continues, because it may have another task at once.
             with self._lock:
                 self._idle.append(inbox)
             task.ended.release()
-            # The results are freed before the next task.
+            # Free the memory of the result now, instead of at the end of the next task.
             del task
 
 
 def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
-    """Return the result of the work as ``Bounded`` does, in a thread that ends with the work."""
+    """Call ``work`` in a new thread, and return its result or raise its error.
+
+    :raises OutOfTime: when the call has not ended after ``seconds``.
+    """
     task = _Task(work)
 
     def run() -> None:
@@ -151,17 +160,18 @@ def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
     return task.result(seconds)
 
 
-# Seconds over which responses are counted.
+# The rate of responses is measured over this number of seconds.
 WINDOW = 1.0
-# Requests a second: the minimum, and the first rate before any response.
+# In requests per second: the minimum rate, and the rate to start with if too few responses were measured.
 SLOWEST = 1.0
 FIRST = 5.0
-# The part of a rate that is left after throttling.
+# Throttling reduces the measured rate to this fraction.
 CUT = 0.9
-# The growth in a second above the good rate: requests a second, and a part of the rate for every second without throttling.
+# Above the last good rate, the limit grows each second by GROWTH requests per second, plus GROWTH_PART of itself for each
+# second since the last throttling.
 GROWTH = 0.5
 GROWTH_PART = 0.02
-# The growth in a second of a rate below the good one, as a factor.
+# Below the last good rate, the limit grows each second by this multiple of itself.
 RECOVERY = 2.0
 # The size of a burst, in seconds of the current rate.
 BURST = 0.1
@@ -171,9 +181,10 @@ POLL_SECONDS = 0.5
 
 @dataclass(slots=True)
 class Rate:
-    """The rate of requests to one service. Times are in seconds of one clock, rates in requests a second.
+    """The rate limit for requests to one service, as a token bucket whose rate adapts to throttling.
 
-    ``limit`` is None until the service throttles. ``good`` is the last rate that it did not throttle.
+    Times are in seconds, rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the rate
+    that was measured before the last throttling; ``slowed`` is the time when the limit was last reduced.
     """
 
     limit: float | None = None
@@ -186,9 +197,9 @@ class Rate:
     _responses: deque[float] = field(default_factory=deque)
 
     def take(self, now: float) -> float:
-        """Return 0 when a request may be sent now, else the seconds to wait before the next call."""
+        """Return 0 if a request may be sent now, otherwise the number of seconds to wait before the next call."""
         if now - self._requested > WINDOW:
-            # Responses do not show a rate for a time without requests.
+            # After a time without requests, start a new measurement.
             self._started = now
         self._requested = now
         if self.limit is None:
@@ -201,17 +212,17 @@ class Rate:
             self._tokens -= 1
             return 0.0
         pause = missing / self.limit
-        # A request waits until then, so this counts as time with requests.
+        # The waiting time of a request does not count as a time without requests.
         self._requested += pause
         return pause
 
     def responded(self, now: float) -> None:
-        """Count a request that was not throttled, and let the rate grow."""
+        """Count a request that was not throttled, and raise the limit."""
         since = min(now - self._responses[-1], 1.0) if self._responses else 0.0
         self._responses.append(now)
         measured = self._measured(now)
         if self.limit is None or measured < self.limit / 4:
-            # Requests are slower than the limit anyway.
+            # The limit does not restrict the requests, so there is no reason to raise it.
             return
         if self.limit < self.good:
             self.limit = min(self.good, self.limit * (1 + RECOVERY * since))
@@ -219,12 +230,15 @@ class Rate:
             self.limit += (GROWTH + GROWTH_PART * (now - self.slowed) * self.limit) * since
 
     def throttled(self, sent: float, now: float) -> None:
-        """Slow down after a throttled request, unless it was ``sent`` before the rate was last reduced."""
+        """Reduce the limit after a throttled request.
+
+        If the request was sent before the last reduction, nothing changes: the same throttling affects many threads.
+        """
         if sent <= self.slowed:
             return
         measured = self._measured(now)
         if now - self._started < WINDOW:
-            # Too early to measure a good rate.
+            # It is too early to measure the rate at which requests succeed.
             self.limit = max(FIRST, measured * CUT)
         elif self._responses and self._responses[-1] > self.slowed:
             self.good = min(measured, self.limit or math.inf)
@@ -241,7 +255,7 @@ class Rate:
 
 
 class RateLimiter:
-    """The rate of one service for all threads together: the thread that waits first sends first."""
+    """The rate limiter that all threads share for one service. Threads send in the order in which they began to wait."""
 
     def __init__(self, now: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._now = now
@@ -249,16 +263,19 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._rate = Rate()
         self._latest = -math.inf
-        # An event for each waiting thread, set when the thread is the first.
+        # One event for each waiting thread. It is set when the thread is first in the queue.
         self._queue: deque[threading.Event] = deque()
 
     @property
     def waiting(self) -> int:
-        """The number of threads that wait."""
+        """The number of waiting threads."""
         return len(self._queue)
 
     def wait(self) -> float:
-        """Wait until a request may be sent, and return the time."""
+        """Wait until a request may be sent, and return the time at that moment.
+
+        :raises Interrupted: when the work is interrupted while it waits.
+        """
         turn = threading.Event()
         try:
             with self._lock:
@@ -289,7 +306,7 @@ class RateLimiter:
             self._rate.throttled(sent, self._time())
 
     def _time(self) -> float:
-        """Return the time, which is monotonic across threads."""
+        """Return the time. It never decreases, even if two threads read the clock in another order."""
         self._latest = max(self._latest, self._now())
         return self._latest
 
@@ -299,9 +316,10 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The number of ``attempts``, the first one included, and the pauses between them, in seconds.
+    """The retry settings for one kind of error. Times are in seconds.
 
-    A pause doubles from ``first`` up to ``longest``. Jitter reduces it by up to half.
+    ``attempts`` includes the first attempt. The pause between attempts starts at ``first`` and doubles up to ``longest``.
+    Jitter shortens each pause by up to half.
     """
 
     attempts: int
@@ -309,7 +327,7 @@ class Pace:
     longest: float
 
 
-# Throttling can last; even with the shortest pauses these attempts span more than 20 seconds.
+# Throttling may last long. Even with the shortest pauses, its 14 attempts take more than 20 seconds.
 _PACES: Mapping[ErrorKind, Pace] = {
     ErrorKind.THROTTLED: Pace(14, 0.5, 4),
     ErrorKind.SERVER: Pace(6, 0.25, 4),
@@ -320,10 +338,10 @@ _PACES: Mapping[ErrorKind, Pace] = {
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """The attempts of a request. ``budget`` is the time, in seconds after the first attempt, in which it is sent again; waiting
-    for its turn does not count.
+    """The retries of requests.
 
-    ``now``, ``sleep`` and ``chance`` (0 to 1) are parameters, so that tests need not wait.
+    ``budget`` is the number of seconds within which a request may be retried; the time in the queue of the rate limiter does
+    not count. ``now``, ``sleep`` and ``chance`` (a random number from 0 to 1) are fields so that tests can replace them.
     """
 
     now: Callable[[], float] = time.monotonic
@@ -338,11 +356,12 @@ class Retries:
         once_only: bool = False,
         turn: Callable[[], float] | None = None,
     ) -> _Answer:
-        """Return the response, or raise the AwsError of the last attempt.
+        """Send a request, retry it after errors that may be temporary, and return the response.
 
-        ``turn`` waits until an attempt may be made and returns the time, which ``send`` gets. The error is
-        ``outcome_unknown`` when any attempt may have taken effect. With ``once_only`` the request is not sent again after
-        such an attempt.
+        :arg send: sends the request once; its argument is the time of the attempt.
+        :arg once_only: do not retry after an attempt that may have taken effect.
+        :arg turn: waits until an attempt may be made and returns the time (see ``RateLimiter.wait``).
+        :raises AwsError: the error of the last attempt. ``outcome_unknown`` is set if any attempt may have taken effect.
         """
         wait = turn or self.now
         deadline = self.now() + self.budget

@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Codes of findings and failures, a contract with other playbooks, and their severities. Pure."""
+"""The codes of findings and failures, with their severities.
+
+Playbooks of users compare these codes, so a code must not be renamed or removed without a note in the changelog.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ Severity = Literal["error", "warning", "info"]
 
 @unique
 class Code(str, Enum):
-    """A code as results and the documentation show it, with the severities of its finding.
+    """A code of a finding or failure, with the severities that its findings may have.
 
-    A finding has the first severity unless it is raised with another one. docs/codes.yml has title, cause and remedy.
+    The first severity is the default; a finding may have another one (``Finding.raised_as``). docs/codes.yml documents the
+    title, cause and remedy of each code.
     """
 
     _value_: str
@@ -213,7 +217,7 @@ class Code(str, Enum):
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "warning", "info"
 
 
-# Findings that a converge of the workload repairs.
+# The findings that a run with state=present repairs.
 REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,

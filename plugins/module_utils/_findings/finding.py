@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Findings about a workload, a policy or a whole cluster. Pure."""
+"""Findings of the verification: problems of a workload, a policy or a whole cluster."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .codes import Code, Severity
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadKey:
-    """A service account of a cluster: the identity of an association.
+    """A service account in a cluster. EKS allows one pod identity association for each.
 
-    ``cluster`` is the name of the cluster, or "region/name" in a run over several regions, because names are unique only
-    within a region. The string form omits the cluster: "namespace/service_account".
+    ``cluster`` is the name of the cluster. In a run over several regions it is "region/name", because names are unique only
+    within a region. ``str`` omits the cluster: "namespace/service_account".
     """
 
     cluster: str
@@ -36,11 +36,11 @@ class WorkloadKey:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A finding about a workload, a cluster or the whole run, with a remedy.
+    """A problem of a workload, a cluster or the whole run, with a remedy.
 
-    ``workload`` is None for a finding about a whole cluster or run. ``cluster`` is the cluster part of a WorkloadKey, for a
-    finding about a whole cluster. ``statement`` names a statement of a policy. ``raised_as`` is a severity other than the
-    first severity of the code.
+    For a workload, ``workload`` is set. For a whole cluster, ``cluster`` is set, in the format of ``WorkloadKey.cluster``. For
+    the whole run, neither is set. ``statement`` is the label of a policy's statement, or "". ``raised_as`` is the severity if
+    it differs from the default of the code.
     """
 
     code: Code
@@ -53,7 +53,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The cluster part of a WorkloadKey, or "" for a finding about all clusters."""
+        """The cluster of the finding in the format of ``WorkloadKey.cluster``, or "" if it concerns the whole run."""
         return self.workload.cluster if self.workload is not None else self.cluster
 
     @property

@@ -4,9 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Text of messages: external text made safe for a screen, and options of a run by their names. Pure.
+"""Prepare the text of messages: escape unprintable characters, and insert the names of options.
 
-Names, tags, annotations and error messages of AWS and Kubernetes may contain any character.
+Tags, annotations and error messages of AWS and Kubernetes may contain any character, also control characters.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ _COMMAND = re.compile(r"(?<=: )(?=kubectl |aws )")
 
 
 def visible(text: str) -> str:
-    r"""Escape unprintable characters: an escape sequence becomes "\x1b[2J", a line break "\n".
+    r"""Escape unprintable characters: ESC becomes the four characters "\x1b", a line break becomes "\n".
 
-    Terminals interpret control characters and reorder text after bidirectional ones. The function is idempotent.
+    Otherwise a terminal would execute control sequences, and bidirectional characters would reorder the text. A second call
+    does not change the result.
     """
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def visible_sentence(text: str) -> str:
-    """Escape unprintable characters of an error message. Line breaks become spaces."""
+    """Escape unprintable characters of an error message, and replace line breaks with spaces."""
     return visible(" ".join(part for line in text.split("\n") if (part := line.strip())))
 
 
@@ -51,19 +52,19 @@ def visible_values(value: object) -> object:
 
 
 def split_commands(text: str) -> tuple[str, list[str]]:
-    """Split a remedy into its prose and the commands at its end, each after a colon.
+    """Split a remedy into its prose and its commands (kubectl or aws), each of which follows a colon.
 
-    Commands are displayed on separate lines, so that you can copy them.
+    Messages show each command on a separate line, so that users can copy it.
     """
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
-    # Without the colon before the next command.
+    # A command that precedes another one ends with its colon.
     return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 
 def with_remedy(text: str, remedy: str, indent: str) -> list[str]:
-    """Return a line with a text and the prose of its remedy, and a line for each command."""
+    """Return the lines of a message: the text with the prose of the remedy, then each command of the remedy, indented."""
     prose, commands = split_commands(remedy)
     return [f"{text} {prose}".rstrip(), *(f"{indent}{command}" for command in commands)]
 
@@ -79,12 +80,19 @@ _REFERENCE = re.compile(r"⟨([a-z_]+)⟩")
 
 
 def option(name: str) -> str:
-    """Return a reference to an option, which ``with_option_names`` replaces with its name."""
+    """Return a placeholder for an option in a message.
+
+    The name that users write depends on the caller: the role has "pod_identity_region" for the option "region" of a module.
+    ``with_option_names`` replaces the placeholder with that name.
+    """
     return f"⟨{name}⟩"
 
 
 def with_option_names(value: object, prefix: str) -> object:
-    """Replace option references in every string of a nested value. ``prefix`` is the prefix of the caller's options."""
+    """Replace the placeholders of ``option`` in every string of nested mappings and lists.
+
+    :arg prefix: the prefix of the option names: "pod_identity_" for the role, "" for modules.
+    """
     if isinstance(value, str):
         return _REFERENCE.sub(rf"{prefix}\1", value) if "⟨" in value else value
     if isinstance(value, Mapping):
@@ -95,7 +103,10 @@ def with_option_names(value: object, prefix: str) -> object:
 
 
 def named_result(result: Mapping[str, object], prefix: str) -> dict[str, object]:
-    """Replace option references in the members of a result with messages. The user's own values are unchanged."""
+    """Replace the placeholders of ``option`` in those members of a result that have messages.
+
+    All other members have values of the user, which must not change.
+    """
     return {
         key: with_option_names(value, prefix) if key in _MESSAGES else value for key, value in result.items()
     }

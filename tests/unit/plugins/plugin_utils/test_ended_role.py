@@ -61,5 +61,5 @@ def test_a_timeout_of_the_task_leaves_a_report(end: Any) -> None:
         raise Timeout
 
     assert end(time_out) == [
-        "blue: the time of the task was over while reading the variables. Run again: completed changes are kept."
+        "blue: the timeout of the task expired while reading the variables. Run again: completed changes are kept."
     ]

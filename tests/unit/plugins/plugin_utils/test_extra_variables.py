@@ -46,7 +46,7 @@ def validate(monkeypatch: pytest.MonkeyPatch, *texts: str) -> tuple[str, ...]:
 def test_dropped_words_are_rejected(monkeypatch: pytest.MonkeyPatch, text: str, names: str) -> None:
     [problem] = validate(monkeypatch, text)
     assert problem == (
-        f"-e with {names} has words that belong to no variable, so Ansible would drop them. Write "
+        f"-e with {names} has words that belong to no variable, so Ansible would ignore them. Write "
         "name=value without spaces; a value with spaces in quotes inside the shell's quotes, -e \"name='a, b'\"; lists and "
         """mappings as JSON, -e '{"name": ["a", "b"]}'."""
     )

@@ -60,7 +60,7 @@ def test_it_is_as_ansible_takes_it(inventory: InventoryManager, pattern: str) ->
     [
         (
             "payments[0]",
-            "hosts 'payments[0]': payments[0] takes hosts by their number, which changes with the inventory; name a group.",
+            "hosts 'payments[0]': payments[0] selects hosts by position, which changes with the inventory; use a group.",
         ),
         ("~(", "hosts '~(' is not a regular expression: missing ), unterminated subpattern at position 0."),
     ],

@@ -58,8 +58,8 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             (
                 code,
                 "Cross-account pass role is not allowed.",
-                "The role of an association must be in the cluster's account. For a role of another account, "
-                "associate a role of this one and give the other as target_role_arn.",
+                "The role of an association must be in the cluster's account. To use a role in another account, "
+                "associate a role in the cluster's account and set the other role as target_role_arn.",
             )
             for code in ("InvalidParameterException", "InvalidRequestException")
         ),
@@ -139,15 +139,15 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "ConcurrentModification",
             "",
-            "Another process keeps modifying it: run again.",
+            "Another process modifies this resource at the same time: run again.",
         ),
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
-            "The name is in use, maybe with another path or letter case, which do not make IAM names distinct. Use the existing "
-            "path and spelling, or another name.",
+            "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. Use the "
+            "path and the letter case of the existing resource, or another name.",
         ),
-        ("DeleteConflict", "", "Another resource still uses it. Detach it there first."),
+        ("DeleteConflict", "", "Another resource still uses this one. Detach it there first."),
         *(
             (
                 code,
@@ -340,18 +340,20 @@ def error_text(error: AwsError) -> str:
             AssumeRole(ARN),
             "AccessDenied",
             DENIED,
-            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and let the role's trust "
-            "policy name the caller. If it requires sts:ExternalId, set pod_identity_assume_role_external_id. AWS does not "
-            "report which of these is missing, or whether the role exists: check the ARN as well.",
+            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
+            "the trust policy of the role. If the trust policy requires sts:ExternalId, set "
+            "pod_identity_assume_role_external_id. AWS does not report which of these is missing, or whether the role exists: "
+            "check the ARN as well.",
             id="no reason, no external ID",
         ),
         pytest.param(
             WITH_ID,
             "AccessDenied",
             DENIED,
-            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and let the role's trust "
-            "policy name the caller. If it requires sts:ExternalId, pod_identity_assume_role_external_id must be the "
-            "same. AWS does not report which of these is missing, or whether the role exists: check the ARN as well.",
+            f"AccessDenied: {DENIED}. {IN_PLACE} Allow the caller sts:AssumeRole on this role, and add the caller to "
+            "the trust policy of the role. If the trust policy requires sts:ExternalId, "
+            "pod_identity_assume_role_external_id must have that value. AWS does not report which of these is missing, or "
+            "whether the role exists: check the ARN as well.",
             id="no reason, maybe the wrong external ID",
         ),
         pytest.param(
@@ -366,9 +368,9 @@ def error_text(error: AwsError) -> str:
             WITH_ID,
             "AccessDenied",
             f"{DENIED} because no resource-based policy allows the sts:AssumeRole action",
-            f"AccessDenied: {DENIED} because no resource-based policy allows the sts:AssumeRole action. {IN_PLACE} Let the "
-            "role's trust policy name the caller. If it requires sts:ExternalId, "
-            "pod_identity_assume_role_external_id must be the same.",
+            f"AccessDenied: {DENIED} because no resource-based policy allows the sts:AssumeRole action. {IN_PLACE} Add the "
+            "caller to the trust policy of the role. If the trust policy requires sts:ExternalId, "
+            "pod_identity_assume_role_external_id must have that value.",
             id="the trust policy",
         ),
         pytest.param(
@@ -393,8 +395,8 @@ def error_text(error: AwsError) -> str:
             "ValidationError",
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             "ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role. "
-            f"{IN_FULL} Set pod_identity_assume_role_duration, which is 7200 seconds, to the role's MaxSessionDuration or less "
-            f"(3600 by default), or increase that. {RENEWED}",
+            f"{IN_FULL} Set pod_identity_assume_role_duration, now 7200 seconds, to at most the role's MaxSessionDuration "
+            f"(3600 by default), or increase the MaxSessionDuration. {RENEWED}",
             id="too long for the role",
         ),
         pytest.param(

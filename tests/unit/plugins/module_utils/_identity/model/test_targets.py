@@ -87,7 +87,7 @@ def test_failure_has_message_of_aws() -> None:
         "delete",
         "DeleteConflict",
         "iam:DeleteRole: In use.",
-        "Another resource still uses it. Detach it there first.",
+        "Another resource still uses this one. Detach it there first.",
         False,
     )
 

@@ -168,8 +168,8 @@ def test_policy_of_the_same_name_under_another_path_fails() -> None:
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
-            "The name is in use, maybe with another path or letter case, which do not make IAM names distinct. Use the existing "
-            "path and spelling, or another name.",
+            "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. Use the "
+            "path and the letter case of the existing resource, or another name.",
         )
     ]
     assert aws.state()["associations"] == []

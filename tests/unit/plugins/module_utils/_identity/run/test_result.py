@@ -400,7 +400,7 @@ def test_input_problems(problems: list[str], message: str) -> None:
 def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
-        f"{message}Another resource still uses it. Detach it there first. Nothing was changed."
+        f"{message}Another resource still uses this one. Detach it there first. Nothing was changed."
     )
 
 
