@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo on the sandbox: plan, apply, verify, apply again and tear down the example of the EKS User Guide.
+"""Run the demo: plan, apply, verify, apply again and tear down the example of the EKS User Guide.
 
-Runs inside `sandbox run --`, which sets the environment.
+`sandbox run --` starts it with the endpoints and credentials of the sandbox in its environment.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import kubernetes
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-# The webhook of EKS in a real cluster does not use the associations of the emulated AWS.
+# In a real cluster, the EKS Pod Identity webhook does not know the associations of the emulated AWS, so the check that it
+# injects credentials into a new Pod would fail.
 OWN_CLUSTER = ("-e", "pod_identity_verify_injection=none")
 EXAMPLE = ROOT / "examples" / "guide.yml"
 
 
 class DemoError(Exception):
-    """A failed step of the demo."""
+    """The error for a failed step of the demo."""
 
 
 def title(text: str) -> None:
@@ -34,7 +35,11 @@ def title(text: str) -> None:
 
 
 def playbook(name: str, *options: str) -> str:
-    """Run a playbook, print its output, and return it."""
+    """Run a playbook with the workloads of the example, print its output, and return the output.
+
+    :arg name: the name of the file in playbooks/, without .yml.
+    :raises DemoError: when the playbook fails.
+    """
     command = ["ansible-playbook", f"playbooks/{name}.yml", "-e", f"@{EXAMPLE.relative_to(ROOT)}"]
     if uses_own_cluster():
         options = (*options, *OWN_CLUSTER)
@@ -76,7 +81,7 @@ def changed_count(output: str) -> int:
 
 
 def demo_resources() -> Mapping[str, list[str]]:
-    """Return the names of the demo's resources by kind. Other resources of the cluster and the account are ignored."""
+    """Return the names of the existing resources by kind, but only of those that the demo creates."""
     (workload,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["pod_identity_workloads"]
     namespace, account = workload["namespace"], workload["service_account"]
     names = {policy["name"] for policy in workload["policies"] if "name" in policy}

@@ -5,7 +5,7 @@
     python tools/lint_words.py                    a table by folder; fails if a folder exceeds a share in SHARES
     python tools/lint_words.py --list PATH ...    every hit below these paths, as "path:line: [pattern] text"
 
-The patterns are in words.yml. A text counts once, also if several of them match. Text in backticks, code blocks and URLs
+The patterns are in words.yml. A text that several patterns match counts as one hit. Text in backticks, code blocks and URLs
 are ignored.
 
 Measured on the plugins of amazon.aws 11.4.0 and kubernetes.core 6.6.0: code 1.9 % and 0.8 %, headless openings 0.0 % and
@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # The share of hits that a folder may have among its texts of a kind: "opening" is a docstring or comment that opens with a
 # headless clause, "mood" the docstring of a function that does not open with a verb in the imperative.
 SHARES = {"opening": 0.0, "mood": 0.02, "code": 0.02, "name": 0.005, "message": 0.01, "prose": 0.01}
-# How many parts of its path name the folder of a file; the longest prefix counts.
+# Hits are counted by folder. The number of path parts that a folder has in the table, by the longest prefix that matches.
 DEPTHS = {"": 1, "plugins": 4, "roles": 2, "sandbox": 4, "tests": 2, "tests/unit": 5}
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A wording to avoid, and the kinds of text that it is searched for in."""
+    """A wording to avoid: a regular expression, the wording to use instead, and the kinds of text to search."""
 
     name: str
     regex: re.Pattern[str]
@@ -82,7 +82,7 @@ def hits(text: Text) -> list[Pattern]:
 
 
 def texts(path: Path, root: Path = ROOT) -> Iterator[Text]:
-    """Yield every text of a file."""
+    """Generate every text of a file: Python, Markdown or YAML."""
     name = path.relative_to(root).as_posix()
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
@@ -95,7 +95,7 @@ def texts(path: Path, root: Path = ROOT) -> Iterator[Text]:
 
 
 def folder(name: str) -> str:
-    """Return the folder that a file is counted in."""
+    """Return the folder under which the hits of a file are counted."""
     prefix = max((key for key in DEPTHS if not key or name.startswith(key + "/")), key=len)
     return "/".join(name.split("/")[:-1][: DEPTHS[prefix]]) or "."
 
@@ -148,13 +148,13 @@ def _docstring(
 
 
 def _names(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[tuple[int, str]]:
-    """Return the name of a function or class with its parameters, local names and fields."""
+    """Return the line and name of a function or class, and of its parameters, local variables and fields."""
     found = {node.name.removeprefix("test_"): node.lineno}
     if not isinstance(node, ast.ClassDef):
         for part in ast.walk(node.args):
             if isinstance(part, ast.arg):
                 found.setdefault(part.arg, part.lineno)
-    # The fields before and after are those of Ansible's diff.
+    # Classes may have fields with the names before and after, because Ansible's diff has them.
     diff_fields = {"before", "after"} if isinstance(node, ast.ClassDef) else set()
     inner: list[ast.AST] = list(node.body)
     while inner:
@@ -172,7 +172,7 @@ def _comments(name: str, matches: Iterator[re.Match[str]], source: str) -> Itera
 
 
 def _merged(name: str, comments: list[tuple[int, str]]) -> Iterator[Text]:
-    """Yield consecutive comment lines as one text."""
+    """Generate the texts of comments. Consecutive lines are one text."""
     merged: list[tuple[int, int, str]] = []
     for line, text in comments:
         if _LEGAL.search(text):
@@ -209,7 +209,7 @@ def _messages(name: str, tree: ast.Module, documented: set[int]) -> Iterator[Tex
 
 
 def _yaml(name: str, source: str, offset: int, everything: bool = False) -> Iterator[Text]:
-    """Yield the sentences of the names, descriptions and messages in YAML, or of all its values."""
+    """Generate the sentences in the names, descriptions and messages of YAML, or with ``everything`` in all values."""
     try:
         nodes = [(node, everything) for node in yaml.compose_all(source, Loader=yaml.SafeLoader)]
     except yaml.YAMLError:
@@ -226,7 +226,7 @@ def _yaml(name: str, source: str, offset: int, everything: bool = False) -> Iter
 
 
 def _markdown(name: str, source: str) -> Iterator[Text]:
-    """Yield the sentences of a page, and its cells of tables and headings."""
+    """Generate the sentences, headings and table cells of a page."""
     blank = re.compile(r"^(```|~~~).*?^\1|<!--.*?-->", re.DOTALL | re.MULTILINE)
     source = blank.sub(lambda match: re.sub(r"[^\n]", "", match[0]), source)
     block: list[str] = []
@@ -262,7 +262,7 @@ Counts: TypeAlias = Counter[tuple[str, str]]
 
 
 def excess(found: Counts, totals: Counts) -> list[str]:
-    """Return a line for each folder and kind with more hits than allowed."""
+    """Return a line for each folder and kind of text that has more hits than SHARES allows."""
     lines = []
     for (place, kind), count in sorted(found.items()):
         limit = int(totals[place, kind] * SHARES[kind])

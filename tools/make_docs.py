@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of codes into the pages of docs/, from docs/codes.yml and the severities in the collection.
+"""Update the tables of codes in the pages of docs/, from docs/codes.yml and the code of the collection.
 
-A page has a table between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``.
+A table is between the comments ``<!-- codes: NAME -->`` and ``<!-- end of codes -->``.
 
 Usage: PYTHONPATH=.collections python tools/make_docs.py
 """
@@ -30,7 +30,10 @@ _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The texts of a code. ``evidence`` is the way to detect a fault, ``failure`` marks a finding that also stops a change."""
+    """The texts about a code.
+
+    ``evidence`` describes how the collection detects the problem. ``failure`` is true if the problem also stops a change.
+    """
 
     title: str
     cause: str
@@ -54,7 +57,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a page with a row for each code."""
+    """A table with a row for each code. ``page`` is the file in docs/ that contains it."""
 
     page: str
     codes: Sequence[Code]
@@ -96,7 +99,7 @@ def draw(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def index_lines() -> list[str]:
-    """Return a table of all codes with links to the pages that describe them."""
+    """Return the lines of a table of all codes, with links to the pages that describe them."""
     rows = []
     for code in sorted(DESCRIPTIONS):
         described_in = dict.fromkeys(table.page for table in TABLES.values() if code in table.codes)
@@ -106,7 +109,7 @@ def index_lines() -> list[str]:
 
 
 def aws_lines() -> list[str]:
-    """Return the error codes of AWS that have a specific remedy, with the remedy in messages."""
+    """Return the lines of a table of the AWS error codes that have a specific remedy."""
     common = classify("", "", "").remedy
     rows = [
         [
@@ -121,7 +124,10 @@ def aws_lines() -> list[str]:
 
 
 def filled(page: str, text: str) -> str:
-    """Return the text of a page with its tables generated."""
+    """Return the text of a page with updated tables.
+
+    :raises ValueError: when the page has a table that belongs to another page.
+    """
 
     def fill(marked: re.Match[str]) -> str:
         name = marked.group(2)

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration targets on a sandbox: python tools/run_integration.py [TARGET ...]
 
-With CORE=2.16 in the environment it uses that ansible-core, which `make setup-matrix` installs; else the newest.
-Without arguments it runs all targets, in two concurrent lots. Each lot has its own sandbox, because the targets of the role
-read whole clusters, and each target of a lot has its own AWS account.
+With CORE=2.16 in the environment it uses that version of ansible-core, which `make setup-matrix` installs. The default is
+the newest version.
+
+Without arguments it runs all targets in two groups at the same time. Each group has a separate sandbox, because some
+targets read every association of a cluster and would see the associations of other targets. Within a group, each target
+uses a separate AWS account.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 INSIDE = "--inside-sandbox"
 TARGETS = ROOT / "tests" / "integration" / "targets"
 LOTS = 2
-# The settings of the targets, and the environment variable of the sandbox for each.
+# The variables of the targets, and the environment variable of the sandbox that has the value of each.
 SETTINGS = {
     "sandbox_endpoint": "AWS_ENDPOINT_URL",
     "sandbox_region": "AWS_REGION",
@@ -40,7 +43,7 @@ def main(arguments: list[str]) -> int:
         return run(prepared_copy(name), targets)
     lots = [arguments] if arguments else split(all_targets())
     with ThreadPoolExecutor(len(lots)) as pool:
-        # Each lot needs a copy: ansible-test empties the output folder of its collection before every target.
+        # Each group needs a copy of the collection, because ansible-test empties its output folder before every target.
         codes = list(pool.map(in_sandbox, (f"integration-{index}" for index in range(len(lots))), lots))
     return max(codes)
 
@@ -53,7 +56,7 @@ def in_sandbox(name: str, targets: list[str]) -> int:
 def prepared_copy(name: str) -> Path:
     copy = collection_copy(name, COLLECTIONS)
     config = {setting: os.environ[variable] for setting, variable in SETTINGS.items()}
-    # JSON is YAML, too.
+    # JSON is valid YAML.
     (copy / "tests" / "integration" / "integration_config.yml").write_text(
         json.dumps(config, indent=2), encoding="utf-8"
     )
@@ -61,7 +64,7 @@ def prepared_copy(name: str) -> Path:
 
 
 def all_targets() -> list[str]:
-    """Return the targets except set-up targets, the largest first."""
+    """Return all targets except set-up targets, the largest first, so that both groups take about the same time."""
     sizes = {
         path.name: sum(file.stat().st_size for file in path.glob("tasks/*.yml"))
         for path in TARGETS.iterdir()
@@ -75,7 +78,11 @@ def split(targets: list[str]) -> list[list[str]]:
 
 
 def run(copy: Path, targets: list[str]) -> int:
-    """Run targets in one ansible-test, and print its output if it fails."""
+    """Run targets with one call of ansible-test, and print its output if it fails.
+
+    :arg copy: the copy of the collection.
+    :returns: the exit code.
+    """
     command = ["ansible-test", "integration", "--local", "--python", python_version(VENV), "--color", "no"]
     done = subprocess.run(
         [VENV / "bin" / command[0], *command[1:], *targets],

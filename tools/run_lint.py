@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run every linter, even after another one has failed."""
+"""Run all linters. A failed linter does not prevent the next one."""
 
 from __future__ import annotations
 

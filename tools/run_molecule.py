@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the molecule scenarios on a separate sandbox.
+"""Run the Molecule scenarios on a new sandbox.
 
 Usage: python tools/run_molecule.py [OPTIONS OF MOLECULE TEST]
 """
@@ -19,7 +19,7 @@ SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
 
 
 def main(arguments: list[str]) -> int:
-    # Molecule stores that it has run prepare, so each new sandbox needs a new state folder.
+    # Molecule remembers in its state folder that it has prepared an instance. A new sandbox must be prepared again.
     with tempfile.TemporaryDirectory(prefix="molecule-") as state:
         return run(arguments, state)
 

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test sanity: python tools/run_sanity.py [CORE ...] [-- OPTIONS OF ANSIBLE-TEST]
 
-CORE is a version of ansible-core, such as 2.16. The default is all installed versions, as many at a time as there are
-processors. The newest version runs all tests, the oldest those that depend on ansible-core, and the versions between them
-validate-modules. With SANITY=all in the environment every version runs all tests.
+CORE is a version of ansible-core, such as 2.16. The default is all installed versions, with as many concurrent
+runs as there are processors.
+
+To save time, only the newest version runs all tests. The oldest version runs the tests whose result depends on ansible-core,
+and the versions between run validate-modules. With SANITY=all in the environment, every version runs all tests.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from pathlib import Path
 
 from run_support import ROOT, ansible_test_environment, collection_copy, python_version
 
-# Files that are not in the built collection. Of tests/, ansible-test needs its targets and settings.
+# Files to leave out of the copy for ansible-test, because the built collection does not have them.
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# Tests that depend on ansible-core. Both import the plugins.
+# The tests whose result depends on the version of ansible-core. Both import the plugins.
 OLDEST = ("ansible-doc", "validate-modules")
-# Each version has its own rules in validate-modules. Versions between oldest and newest render the same documentation.
+# The tests for versions between the oldest and the newest. Each version has other rules in validate-modules.
 BETWEEN = ("validate-modules",)
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 
@@ -55,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _selection(core: str, newest: str, oldest: str) -> list[str]:
-    """Return the options that select the tests of a version; none select all."""
+    """Return the options of ansible-test that select the tests for a version. An empty list selects all tests."""
     if core == newest:
         return []
     tests = OLDEST if core == oldest else BETWEEN
@@ -68,7 +70,7 @@ def excluded_files() -> list[str]:
 
 
 def available() -> dict[str, tuple[Path, Path]]:
-    """Return the environment and the collections root of each installed ansible-core, the newest first."""
+    """Return the virtual environment and the collections folder of each installed ansible-core, the newest first."""
     main_venv = ROOT / ".venv"
     found = {_core(main_venv): (main_venv, ROOT / ".collections")}
     for venv in sorted(ROOT.glob(".venv-2.*"), reverse=True):
@@ -79,7 +81,13 @@ def available() -> dict[str, tuple[Path, Path]]:
 
 
 def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> tuple[str, int, str]:
-    """Run the tests with a version, and return its description, the exit code and the output."""
+    """Run ansible-test with a version of ansible-core.
+
+    :arg venv: the virtual environment of this version.
+    :arg collections: the folder with the collections that the tests need.
+    :arg options: the options of ansible-test sanity.
+    :returns: a description of the version, the exit code and the output.
+    """
     copy = collection_copy(f"sanity-{core}", collections, excluded_files())
     python = python_version(venv)
     command = ["sanity", "--local", "--python", python, "--color", "no", *options]
@@ -96,7 +104,7 @@ def run(core: str, venv: Path, collections: Path, options: Sequence[str]) -> tup
 
 
 def _show(description: str, code: int, output: str) -> int:
-    # The list of passed tests would hide the warnings.
+    # After a success, print only the warnings: they would be hard to find among the passed tests.
     text = output if code else "\n".join(_warnings(output))
     verdict = "ok" if code == 0 else "FAILED"
     print("\n".join(line for line in (description, text.strip(), verdict) if line), flush=True)

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of the collection and a home directory for ansible-test.
+"""Prepare to run ansible-test: a copy of the collection, and a home directory.
 
-ansible-test runs only inside ``…/ansible_collections/<namespace>/<name>`` with the dependencies in the same root, and
-passes only few environment variables on.
+ansible-test runs only inside a folder ``…/ansible_collections/<namespace>/<name>`` with other collections next to it. It
+passes only a few environment variables on to tests, so settings of pip must be in the home directory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 HOME = ROOT / ".cache" / "ansible-test"
 DEPENDENCIES = ("amazon", "kubernetes")
-# The settings of pip in a home directory.
+# The files and folders in a home directory that may contain settings of pip.
 PIP_SETTINGS = (".config", ".pip", ".netrc", ".cache")
 GET_PIP_HOST = "ci-files.testing.ansible.com"
 CONNECT_SECONDS = 3
@@ -33,7 +33,7 @@ ensurepip.bootstrap(default_pip=True)
 
 
 def project_files() -> list[str]:
-    """Return the paths of all files of the project, tracked by git or not yet."""
+    """Return the paths of all files of the project, including new ones that are not in git yet, but no ignored files."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -45,10 +45,10 @@ def project_files() -> list[str]:
 
 
 def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ()) -> Path:
-    """Create a new copy of the collection under ``build/<name>``.
+    """Create a copy of the collection under ``build/<name>``, and return its path. An older copy is deleted.
 
-    :arg dependencies: the collections root with its dependencies.
-    :arg excluded: folders and files to skip.
+    :arg dependencies: a folder that contains ``ansible_collections`` with the dependencies, to which the copy links.
+    :arg excluded: folders and files to leave out.
     """
     root = BUILD / name / "ansible_collections"
     shutil.rmtree(root, ignore_errors=True)
@@ -60,7 +60,7 @@ def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ())
         target = copy / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / file, target)
-    # ansible-test lists the files with git, and the repository of the project ignores build/.
+    # ansible-test lists files with git. The repository of the project ignores build/, so the copy needs a repository.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
     for namespace in DEPENDENCIES:
         (root / namespace).symlink_to(dependencies / "ansible_collections" / namespace)
@@ -70,7 +70,8 @@ def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ())
 def ansible_test_environment(venv: Path, lane: str) -> Mapping[str, str]:
     """Return the environment variables for ansible-test, with a separate home directory.
 
-    Concurrent runs need different lanes, because ansible-test writes a key pair into a new home directory.
+    :arg lane: the name of the home directory. Concurrent runs need different ones, because ansible-test creates an SSH key
+        pair there.
     """
     home = HOME / lane
     home.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,7 @@ def python_version(venv: Path) -> str:
 
 
 def _provide_get_pip(venv: Path, home: Path) -> None:
-    """Write a replacement for get-pip.py into the cache of ansible-test, if the original cannot be downloaded."""
+    """Write a replacement for get-pip.py into the cache of ansible-test, if ansible-test could not download the original."""
     cache = home / ".ansible" / "test" / "cache"
     source = next(venv.glob("lib/python3*/site-packages/ansible_test/_internal/python_requirements.py"))
     versions = set(re.findall(r"\bpip=['\"]([\d.]+)['\"]", source.read_text(encoding="utf-8")))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run several checks concurrently, and print a summary: python tools/run_tests.py [--at-once N] CHECK ...
 
-They start in the order of the arguments. The output of a check is printed when it ends.
+CHECK is a target of the Makefile. Checks start in the order of the arguments. The output of a check is printed when it ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of a check. ``seconds`` is wall-clock time, ``cpu`` the CPU seconds of all its processes."""
+    """The result of a check: its exit code, the elapsed time in seconds, and the CPU seconds of all its processes."""
 
     name: str
     code: int
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    # Checks often wait for servers, so run one more than there are processors.
+    # Checks often wait for servers, so run one more check than there are processors.
     parser.add_argument("--at-once", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("checks", nargs="+")
     options = parser.parse_args()
@@ -64,7 +64,7 @@ def _run(name: str, output_lock: threading.Lock) -> Check:
         print(f"... {name} started", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        # Each check is one process, because several checks already use all processors.
+        # WORKERS=0 runs the tests of a check in one process, because concurrent checks already use all processors.
         command = ["make", "--no-print-directory", name, "WORKERS=0"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         _pid, status, used = os.wait4(process.pid, 0)

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prepare a checkout: virtual environments, the collections it depends on, a collections root.
+"""Prepare a checkout: create virtual environments, and download the collections that this one depends on.
 
 Usage: python3 tools/setup.py run|dev|matrix|release
 
-  run     the environment of `make demo`: .venv (Ansible), .venv-sandbox, .collections
-  dev     run, and the tools for `make test`
-  matrix  dev, and an environment for each older supported ansible-core with a suitable Python
-  release dev, and the tools that import into Galaxy and build the documentation site
+  run     for `make demo`: .venv (Ansible), .venv-sandbox (the sandbox) and .collections (the collections)
+  dev     for `make test`: as run, with the test tools
+  matrix  as dev, and a virtual environment for each older supported ansible-core, if a suitable Python is installed
+  release as dev, with the tools that import into Galaxy and build the documentation site
 
-Every step stores the hash of its input, so that a second call skips it.
-Uses the standard library only, because it runs first on a new machine.
+Each step stores a hash of its input, so that a second call skips steps whose input has not changed. This script uses only the
+standard library, because it runs first on a new machine.
 """
 
 from __future__ import annotations
@@ -29,24 +29,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 OLDEST_PYTHON = (3, 11)
-# The Python package `ansible` includes amazon.aws and kubernetes.core, so no Galaxy server is needed.
+# The collections amazon.aws and kubernetes.core are extracted from the Python package `ansible`, so that Ansible Galaxy is not
+# needed. This is the version of that package by the version of Python.
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
-# Older ansible-core releases: the bundle that belongs to each and the Pythons it runs on.
+# The older releases of ansible-core: the requirement for pip, the version of the package `ansible` with matching collections,
+# and the versions of Python that it supports.
 MATRIX = {
-    # Automation Platform's execution environments have it. With the bundle of 2.17, as that of 2.16 has an older amazon.aws.
+    # Execution environments of Automation Platform have this version. It gets the collections of 2.17, because the package
+    # `ansible` for 2.16 has an older amazon.aws.
     "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
 }
-# ansible.posix is for tests only: it has the callbacks with JSON output.
+# ansible.posix is only for tests: it has the callback plugins with JSON output.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
-# For tests of the role awx_fleet only. Newer bundles do not include awx.awx.
+# The version of the package `ansible` with awx.awx, for tests of the role awx_fleet. Newer versions do not include it.
 AWX_BUNDLE = "11.13.0"
 
 
 class SetupError(Exception):
-    """A failed step of the set-up. The message has a remedy if there is one."""
+    """The error for a failed step of the set-up."""
 
 
 def say(text: str) -> None:
@@ -69,9 +72,9 @@ def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
 
 
 def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
-    """Return version and path of an interpreter that can create virtual environments, otherwise None.
+    """Return the version and the path of a Python interpreter, or None if it cannot create virtual environments.
 
-    The path is the interpreter itself, not a shim or a link in a virtual environment.
+    The path is never a shim of pyenv or a link in a virtual environment.
     """
     probe = "import os, sys, venv, ensurepip; print(*sys.version_info[:2], os.path.realpath(sys._base_executable))"
     try:
@@ -87,7 +90,7 @@ def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Return every usable Python 3.10 or newer by version: the current one, and those on PATH and in pyenv.
+    """Return the path of each usable Python from 3.10 on, by version: the current one, and any on PATH or in pyenv.
 
     PYTHONS in the environment, such as 3.10,3.13, excludes all other versions.
     """
@@ -100,7 +103,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # The first one is kept, so that a change of PATH does not reinstall the environments.
+        # Of several interpreters with one version, keep the first: the current one does not depend on PATH, so a change of
+        # PATH does not recreate the virtual environments.
         if (
             python
             and python[0] >= (3, 10)
@@ -140,7 +144,7 @@ def make_venv(folder: Path, python: str) -> None:
 
 
 def uv() -> Path:
-    """Return the path of uv, installed in a separate environment."""
+    """Return the path of uv, a faster pip. Install it in a separate virtual environment first if necessary."""
     tool = CACHE / "uv"
     if not (tool / "bin" / "uv").exists():
         say("installing uv")
@@ -163,7 +167,8 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
         "pip",
         "install",
         "--quiet",
-        # Like pip. Otherwise every start of Ansible compiles for half a second if Python cannot write bytecode.
+        # Compile to bytecode, as pip does. Otherwise, if Python cannot write bytecode later, each start of Ansible takes half
+        # a second longer.
         "--compile-bytecode",
         "--python",
         folder / "bin" / "python",
@@ -174,7 +179,13 @@ def install(folder: Path, python: str, *arguments: str | Path) -> None:
 
 
 def unpack(bundle: str, folders: tuple[str, ...], target: Path, stamp: Path) -> None:
-    """Extract collections from the wheel of the Python package `ansible`."""
+    """Download the wheel of the Python package `ansible`, and extract collections from it.
+
+    :arg bundle: the version of the package.
+    :arg folders: the folders of the collections, such as "amazon/aws/".
+    :arg target: the folder in which to create ``ansible_collections``.
+    :arg stamp: the file that stores which collections were extracted.
+    """
     names = ", ".join(name.strip("/").replace("/", ".") for name in folders)
     key = f"{bundle} {names}"
     if stamped(stamp, key):
@@ -197,7 +208,7 @@ def unpack(bundle: str, folders: tuple[str, ...], target: Path, stamp: Path) -> 
 
 
 def unpack_collections(bundle: str, target: Path) -> None:
-    """Create a collections root with the dependencies and a link to the collection itself."""
+    """Create ``ansible_collections`` in a folder, with the dependencies and a link to this collection."""
     unpack(bundle, COLLECTIONS, target, target / ".bundle")
     link = target / "ansible_collections" / "workload_identity" / "aws"
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +247,7 @@ def set_up(scope: str) -> None:
 
 
 def install_sandbox() -> None:
-    """Install the package of the sandbox as editable, without build isolation and downloads."""
+    """Install the Python package of the sandbox in editable mode, without build isolation, which would need downloads."""
     folder = ROOT / ".venv-sandbox"
     project = ROOT / "sandbox" / "pyproject.toml"
     stamp = folder / ".sandbox-package"
@@ -257,7 +268,7 @@ def main() -> int:
     CACHE.mkdir(exist_ok=True)
     try:
         with (CACHE / "setup.lock").open("w") as lock:
-            # Concurrent checks may each run the set-up.
+            # Several checks may run the set-up at the same time.
             fcntl.flock(lock, fcntl.LOCK_EX)
             set_up(sys.argv[1])
     except SetupError as error:

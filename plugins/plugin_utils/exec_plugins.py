@@ -28,7 +28,7 @@ try:
 except ImportError:
     kube_config = None
 
-# A plugin that calls AWS takes some seconds. A longer time usually means that it waits for input that nobody can enter.
+# A plugin that calls AWS takes some seconds. After a minute it usually waits for input, which the user cannot enter.
 PLUGIN_SECONDS = 60.0
 # Seconds between checks that the parent process, which waits for the credentials, still runs.
 POLL_SECONDS = 0.5

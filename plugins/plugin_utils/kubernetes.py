@@ -313,7 +313,7 @@ class ClientCluster:
     def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
         """Return the service layer of kubernetes.core for writes.
 
-        API discovery of ``kinds`` comes first. Otherwise each thread would repeat these requests.
+        Before that, look up ``kinds`` in the API. Otherwise each thread would repeat these requests.
         """
         for kind, api_version in kinds:
             _find_resource(self._writes, kind, api_version)

@@ -96,7 +96,7 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
-            # If this process ends, end the module as well, because nobody would receive its result.
+            # If this process ends, end the module as well, because its result would not be read.
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:

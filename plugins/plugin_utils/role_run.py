@@ -138,7 +138,7 @@ VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "
 
 
 class RoleError(Exception):
-    """An error whose message is shown to the user as it is.
+    """An error whose message is shown to the user without changes.
 
     :arg details: additional members of the result of the task.
     """
@@ -196,7 +196,7 @@ class Prepared:
 
 
 def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the role variables that configure the access to the Kubernetes API, including those for AWS."""
+    """Select the role variables that configure the access to the Kubernetes API and to AWS."""
     options = {name: values.get(name) for name in (*AWS_SPEC, "kubeconfig")}
     return {**options, "context": values.get("kube_context")}
 
@@ -204,7 +204,7 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def prepare(
     task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
 ) -> Prepared:
-    """Parse the input, read the service accounts, and plan their changes. Nothing is changed yet.
+    """Parse the input, read the service accounts, and plan their changes, but do not apply them.
 
     :arg values: the result of ``read_role_variables``.
     :raises InputError: with all problems of the input.

@@ -125,7 +125,7 @@ INTERVAL = 10.0
 class Watch(threading.Thread):
     """A thread that displays a line of progress at regular intervals, if it has changed.
 
-    :arg line: returns the current line, or "" for none.
+    :arg line: returns the current line, or "" if there is no progress to display.
     :arg show: displays a line.
     :arg delay: seconds until the first line.
     :arg interval: seconds between lines.
@@ -177,7 +177,7 @@ def show_progress(line: Callable[[], str]) -> Iterator[None]:
 class Steps:
     """The steps of a task on the screen, with the progress of the current step. Its methods are thread-safe.
 
-    Nothing is displayed if the output of Ansible is data.
+    The screen is not used if the output of Ansible is data.
 
     :arg title: the beginning of each line, such as the name of the cluster.
     :arg displays: whether to display the start of each step. For many hosts this would be too much output.

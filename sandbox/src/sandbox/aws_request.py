@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to the embedded AWS. Importing an SDK would take longer than starting the server."""
+"""Send requests to the embedded AWS without an AWS SDK. Importing boto3 takes longer than starting the server."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class AwsRequester:
-    """A client of the embedded AWS: the root user of ``account`` in ``region``."""
+    """A client of the embedded AWS that sends requests as the root user of an account."""
 
     port: int
     account: str
     region: str
 
     def create(self, service: str, path: str, content_type: str, payload: bytes) -> None:
-        """Send a POST request. An existing resource (409) is accepted; other errors raise StartError."""
+        """Send a POST request that creates a resource. If the resource exists (status 409), do nothing.
+
+        Raise StartError for any other error.
+        """
         headers = self._headers(service, content_type)
         response = request(
             self.port,
@@ -42,7 +45,7 @@ class AwsRequester:
             )
 
     def _headers(self, service: str, content_type: str) -> dict[str, str]:
-        """Return the headers that select service, account and region. Signatures of root users are not checked."""
+        """Return the headers with service, account and region. The signature is not valid, because it is not checked."""
         instant = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{instant[:8]}/{self.region}/{service}/aws4_request"
         return {

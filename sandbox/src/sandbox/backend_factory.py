@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends for given settings."""
+"""Create the backends that the settings select."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from sandbox.settings import Settings
 def make_backends(
     settings: Settings, ports: Mapping[str, int], token: str, servers: Servers
 ) -> tuple[AwsBackend, KubernetesBackend]:
-    """Return the backends for AWS and Kubernetes. ``port_names`` works without ``ports``."""
+    """Return the backends for AWS and Kubernetes.
+
+    ``ports`` has the port of each server by name. It may be empty to find out the names (``Backend.port_names``).
+    """
     return _aws(settings, ports, servers), _kubernetes(settings, ports, token, servers)
 
 

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The interface of the backends. Any command can build a backend from the recorded state."""
+"""The interface of backends: the implementations of AWS and Kubernetes that a sandbox consists of.
+
+A backend stores no state, so each `sandbox` command creates it from the settings that `sandbox up` stored.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,36 @@ class Backend(Protocol):
 
     @property
     def label(self) -> str:
-        """``AWS`` or ``Kubernetes``."""
+        """The name in messages: ``AWS`` or ``Kubernetes``."""
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """Names of its server processes, in start order."""
+        """The names of the server processes, in the order in which they start."""
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        """Names of the ports it needs."""
+        """The names of the ports that the servers need."""
 
     async def start(self) -> None:
-        """Start its servers and wait until they are ready. Raise StartError otherwise."""
+        """Start the servers, and wait until they are ready. Raise StartError if one does not become ready."""
 
     def ready(self) -> bool:
-        """Return whether it responds."""
+        """Return whether the servers respond."""
 
     def stop(self) -> None:
-        """Stop its servers in reverse start order, if any run."""
+        """Stop the running servers, in the reverse order of the start."""
 
     def reset(self) -> str:
-        """Restore the state after the start. Return a message, also when a reset is not possible."""
+        """Restore the state after the start, if possible. Return a message for the user."""
 
     def describe(self) -> str:
-        """Return a description of the implementation and its address."""
+        """Return a description for the user: the implementation and the address."""
 
     def environment(self) -> EnvironmentChange:
-        """Return the environment that configures clients to use it."""
+        """Return the environment variables with which clients use this backend."""
 
     def requests(self) -> Mapping[str, Any]:
-        """Return counts of API requests: ``total``, ``reads``, ``writes``; empty if it does not count."""
+        """Return the numbers of API requests (``total``, ``reads``, ``writes``), or nothing if they are not counted."""
 
 
 class KubernetesBackend(Backend, Protocol):
@@ -55,11 +58,11 @@ class KubernetesBackend(Backend, Protocol):
         """The URL of the API server."""
 
     def certificate_authority(self) -> bytes:
-        """Return the PEM certificate of its CA; empty if unknown."""
+        """Return the certificate authority of the API server in PEM, or b"" if it is unknown."""
 
 
 class AwsBackend(Backend, Protocol):
     """A backend for AWS."""
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
-        """Make DescribeCluster return the endpoint and CA of this API server."""
+        """Let DescribeCluster return the endpoint and the certificate authority of this API server."""

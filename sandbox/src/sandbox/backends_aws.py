@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWS: the embedded endpoint, or the real one."""
+"""The backends for AWS: the embedded emulation, or real AWS."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ OVERRIDING_VARIABLES = (
     "AWS_URL",
     "EC2_URL",
 )
-"""Variables that select other credentials or endpoints."""
+"""Environment variables that would let a client use other credentials or endpoints."""
 
 CONFIG_TEXT = "# Empty on purpose: the sandbox does not read your profiles and endpoints.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAws:
-    """The emulator of AWS in ``sandbox.aws``."""
+    """The emulation of AWS in ``sandbox.aws``."""
 
     settings: Settings
     port: int
@@ -84,7 +84,7 @@ class EmbeddedAws:
         return [*command, "--auth"] if settings.auth else command
 
     def _create_cluster(self) -> None:
-        """Create the cluster of the settings, without counting the requests."""
+        """Create the EKS cluster of the settings, and reset the counters so that these requests do not count."""
         settings = self.settings
         requester = AwsRequester(self.port, settings.account, settings.region)
         create_cluster(requester, ClusterRequest(settings.cluster))
@@ -135,7 +135,7 @@ class EmbeddedAws:
 
 @contextlib.contextmanager
 def _control_errors() -> Iterator[None]:
-    """Raise the error of a control request as StartError."""
+    """Convert an error of a control request to StartError, which is shown to the user."""
     try:
         yield
     except AwsControlError as error:
@@ -144,7 +144,7 @@ def _control_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class RealAws:
-    """A real account with the user's credentials. It is never reset, and its requests are not counted."""
+    """Real AWS with the credentials of the user. It is never reset, and requests are not counted."""
 
     label = "AWS"
     processes: tuple[str, ...] = ()

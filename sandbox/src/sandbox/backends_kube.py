@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes: the embedded emulator, or an existing cluster."""
+"""The backends for Kubernetes: the embedded emulation, or an existing cluster of the user."""
 
 from __future__ import annotations
 
@@ -44,11 +44,15 @@ OVERRIDING_VARIABLES = tuple(
         "IMPERSONATE_GROUPS",
     )
 )
-"""Variables that kubernetes.core prefers to the kubeconfig."""
+"""Environment variables that take precedence over the kubeconfig in kubernetes.core."""
 
 
 def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange:
-    """Return the environment of a kubeconfig; with ``local``, without proxies and overriding variables."""
+    """Return the environment variables with which clients use a kubeconfig.
+
+    With ``local``, the API server is on this machine: variables that would override the kubeconfig are unset, and
+    no proxy is used.
+    """
     return EnvironmentChange(
         set={"KUBECONFIG": kubeconfig, "K8S_AUTH_KUBECONFIG": kubeconfig},
         unset=OVERRIDING_VARIABLES if local else (),
@@ -58,7 +62,7 @@ def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedKubernetes:
-    """The emulator of Kubernetes in ``sandbox.kube``."""
+    """The emulation of Kubernetes in ``sandbox.kube``."""
 
     settings: Settings
     port: int
@@ -105,7 +109,7 @@ class EmbeddedKubernetes:
         return command
 
     def _control_url(self, request: str) -> str:
-        """Return the URL of a control request to the embedded AWS about the cluster of the settings."""
+        """Return the URL of a control request to the embedded AWS that concerns the EKS cluster of the settings."""
         settings = self.settings
         query = urlencode(
             {
@@ -118,7 +122,7 @@ class EmbeddedKubernetes:
         return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{query}"
 
     def _initialize(self) -> None:
-        """Set the latency, which a reset clears, and clear the counters."""
+        """Set the latency, which a reset sets to 0, and clear the counters."""
         with _control_errors():
             self._control.set_latency(self.settings.kube_latency_ms)
             self._control.reset_counters()
@@ -148,7 +152,7 @@ class EmbeddedKubernetes:
 
 @contextlib.contextmanager
 def _control_errors() -> Iterator[None]:
-    """Raise the error of a control request as StartError."""
+    """Convert an error of a control request to StartError, which is shown to the user."""
     try:
         yield
     except KubeControlError as error:
@@ -157,7 +161,7 @@ def _control_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class ExternalKubernetes:
-    """The cluster of the user's KUBECONFIG, which is never started, stopped or reset."""
+    """The cluster in the KUBECONFIG of the user. The sandbox never starts, stops or resets it."""
 
     kubeconfig: str
 

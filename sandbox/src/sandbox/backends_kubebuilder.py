@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubernetes: a real kube-apiserver and etcd from the folder KUBEBUILDER_ASSETS.
+"""The backend with a real kube-apiserver and etcd from the folder KUBEBUILDER_ASSETS.
 
-``setup-envtest`` downloads them (https://book.kubebuilder.io/reference/envtest). If the folder also has
-kube-controller-manager, namespaces get a ``default`` service account and terminate as in a cluster;
-without it the admission checks that need it are off.
+``setup-envtest`` downloads these programs (https://book.kubebuilder.io/reference/envtest). If the folder also has
+kube-controller-manager, it is started as well. Then new namespaces get a ``default`` service account, and deleted
+namespaces terminate. Otherwise the admission plugin ServiceAccount, which needs these accounts, is off.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEFAULT_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 @dataclass(frozen=True, slots=True)
 class KubebuilderKubernetes:
-    """A kube-apiserver with etcd, and with kube-controller-manager if there is one."""
+    """A kube-apiserver with etcd, and kube-controller-manager if the folder has it."""
 
     settings: Settings
     ports: Mapping[str, int]
@@ -176,7 +176,8 @@ class KubebuilderKubernetes:
             "--allow-privileged=true",
         ]
         if not self.has_controller_manager:
-            # The plugin waits for the `default` service account, which only the controller manager creates.
+            # This admission plugin rejects Pods until their namespace has a `default` service account, which only
+            # kube-controller-manager creates.
             command.append("--disable-admission-plugins=ServiceAccount")
         return command
 

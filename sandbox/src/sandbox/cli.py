@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The `sandbox` command."""
+"""The command `sandbox`. Each subcommand is a function that returns the exit code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _print_error(text: str) -> None:
 
 def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]) -> int:
     settings = full_settings(parsed, environment, layout.root)
-    # A signal after the start must not change the exit code: the sandbox keeps running.
+    # After the start the sandbox continues to run in the background. A signal must not change the exit code then.
     state, started = Supervisor(layout, notify=_print_error, on_started=ignore_signals).up(settings)
     if not started:
         _require_same(state, parsed, layout, environment)
@@ -73,7 +73,10 @@ def _up(parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, st
 def _require_same(
     state: State, parsed: argparse.Namespace, layout: Layout, environment: Mapping[str, str]
 ) -> None:
-    """Raise an error if the settings of the command line differ from the running sandbox."""
+    """Check that the options of the command line match the settings of the running sandbox.
+
+    Raise SandboxError with the differences if they do not.
+    """
     changed = replace(state.settings, **explicit_settings(parsed, environment, layout.root))
     current, requested = state.settings.to_json(), changed.to_json()
     differences = [

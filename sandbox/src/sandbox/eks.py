@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS clusters of the embedded AWS."""
+"""Create EKS clusters in the embedded AWS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLUSTER_TRUST = {
 
 @dataclass(frozen=True, slots=True)
 class ClusterRequest:
-    """A cluster to create. An empty version means the newest."""
+    """A cluster to create. An empty ``version`` means the newest Kubernetes version."""
 
     name: str
     agent: bool = True
@@ -40,7 +40,7 @@ class ClusterRequest:
 
 
 def create_cluster(aws: AwsRequester, request: ClusterRequest) -> None:
-    """Create an ACTIVE cluster with its role and the EKS Pod Identity Agent; keep existing ones."""
+    """Create a cluster with its IAM role and the add-on of the EKS Pod Identity Agent, if they do not exist."""
     role = f"{request.name}-cluster-role"[:64]
     form = {
         "Action": "CreateRole",

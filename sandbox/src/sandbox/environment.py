@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment variables that point AWS and Kubernetes clients to the sandbox."""
+"""The environment variables with which AWS and Kubernetes clients use the sandbox."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ LOCAL_HOSTS = (LOOPBACK, "localhost")
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentChange:
-    """Variables to set and to unset, and hosts to reach without a proxy."""
+    """A change of the environment: variables to set and to unset, and hosts that clients reach without a proxy."""
 
     set: Mapping[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
     direct_hosts: tuple[str, ...] = ()
 
     def apply(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the changed environment."""
+        """Return a copy of an environment with the change."""
         result = {name: value for name, value in environment.items() if name not in self.unset}
         result.update(self.set)
         if self.direct_hosts:
@@ -33,7 +33,7 @@ class EnvironmentChange:
         return result
 
     def as_shell(self) -> str:
-        """Return the change as lines of a POSIX shell."""
+        """Return the change as commands of a POSIX shell."""
         lines = [f"unset {name}" for name in self.unset]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.set.items()]
         if self.direct_hosts:
@@ -44,7 +44,7 @@ class EnvironmentChange:
 
 
 def combine(changes: Sequence[EnvironmentChange]) -> EnvironmentChange:
-    """Combine changes into one. A variable that one of them sets is not unset."""
+    """Combine several changes into one. If one change sets a variable and another one unsets it, it is set."""
     values = {name: value for change in changes for name, value in change.set.items()}
     removed = [name for change in changes for name in change.unset if name not in values]
     hosts = [host for change in changes for host in change.direct_hosts]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Temporary state folders, one for each `sandbox run`."""
+"""Temporary state folders. Each `sandbox run` that starts a sandbox uses a new one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOCK_SECONDS = 60.0
 
 @contextlib.contextmanager
 def ephemeral_folder() -> Iterator[Layout]:
-    """Create a state folder and remove it at the end.
+    """Create a temporary state folder, and delete it after the block.
 
-    First remove the folders of killed runs, and on systems without parent-death signals stop their servers.
+    Before that, delete the folders of earlier runs that were killed, and stop their servers if these still run.
     """
     base = _base()
     with lock.exclusive(base / "lock", seconds=LOCK_SECONDS, on_wait=lambda: None):

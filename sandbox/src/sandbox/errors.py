@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors with a message and a remedy."""
+"""The errors of the sandbox, which have a message and a remedy."""
 
 from __future__ import annotations
 
 
 class SandboxError(Exception):
-    """An error shown to the user without a traceback."""
+    """An error that the command `sandbox` shows to the user without a traceback."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -18,4 +18,4 @@ class SandboxError(Exception):
 
 
 class StartError(SandboxError):
-    """A server that did not start; the message has the last lines of its log."""
+    """The error for a server that did not start. The message has the last lines of its log, if there are any."""

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's command in the foreground: signals are forwarded, its exit code is returned."""
+"""Run the command of `sandbox run` in the foreground: forward signals to it, and return its exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORWARDED = (*STOPPING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the command and return its exit code: 128 + N after signal N, as in shells."""
+    """Run a command, and return its exit code. After signal N the exit code is 128 + N, as in shells."""
     children: list[subprocess.Popen[bytes]] = []
     waiting: list[int] = []
 
@@ -41,7 +41,10 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _is_foreground_group() -> bool:
-    """Return whether Ctrl-C and Ctrl-\\ reach the command directly, as part of the foreground group."""
+    """Return whether this process is in the foreground of the terminal.
+
+    Then the terminal sends the signals of Ctrl-C and Ctrl-\\ to the command as well, so they need not be forwarded.
+    """
     try:
         with open("/dev/tty", "rb", buffering=0) as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()

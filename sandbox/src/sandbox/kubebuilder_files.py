@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates, keys and tokens of the kubebuilder backend."""
+"""The certificates, keys and tokens for the kubebuilder backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RSA_BITS = 2048
 
 @dataclass(frozen=True, slots=True)
 class KubebuilderFiles:
-    """The files in ``folder``."""
+    """The paths of the files in a folder."""
 
     folder: Path
 
@@ -53,8 +53,8 @@ class KubebuilderFiles:
         return self.folder / "etcd"
 
     def create(self, admin_token: str) -> str:
-        """Create certificates, keys and tokens. Return the token of the controller manager."""
-        # Imported here because it is slow and the other backends do not need it.
+        """Create the files, and return the bearer token for kube-controller-manager."""
+        # Import this only here, because it is slow and the other backends do not need it.
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -78,7 +78,7 @@ class KubebuilderFiles:
 
 
 def _token_file(admin_token: str, controller_token: str) -> str:
-    """Return the content of --token-auth-file: lines of token,user,uid,"groups"."""
+    """Return the content of the file for --token-auth-file of kube-apiserver. A line is token,user,uid,"groups"."""
     return (
         f'{admin_token},{ADMIN_USER},{ADMIN_USER},"system:masters"\n'
         f"{controller_token},{CONTROLLER_MANAGER_USER},{CONTROLLER_MANAGER_USER}\n"

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cluster of the user's kubeconfig, read without a Kubernetes client."""
+"""Read the cluster from the kubeconfig of the user, without a Kubernetes client."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cluster of the current context.
+    """The cluster of the current context in a kubeconfig.
 
-    ``certificate_authority`` is PEM, or empty. ``proxied``: clients use a proxy, so a direct connection
-    does not show whether they can connect.
+    ``certificate_authority`` is PEM, or empty. ``proxied`` is true if clients use a proxy; then a direct connection
+    attempt does not show whether clients can connect.
     """
 
     context: str
@@ -46,7 +46,10 @@ class Target:
 
 
 def read_target(kubeconfig: str) -> Target:
-    """Read the paths of a KUBECONFIG value; the first file that defines a value wins."""
+    """Read the cluster from the files in a value of KUBECONFIG. If several files set a value, the first one is used.
+
+    Raise SandboxError if a file cannot be read, or the current context is incomplete.
+    """
     files = [(Path(path), _load(Path(path))) for path in kubeconfig.split(os.pathsep)]
     current = [str(document.get("current-context") or "") for _, document in files]
     context_name = next(filter(None, current), "")
@@ -85,7 +88,7 @@ def _load(path: Path) -> Document:
 
 
 def _named(document: Document, kind: str, name: str) -> Document | None:
-    """Return the entry ``name`` of the list ``contexts`` or ``clusters``."""
+    """Return the entry with a name from the list of contexts or clusters, or None."""
     for entry in document.get(f"{kind}s") or []:
         if isinstance(entry, dict) and entry.get("name") == name:
             contexts: Document | None = entry.get(kind)
@@ -94,7 +97,10 @@ def _named(document: Document, kind: str, name: str) -> Document | None:
 
 
 def _certificate_authority(cluster: Document, kubeconfig: Path) -> bytes:
-    """Return the CA, or b"" without one. A path is relative to the folder of the kubeconfig, as in kubectl."""
+    """Return the certificate authority of a cluster in PEM, or b"".
+
+    A path is relative to the folder of the kubeconfig, as in kubectl.
+    """
     try:
         if "certificate-authority-data" in cluster:
             return base64.b64decode(cluster["certificate-authority-data"])

@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Record the identity of this process, then exec a server of the sandbox.
+"""Write the identity of this process to a file, and then replace this process with a server of the sandbox.
 
-Run it as ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``: it needs only the standard
-library and starts in milliseconds. The process that becomes the server writes the record, and dies with
-its parent until the record is written, so a server never runs without a record.
+Usage: ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``. It needs only the standard library and starts in
+milliseconds.
 
-RECORD is the file to write, or ``-``. PARENT is the ID of the parent process, or 0. SIGNAL is the signal
-that the kernel sends when PARENT dies (Linux), or 0.
+RECORD is the file to write, or ``-`` to write no file. PARENT is the ID of the parent process, or 0. SIGNAL is the
+signal that this process and the server get when PARENT dies (Linux), or 0 for no signal. Until RECORD is written, they
+are killed in that case. So a server never runs without a record, and `sandbox down` always finds it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ EXIT_ORPHANED = 125
 
 
 def start_mark(pid: int) -> str | None:
-    """Return a text that identifies the start of a process; None if it does not exist or is a zombie.
+    """Return a text that identifies the start of a process, or None if the process does not exist or is a zombie.
 
-    On Linux: the boot ID and the start time in clock ticks (field 22 of /proc/PID/stat). Elsewhere: the
-    output of ``ps -o lstart=``.
+    On Linux the text is the boot ID and the start time in clock ticks (field 22 of /proc/PID/stat), on other systems
+    the output of ``ps -o lstart=``.
     """
     if not os.path.exists("/proc/self/stat"):
         return _start_mark_from_ps(pid)
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            # The command name, in parentheses, may contain spaces and parentheses.
+            # Skip the name of the command. It is in parentheses, and may itself contain spaces and parentheses.
             fields = stat.read().rpartition(")")[2].split()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
             boot_id = boot.read().strip()
@@ -57,13 +57,16 @@ def _start_mark_from_ps(pid: int) -> str | None:
 
 
 def _die_with_parent(parent: int, signal_number: int) -> None:
-    """Let the kernel send a signal when the parent dies; 0 disables that. Exit if it is dead already."""
+    """Let the kernel send a signal to this process when the parent dies. 0 disables that.
+
+    Exit if the parent has already died.
+    """
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
     if os.getppid() != parent:
-        # The parent died before the call above.
+        # The parent has died before the call of prctl.
         sys.exit(EXIT_ORPHANED)
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paths in the state folder, and the marker file that claims it for the sandbox."""
+"""The files in the state folder of a sandbox. A marker file shows that the folder belongs to the sandbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKER_TEXT = "This folder belongs to the sandbox of workload_identity.aws: `san
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths in the state folder ``root`` (absolute)."""
+    """The paths of the files in the state folder ``root``, which must be absolute."""
 
     root: Path
 
@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def kubernetes(self) -> Path:
-        """Certificates, keys and data of the Kubernetes servers."""
+        """The folder with the certificates, keys and data of the Kubernetes servers."""
         return self.root / "kubernetes"
 
     @property
@@ -67,7 +67,10 @@ class Layout:
         return self.marker.is_file()
 
     def claim(self) -> None:
-        """Create the folder with mode 0700. Raise an error if it contains other files."""
+        """Create the state folder with mode 0700, and write the marker file.
+
+        Raise SandboxError if the folder has other files or is not writable.
+        """
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.is_claimed():
@@ -84,7 +87,7 @@ class Layout:
             ) from error
 
     def clear(self, *, keep_logs: bool = True) -> None:
-        """Delete the state of a stopped sandbox, except for lock and marker."""
+        """Delete the files of a stopped sandbox, except for the lock file and the marker."""
         files = [self.state, self.environment, self.kubeconfig, self.aws_config]
         for path in files:
             path.unlink(missing_ok=True)
@@ -96,7 +99,7 @@ class Layout:
                 shutil.rmtree(path)
 
     def prepare(self) -> None:
-        """Create empty folders for a new start."""
+        """Delete the files of an earlier sandbox, and create empty folders for a new one."""
         self.clear(keep_logs=False)
         for path in (self.processes, self.kubernetes, self.logs):
             path.mkdir(mode=0o700)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file lock, so that one command at a time changes a sandbox. The kernel releases it when its holder dies."""
+"""A file lock, so that only one command at a time changes a sandbox. If the command dies, the kernel releases it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ POLL_SECONDS = 0.05
 
 @contextmanager
 def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock file ``path``. Call ``on_wait`` and wait up to ``seconds`` if another process holds it.
+    """Hold a lock while the block runs.
 
-    The file is never deleted, because a second process could lock a deleted file.
+    If another process holds it, call ``on_wait``, and wait for up to ``seconds``; then raise SandboxError. The file is
+    never deleted: otherwise one process could lock the deleted file and another one a new file.
     """
     with path.open("a", encoding="utf-8") as stream:
         if not _try(stream.fileno()):
@@ -36,7 +37,7 @@ def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Ite
 
 
 def is_held(path: Path) -> bool:
-    """Return whether another command holds the lock."""
+    """Return whether another process holds the lock."""
     try:
         with path.open("r", encoding="utf-8") as stream:
             return not _try(stream.fileno())

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of `sandbox`."""
+"""The command-line options of `sandbox`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTING_OPTIONS = (
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the arguments; ``command_line`` has the command of `run`. Exit with 2 on wrong usage."""
+    """Parse the command line. Exit with 2 if it is invalid. ``command_line`` of the result has the command for `run`."""
     options, command_line = _split(arguments)
     parser = _parser()
     parsed = parser.parse_args(options)
@@ -53,7 +53,7 @@ def state_folder(parsed: argparse.Namespace, environment: Mapping[str, str]) -> 
 def explicit_settings(
     parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path
 ) -> dict[str, Any]:
-    """Return the options of the command line as fields of Settings."""
+    """Return the settings that the command line sets, by the field of Settings."""
     chosen = {name: getattr(parsed, name) for name in SETTING_OPTIONS if hasattr(parsed, name)}
     if getattr(parsed, "kube", "auto") != "auto":
         chosen |= _kubernetes(parsed.kube, environment, folder)
@@ -61,7 +61,7 @@ def explicit_settings(
 
 
 def full_settings(parsed: argparse.Namespace, environment: Mapping[str, str], folder: Path) -> Settings:
-    """Return the settings of the command line and the environment, with defaults."""
+    """Return the settings from the command line and the environment, with defaults for all others."""
     chosen = explicit_settings(parsed, environment, folder)
     if "kubernetes" not in chosen:
         chosen |= _kubernetes("auto", environment, folder)

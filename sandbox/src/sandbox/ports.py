@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Free ports on the loopback address."""
+"""Find free ports on the loopback address."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ``count`` different free ports.
+    """Return a number of different free ports.
 
-    If another program takes one before the server binds it, the supervisor retries.
+    Another program may use a port before the server does. Then the supervisor tries again with other ports.
     """
     with contextlib.ExitStack() as listeners:
         ports = []

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP requests to servers on the loopback address, without proxies."""
+"""Send HTTP requests to servers on the loopback address, without a proxy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status and body of an HTTP response."""
+    """An HTTP response: status and body."""
 
     status: int
     body: bytes
@@ -33,7 +33,10 @@ def request(
     ca_file: Path | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> Response | None:
-    """Return the response, or None if the server does not respond. With ``ca_file``, use TLS."""
+    """Send a request, and return the response, or None if the server does not respond.
+
+    With ``ca_file``, the certificate authority of the server, the request uses TLS. ``timeout`` is in seconds.
+    """
     connection: http.client.HTTPConnection | None = None
     try:
         if ca_file is None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that the sandbox starts, identifies and stops."""
+"""Start processes, recognise them later, and stop them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process ID with its start time, which distinguishes it from a later process with the same ID."""
+    """The identity of a process: its ID and its start, because a later process may get the same ID."""
 
     pid: int
     started: str
 
     @classmethod
     def find(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of a running process."""
+        """Return the identity of the process with an ID, or None if it does not run."""
         started = launch.start_mark(pid)
         return None if started is None else cls(pid, started)
 
     @classmethod
     def read(cls, path: Path) -> ProcessIdentity | None:
-        """Read an identity from a file; None if it is missing or invalid."""
+        """Read an identity from a file. Return None if the file is missing or invalid."""
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
             return cls(int(record["pid"]), str(record["started"]))
@@ -51,7 +51,8 @@ class ProcessIdentity:
     def send(self, signal_number: int) -> bool:
         """Send a signal to the process. Return False if it has ended.
 
-        The pidfd is opened before the identity is checked, so the ID cannot be reused in between.
+        On Linux, a pidfd is opened before the identity is checked. So the signal cannot reach another process that gets
+        the same ID in between.
         """
         try:
             if hasattr(os, "pidfd_open"):
@@ -71,7 +72,7 @@ class ProcessIdentity:
         return True
 
     def wait_for_exit(self, seconds: float) -> bool:
-        """Wait until the process has ended. Return False after ``seconds``."""
+        """Wait until the process has ended. Return False if it still runs after ``seconds``."""
         deadline = time.monotonic() + seconds
         while self.is_alive():
             if time.monotonic() >= deadline:
@@ -81,7 +82,7 @@ class ProcessIdentity:
 
 
 def stop(processes: Sequence[ProcessIdentity], grace: float = STOP_GRACE_SECONDS) -> None:
-    """Send SIGTERM to all processes, and SIGKILL after ``grace`` seconds."""
+    """Send SIGTERM to all processes, and SIGKILL to those that still run after ``grace`` seconds."""
     signaled = [process for process in processes if process.send(signal.SIGTERM)]
     deadline = time.monotonic() + grace
     for process in signaled:
@@ -99,10 +100,11 @@ def spawn_server(
     environment: Mapping[str, str],
     die_with_parent: bool,
 ) -> subprocess.Popen[bytes]:
-    """Start a server in a new session.
+    """Start a server in a new session, with its output in a log file.
 
-    With ``die_with_parent`` the kernel kills it when the calling process dies (Linux); without, only until
-    its record is written. Call it from the main thread, because the kernel watches the calling thread.
+    ``record`` is the file for the identity of the process. With ``die_with_parent``, the kernel kills the server when
+    this process dies (Linux). Call this function in the main thread: the kernel also kills the server when the calling
+    thread ends.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -117,7 +119,7 @@ def spawn_server(
 
 
 def spawn_command(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the user's command on this terminal. It gets SIGTERM when the calling process dies (Linux)."""
+    """Start a command of the user on this terminal. It gets SIGTERM when this process dies (Linux)."""
     return subprocess.Popen([*_launcher("-", signal.SIGTERM), *command], env=dict(environment))
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a captive portal or proxy, with status 200.
+"""A web page as a proxy or the sign-in page of a network returns it, with status 200, instead of an API response.
 
-The page is well-formed XML, so botocore parses it and fails with a KeyError when it looks for the members
-of an IAM or STS response.
+The page is well-formed XML. So botocore can parse it, and raises KeyError because members of an IAM or STS response are
+missing.
 """
 
 from __future__ import annotations

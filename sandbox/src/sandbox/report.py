@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of `sandbox status`, as data and as text."""
+"""The report that `sandbox status` prints, as data or as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.supervisor import backends_for
 
 
 def status(layout: Layout) -> dict[str, Any]:
-    """Return the status. ``up`` is true if every process runs and every backend responds."""
+    """Return the status of a sandbox as data for JSON. ``up`` is true if all processes run and all backends respond."""
     observation = observe(layout)
     report: dict[str, Any] = {
         "up": False,

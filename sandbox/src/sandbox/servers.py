@@ -22,7 +22,7 @@ LOG_TAIL_BYTES = 16_384
 
 
 class Servers:
-    """The server processes by name: children of this process and recorded processes."""
+    """The server processes of a sandbox: those that this process started, and those with a record in the state folder."""
 
     def __init__(self, layout: Layout, *, die_with_parent: bool) -> None:
         self.layout = layout
@@ -30,7 +30,7 @@ class Servers:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        # A signal between start and assignment would leave an unknown process.
+        # A signal between the start and the assignment would leave a process that this object does not know.
         with uninterruptible():
             self._started[name] = spawn_server(
                 command,
@@ -44,7 +44,7 @@ class Servers:
     async def wait_until(
         self, name: str, is_ready: Callable[[], bool], *, seconds: float = START_SECONDS
     ) -> None:
-        """Wait until the server is ready. Raise StartError if it exits or takes too long."""
+        """Wait until a server is ready. Raise StartError if it exits, or is not ready after ``seconds``."""
         process = self._started[name]
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(is_ready):
@@ -56,12 +56,12 @@ class Servers:
             await asyncio.sleep(POLL_SECONDS)
 
     def stop(self, names: Sequence[str]) -> None:
-        """Stop the named servers one after another, if they run."""
+        """Stop servers, one after the other, if they run."""
         for name in names:
             child = self._started.pop(name, None)
             identity = ProcessIdentity.read(self.layout.record(name))
             if identity is None and child is not None:
-                # The launcher was killed before it wrote the record.
+                # There is no record if the process was killed before it wrote the record.
                 identity = ProcessIdentity.find(child.pid) if child.poll() is None else None
             if identity is not None:
                 stop([identity])
@@ -80,7 +80,7 @@ class Servers:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """Return the last lines of a file; none if it does not exist."""
+    """Return the last lines of a file, or an empty list if it does not exist."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)

@@ -24,9 +24,10 @@ CLUSTER = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of ``sandbox up``. Port 0 means a free port.
+    """The settings of a sandbox. Port 0 means a free port. Invalid values raise SandboxError.
 
-    ``kubernetes_source`` is the folder KUBEBUILDER_ASSETS or the value of KUBECONFIG.
+    ``aws`` and ``kubernetes`` are the names of the backends. ``kubernetes_source`` is the folder KUBEBUILDER_ASSETS or
+    the value of KUBECONFIG, if the backend needs it.
     """
 
     aws: str = "embedded"
@@ -68,10 +69,11 @@ class Settings:
 
 
 def choose_kubernetes(backend: str, environment: Mapping[str, str], state_folder: Path) -> tuple[str, str]:
-    """Return the backend for Kubernetes and its source.
+    """Return the name of the backend for Kubernetes, and its source (see Settings).
 
-    ``auto`` selects KUBEBUILDER_ASSETS if set, else KUBECONFIG, else the embedded server. A KUBECONFIG in
-    ``state_folder``, SANDBOX_STATE or another state folder is ignored, because a sandbox wrote it.
+    ``auto`` selects kubebuilder if KUBEBUILDER_ASSETS is set, otherwise kubeconfig if KUBECONFIG is set, otherwise
+    embedded. A KUBECONFIG that a sandbox has written to its state folder is ignored. Raise SandboxError if the files of
+    the backend are missing.
     """
     assets = environment.get("KUBEBUILDER_ASSETS", "")
     kubeconfig = environment.get("KUBECONFIG", "")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Termination signals: raised once, deferred while a process starts, ignored at the end."""
+"""Handle termination signals: raise an exception for the first one, defer them, or ignore them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class Interrupted(SystemExit):
-    """A termination signal. It is raised once, so that a second signal does not interrupt the clean-up."""
+    """The exception for a termination signal. Its exit code is 128 plus the number of the signal."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(128 + signal_number)
@@ -23,9 +23,10 @@ class Interrupted(SystemExit):
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise Interrupted for the first termination signal, unless :func:`ignore_signals` was called.
+    """Raise Interrupted for the first termination signal while the block runs.
 
-    Later signals are ignored, also after the block, so that they do not change the exit code.
+    Later signals are ignored, even after the block, so that they do not interrupt the clean-up or change the exit
+    code.
     """
 
     def stop(signal_number: int, _frame: FrameType | None) -> None:
@@ -49,7 +50,7 @@ def ignore_signals() -> None:
 
 @contextlib.contextmanager
 def uninterruptible() -> Iterator[None]:
-    """Defer termination signals until the end of the block. For the main thread."""
+    """Defer termination signals until the end of the block. Only the main thread may use this."""
     waiting: list[int] = []
     try:
         with handlers(dict.fromkeys(STOPPING, lambda number, _frame: waiting.append(number))):
@@ -61,7 +62,7 @@ def uninterruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def handlers(replacements: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Install signal handlers for the duration of the block."""
+    """Use other signal handlers while the block runs."""
     previous = {number: signal.signal(number, handler) for number, handler in replacements.items()}
     try:
         yield

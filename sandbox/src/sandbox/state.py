@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a running sandbox in its state folder."""
+"""The record of a running sandbox, which `sandbox up` writes to the state folder and other commands read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A running sandbox. ``ports`` are by process name; ``processes`` are the processes it needs."""
+    """The record of a running sandbox.
+
+    ``ports`` has the port of each server by its name. ``token`` is the bearer token of the Kubernetes administrator.
+    ``processes`` has the names of the servers that must run.
+    """
 
     settings: Settings
     ports: dict[str, int]
@@ -31,7 +35,7 @@ class State:
     started_at: datetime
 
     def write(self, path: Path) -> None:
-        """Write the record atomically, with mode 0600."""
+        """Write the record to a file, atomically and with mode 0600."""
         record = {
             "version": VERSION,
             "settings": self.settings.to_json(),
@@ -44,7 +48,7 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State | None:
-        """Read the record; None if it is missing, incomplete or from another version."""
+        """Read the record from a file. Return None if it is missing, incomplete or of another version."""
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if record["version"] != VERSION:
@@ -66,14 +70,17 @@ class Condition(Enum):
     ABSENT = "absent"
     RUNNING = "running"
     BROKEN = "broken"
-    """Started, but a process has died."""
+    """The sandbox was started, but one of its processes has died."""
     INTERRUPTED = "interrupted"
-    """The start is incomplete or in progress."""
+    """The start was interrupted, or has not finished yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The state of a sandbox and its processes by name: running ones, and needed ones that have died."""
+    """The condition of a sandbox.
+
+    ``alive`` has the running processes by name, ``dead`` the names of processes that should run but have died.
+    """
 
     condition: Condition
     state: State | None
@@ -101,7 +108,7 @@ def now() -> datetime:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically, with mode 0600."""
+    """Write a file atomically and with mode 0600. An existing file is replaced."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, stop and reset of a sandbox, one command at a time."""
+"""Start, stop and reset a sandbox. A lock ensures that only one command at a time does so."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def backends_for(state: State, layout: Layout) -> tuple[AwsBackend, KubernetesBa
 
 
 def client_environment(state: State, layout: Layout) -> EnvironmentChange:
-    """Return the environment that `run` and `env.sh` set."""
+    """Return the environment variables with which clients use the sandbox. `sandbox run` and env.sh set them."""
     settings = state.settings
     sandbox = EnvironmentChange(
         {
@@ -52,10 +52,10 @@ def client_environment(state: State, layout: Layout) -> EnvironmentChange:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """A controller of the servers of one state folder.
+    """The control of the sandbox in one state folder.
 
-    ``notify`` prints a message for the user. With ``die_with_parent`` the servers die with the calling
-    process. ``on_started`` is called when the start is complete: after that a signal does not stop the servers.
+    ``notify`` prints a message for the user. With ``die_with_parent``, the servers are killed when this process dies.
+    ``on_started`` is called when the start is complete; an exception before that stops the servers.
     """
 
     layout: Layout
@@ -64,7 +64,7 @@ class Supervisor:
     on_started: Callable[[], None] = lambda: None
 
     def up(self, settings: Settings) -> tuple[State, bool]:
-        """Start the sandbox unless it runs. Return its state, and whether this call started it."""
+        """Start the sandbox if it does not run. Return its record, and whether this call has started it."""
         self.layout.claim()
         with self._locked():
             observation = observe(self.layout)
@@ -75,7 +75,7 @@ class Supervisor:
             return self._start(settings), True
 
     def down(self) -> bool:
-        """Stop the sandbox. Return whether there was one."""
+        """Stop the sandbox. Return whether one was running or incomplete."""
         if not self.layout.is_claimed():
             return False
         with self._locked():
@@ -85,18 +85,18 @@ class Supervisor:
             return observation.condition is not Condition.ABSENT
 
     def reset(self) -> list[str]:
-        """Reset both backends and return their messages."""
+        """Reset both backends, and return their messages for the user."""
         self._require_claimed()
         with self._locked():
             state = self.require_running()
             backends = aws, kubernetes = backends_for(state, self.layout)
             messages = [backend.reset() for backend in backends]
-            # Tests may have changed the API server of the clusters.
+            # Set the API server of the EKS clusters again, because tests may have changed it.
             aws.attach(kubernetes)
             return messages
 
     def require_running(self) -> State:
-        """Return the state of the running sandbox. Raise SandboxError if it does not run."""
+        """Return the record of the running sandbox. Raise SandboxError if it does not run."""
         self._require_claimed()
         observation = observe(self.layout)
         if observation.condition is Condition.RUNNING and observation.state is not None:
@@ -193,7 +193,7 @@ def stop_backends(backends: Sequence[Backend]) -> None:
 
 
 async def _start_all(backends: Sequence[Backend]) -> None:
-    """Start all backends concurrently; the first failure cancels the others."""
+    """Start all backends concurrently. If one fails, cancel the start of the others."""
     tasks = [asyncio.ensure_future(backend.start()) for backend in backends]
     try:
         await asyncio.gather(*tasks)

@@ -412,7 +412,7 @@ def find_denying_policies(
 
     :arg further: other identity policies of the role. Only their Deny statements matter here.
     :arg limits: the permissions boundary and the session policy.
-    :returns: the names of the policies, or an empty list if some permission may take effect or nothing is granted.
+    :returns: the names of the policies, or an empty list if some permission may take effect or no permission is granted.
     """
     context = pod_context(subject, role_tags)
     grants = [grant for policy in granting for grant in _grants(_parsed(policy, "identity"))]

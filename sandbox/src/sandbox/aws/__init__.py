@@ -1,16 +1,18 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded AWS endpoint: the part of IAM, STS, EKS and EKS Auth that EKS Pod Identity needs.
+"""The embedded AWS endpoint: an emulation of those parts of IAM, STS, EKS and EKS Auth that EKS Pod Identity needs.
 
-``ministack`` serves the requests; the overlay in this package adds checks and operations that ministack
-lacks. Code outside this package uses HTTP: :class:`sandbox.aws.control.AwsControl` and any AWS SDK.
+The Python package ``ministack`` emulates AWS. This package, the "overlay", wraps its request handlers and adds
+checks and operations that ministack lacks. Code outside this package uses HTTP: any AWS SDK for requests to AWS,
+and :class:`sandbox.aws.control.AwsControl` to control the emulation.
 
-An access key ID of twelve digits is the root user of that account. Every account and region exists, empty.
+An access key ID of twelve digits belongs to the root user of the account with that ID. Every account and every
+region exists, and has no resources at first.
 
 Where it differs from AWS:
 
-* Changes are visible at once. Stale reads and the propagation of IAM changes to EKS must be enabled; they
-  do not apply to users, groups, instance profiles and node groups.
+* By default, reads show changes at once, and EKS sees changes of IAM at once. Delays can be enabled, but not for
+  users, groups, instance profiles and node groups.
 * A trust policy keeps the ARN of a deleted role; AWS replaces it with the role's unique ID.
 * EKS Auth does not check the signature of a service account token.
 * There are no subnets: with --auth, two well-formed subnet IDs are required.

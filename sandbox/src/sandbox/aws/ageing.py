@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes to the dates of records, so that tests need not wait until records are old."""
+"""Change the dates of stored resources, so that tests need not wait until resources are old enough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _IAM_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds: float) -> None:
-    """Make an account's roles, policies and associations older. Raise ValueError for negative seconds."""
+    """Make the roles, policies and associations of an account older by a number of seconds.
+
+    Raise ValueError for a negative number.
+    """
     if not 0 <= seconds < float("inf"):
         raise ValueError(f"s must be a number of at least 0: {seconds!r}")
     for table in (ministack.roles, ministack.policies):
@@ -29,7 +32,10 @@ def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds:
 
 
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
-    """Make the records of all accounts younger; the propagation of trust policies starts later, too."""
+    """Make the resources of all accounts younger by a number of seconds.
+
+    The times of trust policy changes are moved as well, so that they reach EKS later.
+    """
     for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():
             _make_older(record, -seconds)
@@ -41,7 +47,7 @@ def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> No
 
 
 def _make_older(value: Any, seconds: float) -> None:
-    """Subtract seconds from all dates of a record, including nested dates such as in policy versions."""
+    """Subtract seconds from all dates in a record, including nested ones such as in policy versions."""
     if isinstance(value, list):
         for item in value:
             _make_older(item, seconds)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorization, which is enforced only with --auth.
+"""Authorize requests. This is active only with --auth.
 
-ministack checks signatures and evaluates policies. This module adds iam:PassRole for the roles of EKS
-requests, the ARN of associations as a resource, paths in role ARNs, the condition key
-iam:PermissionsBoundary, and messages that name the resource.
+ministack checks signatures and evaluates policies. This module adds the features that ministack does not have:
+iam:PassRole for the roles in EKS requests, ARNs of associations, paths in role ARNs, the condition key
+iam:PermissionsBoundary, and error messages that have the resource.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TAGGED = ("arn:aws:eks:", "arn:aws:iam:")
 
 
 class Authorizer:
-    """Permission checks, by ministack's evaluator, that ministack does not make itself."""
+    """Additional permission checks, which use the policy evaluator of ministack."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
@@ -44,7 +44,10 @@ class Authorizer:
         resource: str,
         context: Mapping[str, str | list[str]] | None = None,
     ) -> None:
-        """Raise the service's access denied error unless the caller may perform the action."""
+        """Check that the caller may perform an action, if the sandbox runs with --auth.
+
+        Raise the access denied error of the service if not.
+        """
         if not self._ministack.auth:
             return
         denial = self._ministack.evaluator.enforce(
@@ -62,7 +65,7 @@ class Authorizer:
 
 
 class Resources:
-    """The ARNs, boundaries and tags of the resources in EKS and IAM requests."""
+    """A lookup of the resource in a request to EKS or IAM: its ARN, permissions boundary and tags."""
 
     def __init__(self, iam: IamState, eks: EksState) -> None:
         self._iam = iam
@@ -84,7 +87,7 @@ class Resources:
         return "*"
 
     def iam(self, body: bytes, account: str) -> str | None:
-        """Return the ARN of a role or policy; None if ministack's ARN is correct."""
+        """Return the ARN of the role or policy in an IAM request, or None if ministack determines it correctly."""
         form = dict(parse_qsl(body.decode()))
         if name := form.get("RoleName"):
             role = self._iam.role(account, name)
@@ -94,7 +97,7 @@ class Resources:
         return None
 
     def boundary(self, body: bytes, account: str) -> str | None:
-        """Return iam:PermissionsBoundary for a request on a role: the requested boundary, else the role's."""
+        """Return the value of iam:PermissionsBoundary: the boundary in the request, or else that the role has."""
         form = dict(parse_qsl(body.decode()))
         if "PermissionsBoundary" in form:
             return form["PermissionsBoundary"]
@@ -102,7 +105,7 @@ class Resources:
         return None if role is None else role["PermissionsBoundary"]
 
     def tags(self, arn: str) -> Mapping[str, str] | None:
-        """Return the tags of an EKS or IAM resource; None if it does not exist."""
+        """Return the tags of a resource of EKS or IAM, or None if it does not exist."""
         _, _, service, region, account, resource = arn.split(":", 5)
         kind, _, path = resource.partition("/")
         name = path.rpartition("/")[2]
@@ -123,7 +126,7 @@ class Resources:
 
 
 def install(ministack: Ministack, resources: Resources) -> None:
-    """Make ministack's authorization use the overlay's resources, tags and messages."""
+    """Replace functions of ministack's authorization, so that it uses the ARNs, tags and messages of this module."""
     original_resource_arn: Callable[..., str] = ministack.actions.extract_resource_arn
     original_denial: Callable[..., Any] = ministack.actions.access_denied_response
     original_context: Callable[..., dict[str, Any]] = ministack.actions.request_tag_context
@@ -175,7 +178,10 @@ def _denied_code(service: str) -> str:
 
 
 def denial_message(principal: str, action: str, resource: str, *, explicit: bool) -> str:
-    """Return AWS's message for a denied action. STS omits the reason for an implicit deny of AssumeRole."""
+    """Return the message of AWS for a denied action.
+
+    For an implicit deny of AssumeRole, the message of STS has no reason.
+    """
     if action == "sts:AssumeRole" and not explicit:
         return f"User: {principal} is not authorized to perform: {action} on resource: {resource}"
     reason = (
@@ -187,7 +193,7 @@ def denial_message(principal: str, action: str, resource: str, *, explicit: bool
 
 
 def iam_resource_name(action: str, arn: str) -> str:
-    """Return the name of a role or policy in IAM's denial messages: ``role app``, ``policy arn:aws:…``."""
+    """Return how IAM names a role or policy in access denied messages: ``role app``, ``policy arn:aws:…``."""
     kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
     name = path_and_name.rpartition("/")[2]
     if kind == "role" and action != "iam:CreateRole":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records that a request may have changed."""
+"""Record which resources a request may have changed, so that later reads can show an older state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ASSOCIATION = "association"
 
 
 class Key(NamedTuple):
-    """The identity of a record. ``region`` and ``cluster`` are empty for IAM records."""
+    """The key of a resource. ``region`` and ``cluster`` are empty for resources of IAM."""
 
     kind: str
     account: str
@@ -29,21 +29,21 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An immutable copy of a record after a request; None if it was deleted."""
+    """The state of a resource after a request. ``record`` is a copy, or None if the resource was deleted."""
 
     key: Key
     record: Record | None
 
     @classmethod
     def copy(cls, key: Key, record: Record | None) -> Change:
-        """Copy the record."""
+        """Create a change with a deep copy of the record."""
         return cls(key, copy.deepcopy(record))
 
 
 class AccessedKeys:
-    """The keys of the records that were read since the last :meth:`take`.
+    """The keys of the resources that requests have accessed since the last :meth:`take`.
 
-    A request reads a record before it changes it, so this includes all changed records.
+    A handler looks up a resource before it changes it, so these include all changed resources.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class AccessedKeys:
             self._keys[key] = None
 
     def take(self) -> list[Key]:
-        """Return the keys and clear them."""
+        """Return the keys, and forget them."""
         keys = list(self._keys)
         self._keys.clear()
         return keys

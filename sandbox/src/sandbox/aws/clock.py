@@ -8,10 +8,10 @@ import time
 
 
 def iam_time() -> str:
-    """Return the current time as IAM formats it."""
+    """Return the current time in the format of IAM, such as 2026-01-31T12:00:00Z."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def eks_time() -> float:
-    """Return the current time in seconds since the epoch, as EKS does."""
+    """Return the current time in the format of EKS: seconds since the epoch, with milliseconds."""
     return round(time.time(), 3)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client for the control requests of the embedded AWS, without dependencies."""
+"""A client to control the embedded AWS, for example to inject faults. It needs only the standard library."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TIMEOUT_SECONDS = 30
 
 
 class AwsControlError(Exception):
-    """A control request failed, or the endpoint does not respond."""
+    """The error for a control request that failed, or an endpoint that does not respond."""
 
 
 class AwsControl:
-    """A client that controls the embedded AWS at ``endpoint``, ``http://127.0.0.1:<port>``."""
+    """A client that controls the embedded AWS at an endpoint such as ``http://127.0.0.1:4566``."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint.rstrip("/")
@@ -34,10 +34,10 @@ class AwsControl:
             return False
 
     def counters(self) -> dict[str, Any]:
-        """Return the counts of requests since the last reset.
+        """Return the numbers of requests since the last reset.
 
-        Keys: total, reads, writes, operations {``iam:CreateRole``: n}, accounts {account:
-        {operation: n}}, statuses {``"200"``: n}, faults {kind: n}, connections.
+        The keys are total, reads, writes, operations {``iam:CreateRole``: n}, accounts {account: {operation: n}},
+        statuses {``"200"``: n}, faults {kind: n} and connections.
         """
         return self._request("GET", "counters")
 
@@ -45,7 +45,7 @@ class AwsControl:
         self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Delay every API response."""
+        """Delay every response to an AWS API request."""
         self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_propagation(self, milliseconds: float) -> None:
@@ -53,30 +53,36 @@ class AwsControl:
         self._request("PUT", "propagation", {"ms": milliseconds})
 
     def set_session_lifetime(self, seconds: float) -> None:
-        """Set the lifetime of all AssumeRole credentials; 0 restores the requested duration."""
+        """Set the lifetime of credentials from AssumeRole, whatever the requested duration. 0 ends this."""
         self._request("PUT", "session-lifetime", {"s": seconds})
 
     def set_rate_limit(self, per_second: float) -> None:
-        """Throttle requests above a rate; 0 removes the limit."""
+        """Throttle requests above a number per second. 0 removes the limit."""
         self._request("PUT", "rate-limit", {"per_second": per_second})
 
     def set_read_lags(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Make reads of IAM and EKS stale; the first matching rule applies. Existing records are visible at once.
+        """Let reads of IAM and EKS return an older state. The first matching rule applies.
 
-        :class:`sandbox.aws.read_lag.LagRule` has the members of a rule.
+        Only changes after this call are delayed. :class:`sandbox.aws.read_lag.LagRule` describes the members of a rule.
         """
         self._request("PUT", "read-lag", list(rules))
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Replace the fault rules. :class:`sandbox.aws.faults.FaultRule` has the members of a rule."""
+        """Replace the rules that let requests fail.
+
+        :class:`sandbox.aws.faults.FaultRule` describes the members of a rule.
+        """
         self._request("PUT", "faults", list(rules))
 
     def faults(self) -> list[dict[str, Any]]:
-        """Return the fault rules with their ``matches`` and faults (``fired``)."""
+        """Return the fault rules, with the numbers of matching requests (``matches``) and of faults (``fired``)."""
         return cast("list[dict[str, Any]]", self._request("GET", "faults")["rules"])
 
     def set_kubernetes(self, endpoint: str, certificate_authority_data: str) -> None:
-        """Set the API server of all clusters; the certificate is base64-encoded PEM."""
+        """Set the Kubernetes API server that DescribeCluster returns for all clusters.
+
+        The certificate authority is PEM in base64, as in EKS.
+        """
         self._request(
             "PUT",
             "kubernetes",
@@ -84,53 +90,57 @@ class AwsControl:
         )
 
     def patch_cluster(self, account: str, region: str, cluster: str, **members: Any) -> None:
-        """Set members of the DescribeCluster response: status, computeConfig, version, …"""
+        """Set members of the response to DescribeCluster, such as status, computeConfig and version."""
         query = {"account": account, "region": region, "cluster": cluster}
         self._request("PATCH", "cluster", members, query)
 
     def patch_addon(self, account: str, region: str, cluster: str, addon: str, **members: Any) -> None:
-        """Set members of the DescribeAddon response: status, health {issues: […]}, …"""
+        """Set members of the response to DescribeAddon, such as status and health {issues: […]}."""
         query = {"account": account, "region": region, "cluster": cluster, "addon": addon}
         self._request("PATCH", "addon", members, query)
 
     def patch_association(
         self, account: str, region: str, cluster: str, association_id: str, **members: Any
     ) -> None:
-        """Set members of an association that the API cannot set: ownerArn, createdAt, …"""
+        """Set members of an association that the EKS API does not set on request, such as ownerArn and createdAt."""
         query = {"account": account, "region": region, "cluster": cluster, "association": association_id}
         self._request("PATCH", "association", members, query)
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the temporary credentials issued since the last reset, so that tests can search files for them.
+        """Return the temporary credentials that were issued since the last reset.
 
-        Keys: access_key_id, secret_access_key, session_token, arn.
+        Tests search files for them, to prove that they are not stored. The keys of each are access_key_id,
+        secret_access_key, session_token and arn.
         """
         return cast("list[dict[str, Any]]", self._request("GET", "sessions")["sessions"])
 
     def tokens(self) -> list[str]:
-        """Return the EKS bearer tokens that clusters received since the last reset."""
+        """Return the bearer tokens that clusters received since the last reset."""
         return cast("list[str]", self._request("GET", "tokens")["tokens"])
 
     def grow_older(self, account: str, seconds: float) -> None:
-        """Make the roles, policies and associations of an account older."""
+        """Make the roles, policies and associations of an account older by a number of seconds."""
         self._request("POST", "age", {"s": seconds}, {"account": account})
 
     def state(self, account: str) -> dict[str, Any]:
-        """Return the records of an account: roles, policies, clusters, addons, associations, …"""
+        """Return the resources of an account by kind: roles, policies, clusters, addons, associations and others."""
         return self._request("GET", "state", query={"account": account})
 
     def save(self, name: str) -> None:
-        """Save the records of all accounts for :meth:`restore`."""
+        """Save the resources of all accounts under a name, for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the records that :meth:`save` saved, with the age they had; clear counters, faults and read lag."""
+        """Restore the resources that :meth:`save` saved, with the age that they had then.
+
+        Counters, fault rules and read lag are cleared.
+        """
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
-        """Delete all resources, counters, fault rules and the read lag.
+        """Delete all resources, and clear counters, fault rules and read lag.
 
-        Latency, propagation delay, rate limit, session lifetime and the Kubernetes endpoint are kept.
+        Latency, propagation delay, rate limit, session lifetime and the Kubernetes endpoint do not change.
         """
         self._request("POST", "reset")
 
@@ -154,7 +164,7 @@ class AwsControl:
 def _opener() -> OpenerDirector:
     """Return an opener for plain HTTP without proxies.
 
-    build_opener would load the system's certificates, which takes as long as ten requests.
+    ``build_opener`` of the standard library would load TLS certificates, which takes as long as ten requests.
     """
     opener = OpenerDirector()
     for handler in (HTTPHandler(), HTTPErrorProcessor(), HTTPDefaultErrorHandler()):

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control requests under ``/_sandbox/``: settings, counters, state, reset.
+"""Handle the control requests under ``/_sandbox/``, which :class:`sandbox.aws.control.AwsControl` sends.
 
-They share the port with the API and carry no authentication: the server listens on loopback only.
+They use the same port as the AWS API and need no authentication, because the server listens on loopback only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Arguments = Mapping[str, str]
 
 
 class ControlError(Exception):
-    """An error of a control request, with its HTTP status."""
+    """The error for an invalid control request. ``status`` is the HTTP status of the response."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class ControlError(Exception):
 
 
 class ControlHandler:
-    """The control requests, one method each, which return JSON data."""
+    """The handler of control requests. Each request is a method that returns data for a JSON response."""
 
     def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
         self._overlay = overlay
@@ -162,7 +162,7 @@ class ControlHandler:
         return {}
 
     def _associations(self, arguments: Arguments, _data: Any) -> Any:
-        """Return the associations of a cluster for the Pod Identity webhook."""
+        """Return the associations of a cluster, for the Pod Identity webhook of the embedded Kubernetes API server."""
         account, region, cluster = _names(arguments, "account", "region", "cluster")
         associations = self._overlay.eks_state.associations(account, region, cluster)
         return [
@@ -174,7 +174,7 @@ class ControlHandler:
         ]
 
     def _token_review(self, arguments: Arguments, data: Any) -> Any:
-        """Return the user of a bearer token, for the authenticator of the cluster."""
+        """Return the user that a bearer token belongs to, for the embedded Kubernetes API server."""
         target = Target(*_names(arguments, "account", "region", "cluster", "sts_host"))
         try:
             user = self._overlay.token_review.user(str(data["token"]), target)

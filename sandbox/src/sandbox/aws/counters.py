@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts of API requests, for tests and benchmarks."""
+"""Count API requests, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 READ_PREFIXES = ("Get", "List", "Describe", "Simulate")
-# Reads without a read prefix.
+# Operations that count as reads although their names do not have such a prefix.
 READ_OPERATIONS = frozenset(
     {
         "sts:AssumeRole",
@@ -26,7 +26,7 @@ def is_read(operation: str) -> bool:
 
 
 class Counters:
-    """Counts of requests by operation, by account and by status, including those with injected faults."""
+    """The numbers of requests by operation, by account and by status. Requests that fail by a fault rule are included."""
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str]] = Counter()
@@ -53,7 +53,7 @@ class Counters:
         self._connections = 0
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the counts as JSON data: total, reads, writes, operations, accounts, statuses, …"""
+        """Return the numbers as data for JSON (see :meth:`sandbox.aws.control.AwsControl.counters`)."""
         operations: Counter[str] = Counter()
         accounts: dict[str, dict[str, int]] = {}
         for (account, operation), count in sorted(self._requests.items()):

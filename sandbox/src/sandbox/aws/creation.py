@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Additional permissions of create requests: for tags and for a permissions boundary.
+"""Check the additional permissions that create requests need: for tags, and for a permissions boundary.
 
-Tags need iam:TagRole, iam:TagPolicy or eks:TagResource (IAM User Guide, EKS User Guide); a boundary is
-assumed to need iam:PutRolePermissionsBoundary. The resource of eks:TagResource for a new association is not
-documented, so it is checked for the cluster and the association: a policy that passes here passes in AWS.
+Tags need iam:TagRole, iam:TagPolicy or eks:TagResource (IAM User Guide, EKS User Guide). A permissions boundary
+probably needs iam:PutRolePermissionsBoundary. AWS does not document which resource eks:TagResource applies to for
+a new association. So the caller needs it here on both the cluster and the association: a policy that is
+sufficient here is sufficient in AWS.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sandbox.aws.model import Call
 
 
 class Permission(NamedTuple):
-    """An action on a resource, with the context of the request."""
+    """An action on a resource, with the condition keys of the request."""
 
     action: str
     resource: str
@@ -27,7 +28,10 @@ class Permission(NamedTuple):
 
 
 def check_creation(authorizer: Authorizer, call: Call) -> None:
-    """Raise an access denied error for the first missing permission."""
+    """Check the additional permissions of a create request.
+
+    Raise an access denied error for the first one that the caller does not have.
+    """
     if not call.operation.startswith("Create"):
         return
     for permission in _iam(call) if call.service == "iam" else _eks(call):

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of the transport: truncated, late and slow responses, and lists that never end."""
+"""Damage responses as a bad network or proxy would: truncate, delay or slow them, or repeat pages without end.
+
+Each function wraps the ASGI function ``send`` that writes a response.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,14 @@ _TRUNCATED = re.compile(rb"<IsTruncated>(?:true|false)</IsTruncated>(?:<Marker>[
 
 
 def truncate(send: Send) -> Send:
-    """Send the first half of the body, with a matching length."""
+    """Send only the first half of the body. The header Content-Length matches it, so the client notices nothing."""
     return _with_body(send, lambda body: body[: len(body) // 2])
 
 
 def repeat_pages(send: Send, service: str, operation: str) -> Send:
-    """Add a token of a next page to every list.
+    """Add a token for a next page to every list.
 
-    The tokens are unique and sort before all items, so the next page is the first page again.
+    Each token is different, but they all lead to the first page again, because they sort before all items.
     """
 
     def add_token(body: bytes) -> bytes:
@@ -48,7 +51,7 @@ def repeat_pages(send: Send, service: str, operation: str) -> Send:
 
 
 def delay(send: Send, seconds: float) -> Send:
-    """Delay the response."""
+    """Send the response after a number of seconds."""
 
     async def delayed(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -59,7 +62,7 @@ def delay(send: Send, seconds: float) -> Send:
 
 
 def trickle(send: Send, seconds: float) -> Send:
-    """Send the body byte by byte, over ``seconds``."""
+    """Send the body byte by byte, which takes ``seconds`` altogether."""
 
     async def trickled(message: Message) -> None:
         body = message.get("body", b"")
@@ -72,7 +75,10 @@ def trickle(send: Send, seconds: float) -> Send:
 
 
 def _with_body(send: Send, change: Callable[[bytes], bytes]) -> Send:
-    """Replace the body and its length. Every response here has its body in one message."""
+    """Replace the body and the header Content-Length.
+
+    This relies on the fact that every response of the emulation has its body in one ASGI message.
+    """
     start: list[Message] = []
 
     async def replaced(message: Message) -> None:

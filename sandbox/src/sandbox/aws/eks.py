@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EKS operations of the overlay.
+"""The EKS operations that the overlay implements: clusters, associations, add-ons and tags.
 
-ministack serves node groups, access entries and identity providers.
+ministack handles the other operations, such as the operations for node groups and access entries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Eks:
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self.state = state
         self._clusters = Clusters(state, passing)
-        # ministack creates clusters in threads, and two threads may check for the same name at once.
+        # ministack creates clusters in threads. Without a lock, two threads could create clusters with the same name.
         self._cluster_lock = asyncio.Lock()
         associations = Associations(state, passing)
         addons = Addons(state, associations, passing)
@@ -55,7 +55,7 @@ class Eks:
         }
 
     async def handle(self, call: Call, inner: Inner) -> Response:
-        """Return the response of the overlay, or of ministack for other operations. Raise ApiError."""
+        """Handle a request. ``inner`` lets ministack handle it. Raise ApiError for an error response."""
         if call.operation == "CreateCluster":
             return await self._create_cluster(call, inner)
         if call.operation == "DeleteCluster":

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add-ons and the associations that they own."""
+"""The EKS operations for add-ons. An add-on may own associations, which are created and deleted with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Payload = Mapping[str, Any]
 
 
 class Addons:
-    """The add-on operations, one method each."""
+    """The operations for add-ons. Each is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, associations: Associations, passing: RolePassing) -> None:
         self._state = state
@@ -190,7 +190,7 @@ class Addons:
     def _create_association(
         self, call: Call, cluster: str, owner: str, namespace: str, association: Payload
     ) -> str:
-        """Create an association of the add-on and return its ARN."""
+        """Create an association that the add-on owns, and return its ARN."""
         request = {**association, "namespace": namespace}
         associations = self._state.associations(call.account, call.region, cluster)
         existing = associations.by_identity.get((namespace, request["serviceAccount"]))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pod Identity associations, as in the EKS API reference."""
+"""The EKS operations for Pod Identity associations, as the EKS API reference describes them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Payload = Mapping[str, Any]
 
 
 class Associations:
-    """The association operations, one method each."""
+    """The operations for associations. Each is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
@@ -65,7 +65,7 @@ class Associations:
         return _response(record)
 
     def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
-        """Store a new association, after the checks of role and uniqueness."""
+        """Store a new association. The caller has checked the role, and that no other association exists."""
         moment = eks_time()
         association_id = new_association_id()
         record: Record = {
@@ -146,7 +146,10 @@ def invalid(message: str) -> ApiError:
 
 
 def _replay(associations: ClusterAssociations, token: str, request: Payload) -> Record | None:
-    """Return the association that an earlier request with the same token created, if it exists."""
+    """Return the association that an earlier request with the same client request token created, or None.
+
+    Raise ApiError if the parameters of the two requests differ.
+    """
     earlier = associations.tokens.get(token)
     record = associations.by_id.get(earlier[1]) if earlier is not None else None
     if earlier is not None and record is not None and earlier[0] != request:

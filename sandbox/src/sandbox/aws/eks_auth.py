@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS Auth: credentials of a role in exchange for a service account token.
+"""The service EKS Auth, which issues credentials of a role in exchange for a service account token.
 
-The signature of the token is not checked. Audience, expiry, association, trust policy with the session tags
-of EKS, and the target role are.
+Checked are the audience and the expiry of the token, the association, the trust policy with the session tags of
+EKS, and the target role. The signature of the token is not checked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SESSION_SECONDS = 6 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session of a role, before credentials are issued."""
+    """A session of a role, for which credentials are about to be issued."""
 
     role: Record
     account: str
@@ -42,7 +42,7 @@ class Session:
 
 
 class PodIdentity:
-    """The EKS Auth service."""
+    """The service EKS Auth with its only operation."""
 
     def __init__(self, iam: IamState, eks: EksState, authorizer: Authorizer) -> None:
         self._iam = iam
@@ -50,7 +50,10 @@ class PodIdentity:
         self._authorizer = authorizer
 
     def assume(self, call: Call) -> Mapping[str, Any]:
-        """Return credentials for the Pod of the token. Raise ApiError."""
+        """Return the response to AssumeRoleForPodIdentity: credentials for the Pod that the token belongs to.
+
+        Raise ApiError if the token is invalid, or if a role cannot be assumed.
+        """
         name = call.path_parts[0]
         cluster = self._eks.cluster(call, name)
         self._authorizer.check(call, "eks-auth:AssumeRoleForPodIdentity", cluster["arn"])
@@ -103,7 +106,10 @@ class PodIdentity:
         return Session(role, call.account, session_name, tags)
 
     def _chain(self, call: Call, association: Record, source: Session) -> Session:
-        """Assume the target role with the association's role; both policies must allow it."""
+        """Assume the target role with the session of the association's role.
+
+        Both the policies of that role and the trust policy of the target role must allow it.
+        """
         arn = association["targetRoleArn"]
         target = self._role(arn)
         actions = ("sts:AssumeRole", "sts:TagSession") if source.tags else ("sts:AssumeRole",)
@@ -176,7 +182,7 @@ class PodIdentity:
         return bool(evaluator.evaluate(request, policies).decision == "Allow")
 
     def _credentials(self, session: Session, policy: str) -> Mapping[str, Any]:
-        """Issue credentials, which all services of the sandbox accept."""
+        """Issue temporary credentials, which all emulated services accept."""
         expires = round(time.time()) + SESSION_SECONDS
         key = new_unique_id("ASIA")[:20]
         secret = secrets.token_urlsafe(30)
@@ -202,7 +208,7 @@ class PodIdentity:
 
 
 def _session_tags(cluster: Record, pod: Pod) -> Mapping[str, str]:
-    """Return the six session tags of EKS."""
+    """Return the six session tags that EKS Pod Identity adds to a session."""
     return {
         "eks-cluster-arn": cluster["arn"],
         "eks-cluster-name": cluster["name"],
@@ -214,9 +220,9 @@ def _session_tags(cluster: Record, pod: Pod) -> Mapping[str, str]:
 
 
 def _for_service(document: str) -> Any:
-    """Return the statements of a trust policy for EKS Pod Identity, with the principal "*".
+    """Return the statements of a trust policy whose principal is EKS Pod Identity, with "*" as principal.
 
-    They are selected here because ministack's evaluator accepts any service principal.
+    The evaluator of ministack does not distinguish services: a statement with any service principal would match.
     """
     statements = [
         {**statement, "Principal": "*"}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters: ministack creates the record, the overlay completes it."""
+"""The EKS operations for clusters. ministack creates a cluster, and this module adds missing fields."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from sandbox.aws.passing import RolePassing
 Payload = Mapping[str, Any]
 MIN_SUBNETS = 2
 _SUBNET = re.compile(r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})")
-# Members of the request that ministack drops and DescribeCluster returns.
+# Members of a CreateCluster request that DescribeCluster must return but ministack does not store.
 _MEMBERS = ("computeConfig", "storageConfig", "upgradePolicy", "deletionProtection")
 
 
 class Clusters:
-    """The cluster operations, one method each."""
+    """The operations for clusters. Each is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
         self._passing = passing
 
     def check_create(self, call: Call) -> None:
-        """Check the tags, and with --auth the role and the format of the subnet IDs."""
+        """Check the tags of a CreateCluster request, and with --auth also the role and the format of the subnet IDs."""
         request = call.data()
         check_tags(request.get("tags", {}))
         if not self._state.ministack.auth:
@@ -50,7 +50,7 @@ class Clusters:
             raise invalid("Subnets specified must be in at least two different AZs")
 
     def complete(self, call: Call, response: Response) -> Payload | None:
-        """Complete the cluster that ministack created. Return None after an error."""
+        """Add the missing members to the cluster that ministack created, or return None if it was not created."""
         if response.status != 200:
             return None
         request = call.data()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pagination of EKS: maxResults and nextToken."""
+"""The pagination of EKS, with the parameters maxResults and nextToken."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def page(
     order: Callable[[T], str],
     show: Callable[[T], Any],
 ) -> Mapping[str, Any]:
-    """Return a page of ``items``, which are sorted by ``order``, as ``{name: […], nextToken}``."""
+    """Return a page of a list as ``{name: […], nextToken}``.
+
+    ``items`` must be sorted by ``order``; ``show`` converts an item for the response.
+    """
     limit = _limit(call)
     last = _last_key(call)
     start = 0 if last is None else bisect_right(items, last, key=order)

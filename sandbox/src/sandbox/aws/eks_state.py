@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The associations of EKS with their indexes, and the API server of the clusters."""
+"""The stored resources of EKS: associations with indexes, and access to the clusters and add-ons in ministack."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ Scope = tuple[str, str, str]
 
 @dataclass(slots=True)
 class ClusterAssociations:
-    """The associations of a cluster by ID, in creation order, and by service account."""
+    """The associations of a cluster.
+
+    ``by_id`` has them in creation order, ``by_identity`` has their IDs by namespace and service account, and
+    ``tokens`` has the request and the association ID by client request token.
+    """
 
     by_id: dict[str, Record] = field(default_factory=dict)
     by_identity: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -43,14 +47,14 @@ class ClusterAssociations:
 
 @dataclass(slots=True)
 class KubernetesEndpoint:
-    """The API server in DescribeCluster; empty means as in ministack."""
+    """The Kubernetes API server in the response to DescribeCluster. Empty members keep the values of ministack."""
 
     endpoint: str = ""
     certificate_authority_data: str = ""
 
 
 class EksState:
-    """The associations of all clusters. Clusters and add-ons are in ministack's stores."""
+    """The associations of all clusters, and access to the clusters and add-ons that ministack stores."""
 
     def __init__(self, ministack: Ministack) -> None:
         self.ministack = ministack
@@ -62,11 +66,11 @@ class EksState:
         return [self._associations]
 
     def clear(self) -> None:
-        """Delete the associations, but keep the API server."""
+        """Delete all associations, but keep the API server."""
         self._associations.clear()
 
     def cluster(self, call: Call, name: str) -> Record:
-        """Return the cluster or raise ``ResourceNotFoundException``."""
+        """Return a cluster of the caller's account and region, or raise ``ResourceNotFoundException``."""
         cluster = self.find_cluster(call.account, call.region, name)
         if cluster is None:
             raise ApiError(404, "ResourceNotFoundException", f"No cluster found for name: {name}.")
@@ -115,5 +119,5 @@ def association_arn(account: str, region: str, cluster: str, association_id: str
 
 
 def public(record: Record) -> Record:
-    """Return a record without its internal members."""
+    """Return a record without internal members, whose names begin with an underscore."""
     return {key: value for key, value in record.items() if not key.startswith("_")}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags of clusters, add-ons and associations, by ARN."""
+"""The EKS operations for the tags of clusters, add-ons and associations, which are selected by ARN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARN = re.compile(r"arn:aws:eks:([a-z0-9-]+):(\d{12}):([a-z]+)/(.+)")
 
 
 class Tags:
-    """The tag operations, one method each. They return None for resources of ministack."""
+    """The operations for tags, one method each. A method returns None to let ministack handle another resource."""
 
     def __init__(self, state: EksState) -> None:
         self._state = state
@@ -66,7 +66,10 @@ class Tags:
 
 
 def check_tags(added: Mapping[str, str], merged: Mapping[str, str] | None = None) -> None:
-    """Raise EKS's errors for invalid tags; ``merged`` includes the present tags of the resource."""
+    """Check new tags, and raise the error of EKS if they are invalid.
+
+    ``merged`` has all tags that the resource would then have, because their number is limited.
+    """
     total = len(added if merged is None else merged)
     if total > MAX_TAGS:
         raise _invalid(f"The number of tags {total} exceeds the limit of {MAX_TAGS}.")

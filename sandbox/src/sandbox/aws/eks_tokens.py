@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authentication of EKS bearer tokens, as in the authenticator of EKS.
+"""Authenticate bearer tokens for the Kubernetes API as EKS does.
 
-A token is a presigned STS request for GetCallerIdentity, whose signature covers the header ``x-k8s-aws-id``
-with the cluster name. The token does not contain the name: the authenticator adds the
-name of its cluster, then finds the access entry of the caller that STS returns.
+A token is a presigned request for STS GetCallerIdentity. Its signature covers the header ``x-k8s-aws-id`` with
+the name of the cluster, but the token does not contain the name. The authenticator adds the name of its own
+cluster, so a token for another cluster has an invalid signature. Then it looks for the access entry of the caller.
 
 Sources: the token verifier of aws-iam-authenticator; EKS User Guide, "Grant IAM users access to Kubernetes
 with EKS access entries".
@@ -49,12 +49,12 @@ _ASSUMED_ROLE = re.compile(r"arn:aws:sts::(\d{12}):assumed-role/([^/]+)/(.+)")
 
 
 class RejectedToken(Exception):
-    """The reason for the rejection of a token, which a real authenticator only writes to its log."""
+    """The error for a rejected token. As in EKS, the reason is only in the log, not in the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cluster that received a token, and the host of its STS."""
+    """The cluster that received a token, and the host name of the STS endpoint that the token must have."""
 
     account: str
     region: str
@@ -64,7 +64,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The Kubernetes user of the caller."""
+    """The Kubernetes user and groups that a token authenticates."""
 
     name: str
     groups: tuple[str, ...]
@@ -72,7 +72,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Presigned:
-    """The request in a token. ``query`` is unchanged, because the signature covers it."""
+    """The request in a token. ``query`` has the parameters as they are in the URL, because the signature covers them."""
 
     query: Mapping[str, str]
     access_key_id: str
@@ -84,7 +84,7 @@ class Presigned:
 
 
 class TokenReview:
-    """The authenticator of all clusters."""
+    """The authenticator of bearer tokens, for all clusters."""
 
     def __init__(self, ministack: Ministack) -> None:
         self._ministack = ministack
@@ -92,14 +92,14 @@ class TokenReview:
 
     @property
     def tokens(self) -> list[str]:
-        """All tokens that were reviewed, also rejected ones."""
+        """All tokens that clusters have received, including rejected ones."""
         return list(self._tokens)
 
     def clear(self) -> None:
         self._tokens.clear()
 
     def user(self, token: str, target: Target) -> User:
-        """Return the user of a token. Raise RejectedToken."""
+        """Return the user that a token authenticates. Raise RejectedToken if it is invalid."""
         self._tokens[token] = None
         caller = self._caller(_read(token, target.sts_host), target)
         entry = self._entry(caller, target)
@@ -113,7 +113,7 @@ class TokenReview:
         return User(name, (*groups, MASTERS) if ADMIN_POLICY in policies else groups)
 
     def _caller(self, request: Presigned, target: Target) -> str:
-        """Return the ARN of the caller if the signature is valid for the name of the cluster."""
+        """Return the ARN of the caller. Raise RejectedToken if the signature is not valid for this cluster."""
         signer = self._ministack.signer(request.access_key_id, request.value("x-amz-security-token"))
         if isinstance(signer, str):
             raise RejectedToken(f"STS: {signer}")
@@ -128,7 +128,7 @@ class TokenReview:
         return signer.arn
 
     def _entry(self, caller: str, target: Target) -> Record:
-        """Return the access entry of the caller; the entry of a session is the entry of its role."""
+        """Return the access entry of the caller, or of the role if the caller is a session of a role."""
         session = _ASSUMED_ROLE.fullmatch(caller)
         role = self._ministack.roles.get(session.group(1), session.group(2)) if session else None
         principal = str(role["Arn"]) if role else caller
@@ -139,7 +139,7 @@ class TokenReview:
 
 
 def _read(token: str, sts_host: str) -> Presigned:
-    """Parse a token and check everything except its signature. Raise RejectedToken."""
+    """Parse a token, and check everything except the signature. Raise RejectedToken if it is invalid."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise RejectedToken("token is too large")
     if not token.startswith(PREFIX):
@@ -177,7 +177,7 @@ def _read(token: str, sts_host: str) -> Presigned:
 
 
 def _check_age(date: str) -> None:
-    """Reject a token older than 15 minutes, whatever its X-Amz-Expires."""
+    """Reject a token that is older than 15 minutes, even if its X-Amz-Expires permits a longer time."""
     try:
         signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     except ValueError as error:
@@ -190,7 +190,7 @@ def _check_age(date: str) -> None:
 
 
 def _username(caller: str) -> str:
-    """Return EKS's default user name for an access entry."""
+    """Return the user name that EKS uses for an access entry without a user name."""
     session = _ASSUMED_ROLE.fullmatch(caller)
     if session is None:
         return caller

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Platform versions by Kubernetes version, and add-on versions."""
+"""The EKS platform version of each Kubernetes version, and the versions of add-ons."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ def platform_version(version: str) -> str:
 
 
 def find_addon(name: str) -> AddonRelease | None:
-    """Return the versions of an add-on; None if EKS does not offer it."""
+    """Return the versions of an add-on, or None if EKS does not offer the add-on."""
     return next((release for release in ADDONS if release.name == name), None)

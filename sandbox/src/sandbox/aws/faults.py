@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Injected faults: the rules that select requests, and the errors that they return."""
+"""Fault rules: they select requests that must fail, and the way in which they fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MEMBERS = frozenset(("kind", "code", "message", "status", "seconds", *_SELECTOR
 
 
 class FaultRuleError(ValueError):
-    """An invalid fault rule."""
+    """The error for an invalid fault rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class FaultRule:
     """A rule that makes some of the matching requests fail.
 
     Attributes:
-        operation: shell pattern for names such as ``iam:CreateRole``.
+        operation: shell pattern for the operation, such as ``iam:CreateRole`` or ``iam:*``.
         account: shell pattern for the account ID of the caller.
-        region: shell pattern for the region of the signature.
-        kind: one of KINDS. The request is executed for ``reset_after`` (the connection is reset), ``malformed``
-            (half of the body), ``stall`` (a late response), ``trickle`` (a slow body) and ``endless_pages`` (a
-            list without end), and not for the other kinds.
+        region: shell pattern for the region in the signature of the request.
+        kind: one of KINDS. With ``reset_after`` (the connection is reset), ``malformed`` (half of the body is sent),
+            ``stall`` (the response is late), ``trickle`` (the body is slow) and ``endless_pages`` (every page has a
+            next page), the request is executed before the fault. With the other kinds it is not executed.
         nth: fail only the n-th matching request, counted from 1.
         every: fail every n-th matching request.
         times: the maximum number of failures.
-        duration_ms: how long the rule is active.
+        duration_ms: the time in milliseconds after which the rule ends.
         code, message, status: the error of kind ``custom``.
-        seconds: the delay of ``stall``, the duration of ``trickle``.
+        seconds: the delay for ``stall``, or the time to send the body for ``trickle``.
     """
 
     kind: str
@@ -87,7 +87,7 @@ class FaultRule:
 
 
 class _ActiveRule:
-    """An active rule with its counts."""
+    """A fault rule with the numbers of matching requests and of faults."""
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
@@ -96,7 +96,7 @@ class _ActiveRule:
         self.fired = 0
 
     def selects(self, account: str, region: str, operation: str) -> bool:
-        """Count a matching request. Return whether it fails."""
+        """Return whether a request must fail by this rule. A matching request is counted in any case."""
         rule = self.rule
         selectors = ((operation, rule.operation), (account, rule.account), (region, rule.region))
         if not all(fnmatchcase(value, pattern) for value, pattern in selectors):
@@ -114,7 +114,7 @@ class _ActiveRule:
 
 
 class Faults:
-    """The active rules. The first rule that fires applies; every matching rule counts the request."""
+    """The active fault rules. If several rules select a request, the first one applies."""
 
     def __init__(self) -> None:
         self._active: list[_ActiveRule] = []
@@ -148,7 +148,7 @@ class Faults:
 
 
 def api_error(rule: FaultRule, service: str, account: str, operation: str) -> ApiError | None:
-    """Return the service's error for a rule; None for faults of the transport."""
+    """Return the error response for a rule, in the style of the service, or None if the kind is not an error response."""
     query = service in QUERY_SERVICES
     if rule.kind == THROTTLE:
         if query:

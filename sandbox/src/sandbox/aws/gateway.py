@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ASGI application: it routes control requests to the control handler and API requests to ministack.
+"""The ASGI application: it passes control requests to the control handler, and API requests to ministack.
 
-It counts API requests, delays them and injects faults, as a network and the front end of a service do.
+It also counts API requests, delays them and lets some of them fail by the fault rules.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# ministack's control requests do not include the state of the overlay.
+# The path of ministack's control requests. They are not accepted, because they would not affect the overlay.
 _MINISTACK_PREFIX = "/_ministack/"
 _NO_LINGER = struct.pack("ii", 1, 0)
 PROXY_RESPONSES = {HTML200: PROXY_RESPONSE, EMPTY200: EMPTY_RESPONSE}
 
 
 class Gateway:
-    """The application of a sandbox; one instance per process."""
+    """The ASGI application of the embedded AWS. A process has one instance."""
 
     def __init__(self, overlay: Overlay, *, latency_ms: float) -> None:
         self.instruments = Instruments(latency_ms)
@@ -53,7 +53,7 @@ class Gateway:
         self._control = ControlHandler(overlay, self.instruments)
 
     async def serve(self, scope: Message, receive: Receive, send: Send, writer: asyncio.StreamWriter) -> None:
-        """Serve a request of the connection of ``writer``."""
+        """Serve a request. ``writer`` is its connection, which a fault may reset."""
         if scope["type"] != "http":
             return
         body = await _read(receive)
@@ -72,7 +72,7 @@ class Gateway:
         headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = scope["query_string"]
         signed = signed_scope(headers, query.decode("latin-1"))
-        # Only STS accepts unsigned requests: those with a web identity.
+        # Only STS accepts requests without a signature, for example AssumeRoleWithWebIdentity.
         service = signed.service or "sts"
         name = target(headers) or route(service, scope["method"], scope["path"], body or query).operation
         operation = f"{service}:{name}"
@@ -135,7 +135,7 @@ class Gateway:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the client has disconnected."""
+    """Return the complete body of a request, or None if the client has disconnected."""
     chunks: list[bytes] = []
     while True:
         message = await receive()
@@ -169,7 +169,7 @@ def _distorted(rule: FaultRule, send: Send, service: str, operation: str) -> Sen
 
 
 async def _discard(message: Message) -> None:
-    """Discard a message."""
+    """Ignore a message of a response that no client receives."""
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The IAM operations of the overlay.
+"""The IAM operations for roles and managed policies, which the overlay implements.
 
-ministack serves users, groups, access keys, instance profiles, identity providers and simulation.
+ministack handles users, groups, access keys, instance profiles, identity providers and the policy simulator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Operation = Callable[[Form], Node | None]
 
 
 class Iam:
-    """The IAM service for roles and policies."""
+    """The IAM operations for roles and managed policies."""
 
     def __init__(self, state: IamState) -> None:
         self.state = state
@@ -31,7 +31,7 @@ class Iam:
         self._operations = _operations(*(part(state) for part in parts))
 
     def handle(self, call: Call) -> Response | None:
-        """Return the response of the overlay, or None for operations of ministack. Raise ApiError."""
+        """Handle a request, or return None if ministack must handle it. Raise ApiError for an error response."""
         operation = self._operations.get(call.operation)
         if operation is None:
             return None
@@ -40,7 +40,7 @@ class Iam:
 
 
 def _operations(*parts: object) -> Mapping[str, Operation]:
-    """Return the public methods of the parts by operation name: create_role is CreateRole."""
+    """Collect the public methods of the parts by the name of their operation: create_role handles CreateRole."""
     table: dict[str, Operation] = {}
     for part in parts:
         for name in dir(type(part)):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attached and inline policies of roles, instance profiles, and the entities of a policy."""
+"""The IAM operations for attached and inline policies of roles, and to list the users of a role or policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandbox.aws.responses import Node
 
 
 class Attachments:
-    """The operations for policies of roles, one method each."""
+    """The operations for the policies of roles. Each is a method that returns the result element."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -96,7 +96,7 @@ class Attachments:
         )
 
     def list_entities_for_policy(self, form: Form) -> Node:
-        """Return a page of groups, roles and users, in that order."""
+        """Return a page of the groups, roles and users that use a policy, in that order."""
         arn = find_policy(self._state, form)["Arn"]
         limit = max_items(form)
         last = marker(form)

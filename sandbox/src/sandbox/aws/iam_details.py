@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GetAccountAuthorizationDetails: all entities and policies of an account, in pages.
+"""The IAM operation GetAccountAuthorizationDetails: all users, groups, roles and policies of an account, in pages.
 
-As in the API model, roles have no description and session duration, and policies have no tags.
+As in AWS, its roles have no description and session duration, and its policies have no tags.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AccountDetails:
         last = marker(form) or ""
         chosen: list[tuple[str, Record]] = []
         for kind, table in self._tables(form):
-            # Skip the lists before the marker.
+            # The marker begins with the digit of a list. Skip the lists that precede it.
             if kind < last[:1] or len(chosen) > limit:
                 continue
             rest = ((kind + key, record) for key, record in table if kind + key > last)
@@ -48,7 +48,7 @@ class AccountDetails:
         return result
 
     def _tables(self, form: Form) -> list[tuple[str, list[tuple[str, Record]]]]:
-        """Return the requested records in page order: a digit for the list, and its records by name."""
+        """Return the requested resources in page order: the digit of each list, with names and records."""
         ministack = self._state.ministack
         account = form.account
         kinds = set(form.members("Filter"))

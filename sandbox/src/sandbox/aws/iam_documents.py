@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The validation of policy documents, with IAM's messages.
+"""Validate policy documents, with the error messages of IAM.
 
-Errors are :class:`ApiError` ``MalformedPolicyDocument``. Sources: the pages of the IAM User Guide on policy
-elements and grammar, and observed messages.
+The functions raise :class:`ApiError` with the code ``MalformedPolicyDocument``. Sources: the pages of the IAM User
+Guide on policy elements and grammar, and messages that IAM has returned.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ _UNIQUE_ID = re.compile(r"(?:AROA|AIDA)[A-Z0-9]{12,}")
 _SESSION = re.compile(r"arn:aws:sts::\d{12}:(?:assumed-role|federated-user)/.+")
 
 EntityExists = Callable[[str], bool]
-"""A check that the role or user in a trust policy exists."""
+"""A function that returns whether a role or user exists, by its ARN."""
 
 
 def check_identity_policy(text: str, *, managed: bool) -> None:
-    """Validate a permissions policy. A managed policy must have the current version."""
+    """Validate a permissions policy. A managed policy must have the version 2012-10-17."""
     document = _parse(text)
     if "Id" in document:
         # Only resource-based policies have an Id.
@@ -89,7 +89,7 @@ def check_identity_policy(text: str, *, managed: bool) -> None:
 
 
 def check_session_policy(text: str) -> None:
-    """Validate a session policy. IAM accepts incomplete ARNs only in identity-based policies."""
+    """Validate a session policy. Incomplete ARNs are errors, because IAM accepts them only in identity-based policies."""
     check_identity_policy(text, managed=False)
     for statement in _statements(_parse(text)):
         for resource in _one_of(statement, "Resource", "NotResource"):
@@ -98,7 +98,7 @@ def check_session_policy(text: str) -> None:
 
 
 def check_trust_policy(text: str, exists: EntityExists) -> None:
-    """Validate a trust policy."""
+    """Validate a trust policy. ``exists`` checks the roles and users in its principals."""
     document = _parse(text)
     for statement in _statements(document):
         for name in ("Resource", "NotResource"):
@@ -128,7 +128,7 @@ def malformed(message: str) -> ApiError:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return a policy element, a value or a list of values, as a list."""
+    """Return the values of a policy element, which may be a single value or a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -149,7 +149,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object; reject duplicate keys."""
+    """Build a JSON object from its members. Duplicate keys are an error."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise malformed(SYNTAX)
@@ -175,7 +175,7 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
-    """Return the values of an element or of its negated form; both at once are a syntax error."""
+    """Return the values of an element such as Action, or of its negated form such as NotAction. Both are an error."""
     if name in statement and negated in statement:
         raise malformed(SYNTAX)
     values = as_list(statement.get(name, statement.get(negated, [])))
@@ -185,7 +185,7 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 
 
 def _may_assume(action: str) -> bool:
-    """Return whether a trust policy may have the action. Undocumented actions may be there."""
+    """Return whether a trust policy may contain an action. If AWS does not document it, the action is accepted."""
     folded = action.lower()
     return (
         folded == "*"

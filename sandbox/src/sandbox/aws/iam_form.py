@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parameters of a Query protocol request."""
+"""The parameters of a request in the Query protocol, which IAM and STS use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sandbox.aws.model import ApiError
 
 
 class Form:
-    """The account and parameters of a request.
+    """The account and the parameters of a request.
 
-    An empty parameter is not the same as a missing one: an empty role description clears the description.
+    An empty parameter differs from a missing one: for example, an empty Description clears the description of a role.
     """
 
     def __init__(self, account: str, body: bytes) -> None:
@@ -23,7 +23,7 @@ class Form:
         return self._values.get(name)
 
     def text(self, name: str) -> str:
-        """Return the value, or an empty string if it is missing."""
+        """Return the value of a parameter, or an empty string if it is missing."""
         return self._values.get(name, "")
 
     def required(self, name: str) -> str:
@@ -49,7 +49,7 @@ class Form:
         return values
 
     def tags(self) -> list[dict[str, str]]:
-        """Return the parameter ``Tags`` in ministack's format."""
+        """Return the parameter ``Tags`` as a list of mappings with Key and Value."""
         values: list[dict[str, str]] = []
         while (key := self._values.get(f"Tags.member.{len(values) + 1}.Key")) is not None:
             value = self._values.get(f"Tags.member.{len(values) + 1}.Value", "")

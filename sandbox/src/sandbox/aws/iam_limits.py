@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's quotas and the validation of names, paths, durations and tags, with IAM's messages.
+"""The quotas of IAM, and the validation of names, paths, durations and tags, with the error messages of IAM.
 
-Sources: the page on IAM and STS quotas of the IAM User Guide, and the API reference.
+Sources: IAM User Guide, "IAM and AWS STS quotas"; IAM API Reference.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def check_description(description: str | None) -> None:
 
 
 def session_duration(value: str) -> int:
-    """Parse and check a maximum session duration in seconds."""
+    """Parse a maximum session duration in seconds, and check that it is within the limits."""
     minimum, maximum = SESSION_SECONDS
     seconds = int(value) if value.isdigit() else 0
     if seconds < minimum:
@@ -83,7 +83,7 @@ def session_duration(value: str) -> int:
 
 
 def document_size(document: str) -> int:
-    """Return the number of characters that count toward a quota: all except white space."""
+    """Return the number of characters that count towards a quota: all except white space."""
     return len(document) - sum(document.count(blank) for blank in " \t\r\n")
 
 
@@ -109,7 +109,10 @@ def check_inline_size(role: Record, documents: Iterable[str]) -> None:
 def merge_tags(
     present: list[dict[str, str]], added: list[dict[str, str]], quota: str
 ) -> list[dict[str, str]]:
-    """Return the tags after TagRole or TagPolicy. Keys are case-insensitive and case-preserving."""
+    """Return the tags of a resource after TagRole or TagPolicy. Keys are case-insensitive, but keep their letter case.
+
+    Raise ApiError if the new tags are invalid or too many. ``quota`` is the name of the quota in that error.
+    """
     keys = [tag["Key"].lower() for tag in added]
     if len(set(keys)) != len(keys):
         raise ApiError(

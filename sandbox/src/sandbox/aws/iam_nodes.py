@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API's representation of stored records, with URL-encoded documents."""
+"""Convert stored records to elements of responses. Policy documents in responses are URL-encoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def boundary(arn: str | None) -> NodeData | None:
 
 
 def role_summary(role: Record) -> NodeData:
-    """Return a role as in ListRoles: without tags and permissions boundary."""
+    """Return a role as ListRoles does: without tags and permissions boundary."""
     return {
         "Path": role["Path"],
         "RoleName": role["RoleName"],
@@ -38,7 +38,7 @@ def role_summary(role: Record) -> NodeData:
 
 
 def role_full(role: Record) -> NodeData:
-    """Return a role as in GetRole."""
+    """Return a role as GetRole does, with all members."""
     return {
         **role_summary(role),
         "PermissionsBoundary": boundary(role["PermissionsBoundary"]),
@@ -48,7 +48,7 @@ def role_full(role: Record) -> NodeData:
 
 
 def role_created(role: Record) -> NodeData:
-    """Return a role as in CreateRole: without description and session duration."""
+    """Return a role as CreateRole does: without description and session duration."""
     node = role_full(role)
     for name in ("Description", "MaxSessionDuration", "RoleLastUsed"):
         del node[name]
@@ -65,7 +65,7 @@ def instance_profile(state: IamState, account: str, profile: Record) -> NodeData
 
 
 def policy_summary(state: IamState, account: str, policy: Record) -> NodeData:
-    """Return a policy as in CreatePolicy and ListPolicies: without description and tags."""
+    """Return a policy as CreatePolicy and ListPolicies do: without description and tags."""
     arn = policy["Arn"]
     return {
         "PolicyName": policy["PolicyName"],
@@ -82,7 +82,7 @@ def policy_summary(state: IamState, account: str, policy: Record) -> NodeData:
 
 
 def policy_full(state: IamState, account: str, policy: Record) -> NodeData:
-    """Return a policy as in GetPolicy."""
+    """Return a policy as GetPolicy does, with all members."""
     return {
         **policy_summary(state, account, policy),
         "Description": policy["Description"] or None,

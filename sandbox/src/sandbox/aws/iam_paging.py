@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pagination of IAM: MaxItems, Marker and IsTruncated."""
+"""The pagination of IAM, with the parameters MaxItems and Marker and the member IsTruncated."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ T = TypeVar("T")
 def page(
     form: Form, name: str, items: Iterable[tuple[str, T]], show: Callable[[T], Any]
 ) -> Mapping[str, Any]:
-    """Return a page of ``items``, pairs of key and item, as ``{name: […], IsTruncated, Marker}``.
+    """Return a page of a list as ``{name: […], IsTruncated, Marker}``.
 
-    The marker has the key of the last item, so that creating or deleting items between two pages does not
-    repeat or skip other items.
+    ``items`` has pairs of sort key and item, in any order; ``show`` converts an item for the response. The marker
+    contains the key of the last item. So no other item is repeated or skipped if items are created or deleted
+    between two pages.
     """
     limit = max_items(form)
     last = marker(form)
@@ -62,7 +63,7 @@ def encode(key: str) -> str:
 
 
 def marker(form: Form) -> str | None:
-    """Return the key of the last item of the previous page; None for the first page."""
+    """Return the key of the last item on the previous page, or None for the first page."""
     value = form.get("Marker")
     if value is None:
         return None

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Managed policies and their tags. ``iam_versions`` has their versions."""
+"""The IAM operations for managed policies and their tags. For policy versions, see ``iam_versions``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.aws.responses import Node
 
 
 class Policies:
-    """The managed policy operations, one method each."""
+    """The operations for managed policies. Each is a method that returns the result element."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -122,7 +122,7 @@ class Policies:
 
 
 def find_policy(state: IamState, form: Form) -> Record:
-    """Return the policy of a request or raise ``NoSuchEntity``."""
+    """Return the policy that the parameter PolicyArn names, or raise ``NoSuchEntity``."""
     arn = form.required("PolicyArn")
     policy = state.policy(form.account, arn)
     if policy is None:
@@ -131,7 +131,10 @@ def find_policy(state: IamState, form: Form) -> Record:
 
 
 def find_customer_policy(state: IamState, form: Form, action: str) -> Record:
-    """Return the policy that a request changes. AWS managed policies are read-only."""
+    """Return the policy that a request changes.
+
+    Raise ``AccessDenied`` for an AWS managed policy, which is read-only, or ``NoSuchEntity``.
+    """
     arn = form.required("PolicyArn")
     if arn.startswith(AWS_MANAGED_PREFIX):
         raise ApiError(

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Roles with trust policy, permissions boundary and tags."""
+"""The IAM operations for roles, with their trust policies, permissions boundaries and tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.aws.responses import Node
 
 
 class Roles:
-    """The role operations, one method each, which return the result element."""
+    """The operations for roles. Each is a method that returns the result element."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -137,7 +137,7 @@ class Roles:
 
 
 def find_role(state: IamState, form: Form) -> Record:
-    """Return the role of a request or raise ``NoSuchEntity``."""
+    """Return the role that the parameter RoleName names, or raise ``NoSuchEntity``."""
     name = form.required("RoleName")
     role = state.role(form.account, name)
     if role is None:

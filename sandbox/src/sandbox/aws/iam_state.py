@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IAM's records with their indexes, so that the cost of a lookup does not grow with their number."""
+"""The stored resources of IAM, with indexes, so that a lookup takes the same time for any number of resources."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Key = tuple[str, str]
 
 
 def new_unique_id(prefix: str) -> str:
-    """Return a new unique ID: a prefix of four letters and 17 characters."""
+    """Return a new unique ID as in IAM: the prefix and 17 random characters."""
     return prefix + "".join(secrets.choice(_ID_ALPHABET) for _ in range(17))
 
 
 @dataclass(slots=True)
 class TrustHistory:
-    """The trust policies of a role with their times in monotonic seconds, oldest first."""
+    """The trust policies that a role has had, the oldest first, each with the monotonic time of the change in seconds."""
 
     changes: list[tuple[float, str]] = field(default_factory=list)
 
@@ -36,7 +36,7 @@ class TrustHistory:
         self.changes.append((time.monotonic(), document))
 
     def visible(self, delay_ms: float) -> str | None:
-        """Return the newest document that is at least ``delay_ms`` old; None if the role is younger."""
+        """Return the newest trust policy that is at least ``delay_ms`` old, or None if there was none that long ago."""
         horizon = time.monotonic() - delay_ms / 1000
         visible: str | None = None
         for moment, document in self.changes:
@@ -47,7 +47,7 @@ class TrustHistory:
 
 
 class IamState:
-    """The roles, policies and attachments of all accounts, in the records of ministack."""
+    """The roles, policies and attachments of all accounts. ministack stores the records, this class the indexes."""
 
     def __init__(self, ministack: Ministack) -> None:
         self.ministack = ministack
@@ -64,18 +64,18 @@ class IamState:
         return [*names, self.bounded_roles, self.last_versions, self.trust]
 
     def clear(self) -> None:
-        """Clear the indexes; :meth:`Ministack.wipe` deletes the records."""
+        """Clear the indexes. :meth:`Ministack.wipe` deletes the records."""
         for index in self.indexes():
             index.clear()
 
     def role(self, account: str, name: str) -> Record | None:
-        """Return the role with a name, which is case-insensitive."""
+        """Return the role with a name, or None. Names are case-insensitive."""
         name = self.role_names.get((account, name.lower()), name)
         self.accessed.add(ChangeKey(ROLE, account, name))
         return self.ministack.roles.get(account, name)
 
     def policy(self, account: str, arn: str) -> Record | None:
-        """Return a customer managed policy of the account or an AWS managed policy."""
+        """Return a managed policy of the account or of AWS, or None."""
         if arn.startswith(AWS_MANAGED_PREFIX):
             return self.ministack.aws_managed_policies.get(arn)
         self.accessed.add(ChangeKey(POLICY, account, arn))
@@ -134,13 +134,13 @@ class IamState:
         self._count(account, policy, -1)
 
     def attachment_count(self, account: str, policy: Record) -> int:
-        """Return the number of roles, users and groups of the account with the policy attached."""
+        """Return the number of roles, users and groups in the account that the policy is attached to."""
         if policy["Arn"].startswith(AWS_MANAGED_PREFIX):
             return self.ministack.aws_managed_attachments.get((account, policy["Arn"]), 0)
         return int(policy["AttachmentCount"])
 
     def boundary_count(self, account: str, arn: str) -> int:
-        """Return the number of roles and users of the account with the policy as boundary."""
+        """Return the number of roles and users in the account that have the policy as permissions boundary."""
         users = self.ministack.users.items(account)
         bounded = [name for name, user in users if user.get("PermissionsBoundary") == arn]
         return len(self.bounded_roles.get((account, arn), ())) + len(bounded)

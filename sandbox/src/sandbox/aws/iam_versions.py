@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions of managed policies."""
+"""The IAM operations for the versions of managed policies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.aws.responses import Node
 
 
 class Versions:
-    """The policy version operations, one method each."""
+    """The operations for policy versions. Each is a method that returns the result element."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -54,7 +54,7 @@ class Versions:
 
     def list_policy_versions(self, form: Form) -> Node:
         policy = find_policy(self._state, form)
-        # IAM lists the newest version first, so the page key must sort the same way.
+        # IAM lists the newest version first, so its sort key must be the smallest.
         versions = (
             (f"{10**9 - int(version_id[1:]):09d}", version)
             for version_id, version in policy["Versions"].items()

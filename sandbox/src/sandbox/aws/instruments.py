@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counters, latency, faults and rate limit of the endpoint."""
+"""The instruments of the endpoint: counters, latency, fault rules and rate limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.aws.rate_limit import RateLimit
 
 @dataclass(slots=True)
 class Instruments:
-    """The instruments that the gateway applies and control requests set."""
+    """The instruments. Control requests set them, and the gateway applies them to API requests."""
 
     latency_ms: float = 0
     counters: Counters = field(default_factory=Counters)
@@ -21,6 +21,6 @@ class Instruments:
     rate_limit: RateLimit = field(default_factory=RateLimit)
 
     def clear(self) -> None:
-        """Clear counts and fault rules, but keep latency and rate limit."""
+        """Clear counters and fault rules, but keep latency and rate limit."""
         self.counters.clear()
         self.faults.clear()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWS managed policies that ministack lacks, with shortened documents."""
+"""Additional AWS managed policies, which ministack does not have. Their documents are shortened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CREATED = "2015-02-06T18:40:00Z"
 
 
 class ManagedPolicy(NamedTuple):
-    """An AWS managed policy; ``name`` includes its path."""
+    """An AWS managed policy. ``name`` includes the path, such as ``service-role/AmazonEBSCSIDriverPolicy``."""
 
     name: str
     actions: tuple[str, ...]
@@ -49,7 +49,10 @@ POLICIES = (
 
 
 def install(ministack: Ministack) -> None:
-    """Add the policies to ministack and set the dates of all AWS managed policies. A wipe removes them."""
+    """Add the policies to ministack, and set the dates of all AWS managed policies.
+
+    Call it again after :meth:`Ministack.wipe`, which removes the policies.
+    """
     for record in ministack.aws_managed_policies.values():
         record.update(CreateDate=CREATED, UpdateDate=CREATED)
     for policy in POLICIES:

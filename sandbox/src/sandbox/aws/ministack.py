@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The interface to ministack: its stores and the functions that the overlay uses.
+"""The interface to the package ministack: its stores, and the functions that the overlay uses.
 
-ministack has a dict for each resource type, keyed by (account, key) or (account, region, key). The overlay
-uses these dicts directly, because ministack's scoped views iterate over the records of all accounts.
+ministack stores each type of resource in a dict with the keys (account, name) or (account, region, name). The
+overlay uses these dicts directly, because ministack's own views of one account iterate over all accounts.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, NamedTuple, cast
 
 from sandbox.aws.model import Record
 
-# EC2 lists regions, Organizations lists accounts; both are ministack's.
+# EC2 and Organizations are needed to list regions and accounts. ministack handles them without the overlay.
 SERVICES = ("eks", "iam", "sts", "ec2", "organizations")
 
 
 def _module(name: str) -> Any:
-    """Import a module of ministack, which has no types."""
+    """Import a module of ministack as Any, because ministack has no type annotations."""
     return import_module(name)
 
 
 class AccountTable:
-    """The records of a resource type by account."""
+    """A store of ministack for one type of resource, by account."""
 
     def __init__(self, data: dict[tuple[str, str], Record]) -> None:
         self._data = data
@@ -50,7 +50,7 @@ class AccountTable:
 
 
 class RegionTable:
-    """The records of a resource type by account and region."""
+    """A store of ministack for one type of resource, by account and region."""
 
     def __init__(self, data: dict[tuple[str, str, str], Record]) -> None:
         self._data = data
@@ -69,12 +69,12 @@ class RegionTable:
         return [(key[2], value) for key, value in self.everything() if key[:2] == scope]
 
     def everything(self) -> list[tuple[tuple[str, str, str], Record]]:
-        """Return a copy of all records, because ministack changes EKS records in threads."""
+        """Return all keys and records. The list is a copy, because threads of ministack may change the store."""
         return list(self._data.items())
 
 
 class Signer(NamedTuple):
-    """The principal of an access key."""
+    """The principal that an access key belongs to, with its secret key."""
 
     arn: str
     secret_access_key: str
@@ -82,13 +82,15 @@ class Signer(NamedTuple):
 
 
 class Ministack:
-    """ministack, which reads its environment at import: create one instance per process."""
+    """The package ministack, configured and imported. A process can have only one instance, because importing
+    ministack reads the environment.
+    """
 
     def __init__(self, *, auth: bool) -> None:
         os.environ["AUTH"] = "true" if auth else "false"
         os.environ["SERVICES"] = ",".join(SERVICES)
         os.environ["LOG_LEVEL"] = "WARNING"
-        # ministack must not use the credentials of the user.
+        # The user may have set these variables for real AWS, and ministack would use them.
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "PERSIST_STATE"):
             os.environ.pop(name, None)
         self.auth = auth
@@ -102,7 +104,7 @@ class Ministack:
         self._sigv4 = _module("ministack.core.sigv4")
         self._responses = _module("ministack.core.responses")
         self._router = _module("ministack.core.router")
-        # ministack must not start a Kubernetes cluster in a container engine.
+        # Prevent that ministack starts a Kubernetes cluster in Docker.
         self.eks._docker_available = False
 
         self.users = AccountTable(self.iam._users._data)
@@ -114,13 +116,13 @@ class Ministack:
         self.group_inline_policies = AccountTable(self.iam._group_inline_policies._data)
         self.clusters = RegionTable(self.eks._clusters._data)
         self.addons = RegionTable(self.eks._addons._data)
-        # The number of attachments of AWS managed policies by account and ARN.
+        # The number of attachments of each AWS managed policy, by account and ARN.
         self.aws_managed_attachments: dict[tuple[str, str], int] = (
             self.iam._aws_managed_attachment_counts._data
         )
 
     def without_records(self) -> Ministack:
-        """Return a copy with empty tables of roles, policies, clusters and add-ons."""
+        """Return a copy with empty stores of roles, policies, clusters and add-ons."""
         other = copy.copy(self)
         other.roles = AccountTable({})
         other.policies = AccountTable({})
@@ -131,11 +133,11 @@ class Ministack:
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
-        """The AWS managed policies by ARN, which all accounts share."""
+        """The AWS managed policies by ARN. All accounts share them."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
 
     def account(self) -> str:
-        """Return the account of the current request."""
+        """Return the account ID of the current request."""
         return cast(str, self._responses.get_account_id())
 
     def region(self) -> str:
@@ -147,19 +149,19 @@ class Ministack:
         return cast(str, self._router.extract_access_key_id(headers, query) or "")
 
     def caller(self, headers: Any, query: Any) -> Record:
-        """Return the caller of a request: userArn, accountId, principalType, and with --auth principalKeys."""
+        """Return the caller of a request, with the keys userArn, accountId, principalType, and with --auth principalKeys."""
         return cast(Record, self.sts._caller_identity(headers, query))
 
     def sessions(self) -> dict[str, Record]:
-        """Return the temporary credentials by access key ID. ministack deletes expired ones when it adds others."""
+        """Return the temporary credentials by access key ID, which may include expired ones."""
         return dict(self.sts._sessions)
 
     def end_session(self, access_key_id: str, seconds: float) -> None:
-        """Set the remaining lifetime of a temporary access key."""
+        """Let temporary credentials expire after a number of seconds."""
         self.sts._sessions[access_key_id]["Expiration"] = time.time() + seconds
 
     def key_account(self, access_key_id: str) -> str | None:
-        """Return the account of an access key of a session or user; None if it does not exist."""
+        """Return the account of the session or user that an access key belongs to, or None if the key does not exist."""
         session = self.sts._sessions.get(access_key_id)
         if session is not None:
             return str(session["AccountId"])
@@ -167,7 +169,7 @@ class Ministack:
         return next((account for account, key in keys if key == access_key_id), None)
 
     def signer(self, access_key_id: str, session_token: str) -> Signer | str:
-        """Return the principal of an access key, or STS's error for an invalid key."""
+        """Return the principal that an access key belongs to, or the error text of STS if the key is invalid."""
         account = access_key_id if access_key_id.isdecimal() else self.key_account(access_key_id)
         result = self.evaluator.resolve_credential(access_key_id, account or "", session_token or None)
         if isinstance(result, self.evaluator.CredentialResolutionError):
@@ -185,7 +187,7 @@ class Ministack:
         date: str,
         region: str,
     ) -> str:
-        """Return the Signature Version 4 of a presigned GET request to STS."""
+        """Calculate the signature (Signature Version 4) of a presigned GET request to STS."""
         request = self._sigv4.build_canonical_request(
             "GET", "/", headers, query, signed_headers, payload_hash=hashlib.sha256(b"").hexdigest()
         )
@@ -199,7 +201,7 @@ class Ministack:
         )
 
     def access_policies(self, account: str, region: str, cluster: str, principal: str) -> set[str]:
-        """Return the ARNs of a principal's access policies for the whole cluster."""
+        """Return the ARNs of the EKS access policies that a principal has for the whole cluster."""
         associations = self.eks._access_policy_associations(cluster, account, region)
         return {
             str(policy)
@@ -208,11 +210,11 @@ class Ministack:
         }
 
     def stores(self) -> list[dict[Any, Any]]:
-        """Return ministack's dicts of resources and sessions; AWS managed policies do not change."""
+        """Return the stores of all resources and sessions, except AWS managed policies, which do not change."""
         kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
         members = [*vars(self.iam).values(), *vars(self.eks).values()]
         return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]
 
     def wipe(self) -> None:
-        """Delete all records and recreate the AWS managed policies."""
+        """Delete all resources, and create the AWS managed policies again."""
         self.app._reset_all_state()

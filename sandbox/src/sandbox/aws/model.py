@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The request, response and error of an API call."""
+"""The types for requests, responses and errors of the AWS API."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Record = dict[str, Any]
-"""A stored resource in ministack's format."""
+"""A stored resource in the format of ministack."""
 
 Query = Mapping[str, list[str]]
 
 
 class Response(NamedTuple):
-    """The HTTP status, headers and body that a service returns."""
+    """An HTTP response: status, headers and body."""
 
     status: int
     headers: dict[str, str]
@@ -25,11 +25,11 @@ class Response(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An API request of an account.
+    """A request to an AWS API.
 
     Attributes:
-        operation: the name of the API operation without its service (``CreateRole``).
-        path_parts: the variable parts of a REST path, in order.
+        operation: the name of the API operation without the service, such as ``CreateRole``.
+        path_parts: the variable parts of a REST path in their order, such as the name of a cluster.
     """
 
     service: str
@@ -49,7 +49,7 @@ class Call:
         return values[0] if values else None
 
     def data(self) -> dict[str, Any]:
-        """Parse the body as a JSON object; an empty body is an empty object."""
+        """Parse the body as a JSON object. An empty body is an empty object. Raise ApiError for another body."""
         try:
             data = json.loads(self.body or b"{}")
         except ValueError:
@@ -60,7 +60,7 @@ class Call:
 
 
 class ApiError(Exception):
-    """An error of an AWS API."""
+    """The error for an error response of an AWS API, with HTTP status, error code and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")

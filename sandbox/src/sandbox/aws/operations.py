@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The API operation of an HTTP request, as in the service models."""
+"""Find out which API operation an HTTP request is for, according to the service models of AWS."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _ROUTES = {
 
 
 class Scope(NamedTuple):
-    """The credential scope of a signature: access key, region and service."""
+    """The credential scope in the signature of a request: access key ID, region and service."""
 
     access_key_id: str
     region: str
@@ -67,27 +67,27 @@ class Scope(NamedTuple):
 
 
 class Route(NamedTuple):
-    """The name of an operation without its service, and the variable parts of its path."""
+    """The name of an operation without the service, and the variable parts of its path."""
 
     operation: str
     path_parts: tuple[str, ...] = ()
 
 
 def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
-    """Return the credential scope in the header or in a presigned query; empty without a signature."""
+    """Return the credential scope from the header or a presigned query. Its members are empty without a signature."""
     match = _CREDENTIAL.search(headers.get("authorization", "")) or _PRESIGNED.search(query)
     return Scope(*match.groups()) if match else Scope("", "", "")
 
 
 def target(headers: Mapping[str, str]) -> str:
-    """Return the operation in the header of the JSON protocol; empty for other protocols."""
+    """Return the operation from the header X-Amz-Target of the JSON protocol, or "" for other protocols."""
     return headers.get("x-amz-target", "").rpartition(".")[2]
 
 
 def route(service: str, method: str, path: str, parameters: bytes) -> Route:
-    """Return the operation of a request; ``Unknown`` if there is no such route.
+    """Return the operation of a request, or a Route with the name ``Unknown``.
 
-    ``parameters`` are for the Query protocol: the body, or the query of a presigned request.
+    ``parameters`` is the body of a request of the Query protocol, or the query string of a presigned request.
     """
     routes = _ROUTES.get(service)
     if routes is None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The overlay: its state, and the handlers that it installs in front of ministack's."""
+"""The overlay: handlers that are called before ministack's handlers, and their state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Handler = Callable[[str, str, dict[str, str], bytes, Query], Awaitable[Any]]
 
 
 class Overlay:
-    """The state of the overlay and its service handlers."""
+    """The state of the overlay, and its handlers for the services."""
 
     def __init__(self, ministack: Ministack) -> None:
         self.ministack = ministack
@@ -49,7 +49,7 @@ class Overlay:
         self._pod_identity = PodIdentity(self.iam_state, self.eks_state, authorizer)
 
     def install(self) -> None:
-        """Wrap ministack's handlers of IAM, EKS, STS and EKS Auth."""
+        """Replace ministack's handlers for IAM, EKS, STS and EKS Auth with the handlers of the overlay."""
         app = self.ministack.app
         for service in ("iam", "eks", "sts"):
             app.SERVICE_HANDLERS[service] = self._wrap(service, app.SERVICE_HANDLERS[service])
@@ -59,13 +59,13 @@ class Overlay:
         managed_policies.install(self.ministack)
 
     def caller_account(self, access_key_id: str) -> str:
-        """Return the account of an access key, without checking the key."""
+        """Return the account of an access key, or "unknown". The secret key is not checked."""
         if _ACCOUNT.fullmatch(access_key_id):
             return access_key_id
         return self.ministack.key_account(access_key_id) or "unknown"
 
     def wipe(self) -> None:
-        """Delete all resources of all accounts and the read lag, but keep the other settings."""
+        """Delete all resources of all accounts, and the rules for read lag. Other settings do not change."""
         self.read_lag.set(())
         self.ministack.wipe()
         self.token_review.clear()
@@ -74,11 +74,14 @@ class Overlay:
         self.eks_state.clear()
 
     def stores(self) -> list[dict[Any, Any]]:
-        """Return the stores of all resources: ministack's and the indexes of the overlay."""
+        """Return the stores of all resources: ministack's stores and the indexes of the overlay."""
         return [*self.ministack.stores(), *self.iam_state.indexes(), *self.eks_state.indexes()]
 
     def restore(self, stores: Iterable[Mapping[Any, Any]]) -> None:
-        """Replace the content of the stores, and clear the read lag."""
+        """Replace the content of all stores, and delete the rules for read lag.
+
+        ``stores`` must have the order of :meth:`stores`.
+        """
         for store, content in zip(self.stores(), stores, strict=True):
             store.clear()
             store.update(content)
@@ -136,7 +139,10 @@ async def _dispatch(source: Overlay | Replica, call: Call, inner: Inner) -> Resp
 
 
 def _detect_eks_auth(original_detect: Callable[..., Any]) -> Callable[..., Any]:
-    """Add EKS Auth, whose paths look like EKS paths, to ministack's detection of services."""
+    """Extend ministack's function that detects the service of a request.
+
+    EKS and EKS Auth have similar paths, so the service in the signature distinguishes them.
+    """
 
     def detect(method: str, path: str, headers: Mapping[str, str], params: Any) -> Any:
         if signed_scope(headers).service == EKS_AUTH:

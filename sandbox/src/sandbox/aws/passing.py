@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of EKS for the role in a request: account, existence, trust policy, iam:PassRole."""
+"""Check the role in a request as EKS does: its account, its existence, its trust policy, and iam:PassRole."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role/(?:[\u0021-\u007e]+/)?([\w+=
 
 @dataclass(slots=True)
 class Propagation:
-    """The time until IAM changes reach EKS, in milliseconds."""
+    """The time in milliseconds until changes of IAM reach EKS."""
 
     delay_ms: float = 0
 
 
 class RolePassing:
-    """The checks of the role in create and update requests of EKS, in the order in which EKS makes them."""
+    """The checks of the role in create and update requests, in the same order as in EKS."""
 
     def __init__(self, iam: IamState, authorizer: Authorizer, propagation: Propagation) -> None:
         self._iam = iam
@@ -31,11 +31,11 @@ class RolePassing:
         self._propagation = propagation
 
     def check(self, call: Call, role_arn: str) -> None:
-        """Raise EKS's error unless the role can be used for an association."""
+        """Check that a role can be used for an association. Raise the error of EKS if not."""
         match = _ROLE_ARN.fullmatch(role_arn)
         if role_arn and not match:
             raise ApiError(400, "InvalidParameterException", f"Invalid role ARN: {role_arn}")
-        # An empty ARN counts as a role of another account.
+        # EKS returns the error for a role of another account also for an empty ARN.
         if match is None or match.group(1) != call.account:
             raise ApiError(403, "AccessDeniedException", "Cross-account pass role is not allowed")
         self._authorizer.check_pass_role(call, role_arn, POD_IDENTITY_SERVICE)
@@ -55,7 +55,7 @@ class RolePassing:
             )
 
     def check_cluster_role(self, call: Call, role_arn: str) -> None:
-        """Raise EKS's error unless the role can be used for a cluster."""
+        """Check that a role can be used for a cluster. Raise the error of EKS if not."""
         self._authorizer.check_pass_role(call, role_arn, CLUSTER_SERVICE)
         match = _ROLE_ARN.fullmatch(role_arn)
         in_account = match is not None and match.group(1) == call.account
@@ -69,7 +69,7 @@ class RolePassing:
             )
 
     def _visible_trust(self, account: str, name: str, arn: str) -> str | None:
-        """Return the trust policy that has reached EKS; None if EKS does not see the role."""
+        """Return the trust policy of a role that EKS sees, or None if EKS does not see the role yet."""
         role = self._iam.role(account, name)
         history = self._iam.trust.get((account, name))
         if role is None or history is None or role["Arn"] != arn:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Projected service account tokens."""
+"""Read projected service account tokens of Kubernetes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUDIENCE = POD_IDENTITY_SERVICE
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """The Pod of a token."""
+    """The Pod that a service account token was issued for."""
 
     namespace: str
     service_account: str
@@ -28,7 +28,10 @@ class Pod:
 
 
 def read_token(token: str) -> Pod:
-    """Return the Pod of a projected service account token."""
+    """Return the Pod that a projected service account token was issued for.
+
+    Raise ApiError if the token is malformed, expired, or for another audience. The signature is not checked.
+    """
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rate limit of the endpoint."""
+"""The rate limit of the endpoint, above which requests are throttled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """A token bucket for all services and accounts. It starts full and holds the tokens of one second.
+    """A token bucket for all services and accounts together. It starts full, and holds the tokens of one second.
 
-    ``per_second`` is the number of requests; 0 means no limit. ``now`` returns seconds.
+    ``per_second`` is the permitted number of requests per second; 0 means no limit. ``now`` returns a time in seconds.
     """
 
     def __init__(self, per_second: float = 0, now: Callable[[], float] = time.monotonic) -> None:
@@ -20,7 +20,7 @@ class RateLimit:
         self.set(per_second)
 
     def set(self, per_second: float) -> None:
-        """Reset the bucket with another limit. Raise ValueError if it is invalid."""
+        """Set another limit, and fill the bucket. Raise ValueError if the limit is invalid."""
         if not 0 <= per_second < math.inf:
             raise ValueError(f"per_second must be a number of at least 0: {per_second!r}")
         self.per_second = per_second
@@ -29,7 +29,7 @@ class RateLimit:
         self._filled = self._now()
 
     def take(self) -> bool:
-        """Take a token. Return whether there was one."""
+        """Take a token for a request, and return whether there was one."""
         if not self.per_second:
             return True
         now = self._now()

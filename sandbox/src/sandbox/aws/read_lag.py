@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stale reads, as in the eventually consistent IAM and EKS.
+"""Emulate the eventual consistency of IAM and EKS: reads may return an older state.
 
-A replica with a lag serves the reads; writes use the current records. The delay until EKS sees a role is
-:class:`sandbox.aws.passing.Propagation`.
+A replica, which is behind by a certain time, serves these reads. Writes use the current state. The delay until EKS
+sees a role is separate; see :class:`sandbox.aws.passing.Propagation`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ _MEMBERS = frozenset(("ms", "operations", "replicas"))
 
 
 class LagRuleError(ValueError):
-    """An invalid read lag rule."""
+    """The error for an invalid rule for read lag."""
 
 
 @dataclass(frozen=True, slots=True)
 class LagRule:
-    """The lag of some reads.
+    """A rule that makes certain reads stale.
 
     Attributes:
-        ms: the lag in milliseconds.
-        operations: shell pattern for names such as ``iam:GetRole``.
-        replicas: with 1 all reads are stale; with 2 every second read of an operation in an account is.
+        ms: the time in milliseconds by which reads are behind.
+        operations: shell pattern for the operations, such as ``iam:GetRole`` or ``iam:Get*``.
+        replicas: 1 makes all reads stale. 2 emulates two replicas of which one is current: for each account and
+            operation, every second read is stale.
     """
 
     ms: float
@@ -62,7 +63,7 @@ class LagRule:
 
 
 class ReadLag:
-    """The read lag rules and their replicas. The first matching rule applies."""
+    """The rules for read lag, and a replica for each different lag. The first matching rule applies to a read."""
 
     def __init__(self, iam: IamState, eks: EksState, passing: RolePassing) -> None:
         self._iam = iam
@@ -73,7 +74,7 @@ class ReadLag:
         self._reads: Counter[tuple[str, str]] = Counter()
 
     def set(self, rules: Iterable[LagRule]) -> None:
-        """Replace the rules. All current records are visible."""
+        """Replace the rules. Reads show everything that exists now; only later changes are delayed."""
         self._rules = list(rules)
         self._reads.clear()
         self._replicas = {
@@ -88,7 +89,7 @@ class ReadLag:
         return [asdict(rule) for rule in self._rules]
 
     def replica(self, call: Call) -> Replica | None:
-        """Return the replica that serves a read; None for the current records."""
+        """Return the replica that must serve a request, or None to use the current state."""
         if call.service not in SERVICES or not call.operation.startswith(READS):
             return None
         operation = f"{call.service}:{call.operation}"
@@ -105,11 +106,12 @@ class ReadLag:
         return replica
 
     def record(self, call: Call) -> None:
-        """Add the changes of a request to the replicas."""
+        """Pass the changes of a request on to all replicas."""
         if not self._replicas:
             return
         if call.service == "iam" and (arn := Form(call.account, call.body).get("PolicyArn")):
-            # ministack attaches policies to users and groups without reading the policy here.
+            # When ministack attaches a policy to a user or group, it changes the policy without this class noticing.
+            # Access the policy here, so that it counts as possibly changed.
             self._iam.policy(call.account, arn)
         for key in (*self._iam.accessed.take(), *self._eks.accessed.take()):
             change = Change.copy(key, current_record(self._iam, self._eks, key))

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A copy of the records of IAM and EKS that applies each change after a delay.
+"""A copy of the resources of IAM and EKS that applies each change after a delay.
 
-Replicas share the copied records and do not change them. They do not include users, groups, instance
-profiles and node groups, which are in ministack.
+All replicas share the copies of changed records, and never modify them. Users, groups, instance profiles and node
+groups are not copied, because ministack handles them; reads of them are always current.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sandbox.aws.passing import RolePassing
 
 
 class Replica:
-    """IAM and EKS as they were ``delay`` seconds ago. ``now`` returns seconds."""
+    """The state of IAM and EKS of ``delay`` seconds ago. ``now`` returns a time in seconds."""
 
     def __init__(
         self,
@@ -45,12 +45,12 @@ class Replica:
             self._apply(change)
 
     def add(self, change: Change) -> None:
-        """Add a change, to be applied after the delay."""
+        """Add a change, which is applied after the delay."""
         self._pending.append((self._now() + self._delay, change))
         self.advance()
 
     def advance(self) -> None:
-        """Apply the changes that are older than the delay."""
+        """Apply all changes that are older than the delay."""
         now = self._now()
         while self._pending and self._pending[0][0] <= now:
             self._apply(self._pending.popleft()[1])
@@ -89,7 +89,7 @@ class Replica:
             state.role_names[(key.account, key.name.lower())] = key.name
 
     def _count(self, key: Key, role: Record, change: int) -> None:
-        """Add a role to the indexes of attachments and boundaries, or remove it."""
+        """Add a role to the indexes of attachments and permissions boundaries, or with -1 remove it from them."""
         state = self.iam_state
         used = [(state.attached_roles, arn) for arn in role["AttachedPolicies"]]
         if role["PermissionsBoundary"]:
@@ -111,13 +111,13 @@ class Replica:
         if record is None and previous is not None:
             associations.drop(previous)
         elif record is not None:
-            # The record keeps its number, which is the sort key of pages.
+            # Do not use ``add`` here: it would give the record a new number, which is the sort key of pages.
             associations.by_id[key.name] = record
             associations.by_identity[(record["namespace"], record["serviceAccount"])] = key.name
 
 
 def current_record(iam: IamState, eks: EksState, key: Key) -> Record | None:
-    """Return the current record."""
+    """Return the current record of a resource, or None if it does not exist."""
     ministack = iam.ministack
     if key.kind == ROLE:
         return ministack.roles.get(key.account, key.name)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Responses in the Query protocol (XML: IAM, STS) and in REST JSON (EKS, EKS Auth)."""
+"""Build responses in the Query protocol (XML, for IAM and STS) and in REST JSON (for EKS and EKS Auth)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMESPACES = {
 QUERY_SERVICES = frozenset(_NAMESPACES)
 
 Node = Mapping[str, Any]
-"""The children of an XML element: text, numbers, booleans, Nodes, lists of these, or None (omitted)."""
+"""The children of an XML element by name: texts, numbers, booleans, Nodes, lists of these, or None to omit one."""
 
 
 def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
@@ -31,12 +31,12 @@ def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def _request_id() -> dict[str, str]:
-    """Return the header by which a client recognizes a response of AWS."""
+    """Return a header with a new request ID. Clients use it to distinguish AWS from a proxy."""
     return {"x-amzn-requestid": str(uuid.uuid4())}
 
 
 def xml_response(operation: str, result: Node | None, service: str = "iam") -> Response:
-    """Return a response of the Query protocol; ``result`` is None for operations without result."""
+    """Build a response in the Query protocol. ``result`` is None for an operation that has no result element."""
     inner = "" if result is None else _element(f"{operation}Result", result)
     body = (
         f'<{operation}Response xmlns="{_NAMESPACES[service]}">{inner}'
@@ -47,7 +47,7 @@ def xml_response(operation: str, result: Node | None, service: str = "iam") -> R
 
 
 def error_response(service: str, error: ApiError) -> Response:
-    """Return an error in the protocol of the service."""
+    """Build an error response in the protocol of the service."""
     if service in QUERY_SERVICES:
         fault = "Sender" if error.status < 500 else "Receiver"
         body = (

@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTTP server: hypercorn's protocol on a loopback socket, until SIGTERM or SIGINT.
+"""The HTTP server on the loopback address. It uses the package hypercorn for the protocol.
 
-The accept loop is here because hypercorn's ``serve`` hides the connection, which the reset faults need.
+It accepts connections itself, because hypercorn's function ``serve`` does not give access to the connection, which
+fault rules may reset.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ BACKLOG = 1024
 
 
 async def serve(gateway: Gateway, port: int) -> None:
-    """Serve until a signal. Print one line when the server accepts connections."""
+    """Serve until SIGTERM or SIGINT. Print one line as soon as the server accepts connections."""
     loop = asyncio.get_running_loop()
     config = Config()
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS

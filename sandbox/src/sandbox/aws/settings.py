@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Constants of the endpoint and its clients."""
+"""Constants that the endpoint and its clients share."""
 
 from __future__ import annotations
 
 CONTROL_PREFIX = "/_sandbox/"
 
 ROOT_SECRET_ACCESS_KEY = "sandbox-root-secret-access-key-0123456789"
-"""The secret key of root users, whose access key is the account ID. It is not checked, even with --auth."""
+"""The secret access key of root users, whose access key ID is the account ID. It is not checked, even with --auth."""

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records of an account as JSON data."""
+"""Export the resources of an account as data for JSON, so that tests can inspect them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sandbox.aws.overlay import Overlay
 def snapshot(overlay: Overlay, account: str) -> Mapping[str, Any]:
     """Return the roles, policies, instance profiles, clusters, add-ons and associations of an account.
 
-    The keys of regional resources are ``<region>/<cluster>[/…]``. Roles include their attachments.
+    Each kind is a mapping. The keys are names or ARNs in IAM, and ``<region>/<cluster>[/…]`` in EKS. Roles include
+    their attachments.
     """
     ministack = overlay.ministack
     return {

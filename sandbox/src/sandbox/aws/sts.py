@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks of AssumeRole, within an account and across accounts.
+"""Check requests to AssumeRole, within an account and across accounts.
 
-The trust policy, MaxSessionDuration and the parameters are always checked. With --auth ministack also checks
-the policies of the caller, and root users cannot assume roles.
+The trust policy, MaxSessionDuration and the parameters are always checked. With --auth, ministack also checks the
+policies of the caller, and root users cannot assume roles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _EXPIRATION = re.compile(rb"<Expiration>[^<]*</Expiration>")
 
 @dataclass(frozen=True, slots=True)
 class _TextRule:
-    """The length limits and pattern of a parameter."""
+    """The limits for the length of a parameter, and the pattern that it must match."""
 
     parameter: str
     minimum: int
@@ -49,14 +49,14 @@ _TEXT_RULES = (
 
 
 class AssumeRole:
-    """The AssumeRole operation. ``lifetime_s`` overrides the requested duration of all sessions, unless 0."""
+    """The operation AssumeRole. If ``lifetime_s`` is not 0, all sessions last that number of seconds."""
 
     def __init__(self, iam: IamState) -> None:
         self._iam = iam
         self.lifetime_s = 0.0
 
     def check(self, call: Call) -> None:
-        """Raise AWS's error if the role cannot be assumed."""
+        """Check that the caller can assume the role. Raise the error of AWS if not."""
         form = Form(call.account, call.body)
         seconds = _check_parameters(form)
         arn = form.text("RoleArn")
@@ -69,7 +69,7 @@ class AssumeRole:
             raise ApiError(403, "AccessDenied", "Roles may not be assumed by root accounts.")
         role = self._iam.role(match.group(1), match.group(2))
         if role is None or role["Arn"] != arn or not self._trusts(role, call, caller, form):
-            # AWS does not reveal whether the role exists.
+            # As in AWS, the message does not reveal whether the role exists.
             user = caller["userArn"]
             message = f"User: {user} is not authorized to perform: sts:AssumeRole on resource: {arn}"
             raise ApiError(403, "AccessDenied", message)
@@ -82,7 +82,7 @@ class AssumeRole:
             raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 
     def shorten_session(self, response: Response) -> Response:
-        """Apply ``lifetime_s`` to the issued credentials and return the changed response."""
+        """Shorten the lifetime of the new credentials to ``lifetime_s``, and return the response with that expiration."""
         if not self.lifetime_s or response.status != OK:
             return response
         key = _ACCESS_KEY_ID.search(response.body)
@@ -116,7 +116,7 @@ class AssumeRole:
 
 
 def _check_parameters(form: Form) -> int:
-    """Validate the parameters and return the duration in seconds."""
+    """Validate the parameters, and return the requested duration in seconds."""
     for rule in _TEXT_RULES:
         value = form.get(rule.parameter) if rule.parameter == "ExternalId" else form.required(rule.parameter)
         if value is not None:
@@ -156,7 +156,10 @@ def _invalid(message: str) -> ApiError:
 
 
 def _for_principals(document: str) -> Mapping[str, Any]:
-    """Remove service principals, because ministack's evaluator treats every root user as a service."""
+    """Return a trust policy without service principals.
+
+    The evaluator of ministack would match them with every root user.
+    """
     return {"Statement": [_without_services(s) for s in as_list(json.loads(document)["Statement"])]}
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The trust policy check of EKS for the role of an association.
+"""Check the trust policy of a role as EKS does when an association is created.
 
-Allow statements for its service must allow both actions. Conditions and denials are evaluated only when a Pod
-requests credentials.
+The Allow statements for EKS Pod Identity must allow sts:AssumeRole and sts:TagSession. Conditions and Deny
+statements are not evaluated until a Pod requests credentials.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ REQUIRED_ACTIONS = ("sts:assumerole", "sts:tagsession")
 
 
 def trusts_pod_identity(document: str) -> bool:
-    """Return whether EKS Pod Identity may assume the role and tag the session."""
+    """Return whether a trust policy allows EKS Pod Identity to assume the role and to tag the session."""
     return trusts(document, POD_IDENTITY_SERVICE, REQUIRED_ACTIONS)
 
 
 def trusts(document: str, service: str, actions: tuple[str, ...]) -> bool:
-    """Return whether the statements for the service together allow the (lower case) actions."""
+    """Return whether the Allow statements for a service together allow all actions, which are in lower case."""
     policy: Any = json.loads(document)
     granted = {
         required

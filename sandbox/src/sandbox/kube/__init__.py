@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The embedded Kubernetes API: an emulator that stores objects and runs nothing.
+"""The embedded Kubernetes API server: an emulation that stores objects but does not run containers.
 
-It serves the kinds in ``resources.py`` for kubernetes.core and the Python client, with the messages of a real
-API server. Where it differs from a real cluster:
+It serves the kinds in ``resources.py`` to kubernetes.core and the Python client, with the messages of a real API
+server. Where it differs from a real cluster:
 
 - Pods never run: there is no scheduler and no kubelet. Tests write the status of Pods. A deleted Pod is removed
   at once. The only controllers are in ``controllers.py`` and must be enabled.

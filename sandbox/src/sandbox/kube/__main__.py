@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m sandbox.kube``: the embedded Kubernetes API on a loopback port."""
+"""``python -m sandbox.kube``: serve the embedded Kubernetes API on a port of the loopback address."""
 
 from __future__ import annotations
 

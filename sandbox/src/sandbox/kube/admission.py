@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mutations of new Pods: the ServiceAccount admission plugin and EKS's webhook.
+"""Change new Pods as the admission plugin ServiceAccount and the EKS Pod Identity webhook do.
 
-Environment, volume and annotation are as in the EKS User Guide, "EKS Pod Identity: how it works" and "Configure
-pods to use a service account with EKS Pod Identity".
+Sources for environment variables, volume and annotation: EKS User Guide, "EKS Pod Identity: how it works" and
+"Configure pods to use a service account with EKS Pod Identity".
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ Suffix = Callable[[], str]
 
 
 def random_suffix() -> str:
-    """Return five random characters for generateName."""
+    """Return five random characters, which the API server appends to ``metadata.generateName``."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(5))
 
 
 def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffix) -> None:
-    """Require the Pod's service account to exist, and mount its token volume unless disabled."""
+    """Check that the service account of a Pod exists, and add the volume with its token unless this is disabled.
+
+    Raise ApiError 403 if the service account does not exist. ``suffix`` returns the end of the volume's name.
+    """
     spec = pod["spec"]
     name = spec["serviceAccountName"]
     account = store.get(object_key(SERVICE_ACCOUNTS, namespace, name))
@@ -57,7 +60,10 @@ def admit_service_account(store: Store, namespace: str, pod: Json, suffix: Suffi
 
 
 def inject_pod_identity(pod: Json) -> None:
-    """Add credentials environment and projected token to every container that is not in the skip annotation."""
+    """Add the environment variables and the token volume of EKS Pod Identity to the containers of a Pod.
+
+    Containers in the annotation eks.amazonaws.com/skip-containers are left out.
+    """
     skip = str(lookup(pod, "metadata", "annotations", SKIP_CONTAINERS) or "")
     skipped = {name.strip() for name in skip.split(",") if name.strip()}
     injected = False
@@ -71,7 +77,7 @@ def inject_pod_identity(pod: Json) -> None:
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": CREDENTIALS_URI,
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/{TOKEN_VOLUME}",
         }
-        # If the template has one of them, the webhook adds neither.
+        # If a container has one of the two variables already, the webhook adds neither.
         if present.isdisjoint(variables):
             environment += [{"name": name, "value": value} for name, value in variables.items()]
         mounts = container.setdefault("volumeMounts", [])
@@ -91,7 +97,10 @@ def inject_pod_identity(pod: Json) -> None:
 
 
 def inject_irsa(pod: Json, role: str) -> None:
-    """Add environment and projected token of IRSA, for a service account with its annotation."""
+    """Add the environment variables and the token volume of IRSA (IAM roles for service accounts) to a Pod.
+
+    ``role`` is the ARN in the annotation eks.amazonaws.com/role-arn of the service account.
+    """
     directory = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
     for container in _containers(pod):
         container.setdefault("env", []).extend(

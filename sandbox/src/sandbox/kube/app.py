@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTTP application (ASGI): authentication, authorization, faults and responses."""
+"""The ASGI application of the API server: it authenticates and authorizes requests, and applies fault rules."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Abort = Callable[[Request], None]
 
 
 class ApiServer:
-    """The API server. ``abort`` resets the connection of a request."""
+    """The API server. ``abort`` closes the connection of a request with a TCP reset."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ApiServer:
         self._reconciling: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """Create a new cluster, and clear counters, faults and latency."""
+        """Replace the cluster with a new one, and clear counters, fault rules and latency."""
         if self._reconciling is not None:
             self._reconciling.cancel()
             self._reconciling = None
@@ -78,7 +78,8 @@ class ApiServer:
         )
 
     async def handle(self, request: Request) -> Response:
-        # A response before the complete request closes the connection, while the client may send the next request.
+        # Read the whole request first. A response to an incomplete request would close the connection, and the next
+        # request of the client could fail.
         await request.body()
         if self._controllers and self._controller_task is None:
             self._controller_task = asyncio.create_task(self._tick())
@@ -88,14 +89,14 @@ class ApiServer:
             return error_response(error)
 
     async def _tick(self) -> None:
-        """Run the controllers of the current cluster."""
+        """Run the controllers at regular intervals."""
         while True:
             cluster = self.cluster
             Controllers(cluster.operations, cluster.deleter).tick()
             await asyncio.sleep(TICK_SECONDS)
 
     def _schedule_reconcile(self, cluster: Cluster) -> None:
-        """Reconcile shortly after the request, as controllers do."""
+        """Let garbage collection run shortly after the request, as in a real cluster."""
         if cluster.deleter.pending and self._reconciling is None:
             loop = asyncio.get_running_loop()
             self._reconciling = loop.call_later(RECONCILE_SECONDS, self._reconcile, cluster)
@@ -173,7 +174,7 @@ class ApiServer:
 
 
 async def _object_name(request: Request, target: Target | None) -> str:
-    """Return the name of the object in the path, or in the body of a create request."""
+    """Return the name of the object from the path, or from the body of a create request, or ""."""
     if target is None or target.name:
         return target.name if target else ""
     try:
@@ -193,13 +194,14 @@ def json_response(body: Json, status: int = 200, headers: list[tuple[str, str]] 
 
 def error_response(error: ApiError) -> Response:
     if error.code == 429:
-        # API Priority and Fairness returns plain text.
+        # As in Kubernetes, this response is plain text: API Priority and Fairness writes it before the API server
+        # handles the request.
         return PlainTextResponse(f"{error.message}\n", 429, dict(error.headers))
     return json_response(error.status(), error.code)
 
 
 def discovery_response(cluster: Cluster, request: Request) -> Response:
-    """Return the response of a discovery request."""
+    """Return the response to a discovery request. Raise ApiError 404 for an unknown path."""
     table = cluster.table
     parts = request.url.path.strip("/").split("/")
     document: Json | None = None

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Field ownership: ``metadata.managedFields`` on every write, and server-side apply."""
+"""Server-side apply, and the ownership of fields (``metadata.managedFields``), which every write updates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from sandbox.kube.schema import Path, list_rule
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The fields of a manager; ``operation`` is Apply or Update, ``time`` a metav1.Time."""
+    """An entry of managedFields: the fields that a field manager owns.
+
+    ``operation`` is Apply or Update. ``time`` is a timestamp in the format of Kubernetes.
+    """
 
     manager: str
     operation: str
@@ -37,7 +40,7 @@ class Entry:
         )
 
     def printed(self) -> str:
-        """Return the manager as conflict messages name it."""
+        """Return the field manager as messages about conflicts name it."""
         text = json.dumps(self.manager)
         if self.subresource:
             text += f" with subresource {json.dumps(self.subresource)}"
@@ -62,7 +65,7 @@ def read_entries(obj: Json) -> list[Entry]:
 
 
 def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
-    """Store the entries that have fields in the API's order."""
+    """Write the entries to an object, in the order of Kubernetes. Entries without fields are left out."""
     nonempty = sorted(
         (entry for entry in entries if entry.fields),
         key=lambda e: (e.operation, e.time, e.manager, e.api_version, e.subresource),
@@ -87,7 +90,7 @@ def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
 def record_update(
     rtype: ResourceType, old: Json | None, new: Json, entries: Sequence[Entry], writer: Entry
 ) -> list[Entry]:
-    """Return the ownership after a create or update: changed fields move to the writer."""
+    """Return the entries of managedFields after a create or update. The writer owns every field that it has changed."""
     previous = fieldset.flatten(rtype.kind, old) if old is not None else {}
     current = fieldset.flatten(rtype.kind, new)
     changed = frozenset(
@@ -108,7 +111,7 @@ def record_update(
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The result of a server-side apply, before defaults and validation."""
+    """The result of a server-side apply, before defaults are set and the object is validated."""
 
     obj: Json
     entries: tuple[Entry, ...]
@@ -117,7 +120,10 @@ class Applied:
 def server_side_apply(
     rtype: ResourceType, live: Json, config: Json, writer: Entry, *, force: bool
 ) -> Applied:
-    """Merge ``config`` into ``live``. Raise ApiError 409 for fields that other managers own with other values."""
+    """Merge an applied configuration into the existing object.
+
+    Raise ApiError 409 if another manager owns a field with another value, unless ``force`` takes the field over.
+    """
     entries = read_entries(live)
     applied = fieldset.flatten(rtype.kind, config, maps=False)
     current = fieldset.flatten(rtype.kind, live)
@@ -141,7 +147,7 @@ def server_side_apply(
                 fieldset.drop(merged, field, rtype.kind)
     fields = frozenset(applied)
     own_entry = replace(writer, fields=fields)
-    # The time of an entry is the time of its last change.
+    # If the owned fields are the same as before, keep the previous entry with its time.
     if previous is not None and previous.fields == fields:
         own_entry = previous
     return Applied(merged, (*foreign_entries, own_entry))

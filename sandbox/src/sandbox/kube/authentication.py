@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bearer tokens."""
+"""Authenticate requests by their bearer tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.kube.rbac import AUTHENTICATED, MASTERS, User
 
 
 class Headers(Protocol):
-    """The headers of a request, by lower-case name."""
+    """The interface to the headers of a request, by lower-case name."""
 
     def get(self, key: str, default: str, /) -> str: ...
 
@@ -27,7 +27,10 @@ ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 
 
 def parse_user(text: str) -> tuple[str, User]:
-    """Parse ``NAME:TOKEN:GROUP1,GROUP2`` into token and user. A colon in a name is %3A."""
+    """Parse ``NAME:TOKEN:GROUP1,GROUP2`` to a token and its user. Raise ValueError if it has no name or token.
+
+    A colon within a part is written %3A.
+    """
     name, _, rest = text.partition(":")
     token, _, groups = rest.partition(":")
     if not name or not token:
@@ -40,9 +43,9 @@ Review = Callable[[str], User | None]
 
 
 class Authenticator:
-    """An authenticator for bearer tokens without anonymous access, as on EKS.
+    """An authenticator for bearer tokens. As in EKS, requests without a token are rejected.
 
-    ``review`` returns the user of an EKS token, or None.
+    ``users`` has the users by token. ``review`` returns the user of a token that AWS credentials signed, or None.
     """
 
     def __init__(self, users: Mapping[str, User], review: Review | None = None) -> None:
@@ -50,7 +53,7 @@ class Authenticator:
         self._review = review
 
     def is_admin(self, headers: Headers) -> bool:
-        """Return whether the request may use the control endpoints."""
+        """Return whether the user of a request is an administrator. Raise ApiError 401 for an unknown token."""
         return MASTERS in self.authenticate(headers).groups
 
     def authenticate(self, headers: Headers) -> User:
@@ -72,14 +75,17 @@ class Authenticator:
 
 
 def review_token(url: str, token: str) -> User | None:
-    """Return the user of an EKS token, reviewed by the embedded AWS."""
+    """Let the embedded AWS check a bearer token, and return its user, or None if the token is rejected.
+
+    ``url`` is the control request ``token-review`` for the EKS cluster.
+    """
     body = json.dumps({"token": token}).encode()
     request = Request(url, body, {"Content-Type": "application/json"}, method="POST")
-    # Proxies cannot reach the loopback address.
+    # Do not use a proxy, because it could not reach the loopback address.
     with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as response:
         result = json.load(response)
     if "refused" in result:
-        # As on EKS, the reason is only in the log.
+        # As in EKS, the client does not get the reason. It is only in the log.
         print(f"token rejected: {result['refused']}", flush=True)
         return None
     return User(str(result["name"]), (*map(str, result["groups"]), AUTHENTICATED))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The initial objects of a cluster: four namespaces and the default roles."""
+"""Create the initial objects of a cluster: four namespaces, and the default cluster roles with their bindings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _paths(*paths: str) -> Json:
 
 
 def _cluster_roles() -> dict[str, list[Json]]:
-    """Return the default cluster roles for the kinds of this API."""
+    """Return the rules of the default cluster roles, by name, for the kinds that this API serves."""
     view = [
         _rule(_READ, "", *_CORE, "namespaces"),
         _rule(_READ, APPS, *_APPS),
@@ -66,14 +66,14 @@ _BINDINGS = {
 
 
 def register_webhook(operations: Operations) -> None:
-    """Register EKS's webhook unless it is registered."""
+    """Create the MutatingWebhookConfiguration of the EKS Pod Identity webhook, if it does not exist."""
     if operations.store.get(object_key(MUTATING_WEBHOOKS, "", webhook.NAME)) is None:
         options = WriteOptions(manager="eks")
         operations.create(MUTATING_WEBHOOKS, "", webhook.webhook_configuration(), options)
 
 
 def bootstrap(operations: Operations) -> None:
-    """Create the initial objects."""
+    """Create the initial objects of a cluster."""
     options = WriteOptions(manager="kube-apiserver")
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name in SYSTEM_NAMESPACES:

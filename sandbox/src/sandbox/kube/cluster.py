@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An emulated cluster: its store and the operations on it."""
+"""An emulated cluster: its objects, and the operations on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.kube.webhook import Pair, Webhook
 
 
 class Cluster:
-    """A cluster, which handles requests for resources."""
+    """A cluster. ``follow`` returns the associations of the EKS cluster; ``root_ca`` is the PEM text of the CA."""
 
     def __init__(
         self,
@@ -54,7 +54,10 @@ class Cluster:
         body: Any = None,
         agent: str = "",
     ) -> Outcome:
-        """Handle a request. Raise ApiError for errors."""
+        """Handle a request for a resource. Raise ApiError for an error response.
+
+        ``body`` is the parsed body, ``agent`` the User-Agent header.
+        """
         rtype, namespace, name = target.rtype, target.namespace, target.name
         options = write_options(target, query, content_type, agent)
         match target.verb:
@@ -81,13 +84,13 @@ class Cluster:
         raise method_not_allowed()
 
     def set_webhook(self, enabled: bool) -> None:
-        """Enable or disable EKS's webhook for Pods."""
+        """Enable or disable the EKS Pod Identity webhook."""
         self.webhook.enabled = enabled
         if enabled:
             register_webhook(self.operations)
 
     def snapshot(self) -> Json:
-        """Return every object by resource."""
+        """Return all objects by resource, and the associations of the webhook."""
         objects = {name: list(self.store.select(name)) for name in self.store.resources()}
         pairs = sorted(self.webhook.associations)
         return {
@@ -97,7 +100,7 @@ class Cluster:
         }
 
     def restore(self, snapshot: Json) -> None:
-        """Replace all objects by a snapshot, with new resource versions."""
+        """Replace all objects with the objects of a snapshot. They get new resource versions."""
         objects = {
             Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
             for resource, items in snapshot["objects"].items()
@@ -120,7 +123,10 @@ def _version(obj: Json) -> int:
 
 
 def write_options(target: Target, query: Mapping[str, str], content_type: str, agent: str) -> WriteOptions:
-    """Parse the query of a write. The default field manager is the first part of the User-Agent."""
+    """Parse the query parameters of a write. Raise ApiError for invalid ones.
+
+    The default field manager is the first part of the User-Agent header, as in Kubernetes.
+    """
     kind = {"create": "Create", "patch": "Patch", "update": "Update"}.get(target.verb, "Delete")
     dry_run = query.get("dryRun", "")
     if dry_run not in ("", "All"):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A client for the control requests of the embedded Kubernetes, without dependencies."""
+"""A client to control the embedded Kubernetes, for example to inject faults. It needs only the standard library."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TIMEOUT_SECONDS = 30
 
 
 class KubeControlError(Exception):
-    """A control request failed, or the server does not respond."""
+    """The error for a control request that failed, or a server that does not respond."""
 
 
 class KubeControl:
-    """A client that controls an embedded Kubernetes API.
+    """A client that controls an embedded Kubernetes API server.
 
-    ``endpoint`` is the server of the kubeconfig, ``ca_file`` its ``ca.crt``, which may be created later, and
-    ``token`` the administrator's bearer token.
+    ``endpoint`` is its URL, ``ca_file`` the file of its certificate authority (it may be created later), and ``token``
+    the bearer token of the administrator.
     """
 
     def __init__(self, endpoint: str, ca_file: str | Path, token: str) -> None:
@@ -39,10 +39,10 @@ class KubeControl:
             return False
 
     def counters(self) -> dict[str, Any]:
-        """Return the counts of requests since the last reset.
+        """Return the numbers of requests since the last reset.
 
-        Keys: total, reads, writes, dry_runs, operations {``create serviceaccounts``: n}, dry_run_operations,
-        faults {kind: n}. Dry runs are not included in writes and operations.
+        The keys are total, reads, writes, dry_runs, operations {``create serviceaccounts``: n}, dry_run_operations and
+        faults {kind: n}. Dry runs do not count as writes and operations.
         """
         return self._request("GET", "counters")
 
@@ -50,32 +50,35 @@ class KubeControl:
         self._request("DELETE", "counters")
 
     def set_latency(self, milliseconds: float) -> None:
-        """Delay every API response."""
+        """Delay every response."""
         self._request("PUT", "latency", {"ms": milliseconds})
 
     def set_faults(self, rules: Iterable[Mapping[str, Any]]) -> None:
-        """Replace the fault rules. :class:`sandbox.kube.faults.FaultRule` has the members of a rule."""
+        """Replace the rules that let requests fail.
+
+        :class:`sandbox.kube.faults.FaultRule` describes the members of a rule.
+        """
         self._request("PUT", "faults", list(rules))
 
     def set_associations(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Set associations for the Pod Identity webhook, as pairs of namespace and service account."""
+        """Set the associations that the webhook uses, as pairs of namespace and service account."""
         body = [{"namespace": namespace, "service_account": name} for namespace, name in pairs]
         self._request("PUT", "associations", body)
 
     def save(self, name: str) -> None:
-        """Save all objects for :meth:`restore`."""
+        """Save all objects under a name, for :meth:`restore`."""
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the objects that :meth:`save` saved, with new resource versions; reset the rest."""
+        """Restore the objects that :meth:`save` saved, and reset everything else. They get new resource versions."""
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
-        """Restore a new cluster, and clear counters, faults and latency."""
+        """Replace the cluster with a new one, and clear counters, fault rules and latency."""
         self._request("POST", "reset")
 
     def state(self) -> dict[str, Any]:
-        """Return resourceVersion, objects {``serviceaccounts``: [object]} and associations."""
+        """Return everything in the cluster: resourceVersion, objects {``serviceaccounts``: [object]}, associations."""
         return self._request("GET", "state")
 
     def _request(self, method: str, name: str, body: Any = None) -> dict[str, Any]:
@@ -85,7 +88,7 @@ class KubeControl:
         request = Request(url, data=data, method=method, headers=headers)
         try:
             context = ssl.create_default_context(cafile=str(self._ca_file))
-            # Proxies cannot reach the loopback address.
+            # Do not use a proxy, because it could not reach the loopback address.
             opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
             with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 result: dict[str, Any] = json.load(response)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The control endpoints below /_sandbox/, for tests and the supervisor."""
+"""Handle the control requests under /_sandbox/, which :class:`sandbox.kube.control.KubeControl` sends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sandbox.kube.jsontree import Json
 
 
 class Controlled(Protocol):
-    """The part of the server that the control endpoints use."""
+    """The interface of the server that the control requests use."""
 
     cluster: Cluster
     instruments: Instruments
@@ -28,7 +28,7 @@ class Controlled(Protocol):
 
 
 class ControlRoutes:
-    """The control requests. All except GET ready need an administrator's token."""
+    """The handler of control requests. All except ``GET ready`` need the bearer token of an administrator."""
 
     def __init__(self, server: Controlled) -> None:
         self._server = server
@@ -68,7 +68,7 @@ class ControlRoutes:
             case "PUT", "webhook":
                 server.cluster.set_webhook(bool(body["enabled"]))
             case "PUT", "checkpoint":
-                # A shallow copy is enough, because stored objects are immutable.
+                # It is not necessary to copy the objects, because stored objects never change.
                 self._checkpoints[str(body["name"])] = server.cluster.snapshot()
             case "POST", "restore":
                 snapshot = self._snapshot(str(body["name"]))

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controllers of a cluster, except for garbage collection.
+"""Emulate some controllers of Kubernetes. Garbage collection is in ``deletion``.
 
-A Job gets a Pod, which is Pending until a test writes its status. The Job's deadline deletes the Pod, its TTL
-deletes the Job. Other owners of Pods set observedGeneration, but do not create Pods.
+A Job gets a Pod, which is Pending until a test writes its status. activeDeadlineSeconds ends the Job and deletes the
+Pod; ttlSecondsAfterFinished deletes the Job. For Deployments, DaemonSets, ReplicaSets and StatefulSets only
+status.observedGeneration is set; they get no Pods.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _FINISHED = ("Complete", "Failed")
 
 
 class Controllers:
-    """The controllers, which make progress with each ``tick``."""
+    """The controllers. Each call of ``tick`` lets them act once."""
 
     def __init__(
         self, operations: Operations, deleter: Deleter, clock: Callable[[], datetime] = utc_now
@@ -103,7 +104,7 @@ class Controllers:
                 PODS, meta["namespace"], {"metadata": metadata, "spec": template["spec"]}, _OPTIONS
             )
         except ApiError:
-            # The next tick retries, as a real controller does.
+            # As in a real controller, the next tick tries again.
             return
 
     def _expire(self, job: Json, condition: Json) -> None:

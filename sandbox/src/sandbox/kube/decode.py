@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decoding errors (400) with the messages of Go's decoder, and unknown fields."""
+"""Check that a body has the types that the API server expects, with the messages of Go's JSON decoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.kube.shapes import KINDS, OBJECT_META, ListOf, Shape, Struct
 
 
 def check_decodable(rtype: ResourceType, body: Any) -> Json:
-    """Check the types of the known fields. Raise ApiError 400 for a wrong type."""
+    """Check the types of the known fields of an object, and return it. Raise ApiError 400 for a wrong type."""
     if not isinstance(body, dict):
         raise _undecodable(
             rtype, f"json: cannot unmarshal {go_type(body)} into Go value of type v1.{rtype.kind}"
@@ -36,7 +36,7 @@ def check_decodable(rtype: ResourceType, body: Any) -> Json:
 
 
 def unknown_fields(rtype: ResourceType, body: Json) -> list[str]:
-    """Return the paths of unknown fields at the top level and in metadata."""
+    """Return the paths of unknown fields at the top level of an object and in its metadata."""
     shape = KINDS.get(rtype.kind)
     if shape is None:
         return []
@@ -54,7 +54,7 @@ def _check_struct(rtype: ResourceType, struct: Struct, value: Json, path: str) -
 
 
 def _check(rtype: ResourceType, shape: Shape, value: Any, owner: str, path: str) -> None:
-    """Check a field; ``owner`` is the Go struct of the field at ``path``."""
+    """Check the type of a field. ``owner`` is the name of the Go struct that has the field, for the message."""
     if not _is_a(shape, value):
         reason = f"json: cannot unmarshal {go_type(value)} into Go struct field {owner}.{path}"
         raise _undecodable(rtype, f"{reason} of type {_go_name(shape)}")

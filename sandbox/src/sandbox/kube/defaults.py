@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Default values of the API, without which a second apply of a manifest would be a change."""
+"""Set the default values of the API server. Without them, applying a manifest twice would change the object again."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _SPECS: dict[str, Json] = {
 
 
 def apply_defaults(rtype: ResourceType, obj: Json) -> None:
-    """Set missing fields of ``obj`` in place."""
+    """Set the missing fields of an object to their defaults. The object is modified."""
     meta = obj["metadata"]
     for field in ("labels", "annotations", "finalizers", "ownerReferences"):
         if field in meta and not meta[field]:
@@ -94,7 +94,7 @@ def apply_defaults(rtype: ResourceType, obj: Json) -> None:
 
 
 def _job_spec(spec: Json) -> Json:
-    """Return the Job spec in the template of a CronJob."""
+    """Return the spec of the Job in the template of a CronJob."""
     template = spec.setdefault("jobTemplate", {})
     template.setdefault("metadata", {})
     job_spec: Json = template.setdefault("spec", {})
@@ -102,7 +102,7 @@ def _job_spec(spec: Json) -> Json:
 
 
 def _fill_strategy(strategy: Json, values: Json) -> None:
-    """Set the defaults of an update strategy; only a rolling update has parameters."""
+    """Set the defaults of an update strategy. Only a rolling update has parameters."""
     if strategy.setdefault("type", values["type"]) == "RollingUpdate":
         if not isinstance(strategy.get("rollingUpdate"), dict):
             strategy["rollingUpdate"] = {}
@@ -110,7 +110,10 @@ def _fill_strategy(strategy: Json, values: Json) -> None:
 
 
 def pod_spec_defaults(spec: Json, *, bare: bool = False, always: bool = True) -> None:
-    """Set the defaults of a PodSpec: ``bare`` for a Pod without template, ``always`` for the restart policy."""
+    """Set the defaults of a PodSpec.
+
+    ``bare`` is true for a Pod and false for a template. ``always`` sets the restart policy Always.
+    """
     _fill(spec, _POD_SPEC)
     if always:
         spec.setdefault("restartPolicy", "Always")

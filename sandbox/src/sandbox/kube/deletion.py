@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletion, garbage collection and the termination of namespaces.
+"""Delete objects, collect garbage, and terminate namespaces.
 
-``reconcile`` does the work of the controllers of a real cluster. The server's loop or a test calls it.
+In a real cluster, controllers delete dependents and the contents of namespaces. Here ``Deleter.reconcile`` does that; the
+server or a test calls it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ JOB_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """The options of a deletion; an empty ``policy`` means the default of the kind."""
+    """The options of a deletion. An empty ``policy`` means the default propagation policy of the kind."""
 
     policy: str = ""
     uid: str | None = None
@@ -38,7 +39,7 @@ class DeleteOptions:
 
 
 def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> DeleteOptions:
-    """Parse the body or the query. Raise ApiError 400 or 422 for invalid values."""
+    """Parse the options from the body or the query of a request. Raise ApiError 400 or 422 for invalid values."""
     options = body if isinstance(body, dict) else {}
     if options and options.get("kind", "DeleteOptions") not in ("DeleteOptions",):
         raise bad_request(
@@ -63,7 +64,7 @@ def parse_delete_options(body: Any, query: Mapping[str, str], dry_run: bool) -> 
 
 
 class Deleter:
-    """The deletion of objects in a store."""
+    """The deletion and the garbage collection of the objects in a store."""
 
     def __init__(self, store: Store, table: ResourceTable) -> None:
         self._store = store
@@ -75,7 +76,10 @@ class Deleter:
     def delete(
         self, rtype: ResourceType, namespace: str, name: str, options: DeleteOptions
     ) -> tuple[Json, tuple[str, ...]]:
-        """Delete an object. Return the response body and warnings."""
+        """Delete an object. Return the body of the response, and the warnings.
+
+        Raise ApiError if the object does not exist or a precondition is not met.
+        """
         key = object_key(rtype, namespace, name)
         obj = self._store.get(key)
         if obj is None:
@@ -90,7 +94,7 @@ class Deleter:
         return self._response(rtype, last, removed=removed), warnings
 
     def delete_all(self, rtype: ResourceType, objects: Iterable[Json], options: DeleteOptions) -> list[Json]:
-        """Delete objects and return them."""
+        """Delete several objects, and return them."""
         deleted = list(objects)
         for obj in deleted:
             meta = obj["metadata"]
@@ -99,11 +103,11 @@ class Deleter:
 
     @property
     def pending(self) -> bool:
-        """True if there is work for :meth:`reconcile`."""
+        """Return whether :meth:`reconcile` has something to do."""
         return bool(self._queue)
 
     def reconcile(self) -> None:
-        """Process dependents, orphans and the contents of terminating namespaces."""
+        """Delete or release the dependents of deleted objects, and empty terminating namespaces."""
         while self._queue:
             self._reconcile_one(self._queue.popleft())
 
@@ -160,12 +164,12 @@ class Deleter:
         return bool(lookup(self._store.get(owner_key), "metadata", "uid") == owner.get("uid"))
 
     def _owner_key(self, key: Key, owner: Json) -> Key | None:
-        """Return the key of an owner; None for unknown kinds."""
+        """Return the key of an owner, or None if this API does not serve its kind."""
         rtype = self._by_kind.get((owner.get("kind", ""), owner.get("apiVersion", "")))
         return object_key(rtype, key.namespace, owner.get("name", "")) if rtype else None
 
     def _after_removal(self, key: Key, obj: Json) -> None:
-        """Queue the dependents of a removed object, its owners and its namespace."""
+        """Queue the objects that the removal of an object may affect: its dependents, its owners and its namespace."""
         for dependent in self._store.dependents(obj["metadata"]["uid"]):
             self._queue.append(dependent)
         waiting = [self._owner_key(key, o) for o in obj["metadata"].get("ownerReferences") or []]
@@ -198,7 +202,7 @@ class Deleter:
         self._store.put(key, copy)
 
     def _release(self, key: Key, finalizer: str) -> None:
-        """Remove a finalizer, and the object if it was the last one."""
+        """Remove a finalizer from an object. If it was the last one, remove the object."""
         copy = clone_object(self._store.get(key) or {})
         meta = copy["metadata"]
         meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unaggregated discovery, to which clients fall back."""
+"""API discovery in the older format, with a request for each group. Clients use it if the newer one is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.kube.resources import ALL_VERBS, SUBRESOURCE_VERBS, ResourceTable, 
 
 
 def version_info(version: str, *, eks: bool = False) -> Json:
-    """Return the document of /version; with ``eks`` the version has the suffix of EKS."""
+    """Return the response to /version. With ``eks`` the version has a suffix as in EKS."""
     major, minor = version.lstrip("v").split(".")[:2]
     return {
         "major": major,

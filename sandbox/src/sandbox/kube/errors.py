@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors of the Kubernetes API: an exception, and a function for each reason."""
+"""The errors of the Kubernetes API: an exception for all of them, and a function for each kind."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """An invalid field of a 422 response: ``reason`` is a metav1.CauseType, ``field`` a path."""
+    """An invalid field in an error response. ``field`` is its path, ``reason`` a code of Kubernetes (CauseType)."""
 
     field: str
     message: str
@@ -26,7 +26,7 @@ class Cause:
 
 
 class ApiError(Exception):
-    """An error response; ``status()`` returns its body (metav1.Status)."""
+    """The error for an error response. ``status()`` returns the body, an object of the kind Status."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ def modified(rtype: ResourceType, name: str) -> ApiError:
 
 
 def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
-    """Return the error of server-side apply; ``conflicts`` are pairs of printed manager and path."""
+    """Return the error for conflicts in server-side apply. ``conflicts`` has pairs of the other manager and the field."""
     if len(conflicts) == 1:
         manager, path = conflicts[0]
         summary = f"1 conflict: conflict with {manager}: {path}"
@@ -109,7 +109,7 @@ def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """Return a 422 error with the message of field.ErrorList: several causes are in brackets."""
+    """Return the error for an invalid object (status 422). As in Kubernetes, several causes are in brackets."""
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{kind}.{group}" if group else kind
@@ -163,7 +163,7 @@ def expired(message: str, metadata: Json | None = None) -> ApiError:
 
 
 def too_large_version(version: int, current: int) -> ApiError:
-    """Return the error of a list at a future version, for which a real server waits some seconds."""
+    """Return the error for a list at a future resource version. A real API server waits some seconds before it."""
     text = "Too large resource version"
     details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}], "retryAfterSeconds": 1}
     return ApiError(504, "Timeout", f"Timeout: {text}: {version}, current: {current}", details)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The history of changes, which lists at an earlier resource version use."""
+"""The history of changes, from which lists at an earlier resource version are computed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.kube.jsontree import Json
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of an object; ``previous`` is None for a new object."""
+    """A change of an object at a resource version. ``previous`` is the object before, or None if it is new."""
 
     version: int
     obj: Json
@@ -21,7 +21,7 @@ class Event:
 
 
 class EventLog:
-    """A bounded history of each resource, by resource version."""
+    """The history of changes of each resource, in the order of resource versions. Old changes are dropped."""
 
     def __init__(self, limit: int = 10_000) -> None:
         self._limit = limit
@@ -40,7 +40,7 @@ class EventLog:
             del versions[: -self._limit]
 
     def since(self, resource: str, version: int) -> list[Event]:
-        """Return the events after ``version``. Raise ApiError 410 if they have expired."""
+        """Return the changes after a resource version. Raise ApiError 410 if the history does not reach back to it."""
         if not self.reaches(resource, version):
             floor = self._floors.get(resource, 0)
             raise expired(f"too old resource version: {version} ({floor})")
@@ -48,5 +48,5 @@ class EventLog:
         return self._events.get(resource, [])[start:]
 
     def reaches(self, resource: str, version: int) -> bool:
-        """Return whether the history includes ``version``."""
+        """Return whether the history reaches back to a resource version."""
         return version >= self._floors.get(resource, 0)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counters, latency and injected faults of the API."""
+"""The counters, the latency and the fault rules of the API server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MEMBERS = frozenset(("operation", "kind", "nth", "every", "times", "seconds"))
 
 
 class FaultRuleError(ValueError):
-    """An invalid fault rule."""
+    """The error for an invalid fault rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,14 @@ class FaultRule:
     """A rule that makes some of the matching requests fail.
 
     Attributes:
-        operation: shell pattern for names such as ``create serviceaccounts``.
-        kind: one of KINDS. The request is executed for ``reset_after`` (the connection is reset) and ``stall`` (a
-            late response), and not for the other kinds. ``conflict`` is AlreadyExists for a create request.
+        operation: shell pattern for the operation, such as ``create serviceaccounts`` or ``* pods``.
+        kind: one of KINDS. With ``reset_after`` (the connection is reset) and ``stall`` (the response is late), the
+            request is executed before the fault. With the other kinds it is not executed. ``conflict`` is the error
+            AlreadyExists for a create request.
         nth: fail only the n-th matching request, counted from 1.
         every: fail every n-th matching request.
         times: the maximum number of failures.
-        seconds: the delay of ``stall``, Retry-After of ``throttle``.
+        seconds: the delay for ``stall``, or the value of the header Retry-After for ``throttle``.
     """
 
     kind: str
@@ -71,7 +72,7 @@ class FaultRule:
 
 
 class _ActiveRule:
-    """An active rule with its counts."""
+    """A fault rule with the numbers of matching requests and of faults."""
 
     def __init__(self, rule: FaultRule) -> None:
         self.rule = rule
@@ -79,7 +80,7 @@ class _ActiveRule:
         self._fired = 0
 
     def fires(self, operation: str) -> bool:
-        """Count a matching request. Return whether it fails."""
+        """Return whether a request must fail by this rule. A matching request is counted in any case."""
         rule = self.rule
         if not fnmatchcase(operation, rule.operation):
             return False
@@ -95,7 +96,7 @@ class _ActiveRule:
 
 
 class Instruments:
-    """The counters, latency (in seconds) and fault rules of the server."""
+    """The counters, the latency (in seconds) and the fault rules of the API server."""
 
     def __init__(self) -> None:
         self.latency = 0.0
@@ -116,9 +117,9 @@ class Instruments:
         self._active = [_ActiveRule(rule) for rule in rules]
 
     def count(self, verb: str, subject: str, *, dry_run: bool) -> FaultRule | None:
-        """Count a request and return the rule that makes it fail, if any.
+        """Count a request, and return the fault rule that applies to it, or None.
 
-        Every matching rule counts the request; the first rule that fires applies.
+        If several rules apply, the first one is used.
         """
         operation = f"{verb} {subject}"
         self._requests[_request_class(verb, dry_run), operation] += 1
@@ -129,7 +130,7 @@ class Instruments:
         return fired[0]
 
     def counters(self) -> Json:
-        """Return the counts as in :meth:`sandbox.kube.control.KubeControl.counters`."""
+        """Return the numbers as data for JSON (see :meth:`sandbox.kube.control.KubeControl.counters`)."""
         totals: Counter[str] = Counter()
         operations: Counter[str] = Counter()
         dry: Counter[str] = Counter()
@@ -154,9 +155,9 @@ def _request_class(verb: str, dry_run: bool) -> str:
 
 
 def api_error(rule: FaultRule, operation: str, rtype: ResourceType | None, name: str) -> ApiError | None:
-    """Return the error of a rule; None for faults of the transport.
+    """Return the error response for a rule, or None if the kind is not an error response.
 
-    ``rtype`` is None for discovery requests, ``name`` is empty for collections.
+    ``rtype`` is None for a discovery request, ``name`` is empty for a request about several objects.
     """
     kind = rule.kind
     if kind not in _ERRORS:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fields of server-side apply, and their FieldsV1 notation.
+"""The fields that field managers own, and the notation FieldsV1 for them in ``metadata.managedFields``.
 
-A field is a tuple of steps: ``f:name`` for a field, ``k:{...}`` for an item by its keys, ``v:...`` for an item
-of a set.
+A field is a tuple of steps from the root of the object: ``f:name`` is a member, ``k:{...}`` a list item with certain
+keys, and ``v:...`` an item of a list that is a set.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ _UNOWNED: frozenset[Field] = frozenset(
         )
     }
 )
-# Granular maps that are owned in addition to their entries when an update adds them.
+# If an update adds one of these maps, its manager owns the map itself in addition to the entries.
 _OWNED_MAPS = frozenset({"annotations", "data", "labels", "limits", "matchLabels", "requests"})
 
 
 def flatten(kind: str, obj: Json, *, maps: bool = True) -> dict[Field, Any]:
-    """Return the fields that can be owned, with their values; list items and granular maps have None.
+    """Return the fields of an object that can be owned, with their values.
 
-    An applied configuration (``maps`` is false) owns the entries of a map, but not the map.
+    The value of a list item or a map is None, because its members are separate fields. ``maps`` must be false for an
+    applied configuration, which owns the entries of a map but not the map itself.
     """
     collected: dict[Field, Any] = {}
     _flatten(kind, obj, (), (), collected)
@@ -79,14 +80,14 @@ def _flatten(kind: str, value: Any, path: Path, field: Field, collected: dict[Fi
 
 
 def item_step(rule: ListRule, item: Json) -> str:
-    """Return the ``k:`` step of a list item; a missing protocol is TCP."""
+    """Return the step ``k:{...}`` for a list item. The default of the key protocol is TCP."""
     keys = {key: item.get(key, "TCP" if key == "protocol" else None) for key in rule.apply_keys}
     present = {key: value for key, value in keys.items() if value is not None}
     return "k:" + json.dumps(present, separators=(",", ":"), sort_keys=True)
 
 
 def encode(fields: Iterable[Field]) -> Json:
-    """Encode fields as FieldsV1: a tree of steps, in which a field with children has the entry ``.``."""
+    """Encode fields as FieldsV1: a tree of steps. An owned field that has children is marked with the entry ``.``."""
     tree: Json = {}
     members = set(fields)
     for field in sorted(members):
@@ -113,7 +114,7 @@ def _decode(tree: Json, field: Field, collected: set[Field]) -> None:
 
 
 def printed(field: Field) -> str:
-    """Return a field as in conflict messages: ``.spec.containers[name="app"].image``."""
+    """Return a field as messages about conflicts name it, such as ``.spec.containers[name="app"].image``."""
     text = ""
     for step in field:
         marker, _, rest = step.partition(":")
@@ -129,7 +130,7 @@ def printed(field: Field) -> str:
 
 
 def drop(obj: Any, field: Field, kind: str) -> None:
-    """Remove a field from ``obj`` in place, if it exists."""
+    """Remove a field from an object, if it exists. The object is modified."""
     _drop(obj, field, kind, ())
 
 

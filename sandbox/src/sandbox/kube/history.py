@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists at a resource version, from the event history, and their continue tokens."""
+"""Lists at an earlier resource version, which are computed from the history, and their continue tokens."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ TOO_OLD_CONTINUE = (
 
 @dataclass(frozen=True, slots=True)
 class ListStart:
-    """The resource version of a list, and the position of the last object on the previous page, None for the first page."""
+    """The start of a page: the resource version of the list, and the last object of the previous page or None."""
 
     version: int
     last: Position | None = None
 
 
 def parse_list_start(store: Store, resource: str, query: Mapping[str, str]) -> ListStart:
-    """Parse ``resourceVersion``, ``resourceVersionMatch``, ``limit`` and ``continue``.
+    """Parse the query parameters ``resourceVersion``, ``resourceVersionMatch``, ``limit`` and ``continue``.
 
-    Raise ApiError 410 for an expired version, 504 for a future one, 400 and 422 for invalid values.
+    Raise ApiError 410 for a version that is too old, 504 for a future version, 400 or 422 for invalid parameters.
     """
     text, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
     _check_match(text, match, bool(query.get("continue")))
@@ -49,7 +49,7 @@ def parse_list_start(store: Store, resource: str, query: Mapping[str, str]) -> L
     version = _parse(text)
     if version > store.version:
         raise too_large_version(version, store.version)
-    # By default a page at a version is exact.
+    # Without resourceVersionMatch, a list with a limit is at exactly the requested version.
     is_exact = match == EXACT or (not match and version > 0 and query.get("limit", "") not in ("", "0"))
     if not is_exact:
         return ListStart(store.version)
@@ -59,7 +59,7 @@ def parse_list_start(store: Store, resource: str, query: Mapping[str, str]) -> L
 
 
 def objects_at(store: Store, resource: str, version: int) -> list[Json]:
-    """Return the sorted objects of a resource at a version in the history."""
+    """Return the objects of a resource at an earlier version, sorted by namespace and name."""
     objects = {_position(obj): obj for obj in store.select(resource)}
     for event in reversed(store.events.since(resource, version)):
         if event.previous is None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Immutable fields (422)."""
+"""Check that an update does not change immutable fields."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _POD_MUTABLE = ("activeDeadlineSeconds", "schedulingGates", "terminationGracePer
 
 
 def check_immutable(rtype: ResourceType, old: Json, new: Json) -> None:
-    """Raise ApiError 422 if an update changes immutable fields."""
+    """Compare an update with the existing object. Raise ApiError 422 if it changes immutable fields."""
     causes = list(_causes(rtype, old, new))
     if causes:
         raise invalid(rtype.kind, rtype.group, old["metadata"]["name"], causes)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Helpers for JSON values. Stored objects are immutable: clone them to change them."""
+"""Helpers for JSON values. Stored objects must not be modified: clone an object to change it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 def clone(value: Any) -> Any:
-    """Return a deep copy; faster than copy.deepcopy, which tracks identities."""
+    """Return a deep copy of a JSON value. This is faster than ``copy.deepcopy``, which tracks identities."""
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -19,7 +19,7 @@ def clone(value: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return a deep copy without null fields, which the API's decoder ignores."""
+    """Return a deep copy of a JSON value without members that are null. The API server ignores these."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
@@ -33,7 +33,7 @@ def clone_object(value: Json) -> Json:
 
 
 def lookup(value: Any, *path: str) -> Any:
-    """Return the value at ``path``, or None if a step is missing or not an object."""
+    """Return the value at a path of member names, or None if the path does not exist."""
     for step in path:
         if not isinstance(value, dict):
             return None
@@ -42,13 +42,13 @@ def lookup(value: Any, *path: str) -> Any:
 
 
 def metadata(obj: Json) -> Json:
-    """Return ``metadata`` of a well-formed object."""
+    """Return the metadata of an object, which must have it."""
     value: Json = obj["metadata"]
     return value
 
 
 def go_type(value: Any) -> str:
-    """Return the type name of a value in errors of Go's JSON decoder."""
+    """Return the name of a value's type that error messages of Go's JSON decoder use."""
     if value is None:
         return "null"
     if isinstance(value, bool):

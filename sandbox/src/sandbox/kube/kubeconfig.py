@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubeconfig files, written without dependencies."""
+"""Write kubeconfig files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def write_kubeconfig(
     user: str = "sandbox-admin",
     namespace: str = "default",
 ) -> None:
-    """Write a kubeconfig with one cluster, user and context, as JSON, atomically and with mode 0600."""
+    """Write a kubeconfig with one cluster, user and context, atomically and with mode 0600.
+
+    The file is JSON, which is valid YAML, so that PyYAML is not needed.
+    """
     authority = base64.b64encode(ca_pem.encode("ascii")).decode("ascii")
     document = {
         "apiVersion": "v1",

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists with selectors and pages."""
+"""List objects, with selectors and pages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.kube.store import Store, object_key
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The objects of a list or collection delete; ``namespace`` None means all."""
+    """The objects that a request selects. ``namespace`` is None for all namespaces."""
 
     rtype: ResourceType
     namespace: str | None
@@ -35,7 +35,7 @@ class Selection:
         return self.labels.matches(obj) and self.fields.matches(obj)
 
     def objects(self, store: Store) -> Iterator[Json]:
-        """Yield the matching objects in order, without a scan if the name is selected."""
+        """Return the matching objects, sorted by namespace and name. If the name is selected, look it up directly."""
         name = self.fields.exact("metadata", "name")
         namespace = self.namespace
         if namespace is None and not self.rtype.namespaced:
@@ -48,7 +48,7 @@ class Selection:
 
 
 def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[str, str]) -> Selection:
-    """Parse ``labelSelector`` and ``fieldSelector``. Raise ApiError 400 for invalid ones."""
+    """Parse the query parameters ``labelSelector`` and ``fieldSelector``. Raise ApiError 400 if one is invalid."""
     return Selection(
         rtype,
         namespace,
@@ -58,7 +58,10 @@ def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[s
 
 
 def list_objects(store: Store, selection: Selection, query: Mapping[str, str]) -> Json:
-    """Return a list. Items omit kind and apiVersion; all pages show the same resource version."""
+    """Return a page of a list, as the body of a response.
+
+    As in Kubernetes, items do not have kind and apiVersion, and all pages are at the same resource version.
+    """
     limit = _limit(query.get("limit", ""))
     resource = selection.rtype.qualified
     start = parse_list_start(store, resource, query)

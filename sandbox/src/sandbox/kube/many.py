@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m sandbox.kube.many``: the Kubernetes APIs of many clusters in one process.
+"""``python -m sandbox.kube.many``: serve the Kubernetes APIs of many clusters in one process.
 
-Each has its own port, CA and kubeconfig. With ``--eks-auth`` each accepts the tokens of its EKS cluster.
+Each cluster has a separate port, certificate authority and kubeconfig. With ``--eks-auth``, each cluster accepts the
+bearer tokens of an EKS cluster.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def token_reviewer(url: str, identifier: str) -> Review:
-    """Return a function that reviews tokens for the EKS cluster ``ACCOUNT/REGION/CLUSTER``."""
+    """Return a function that checks bearer tokens for an EKS cluster, which ``ACCOUNT/REGION/CLUSTER`` identifies."""
     account, region, cluster = identifier.split("/")
     query = {"account": account, "region": region, "cluster": cluster, "sts_host": urlsplit(url).netloc}
     return partial(review_token, f"{url}?{urlencode(query)}")
 
 
 class _Api:
-    """The Kubernetes API of one cluster."""
+    """The API server of one cluster."""
 
     def __init__(self, folder: Path, token: str, latency_ms: float, review: Review | None) -> None:
         self.folder = folder
@@ -88,7 +89,7 @@ class _Api:
 
 
 async def serve_all(apis: dict[str, _Api]) -> None:
-    """Print the endpoints as JSON when all servers are ready, and serve until SIGTERM or SIGINT."""
+    """Serve all clusters until SIGTERM or SIGINT. Print their endpoints as JSON as soon as all are ready."""
     stop = stop_event()
     ready = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(api.serve(stop, ready)) for api in apis.values()]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validation of names, label keys and label values, with the messages of the API."""
+"""Validate names, label keys and label values, with the messages of the API server. Functions return error messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _too_long(limit: int) -> str:
 
 
 def dns_label(value: str) -> list[str]:
-    """Return the errors of an RFC 1123 label (names of Namespaces)."""
+    """Validate an RFC 1123 label, which the names of Namespaces and containers must be."""
     errors = [_too_long(63)] if len(value) > 63 else []
     if re.fullmatch(_LABEL, value):
         return errors
@@ -36,7 +36,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_subdomain(value: str) -> list[str]:
-    """Return the errors of an RFC 1123 subdomain (names of most kinds)."""
+    """Validate an RFC 1123 subdomain, which the names of most kinds must be."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if re.fullmatch(_SUBDOMAIN, value):
         return errors
@@ -48,14 +48,14 @@ def dns_subdomain(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """Return the errors of a path segment (names of RBAC kinds)."""
+    """Validate a path segment, which the names of roles and bindings must be."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{character}'" for character in "/%" if character in value]
 
 
 def label_key(value: str) -> list[str]:
-    """Return the errors of a key of a label or annotation."""
+    """Validate the key of a label or annotation."""
     parts = value.split("/")
     message = (
         "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
@@ -82,7 +82,7 @@ def label_key(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
-    """Return the errors of a label value."""
+    """Validate the value of a label."""
     errors = [_too_long(63)] if len(value) > 63 else []
     pattern = f"({_KEY})?"
     if re.fullmatch(pattern, value):
@@ -95,7 +95,7 @@ def label_value(value: str) -> list[str]:
 
 
 def config_key(value: str) -> list[str]:
-    """Return the errors of a key of a ConfigMap or Secret."""
+    """Validate a key in the data of a ConfigMap or Secret."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if not re.fullmatch(_CONFIG_KEY, value):
         message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"

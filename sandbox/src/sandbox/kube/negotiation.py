@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Media types: JSON, and YAML in requests."""
+"""The media types of requests and responses: JSON, and for requests also YAML."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ OBJECTS = (JSON, YAML)
 
 
 def check_acceptable(accept: str) -> None:
-    """Raise ApiError 406 unless the Accept header includes plain JSON."""
+    """Check that the Accept header includes JSON. Raise ApiError 406 if not."""
     choices = [choice.replace(" ", "").split(";") for choice in accept.split(",")]
     if accept and not any(_is_plain_json(media_type, options) for media_type, *options in choices):
         raise not_acceptable([JSON])
 
 
 def _is_plain_json(media_type: str, options: list[str]) -> bool:
-    # ``as=Table`` requests a conversion to another kind.
+    # A parameter such as ``as=Table`` requests a conversion to another kind, which is not supported.
     converts = any(option.startswith("as=") for option in options)
     return media_type in (JSON, "application/*", "*/*") and not converts
 
 
 def media_type(content_type: str) -> str:
-    """Return a Content-Type header without parameters; JSON by default."""
+    """Return the media type of a Content-Type header, without parameters. The default is JSON."""
     return content_type.partition(";")[0].strip() or JSON
 
 
 def parse_body(raw: bytes, content_type: str, *, patch: bool) -> Any:
-    """Parse the object or patch in a body; None for an empty one. Raise ApiError 415 for other media types."""
+    """Parse the object or patch in a body. An empty body is None.
+
+    Raise ApiError 415 for an unsupported media type, or 400 for a syntax error.
+    """
     if not raw:
         return None
     accepted = PATCHES if patch else OBJECTS

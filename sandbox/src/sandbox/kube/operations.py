@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create, update, patch and apply of an object."""
+"""Create, replace, patch and apply objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ from sandbox.kube.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """The query parameters of a write; ``manager`` is the field manager, ``validation`` Ignore, Warn or Strict."""
+    """The query parameters of a write.
+
+    ``manager`` is the field manager. ``validation`` (Ignore, Warn or Strict) decides about unknown fields.
+    """
 
     manager: str = "unknown"
     dry_run: bool = False
@@ -56,7 +59,7 @@ class WriteOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The response of an operation; ``created`` means status 201, ``warnings`` are headers."""
+    """The result of an operation: the object, whether it was created (status 201), and texts of Warning headers."""
 
     obj: Json
     created: bool = False
@@ -64,7 +67,7 @@ class Outcome:
 
 
 class Operations:
-    """The write operations of a store. ``root_ca`` is the CA in the ConfigMap kube-root-ca.crt."""
+    """The write operations on a store. ``root_ca`` is the PEM text in the ConfigMaps kube-root-ca.crt."""
 
     def __init__(self, store: Store, webhook: Webhook, root_ca: str = "") -> None:
         self.store = store
@@ -79,7 +82,7 @@ class Operations:
         return key, obj
 
     def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
-        """Create an object (POST)."""
+        """Create an object (POST). Raise ApiError if it is invalid or exists."""
         obj, warnings = self._decode(rtype, body, options)
         meta = self._clean_metadata(rtype, namespace, obj)
         if meta.pop("resourceVersion", None):
@@ -94,7 +97,7 @@ class Operations:
     def replace(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
-        """Replace an object (PUT)."""
+        """Replace an object (PUT). Raise ApiError if it does not exist, or the new one is invalid."""
         key, old = self.find(rtype, namespace, name)
         new, warnings = self._decode(rtype, body, options)
         if not lookup(new, "metadata", "name"):
@@ -112,7 +115,10 @@ class Operations:
         body: Any,
         options: WriteOptions,
     ) -> Outcome:
-        """Patch an object in one of the three formats; only server-side apply creates objects."""
+        """Patch an object (PATCH). ``content_type`` is one of ``patch.PATCHES``.
+
+        Server-side apply creates an object that does not exist; for other patches, raise ApiError 404.
+        """
         if content_type == patch.APPLY:
             return self._apply(rtype, namespace, name, body, options)
         key, old = self.find(rtype, namespace, name)
@@ -160,7 +166,10 @@ class Operations:
         writer: Entry | None,
         options: WriteOptions,
     ) -> Json:
-        """Default, admit, validate and store a new object. ``writer`` is None for server-side apply."""
+        """Set the defaults of a new object, run admission, validate the object, and store it.
+
+        ``writer`` is None after a server-side apply, which has determined the ``entries`` of managedFields already.
+        """
         obj.update(kind=rtype.kind, apiVersion=rtype.group_version)
         meta = obj["metadata"]
         for name in ("deletionGracePeriodSeconds", "deletionTimestamp", "managedFields"):
@@ -194,7 +203,7 @@ class Operations:
         self.webhook.mutate(self.store, namespace, pod)
 
     def _initialize_namespace(self, namespace: str) -> None:
-        """Create the initial objects of a namespace, as controllers do."""
+        """Create the initial objects in a namespace, which controllers create in a real cluster."""
         options = WriteOptions(manager="kube-controller-manager")
         root = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": self._root_ca}}
         for rtype, body in (
@@ -213,7 +222,10 @@ class Operations:
         entries: list[Entry] | None,
         options: WriteOptions,
     ) -> Json:
-        """Validate and store an update. ``entries`` are the ownership after a server-side apply."""
+        """Validate an update of an object, and store it.
+
+        ``entries`` has the managedFields after a server-side apply; for other updates it is None.
+        """
         new = {**new, "kind": rtype.kind, "apiVersion": rtype.group_version}
         meta = new["metadata"] = dict(new.get("metadata") or {})
         check_preconditions(rtype, old["metadata"], meta, key.namespace)
@@ -245,7 +257,7 @@ class Operations:
         return stored
 
     def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """Decode a body. Return the object without unknown fields, and the warnings."""
+        """Check the types in a body. Return the object without unknown fields, and warnings about these."""
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)
         if not unknown:
@@ -277,7 +289,7 @@ class Operations:
         return metadata
 
     def _check_namespace(self, rtype: ResourceType, namespace: str, name: str) -> None:
-        """Raise ApiError unless the namespace exists and is not terminating."""
+        """Check that a namespace exists and is not terminating. Raise ApiError 404 or 403 if not."""
         if not rtype.namespaced:
             return
         _, obj = self.find(NAMESPACES, "", namespace)

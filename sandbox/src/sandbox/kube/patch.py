@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The patch formats: JSON merge (RFC 7386) and strategic merge."""
+"""Apply patches in two formats: JSON merge patch (RFC 7386) and strategic merge patch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATCHES = (MERGE, STRATEGIC, APPLY)
 
 
 def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
-    """Apply a patch, except for server-side apply. Raise ApiError 415 for other formats."""
+    """Apply a patch to an object of a kind, and return the result. Raise ApiError 415 for an unsupported format."""
     if content_type == MERGE:
         return merge_patch(current, patch)
     if content_type == STRATEGIC:
@@ -26,7 +26,7 @@ def patched(kind: str, current: Json, content_type: str, patch: Any) -> Any:
 
 
 def merge_patch(current: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7386)."""
+    """Apply a JSON merge patch (RFC 7386), and return the result."""
     if not isinstance(patch, dict):
         return clone(patch)
     merged = dict(current) if isinstance(current, dict) else {}
@@ -106,7 +106,7 @@ def _strategic_list(kind: str, current: Any, patch: list[Any], path: Path) -> li
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Sort ``items`` by ``order``; other items follow in their present order."""
+    """Sort items in the order of ``order``. Items that it does not contain follow in their present order."""
     values = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
 
     def rank(item: Any) -> int:

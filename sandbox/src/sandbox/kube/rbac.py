@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Users and their permissions from roles and bindings."""
+"""Authorize requests with RBAC: roles and role bindings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUTHENTICATED = "system:authenticated"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with groups."""
+    """A user, with the groups that the user belongs to."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """The attributes of a request for a resource or a path."""
+    """The attributes of a request that RBAC rules match. ``path`` is set if the request is not for a resource."""
 
     verb: str
     group: str = ""
@@ -48,7 +48,7 @@ class Attributes:
 
 
 class Authorizer:
-    """The RBAC authorizer. Without ``enforce`` it allows everything."""
+    """The authorizer for RBAC. If ``enforce`` is false, it allows every request."""
 
     def __init__(self, store: Store, *, enforce: bool) -> None:
         self._store = store
@@ -60,7 +60,7 @@ class Authorizer:
         return any(_covers(rule, attributes) for rule in self.rules(user, attributes.namespace))
 
     def rules(self, user: User, namespace: str) -> Iterator[Json]:
-        """Yield the rules of a user in the cluster and, if given, in a namespace."""
+        """Generate the rules that apply to a user in the whole cluster, and in a namespace if it is not ""."""
         for binding in self._store.select(CLUSTER_ROLE_BINDINGS.qualified):
             if _binds(binding, user, ""):
                 yield from self._role_rules(binding["roleRef"], "")
@@ -77,7 +77,7 @@ class Authorizer:
 
 
 def denied(user: User, attributes: Attributes, rtype: ResourceType | None) -> ApiError:
-    """Return the 403 error of the authorizer."""
+    """Return the error for a request that RBAC does not allow (status 403)."""
     if rtype is None:
         return forbidden_path(user.name, attributes.verb, attributes.path)
     scope = f'in the namespace "{attributes.namespace}"' if attributes.namespace else "at the cluster scope"

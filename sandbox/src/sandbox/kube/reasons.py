@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP reason phrases, which hypercorn omits and clients show for responses without body."""
+"""Add HTTP reason phrases, such as "Not Found", to responses.
+
+hypercorn omits them, but Kubernetes clients show them in error messages for responses without a body.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from hypercorn.protocol import h11 as protocol
 
 
 class _WithReasons:
-    """A replacement of the module h11 in hypercorn, whose responses have reason phrases."""
+    """A replacement for the module h11 in hypercorn that adds reason phrases to responses."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(h11, name)
@@ -30,5 +33,5 @@ def _phrase(status_code: int) -> bytes:
 
 
 def send_reasons() -> None:
-    """Add reason phrases to all responses of this process."""
+    """Add reason phrases to all responses that hypercorn sends in this process."""
     setattr(protocol, "h11", _WithReasons())  # noqa: B010 - type checkers do not know the attribute

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds that the API serves."""
+"""The kinds of objects that the API serves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ RBAC = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """A kind in the discovery of the API.
+    """A kind of objects.
 
-    ``returns_deleted``: DELETE returns the object instead of a Status; ``has_generation``: ``metadata.generation``
-    counts changes of ``spec``; ``fields`` are the field selectors in addition to ``metadata.name`` and
-    ``metadata.namespace``.
+    ``fields`` are the supported field selectors in addition to ``metadata.name`` and ``metadata.namespace``. If
+    ``returns_deleted``, a DELETE request returns the object instead of a Status. If ``has_generation``,
+    ``metadata.generation`` counts the changes of ``spec``.
     """
 
     group: str
@@ -43,7 +43,7 @@ class ResourceType:
 
     @property
     def qualified(self) -> str:
-        """The name in error messages: ``deployments.apps``, ``pods``."""
+        """The name of the resource in error messages, such as ``deployments.apps`` or ``pods``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
@@ -217,7 +217,7 @@ ROLE_BINDINGS = ResourceType(RBAC, "v1", "rolebindings", "RoleBinding")
 
 
 class ResourceTable:
-    """The kinds by path and by version."""
+    """A table of kinds, with lookups by the parts of a URL path."""
 
     def __init__(self, types: Iterable[ResourceType]) -> None:
         self._types = tuple(types)
@@ -230,7 +230,7 @@ class ResourceTable:
         return self._by_path.get((group, version, plural))
 
     def group_versions(self) -> dict[str, tuple[str, ...]]:
-        """Return the versions of each group in table order; the core group is ""."""
+        """Return the API versions of each group, in the order of the table. The name of the core group is ""."""
         groups: dict[str, tuple[str, ...]] = {}
         for rtype in self._types:
             versions = groups.get(rtype.group, ())

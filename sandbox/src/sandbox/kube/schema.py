@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The merge rules of lists, by kind.
+"""The rules by which patches and server-side apply merge lists, for each kind.
 
 Source: the extensions ``x-kubernetes-list-type``, ``x-kubernetes-list-map-keys`` and
 ``x-kubernetes-patch-merge-key`` of the OpenAPI of Kubernetes 1.36.
@@ -15,9 +15,10 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class ListRule:
-    """The keys of list items: ``apply_keys`` in server-side apply, ``patch_key`` in strategic merge.
+    """The rule to merge a list: the keys that identify an item.
 
-    Empty keys mean an atomic list; ``is_set`` means a list of unique scalars.
+    ``apply_keys`` are used in server-side apply, ``patch_key`` in a strategic merge patch. Without keys, the list is
+    replaced as a whole. If ``is_set``, the list has unique scalars, and new ones are added.
     """
 
     apply_keys: tuple[str, ...] = ()
@@ -71,7 +72,7 @@ def _pod_spec(kind: str) -> Path | None:
 
 
 def list_rule(kind: str, path: Path) -> ListRule:
-    """Return the rule of the list at ``path``, which has field names and no list items."""
+    """Return the rule to merge the list at a path of member names. The path has no steps for list items."""
     rule = _KIND_FIELDS.get((kind, path)) or _ROOT_FIELDS.get(path)
     if rule is not None:
         return rule
@@ -87,7 +88,7 @@ def list_rule(kind: str, path: Path) -> ListRule:
 
 
 def is_atomic_map(path: Path) -> bool:
-    """Return whether server-side apply owns the map at ``path`` as one value."""
+    """Return whether a field manager owns the map at a path as a whole, instead of separate entries."""
     return bool(path) and path[-1] in (
         "fieldRef",
         "labelSelector",

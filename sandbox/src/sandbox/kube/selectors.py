@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Label and field selectors."""
+"""Parse and match label selectors and field selectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXISTS_TERM = re.compile(r"(!?)\s*([^!=<>\s,()]+)")
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """A term of a label selector: ``operator`` is in, notin, exists, absent, gt or lt."""
+    """A term of a label selector. ``operator`` is in, notin, exists, absent, gt or lt."""
 
     key: str
     operator: str
@@ -47,7 +47,7 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class LabelSelector:
-    """A parsed label selector."""
+    """A parsed label selector. All of its terms must match."""
 
     requirements: tuple[Requirement, ...] = ()
 
@@ -57,7 +57,10 @@ class LabelSelector:
 
 
 def parse_label_selector(text: str) -> LabelSelector:
-    """Parse ``a=b,c!=d,e in (f,g),h notin (i),j,!k``. Raise ApiError 400 for a syntax error."""
+    """Parse a label selector, such as ``a=b,c!=d,e in (f,g),h notin (i),j,!k``.
+
+    Raise ApiError 400 for a syntax error.
+    """
     if not text.strip():
         return LabelSelector()
     terms = [term.strip() for term in _TERM.findall(text)]
@@ -70,7 +73,7 @@ _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": 
 
 
 def object_selector(selector: Json | None) -> LabelSelector:
-    """Parse a metav1.LabelSelector; an empty one selects everything."""
+    """Parse a label selector in an object (matchLabels and matchExpressions). An empty one selects everything."""
     equal = [Requirement(key, "in", frozenset({value})) for key, value in _labels(selector)]
     expressions = (selector or {}).get("matchExpressions") or []
     set_based = [
@@ -101,7 +104,7 @@ def _requirement(term: str) -> Requirement:
 
 @dataclass(frozen=True, slots=True)
 class FieldTerm:
-    """A term of a field selector."""
+    """A term of a field selector: the value that a field must have, or with ``negated`` must not have."""
 
     path: tuple[str, ...]
     value: str
@@ -113,7 +116,7 @@ class FieldTerm:
 
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
-    """A parsed field selector."""
+    """A parsed field selector. All of its terms must match."""
 
     terms: tuple[FieldTerm, ...] = ()
 
@@ -121,7 +124,7 @@ class FieldSelector:
         return all(term.matches(obj) for term in self.terms)
 
     def exact(self, *path: str) -> str | None:
-        """Return the value that the selector requires at ``path``, for a lookup by key."""
+        """Return the value that a field must have, or None if the selector does not require one."""
         for term in self.terms:
             if term.path == path and not term.negated:
                 return term.value
@@ -129,7 +132,10 @@ class FieldSelector:
 
 
 def parse_field_selector(text: str, rtype: ResourceType) -> FieldSelector:
-    """Parse ``metadata.name=x,status.phase!=Running``. Raise ApiError 400 for unsupported fields."""
+    """Parse a field selector, such as ``metadata.name=x,status.phase!=Running``.
+
+    Raise ApiError 400 for a syntax error, or for a field that the kind does not support.
+    """
     terms = []
     for part in filter(None, text.split(",")):
         matched = re.fullmatch(r"([^!=]+?)(==|=|!=)(.*)", part)

@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The HTTPS server: hypercorn's protocol on a loopback port.
+"""The HTTPS server on the loopback address. It uses the package hypercorn for the protocol.
 
-The accept loop is here because hypercorn's ``serve`` hides the connections, which the reset faults need.
+It accepts connections itself, because hypercorn's function ``serve`` does not give access to the connections, which
+fault rules may reset.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Peer = tuple[str, int]
 
 
 class Connections:
-    """The open connections by client address."""
+    """The open connections, by the address and port of the client."""
 
     def __init__(self) -> None:
         self._writers: dict[Peer, asyncio.StreamWriter] = {}
@@ -61,7 +62,7 @@ async def serve(
     connections: Connections,
     on_ready: Callable[[int], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; ``on_ready`` is called with the port."""
+    """Serve an ASGI application until SIGTERM or SIGINT (see :func:`listen`)."""
     await listen(app, port, files, connections, stop_event(), on_ready)
 
 
@@ -83,7 +84,10 @@ async def listen(
     stop: asyncio.Event,
     on_ready: Callable[[int], None],
 ) -> None:
-    """Serve until ``stop`` is set."""
+    """Serve an ASGI application until ``stop`` is set.
+
+    Port 0 means a free port. ``on_ready`` is called with the port as soon as the server accepts connections.
+    """
     loop = asyncio.get_running_loop()
     config = Config()
     config.accesslog = None

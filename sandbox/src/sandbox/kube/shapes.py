@@ -1,8 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The types of fields; other fields are not checked.
+"""The types of the fields of each kind, for the check of request bodies.
 
-The top-level fields of each kind and the fields of ObjectMeta are complete, so that unknown ones are detected.
+The top-level fields of each kind and the fields of metadata are complete, so that unknown ones are detected. Of the
+fields at deeper levels, only those listed here are checked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A JSON object with the name of its Go type."""
+    """The type of a JSON object: the name of the Go struct, for messages, and the types of its fields."""
 
     name: str
     fields: Mapping[str, Shape]
@@ -21,12 +22,12 @@ class Struct:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list with the type of its items."""
+    """The type of a list, with the type of its items."""
 
     item: Shape
 
 
-# Scalars have their Go name; "any" is not checked.
+# A scalar type is the name of the Go type. Values of the type "any" are not checked.
 Shape = str | Struct | ListOf
 STRINGS = "map[string]string"
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The initial status of objects, and the labels of Jobs."""
+"""Set the initial status of new objects, and the labels that the API server adds to Jobs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INITIAL: dict[str, Json] = {
 
 
 def initial_status(rtype: ResourceType, obj: Json) -> None:
-    """Set the status of a new object, except for Nodes with a status."""
+    """Set the initial status of a new object. A Node keeps a status that the request sets."""
     if rtype.kind == "Pod":
         obj["status"] = {"phase": "Pending", "qosClass": _qos_class(obj)}
     elif rtype.kind in _INITIAL:
@@ -50,7 +50,7 @@ def _label_job(job: Json) -> None:
 
 
 def _qos_class(pod: Json) -> str:
-    """Return the quality of service class, from requests and limits of CPU and memory."""
+    """Return the quality of service class of a Pod, which depends on its requests and limits of CPU and memory."""
     containers = pod["spec"].get("containers") or []
     resources = [container.get("resources") or {} for container in containers]
     if not any(item.get("requests") or item.get("limits") for item in resources):

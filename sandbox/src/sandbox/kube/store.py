@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Immutable objects in memory, indexed by resource and namespace."""
+"""The store of a cluster: objects in memory, indexed by resource, namespace and name. Stored objects never change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.kube.resources import ResourceType
 
 
 class Key(NamedTuple):
-    """The identity of an object; ``resource`` is as in ``deployments.apps``."""
+    """The key of an object. ``resource`` is the qualified name, such as ``deployments.apps``."""
 
     resource: str
     namespace: str
@@ -31,7 +31,10 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """The objects of a cluster. Tests set ``clock`` and ``new_uid``."""
+    """The objects of a cluster. ``clock`` and ``new_uid`` are parameters so that tests can replace them.
+
+    ``history`` is the number of changes of each resource that are kept for lists at an earlier version.
+    """
 
     def __init__(
         self,
@@ -48,18 +51,18 @@ class Store:
         self._on_removal: list[Callable[[Key, Json], None]] = []
 
     def on_removal(self, listener: Callable[[Key, Json], None]) -> None:
-        """Call ``listener`` with key and last state of every removed object."""
+        """Register a function that is called with the key and the last state of each removed object."""
         self._on_removal.append(listener)
 
     def timestamp(self) -> str:
-        """Return the current time as a metav1.Time."""
+        """Return the current time in the format of Kubernetes, such as 2026-01-31T12:00:00Z."""
         return self._clock().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def get(self, key: Key) -> Json | None:
         return self._objects.get(key.resource, {}).get(key.namespace, {}).get(key.name)
 
     def select(self, resource: str, namespace: str | None = None) -> Iterator[Json]:
-        """Yield objects by namespace and name, of one namespace or of all."""
+        """Generate the objects of a resource in one namespace or in all, sorted by namespace and name."""
         by_namespace = self._objects.get(resource, {})
         for name_of_namespace in sorted(by_namespace) if namespace is None else [namespace]:
             by_name = by_namespace.get(name_of_namespace, {})
@@ -79,7 +82,7 @@ class Store:
         return sorted(self._objects)
 
     def put(self, key: Key, obj: Json) -> Json:
-        """Store ``obj`` with a new resource version."""
+        """Store an object with a new resource version, and return it. The object must not be modified afterwards."""
         previous = self.get(key)
         obj["metadata"]["resourceVersion"] = str(self._next())
         self._objects.setdefault(key.resource, {}).setdefault(key.namespace, {})[key.name] = obj
@@ -91,7 +94,7 @@ class Store:
         return obj
 
     def remove(self, key: Key) -> Json:
-        """Remove the object. Return its last state with the resource version of the removal."""
+        """Remove an object. Return its last state, with the resource version of the removal."""
         previous = self._objects[key.resource][key.namespace].pop(key.name)
         if not self._objects[key.resource][key.namespace]:
             del self._objects[key.resource][key.namespace]
@@ -104,7 +107,7 @@ class Store:
         return last
 
     def dependents(self, uid: str) -> list[Key]:
-        """Return the keys of objects with an owner reference to ``uid``."""
+        """Return the keys of the objects that have an owner reference to a UID."""
         return sorted(self._dependents.get(uid, ()))
 
     def _forget_owners(self, key: Key, obj: Json) -> None:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The resource, verb and name of a request."""
+"""Find out from the URL of a request which resource, verb and object it is for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ TRUE = ("true", "True", "1", "t", "T", "TRUE")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of a request. ``namespace`` is empty for cluster-wide requests, ``name`` for collections."""
+    """The target of a request.
+
+    ``namespace`` is empty for a request about the whole cluster, ``name`` for a request about several objects.
+    """
 
     rtype: ResourceType
     verb: str
@@ -28,7 +31,7 @@ class Target:
 
     @property
     def subject(self) -> str:
-        """The resource in counters and fault rules: ``pods`` or ``pods/status``."""
+        """The name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
         plural = self.rtype.plural
         return f"{plural}/{self.subresource}" if self.subresource else plural
 
@@ -44,7 +47,10 @@ class Target:
 
 
 def parse_target(table: ResourceTable, method: str, path: str, query: Mapping[str, str]) -> Target | None:
-    """Parse a request. Return None if the path is not a resource. Raise ApiError 405 for unsupported verbs."""
+    """Return the target of a request, or None if the path does not belong to a resource.
+
+    Raise ApiError 405 for a verb that the resource does not support.
+    """
     parts = _parse_path(table, path)
     if parts is None:
         return None
@@ -78,6 +84,6 @@ def _parse_path(table: ResourceTable, path: str) -> tuple[ResourceType, str, str
     if subresource and subresource not in rtype.subresources:
         return None
     if rtype is NAMESPACES:
-        # The API authorizes requests for a namespace in that namespace.
+        # Kubernetes checks the permission for a request about a namespace in that namespace.
         namespace = name
     return rtype, namespace, name, subresource

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate authority and a server certificate for the loopback addresses."""
+"""Create a certificate authority, and a server certificate for the loopback address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True, slots=True)
 class ServerFiles:
-    """The PEM files of the CA, the server certificate and its private key."""
+    """The PEM files of the certificate authority, of the server certificate, and of its private key."""
 
     ca: Path
     certificate: Path
@@ -26,7 +26,10 @@ class ServerFiles:
 
 
 def ensure_server_files(directory: Path, *, days: int = 30) -> ServerFiles:
-    """Create the files unless they exist and are valid for another day."""
+    """Create the files in a directory, unless they exist and are valid for another day. Return their paths.
+
+    ``days`` is the validity of new certificates.
+    """
     files = ServerFiles(directory / "ca.crt", directory / "tls.crt", directory / "tls.key")
     if all(path.exists() for path in (files.ca, files.certificate, files.key)):
         certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())

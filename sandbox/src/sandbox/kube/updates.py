@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of updates: preconditions, changed parts and generations."""
+"""The rules for updates: preconditions, the parts that an update may change, and generations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_preconditions(rtype: ResourceType, old: Json, new: Json, namespace: st
 
 
 def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
-    """Return whether the spec has changed, or the annotations of a Deployment."""
+    """Return whether an update increases ``metadata.generation``: the spec or a Deployment's annotations have changed."""
     if old.get("spec") != new.get("spec"):
         return True
     old_annotations, new_annotations = (lookup(obj, "metadata", "annotations") or {} for obj in (old, new))
@@ -56,7 +56,11 @@ def is_new_generation(rtype: ResourceType, old: Json, new: Json) -> bool:
 
 
 def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Json:
-    """Restrict an update to the status or finalizers for a subresource, else to the rest."""
+    """Return the object after an update, limited to the part that the update may change.
+
+    An update of the subresource ``status`` changes only the status, of ``finalize`` only the finalizers of the spec.
+    Without a subresource, the status does not change.
+    """
     if subresource == "status":
         meta = {**old["metadata"]}
         if "managedFields" in new["metadata"]:
@@ -75,7 +79,7 @@ def restrict(rtype: ResourceType, old: Json, new: Json, subresource: str) -> Jso
 
 
 def is_final(rtype: ResourceType, obj: Json) -> bool:
-    """Return whether a terminating object has no finalizers left."""
+    """Return whether a terminating object can be removed, because it has no finalizers."""
     if rtype is NAMESPACES and lookup(obj, "spec", "finalizers"):
         return False
     return not obj["metadata"].get("finalizers")

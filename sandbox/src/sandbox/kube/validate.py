@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validation of decoded objects (422)."""
+"""Validate the contents of objects whose types have been checked (see ``decode``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANNOTATION_BYTES = 262144
 
 
 def check_valid(rtype: ResourceType, obj: Json) -> None:
-    """Raise ApiError 422 with all invalid fields of an object."""
+    """Validate an object. Raise ApiError 422 with all invalid fields."""
     causes = [*_metadata_causes(rtype, obj["metadata"]), *_kind_causes(rtype, obj)]
     if causes:
         raise invalid(rtype.kind, rtype.group, obj["metadata"].get("name") or "", causes)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""EKS's mutating webhook for Pods, which EKS registers as ``pod-identity-webhook``."""
+"""The EKS Pod Identity webhook: a mutating webhook for Pods that EKS registers as ``pod-identity-webhook``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 TIMEOUT_SECONDS = 5
 
 Pair = tuple[str, str]
-"""Namespace and service account."""
+"""The namespace and the name of a service account."""
 
 
 def webhook_configuration() -> Json:
-    """Return the MutatingWebhookConfiguration of EKS."""
+    """Return the MutatingWebhookConfiguration that EKS creates."""
     skip = {"matchExpressions": [{"key": SKIP_LABEL, "operator": "DoesNotExist"}]}
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     webhook = {
@@ -43,14 +43,21 @@ def webhook_configuration() -> Json:
 
 @dataclass(slots=True)
 class Webhook:
-    """The webhook and its associations. ``follow`` returns the associations of EKS."""
+    """The webhook, with the service accounts that have an association.
+
+    Tests set ``associations``. If ``follow`` is not None, it returns further service accounts: those that have
+    an association in the embedded AWS.
+    """
 
     enabled: bool = False
     follow: Callable[[], set[Pair]] | None = None
     associations: set[Pair] = field(default_factory=set)
 
     def mutate(self, store: Store, namespace: str, pod: Json) -> None:
-        """Inject EKS Pod Identity if there is an association, else IRSA if the service account has its annotation."""
+        """Change a new Pod: inject EKS Pod Identity if its service account has an association.
+
+        Otherwise inject IRSA (IAM roles for service accounts) if the service account has the annotation for it.
+        """
         if not self.enabled or not _is_selected(store, namespace, pod):
             return
         name = pod["spec"]["serviceAccountName"]
@@ -66,15 +73,18 @@ class Webhook:
 
 
 def fetch_associations(url: str) -> set[Pair]:
-    """Fetch the associations of a cluster from the embedded AWS."""
-    # Proxies cannot reach the loopback address.
+    """Fetch the service accounts with an association from the embedded AWS.
+
+    ``url`` is the control request ``associations`` for the EKS cluster.
+    """
+    # Do not use a proxy, because it could not reach the loopback address.
     with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_SECONDS) as response:
         rows = json.load(response)
     return {(row["namespace"], row["service_account"]) for row in rows}
 
 
 def _is_selected(store: Store, namespace: str, pod: Json) -> bool:
-    """Return whether the registered selectors match the Pod."""
+    """Return whether the selectors in the webhook's configuration match the Pod and its namespace."""
     configuration = store.get(object_key(MUTATING_WEBHOOKS, "", NAME))
     namespace_object = store.get(object_key(NAMESPACES, "", namespace)) or {"metadata": {}}
     return any(
