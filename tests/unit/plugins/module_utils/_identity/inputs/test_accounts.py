@@ -77,7 +77,7 @@ def test_parses_the_role_to_assume(options: dict[str, Any], expected: AssumeRole
     assert read_assume_role(options) == expected
 
 
-def test_account_is_taken_from_the_role() -> None:
+def test_account_is_read_from_the_role_arn() -> None:
     assert AssumeRole(ARN).account_id == "444455556666"
 
 
@@ -288,9 +288,7 @@ def test_checks_the_quota_from_eleven_policies(count: int, expected: bool) -> No
         ),
     ],
 )
-def test_a_role_takes_no_more_policies_than_the_account_allows(
-    count: int, quota: int | None, problem: str
-) -> None:
+def test_rejects_more_policies_than_the_quota(count: int, quota: int | None, problem: str) -> None:
     if not problem:
         validate_attachments(with_policies(count), HERE, quota)
         return

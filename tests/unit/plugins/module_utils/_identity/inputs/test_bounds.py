@@ -116,7 +116,7 @@ TENFOLD = ", ".join(["{0}"] * 10)
         pytest.param("a.json", '{"a":\n' * 100_000, f"line 65: {DEEP}{ADVICE}", id="JSON mappings"),
     ],
 )
-def test_a_hostile_file_is_refused_with_its_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
+def test_rejects_hostile_file_with_its_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError) as caught:
@@ -137,7 +137,7 @@ def test_a_hostile_file_is_refused_with_its_line(tmp_path: Path, name: str, text
         ),
     ],
 )
-def test_a_large_file_is_refused(tmp_path: Path, name: str, text: str, problem: str) -> None:
+def test_rejects_large_file(tmp_path: Path, name: str, text: str, problem: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError) as caught:
@@ -198,14 +198,14 @@ def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
     ]
 
 
-def test_messages_stay_short() -> None:
+def test_messages_are_short() -> None:
     workloads = [{"namespace": "n" * 100_000, f"{'k' * 100_000}": 1, "service_account": ["s"] * 100_000}]
     with pytest.raises(InputError) as caught:
         parse_workloads(workloads, "my-cluster")
     assert max(map(len, caught.value.problems)) < 1_500
 
 
-def test_a_thousand_unknown_keys_are_counted() -> None:
+def test_counts_a_thousand_unknown_keys() -> None:
     workload = {f"x{number}": 1 for number in range(1_000)}
     with pytest.raises(InputError) as caught:
         parse_workloads([workload], "my-cluster")
@@ -213,7 +213,7 @@ def test_a_thousand_unknown_keys_are_counted() -> None:
     assert "workloads[0] (?/?): 990 more unknown keys." in caught.value.problems
 
 
-def test_the_bounds_are_those_of_the_documentation() -> None:
+def test_limits_are_documented() -> None:
     page = (ROOT / "docs/workloads.md").read_text(encoding="utf-8")
     table = page.partition("### Bounds")[2]
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\| ([\d,]+)(?: |\n)", table)]

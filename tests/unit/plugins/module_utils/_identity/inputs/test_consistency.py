@@ -116,7 +116,7 @@ def test_different_definitions_fail(first: dict[str, Any], second: dict[str, Any
     assert caught.value.problems == (problem,)
 
 
-def test_a_service_account_is_listed_once() -> None:
+def test_rejects_duplicate_service_account() -> None:
     with pytest.raises(InputError) as caught:
         parse_workloads([workload(), workload("other"), workload()], CLUSTER)
     assert caught.value.problems == (

@@ -68,7 +68,7 @@ def test_places_are_lines(tmp_path: Path, name: str, text: str, lines: list[int]
     assert read_sources([path]).places == [f"{path} line {line}" for line in lines]
 
 
-def test_a_folder_is_read_by_name_and_other_files_are_left_alone(tmp_path: Path) -> None:
+def test_folder_is_read_by_name_without_other_files(tmp_path: Path) -> None:
     written(tmp_path, "b.json", json.dumps([TWO]))
     written(tmp_path, "a.yml", json.dumps([ONE]))
     written(tmp_path, "c.txt", "not for us")
@@ -83,7 +83,7 @@ def test_a_folder_is_read_by_name_and_other_files_are_left_alone(tmp_path: Path)
     ("name", "text"),
     [("a.yml", "[]"), ("a.yml", "workloads: []\n"), ("a.json", " []\n"), ("a.json", '{"workloads": []}')],
 )
-def test_an_empty_list_is_one(tmp_path: Path, name: str, text: str) -> None:
+def test_accepts_an_empty_list(tmp_path: Path, name: str, text: str) -> None:
     assert read_sources([written(tmp_path, name, text)]).workloads == []
 
 
@@ -215,7 +215,7 @@ NOTHING = "has no workloads; write [] for an empty list."
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_the_line(tmp_path: Path, name: str, text: str, problem: str) -> None:
+def test_reports_the_line_of_an_invalid_file(tmp_path: Path, name: str, text: str, problem: str) -> None:
     path = written(tmp_path, name, text)
     with pytest.raises(InputError) as caught:
         read_sources([path])
@@ -230,7 +230,7 @@ DECRYPT = (
 
 
 @pytest.mark.parametrize("name", ["a.yml", "a.json"])
-def test_a_vaulted_file_is_named_as_one(tmp_path: Path, name: str) -> None:
+def test_reports_a_vaulted_file(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name, VAULT)
     with pytest.raises(InputError) as caught:
         read_sources([path])
@@ -238,7 +238,7 @@ def test_a_vaulted_file_is_named_as_one(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("tag", ["!vault", "!vault-encrypted"])
-def test_a_vaulted_value_is_named_as_one(tmp_path: Path, tag: str) -> None:
+def test_reports_a_vaulted_value(tmp_path: Path, tag: str) -> None:
     path = written(tmp_path, "a.yml", f"- namespace: default\n  service_account: {tag} |\n    {VAULT[:-6]}\n")
     with pytest.raises(InputError) as caught:
         read_sources([path])
@@ -349,16 +349,14 @@ def test_ambiguous_relative_path_fails_unless_it_is_one_file(
     assert locate(["a.yml"], str(folders[0]), str(folders[0])) == [first]
 
 
-def test_absolute_paths_and_those_of_a_home_are_taken_as_they_are(
-    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_accepts_absolute_and_home_paths(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv("TEAMS", "/srv/teams")
     paths = ["/gone/a.yml", "~/b.yml", "$TEAMS/c.yml"]
     assert locate(paths, *map(str, folders)) == ["/gone/a.yml", "/home/me/b.yml", "/srv/teams/c.yml"]
 
 
-def test_missing_relative_path_names_both_places(folders: tuple[Path, Path]) -> None:
+def test_reports_both_places_of_a_missing_relative_path(folders: tuple[Path, Path]) -> None:
     with pytest.raises(InputError) as caught:
         locate(["gone/", ""], *map(str, folders))
     assert list(caught.value.problems) == [

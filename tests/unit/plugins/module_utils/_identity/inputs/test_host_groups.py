@@ -74,7 +74,7 @@ def test_hosts_of_one_account_with_the_same_credentials_and_options_are_one_run(
     assert groups(*hosts) == expected
 
 
-def test_the_arguments_are_those_of_all_hosts() -> None:
+def test_group_has_the_arguments_of_all_hosts() -> None:
     hosts = [
         host("a", HERE, 90, profile="p", concurrency=4, propagation_timeout=60, region="us-west-2"),
         host("b", HERE, 70, profile="p", concurrency=8, region="eu-central-1"),

@@ -28,7 +28,7 @@ REGION = {"region": "us-west-2"}
 
 
 def read(options: dict[str, Any]) -> None:
-    """As the plugin does it."""
+    """Parse the options in the order of the inventory plugin."""
     validate_credentials(options)
     read_request({**REGION, **options})
 
@@ -63,7 +63,7 @@ def test_regions(value: Any, regions: tuple[str, ...]) -> None:
     assert read_request({**REGION, "regions": value}).regions == regions
 
 
-def test_accounts_have_a_role_and_may_have_regions_of_their_own() -> None:
+def test_accounts_have_a_role_and_optional_regions() -> None:
     accounts = [
         {
             "assume_role_arn": ONE,
@@ -88,7 +88,7 @@ def test_one_role_is_one_account() -> None:
     assert not request.own_account
 
 
-def test_an_organization() -> None:
+def test_reads_an_organization() -> None:
     organization = {
         "role_name": "/path/fleet",
         "assume_role_external_id": "x-1",
@@ -234,7 +234,7 @@ def test_reports_all_problems() -> None:
     ("name", "hint"),
     [("regoins", "did you mean 'regions'?"), ("zzz", "known are plugin, regions.")],
 )
-def test_an_unknown_option_is_refused(name: str, hint: str) -> None:
+def test_rejects_unknown_option(name: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
         validate_names({"plugin": "x", name: 1}, ["plugin", "regions"])
     assert list(caught.value.problems) == [f"unknown key '{name}'; {hint}"]

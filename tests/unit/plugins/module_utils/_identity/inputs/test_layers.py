@@ -63,7 +63,7 @@ def test_selects_workloads_of_the_host_in_list_order(tmp_path: Path) -> None:
     assert names(merge_layers(layers)) == [("app", "of-all"), ("web", "of-file")]
 
 
-def test_a_workload_takes_the_place_of_the_same_one_alone() -> None:
+def test_workload_replaces_only_the_workload_with_its_key() -> None:
     general = FileSource([named("app", "one"), named("app", "one", "batch")], ["a", "b"])
     special = FileSource([named("new", "two"), named("app", "two")], ["c", "d"])
     merged = merge_layers([general, special])
@@ -128,7 +128,7 @@ def test_unreadable_layers_are_named(raw: object, problems: list[str]) -> None:
     assert list(caught.value.problems) == problems
 
 
-def test_the_answer_of_a_survey_gets_no_advice_about_the_command_line() -> None:
+def test_survey_answer_has_no_remedy_for_the_command_line() -> None:
     with pytest.raises(InputError) as caught:
         read_way("workloads", "- namespace: default\n  role: {name: api", "pod_identity_workloads", as_given)
     assert list(caught.value.problems) == [

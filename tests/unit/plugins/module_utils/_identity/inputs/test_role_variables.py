@@ -55,7 +55,7 @@ def test_choices_are_those_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if "default" in option])
-def test_a_default_given_as_text_is_the_default(name: str) -> None:
+def test_accepts_default_values_as_text(name: str) -> None:
     default = OPTIONS[name]["default"]
     assert read_variables({name: default}, "main") == {name: default}
     if isinstance(default, (bool, int)):
@@ -158,14 +158,14 @@ ARN = "arn:aws:iam::444455556666:role/fleet"
 
 
 def test_text_cut_at_a_space_has_a_remedy() -> None:
-    """As of -e 'pod_identity_tags={"team": "x"}'."""
+    """Ansible truncates -e 'pod_identity_tags={"team": "x"}' at the space."""
     assert find_problems({"tags": '{"team":'}) == [
         "pod_identity_tags line 1: is not valid YAML: did not find expected node content. Is it cut off? Ansible ends the value "
         "of -e name=value at its first space; write it as -e '{\"name\": value}'."
     ]
 
 
-def test_a_role_to_assume_is_read_as_text() -> None:
+def test_reads_role_to_assume_as_text() -> None:
     variables = {
         "assume_role_arn": ARN,
         "assume_role_external_id": 12345,
@@ -222,13 +222,13 @@ def test_rejects_an_invalid_role_to_assume(values: dict[str, object], problem: s
         ),
     ],
 )
-def test_an_unknown_variable_is_refused(name: str, problem: str) -> None:
+def test_rejects_unknown_variable(name: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         find_variables([f"pod_identity_{name}", "pod_identity_purge", "other"])
     assert caught.value.problems == (problem,)
 
 
-def test_a_result_as_an_extra_variable_is_refused() -> None:
+def test_rejects_results_as_extra_variables() -> None:
     with pytest.raises(InputError) as caught:
         check_extra_variables(["pod_identity_result", "pod_identity_report", "pod_identity_purge", "report"])
     assert caught.value.problems == tuple(
@@ -239,7 +239,7 @@ def test_a_result_as_an_extra_variable_is_refused() -> None:
     check_extra_variables(["pod_identity_purge", "pod_identity_artifact_blue", "pod_identity"])
 
 
-def test_an_extra_variable_with_a_misspelt_prefix_is_refused() -> None:
+def test_rejects_extra_variable_with_misspelt_prefix() -> None:
     with pytest.raises(InputError) as caught:
         check_extra_variables(
             ["podidentity_state", "pod_idenity_owner", "POD_IDENTITY_PURGE", "pod-identity-state"]
@@ -255,7 +255,7 @@ def test_an_extra_variable_with_a_misspelt_prefix_is_refused() -> None:
 @pytest.mark.parametrize(
     "name", ["owner", "my_pod_identity_owner", "identity_owner", "pod_owner", "ansible_user"]
 )
-def test_an_extra_variable_of_another_name_is_not_the_roles(name: str) -> None:
+def test_ignores_other_extra_variables(name: str) -> None:
     check_extra_variables([name])
 
 

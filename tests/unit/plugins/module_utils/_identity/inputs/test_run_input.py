@@ -47,7 +47,7 @@ def find_problems(prefix: str = ROLE, **options: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_both_halves_get_the_same_workloads() -> None:
+def test_aws_and_kubernetes_get_the_same_workloads() -> None:
     parsed = read(workloads=[ONE, TWO, {**ONE, "service_account": "three"}])
     assert parsed == ParsedInput(
         "c", "present", parse_workloads([ONE, TWO, {**ONE, "service_account": "three"}], "c")
@@ -86,11 +86,11 @@ def test_workloads_may_be_the_text_of_a_survey(text: str) -> None:
     assert read(workloads=text) == read(workloads=yaml.safe_load(text))
 
 
-def test_an_empty_list_is_one() -> None:
+def test_accepts_an_empty_list() -> None:
     assert read(workloads=[]) == ParsedInput("c", "present", ())
 
 
-def test_a_teardown_needs_no_role() -> None:
+def test_teardown_needs_no_role() -> None:
     workloads = [{"namespace": "default", "service_account": "one"}]
     assert read(workloads=workloads, state="absent") == ParsedInput(
         "c", "absent", parse_workloads(workloads, "c", "absent")
@@ -121,8 +121,8 @@ def test_a_teardown_needs_no_role() -> None:
     ],
     ids=["typed", "text"],
 )
-def test_options_of_the_run_hold_for_all_also_as_text(options: dict[str, Any]) -> None:
-    """As "-e name=value", an INI inventory or a survey give them."""
+def test_options_of_the_run_apply_to_all_workloads(options: dict[str, Any]) -> None:
+    """Values of "-e name=value", an INI inventory and a survey are text."""
     tags = {"stage": "test", "workload-identity/owner": "team-a"}
     defaults = Defaults(tags, create_service_accounts=False, create_namespaces=True)
     assert read(workloads=[ONE], owner="team-a", tags={"stage": "test"}, **options) == ParsedInput(
@@ -136,7 +136,7 @@ def test_options_of_the_run_hold_for_all_also_as_text(options: dict[str, Any]) -
     )
 
 
-def test_an_empty_list_of_namespaces_means_all_of_them() -> None:
+def test_empty_list_of_namespaces_selects_all() -> None:
     assert read(workloads=[ONE], purge=True, purge_namespaces=[]).purge_namespaces == ()
 
 
@@ -292,7 +292,7 @@ def test_rejects_invalid_input(options: dict[str, Any], problem: str) -> None:
         ),
     ],
 )
-def test_a_module_names_its_options_without_prefix(options: dict[str, Any], problem: str) -> None:
+def test_module_messages_have_options_without_prefix(options: dict[str, Any], problem: str) -> None:
     assert find_problems("", **options) == [problem]
 
 
@@ -318,7 +318,7 @@ def test_empty_owner_differs_from_no_owner() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "pod_identity_"])
 @pytest.mark.parametrize("word", [None, False, "false"])
-def test_an_empty_list_with_purge_needs_a_word_of_its_own(prefix: str, word: object) -> None:
+def test_empty_list_with_purge_needs_purge_all(prefix: str, word: object) -> None:
     assert find_problems(prefix, workloads=[], purge=True, purge_all=word) == [
         f"the list of workloads is empty, and {prefix}purge is true: that would delete all managed resources of cluster c "
         f"that {prefix}owner and {prefix}purge_namespaces select. Correct the list, or set {prefix}purge_all: true if that is "
@@ -341,7 +341,7 @@ def test_no_other_run_needs_it(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("limit", "percent"), [("20%", 20), (" 0 % ", 0), ("100%", 100)])
-def test_the_limit_of_a_purge_may_be_a_share(limit: str, percent: int) -> None:
+def test_purge_limit_may_be_a_share(limit: str, percent: int) -> None:
     assert read(workloads=[ONE], purge_limit=limit).purge_percent == percent
 
 

@@ -118,7 +118,7 @@ def test_every_key_arrives() -> None:
     )
 
 
-def test_the_shortest_workload_leaves_everything_else_open() -> None:
+def test_minimal_workload_has_default_values() -> None:
     raw = {"namespace": "default", "service_account": "app", "role": {"name": "my-role"}}
     (found,) = parse_workloads([raw], CLUSTER)
     assert found == Workload(key("app"), RoleSpec("my-role"))
@@ -127,7 +127,7 @@ def test_the_shortest_workload_leaves_everything_else_open() -> None:
     assert found.association == AssociationSpec()
 
 
-def test_an_existing_role_is_known_by_the_parts_of_its_arn() -> None:
+def test_existing_role_has_the_parts_of_its_arn() -> None:
     (found,) = parse_workloads(
         [workload(role={"arn": ROLE, "extend_trust": "yes", "trust_scope": "cluster"})], CLUSTER
     )
@@ -153,7 +153,7 @@ def long_document(size: int) -> dict[str, Any]:
         pytest.param(TARGET, TARGET, id="another account and partition"),
     ],
 )
-def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: str | None) -> None:
+def test_target_role_can_be_set_removed_or_unchanged(value: str | None, parsed: str | None) -> None:
     raw = {**workload(), "target_role_arn": value}
     assert parse_workloads([raw], CLUSTER)[0].association.target_role_arn == parsed
 
@@ -168,24 +168,24 @@ def test_a_target_role_can_be_given_removed_or_left(value: str | None, parsed: s
         pytest.param(json.dumps(SESSION), SESSION, id="JSON text"),
     ],
 )
-def test_a_session_policy_can_be_given_removed_or_left(value: Any, parsed: Any) -> None:
+def test_session_policy_can_be_set_removed_or_unchanged(value: Any, parsed: Any) -> None:
     raw = {**workload(), "session_policy": value, "disable_session_tags": True}
     assert parse_workloads([raw], CLUSTER)[0].association.session_policy == parsed
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "yes", "on", "1", "TRUE"])
-def test_a_templated_true_is_true(value: object) -> None:
+def test_templated_true_is_true(value: object) -> None:
     (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is True
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "no", "off", "0"])
-def test_a_templated_false_is_false(value: object) -> None:
+def test_templated_false_is_false(value: object) -> None:
     (found,) = parse_workloads([workload(disable_session_tags=value)], CLUSTER)
     assert found.association.disable_session_tags is False
 
 
-def test_a_templated_number_is_a_number() -> None:
+def test_templated_number_is_a_number() -> None:
     (found,) = parse_workloads([workload(role={"name": "my-role", "max_session_duration": "7200"})], CLUSTER)
     assert found.role == RoleSpec("my-role", max_session_duration=7200)
 
@@ -200,7 +200,7 @@ def test_accepts_text_with_uncertain_support_in_iam(action: str) -> None:
     assert parsed.role.trust_policy == trust
 
 
-def test_a_document_may_be_text() -> None:
+def test_document_may_be_text() -> None:
     text = json.dumps(document("s3:GetObject"))
     (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": text}])], CLUSTER)
     assert found.policies[0].document == document("s3:GetObject")
@@ -279,7 +279,7 @@ def test_context_of_a_permission_rejects_other_values(value: Any, kind: str) -> 
     ]
 
 
-def test_a_document_has_json_values() -> None:
+def test_document_has_json_values() -> None:
     raw = {**document("s3:GetObject"), "Version": date(2012, 10, 17)}
     raw["Statement"] = tuple(raw["Statement"])
     (found,) = parse_workloads([workload(policies=[{"name": "my-policy", "document": raw}])], CLUSTER)
@@ -289,7 +289,7 @@ def test_a_document_has_json_values() -> None:
     assert type(parsed["Statement"]) is list
 
 
-def test_a_removal_needs_no_role() -> None:
+def test_removal_needs_no_role() -> None:
     (found,) = parse_workloads([{"namespace": "default", "service_account": "app"}], CLUSTER, "absent")
     assert found == Workload(key("app"), None)
 
@@ -800,12 +800,12 @@ def test_long_invalid_value_is_not_quoted() -> None:
 
 
 @pytest.mark.parametrize("name", ["my-cluster", "A_1", "x" * 100])
-def test_a_cluster_name_is_taken_as_it_is(name: str) -> None:
+def test_valid_cluster_name_is_unchanged(name: str) -> None:
     assert parse_cluster_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["-a", "x" * 101, "a b", 5, "arn:aws:eks:us-west-2:1:cluster/a"])
-def test_a_bad_cluster_name_is_refused(name: object) -> None:
+def test_rejects_invalid_cluster_name(name: object) -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(name)
     assert caught.value.problems == (
@@ -816,7 +816,7 @@ def test_a_bad_cluster_name_is_refused(name: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  "])
-def test_an_empty_cluster_name_is_called_empty(name: str) -> None:
+def test_reports_empty_cluster_name(name: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_cluster_name(name)
     assert caught.value.problems == ("cluster_name: is empty; set the name of the EKS cluster.",)
@@ -837,7 +837,7 @@ def test_common_tags_are_checked_too() -> None:
     assert caught.value.problems == ("options: tags: tag 'aws:a' uses the prefix aws:, which AWS reserves.",)
 
 
-def test_one_association_is_parsed_on_its_own() -> None:
+def test_single_association_is_parsed() -> None:
     params = {
         "namespace": "default",
         "service_account": "app",
@@ -849,7 +849,7 @@ def test_one_association_is_parsed_on_its_own() -> None:
     assert parse_association(params) == AssociationSpec("", True, SESSION, {})
 
 
-def test_one_association_is_checked_on_its_own() -> None:
+def test_single_association_is_checked() -> None:
     with pytest.raises(InputError) as caught:
         parse_association({"namespace": "default", "service_account": "App", "session_policy": SESSION})
     assert caught.value.problems == (

@@ -109,7 +109,7 @@ def test_deletes_managed_resources_in_reverse_order() -> None:
     assert remove(aws, workload()) == []
 
 
-def test_the_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
+def test_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
     raw = workload(
         target_role_arn="arn:aws:iam::444455556666:role/target",
         disable_session_tags=True,
@@ -126,7 +126,7 @@ def test_the_diff_of_a_deletion_has_the_attributes_of_the_association() -> None:
     }
 
 
-def test_the_diff_of_a_deletion_has_the_attributes_of_the_role() -> None:
+def test_diff_of_a_deletion_has_the_attributes_of_the_role() -> None:
     raw = workload(role={"name": "my-role", "max_session_duration": 7200})
     aws = settled(raw)
     change = next(change for change in absent(aws, raw).changes if change.target.resource == "role")
@@ -148,7 +148,7 @@ def test_all_versions_of_a_policy_go() -> None:
     ]
 
 
-def test_an_association_can_be_removed_alone() -> None:
+def test_association_can_be_removed_without_its_role() -> None:
     aws = settled(workload())
     raw = {"namespace": "default", "service_account": "app"}
     assert names(absent(aws, raw)) == ["delete association default/app"]
@@ -164,7 +164,7 @@ def test_managed_boundary_is_deleted_with_its_role() -> None:
     assert aws.state() == FakeAws().state()
 
 
-def test_a_policy_of_aws_is_detached_from_our_role() -> None:
+def test_aws_managed_policy_is_detached_from_a_managed_role() -> None:
     aws = FakeAws()
     arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
     aws.iam.policies[arn] = {"default": "v1", "versions": {"v1": {}}, "tags": {}, "users": [], "groups": []}
@@ -413,7 +413,7 @@ def test_detachments_wait_for_the_associations() -> None:
 # Existing roles
 
 
-def test_our_statement_is_taken_out_of_an_existing_role() -> None:
+def test_managed_statement_is_removed_from_an_existing_role() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_EC2)
     initial = aws.state()
@@ -495,7 +495,7 @@ def test_existing_role_is_not_deleted_despite_its_tag() -> None:
     assert names(absent(aws, existing())) == []
 
 
-def test_an_existing_role_in_use_keeps_our_policy() -> None:
+def test_used_existing_role_keeps_a_managed_policy() -> None:
     aws = FakeAws()
     create_role(aws, "old", TRUST_BARE)
     raw = workload(role={"arn": OLD})
@@ -533,7 +533,7 @@ def test_roles_of_a_deleted_cluster_are_deleted() -> None:
     assert aws.state() == FakeAws().state()
 
 
-def test_a_mistyped_cluster_takes_no_role_from_the_right_one() -> None:
+def test_mistyped_cluster_keeps_roles_of_another_cluster() -> None:
     aws = settled(workload())
     initial = aws.state()
     found = absent(aws, workload(), cluster="my-clutser")
@@ -677,7 +677,7 @@ def test_failed_read_keeps_the_resources_of_the_workload(operation: str) -> None
     assert [failure.error_code for failure in found.failures] == ["AccessDenied"]
 
 
-def test_all_pages_of_who_uses_a_policy_are_read() -> None:
+def test_reads_all_pages_of_policy_users() -> None:
     aws = settled(workload())
     whole = aws.iam.ListEntitiesForPolicy
 

@@ -94,7 +94,7 @@ def still_used(users: str) -> Finding:
     )
 
 
-def test_an_attachment_is_recorded_before_it_is_made() -> None:
+def test_attachment_is_recorded_before_the_request() -> None:
     aws = account()
     found = plan(aws, desired(RAW))
     [change] = [change for change in found.changes if change.action == "attach"]
@@ -109,7 +109,7 @@ def test_an_attachment_is_recorded_before_it_is_made() -> None:
     assert names(plan(aws, desired(RAW, purge_tags=True))) == []
 
 
-def test_an_attachment_to_a_role_made_here_is_not_recorded() -> None:
+def test_attachment_to_a_managed_role_is_not_recorded() -> None:
     aws = FakeAws()
     assert run(aws, desired(workload())).failures == ()
     assert aws.state()["policies"][MINE]["tags"] == POLICY_TAGS
@@ -163,7 +163,7 @@ def test_role_without_its_tag_keeps_its_attachments() -> None:
     assert findings[1] == kept_attachment(tag=tag, role="my-role")
 
 
-def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
+def test_used_role_keeps_a_recorded_attachment() -> None:
     aws = account()
     run(aws, desired(RAW))
     create_association(aws, "two", "old")
@@ -179,7 +179,7 @@ def test_a_role_in_use_keeps_a_recorded_attachment_for_its_users() -> None:
 
 
 def elsewhere(raw: dict[str, Any], state: str = "present") -> Desired:
-    """The same workload of the other cluster."""
+    """Return the same workload in the other cluster."""
     return desired(raw, state=state, cluster=OTHER_CLUSTER)
 
 
@@ -259,7 +259,7 @@ def test_failed_detachment_keeps_the_record() -> None:
     assert remove(aws)[0] == [DETACH, f"update policy {MINE}"]
 
 
-def test_a_refused_attachment_is_completed_by_the_next_run() -> None:
+def test_next_run_completes_a_rejected_attachment() -> None:
     aws = account()
     aws.fail_on("iam:AttachRolePolicy", DENIED)
     done = run(aws, desired(RAW))
@@ -287,7 +287,7 @@ def test_unrecordable_attachment_is_not_created() -> None:
     assert aws.iam.roles["old"]["attached"] == []
 
 
-def test_a_policy_has_at_most_fifty_tags() -> None:
+def test_policy_has_at_most_fifty_tags() -> None:
     aws = account()
     create_role(aws, "older", TRUST_BARE)
     tags = {f"tag-{number}": "x" for number in range(47)}
@@ -314,9 +314,7 @@ def test_a_policy_has_at_most_fifty_tags() -> None:
     ],
     ids=["unmanaged", "managed", "another owner's", "this owner's"],
 )
-def test_a_policy_of_other_people_is_not_tagged(
-    tags: dict[str, str], owner: str | None, recorded: bool
-) -> None:
+def test_unmanaged_policy_is_not_tagged(tags: dict[str, str], owner: str | None, recorded: bool) -> None:
     aws = account()
     create_policy(aws, "my-policy", tags=tags)
     raw = workload(role={"arn": OLD}, policies=[{"arn": MINE}])
@@ -325,7 +323,7 @@ def test_a_policy_of_other_people_is_not_tagged(
     assert aws.iam.roles["old"]["attached"] == [MINE]
 
 
-def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
+def test_comma_in_role_name_is_a_colon_in_the_record_key() -> None:
     aws = FakeAws()
     create_role(aws, "a,b", TRUST_BARE)
     raw = workload(role={"arn": role_arn("a,b")})
@@ -335,7 +333,7 @@ def test_a_comma_in_the_name_of_a_role_is_a_colon_in_the_key() -> None:
 
 
 @pytest.mark.parametrize("joining", [False, True], ids=["attaching", "joining"])
-def test_a_bulk_read_records_as_well(joining: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bulk_read_records_attachments(joining: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observe, "BULK_THRESHOLD", 0)
     monkeypatch.setattr(
         observe, "read_snapshot", lambda api, _singles, *kinds: read_snapshot(api, 1000, *kinds)

@@ -81,7 +81,7 @@ def test_compares_allowed_and_denied_actions(
     assert (gives(present, new), takes(present, new)) == (more, less)
 
 
-def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -> None:
+def test_document_steps_deny_allow_remove_and_lift() -> None:
     old = document({**READ, "Sid": "S"}, NO_WRITE)
     other = document({**WRITE, "Sid": "S"}, {**READ, "Effect": "Deny"})
     no_read = {**READ, "Effect": "Deny"}
@@ -106,13 +106,13 @@ def test_a_document_denies_first_then_allows_then_takes_and_lifts_at_the_end() -
         (document(READ, version="2008-10-17"), document(WRITE, NO_WRITE), ""),
     ],
 )
-def test_change_in_one_direction_takes_one_step(
+def test_change_in_one_direction_has_one_step(
     present: dict[str, Any], new: dict[str, Any], step: str
 ) -> None:
     assert steps(present, new) == [(step, new)]
 
 
-def test_a_sid_is_in_a_document_once_at_every_step() -> None:
+def test_sid_is_unique_at_every_step() -> None:
     old = document({**READ, "Sid": "A"}, {**NO_WRITE, "Sid": "B"})
     other = document({**WRITE, "Sid": "B"}, {**NO_WRITE, "Sid": "A", "Action": "s3:*"})
     for _step, between in steps(old, other):
@@ -139,7 +139,7 @@ def test_exchanged_statements_take_two_versions_per_document() -> None:
     assert names(plan(aws, spec)) == []
 
 
-def test_single_changed_document_takes_one_step() -> None:
+def test_single_changed_document_has_one_step() -> None:
     aws = FakeAws()
     run(aws, listing(document(READ), document(WRITE)))
     spec = listing(document(WRITE), document(WRITE))

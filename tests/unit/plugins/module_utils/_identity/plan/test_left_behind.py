@@ -237,7 +237,7 @@ def many(**more: Any) -> list[dict[str, Any]]:
 
 
 def orphaned(**role: Any) -> FakeAws:
-    """The role of a workload that has left the list, and whose association was deleted."""
+    """Return an account with the role of a workload that is no longer listed and has no association."""
     orphan = workload("gone", role={"name": "gone", **role}, policies=None)
     aws = settled(*many(), orphan)
     aws.eks.associations = {
@@ -257,7 +257,7 @@ UNUSED = (
 
 
 @pytest.mark.parametrize("role", [{}, {"trust_scope": "namespace"}, {"trust_scope": "cluster"}])
-def test_a_role_without_workload_is_reported_where_a_bulk_read_shows_it(role: dict[str, Any]) -> None:
+def test_bulk_read_reports_a_role_without_workload(role: dict[str, Any]) -> None:
     aws = orphaned(**role)
     done = converge(aws, *many())
     assert left_messages(done) == [UNUSED]
@@ -266,13 +266,13 @@ def test_a_role_without_workload_is_reported_where_a_bulk_read_shows_it(role: di
     assert aws.parameters("iam:GetRole") == []
 
 
-def test_a_short_list_does_not_look_for_roles_without_workload() -> None:
+def test_short_list_does_not_read_roles_without_workload() -> None:
     aws = orphaned()
     assert left_messages(converge(aws, *many()[:2])) == []
 
 
 def still_listed_elsewhere(aws: FakeAws) -> None:
-    """It has an association, which is one of more than are looked at."""
+    """Give the role an association after so many other ones that the run does not read it."""
     for number in range(10):
         create_association(aws, f"a{number}", "x")
     create_association(aws, "gone", "gone")
@@ -312,7 +312,7 @@ def test_does_not_report_a_role_with_a_possible_workload(change: Callable[[FakeA
 
 
 @pytest.mark.parametrize("change", [still_listed_elsewhere, used_by_an_addon], ids=lambda one: one.__name__)
-def test_a_wide_trust_policy_is_unused_only_where_all_associations_are_known(
+def test_role_with_a_wide_grant_is_unused_only_if_all_associations_are_known(
     change: Callable[[FakeAws], None],
 ) -> None:
     aws = orphaned(trust_scope="cluster")
@@ -332,7 +332,7 @@ def test_does_not_report_a_role_younger_than_five_minutes() -> None:
 
 
 def test_unread_pages_may_have_the_association() -> None:
-    """Two workloads are few, and with ten policies each they are read in bulk."""
+    """Two workloads with ten policies each are enough for a bulk read."""
     policies = [policy(f"p{number}") for number in range(10)]
     two = [workload(f"s{n}", role={"name": f"r{n}"}, policies=policies[:10]) for n in range(2)]
     more = [policy(f"q{number}") for number in range(10)]
@@ -363,7 +363,7 @@ def test_reports_a_closed_role() -> None:
     assert left_messages(converge(aws, *many())) == [UNUSED]
 
 
-def test_a_verification_reports_roles_without_workload() -> None:
+def test_verification_reports_roles_without_workload() -> None:
     aws = orphaned()
     spec = desired(*many())
     observed = engine(aws, spec).observer().observe(spec, planning=False, unlisted=True)

@@ -111,7 +111,7 @@ def shared_role() -> FakeAws:
 
 
 def existing_role() -> FakeAws:
-    """A role that the run uses by its ARN, and whose people attached the policy themselves."""
+    """Return a role that the run uses by its ARN, and to which another process attached the policy."""
     return with_policy(lambda aws: create_role(aws, "old", TRUST_BARE, (SHARED,)))
 
 
@@ -234,7 +234,7 @@ def detached() -> FakeAws:
         ),
     ],
 )
-def test_a_document_changes_for_users_in_the_run(aws: FakeAws, raws: list[Any]) -> None:
+def test_document_changes_for_users_in_the_run(aws: FakeAws, raws: list[Any]) -> None:
     found = plan(aws, desired(*raws))
     assert found.failures == ()
     assert CHANGED in names(found)
@@ -254,7 +254,7 @@ def test_unchanged_document_ignores_other_users(raw: dict[str, Any], changed: li
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
 
 
-def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them() -> None:
+def test_users_are_read_only_if_roles_of_the_run_do_not_explain_the_count() -> None:
     aws = account(single("one"), single("two"))
     plan(aws, desired(single("one", "s3:PutObject"), TWO))
     assert aws.parameters("iam:ListEntitiesForPolicy") == []
@@ -263,7 +263,7 @@ def test_users_are_read_only_where_the_roles_of_the_run_do_not_account_for_them(
 
 
 @pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
-def test_a_document_of_a_list_alone_takes_no_further_request(scope: str) -> None:
+def test_document_of_one_list_needs_no_further_request(scope: str) -> None:
     """The associations of the cluster are listed anyway."""
     aws = account(single("two"), trust_scope=scope)
     aws.requests.clear()
@@ -329,7 +329,7 @@ def test_unreadable_role_outside_the_run_is_named() -> None:
     assert "users outside this run: role one, which could not be read. It was" in failures[0].message
 
 
-def test_roles_outside_the_run_come_from_a_bulk_read_where_there_is_one(
+def test_bulk_read_supplies_roles_outside_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(observe, "BULK_THRESHOLD", 0)
@@ -378,7 +378,7 @@ def owner_not_set(reason: str) -> Finding:
 
 
 def of_policies(done: Run) -> tuple[Finding, ...]:
-    """The findings without that about the other list, whose workloads this one does not have."""
+    """Return the findings without the one about unlisted associations."""
     return tuple(finding for finding in done.findings if finding.code != Code.UNLISTED_ASSOCIATIONS)
 
 

@@ -64,7 +64,7 @@ def scoped(scope: str) -> dict[str, object]:
 
 
 def settled(raw: dict[str, Any], **options: Any) -> FakeAws:
-    """An account in which a workload is as wanted."""
+    """Return an account in which the workload has its desired state."""
     aws = FakeAws()
     for name in ("edge", "rim"):
         create_policy(aws, name)
@@ -412,7 +412,7 @@ def test_at_the_limit_of_versions_the_oldest_makes_room(default: int, deleted: s
     assert (change.before["oldest_version"], change.after["oldest_version"]) == (deleted, "deleted")
 
 
-def test_another_role_moves_the_association_alone() -> None:
+def test_changed_role_updates_only_the_association() -> None:
     aws = settled(workload())
     found = plan(aws, desired(workload(role={"name": "other"})))
     assert names(found) == [
@@ -464,7 +464,7 @@ def test_explicit_wide_scope_has_no_warning(raw: dict[str, Any], options: dict[s
 
 
 def test_already_disabled_session_tags_set_the_default_scope() -> None:
-    """Else the role would be given a trust policy that its workload can never meet."""
+    """Otherwise the trust policy would compare session tags, which the workload does not have."""
     aws = settled(workload(disable_session_tags=True))
     found = plan(aws, desired(workload()))
     assert names(found) == []
@@ -496,7 +496,7 @@ def test_explicit_scope_is_not_widened_for_disabled_session_tags() -> None:
     )
 
 
-def test_a_session_policy_keeps_session_tags_off() -> None:
+def test_session_policy_needs_disabled_session_tags() -> None:
     aws = settled(workload(disable_session_tags=True, session_policy=READ))
     found = plan(aws, desired(workload(disable_session_tags=False)))
     assert names(found) == []
@@ -639,7 +639,7 @@ def test_on_a_role_with_room_a_policy_joins_before_another_one_leaves() -> None:
     ]
 
 
-def test_adopt_takes_over_a_workload_of_another_owner() -> None:
+def test_adopt_changes_the_owner_of_a_workload() -> None:
     first = desired(workload(), tags={OWNER_TAG: "a"})
     aws = FakeAws()
     run(aws, first)

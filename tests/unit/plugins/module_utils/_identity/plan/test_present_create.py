@@ -187,7 +187,7 @@ def test_empty_settings_are_not_sent_for_new_resources() -> None:
     assert not {"targetRoleArn", "policy", "disableSessionTags"} & association.keys()
 
 
-def test_a_shared_role_and_policy_are_made_once() -> None:
+def test_shared_role_and_policy_are_created_once() -> None:
     found = plan(FakeAws(), desired(workload("one"), workload("two")))
     assert names(found) == [
         f"create policy {policy_arn('my-policy')}",
@@ -222,7 +222,7 @@ def test_policy_of_one_workload_is_attached_for_it_only() -> None:
     }
 
 
-def test_a_policy_listed_twice_is_attached_once() -> None:
+def test_duplicate_policy_is_attached_once() -> None:
     aws = FakeAws()
     arn = create_policy(aws, "given")
     found = plan(aws, desired(workload(policies=[{"arn": arn}, {"arn": arn}])))
@@ -267,7 +267,7 @@ def test_waits_for_a_new_boundary() -> None:
     )
 
 
-def test_an_existing_boundary_is_not_waited_for() -> None:
+def test_does_not_wait_for_an_existing_boundary() -> None:
     aws = FakeAws()
     edge = create_policy(aws, "edge")
     role = plan(aws, desired(workload(role={"name": "my-role", "permissions_boundary": edge}))).changes[1]

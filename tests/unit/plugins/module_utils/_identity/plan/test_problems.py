@@ -263,16 +263,14 @@ def test_too_long_trust_policy_suggests_the_wider_scope() -> None:
         ),
     ],
 )
-def test_an_existing_role_is_used_as_it_is(
-    trust: dict[str, Any], more: dict[str, Any], expected: list[str]
-) -> None:
+def test_existing_role_is_unchanged(trust: dict[str, Any], more: dict[str, Any], expected: list[str]) -> None:
     aws = FakeAws()
     create_role(aws, "old", trust, Description="theirs", Tags=[{"Key": "team", "Value": "x"}])
     found = plan(aws, desired(existing(**more)))
     assert (names(found), found.failures) == (expected, ())
 
 
-def test_extending_adds_our_statement_and_keeps_all_others() -> None:
+def test_extend_trust_adds_a_statement_and_keeps_the_rest() -> None:
     aws = FakeAws()
     create_role(aws, "old", {**TRUST_EC2, "Id": "theirs"})
     spec = desired(existing(extend_trust=True))
@@ -317,7 +315,7 @@ def test_unusable_role_fails_with_the_reason() -> None:
     )
 
 
-def test_a_trust_policy_of_ones_own_is_judged_too() -> None:
+def test_input_trust_policy_is_evaluated() -> None:
     raw = workload(role={"name": "my-role", "trust_policy": TRUST_EC2})
     found = plan(FakeAws(), desired(raw))
     assert names(found) == []
@@ -355,7 +353,7 @@ def test_unmanaged_role_without_a_listed_policy_is_unchanged() -> None:
     ]
 
 
-def test_adoption_changes_tags_and_takes_over() -> None:
+def test_adoption_changes_tags_and_ownership() -> None:
     aws = FakeAws()
     create_role(aws, "my-role", TRUST_EC2, (create_policy(aws, "extra"),), tags={"team": "x"})
     create_policy(aws, "my-policy", "kms:Decrypt")
@@ -494,7 +492,7 @@ def test_owner_claims_resources_without_owner() -> None:
     assert aws.iam.roles["my-role"]["tags"][OWNER_TAG] == "a"
 
 
-def test_a_role_of_another_owner_is_extended_when_it_is_given_by_its_arn() -> None:
+def test_role_arn_of_another_owner_is_extended() -> None:
     aws = FakeAws()
     run(aws, owned_by("a", workload()))
     guest = workload("guest", role={"arn": role_arn("my-role"), "extend_trust": True}, policies=[])
@@ -502,7 +500,7 @@ def test_a_role_of_another_owner_is_extended_when_it_is_given_by_its_arn() -> No
     assert aws.iam.roles["my-role"]["tags"][OWNER_TAG] == "a"
 
 
-def test_an_association_of_an_addon_is_changed_by_force() -> None:
+def test_force_changes_an_association_of_an_addon() -> None:
     aws = FakeAws()
     create_association(aws, "app", "other", ownerArn=ADDON)
     found = plan(aws, desired(workload(), force=True))
@@ -522,7 +520,7 @@ def test_matching_addon_association_is_accepted() -> None:
 
 
 def test_other_workloads_of_a_shared_role_get_their_policies() -> None:
-    """An unmanaged policy with another document is not changed and not attached."""
+    """Only the workload with the unmanaged policy fails."""
     aws = FakeAws()
     create_policy(aws, "bad", "kms:Decrypt")
     raw = [workload("one", policies=[policy("bad")]), workload("two", policies=[policy("good")])]
@@ -591,7 +589,7 @@ def test_boundary_of_a_failed_workload_is_created() -> None:
     ]
 
 
-def test_grants_of_other_clusters_and_plays_stay() -> None:
+def test_grants_of_other_clusters_and_plays_are_kept() -> None:
     aws = FakeAws()
     shared = {"name": "my-role"}
     run(aws, desired(workload("one", role=shared), cluster="other-cluster"))

@@ -117,7 +117,7 @@ def test_empty_list_over_the_limit_fails_and_names_the_deletions(check_mode: boo
     assert aws.state() == initial
 
 
-def test_of_very_many_the_first_are_named_and_the_others_counted() -> None:
+def test_lists_the_first_associations_and_counts_the_rest() -> None:
     aws = settled(*(unshared(f"s{number:02}") for number in range(33)))
     with pytest.raises(InputError, match=r"default/s28, default/s29 and 3 more\. Check"):
         purge(aws)
@@ -132,19 +132,19 @@ def test_truncated_list_changes_no_listed_workload() -> None:
     assert aws.state() == initial
 
 
-def test_the_limit_itself_may_go() -> None:
+def test_purge_may_reach_its_limit() -> None:
     aws = settled(unshared("a"), unshared("b"))
     assert purge(aws, limit=2).failures == ()
     assert service_accounts(aws) == []
 
 
-def test_a_purge_of_namespaces_leaves_the_others() -> None:
+def test_purge_of_namespaces_keeps_other_namespaces() -> None:
     aws = settled(unshared("a", "one"), unshared("b", "two"))
     purge(aws, namespaces=frozenset({"one"}))
     assert service_accounts(aws) == ["b"]
 
 
-def test_a_purge_of_an_owner_leaves_those_of_others() -> None:
+def test_purge_of_an_owner_keeps_other_owners() -> None:
     aws = FakeAws()
     for owner in ("x", "y"):
         spec = desired(unshared(owner), tags={OWNER_TAG: owner})
@@ -221,7 +221,7 @@ def test_policy_with_unreadable_tags_is_unmanaged() -> None:
 
 
 def test_purge_survives_the_denial_of_any_request() -> None:
-    """The policy is detached from one role and still attached to another, so it is read for both."""
+    """One of the roles with the policy is removed, another one is kept, so both removals read the policy."""
     shared = policy("shared")
     initial = [
         workload("a", role={"name": "blue"}, policies=[shared]),
@@ -303,7 +303,7 @@ def test_role_of_other_associations_is_kept() -> None:
 
 
 @pytest.mark.parametrize("adopt", [False, True])
-def test_a_role_of_another_owner_loses_our_grant_only_with_adopt(adopt: bool) -> None:
+def test_grant_in_a_role_of_another_owner_is_revoked_only_with_adopt(adopt: bool) -> None:
     aws = FakeAws()
     other_spec = desired(unshared("b"), tags={OWNER_TAG: "b"})
     assert engine(aws, other_spec).run(other_spec, "present", check_mode=False).failures == ()
@@ -411,7 +411,7 @@ def test_role_for_other_clusters_is_kept() -> None:
     assert "role-a" in aws.state()["roles"]
 
 
-def test_a_purge_reads_each_association_once() -> None:
+def test_purge_reads_each_association_once() -> None:
     aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     aws.requests.clear()
     done = purge(aws, unshared("a"), unshared("b"), unshared("c"), unshared("d"))
@@ -419,7 +419,7 @@ def test_a_purge_reads_each_association_once() -> None:
     assert len(aws.parameters("eks:DescribePodIdentityAssociation")) == 4
 
 
-def test_a_failure_keeps_the_purge_waiting() -> None:
+def test_failure_delays_the_purge() -> None:
     aws = settled(unshared("a"), unshared("b"))
 
     aws.fail_on("iam:CreateRole", DENIED)
@@ -499,7 +499,7 @@ def test_closed_role_is_opened_for_a_listed_workload() -> None:
     assert [statement["Effect"] for statement in trust["Statement"]] == ["Allow"]
 
 
-def test_a_role_without_association_is_named_in_words() -> None:
+def test_describes_role_without_association() -> None:
     aws = settled(unshared("a"), unshared("b"))
     aws.eks.associations = {}
     with pytest.raises(InputError, match=r"is 1: role role-a \(no association names it\), role role-b"):
@@ -525,7 +525,7 @@ def test_purge_reports_kept_resources(check_mode: bool) -> None:
     assert [code for code, _severity, _message in messages[1:]] == ["OWNED_BY_ANOTHER"]
 
 
-def test_a_purge_for_an_owner_reports_associations_without_one() -> None:
+def test_purge_for_an_owner_reports_associations_without_owner() -> None:
     aws = settled(unshared("free"))
     run(aws, desired(unshared("a"), unshared("b"), tags={OWNER_TAG: "x"}))
     run(aws, desired(unshared("theirs"), tags={OWNER_TAG: "y"}))
@@ -549,7 +549,7 @@ SHARED = {"role": {"name": "shared"}, "policies": [policy("shared")]}
 
 
 def granted(aws: FakeAws, role: str) -> list[str]:
-    """The service accounts in the statements of a trust policy that allow."""
+    """Return the service accounts that a trust policy allows."""
     names = [
         statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"]
         for statement in json.loads(aws.iam.roles[role]["trust"])["Statement"]
@@ -559,7 +559,7 @@ def granted(aws: FakeAws, role: str) -> list[str]:
 
 
 def without_association(*service_accounts: str, **options: Any) -> FakeAws:
-    """Return an account in which a, b and c share a role and these lost their association."""
+    """Return an account in which a, b and c share a role, and the associations of these workloads were deleted."""
     aws = settled(*(unshared(name) | SHARED for name in "abc"), **options)
     aws.eks.associations = {
         identifier: association
@@ -614,7 +614,7 @@ def test_role_with_foreign_attachments_loses_the_remaining_grant() -> None:
         pytest.param({"owner": "x"}, ["a", "b", "c"], id="an owner whom the role does not have"),
     ],
 )
-def test_a_purge_takes_grants_within_its_scope(scope: dict[str, Any], remaining: list[str]) -> None:
+def test_purge_revokes_grants_within_its_scope(scope: dict[str, Any], remaining: list[str]) -> None:
     aws = without_association("b", "c")
     purge(aws, unshared("a") | SHARED, **scope)
     assert granted(aws, "shared") == remaining
@@ -634,7 +634,7 @@ def test_grants_count_for_the_limit_once_a_workload() -> None:
         purge(aws, unshared("a") | SHARED, limit=2)
 
 
-def test_a_whole_trust_policy_has_no_grants_to_purge() -> None:
+def test_input_trust_policy_has_no_grants_to_purge() -> None:
     aws = without_association("b", "c")
     whole = json.loads(aws.iam.roles["shared"]["trust"])
     as_given = unshared("a") | SHARED | {"role": {"name": "shared", "trust_policy": whole}}
@@ -643,7 +643,7 @@ def test_a_whole_trust_policy_has_no_grants_to_purge() -> None:
 
 @pytest.mark.parametrize("moment", range(1, 5))
 def test_association_created_during_a_purge_keeps_its_grant(moment: int) -> None:
-    """At each list of associations but the first, the last of which comes right before the change."""
+    """The association appears at the given list of associations; the last list is right before the change."""
     aws = without_association("b")
     lists = iter(range(moment + 1))
 
@@ -669,7 +669,7 @@ def purge_at(moment: datetime, aws: FakeAws, *workloads: dict[str, Any]) -> Run:
 
 
 @pytest.mark.parametrize(("minutes", "remaining"), [(4, ["a", "b", "c"]), (6, ["a"])])
-def test_the_grants_of_a_new_role_stay(minutes: int, remaining: list[str]) -> None:
+def test_grants_of_a_new_role_are_kept(minutes: int, remaining: list[str]) -> None:
     """Another run may be about to create its associations."""
     aws = without_association("b", "c")
     done = purge_at(CREATED + timedelta(minutes=minutes), aws, unshared("a") | SHARED)

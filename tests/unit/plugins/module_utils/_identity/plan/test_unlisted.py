@@ -238,7 +238,7 @@ def test_unlistable_associations_are_an_info() -> None:
     assert (finding.remedy, finding.severity) == (NOT_LISTED.remedy, "info")
 
 
-def test_each_cluster_has_its_own_finding() -> None:
+def test_each_cluster_has_a_separate_finding() -> None:
     remote = replace(association("b"), key=key("b", cluster=OTHER_CLUSTER))
     observed = Observed(
         group_clusters(HERE, ELSEWHERE),
@@ -251,7 +251,7 @@ def test_each_cluster_has_its_own_finding() -> None:
     ("workloads", "among_others", "severities"),
     [(0, False, ["warning"]), (0, True, ["info"]), (1, False, []), (1, True, [])],
 )
-def test_an_empty_list_is_a_finding(workloads: int, among_others: bool, severities: list[str]) -> None:
+def test_empty_list_is_a_finding(workloads: int, among_others: bool, severities: list[str]) -> None:
     entries = desired(*[workload()] * workloads).workloads
     findings = find_empty_list(entries, among_others)
     assert [finding.severity for finding in findings] == severities

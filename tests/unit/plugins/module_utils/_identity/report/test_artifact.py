@@ -40,7 +40,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def plain(value: Any) -> Any:
-    """Without Ansible's own types of text."""
+    """Return a value with plain Python types in place of Ansible's subclasses."""
     if isinstance(value, dict):
         return {plain(key): plain(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -145,7 +145,7 @@ REPORT: dict[str, Any] = {
 KEY = "pod_identity_artifact_apply_my_cluster_us_west_2_111122223333"
 
 
-def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
+def test_report_is_unchanged_in_a_later_job() -> None:
     made = make_artifacts(REPORT, "blue", "full")
     assert made[COMMON] == {"my-cluster": made[KEY]}
     assert passed_on(made) == made
@@ -165,7 +165,7 @@ def test_a_report_is_the_same_after_the_way_to_a_later_job() -> None:
         ("short", 1, "short"),
     ],
 )
-def test_a_short_artifact_has_findings_changes_and_summary(size: str, workloads: int, form: str) -> None:
+def test_short_artifact_has_findings_changes_and_summary(size: str, workloads: int, form: str) -> None:
     report = {**REPORT, "summary": {"workloads": workloads}}
     made = make_artifacts(report, "blue", size)[KEY]
     assert made["form"] == form
@@ -184,7 +184,7 @@ def test_a_short_artifact_has_findings_changes_and_summary(size: str, workloads:
     assert set(made) == {*REPORT, "host", "form", "stopped"}
 
 
-def test_the_changes_of_a_short_artifact_read_as_those_of_a_full_one() -> None:
+def test_short_and_full_artifacts_have_equal_changes() -> None:
     policies = {
         "before": {"policy": "arn:aws:iam::aws:policy/Old"},
         "after": {"policy": "arn:aws:iam::aws:policy/New"},

@@ -92,7 +92,7 @@ def test_fleet_without_failures() -> None:
 
 
 def test_unverified_workloads_do_not_count_as_failed() -> None:
-    """In a plan, and after a teardown."""
+    """A plan and a teardown have no verification."""
     unverified = dict.fromkeys(("passed", "failed", "warnings", "unknown", "accepted"), 0)
     summary = {**report()["summary"], **unverified}
     line = fleet_lines([Ended("blue", "blue", reported(summary=summary))], 1, 0)[3]
@@ -143,8 +143,8 @@ def test_changes_have_a_line_for_each_cluster(check_mode: bool) -> None:
     ]
 
 
-def test_a_report_without_its_changes_has_their_number_alone() -> None:
-    """As the short form of an artifact, which leaves them out."""
+def test_report_without_changes_has_their_number() -> None:
+    """The short form of an artifact has no changes."""
     ended = Ended("blue", "blue", reported(changes=None, kubernetes_changes=None))
     assert lines_around_the_table(ended) == ["1 of 1 cluster done, 0 failed."]
 
@@ -200,7 +200,7 @@ def test_invalid_changes_are_ignored() -> None:
 
 
 def test_warning_explained_by_failed_change_is_hidden() -> None:
-    """As on the screen of one cluster."""
+    """The report of a single cluster hides it, too."""
     warnings = [WARNING, {**WARNING, "code": "POLICY_SETTINGS_DIFFER", "message": "tags differ."}]
     ended = Ended("blue", "blue", reported(failures=[{"workload": "default/app"}], findings=warnings))
     lines = "\n".join(lines_around_the_table(ended))

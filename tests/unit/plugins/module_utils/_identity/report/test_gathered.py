@@ -57,7 +57,7 @@ def test_clusters_stand_in_the_order_in_which_people_look_for_them() -> None:
     assert [line.split()[0] for line in found.lines[3:5]] == ["c9.host", "c10.host"]
 
 
-def test_a_table_by_cluster_then_the_failures() -> None:
+def test_table_precedes_the_failures() -> None:
     found = gathered(GREEN, BLUE)
     assert list(found.lines) == [
         "1 of 2 clusters done, 1 failed.",
@@ -72,7 +72,7 @@ def test_a_table_by_cluster_then_the_failures() -> None:
     assert found.failure == "1 of 2 clusters failed: green.host. See above."
 
 
-def test_clusters_of_jobs_on_localhost_have_their_own_names() -> None:
+def test_reports_from_localhost_have_the_cluster_name() -> None:
     jobs = report("blue", host="localhost"), {**GREEN, "host": "localhost"}
     found = gathered(*jobs, expected=["blue", "green"])
     assert [line.split()[0] for line in found.lines[3:5]] == ["blue", "green"]
@@ -104,7 +104,7 @@ def test_no_report_at_all_fails() -> None:
     )
 
 
-def test_the_last_report_of_a_cluster_counts() -> None:
+def test_last_report_of_a_cluster_counts() -> None:
     later = report("green", time="2026-11-26T03:45:00+00:00")
     assert gathered(later, GREEN).failure == ""
     earlier = report("green", time="2026-11-26T03:15:00+00:00")
@@ -144,7 +144,7 @@ def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
         ("", None, ""),
     ],
 )
-def test_an_old_report_fails(time: str, max_age: int | None, failure: str) -> None:
+def test_outdated_report_fails(time: str, max_age: int | None, failure: str) -> None:
     found = gathered(report("blue", time=time), max_age=max_age)
     assert bool(found.failure) == bool(failure)
     assert failure in "\n".join(found.lines)
@@ -172,7 +172,7 @@ ASSOCIATE = {"action": "create", "resource": "association", "name": "default/app
 DETACHED = "detach policy arn:aws:iam::111122223333:policy/app from role app"
 
 
-def test_a_plan_is_called_one() -> None:
+def test_plan_has_its_own_headline() -> None:
     found = gathered(planned("blue", CREATE), plans=True)
     assert "1 of 1 cluster planned, 0 failed; nothing was changed." in found.lines
     assert found.lines[3].split()[5] == "1"
@@ -182,14 +182,14 @@ def test_a_plan_is_called_one() -> None:
     assert found.failure == ""
 
 
-def test_plans_alone_are_no_work_either() -> None:
+def test_plans_without_apply_fail() -> None:
     found = gathered(planned("blue"), planned("green"))
     assert found.failure == "2 of 2 clusters failed: blue.host, green.host. See above."
     assert found.lines.count(f"  {ONLY_PLANNED}") == 2
 
 
 def test_cancelled_converge_names_planned_changes() -> None:
-    """Its verification passes: a policy too many is a warning."""
+    """The verification passes, because the policy that was not detached is only a warning."""
     found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
     assert found.failure == "1 of 2 clusters failed: blue.host. See above."
     assert list(found.lines)[-5:] == [
@@ -201,7 +201,7 @@ def test_cancelled_converge_names_planned_changes() -> None:
     ]
 
 
-def test_the_table_has_the_changes_of_the_converge_and_the_findings_of_the_verification() -> None:
+def test_table_has_applied_changes_and_verified_findings() -> None:
     found = gathered(planned("blue", DETACH), applied("blue", DETACH), verified("blue"))
     assert found.lines[3].split() == [
         *("blue.host", "(blue)", "111122223333", "us-west-2", "2", "1", "2/2", "0", "ok")
@@ -211,7 +211,7 @@ def test_the_table_has_the_changes_of_the_converge_and_the_findings_of_the_verif
 
 
 @pytest.mark.parametrize("step", ["apply", "verify"])
-def test_a_failure_of_either_job_fails_the_cluster(step: str) -> None:
+def test_failure_of_one_job_fails_the_cluster(step: str) -> None:
     jobs = {"apply": applied("blue", CREATE), "verify": verified("blue")}
     failed = {"failed": True, "failure": "1 of 2 workloads failed."}
     found = gathered(*{**jobs, step: {**jobs[step], **failed}}.values())
@@ -230,7 +230,7 @@ def test_missing_planned_change_is_named() -> None:
 
 
 def test_role_of_another_slice_counts_as_done() -> None:
-    """Both plans announce the role, and the job of one slice creates it. Each cluster creates its own association."""
+    """Both plans contain the role, and the job of one slice creates it. Each cluster has a separate association."""
     plans = [planned(name, CREATE, ASSOCIATE) for name in ("blue", "green")]
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
@@ -272,7 +272,7 @@ def test_converge_replaces_failed_empty_plan() -> None:
     assert gathered(refused, verified("blue")).lines[-1] == "  1 of 2 workloads failed."
 
 
-def test_a_stopped_plan_is_made_good_by_the_converge_alone() -> None:
+def test_only_an_apply_resolves_a_failed_plan() -> None:
     stopped = planned("blue", cluster_arn="", stopped=True, failed=True, failure="No region.")
     assert gathered(stopped, applied("blue"), verified("blue")).failure == ""
     found = gathered(stopped, verified("blue"))
@@ -281,7 +281,7 @@ def test_a_stopped_plan_is_made_good_by_the_converge_alone() -> None:
     assert found.lines[-1] == f"  {PLAN_STOPPED}No region."
 
 
-def test_a_later_step_counts_and_an_earlier_one_does_not() -> None:
+def test_report_replaces_earlier_steps() -> None:
     early = "2026-11-26T02:00:00+00:00"
     failed = {"failed": True, "failure": "1 of 2 workloads failed.", "time": early}
     assert gathered(verified("blue", **failed), applied("blue")).failure == ""
@@ -307,9 +307,9 @@ def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
-def test_a_count_with_a_tag_of_ansible_is_one() -> None:
+def test_accepts_counts_of_ansible_types() -> None:
     class Tagged(int):
-        """As ansible-core 2.19 and newer hand on the numbers of variables."""
+        """An integer type like the one that ansible-core 2.19 and newer use for variables."""
 
     found = gathered(
         report("blue", summary={"workloads": Tagged(2), "passed": 2, "changes": 3, "findings": 0})

@@ -69,7 +69,7 @@ def outcomes(found: ElementTree.Element) -> dict[str, str]:
     ("severity", "fail_on", "outcome"),
     [("warning", "error", "skipped"), ("info", "warning", "skipped"), ("warning", "warning", "failure")],
 )
-def test_an_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> None:
+def test_empty_list_is_skipped(severity: str, fail_on: str, outcome: str) -> None:
     reported = finding(severity, "", "NOTHING_VERIFIED")
     found = suite(build.result(findings=[reported]), fail_on=fail_on)
     assert outcomes(found) == {"my-cluster cluster": outcome}
@@ -162,7 +162,7 @@ def test_suite_has_place_and_time() -> None:
     st.sampled_from(["", "forbidden"]),
     st.sampled_from(["error", "warning"]),
 )
-def test_a_case_fails_exactly_when_the_run_does(
+def test_case_fails_if_and_only_if_the_run_fails(
     statuses: list[str], findings: list[dict[str, str]], error: str, fail_on: Any
 ) -> None:
     rows = [row(status, f"w{number}") for number, status in enumerate(statuses)]

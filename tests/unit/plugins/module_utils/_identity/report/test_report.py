@@ -83,7 +83,7 @@ def result(*checks: dict[str, Any], findings: list[dict[str, str]] | None = None
 
 
 def changed(**more: Any) -> dict[str, Any]:
-    """As eks_pod_identity returns it."""
+    """Return a change as eks_pod_identity returns it."""
     return {"changes": [], "workloads": [], "findings": [], "failures": [], "state": "present", **more}
 
 
@@ -194,7 +194,7 @@ def test_plan_report_has_no_changes() -> None:
     [(True, "Teardown plan: 1 change; nothing was changed."), (False, "Teardown done: 1 change.")],
 )
 def test_teardown_has_head(check_mode: bool, line: str) -> None:
-    """site.yml tears down if an extra variable, which a job template may hide, sets the state."""
+    """The user may not know that site.yml tears down: a job template can set the state as an extra variable."""
     change = {"resource": "role", "name": "r", "action": "delete", "before": {}, "after": None}
     found = report_for(changed(state="absent", changes=[change]), check_mode=check_mode)
     assert found["lines"][:2] == ["Cluster my-cluster", line]
@@ -224,7 +224,7 @@ def test_failure_hides_its_consequences() -> None:
 
 
 def test_finding_of_failed_workload_has_no_command() -> None:
-    """The restriction was refused; the grants that wait for it are in another version of the policy."""
+    """The restriction failed. A command that changes the version of the policy would give permissions without it."""
     other = {
         **REPLACED,
         "code": "POLICY_OTHER_VERSION_DEFAULT",
@@ -275,7 +275,7 @@ def refused(number: int, message: str = REFUSED["message"]) -> list[dict[str, An
     ],
 )
 def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) -> None:
-    """Of one cause once, however many objects it is about."""
+    """A cause is shown once for all objects."""
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
@@ -360,7 +360,7 @@ def test_many_refusals_are_cut() -> None:
 
 
 @pytest.mark.parametrize(("state", "verb"), [("present", "converged in"), ("absent", "removed from")])
-def test_an_end_before_the_result_is_the_failure(state: str, verb: str) -> None:
+def test_error_without_result_is_the_failure(state: str, verb: str) -> None:
     found = report_for(changed(state=state), KubernetesOutcome(error="forbidden: no"))
     assert found["failed"]
     assert found["failure"] == (
@@ -401,7 +401,7 @@ def test_stale_pods_fail_and_say_so_first() -> None:
     assert found["failure"].splitlines()[0].startswith("shop/api: Pod web-6d5f7c9b8-x2x4z of Deployment web")
 
 
-def test_an_accepted_finding_is_shown_and_does_not_fail() -> None:
+def test_accepted_finding_is_shown_without_failure() -> None:
     found = report(result(), reads=STALE, ignore=["POD_BEFORE_ASSOCIATION"])
     assert not found["failed"]
     assert found["failure"] == ""
@@ -467,7 +467,7 @@ def test_no_workload_passes_above_a_finding_of_it(code: Code, severity: str) -> 
 
 
 @pytest.mark.parametrize("code", ["POLICY_ATTACHED_EXTRA", "ROLE_RESTRICTED"])
-def test_a_verification_of_an_attached_policy_replaces_the_finding_of_the_plan(code: str) -> None:
+def test_finding_of_the_verification_replaces_the_one_of_the_plan(code: str) -> None:
     """The plan may not have read that the policy only denies."""
     planned = {**ADDON, "code": "POLICY_ATTACHED_EXTRA", "severity": "warning", "workload": "shop/api"}
     verified = {**planned, "code": code, "message": "role my-role also has quarantine attached."}
@@ -522,12 +522,12 @@ def test_consequence_of_cause_is_not_a_finding(status: str) -> None:
     assert [row["code"] for row in accepted["findings"]] == ["POLICY_NOT_ATTACHED", "PERMISSION_DENIED"]
 
 
-def test_a_failed_check_without_any_finding_still_fails() -> None:
+def test_failed_check_without_finding_fails_the_run() -> None:
     assert report(result(check("attachment", "fail")))["failed"]
 
 
-def test_a_warning_of_the_plan_is_no_reason_for_a_failed_check() -> None:
-    """The check is unexplained, and fails the run."""
+def test_warning_of_the_plan_does_not_explain_a_failed_check() -> None:
+    """The check has no finding, so it fails the run."""
     found = report_for(changed(findings=[REPLACED], verification=result(check("association", "fail"))))
     assert found["failed"]
 
@@ -666,7 +666,7 @@ def test_large_plan_shows_all_removals() -> None:
     assert lines[65:] == ["    and 101 more, listed in /r.json"]
 
 
-def test_a_swap_on_a_full_role_names_both_policies() -> None:
+def test_replacement_on_a_full_role_has_both_policies() -> None:
     swap = {
         "resource": "attachment",
         "name": "r arn:new",
@@ -773,7 +773,7 @@ def test_many_workloads_show_only_problems_worst_first() -> None:
 
 
 def test_plan_does_not_report_repaired_findings() -> None:
-    """A service account that is still missing must not fail the plan that makes it."""
+    """A missing service account must not fail the plan that creates it."""
     verified = result(check("trust", "pass"), check("service account", "fail", "", "SERVICE_ACCOUNT_MISSING"))
     existing = changed(verification=verified, workloads=[{"namespace": "shop", "service_account": "api"}])
     plan = report_for(existing, KubernetesOutcome(["apply ServiceAccount shop/api"]), check_mode=True)
@@ -808,7 +808,7 @@ def test_plan_facts_name_remaining_failures() -> None:
     assert (accepted["done"], accepted["attachment"]) == (True, "skipped")
 
 
-def test_the_headline_has_place_and_codes() -> None:
+def test_headline_has_place_and_codes() -> None:
     rows = [{"namespace": "shop", "service_account": name} for name in ("api", "web")]
     follows = {**ADDON, "code": "POLICY_NOT_ATTACHED", "workload": "shop/api"}
     existing = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
@@ -885,7 +885,7 @@ WARNED = "warnings (pod_identity_fail_on is warning)"
     ],
 )
 def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> None:
-    """Its checks pass, and the table shows it."""
+    """The workload passes its checks, and the table shows the warning."""
     rows = [
         build.row(cluster="my-cluster", account=f"app-{index}", checks=[check("trust", "pass")])
         for index in range(3)
@@ -898,7 +898,7 @@ def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> N
     assert found["headline"] == f"{verdict}. See above."
 
 
-def test_an_end_before_the_result_is_shown_too() -> None:
+def test_shows_an_error_without_result() -> None:
     found = report_for(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
         "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
@@ -992,8 +992,8 @@ def test_columns_are_those_of_the_checks() -> None:
     assert table([row]) == ["WORKLOAD  TRUST  NEW KIND", "shop/api  pass   pass x"]
 
 
-def test_workloads_are_shown_in_the_order_in_which_people_look_for_them() -> None:
-    """s2 before s10, in the table as below it."""
+def test_workloads_are_in_natural_order() -> None:
+    """s2 is before s10, in the table and below it."""
     names = ("s10", "s2", "s1", "s02x", "s")
     rows = [
         build.row(name, checks=[check("trust", "fail", "", "TRUST_NOT_USABLE")], cluster="my-cluster")
@@ -1088,7 +1088,7 @@ def test_failed_facts_fail_the_run(given_result: dict[str, Any], settings: dict[
     ],
     ids=["verified", "a check fails", "a warning", "a finding of no workload"],
 )
-def test_the_verification_by_name(
+def test_facts_have_the_worst_status_by_name(
     checks: list[dict[str, Any]], findings: list[dict[str, str]], facts: dict[str, Any]
 ) -> None:
     found = report_for(result(*checks, findings=findings))["verification"]

@@ -174,7 +174,7 @@ def test_matching_service_account_of_another_owner_is_unchanged(owner: str | Non
     assert (plan.manifests, plan.waiting, plan.refused) == ([], [], [])
 
 
-def test_adopt_takes_over_service_account_of_another_owner() -> None:
+def test_adopt_changes_the_owner_of_a_service_account() -> None:
     plan = plan_apply([request()], account(labels=TEAM_B), EXISTING, "team-a", adopt=True)
     assert plan.manifests == [manifest(labels={**MANAGED, OWNER_LABEL: "team-a"})]
 

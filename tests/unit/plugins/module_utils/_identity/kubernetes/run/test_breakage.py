@@ -334,7 +334,7 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
         ),
     ],
 )
-def test_template_with_agent_or_own_credentials_has_no_finding(lists: dict[str, Listing]) -> None:
+def test_template_with_agent_or_static_credentials_has_no_finding(lists: dict[str, Listing]) -> None:
     assert found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})[0] == []
 
 

@@ -358,13 +358,13 @@ def test_check_mode_finds_agent_without_addon(
     ],
     ids=["AWS rejected", "Kubernetes rejected"],
 )
-def test_a_purge_waits_for_a_run_without_failures(cluster: FakeCluster, result: dict[str, Any]) -> None:
+def test_purge_waits_for_a_run_without_failures(cluster: FakeCluster, result: dict[str, Any]) -> None:
     kube_run = run(cluster, Preflight(plan=PLAN), result=result)
     assert "remove old" not in cluster.log
     assert "remove ServiceAccount shop/old" not in kube_run.outcome.changes
 
 
-def test_rejected_object_does_not_stop_others() -> None:
+def test_other_objects_are_applied_after_a_rejection() -> None:
     kube_run = run(FakeCluster(refused={"batch": "no"}), Preflight(plan=PLAN), result=after_a_change())
     assert kube_run.outcome.changes == ["apply ServiceAccount shop/api", "apply ServiceAccount batch/late"]
     assert kube_run.outcome.failures == [
@@ -1092,7 +1092,7 @@ def doubted(code: str, *rows: Any) -> dict[str, Any]:
 def test_unproven_api_leaves_checks_unknown(
     accounts: Preflight, pods: list[Any], code: str, required: bool
 ) -> None:
-    """Its Pods and service accounts prove nothing, so they are not read."""
+    """The API may belong to another cluster, so Pods and service accounts are not read."""
     cluster = FakeCluster({"Pod shop": build.read(pods), **AGENTS}, version=EKS)
     preflight = replace(accounts, server=ApiServer(required=required))
     kube_run = run(cluster, preflight, result=doubted(code), injection=PROBED, proof=PROOF["proof"])
