@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from support import ROOT, Sandbox, blocks, commands, copy_checkout, environment, link_dependencies, run
 
 README = ROOT / "README.md"
@@ -109,6 +110,15 @@ def test_commands_work_in_order(machine: Machine) -> None:
 def test_build_output_is_ignored_by_git() -> None:
     ignored = run(["git", "check-ignore", "workload_identity-aws-1.0.0.tar.gz"], ROOT, {})
     assert ignored.returncode == 0, ignored.stdout
+
+
+def test_workflow_runs_every_check() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    jobs = workflow["jobs"]
+    (run_cores,) = [step["run"] for step in jobs["cores"]["steps"] if "run" in step]
+    found = {*jobs["check"]["strategy"]["matrix"]["check"], *run_cores.split()}
+    (checks,) = re.findall(r"^TESTS := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(checks.split()) - found == set()
 
 
 def test_make_demo_shows_every_step(machine: Machine, tmp_path: Path) -> None:
