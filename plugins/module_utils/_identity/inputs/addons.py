@@ -22,9 +22,10 @@ _AT_LEAST = re.compile(r">=\s*(\S+)", re.ASCII)
 
 
 def parse_version_policy(text: str, option: str) -> VersionPolicy:
-    """Return the policy of "", "latest", ">=v1.3.0" or "v1.3.8-eksbuild.2". Raises InputError.
+    """Parse the version policy of an add-on: "", "latest", ">=v1.3.0" or "v1.3.8-eksbuild.2".
 
     :arg option: the name of the option, for the message.
+    :raises InputError: for any other text.
     """
     text = text.strip()
     if not text:
@@ -45,7 +46,10 @@ def parse_version_policy(text: str, option: str) -> VersionPolicy:
 
 
 def parse_addon(params: Mapping[str, Any]) -> AddonSpec:
-    """Return the add-on of the options of M(eks_addon_pod_identity). Raises InputError with every problem."""
+    """Parse the options of the module eks_addon_pod_identity.
+
+    :raises InputError: with every problem.
+    """
     problems = Problems()
     name = str(params["addon_name"])
     if not _NAME.fullmatch(name):
@@ -76,7 +80,7 @@ AGENT_STATES = ("present", "ignore", "absent")
 
 
 def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | None:
-    """Return the add-on of the agent from the options of a run, or None if the run leaves it alone. Raises InputError.
+    """Return the desired add-on of the EKS Pod Identity Agent, or None if the run must not change it. Raises InputError.
 
     The agent is installed only by a run that gives workloads their roles, and removed only by a teardown, so that both can
     have the same variables.

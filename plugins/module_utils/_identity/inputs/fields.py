@@ -78,7 +78,7 @@ def find_excess(
     A part that is referenced several times is visited once, but its size counts for every reference.
 
     :arg split: returns the members of a mapping or list, and None for a scalar.
-    :arg measure: returns the length of a scalar.
+    :arg measure: returns the number of characters of a scalar.
     """
     sizes: dict[int, _Size] = {}
     # The members of each mapping or list, by its id. Keeping them prevents that id() is reused after garbage collection.

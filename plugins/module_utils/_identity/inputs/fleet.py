@@ -131,7 +131,10 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A cluster of a run. ``key`` is the value of ``cluster`` in the WorkloadKeys: the name, or REGION/NAME."""
+    """A cluster of a run.
+
+    ``key`` is the cluster in the keys of its workloads: its name or, in a run with several regions, REGION/NAME.
+    """
 
     key: str
     name: str

@@ -176,7 +176,10 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
 
 
 def _without_appeared(desired: Desired, observed: Observed) -> Desired:
-    """Return ``desired`` without workloads whose association did not exist when it was built, and now exists or is unread."""
+    """Return ``desired`` without workloads that were found without an association, but may have one now.
+
+    The association has been created in the meantime, or could not be read.
+    """
     appeared = {
         key
         for key in desired.unassociated
@@ -243,7 +246,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             return
         # A teardown lists the role, so it may revoke its grants. A purge only found the role, and leaves it to the other owner.
         if removal.purges:
-            if _lets_in(removal, shared, role):
+            if _has_grant(removal, shared, role):
                 draft.findings.append(grant_kept(role, owner, shared.keys))
             return
     part = Draft()
@@ -282,7 +285,7 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
     draft.findings += part.findings
 
 
-def _lets_in(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
+def _has_grant(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
     """Return whether the trust policy has a managed grant that allows a removed workload."""
     return revoke_grants(removal.clusters(shared), role.trust, removal.targets, frozenset()) is not None
 
@@ -359,7 +362,7 @@ def _plan_detachments(
 
 
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
-    """Return whether this collection attached a managed policy, and for the clusters of the removal only.
+    """Return whether this collection attached a managed policy to the role for the clusters of the removal only.
 
     That is so if it manages the role, or if the records of the attachment name no other cluster.
     """

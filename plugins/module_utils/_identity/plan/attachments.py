@@ -41,14 +41,16 @@ ATTACHMENT_STAGE = Stage.ATTACHMENT
 DETACHING_STAGE = Stage.TAKE
 
 
-def attach_policy(role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], made: bool) -> Change:
+def attach_policy(
+    role_name: str, policy_arn: str, workloads: tuple[WorkloadKey, ...], is_new: bool
+) -> Change:
     """Return the change that attaches a policy to a role.
 
     :arg workloads: the workloads that need the attachment.
-    :arg made: the same plan creates the role or the policy, so IAM may need time until it finds both.
+    :arg is_new: the same plan creates the role or the policy, so IAM may need time until it finds both.
     """
     needs = frozenset((policy_target(policy_arn), role_target(role_name)))
-    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, made)
+    return _attachment(ATTACHMENT_STAGE, "attach", role_name, policy_arn, workloads, needs, is_new)
 
 
 def detach_policy(
@@ -62,23 +64,23 @@ def detach_policy(
     return _attachment(stage, "detach", role_name, policy_arn, workloads, needs, False)
 
 
-def swap_policies(leaver: Change, joiner: Change) -> Change:
+def swap_policies(detaching: Change, attaching: Change) -> Change:
     """Combine a detachment and an attachment into one change, for a role with the maximum number of policies.
 
     Before the detachment, the permission to attach is checked for both policies: if the new one cannot be attached, the former
     one must be attached again.
 
-    :arg leaver: the change that detaches a policy.
-    :arg joiner: the change that attaches another one.
+    :arg detaching: the change that detaches a policy.
+    :arg attaching: the change that attaches another one.
     """
-    (detachment,), (attachment,) = leaver.calls, joiner.calls
+    (detachment,), (attachment,) = detaching.calls, attaching.calls
     again = Call("iam", "AttachRolePolicy", detachment.parameters)
     return replace(
-        joiner,
+        attaching,
         action="replace",
-        before=leaver.before,
+        before=detaching.before,
         calls=(detachment, attachment),
-        needs=leaver.needs | joiner.needs,
+        needs=detaching.needs | attaching.needs,
         proofs=tuple(Proof(call, ErrorKind.FULL) for call in (attachment, again)),
         put_back=again,
     )
@@ -130,8 +132,8 @@ def find_overfull(
 ) -> Failure | None:
     """Return a failure if the role would have more policies than the quota allows, or None.
 
-    The failure is of the workloads whose policies would be attached. This concerns policies that are attached but not listed:
-    the validation of the input has already compared the number of listed policies with the quota.
+    The failure belongs to the workloads whose policies would be attached. Policies that are attached but not listed
+    are the cause: the validation of the input has already compared the number of listed policies with the quota.
 
     :arg joining: the attachments in the plan.
     :arg leaving: the detachments in the plan.

@@ -117,7 +117,7 @@ def without_failed(plan: Plan) -> Plan:
     kept_changes: list[Change] = []
     skipped: list[Failure] = []
     skipped_targets: set[Target] = set()
-    # By the target of a change that is not made, the workloads because of which. It includes failures that never became a change.
+    # The targets of changes that are not made, each with the failed workloads. Failures that never became a change are included.
     failed_targets = {failure.target: failure.workloads for failure in plan.failures}
     failed_targets |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
@@ -191,7 +191,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         else:
             policy = observed.policies.get(arn)
             plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
-    made = frozenset(change.target.name for change in draft.changes if change.action == "create")
+    created_arns = frozenset(change.target.name for change in draft.changes if change.action == "create")
     observed = _with_taken_over(observed, draft.changes)
     for shared in all_shared:
         if role_target(shared.spec.name.lower()) in differing:
@@ -200,7 +200,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
             draft.failures.append(read_failure(failure, shared.keys))
         else:
             shared = without_claim(draft, observed, options, shared, keys)
-            plan_shared_role(draft, observed, options, shared, keys, made, unread)
+            plan_shared_role(draft, observed, options, shared, keys, created_arns, unread)
     draft.changes = with_records(draft.changes, observed, options, all_shared)
     gained = {
         shared.spec.name.lower(): gains(shared, observed.roles.get(shared.spec.name.lower()))

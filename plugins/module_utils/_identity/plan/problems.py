@@ -388,7 +388,7 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
 
 
 def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
-    """Report a permissions boundary of a role that no workload lists."""
+    """Report that a role has a permissions boundary, although its workloads do not list one."""
     return Finding(
         Code.ROLE_RESTRICTED,
         f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
@@ -469,7 +469,7 @@ def owner_not_set(
     With the tag, runs for its other users could no longer change it.
 
     :arg tags: the desired tags, with the owner.
-    :arg reason: why it has other users, as a clause.
+    :arg reason: the reason for which it has, or may have, other users, as a clause.
     """
     return Finding(
         Code.OWNER_NOT_SET,

@@ -143,12 +143,14 @@ def unlisted_workloads(
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
     grants = _unused_grants(desired, cluster, scope, account)
-    going = {role.name for workload in (*unlisted, *orphans) if (role := workload.role) and not role.existing}
+    purged = {
+        role.name for workload in (*unlisted, *orphans) if (role := workload.role) and not role.existing
+    }
     # Grants of a role that is deleted need not be revoked. A role that is given by its ARN is not deleted.
     guests = [
         Workload(key, RoleSpec(name=role.name, arn=role.arn))
         for role, keys in grants
-        if role.name not in going
+        if role.name not in purged
         for key in sorted(keys)
     ]
     return replace(
@@ -190,13 +192,13 @@ def _unused_grants(
 
 def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) -> frozenset[str]:
     """Return the lower-case names of the roles that a purge deletes, because only workloads that it removes use them."""
-    going = {workload.key for workload in unlisted.workloads}
+    purged = {workload.key for workload in unlisted.workloads}
     names = {
         workload.role.name.lower()
         for workload in unlisted.workloads
         if workload.role is not None and not workload.role.existing
     }
-    used = {arn for key, other in account.associations.items() if key not in going for arn in _roles(other)}
+    used = {arn for key, other in account.associations.items() if key not in purged for arn in _roles(other)}
     return frozenset(
         name
         for role in account.roles
@@ -207,24 +209,24 @@ def leaving_roles(unlisted: Desired, cluster: Cluster, account: PurgeAccount) ->
     )
 
 
-def staying_associations(desired: Desired, going: Desired, account: PurgeAccount) -> UnlistedAssociations:
+def remaining_associations(desired: Desired, purged: Desired, account: PurgeAccount) -> UnlistedAssociations:
     """Return the associations of the cluster that remain after the purge and are not listed.
 
-    :arg going: the workloads that the purge removes.
+    :arg purged: the workloads that the purge removes.
     """
-    excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    excluded = {workload.key for workload in (*desired.workloads, *purged.workloads)}
     rest = {key: account.associations[key] for key in sorted(account.associations) if key not in excluded}
     owned = {key: association for key, association in rest.items() if not association.owner_arn}
     addons = tuple(key for key in rest if key not in owned)
     return UnlistedAssociations(tuple(owned), addons, described=owned)
 
 
-def staying_grants(
-    desired: Desired, going: Desired, cluster: Cluster, account: PurgeAccount
+def remaining_grants(
+    desired: Desired, purged: Desired, cluster: Cluster, account: PurgeAccount
 ) -> frozenset[WorkloadKey]:
     """Return the unlisted workloads without association that managed roles still allow after the purge.
 
-    :arg going: the workloads that the purge removes.
+    :arg purged: the workloads that the purge removes.
     """
     granted = {
         key
@@ -232,18 +234,18 @@ def staying_grants(
         if role.owned and not is_new(role.created_at, cluster.answered_at)
         for key in granted_workloads(group_clusters(cluster), role.trust)
     }
-    excluded = {workload.key for workload in (*desired.workloads, *going.workloads)}
+    excluded = {workload.key for workload in (*desired.workloads, *purged.workloads)}
     return frozenset(granted - excluded - account.associations.keys())
 
 
 def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Finding, ...]:
-    """Report the unlisted workloads that a purge keeps because they belong to owners. Return at most one finding.
+    """Report the unlisted workloads that a purge without owner keeps because they have an owner. Return at most one finding.
 
     :arg unlisted: the workloads that the purge removes.
     :arg all_unlisted: the unlisted workloads of all owners.
     """
-    going = {workload.key for workload in unlisted.workloads}
-    rest = (describe_key(workload.key) for workload in all_unlisted.workloads if workload.key not in going)
+    purged = {workload.key for workload in unlisted.workloads}
+    rest = (describe_key(workload.key) for workload in all_unlisted.workloads if workload.key not in purged)
     names = list(dict.fromkeys(rest))
     if not names:
         return ()

@@ -42,12 +42,12 @@ def create_role(
     spec: RoleSpec,
     trust: Mapping[str, object],
     workloads: tuple[WorkloadKey, ...],
-    boundary_made: bool = False,
+    boundary_is_new: bool = False,
 ) -> Change:
     """Return the change that creates a role.
 
     :arg trust: the trust policy.
-    :arg boundary_made: the same plan creates the permissions boundary, so IAM may need time until it finds it.
+    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may need time until it finds it.
     """
     values = {attribute.name: getattr(spec, attribute.name) for attribute in ROLE_SETTINGS}
     values |= {"trust_policy": trust, "tags": with_owner(spec.tags)}
@@ -58,7 +58,7 @@ def create_role(
     needs = frozenset((policy_target(boundary),)) if boundary else frozenset[Target]()
     call = Call("iam", "CreateRole", parameters)
     return Change(
-        ROLE_STAGE, role_target(spec.name), "create", workloads, None, state, (call,), needs, boundary_made
+        ROLE_STAGE, role_target(spec.name), "create", workloads, None, state, (call,), needs, boundary_is_new
     )
 
 
@@ -67,11 +67,11 @@ def update_role(
     role: ObservedRole,
     options: Options,
     workloads: tuple[WorkloadKey, ...],
-    boundary_made: bool = False,
+    boundary_is_new: bool = False,
 ) -> Change | None:
     """Return the update of all attributes of a role except its trust policy, or None if they have their desired values.
 
-    :arg boundary_made: the same plan creates the permissions boundary, so IAM may need time until it finds it.
+    :arg boundary_is_new: the same plan creates the permissions boundary, so IAM may need time until it finds it.
     """
     differences = compare(ROLE_SETTINGS, spec, role)
     old, new = split_states(differences)
@@ -95,9 +95,9 @@ def update_role(
         calls += iam_tag_calls("Role", identity, change)
     if not calls:
         return None
-    made = tuple(calls)
+    requests = tuple(calls)
     return Change(
-        ROLE_STAGE, role_target(role.name), "update", workloads, old, new, made, needs, boundary_made
+        ROLE_STAGE, role_target(role.name), "update", workloads, old, new, requests, needs, boundary_is_new
     )
 
 

@@ -62,7 +62,7 @@ def plan_shared_role(
     options: Options,
     shared: SharedRole,
     keys: frozenset[WorkloadKey],
-    made: Collection[str],
+    created_arns: Collection[str],
     unread: Unread,
 ) -> None:
     """Add the changes of one role, its trust policy and its attachments to the draft, or failures of its workloads.
@@ -72,7 +72,7 @@ def plan_shared_role(
     :arg shared: the role with its workloads. Workloads in clusters that could not be read are skipped; the policies that they
         list are not detached.
     :arg keys: all workloads of the run.
-    :arg made: the ARNs of the policies that this plan creates.
+    :arg created_arns: the ARNs of the policies that this plan creates.
     :arg unread: the associations that could not be read.
     """
     shared = shared.excluding(frozenset(key for key in shared.keys if key.cluster in unread.clusters))
@@ -89,13 +89,13 @@ def plan_shared_role(
     if role is not None and not spec.existing and role.path != spec.path:
         draft.failures.append(problems.other_path(shared, role))
         return
-    if _boundary_missing(observed, spec, role, made):
+    if _boundary_missing(observed, spec, role, created_arns):
         draft.failures.append(problems.boundary_missing(clusters.account, shared))
         return
     holders = _holders(observed, shared, role, keys, unread)
     narrowed = _next_trust(observed, clusters, options, shared, role, keys)
     draft.unread.update(narrowed.unread)
-    changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, made, holders)
+    changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, created_arns, holders)
     users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, keys)
     changed: list[Finding] = []
     if role is not None and _may_change_role(role, options):
@@ -110,9 +110,9 @@ def plan_shared_role(
         draft.failures.extend(failures)
         rest = shared.excluding(frozenset(key for failure in failures for key in failure.workloads))
         if rest.users:
-            plan_shared_role(draft, observed, options, rest, keys, made, unread)
+            plan_shared_role(draft, observed, options, rest, keys, created_arns, unread)
         return
-    joining = _attachments(shared, role, made)
+    joining = _attachments(shared, role, created_arns)
     if (
         role is not None
         and not spec.existing
@@ -132,7 +132,7 @@ def plan_shared_role(
         draft.failures.append(overfull)
         rest = shared.excluding(frozenset(overfull.workloads))
         if rest.users:
-            plan_shared_role(draft, observed, options, rest, keys, made, unread)
+            plan_shared_role(draft, observed, options, rest, keys, created_arns, unread)
         return
     if role is not None and not spec.existing:
         draft.findings.extend(_restrictions(clusters, shared, role, changes))
@@ -147,7 +147,7 @@ def plan_shared_role(
         swaps = list(map(swap_policies, leaving[:excess], joining))
         joining = [*swaps, *joining[len(swaps) :]]
         needs = gains(shared, role) | {role_target(role.name)} | holders
-        changes += [replace(leaver, needs=leaver.needs | needs) for leaver in leaving[excess:]]
+        changes += [replace(change, needs=change.needs | needs) for change in leaving[excess:]]
     draft.changes.extend([*changes, *joining])
 
 
@@ -245,10 +245,14 @@ def gains(shared: SharedRole, role: ObservedRole | None) -> frozenset[Target]:
 
 
 def _boundary_missing(
-    observed: Observed, spec: RoleSpec, role: ObservedRole | None, made: Collection[str]
+    observed: Observed, spec: RoleSpec, role: ObservedRole | None, created_arns: Collection[str]
 ) -> bool:
     boundary = spec.permissions_boundary
-    if not boundary or boundary in made or (role is not None and role.permissions_boundary == boundary):
+    if (
+        not boundary
+        or boundary in created_arns
+        or (role is not None and role.permissions_boundary == boundary)
+    ):
         return False
     return boundary in observed.policies and observed.policies[boundary] is None
 
@@ -303,7 +307,7 @@ def _role_changes(
     shared: SharedRole,
     role: ObservedRole | None,
     trust: Mapping[str, object],
-    made: Collection[str],
+    created_arns: Collection[str],
     holders: frozenset[Target],
 ) -> tuple[list[Change], list[Failure]]:
     spec, keys = shared.spec, shared.keys
@@ -323,10 +327,10 @@ def _role_changes(
     failures += problems.too_long(shared, trust, options)
     if spec.trust_policy is not None:
         failures += trust_failures(clusters, shared.users, spec.trust_policy, clusters.account.role_arn(spec))
-    boundary_made = spec.permissions_boundary in made
+    boundary_is_new = spec.permissions_boundary in created_arns
     if role is None:
-        return [create_role(clusters.account, spec, trust, keys, boundary_made)], failures
-    update = update_role(spec, role, options, keys, boundary_made)
+        return [create_role(clusters.account, spec, trust, keys, boundary_is_new)], failures
+    update = update_role(spec, role, options, keys, boundary_is_new)
     changes = [*([update] if update else []), *change_trust(role, trust, keys, holders)]
     # While associations move, the trust policy allows both the workloads that leave the role and those that join it.
     failures += problems.too_long_on_the_way(shared, changes, options)
@@ -336,7 +340,9 @@ def _role_changes(
     return changes, failures
 
 
-def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection[str]) -> list[Change]:
+def _attachments(
+    shared: SharedRole, role: ObservedRole | None, created_arns: Collection[str]
+) -> list[Change]:
     """Return the attachment of each policy that the role lacks.
 
     It belongs only to the workloads that list the policy: if the policy fails, so do these workloads, and it is not attached.
@@ -346,7 +352,7 @@ def _attachments(shared: SharedRole, role: ObservedRole | None, made: Collection
     for arn, requesters in shared.policy_users.items():
         users = tuple(key for key in requesters if key in present)
         if users and arn not in attached:
-            new = role is None or arn in made
+            new = role is None or arn in created_arns
             changes.append(attach_policy(shared.spec.name, arn, users, new))
     return changes
 

@@ -305,7 +305,9 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 
 
 def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
-    """Report the principals that the trust policy also allows: one finding for other accounts, one for this account.
+    """Report the principals other than EKS Pod Identity that a trust policy allows.
+
+    There is one finding about principals in other accounts, and one about the rest.
 
     ``find_public_access`` reports the principal "*".
     """

@@ -43,8 +43,8 @@ from ..plan.purge import (
     leaving_roles,
     left_roles,
     other_owners_findings,
-    staying_associations,
-    staying_grants,
+    remaining_associations,
+    remaining_grants,
     unlisted_workloads,
     validate_purge_limit,
 )
@@ -393,11 +393,11 @@ def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mo
     all_unlisted = unlisted
     if scope.owner is None:
         all_unlisted = unlisted_workloads(desired, cluster, replace(scope, any_owner=True), account, freed)
-    kept_associations = staying_associations(desired, all_unlisted, account)
+    kept_associations = remaining_associations(desired, all_unlisted, account)
     observed = replace(
         observed,
         unlisted={cluster.key: kept_associations},
-        unassociated=staying_grants(desired, all_unlisted, cluster, account),
+        unassociated=remaining_grants(desired, all_unlisted, cluster, account),
     )
     converge = engine.run(desired, "present", check_mode, observed)
     if scope.owner is None:

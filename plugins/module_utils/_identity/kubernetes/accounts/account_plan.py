@@ -130,7 +130,7 @@ def plan_apply(
 
 
 def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
-    """Return the plan without service accounts of workloads that failed in AWS, and without namespaces that no other needs.
+    """Return the plan without the service accounts of workloads that failed in AWS, and without namespaces that only they need.
 
     :arg removal: the result of the AWS part.
     """

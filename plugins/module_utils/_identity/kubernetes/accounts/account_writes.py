@@ -47,7 +47,7 @@ _SERVER_FIELDS = frozenset({"creationTimestamp", "generation", "managedFields", 
 def format_diff(diff: Object, manifest: Object) -> Object | None:
     """Return a ``diff`` of kubernetes.core as text with a header that names the object.
 
-    Return None if only metadata differ that the API server sets.
+    Return None if the only differences are metadata that the API server sets.
     """
     old, new = (_text(as_mapping(diff.get(side))) for side in ("before", "after"))
     if old == new:

@@ -83,7 +83,7 @@ ALLOW = (
 
 
 def list_rules(resources: Iterable[str]) -> str:
-    """Return the RBAC rules, as text, that allow to list resources such as "jobs.batch"."""
+    """Return the RBAC rules, as text, that grant the permission to list resources such as "jobs.batch"."""
     groups: dict[str, list[str]] = {}
     for resource in resources:
         name, _dot, group = resource.partition(".")

@@ -195,7 +195,7 @@ class RetryingCluster:
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
     """Return the indexes of the manifests to retry.
 
-    These are manifests that were rejected with a transient error, and objects whose namespace was.
+    These are manifests that were rejected with a transient error, and objects in a namespace that was rejected with one.
     """
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {

@@ -386,7 +386,7 @@ def _first(
 
 
 def has_injection(pod: Pod) -> bool:
-    """Return whether EKS injected its credentials: the Pod has the token volume, and a container the environment variables."""
+    """Return whether EKS injected credentials into a Pod: it has the token volume, and a container has the variables."""
     return pod.has_token and any(is_injected(container.env) for container in pod.containers)
 
 

@@ -52,7 +52,7 @@ TEMPLATE_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A Pod template as the Pod that it describes, and the object that creates Pods from it."""
+    """A Pod template. ``pod`` is the Pod that it describes, ``owner`` the object that creates Pods from it."""
 
     owner: Owner
     pod: Pod
@@ -203,7 +203,9 @@ def _query_for(name: str, pods: Query | None) -> Query:
 
 
 def next_reads(verification: Verification, reads: Reads, now: datetime) -> list[str]:
-    """Return the names of RESOURCES on which the checks depend, given the ``reads`` so far. The result may contain read ones.
+    """Return the names of the lists in RESOURCES on which the checks depend, given the lists that were read so far.
+
+    Names that are already in ``reads`` may be among them.
 
     The agent is needed if Pods run, or if EKS reports that its add-on is missing. A ready agent proves that its node runs Linux
     on EC2, so nodes are needed only for Pods on other nodes, and the DaemonSet only to explain a missing agent.

@@ -30,7 +30,7 @@ from .proof import CONTAINER, ProofContainer, pod_template
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """The settings of the Pod in a dry run. It never runs, but admission policies may inspect its image and other fields."""
+    """The settings of the Pod in a dry run. The Pod never runs, but admission policies may inspect its image and other fields."""
 
     image: str
     resources: Object

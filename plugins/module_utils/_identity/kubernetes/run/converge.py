@@ -124,7 +124,7 @@ _DOUBTS = (Code.KUBERNETES_API_DIFFERS, Code.KUBERNETES_API_UNKNOWN)
 
 
 def _find_api_doubt(aws: AwsResult) -> Finding | None:
-    """Return the finding that the Kubernetes API may belong to another cluster, or None if it is certain that it does not."""
+    """Return the finding that the Kubernetes API may belong to another cluster, or None without such a finding."""
     findings = (*aws.findings, *aws.verification.findings)
     return next((finding for finding in findings if finding.code in _DOUBTS), None)
 
