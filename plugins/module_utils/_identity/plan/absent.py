@@ -329,7 +329,7 @@ def _foreigners(shared: SharedRole, role: ObservedRole) -> list[str]:
 
 
 def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
-    """Return whether workloads of other clusters may use the role, which this run cannot list."""
+    """Return whether workloads of other clusters, which this run cannot list, may use the role."""
     if not role.owned or shared.spec.existing or removal.options.force:
         return False
     return not is_limited_to(removal.clusters(shared), role.trust)

@@ -36,7 +36,7 @@ from .trust import find_observed_role, has_foreign_role
 
 
 def check_attachment(workload: Workload, observed: Observed) -> Check:
-    """Check that every policy of the workload is attached to its role (step 2 of the guide)."""
+    """Check that every policy of the workload is attached to its role (EKS User Guide, step 2)."""
     role, end = find_observed_role(workload, observed, "attachment")
     if role is None:
         return end
@@ -60,7 +60,9 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that its desired document is not a version other than the default (step 3).
+    """Check that each policy exists, and that the desired document is not a version other than its default.
+
+    Source: EKS User Guide, step 3.
 
     Return None for a workload without policies.
     """
@@ -89,7 +91,7 @@ def _missing(arn: str, spec: PolicySpec, workload: Workload, observed: Observed)
 
 
 def check_contents(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that the default version of each policy is equivalent to its desired document (step 4 of the guide).
+    """Check that the default version of each policy is equivalent to its desired document (EKS User Guide, step 4).
 
     Return None for a workload without policies.
     """
@@ -283,7 +285,7 @@ ASSOCIATION_CHECK = "association"
 
 
 def check_association(workload: Workload, observed: Observed, reads: VerificationReads) -> Check:
-    """Check that the association exists and has the configured settings (step 5 of the guide). Report the first fault only."""
+    """Check that the association exists and has the configured settings (EKS User Guide, step 5). Report the first fault only."""
     cluster = observed.clusters.of_workload(workload.key)
     failure = find_read_failure(observed, associations_target(cluster.key)) or find_read_failure(
         observed, association_target(workload.key)

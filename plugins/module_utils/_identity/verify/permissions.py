@@ -347,7 +347,7 @@ def extra_permissions(
 ) -> dict[WorkloadKey, list[Check]]:
     """Return checks of policies that a role has and no workload lists, by workload.
 
-    Each such policy of a managed role is reported; for other roles, only policies that allow to administer the account.
+    Each such policy of a managed role is reported; for other roles, only policies that let the role administer the account.
     """
     checks_by_key: dict[WorkloadKey, list[Check]] = {}
     keys = frozenset(workload.key for workload in desired.workloads)

@@ -192,7 +192,7 @@ def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
 
 
 def _query_for(name: str, pods: Query | None) -> Query:
-    """Return the query for one of RESOURCES. ``pods`` is the query for the Pods, whose namespace ReplicaSets share."""
+    """Return the query for one of RESOURCES. ReplicaSets are listed in the namespace of ``pods``, the query for the Pods."""
     if name == "agents":
         return Query("v1", "Pod", AGENT_NAMESPACE, (f"app.kubernetes.io/name in ({','.join(AGENTS)})",))
     if name == "daemon_sets":
