@@ -48,8 +48,10 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report 
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
     RoleError,
+    begin_aws,
     failing_into,
     has_proof,
+    parse_input,
     prepare,
     run_aws,
     run_kubernetes,
@@ -144,10 +146,12 @@ class _Run:
         group = leading_group() if has_proof(values) else contextlib.nullcontext()
         with task.in_environment(), group, screen:
             steps.begin("reading the service accounts")
-            prepared = prepare(task, values, variables, entry_point)
+            source = parse_input(values, variables, entry_point)
+            aws_part = begin_aws(task, source, entry_point, task.check_mode, steps)
+            prepared = prepare(task, source, variables, entry_point)
             result["warnings"] = list(prepared.warnings)
             steps.begin(_aws_step(entry_point, task.check_mode))
-            self._aws = run_aws(task, prepared, entry_point, task.check_mode, steps)
+            self._aws = run_aws(aws_part, prepared, entry_point)
             _raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
             kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)

@@ -58,6 +58,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     RoleError,
     failing_into,
     has_proof,
+    parse_input,
     prepare,
     run_kubernetes,
 )
@@ -122,7 +123,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             entry_point = read_entry_point(task, variables, "main", fleet=True)
             values = read_role_variables(task, variables, entry_point, fleet=True)
             with task.in_environment(), interruptible():
-                prepared = prepare(task, values, variables, entry_point)
+                source = parse_input(values, variables, entry_point)
+                prepared = prepare(task, source, variables, entry_point)
                 row = {**prepared_row(prepared), "warnings": list(prepared.warnings)}
         return {"stopped": str(failure["msg"])} if failure else row
 

@@ -14,10 +14,12 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
@@ -84,8 +86,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     input_message,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    AwsJob,
     ModuleResult,
+    Opening,
     change_cluster,
+    open_cluster,
     verify_cluster,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
@@ -201,19 +206,66 @@ def connection_options(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "context": values.get("kube_context")}
 
 
-def prepare(
-    task: ActionTask, values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint
-) -> Prepared:
-    """Parse the input, read the service accounts, and plan their changes, but do not apply them.
+@dataclass(frozen=True, slots=True)
+class RoleInput:
+    """The input of a run of the role. ``values`` is the result of ``read_role_variables``."""
+
+    values: Mapping[str, Any]
+    parsed: ParsedInput
+    deadline: Deadline | None = None
+    warnings: Sequence[str] = ()
+
+
+def parse_input(values: Mapping[str, Any], variables: dict[str, Any], entry_point: EntryPoint) -> RoleInput:
+    """Parse the input, and start the deadline of the run. Send no request.
 
     :arg values: the result of ``read_role_variables``.
     :raises InputError: with all problems of the input.
+    """
+    parsed, unknown = parse_role_input(values, variables, entry_point)
+    warnings = [*find_ineffective(values, entry_point), *unknown]
+    return RoleInput(values, parsed, start_deadline(values.get("deadline")), warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsPart:
+    """The AWS part of a run of the role. ``opening`` returns the cluster, which a thread is reading."""
+
+    job: AwsJob
+    opening: Opening
+
+
+def begin_aws(
+    task: ActionTask, source: RoleInput, entry_point: EntryPoint, check_mode: bool, progress: Progress
+) -> AwsPart:
+    """Start to read caller and cluster from AWS, concurrently with the reads of ``prepare`` from Kubernetes.
+
+    :raises AnsibleError: for invalid options or a missing SDK.
+    """
+    changes = entry_point == "main"
+    names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
+    arguments = {name: source.values[name] for name in names if source.values.get(name) not in (None, "")}
+    if changes:
+        arguments |= {"verify": True, "continue_on_error": True}
+        job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode, progress)
+        opening = begin(partial(open_cluster, job, source.parsed.cluster_name, source.parsed.state))
+    else:
+        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode, progress)
+        opening = begin(partial(open_cluster, job, source.parsed.cluster_name))
+    return AwsPart(job, opening)
+
+
+def prepare(
+    task: ActionTask, source: RoleInput, variables: dict[str, Any], entry_point: EntryPoint
+) -> Prepared:
+    """Read the service accounts, and plan their changes, but do not apply them.
+
+    :raises InputError: for a remote connection of the task, or credentials of another account.
     :raises AwsError: when a request to AWS fails, for example for the endpoint of the cluster.
     :raises RoleError: when the Kubernetes API cannot be reached, or the changes are not possible.
     """
-    parsed, unknown = parse_role_input(values, variables, entry_point)
+    values, parsed, deadline = source.values, source.parsed, source.deadline
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
-    deadline = start_deadline(values.get("deadline"))
     options = connection_options(values)
     access = _find_access(task, parsed, values, options)
     region = task.region(options["region"]) or "as configured"
@@ -224,38 +276,25 @@ def prepare(
     preflight = replace(preflight, server=server)
     if preflight.plan.problems:
         raise RoleError("\n".join([*map(visible, preflight.plan.problems), "Nothing was changed."]))
-    warnings = [
-        *find_ineffective(values, entry_point),
-        *unknown,
-        *warn_unverified_tls(server, parsed.cluster_name, region),
-    ]
+    warnings = [*source.warnings, *warn_unverified_tls(server, parsed.cluster_name, region)]
     if not parsed.workloads and state == "absent":
         warnings.append(EMPTY)
     return Prepared(values, parsed, access, preflight, deadline, warnings)
 
 
-def run_aws(
-    task: ActionTask, prepared: Prepared, entry_point: EntryPoint, check_mode: bool, progress: Progress
-) -> ModuleResult:
+def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> ModuleResult:
     """Apply or verify the AWS resources of the workloads.
 
     :returns: the result of the module eks_pod_identity, or of eks_pod_identity_info if the run only verifies.
     """
-    values, deadline = prepared.values, prepared.deadline
-    changes = entry_point == "main"
-    names = CHANGE_OPTIONS if changes else VERIFY_OPTIONS
-    arguments = {name: values[name] for name in names if values.get(name) not in (None, "")}
+    job, deadline, preflight = part.job, prepared.deadline, prepared.preflight
     if deadline:
         # The deadline is at least 1 second, because 0 would mean no limit.
-        arguments["deadline"] = max(1, round(deadline.remaining + 0.5))
-    preflight = prepared.preflight
-    if not changes:
-        job = job_of_task(task, VERIFY, verify_spec(), arguments, check_mode, progress)
-        return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server))
-    arguments |= {"verify": True, "continue_on_error": True}
-    job = job_of_task(task, CHANGE, change_spec(), arguments, check_mode, progress)
+        job = replace(job, params={**job.params, "deadline": max(1, round(deadline.remaining + 0.5))})
+    if entry_point == "verify":
+        return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening))
     breakage = (*preflight.plan.refused, *preflight.breakage)
-    return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage))
+    return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage, part.opening))
 
 
 def run_kubernetes(

@@ -45,6 +45,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
     failing_into,
+    parse_input,
     prepare,
     run_kubernetes,
 )
@@ -131,7 +132,7 @@ class Role:
         task = ActionTask(self._action())
         failure: Json = {}
         with failing_into(failure):
-            prepared = prepare(task, values, {}, "main")
+            prepared = prepare(task, parse_input(values, {}, "main"), {}, "main")
         if failure:
             return RoleRun(failure["msg"])
         outcome = self.account.play(spec)

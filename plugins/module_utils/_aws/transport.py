@@ -25,6 +25,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +34,7 @@ from .interrupt import current_interrupt, interrupting, pause, raise_if_interrup
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_Other = TypeVar("_Other")
 
 DEFAULT_WIDTH = 16
 
@@ -66,6 +68,8 @@ def map_concurrently(
 
 # An idle thread of the pool ends after this number of seconds.
 IDLE_SECONDS = 5.0
+# The timeout of a lock that waits without limit.
+WITHOUT_LIMIT = -1.0
 
 
 class OutOfTime(Exception):
@@ -145,11 +149,38 @@ class Bounded:
             del task
 
 
+def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
+    """Start ``work`` in a new thread. Return a function that waits for it, and returns its result or raises its error.
+
+    An interrupt of the calling thread interrupts the work, too. The thread does not keep the process alive.
+    """
+    stop = current_interrupt()
+
+    def interruptible() -> _Result:
+        set_interrupt(stop)
+        return work()
+
+    return partial(_start(interruptible).result, WITHOUT_LIMIT)
+
+
+def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
+    """Call two functions concurrently, and return both results.
+
+    If both raise an error, that of ``first`` is raised.
+    """
+    other = begin(second)
+    return first(), other()
+
+
 def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
     """Call ``work`` in a new thread, and return its result or raise its error.
 
     :raises OutOfTime: when the call has not ended after ``seconds``.
     """
+    return _start(work).result(seconds)
+
+
+def _start(work: Callable[[], _Result]) -> _Task[_Result]:
     task = _Task(work)
 
     def run() -> None:
@@ -157,7 +188,7 @@ def call_within(seconds: float, work: Callable[[], _Result]) -> _Result:
         task.ended.release()
 
     threading.Thread(target=run, daemon=True).start()
-    return task.result(seconds)
+    return task
 
 
 # The rate of responses is measured over this number of seconds.

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..._aws.client import Api
 from ..._aws.errors import classify
-from ..._aws.transport import map_concurrently
+from ..._aws.transport import call_both, map_concurrently
 from ..._findings.codes import Code
 from ..model.cluster import Account, CallerAccess, Cluster, EksTarget, certificate_data_digests
 from ..model.errors import AwsError, ErrorKind
@@ -50,54 +51,25 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
     )
 
 
-def _read_cluster(api: Api, account: Account, name: str, region: str, must_exist: bool) -> Cluster:
-    """Read a cluster; without ``must_exist`` a missing one has the status "". Source: eks DescribeCluster."""
-    try:
-        raw = _describe(api.in_region(region), name, must_exist)
-    except AwsError as error:
-        if not (error.missing and must_exist):
-            raise
-        raise classify(
-            error.operation,
-            error.code,
-            f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
-            f"{region}, as {account.caller_arn}.",
-        ) from error
-    if raw is None:
-        raw = {"arn": f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"}
-    arn = str(raw["arn"])
-    return Cluster(
-        name=name,
-        arn=arn,
-        account_id=account.account_id,
-        region=arn.split(":")[3] or region,
-        partition=account.partition,
-        status=str(raw.get("status", "")),
-        caller_arn=account.caller_arn,
-        version=str(raw.get("version") or ""),
-        platform_version=str(raw.get("platformVersion") or ""),
-        auto_mode=bool((raw.get("computeConfig") or {}).get("enabled")),
-        endpoint=str(raw.get("endpoint") or ""),
-        authorities=certificate_data_digests(str((raw.get("certificateAuthority") or {}).get("data") or "")),
-        answered_at=account.answered_at,
-    )
+def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
+    """Describe the cluster, or return the error. For a removal a missing cluster is empty. Source: eks DescribeCluster.
 
-
-def _describe(api: Api, name: str, must_exist: bool) -> Mapping[str, Any] | None:
-    """Describe the cluster; without ``must_exist`` return None for a missing one.
-
-    ListPodIdentityAssociations must confirm a missing cluster, because a removal deletes more without the cluster.
+    For a removal, ListPodIdentityAssociations must confirm a missing cluster, because it deletes more without the cluster.
     """
 
     def describe() -> Mapping[str, Any]:
         cluster: Mapping[str, Any] = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
         return cluster
 
-    if must_exist:
-        return describe()
-    return read_composite(
-        describe, lambda response: response, lambda: next(iter(list_associations(api, name)), None)
-    )
+    def confirm() -> object:
+        return next(iter(list_associations(api, name)), None)
+
+    try:
+        if state == "present":
+            return describe()
+        return read_composite(describe, lambda response: response, confirm) or {}
+    except AwsError as error:
+        return error
 
 
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
@@ -106,13 +78,48 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
     For a removal the cluster may be missing, as its IAM roles and policies may still exist. Raises AwsError, also for
     credentials of another account than ``account_id``, before any request to EKS.
     """
-    account = read_caller(api)
-    require_account(account, account_id, name, region)
-    return _find_cluster(api, account, name, region, state)
+    describe = partial(_describe, api.in_region(region), name, state)
+    if account_id:
+        account = read_caller(api)
+        require_account(account, account_id, name, region)
+        return _usable_cluster(account, name, region, state, describe())
+    account, response = call_both(partial(read_caller, api), describe)
+    return _usable_cluster(account, name, region, state, response)
 
 
-def _find_cluster(api: Api, account: Account, name: str, region: str, state: str) -> Cluster:
-    cluster = _read_cluster(api, account, name, region, must_exist=state == "present")
+def _usable_cluster(
+    account: Account, name: str, region: str, state: str, response: Mapping[str, Any] | AwsError
+) -> Cluster:
+    """Return the cluster of a response of ``_describe``; for a removal a missing one has the status "". Raises AwsError."""
+    if isinstance(response, AwsError):
+        if not (response.missing and state == "present"):
+            raise response
+        raise classify(
+            response.operation,
+            response.code,
+            f"No cluster found for name: {name}. Requested in account {account.account_id}, region "
+            f"{region}, as {account.caller_arn}.",
+        ) from response
+    arn = str(
+        response.get("arn") or f"arn:{account.partition}:eks:{region}:{account.account_id}:cluster/{name}"
+    )
+    cluster = Cluster(
+        name=name,
+        arn=arn,
+        account_id=account.account_id,
+        region=arn.split(":")[3] or region,
+        partition=account.partition,
+        status=str(response.get("status", "")),
+        caller_arn=account.caller_arn,
+        version=str(response.get("version") or ""),
+        platform_version=str(response.get("platformVersion") or ""),
+        auto_mode=bool((response.get("computeConfig") or {}).get("enabled")),
+        endpoint=str(response.get("endpoint") or ""),
+        authorities=certificate_data_digests(
+            str((response.get("certificateAuthority") or {}).get("data") or "")
+        ),
+        answered_at=account.answered_at,
+    )
     if state == "present" and cluster.status not in USABLE:
         raise classify(
             "eks:DescribeCluster",
@@ -138,7 +145,8 @@ def find_clusters(
 
     def find(place: ClusterPlace) -> Cluster | AwsError:
         try:
-            cluster = _find_cluster(api, account, place.name, place.region, state)
+            response = _describe(api.in_region(place.region), place.name, state)
+            cluster = _usable_cluster(account, place.name, place.region, state, response)
         except AwsError as error:
             return error
         return replace(cluster, alias=place.key)

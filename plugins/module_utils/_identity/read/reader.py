@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -16,6 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..._aws.client import Api
+from ..._aws.transport import begin
 from ..model.changes import NullProgress, Progress
 from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
@@ -76,6 +78,21 @@ def read_composite(
         if whole is not None:
             return whole
     return details(head()) if confirm is not None else None
+
+
+@contextmanager
+def early(read: Callable[[], _Found]) -> Iterator[Callable[[], _Found]]:
+    """Start a read, and yield a function that returns its result. Further calls of the function read again.
+
+    The end of the block waits for the read, even without a call.
+    """
+    results = [begin(read)]
+    try:
+        yield lambda: results.pop()() if results else read()
+    finally:
+        if results:
+            with suppress(AwsError):
+                results.pop()()
 
 
 def _exists(read: Callable[[], object]) -> bool:

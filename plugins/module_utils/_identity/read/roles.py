@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..._aws.client import Api, response_pages
-from ..._aws.transport import map_concurrently
+from ..._aws.transport import call_both, map_concurrently
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.document import PolicyDocument, load_document
 from ..._policy.permissions.permissions import NamedPolicy
@@ -26,7 +26,7 @@ from ..model.errors import AwsError
 from ..model.names import parse_role_arn
 from ..model.policies import ObservedPolicy, PolicySpec, decode_policy, decode_version
 from ..model.roles import ObservedRole, RoleSpec, decode_role
-from .reader import read_composite
+from .reader import early, read_composite
 
 # The number of requests that the removal of a role needs.
 REMOVAL_READS = 4
@@ -44,19 +44,22 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
         return list(api.pages("iam", "ListAttachedRolePolicies", request, "AttachedPolicies"))
 
     def details(raw: Mapping[str, Any]) -> ObservedRole:
-        role = decode_role(raw, list_attached())
+        role = decode_role(raw, attached())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
     # A removal ends if the resource does not exist, so that must be confirmed; a converge notices it on creation.
     confirm = list_attached if removal else None
-    return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
+    with early(list_attached) as attached:
+        return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
     """Add the inline policies and instance profiles, which prevent a deletion of the role."""
     request = {"RoleName": name}
-    inline = api.pages("iam", "ListRolePolicies", request, "PolicyNames")
-    profiles = api.pages("iam", "ListInstanceProfilesForRole", request, "InstanceProfiles")
+    inline, profiles = call_both(
+        lambda: list(api.pages("iam", "ListRolePolicies", request, "PolicyNames")),
+        lambda: list(api.pages("iam", "ListInstanceProfilesForRole", request, "InstanceProfiles")),
+    )
     names = tuple(str(profile["InstanceProfileName"]) for profile in profiles)
     return replace(role, inline=tuple(inline), instance_profiles=names)
 

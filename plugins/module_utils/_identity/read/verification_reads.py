@@ -11,13 +11,13 @@ Sources: iam SimulatePrincipalPolicy, SimulateCustomPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ..._aws.client import Api
-from ..._aws.transport import map_concurrently
+from ..._aws.transport import begin, map_concurrently
 from ..._findings.finding import WorkloadKey
 from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
@@ -41,6 +41,9 @@ from ..model.roles import ObservedRole
 from ..model.targets import Target, policy_target, role_target
 from .associations import list_associations
 from .reader import none_if_missing, read_detail
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
 
 # EvalDecision of the API, and the decision of our evaluation.
 _DECISIONS = {
@@ -144,23 +147,28 @@ class _Reader:
             for name, role in all_roles.items()
             for arn in _relevant_policies(role, workload_policies[name], name in limited)
         }
-        documents = self._documents(filter(None, arns))
-        inline_reads = map_concurrently(self._read_inline, list(all_roles.values()), self.width)
-        inline = dict(zip(all_roles, inline_reads, strict=True))
-        permissions = {name: _permissions(role, documents, inline[name]) for name, role in roles.items()}
-        target_arns = sorted(
-            {arn for workload in checked if (arn := find_target_role(workload, self.observed))}
-        )
-        targets = map_concurrently(self._target, target_arns, self.width)
+        targets = [arn for workload in checked if (arn := find_target_role(workload, self.observed))]
+        # The reads do not depend on each other.
+        documents_read = begin(partial(self._documents, filter(None, arns)))
+        inline_read = begin(partial(self._concurrently, self._read_inline, all_roles))
+        targets_read = begin(partial(self._concurrently, self._target, {arn: arn for arn in sorted(targets)}))
+        agents_read = begin(partial(self._concurrently, self._agent, self.observed.clusters.members))
+        versions_read = begin(partial(self._other_versions, desired))
+        associated = self._others(desired)
+        documents, inline = documents_read(), inline_read()
         return VerificationReads(
-            agents=self._agents(),
-            permissions=permissions,
-            targets=dict(zip(target_arns, targets, strict=True)),
-            other_versions=self._other_versions(desired),
+            agents=agents_read(),
+            permissions={name: _permissions(role, documents, inline[name]) for name, role in roles.items()},
+            targets=targets_read(),
+            other_versions=versions_read(),
             inline=inline,
             documents=documents,
-            associated=self._others(desired),
+            associated=associated,
         )
+
+    def _concurrently(self, read: Callable[[_Item], _Found], items: Mapping[str, _Item]) -> dict[str, _Found]:
+        """Return the results of ``read`` by the keys of the items."""
+        return dict(zip(items, map_concurrently(read, list(items.values()), self.width), strict=True))
 
     def _others(self, desired: Desired) -> tuple[WorkloadKey, ...]:
         desired_keys = {workload.key for workload in desired.workloads}
@@ -204,8 +212,8 @@ class _Reader:
                     continue
                 if not same_meaning(policy.document, spec.document, "identity"):
                     differing[policy.arn] = (policy, spec.document)
-        versions = map_concurrently(self._matching, list(differing.values()), self.width)
-        return {arn: version for arn, version in zip(differing, versions, strict=True) if version}
+        versions = self._concurrently(self._matching, differing)
+        return {arn: version for arn, version in versions.items() if version}
 
     def _matching(self, item: tuple[ObservedPolicy, Document]) -> str:
         policy, arns = item
@@ -224,11 +232,6 @@ class _Reader:
             if same_meaning(document, arns, "identity"):
                 return version.version_id
         return ""
-
-    def _agents(self) -> dict[str, Agent | ReadFailure]:
-        clusters = self.observed.clusters.members
-        agents = map_concurrently(self._agent, list(clusters.values()), self.width)
-        return dict(zip(clusters, agents, strict=True))
 
     def _agent(self, cluster: Cluster) -> Agent | ReadFailure:
         request = {"clusterName": cluster.name, "addonName": ADDON}
@@ -263,9 +266,8 @@ class _Reader:
         for arn, policy in self.observed.policies.items():
             if policy is not None and policy.document is not None:
                 documents[arn] = policy.document
-        missing = sorted(set(arns) - set(documents))
-        documents.update(zip(missing, map_concurrently(self._document, missing, self.width), strict=True))
-        return documents
+        missing = {arn: arn for arn in sorted(set(arns) - set(documents))}
+        return {**documents, **self._concurrently(self._document, missing)}
 
     def _document(self, arn: str) -> Document | ReadFailure:
         try:

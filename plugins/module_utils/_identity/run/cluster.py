@@ -28,8 +28,8 @@ from ..inputs.options import parse_account_id, run_options, validate_options
 from ..inputs.workloads import parse_cluster_name
 from ..model.accounts import AssumeRole
 from ..model.changes import NullProgress, Progress
-from ..model.cluster import ApiServer, as_open_check, as_refusal, group_clusters, judge_api_server
-from ..model.desired import Desired, Options, ParsedInput
+from ..model.cluster import ApiServer, Cluster, as_open_check, as_refusal, group_clusters, judge_api_server
+from ..model.desired import Desired, Options, ParsedInput, State
 from ..model.errors import AwsError, InputError, aws_failure, input_message
 from ..model.rows import finding_row
 from ..plan.purge import PurgeScope, find_left_behind
@@ -115,20 +115,42 @@ def end_module(module: Module, result: ModuleResult) -> None:
     module.exit_json(**result)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedCluster:
+    """A cluster, with the client for its account."""
+
+    api: Api
+    cluster: Cluster
+
+
+Opening = Callable[[], OpenedCluster]
+
+
+def open_cluster(job: AwsJob, name: str, state: State = "present") -> OpenedCluster:
+    """Connect to AWS and read the cluster. Raises InputError and AwsError."""
+    api = job.open()
+    return OpenedCluster(api, find_cluster(api, name, job.region, state, parse_account_id(job.params)))
+
+
 def change_cluster(
-    job: AwsJob, parsed: ParsedInput, server: ApiServer | None = None, breakage: Sequence[Finding] = ()
+    job: AwsJob,
+    parsed: ParsedInput,
+    server: ApiServer | None = None,
+    breakage: Sequence[Finding] = (),
+    opening: Opening | None = None,
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
 
     :arg server: the Kubernetes API of the run, which must be the API of the cluster.
     :arg breakage: findings about the manifests. A workload with an error is skipped.
+    :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :raises InputError: before any change.
     :raises AwsError: before any change.
     """
     params = job.params
-    api = job.open()
+    opened = opening() if opening else open_cluster(job, parsed.cluster_name, parsed.state)
+    api, cluster = opened.api, opened.cluster
     desired = Desired(parsed.workloads, run_options(params, parsed.owner)).stopped_by(breakage)
-    cluster = find_cluster(api, parsed.cluster_name, job.region, parsed.state, parse_account_id(params))
     validate_accounts(desired, cluster)
     if parsed.state == "present" and has_many_policies(desired, cluster):
         validate_attachments(desired, cluster, read_attachment_quota(api))
@@ -185,16 +207,24 @@ def change_cluster(
     return result
 
 
-def verify_cluster(job: AwsJob, parsed: ParsedInput | None, server: ApiServer | None = None) -> ModuleResult:
+def verify_cluster(
+    job: AwsJob,
+    parsed: ParsedInput | None,
+    server: ApiServer | None = None,
+    opening: Opening | None = None,
+) -> ModuleResult:
     """Verify workloads of a cluster, without input all of its associations, and return the result of the module
-    eks_pod_identity_info. Raises InputError and AwsError."""
+    eks_pod_identity_info. Raises InputError and AwsError.
+
+    :arg opening: returns the result of ``open_cluster``, if the caller has started it.
+    """
     params = job.params
     width = params["concurrency"]
     name = parse_cluster_name(params["cluster_name"])
     options = Options(trust_scope=params["trust_scope"], owner=parsed.owner if parsed else None)
     with Guard(params["deadline"] or None) as guard:
-        api = job.open()
-        cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
+        opened = opening() if opening else open_cluster(job, name)
+        api, cluster = opened.api, opened.cluster
         doubt = judge_api_server(cluster, server) if server else None
         observer = Observer(api, group_clusters(cluster), width, job.progress, "verify")
         associations = observer.all_associations() if parsed is None else None

@@ -18,6 +18,7 @@ import yaml
 from ansible.module_utils import basic
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
     verify_spec,
@@ -131,10 +132,11 @@ def run_as_the_role_does(module: ModuleType, aws: FakeAws, check: bool, argument
     parsed = read_input(arguments, refuse_files)
     api = arguments.get("kubernetes_api")
     server = ApiServer(**{**api, "authorities": frozenset(api["authorities"])}) if api else None
+    opening = begin(lambda: cluster_run.open_cluster(job, parsed.cluster_name, parsed.state))
     if module is eks_pod_identity_info:
-        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server))
+        return job.guarded(lambda: cluster_run.verify_cluster(job, parsed, server, opening))
     breakage = [parse_finding(row, CLUSTER) for row in arguments.get("breakage", ())]
-    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage))
+    return job.guarded(lambda: cluster_run.change_cluster(job, parsed, server, breakage, opening))
 
 
 # eks_pod_identity

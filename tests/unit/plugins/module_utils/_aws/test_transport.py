@@ -18,6 +18,11 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws import transport
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import as_aws_error
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import (
+    Interrupted,
+    pause,
+    stoppable,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import (
     FIRST,
     SLOWEST,
@@ -26,6 +31,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transpo
     Rate,
     RateLimiter,
     Retries,
+    begin,
+    call_both,
     call_within,
     map_concurrently,
 )
@@ -101,6 +108,35 @@ def test_no_work_starts_after_an_exception_of_the_iterator() -> None:
     with pytest.raises(ValueError, match="no more"):
         map_concurrently(work, items(), 2)
     assert len(begun) < 500
+
+
+def test_two_calls_run_at_the_same_time() -> None:
+    meeting = threading.Barrier(2, timeout=20)
+    assert call_both(lambda: (meeting.wait(), "first")[1], lambda: (meeting.wait(), "second")[1]) == (
+        "first",
+        "second",
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "raised"),
+    [("first", "", "first"), ("", "second", "second"), ("first", "second", "first")],
+)
+def test_error_of_the_first_of_two_calls_has_priority(first: str, second: str, raised: str) -> None:
+    def call(error: str) -> None:
+        if error:
+            raise ValueError(error)
+
+    with pytest.raises(ValueError, match=f"^{raised}$"):
+        call_both(lambda: call(first), lambda: call(second))
+
+
+def test_begun_work_is_interrupted_with_the_work_of_its_caller() -> None:
+    with stoppable() as stop:
+        result = begin(lambda: pause(20))
+        stop.end("SIGTERM")
+        with pytest.raises(Interrupted):
+            result()
 
 
 Within = Callable[[float, Callable[[], Any]], Any]

@@ -87,10 +87,11 @@ class FakeAws:
     # The Api
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        name = f"{service}:{operation}"
+        # Outside the lock: a concurrent writer has threads of its own.
+        if action := self._hooks.pop(name, None):
+            action()
         with self._lock:
-            name = f"{service}:{operation}"
-            if action := self._hooks.pop(name, None):
-                action()
             self.requests.append((name, copy.deepcopy(dict(parameters))))
             error, took_effect = self._fail_at.get(len(self.requests), (None, False))
             if error is not None and not took_effect:

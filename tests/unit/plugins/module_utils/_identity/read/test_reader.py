@@ -12,6 +12,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors 
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import (
     MAX_READS,
+    early,
     none_if_missing,
     read_composite,
     read_detail,
@@ -130,3 +131,23 @@ def test_permanently_missing_detail_raises(code: str, requests: int) -> None:
     with pytest.raises(AwsError) as caught:
         read_detail(scripted_read(order, "part", code))
     assert (caught.value.code, len(order)) == (code, requests)
+
+
+def test_early_read_is_used_once() -> None:
+    order: list[str] = []
+    with early(scripted_read(order, "part", "old", "new")) as result:
+        assert [result(), result()] == ["old", "new"]
+    assert order == ["part", "part"]
+
+
+@pytest.mark.parametrize("answer", ["there", DENIED])
+def test_unused_early_read_ends_with_the_block(answer: str) -> None:
+    order: list[str] = []
+    with early(scripted_read(order, "part", answer)):
+        pass
+    assert order == ["part"]
+
+
+def test_error_of_an_early_read_is_raised_by_its_use() -> None:
+    with early(scripted_read([], "part", DENIED)) as result, pytest.raises(AwsError, match=DENIED):
+        result()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -22,6 +23,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.cluster import find_cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.verification_reads import (
+    read_for_verification,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import ROUNDS, Engine
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -577,6 +581,45 @@ def test_find_cluster_returns_cluster_and_account() -> None:
         "ACTIVE",
     )
     assert found.caller_arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deployer/session"
+
+
+def at_the_same_time(aws: FakeAws, *names: str) -> None:
+    """Hold the next requests of these names until all of them have been sent."""
+    meeting = threading.Barrier(len(names), timeout=20)
+    for name in names:
+        aws.before_request(name, meeting.wait)
+
+
+def test_caller_and_cluster_are_read_at_the_same_time() -> None:
+    aws = FakeAws()
+    at_the_same_time(aws, "sts:GetCallerIdentity", "eks:DescribeCluster")
+    assert find_cluster(aws, CLUSTER, REGION).arn == CLUSTER_ARN
+
+
+def test_error_of_the_caller_has_priority_over_the_cluster() -> None:
+    aws = FakeAws()
+    for name in ("sts:GetCallerIdentity", "eks:DescribeCluster"):
+        aws.fail_on(name, classify(name, "AccessDenied", "No."))
+    with pytest.raises(AwsError, match=r"^sts:GetCallerIdentity"):
+        find_cluster(aws, CLUSTER, REGION)
+
+
+def test_parts_of_a_workload_are_read_at_the_same_time() -> None:
+    aws = FakeAws()
+    run(aws, spec := desired(workload()))
+    present = replace(engine(aws, spec), width=4)
+    at_the_same_time(
+        aws,
+        "eks:ListPodIdentityAssociations",
+        "iam:GetRole",
+        "iam:ListAttachedRolePolicies",
+        "iam:GetPolicy",
+    )
+    observed = present.observe(spec)
+    assert observed.failures == ()
+    aws.replace("eks:DescribeAddon", lambda _: {"addon": {"status": "ACTIVE"}})
+    at_the_same_time(aws, "iam:ListRolePolicies", "eks:DescribeAddon")
+    assert read_for_verification(aws, spec, observed, 4).inline == {"my-role": {}}
 
 
 def test_missing_cluster_fails_with_account_and_region() -> None:
