@@ -16,8 +16,8 @@ from ..._findings.codes import Code, Severity
 from ..._findings.finding import Finding, WorkloadKey
 from .desired import Workload
 from .errors import sentence
-from .observed import Observed, ReadFailure
-from .targets import Target
+from .observed import Observed
+from .targets import Failure, Target
 
 Status = Literal["pass", "fail", "warning", "unknown", "accepted", "skipped"]
 PASS: Final = "pass"
@@ -79,7 +79,7 @@ def conclude(name: str, finding: Finding) -> Check:
     return Check(name, _ENDS[finding.severity], findings=(finding,))
 
 
-def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | None = None) -> Check:
+def conclude_unread(name: str, failure: Failure, workload: WorkloadKey | None = None) -> Check:
     """Return an unknown check, for a resource that could not be read, or is not yet visible."""
     if failure.error.code == Code.NOT_YET_VISIBLE:
         text = f"{failure.target.label}: {failure.error.text}"
@@ -95,5 +95,5 @@ def conclude_unread(name: str, failure: ReadFailure, workload: WorkloadKey | Non
     return Check(name, UNKNOWN, findings=(finding,))
 
 
-def find_read_failure(observed: Observed, target: Target) -> ReadFailure | None:
+def find_read_failure(observed: Observed, target: Target) -> Failure | None:
     return observed.unread.get(target)

@@ -23,7 +23,7 @@ from .desired import Workload
 from .errors import AwsError
 from .policies import ObservedPolicy
 from .roles import ObservedRole
-from .targets import Target
+from .targets import Failure, Target
 
 # IAM and EKS are eventually consistent. Older changes have been propagated.
 YOUNG = timedelta(minutes=5)
@@ -69,14 +69,6 @@ class RolePermissions:
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadFailure:
-    """A read that failed. Workloads that need its target are not changed."""
-
-    target: Target
-    error: AwsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +150,7 @@ class Observed:
     policies: Mapping[str, ObservedPolicy | None] = field(default_factory=dict)
     associations: Mapping[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
     role_users: Mapping[str, tuple[WorkloadKey, ...]] = field(default_factory=dict)
-    failures: tuple[ReadFailure, ...] = ()
+    failures: tuple[Failure, ...] = ()
     bulk_denied: str = ""
     documents: Mapping[str, Document] = field(default_factory=dict)
     attachment_quota: int | None = None
@@ -169,7 +161,7 @@ class Observed:
 
     # Not slots: cached properties index the failures once.
     @cached_property
-    def unread(self) -> Mapping[Target, ReadFailure]:
+    def unread(self) -> Mapping[Target, Failure]:
         """The failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
@@ -214,12 +206,12 @@ class VerificationReads:
     an association, read if a desired association is missing.
     """
 
-    agents: Mapping[str, Agent | ReadFailure] = field(default_factory=dict)
-    permissions: Mapping[str, RolePermissions | ReadFailure] = field(default_factory=dict)
-    targets: Mapping[str, Document | ReadFailure | None] = field(default_factory=dict)
+    agents: Mapping[str, Agent | Failure] = field(default_factory=dict)
+    permissions: Mapping[str, RolePermissions | Failure] = field(default_factory=dict)
+    targets: Mapping[str, Document | Failure | None] = field(default_factory=dict)
     other_versions: Mapping[str, str] = field(default_factory=dict)
-    inline: Mapping[str, Mapping[str, Document] | ReadFailure] = field(default_factory=dict)
-    documents: Mapping[str, Document | ReadFailure] = field(default_factory=dict)
+    inline: Mapping[str, Mapping[str, Document] | Failure] = field(default_factory=dict)
+    documents: Mapping[str, Document | Failure] = field(default_factory=dict)
     associated: tuple[WorkloadKey, ...] = ()
 
 

@@ -15,10 +15,10 @@ from ..._findings.finding import WorkloadKey
 from ..._policy.trust.statements import read_grants
 from .cluster import Account, Clusters
 from .desired import Workload
-from .observed import Observed, ReadFailure
+from .observed import Observed
 from .policies import PolicySpec
 from .roles import RoleSpec
-from .targets import Failure, Target, association_target, associations_target, request_failure
+from .targets import Target, association_target, associations_target
 
 # The default quota "Managed policies per role".
 POLICIES_OF_A_ROLE = 10
@@ -125,7 +125,3 @@ def find_unread(observed: Observed, keys: Iterable[WorkloadKey]) -> Unread:
     associations += [(target.name.rpartition("/")[2], target) for target in unknown]
     least = dict(sorted(associations, reverse=True))
     return Unread(clusters, unknown, least)
-
-
-def read_failure(failure: ReadFailure, workloads: tuple[WorkloadKey, ...]) -> Failure:
-    return request_failure(failure.error, workloads, failure.target, "read")

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..._findings.finding import WorkloadKey
@@ -125,6 +125,22 @@ class Failure:
     remedy: str
     partly: bool = False
     cause: AwsError | None = field(default=None, compare=False)
+
+    @property
+    def error(self) -> AwsError:
+        """The error of a failed request, such as a read."""
+        if self.cause is None:
+            raise AssertionError(f"no request failed: {self.message}")
+        return self.cause
+
+    def for_workloads(self, workloads: tuple[WorkloadKey, ...]) -> Failure:
+        """Return the failure with the workloads that need its target."""
+        return replace(self, workloads=workloads)
+
+
+def read_failure(target: Target, error: AwsError) -> Failure:
+    """Return the failure of a read. The plan adds the workloads that need its target; they are not changed."""
+    return request_failure(error, (), target, "read")
 
 
 def request_failure(

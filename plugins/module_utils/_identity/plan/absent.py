@@ -22,11 +22,11 @@ from ..model.changes import Call, Change, Draft, Plan
 from ..model.cluster import Clusters
 from ..model.desired import Desired, Options
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, is_of_another, may_change
-from ..model.observed import Observed, ReadFailure
+from ..model.observed import Observed
 from ..model.policies import ObservedPolicy
 from ..model.roles import ROLE_ATTRIBUTES, ObservedRole
-from ..model.shared import SharedRole, granted_workloads, read_failure, shared_policies, shared_roles
-from ..model.targets import Target, association_key, association_target, policy_target, role_target
+from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
+from ..model.targets import Failure, Target, association_key, association_target, policy_target, role_target
 from .associations import addon_owned, delete_association
 from .attachments import detach_policy, outdated_records, record_key, recorded_clusters
 from .present import without_failed
@@ -85,7 +85,7 @@ class _Removal:
     options: Options
     targets: frozenset[WorkloadKey]
     going: frozenset[WorkloadKey]
-    unread: tuple[ReadFailure, ...]
+    unread: tuple[Failure, ...]
     may_purge: MayPurge | None
     unassociated: frozenset[WorkloadKey] = frozenset()
     freed: dict[str, dict[str, set[Target]]] = field(default_factory=dict)
@@ -158,14 +158,14 @@ def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge 
             draft.findings.append(cluster_missing(cluster))
     for shared in shared_roles(observed.account, desired.workloads):
         if failure := unread.get(role_target(shared.spec.name.lower())):
-            draft.failures.append(read_failure(failure, shared.keys))
+            draft.failures.append(failure.for_workloads(shared.keys))
             continue
         role = observed.roles.get(shared.spec.name.lower())
         if role is not None and (not shared.spec.existing or role.arn == shared.spec.arn):
             _plan_role(draft, removal, shared, role)
     for arn, (spec, users) in shared_policies(observed.account, desired.workloads).items():
         if failure := unread.get(policy_target(arn)):
-            draft.failures.append(read_failure(failure, users))
+            draft.failures.append(failure.for_workloads(users))
             continue
         policy = observed.policies.get(arn)
         if policy is not None and spec.document is not None and (may_purge is None or may_purge(policy)):
@@ -201,9 +201,9 @@ def _plan_associations(
     for failure in observed.failures:
         if failure.target.resource == "associations":
             affected = tuple(sorted(key for key in targets if key.cluster == failure.target.name))
-            draft.failures.append(read_failure(failure, affected))
+            draft.failures.append(failure.for_workloads(affected))
         elif failure.target in keys:
-            draft.failures.append(read_failure(failure, (keys[failure.target],)))
+            draft.failures.append(failure.for_workloads((keys[failure.target],)))
     for workload in desired.workloads:
         association = observed.associations.get(workload.key)
         if association is None:

@@ -24,11 +24,11 @@ from ..model.cluster import Clusters
 from ..model.desired import Desired
 from ..model.errors import listed, sentence
 from ..model.names import CLUSTER_TAG, may_change
-from ..model.observed import Observed, Reach, ReadFailure
+from ..model.observed import Observed, Reach
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.shared import SharedRole
-from ..model.targets import Target, role_target
+from ..model.targets import Failure, Target, role_target
 from .trust import describe_principals, is_allow, outside_grants, read_principals
 
 _SHOWN = 5
@@ -181,7 +181,7 @@ class PolicyUsers:
                 for arn in {*role.attached, role.permissions_boundary}:
                     self.roles.setdefault(arn, []).append((shared, role))
 
-    def unread(self, policy: ObservedPolicy) -> ReadFailure | None:
+    def unread(self, policy: ObservedPolicy) -> Failure | None:
         """Return the error of iam ListEntitiesForPolicy for a policy, or None."""
         return self.observed.unread.get(Target("users", policy.arn))
 

@@ -17,10 +17,10 @@ from ..model.changes import Change, Draft, Plan, with_owner
 from ..model.cluster import Account
 from ..model.desired import Desired, Options, Workload, differing_field
 from ..model.names import OWNER_TAG
-from ..model.observed import Observed, ReadFailure
+from ..model.observed import Observed
 from ..model.policies import PolicySpec
 from ..model.roles import RoleSpec
-from ..model.shared import Unread, find_unread, read_failure, shared_policies, shared_roles
+from ..model.shared import Unread, find_unread, shared_policies, shared_roles
 from ..model.targets import (
     Failure,
     Target,
@@ -179,7 +179,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
     draft.failures += refused_in_kubernetes(desired.refused)
     # Unread clusters with workloads in the run are not reported here: each of these workloads gets a failure below.
     draft.failures += [
-        read_failure(observed.unread[target], ()) for target in sorted(unread.unknown_clusters)
+        observed.unread[target].for_workloads(()) for target in sorted(unread.unknown_clusters)
     ]
     all_shared = shared_roles(account, workloads)
     policy_users = PolicyUsers(desired, observed, all_shared, draft.unread)
@@ -187,7 +187,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         if policy_target(arn) in differing:
             continue
         if failure := observed.unread.get(policy_target(arn)):
-            draft.failures.append(read_failure(failure, users))
+            draft.failures.append(failure.for_workloads(users))
         else:
             policy = observed.policies.get(arn)
             plan_policy(draft, observed.clusters, options, spec, policy, users, policy_users)
@@ -197,7 +197,7 @@ def make_plan(desired: Desired, observed: Observed) -> Plan:
         if role_target(shared.spec.name.lower()) in differing:
             continue
         if failure := observed.unread.get(role_target(shared.spec.name.lower())):
-            draft.failures.append(read_failure(failure, shared.keys))
+            draft.failures.append(failure.for_workloads(shared.keys))
         else:
             shared = without_claim(draft, observed, options, shared, keys)
             plan_shared_role(draft, observed, options, shared, keys, created_arns, unread)
@@ -307,7 +307,7 @@ def _plan_associations(
     desired: Desired,
     workloads: Sequence[Workload],
     observed: Observed,
-    unread: Mapping[Target, ReadFailure],
+    unread: Mapping[Target, Failure],
     gained: Mapping[str, frozenset[Target]],
 ) -> None:
     """Add the changes and failures of the associations to the draft.
@@ -326,7 +326,7 @@ def _plan_associations(
             association_target(workload.key)
         )
         if failure is not None:
-            draft.failures.append(read_failure(failure, (workload.key,)))
+            draft.failures.append(failure.for_workloads((workload.key,)))
             continue
         if role is None:
             continue

@@ -23,7 +23,6 @@ from ..model.cluster import Account, Cluster, Clusters
 from ..model.desired import Options, Workload
 from ..model.errors import as_clause, listed, sentence
 from ..model.names import MANAGED_BY_TAG, MANAGED_BY_VALUE, OWNER_TAG
-from ..model.observed import ReadFailure
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole, RoleSpec
 from ..model.shared import SharedRole
@@ -293,7 +292,7 @@ def attached_extra(
     key: WorkloadKey,
     arn: str,
     users: OutsideUsers,
-    unread: ReadFailure | None = None,
+    unread: Failure | None = None,
     administers: bool = False,
 ) -> Finding:
     """Report an attached policy that no workload lists.
@@ -317,7 +316,7 @@ def attached_extra(
     )
 
 
-def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: ReadFailure) -> Finding:
+def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Failure) -> Finding:
     """Report an unlisted policy that may deny requests, and is kept because another attached policy could not be read.
 
     Without the policy, the role may get permissions of the unread policy that are denied now.
@@ -565,6 +564,6 @@ def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey
     )
 
 
-def usage_unknown(failure: ReadFailure, shared: SharedRole, role: ObservedRole) -> Failure:
+def usage_unknown(failure: Failure, shared: SharedRole, role: ObservedRole) -> Failure:
     note = f"{failure.target.label} could not be read, so it is not known whether it uses role {role.arn}: "
     return request_failure(failure.error, shared.keys, role_target(role.name), "delete", prefix=note)

@@ -19,8 +19,8 @@ from ..._findings.finding import WorkloadKey
 from ..model.associations import ObservedAssociation, decode_association
 from ..model.cluster import Cluster
 from ..model.errors import AwsError
-from ..model.observed import OutsideAssociations, Reach, ReadFailure, UnlistedAssociations
-from ..model.targets import association_target, associations_target
+from ..model.observed import OutsideAssociations, Reach, UnlistedAssociations
+from ..model.targets import Failure, association_target, associations_target, read_failure
 from .reader import Reader, none_if_missing
 
 
@@ -71,7 +71,7 @@ class _AssociationSummary:
     association_id: str
 
 
-_Listing = Iterable["_AssociationSummary | ReadFailure"]
+_Listing = Iterable["_AssociationSummary | Failure"]
 
 
 @dataclass(slots=True)
@@ -94,8 +94,8 @@ class Remainder:
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
     """Return every association of the clusters. Raises AwsError if one cannot be read."""
 
-    def read(summary: _AssociationSummary | ReadFailure) -> ObservedAssociation | None:
-        if isinstance(summary, ReadFailure):
+    def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
+        if isinstance(summary, Failure):
             raise summary.error
         association = _describe(reader, summary)
         reader.progress.done(reader.stage)
@@ -111,7 +111,7 @@ def read_associations(
     removal: bool,
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
-) -> list[ObservedAssociation | ReadFailure]:
+) -> list[ObservedAssociation | Failure]:
     """Read the associations of some workloads; for a removal all of the clusters, as any may still use a role.
 
     If the associations of a cluster cannot be listed, that is the only failure of the cluster.
@@ -120,8 +120,8 @@ def read_associations(
     :arg remainders: receives the other associations of each cluster.
     """
 
-    def describe(summary: _AssociationSummary | ReadFailure) -> ObservedAssociation | ReadFailure | None:
-        if isinstance(summary, ReadFailure):
+    def describe(summary: _AssociationSummary | Failure) -> ObservedAssociation | Failure | None:
+        if isinstance(summary, Failure):
             return summary
         present = unchanged.get(summary.key)
         if present is not None and present.association_id == summary.association_id:
@@ -136,7 +136,7 @@ def read_associations(
     unlisted = {
         result.target.name
         for result in results
-        if isinstance(result, ReadFailure) and result.target.resource == "associations"
+        if isinstance(result, Failure) and result.target.resource == "associations"
     }
     return [result for result in results if _cluster_key(result) not in unlisted]
 
@@ -157,7 +157,7 @@ def describe_unlisted(
     ]
     reader.progress.expect(reader.stage, len(chosen))
 
-    def describe(summary: _AssociationSummary) -> ObservedAssociation | ReadFailure | None:
+    def describe(summary: _AssociationSummary) -> ObservedAssociation | Failure | None:
         return reader.attempt(association_target(summary.key), partial(_describe, reader, summary))
 
     answers = map_concurrently(describe, chosen, reader.width)
@@ -177,13 +177,13 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
 
 
 def _unlisted(
-    remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | ReadFailure | None]
+    remainder: Remainder, results: Mapping[WorkloadKey, ObservedAssociation | Failure | None]
 ) -> UnlistedAssociations:
     # Without associations that were deleted since they were listed.
     keys = sorted(
         summary.key for summary in remainder.associations if results.get(summary.key, summary) is not None
     )
-    failed = {key: result for key in keys if isinstance(result := results.get(key), ReadFailure)}
+    failed = {key: result for key in keys if isinstance(result := results.get(key), Failure)}
     first = next(iter(failed.values()), None)
     return UnlistedAssociations(
         keys=tuple(keys),
@@ -250,8 +250,8 @@ def read_outside(
     return OutsideAssociations(previous.reaches | set(ordered), associations, errors)
 
 
-def _cluster_key(result: ObservedAssociation | ReadFailure) -> str:
-    return result.target.cluster if isinstance(result, ReadFailure) else result.key.cluster
+def _cluster_key(result: ObservedAssociation | Failure) -> str:
+    return result.target.cluster if isinstance(result, Failure) else result.key.cluster
 
 
 def _describe(reader: Reader, summary: _AssociationSummary) -> ObservedAssociation | None:
@@ -311,7 +311,7 @@ def _list_cluster(
             remainder.more, remainder.error = True, error
         # A cluster without workloads of the run does not fail.
         if remainder is None or keys:
-            yield ReadFailure(associations_target(cluster.key), error)
+            yield read_failure(associations_target(cluster.key), error)
 
 
 def _summaries(

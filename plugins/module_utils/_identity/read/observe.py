@@ -20,11 +20,11 @@ from ..model.cluster import Account
 from ..model.desired import Desired, Options
 from ..model.errors import AwsError
 from ..model.names import is_of_another, lacks_owner, parse_role_arn
-from ..model.observed import Document, Observed, Reach, ReadFailure, UnlistedAssociations, is_new
+from ..model.observed import Document, Observed, Reach, UnlistedAssociations, is_new
 from ..model.policies import ObservedPolicy, PolicySpec
 from ..model.roles import ROLE_DETAILS, ObservedRole, RoleSpec, decode_role
 from ..model.shared import SharedRole, granted_workloads, shared_policies, shared_roles
-from ..model.targets import Target, associations_target, policy_target, role_target
+from ..model.targets import Failure, Target, associations_target, policy_target, read_failure, role_target
 from .account import BULK_THRESHOLD, Snapshot, read_snapshot
 from .associations import (
     MAX_DESCRIBED,
@@ -74,7 +74,7 @@ class _Reads:
     roles: dict[str, ObservedRole | None] = field(default_factory=dict)
     policies: dict[str, ObservedPolicy | None] = field(default_factory=dict)
     associations: dict[WorkloadKey, ObservedAssociation] = field(default_factory=dict)
-    failures: dict[Target, ReadFailure] = field(default_factory=dict)
+    failures: dict[Target, Failure] = field(default_factory=dict)
     snapshots: list[Snapshot] = field(default_factory=list)
     unlisted: dict[str, UnlistedAssociations] = field(default_factory=dict)
     unassociated: set[WorkloadKey] = field(default_factory=set)
@@ -116,7 +116,7 @@ class Observer(Reader):
         :arg unlisted: read the other associations of the clusters as well.
         """
         demand = _read_demand(self.account, desired, removal)
-        failures = [ReadFailure(associations_target(key), error) for key, error in self.unread.items()]
+        failures = [read_failure(associations_target(key), error) for key, error in self.unread.items()]
         reads = _Reads(
             associations=dict(present or {}), failures={failure.target: failure for failure in failures}
         )
@@ -186,7 +186,7 @@ class Observer(Reader):
     def _read_role(self, reads: _Reads, name: str, demand: _Demand, removal: bool) -> None:
         read = partial(read_role, self.api, self.account, demand.roles[name], removal)
         role = self.attempt(role_target(name), read)
-        if isinstance(role, ReadFailure):
+        if isinstance(role, Failure):
             reads.failures[role.target] = role
         else:
             reads.roles[name] = role
@@ -195,8 +195,8 @@ class Observer(Reader):
         read = partial(read_policy, self.api, self.account, demand.policies[arn], removal)
         self._keep_policy(reads, arn, self.attempt(policy_target(arn), read))
 
-    def _keep_policy(self, reads: _Reads, arn: str, policy: ObservedPolicy | ReadFailure | None) -> None:
-        if isinstance(policy, ReadFailure):
+    def _keep_policy(self, reads: _Reads, arn: str, policy: ObservedPolicy | Failure | None) -> None:
+        if isinstance(policy, Failure):
             reads.failures[policy.target] = policy
         else:
             reads.policies[arn] = policy
@@ -250,7 +250,7 @@ class Observer(Reader):
             policy = reads.policies.get(arn)
             version = policy.default_version if policy is not None else ""
             result = self.attempt(Target("document", arn), partial(read_document, self.api, arn, version))
-            if isinstance(result, ReadFailure):
+            if isinstance(result, Failure):
                 reads.failures[result.target] = result
             elif policy is None or policy.document is None:
                 reads.documents[arn] = result
@@ -341,7 +341,7 @@ class Observer(Reader):
         names = {parts.name.lower() for arn in moving if (parts := parse_role_arn(arn)) is not None}
         missing = sorted(names - roles.keys() - demand.roles.keys()) if planning else []
 
-        def read(name: str) -> ObservedRole | ReadFailure:
+        def read(name: str) -> ObservedRole | Failure:
             request = partial(self.api.call, "iam", "GetRole", {"RoleName": name})
             return self.attempt(role_target(name), lambda: decode_role(request()["Role"], ()))
 
@@ -362,7 +362,7 @@ class Observer(Reader):
         keys = [workload.key for workload in desired.workloads]
         remainders: dict[str, Remainder] | None = {} if unlisted else None
         for result in read_associations(self, keys, removal, unchanged, remainders):
-            if isinstance(result, ReadFailure):
+            if isinstance(result, Failure):
                 reads.failures[result.target] = result
             else:
                 reads.associations[result.key] = result

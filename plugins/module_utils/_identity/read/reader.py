@@ -21,8 +21,7 @@ from ..._aws.transport import begin
 from ..model.changes import NullProgress, Progress
 from ..model.cluster import Account, Clusters
 from ..model.errors import AwsError
-from ..model.observed import ReadFailure
-from ..model.targets import Target
+from ..model.targets import Failure, Target, read_failure
 
 MAX_READS = 3
 _Found = TypeVar("_Found")
@@ -122,12 +121,12 @@ class Reader:
     def account(self) -> Account:
         return self.clusters.account
 
-    def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | ReadFailure:
+    def attempt(self, target: Target, read: Callable[[], Observation]) -> Observation | Failure:
         """Return the result of ``read``, or the failure with its target."""
         try:
             return read()
         except AwsError as error:
-            return ReadFailure(target, error)
+            return read_failure(target, error)
         finally:
             self.progress.done(self.stage)
 

@@ -31,14 +31,13 @@ from ..model.observed import (
     Agent,
     Document,
     Observed,
-    ReadFailure,
     RolePermissions,
     VerificationReads,
     find_target_role,
 )
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
-from ..model.targets import Target, policy_target, role_target
+from ..model.targets import Failure, Target, policy_target, read_failure, role_target
 from .associations import list_associations
 from .reader import none_if_missing, read_detail
 
@@ -233,13 +232,13 @@ class _Reader:
                 return version.version_id
         return ""
 
-    def _agent(self, cluster: Cluster) -> Agent | ReadFailure:
+    def _agent(self, cluster: Cluster) -> Agent | Failure:
         request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
             api = self.api.in_region(cluster.region)
             answer = none_if_missing(lambda: api.call("eks", "DescribeAddon", request))
         except AwsError as error:
-            return ReadFailure(Target("addon", ADDON), error)
+            return read_failure(Target("addon", ADDON), error)
         return _decode_agent(answer["addon"]) if answer is not None else Agent()
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
@@ -260,16 +259,16 @@ class _Reader:
             if workload.role is not None and association is not None and association.session_policy
         }
 
-    def _documents(self, arns: Iterable[str]) -> dict[str, Document | ReadFailure]:
+    def _documents(self, arns: Iterable[str]) -> dict[str, Document | Failure]:
         """Return the documents of managed policies, each read once."""
-        documents: dict[str, Document | ReadFailure] = dict(self.observed.documents)
+        documents: dict[str, Document | Failure] = dict(self.observed.documents)
         for arn, policy in self.observed.policies.items():
             if policy is not None and policy.document is not None:
                 documents[arn] = policy.document
         missing = {arn: arn for arn in sorted(set(arns) - set(documents))}
         return {**documents, **self._concurrently(self._document, missing)}
 
-    def _document(self, arn: str) -> Document | ReadFailure:
+    def _document(self, arn: str) -> Document | Failure:
         try:
             policy = self.observed.policies.get(arn)
             version = policy.default_version if policy is not None else self._default_version(arn)
@@ -278,18 +277,18 @@ class _Reader:
                 self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"]
             )
         except AwsError as error:
-            return ReadFailure(policy_target(arn), error)
+            return read_failure(policy_target(arn), error)
 
     def _default_version(self, arn: str) -> str:
         return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
 
-    def _read_inline(self, role: ObservedRole) -> Mapping[str, Document] | ReadFailure:
+    def _read_inline(self, role: ObservedRole) -> Mapping[str, Document] | Failure:
         if role.inline_documents is not None:
             return role.inline_documents
         try:
             return read_detail(partial(self._inline, role))
         except AwsError as error:
-            return ReadFailure(role_target(role.name), error)
+            return read_failure(role_target(role.name), error)
 
     def _inline(self, role: ObservedRole) -> dict[str, Document]:
         name = {"RoleName": role.name}
@@ -300,7 +299,7 @@ class _Reader:
             documents[policy_name] = load_document(answer["PolicyDocument"])
         return documents
 
-    def _target(self, arn: str) -> Document | ReadFailure | None:
+    def _target(self, arn: str) -> Document | Failure | None:
         """Return the trust policy of a target role, or a failure for a role of another account."""
         parts = parse_role_arn(arn)
         if parts is None or parts.account_id != self.observed.account.account_id:
@@ -312,11 +311,11 @@ class _Reader:
                 ErrorKind.OTHER,
                 "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
             )
-            return ReadFailure(Target("target role", arn), error)
+            return read_failure(Target("target role", arn), error)
         try:
             role = self.api.call("iam", "GetRole", {"RoleName": parts.name})["Role"]
         except AwsError as error:
-            return None if error.missing else ReadFailure(Target("target role", arn), error)
+            return None if error.missing else read_failure(Target("target role", arn), error)
         return load_document(role["AssumeRolePolicyDocument"]) if role["Arn"] == arn else None
 
 
@@ -336,22 +335,22 @@ def _relevant_policies(
 
 def _permissions(
     role: ObservedRole,
-    documents: Mapping[str, Document | ReadFailure],
-    inline: Mapping[str, Document] | ReadFailure,
-) -> RolePermissions | ReadFailure:
+    documents: Mapping[str, Document | Failure],
+    inline: Mapping[str, Document] | Failure,
+) -> RolePermissions | Failure:
     identity: list[tuple[str, Document]] = []
     for arn in role.attached:
         document = documents[arn]
-        if isinstance(document, ReadFailure):
+        if isinstance(document, Failure):
             return document
         identity.append((arn, document))
-    if isinstance(inline, ReadFailure):
+    if isinstance(inline, Failure):
         return inline
     identity += [(f"inline policy {name}", document) for name, document in inline.items()]
     if not role.permissions_boundary:
         return RolePermissions(tuple(identity))
     boundary = documents[role.permissions_boundary]
-    if isinstance(boundary, ReadFailure):
+    if isinstance(boundary, Failure):
         return boundary
     return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
 

@@ -30,10 +30,18 @@ from ..model.associations import ObservedAssociation, group_by_role
 from ..model.changes import Call, Change
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
-from ..model.observed import Observed, ReadFailure, calculate_age, is_young
+from ..model.observed import Observed, calculate_age, is_young
 from ..model.resource_types import ObservedDraft, find_resource_type, observed_target
 from ..model.roles import decode_role
-from ..model.targets import Target, association_key, association_target, policy_target, role_target
+from ..model.targets import (
+    Failure,
+    Target,
+    association_key,
+    association_target,
+    policy_target,
+    read_failure,
+    role_target,
+)
 from ..read.associations import read_associations
 from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
@@ -185,7 +193,7 @@ def without_unseen(observed: Observed, changes: Iterable[Change], waited: float)
     for change in changes:
         target = observed_target(change.target)
         draft.drop(target)
-        failures.setdefault(target, ReadFailure(target, _not_visible(change, waited)))
+        failures.setdefault(target, read_failure(target, _not_visible(change, waited)))
     return replace(draft.result(), failures=tuple(failures[target] for target in sorted(failures)))
 
 
@@ -259,7 +267,7 @@ class UseCheck:
         removed = self._removed()
         associations = []
         for result in read_associations(self.reader, (), True, unchanged):
-            if isinstance(result, ReadFailure):
+            if isinstance(result, Failure):
                 self.failure = result.error
             elif result.association_id not in removed:
                 associations.append(result)

@@ -29,8 +29,8 @@ from ..model.checks import Verified
 from ..model.cluster import Cluster, Clusters
 from ..model.desired import Desired, State
 from ..model.errors import AwsError, InputError
-from ..model.observed import Observed, OutsideAssociations, Reach, ReadFailure, VerificationReads
-from ..model.targets import Target, association_key
+from ..model.observed import Observed, OutsideAssociations, Reach, VerificationReads
+from ..model.targets import Failure, Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull
 from ..plan.predict import predict
@@ -562,7 +562,7 @@ def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool
     """
     for _attempt in engine.wait_policy.attempts():
         proof = read_for_verification(engine.api, desired, observed, engine.width)
-        behind = any(isinstance(part, ReadFailure) and part.error.missing for part in proof.inline.values())
+        behind = any(isinstance(part, Failure) and part.error.missing for part in proof.inline.values())
         if not (made and behind):
             break
     return proof

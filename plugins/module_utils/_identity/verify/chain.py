@@ -30,8 +30,9 @@ from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
 from ..model.names import parse_role_arn
-from ..model.observed import Agent, Observed, ReadFailure, VerificationReads
+from ..model.observed import Agent, Observed, VerificationReads
 from ..model.roles import RoleSpec
+from ..model.targets import Failure
 from ..plan.recent_changes import RecentChange, in_minutes, latest_change
 from .confirmations import (
     add_findings,
@@ -64,7 +65,7 @@ def _check_agent(cluster: Cluster, reads: VerificationReads) -> Check:
     if too_old is not None:
         return too_old
     agent = reads.agents[cluster.key]
-    if isinstance(agent, ReadFailure):
+    if isinstance(agent, Failure):
         return (
             Check(AGENT_CHECK, PASS, "auto mode")
             if cluster.auto_mode

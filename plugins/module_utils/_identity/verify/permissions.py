@@ -47,14 +47,13 @@ from ..model.errors import as_clause
 from ..model.observed import (
     Document,
     Observed,
-    ReadFailure,
     RolePermissions,
     VerificationReads,
     find_target_role,
 )
 from ..model.roles import ObservedRole
 from ..model.shared import shared_roles
-from ..model.targets import role_target
+from ..model.targets import Failure, role_target
 from ..plan.outside_users import OutsideUsers, find_outside_users
 from ..plan.policies import only_denies
 from ..plan.problems import attached_extra, boundary_set, restricted_by_policy
@@ -78,7 +77,7 @@ def check_permissions(workload: Workload, observed: Observed, reads: Verificatio
     if role is None or permissions is None:
         # The check of the trust policy reports the reason.
         return Check(PERMISSIONS_CHECK, UNKNOWN if find_read_failure(observed, role_target(name)) else FAIL)
-    if isinstance(permissions, ReadFailure):
+    if isinstance(permissions, Failure):
         return conclude_unread(PERMISSIONS_CHECK, permissions, workload.key)
     subject = trust_subject(
         observed.clusters.of_workload(workload.key), workload.key, role.arn, tags_disabled(workload, observed)
@@ -262,7 +261,7 @@ def _check_target_trust(
     workload: Workload, observed: Observed, reads: VerificationReads, subject: Subject, target: str
 ) -> Check:
     trust = reads.targets.get(target)
-    if isinstance(trust, ReadFailure):
+    if isinstance(trust, Failure):
         unread = Finding(
             Code.TARGET_ROLE_NOT_READABLE,
             f"the trust policy of target role {target} could not be checked: {trust.error.text}",
@@ -361,7 +360,7 @@ def extra_permissions(
         inline = reads.inline.get(name, {})
         if shared.spec.existing or not role.owned:
             attached = {arn: reads.documents.get(arn) for arn in extra}
-            inline_documents = inline if not isinstance(inline, ReadFailure) else {}
+            inline_documents = inline if not isinstance(inline, Failure) else {}
             administration = _administration(
                 role, first, attached, inline_documents, by_arn=shared.spec.existing
             )
@@ -379,7 +378,7 @@ def extra_permissions(
         ]
         if role.permissions_boundary and shared.spec.permissions_boundary is None:
             findings.append(boundary_set(role, first))
-        if isinstance(inline, ReadFailure):
+        if isinstance(inline, Failure):
             unread = [conclude_unread("attachment", inline, first)]
         else:
             unread = []
@@ -404,16 +403,16 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
     if role is None or workload.required_permissions or find_target_role(workload, observed):
         return None
     inline = reads.inline.get(role.name.lower(), {})
-    if isinstance(inline, ReadFailure):
+    if isinstance(inline, Failure):
         return conclude_unread(PERMISSIONS_CHECK, inline, workload.key)
     granting = {arn: _document(arn, observed, reads) for arn in sorted(role.attached)}
     for document in (*granting.values(), reads.documents.get(role.permissions_boundary)):
-        if isinstance(document, ReadFailure):
+        if isinstance(document, Failure):
             return conclude_unread(PERMISSIONS_CHECK, document, workload.key)
     readable = [
         NamedPolicy(arn, document)
         for arn, document in granting.items()
-        if document is not None and not isinstance(document, ReadFailure)
+        if document is not None and not isinstance(document, Failure)
     ]
     if len(readable) < len(granting):
         return None
@@ -451,7 +450,7 @@ def _for_workload(check: Check, key: WorkloadKey) -> Check:
     return replace(check, findings=tuple(replace(finding, workload=key) for finding in check.findings))
 
 
-def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | ReadFailure | None:
+def _document(arn: str, observed: Observed, reads: VerificationReads) -> Document | Failure | None:
     policy = observed.policies.get(arn)
     if policy is not None and policy.document is not None:
         return policy.document
@@ -462,19 +461,19 @@ def _limits(
     workload: Workload, role: ObservedRole, observed: Observed, reads: VerificationReads
 ) -> Iterator[NamedPolicy]:
     boundary = reads.documents.get(role.permissions_boundary)
-    if boundary is not None and not isinstance(boundary, ReadFailure):
+    if boundary is not None and not isinstance(boundary, Failure):
         yield NamedPolicy(f"permissions boundary {role.permissions_boundary}", boundary)
     session = _session_policy(workload, observed)
     if session:
         yield NamedPolicy(SESSION_POLICY, session)
 
 
-def _only_denies(document: Mapping[str, object] | ReadFailure | None) -> bool:
-    return not isinstance(document, ReadFailure) and document is not None and only_denies(document)
+def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
+    return not isinstance(document, Failure) and document is not None and only_denies(document)
 
 
-def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:
-    if document is None or isinstance(document, ReadFailure):
+def _administers(document: Mapping[str, object] | Failure | None) -> bool:
+    if document is None or isinstance(document, Failure):
         return False
     try:
         layers = permission_layers([NamedPolicy("", document)])
@@ -489,7 +488,7 @@ def _administers(document: Mapping[str, object] | ReadFailure | None) -> bool:
 def _administration(
     role: ObservedRole,
     key: WorkloadKey,
-    attached: Mapping[str, Document | ReadFailure | None],
+    attached: Mapping[str, Document | Failure | None],
     inline: Mapping[str, Document],
     by_arn: bool,
 ) -> list[Check]:

@@ -22,7 +22,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Observed,
-    ReadFailure,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.policies import (
     ObservedPolicy,
@@ -40,6 +39,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     associations_target,
     attachment_target,
     policy_target,
+    read_failure,
     role_target,
     trust_target,
 )
@@ -176,7 +176,7 @@ def test_read_resources(target: Target, read: bool) -> None:
 )
 def test_failed_reads(failed: Target, target: Target) -> None:
     found = observed(
-        roles={"app": ROLE}, policies={"arn:policy": POLICY}, failures=(ReadFailure(failed, ERROR),)
+        roles={"app": ROLE}, policies={"arn:policy": POLICY}, failures=(read_failure(failed, ERROR),)
     )
     assert not find_resource_type(target).was_read(found, target)
 

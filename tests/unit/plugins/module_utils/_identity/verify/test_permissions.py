@@ -25,12 +25,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
     Agent,
     Observed,
-    ReadFailure,
     RolePermissions,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import ObservedRole
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import Target
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (
+    Failure,
+    Target,
+    read_failure,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.permissions import (
     check_permissions,
 )
@@ -62,9 +65,7 @@ def trusting(actions: list[str]) -> Raw:
     }
 
 
-def check(
-    options: Raw, attached: dict[str, Raw], target: str, trust: Raw | ReadFailure | None = None
-) -> Check:
+def check(options: Raw, attached: dict[str, Raw], target: str, trust: Raw | Failure | None = None) -> Check:
     association: dict[str, Any] = {"disable_session_tags": True, "session_policy": SESSION}
     if target:
         association["target_role_arn"] = target
@@ -101,7 +102,7 @@ def test_session_policy_restricts_only_the_target_role() -> None:
 
 def test_unreadable_target_role_is_unknown() -> None:
     error = AwsError("iam:GetRole", "AccessDenied", "text of AWS.", ErrorKind.DENIED, "What to do.")
-    unread = ReadFailure(Target("target role", TARGET), error)
+    unread = read_failure(Target("target role", TARGET), error)
     result = check({}, {"way": document(*ASSUMING, resource=TARGET)}, TARGET, unread)
     (finding,) = result.findings
     assert (result.status, finding.code, finding.severity) == (UNKNOWN, "TARGET_ROLE_NOT_READABLE", "warning")
