@@ -317,7 +317,7 @@ def run_kubernetes(
         connection,
         aws,
         prepared.preflight,
-        _settings(values, task.check_mode),
+        kubernetes_settings(values, task.check_mode),
         make_clock(deadline),
         on_step,
         BoundedEnding(connection, write),
@@ -382,33 +382,33 @@ def _unreachable(error: ApiError, cluster: str, region: str, access: Access) -> 
     return unreachable_message(error, cluster, region, with_token=with_token)
 
 
-def _settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
-    """Build the settings of the Kubernetes part from the role variables, with the defaults of the role's argument spec."""
-    resources, pod_spec = values.get("proof_resources", {}), values.get("proof_pod_spec", {})
-    labels, annotations = values.get("probe_labels", {}), values.get("probe_annotations", {})
-    injection = values.get("verify_injection", "auto")
-    restart = RestartSettings(values.get("restart_timeout", 300), values.get("restart_settle", 15))
-    proof = ProofSettings(
-        values.get("proof_run") or secrets.token_hex(4),
-        values.get("proof_image") or "",
-        values.get("proof_timeout", 120),
-        resources,
-        pod_spec,
-        labels,
-        annotations,
+def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> KubernetesSettings:
+    """Build the settings of the Kubernetes part from the role variables. The settings have the defaults of unset variables."""
+    image, injection = values.get("proof_image") or "", values.get("verify_injection", "auto")
+    pods = _chosen(
+        values,
+        resources="proof_resources",
+        pod_spec="proof_pod_spec",
+        labels="probe_labels",
+        annotations="probe_annotations",
     )
-    probe = ProbeSettings(
-        values.get("proof_image") or DEFAULT_IMAGE, resources, pod_spec, labels, annotations
-    )
-    injections = InjectionSettings(
-        probe, values.get("injection_timeout", 60), SAMPLE if injection == "auto" else 0
-    )
+    probe = ProbeSettings(image or DEFAULT_IMAGE, **pods)
+    sample = SAMPLE if injection == "auto" else 0
+    run = values.get("proof_run") or secrets.token_hex(4)
+    restart = RestartSettings(**_chosen(values, timeout="restart_timeout", settle="restart_settle"))
+    proof = ProofSettings(run, image, **pods, **_chosen(values, timeout="proof_timeout"))
+    injections = InjectionSettings(probe, sample=sample, **_chosen(values, timeout="injection_timeout"))
     return KubernetesSettings(
         check_mode,
-        values.get("verify_pods", True),
-        injections if injection != "none" else None,
-        injection == "all",
-        restart if values.get("restart_stale") else None,
-        proof if has_proof(values) else None,
-        values.get("proof_impossible"),
+        injection=injections if injection != "none" else None,
+        injects=injection == "all",
+        restart=restart if values.get("restart_stale") else None,
+        proof=proof if has_proof(values) else None,
+        proof_skip_reason=values.get("proof_impossible"),
+        **_chosen(values, verify_pods="verify_pods"),
     )
+
+
+def _chosen(values: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """Select the role variables with a value. ``names`` has a variable for each field of the result."""
+    return {field: values[name] for field, name in names.items() if values.get(name) is not None}

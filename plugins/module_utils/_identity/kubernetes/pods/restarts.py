@@ -57,6 +57,10 @@ class Restarts:
     wait: int = 0
 
 
+# The default age, in seconds, that an association must have before a restart.
+SETTLE_SECONDS = 15
+
+
 @dataclass(frozen=True, slots=True)
 class Injection:
     """The result of the injection probe.
@@ -67,7 +71,7 @@ class Injection:
 
     proven: Collection[WorkloadKey] = ()
     failing: Collection[WorkloadKey] = ()
-    settle: int = 15
+    settle: int = SETTLE_SECONDS
 
 
 def plan_restarts(
@@ -180,7 +184,7 @@ class RestartSettings:
     """
 
     timeout: int = 300
-    settle: int = 15
+    settle: int = SETTLE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

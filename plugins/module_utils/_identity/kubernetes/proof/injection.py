@@ -33,8 +33,8 @@ class ProbeSettings:
     """The settings of the Pod in a dry run. The Pod never runs, but admission policies may inspect its image and other fields."""
 
     image: str
-    resources: Object
-    pod_spec: Object
+    resources: Object = field(default_factory=dict)
+    pod_spec: Object = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 

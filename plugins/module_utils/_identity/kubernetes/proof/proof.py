@@ -124,7 +124,7 @@ class ProofSettings:
 
     run: str
     image: str
-    timeout: int
+    timeout: int = 120
     resources: Object = field(default_factory=dict)
     pod_spec: Object = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The defaults of the Kubernetes part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import role_run
+
+DEFAULTS = Path(role_run.__file__).parents[2] / "roles/pod_identity/defaults/main.yml"
+STEPS = {"restart_stale": True, "runtime_proof": True, "proof_run": "run"}
+
+
+def test_settings_have_the_defaults_of_the_role() -> None:
+    variables = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    defaults = {name.removeprefix("pod_identity_"): value for name, value in variables.items()}
+    image = {"proof_image": defaults["proof_image"]}
+    assert defaults["proof_image"] == role_run.DEFAULT_IMAGE
+    assert role_run.kubernetes_settings({**STEPS, **image}, False) == role_run.kubernetes_settings(
+        {**defaults, **STEPS}, False
+    )
+
+
+def test_set_variables_replace_the_defaults() -> None:
+    values = {**STEPS, "restart_settle": 0, "restart_timeout": 5, "proof_timeout": 6, "injection_timeout": 7}
+    settings = role_run.kubernetes_settings({**values, "verify_pods": False}, True)
+    assert settings.restart
+    assert settings.proof
+    assert settings.injection
+    assert (settings.restart.settle, settings.restart.timeout) == (0, 5)
+    assert (settings.proof.timeout, settings.injection.timeout) == (6, 7)
+    assert (settings.verify_pods, settings.check_mode) == (False, True)
