@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   cluster_name:
     description:
-      - Name of the EKS cluster. Needed unless O(clusters) is given.
+      - Name of the EKS cluster. Required unless O(clusters) is set.
     type: str
     aliases:
       - cluster
@@ -24,9 +24,10 @@ options:
     type: str
   workloads_from:
     description:
-      - Files with workloads, or folders of such files, one team a file, instead of O(workloads).
+      - Files with workloads, or folders of such files, instead of O(workloads). For example, each team can have a file.
       - A file ends in C(.yml), C(.yaml) or C(.json) and holds a list of workloads, or a mapping with such a list under
-        C(pod_identity_workloads) or C(workloads). It is plain data, nothing in it is templated. Errors name file and line.
+        C(pod_identity_workloads) or C(workloads). Ansible does not evaluate templates in it. Error messages contain the
+        file and the line.
       - A relative path is searched in the folder of the playbook, then in the working directory; a path that exists in both
         is an error.
       - The files are read on the controller, also when the module runs on another host.
@@ -34,12 +35,12 @@ options:
     elements: path
   clusters:
     description:
-      - Several clusters, instead of O(cluster_name) and O(workloads). All of them belong to the account of the credentials, and
-        the other options hold for each.
+      - Several clusters, instead of O(cluster_name) and O(workloads). All of them must belong to the account of the
+        credentials. The other options of the module apply to every cluster.
       - IAM is read once for all clusters, and a role that clusters share is handled once. Requests to EKS go to the region of
         each cluster.
-      - A cluster that cannot be used (missing, not active, out of reach, or of another account) fails alone; the result names
-        its workloads. The module completes the other clusters.
+      - If a cluster cannot be used (it is missing, not active, not reachable, or in another account), only this cluster
+        fails, and the result lists its workloads. The module completes the other clusters.
     type: list
     elements: dict
     suboptions:
@@ -48,7 +49,7 @@ options:
         type: str
         required: true
       account_id:
-        description: ID of the AWS account in which the cluster is expected, as O(account_id).
+        description: ID of the AWS account in which the cluster is expected, like O(account_id).
         type: str
       region:
         description: Region of the cluster. Defaults to O(region).

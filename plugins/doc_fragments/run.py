@@ -73,15 +73,16 @@ options:
     description:
       - Whether to detach every unlisted policy from managed roles.
       - Unlisted managed policies are always detached.
-      - Policies of a role that workloads outside the run use are kept. If users cannot be read, as with V(account)
-        and V(none) of O(trust_scope), it also needs O(force=true).
+      - The policies of a role are kept if workloads that are not in this run use the role. If the module cannot
+        determine these workloads, as with V(account) and V(none) of O(trust_scope), detaching also needs O(force=true).
       - An unmanaged policy that only denies restricts the role, and is kept (V(ROLE_RESTRICTED)).
     type: bool
     default: false
   adopt:
     description:
-      - Whether to adopt unmanaged roles and policies of the listed names, and associations, also of another O(owner).
-        They are then changed, tagged as managed, and deleted by O(state=absent).
+      - Whether to manage existing roles, policies and associations of the listed workloads that this collection did not
+        create, or that have another O(owner).
+      - They are then changed and tagged as managed, and O(state=absent) deletes them.
     type: bool
     default: false
   force:
@@ -89,18 +90,19 @@ options:
       - Whether to change or delete associations of EKS add-ons, and with O(state=absent) to delete unmanaged
         associations, and managed roles that other clusters may use because their trust policy is not limited to the
         cluster.
-      - Also whether to change the document of a policy that roles, users or groups outside the run have attached, or as their
-        permissions boundary (V(POLICY_USED_ELSEWHERE)).
-      - Also whether to remove a C(Deny) that is missing in C(role.trust_policy) (V(ROLE_RESTRICTED)).
-      - With O(state=present) also whether to narrow trust policies, and to change permissions boundaries, session
-        durations and tags, of roles that workloads outside the run may use. Known users of a role keep access.
+      - Also whether to change the document of a policy that is attached to roles, users or groups outside the run, or is
+        their permissions boundary (V(POLICY_USED_ELSEWHERE)).
+      - Also whether to remove a C(Deny) statement from the trust policy of a role if C(role.trust_policy) does not have
+        it (V(ROLE_RESTRICTED)).
+      - With O(state=present) also whether to change roles that workloads outside the run may use, namely to narrow the
+        trust policy, and to change permissions boundary, session duration and tags. Known users of a role keep access.
     type: bool
     default: false
   propagation_timeout:
     description:
       - Seconds to wait until EKS sees a role that this run created or changed.
-      - Also the time to repeat reads until they show the changes of this run. Invisible changes are a finding,
-        V(NOT_YET_VISIBLE), and count as unknown.
+      - Also the time to repeat reads until they show the changes of this run. A change that is not visible then is a
+        finding, V(NOT_YET_VISIBLE), and the check that needs it has the result V(unknown).
     type: int
     default: 60
   concurrency:

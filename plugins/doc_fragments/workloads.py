@@ -41,25 +41,26 @@ options:
                 the workload; only C(extend_trust) and C(trust_scope) are allowed with it.
             type: str
           path:
-            description: Starts and ends with V(/). Defaults to V(/). IAM cannot change it later.
+            description: The IAM path of the role. Starts and ends with V(/). Defaults to V(/). IAM cannot change it later.
             type: str
           description:
-            description: At most 1,000 characters; an empty string clears it. Unchanged if omitted.
+            description: The description of the role, at most 1,000 characters; an empty string clears it. Unchanged if omitted.
             type: str
           permissions_boundary:
             description: The ARN of a managed policy; an empty string removes it. Unchanged if omitted.
             type: str
           max_session_duration:
-            description: Seconds, from 3600 to 43200. Unchanged if omitted.
+            description: The maximum session duration in seconds, from 3600 to 43200. Unchanged if omitted.
             type: int
           tags:
-            description: Tags of the role. They override the common ones.
+            description: Tags of the role. They override the tags of all resources.
             type: dict
           trust_scope:
             description:
-              - The users of the role. V(workload) means exactly the service accounts listed with it, V(namespace)
-                every service account of their namespaces, V(cluster) every workload in the cluster, V(account) every
-                cluster of the account, V(none) the statement of the EKS User Guide without conditions.
+              - The workloads that the trust policy allows. V(workload) means exactly the service accounts listed with
+                the role, V(namespace) every service account of their namespaces, V(cluster) every workload in the
+                cluster, V(account) every cluster of the account, V(none) the statement of the EKS User Guide without
+                conditions.
             type: str
             choices:
               - workload
@@ -91,16 +92,16 @@ options:
                 version; at the limit of five versions the oldest non-default one is deleted first.
             type: raw
           path:
-            description: Starts and ends with V(/). Defaults to V(/).
+            description: The IAM path of the policy. Starts and ends with V(/). Defaults to V(/).
             type: str
           description:
-            description: Set at creation; IAM cannot change it.
+            description: The description of the policy. It is set at creation; IAM cannot change it later.
             type: str
           tags:
-            description: Tags of the policy. They override the common ones.
+            description: Tags of the policy. They override the tags of all resources.
             type: dict
           arn:
-            description: The ARN of an existing policy of the account or of AWS, alone.
+            description: The ARN of an existing policy of the account or of AWS. No other option is allowed with it.
             type: str
       target_role_arn:
         description:
@@ -118,7 +119,7 @@ options:
             empty string removes it; the association is then deleted and recreated. Unchanged if omitted.
         type: raw
       tags:
-        description: Tags of the association. They override the common ones.
+        description: Tags of the association. They override the tags of all resources.
         type: dict
       required_permissions:
         description: Permissions that the Pod needs; the verification evaluates them.
@@ -126,11 +127,11 @@ options:
         elements: dict
         suboptions:
           action:
-            description: Like V(s3:GetObject).
+            description: The action, such as V(s3:GetObject).
             type: str
             required: true
           resource:
-            description: An ARN. Defaults to V(*).
+            description: ARN of the resource. Defaults to V(*).
             type: str
           context:
             description: Condition keys of the request and their values.

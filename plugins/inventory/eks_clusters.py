@@ -9,12 +9,12 @@ name: eks_clusters
 version_added: 1.0.0
 short_description: EKS clusters of several accounts and regions as hosts
 description:
-  - Lists the Amazon EKS clusters of the given regions and accounts. Each cluster is a host.
+  - Lists the Amazon EKS clusters of the regions and accounts in the options. Each cluster is a host.
   - The variables of a host describe the cluster and include all variables that the role
     P(workload_identity.aws.pod_identity#role) needs for it, so a playbook of this collection runs on the whole fleet
     or on any group.
   - The name of a source file ends with C(eks_clusters.yml) or C(eks_clusters.yaml).
-  - Only reads. C(docs/iam-permissions.md) has the required permissions.
+  - The plugin changes nothing in AWS. C(docs/iam-permissions.md) lists the permissions that it needs.
 author:
   - The workload_identity.aws authors (@workload-identity)
 extends_documentation_fragment:

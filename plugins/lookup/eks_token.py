@@ -70,7 +70,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - A token for each cluster, or a mapping with it.
+    - A token for each cluster, or with O(want=credential) a mapping with C(token) and C(expires_at).
   type: list
   elements: raw
   sample:

@@ -39,7 +39,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The workloads as they were written.
+  description: The workloads of the files, unchanged and without default values.
   type: list
   elements: dict
 """

@@ -14,8 +14,8 @@ short_description: Manage an EKS add-on and the IAM roles of its service account
 description:
   - Installs, updates and removes an EKS add-on, for example the EKS Pod Identity Agent or the EBS CSI driver, and waits
     until it is active.
-  - Gives the service accounts of the add-on IAM roles with EKS Pod Identity. Associations that the add-on has already are
-    kept, although the API replaces the whole list.
+  - Gives the service accounts of the add-on IAM roles with EKS Pod Identity. Other associations of the add-on are kept,
+    unless O(purge_associations=true).
   - Configuration values are kept unless O(configuration_values) is set.
   - The module does not create roles. Their trust policies must allow C(pods.eks.amazonaws.com).
 author:
@@ -29,7 +29,8 @@ options:
     aliases:
       - cluster
   account_id:
-    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    description: ID of the AWS account in which the cluster is expected, in quotation marks. See
+      O(workload_identity.aws.eks_pod_identity#module:account_id).
     type: str
   addon_name:
     description:
@@ -64,7 +65,7 @@ options:
   pod_identity_associations:
     description:
       - IAM roles for service accounts of the add-on.
-      - EKS rejects a service account that the version of the add-on does not list; RV(identities) has these.
+      - EKS accepts only the service accounts that the version of the add-on lists; RV(identities) has their names.
     type: list
     elements: dict
     default: []
@@ -166,7 +167,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 addon:
-  description: The add-on as it is now, or in check mode would be. Null when it is not installed.
+  description: The add-on after the task, or in check mode as it would be. Null when it is not installed.
   returned: always
   type: dict
   contains:

@@ -51,8 +51,9 @@ options:
     default: []
   purge_limit:
     description:
-      - With O(purge=true), maximum number of workloads to remove in one run. More, as after a mistaken empty list, is
-        rejected before any change. V(0) allows none.
+      - With O(purge=true), maximum number of workloads to remove in one run. A run that would remove more, for
+        example because a file with workloads is missing, is rejected before any change. With V(0) no workload may be
+        removed.
       - A percentage like V(20%) refers to the existing workloads, listed or not, rounded down.
     type: str
     default: "10"
@@ -60,13 +61,13 @@ options:
     description:
       - Owner of these workloads. All managed resources get the tag C(workload-identity/owner) with this value.
       - Resources of another owner are not changed or deleted without O(adopt=true), also by a run without owner.
-        O(purge=true) removes only resources with this value, or if unset only resources without the tag.
-      - A Kubernetes label value, because the role P(workload_identity.aws.pod_identity#role) labels service accounts
-        with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
+        O(purge=true) removes only resources with this owner, or without O(owner) only resources without the tag.
+      - It must be a Kubernetes label value, because the role P(workload_identity.aws.pod_identity#role) labels service
+        accounts with it, namely 1 to 63 letters, digits, V(-), V(_) and V(.), with a letter or digit at both ends.
     type: str
   continue_on_error:
     description:
-      - Whether the module succeeds although single workloads or clusters of O(clusters) failed. RV(failures) or
+      - Whether the module succeeds even if some workloads, or some clusters of O(clusters), failed. RV(failures) or
         RV(clusters) has the failures, and RV(msg) describes them. Invalid input, or a single cluster that cannot be
         used, always fails.
     type: bool
@@ -82,9 +83,9 @@ options:
     default: false
   deadline:
     description:
-      - Maximum duration of the run in seconds. Then no more requests are sent, changes in progress are completed, and
-        RV(failures) has the pending ones with the code V(DEADLINE).
-      - Without it, only each request has a timeout.
+      - Maximum duration of the run in seconds. After that the module completes the changes in progress, and sends no
+        further requests. RV(failures) has the remaining changes with the code V(DEADLINE).
+      - Unlimited by default; then only each request has a timeout.
     type: int
 attributes:
   check_mode:
@@ -161,7 +162,7 @@ EXAMPLES = r"""
                   Resource: arn:aws:iam::444455556666:role/lake-reader
         target_role_arn: arn:aws:iam::444455556666:role/lake-reader
 
-- name: Give the service accounts of clusters of one account their roles
+- name: Configure the service accounts of several clusters of one account
   workload_identity.aws.eks_pod_identity:
     clusters:
       - cluster_name: my-cluster
@@ -172,7 +173,7 @@ EXAMPLES = r"""
             role:
               name: exporter
 
-- name: Remove all that was made for a workload
+- name: Remove the role, the policy and the association of a workload
   workload_identity.aws.eks_pod_identity:
     cluster_name: my-cluster
     state: absent
@@ -208,8 +209,8 @@ changes:
       type: str
       sample: default/my-service-account
     shared_with:
-      description: Further workloads of the resource.
-      returned: when there are any
+      description: The other workloads that use the resource.
+      returned: when other workloads use it
       type: list
       elements: str
     resource:
@@ -217,21 +218,22 @@ changes:
       type: str
       sample: role
     name:
-      description: The resource. The ARN of a policy, the name of a role, both for an attachment, the workload for an
-        association.
+      description: >-
+        The resource. The ARN for a policy, the name for a role, the name of the role and the ARN of the policy, with a
+        space in between, for an attachment, and the workload for an association.
       type: str
       sample: my-role
     action:
       description: >-
-        One of V(create), V(update), V(replace), V(delete), V(attach), V(detach). An attachment is replaced on a role that has
-        as many policies as it may have; RV(changes[].before) names the policy that leaves.
+        One of V(create), V(update), V(replace), V(delete), V(attach), V(detach). An attachment is replaced if the role has
+        reached the quota of attached policies; RV(changes[].before) names the policy that is detached first.
       type: str
       sample: create
     before:
-      description: The changed attributes before. Null if the resource did not exist.
+      description: The changed attributes with their values before the change. Null if the resource did not exist.
       type: dict
     after:
-      description: The changed attributes after. Null if the resource is deleted.
+      description: The changed attributes with their values after the change. Null if the resource is deleted.
       type: dict
 workloads:
   description: The state of each workload, in the order of the list.
@@ -276,7 +278,7 @@ workloads:
     association_modified_at:
       description:
         - Time of the last change of the association, in ISO 8601; empty without association.
-        - Pods that are older may use credentials of its former role for up to six hours.
+        - Pods that started before this time may use credentials of the former role for up to six hours.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     target_role_arn:
@@ -298,7 +300,7 @@ findings:
   elements: dict
   contains:
     code:
-      description: A stable code.
+      description: The code of the finding, which does not change between versions of the collection.
       type: str
       sample: ROLE_STILL_USED
     severity:
@@ -310,10 +312,10 @@ findings:
       type: str
       sample: default/my-service-account
     message:
-      description: The finding.
+      description: A sentence that describes the finding.
       type: str
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
 failures:
   description: The failures, with one row for each workload.
@@ -326,11 +328,11 @@ failures:
       type: str
       sample: default/my-service-account
     resource:
-      description: The kind of resource.
+      description: The kind of resource, as in RV(changes[].resource).
       type: str
       sample: association
     name:
-      description: The resource.
+      description: The resource, as in RV(changes[].name).
       type: str
       sample: default/my-service-account
     action:
@@ -345,12 +347,13 @@ failures:
       description: The message of AWS or of this collection.
       type: str
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
 clusters:
   description:
-    - The result of each cluster, in the order of O(clusters), with the values that are returned with O(cluster_name) and these.
-      A resource that clusters share is in the rows of each.
+    - The result of each cluster, in the order of O(clusters). It has the following values, and the values that the module
+      returns with O(cluster_name).
+    - A resource that several clusters share is in the result of each of them.
   returned: with O(clusters)
   type: list
   elements: dict
@@ -364,11 +367,12 @@ clusters:
       type: str
       sample: us-west-2
     failed:
-      description: Whether the cluster could not be used, or workloads of it failed.
+      description: Whether the cluster could not be used, or any of its workloads failed.
       type: bool
       sample: false
     left_out:
-      description: Whether the cluster could not be used. RV(failures) then has the changes that wait for it.
+      description: >-
+        Whether the cluster could not be used. RV(failures) then has the changes that were not made for its workloads.
       returned: when it could not be used
       type: bool
       sample: true
@@ -385,7 +389,7 @@ clusters:
       type: str
       sample: ResourceNotFoundException
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       returned: when it could not be used
       type: str
     msg:
@@ -393,7 +397,7 @@ clusters:
       returned: when something failed
       type: str
 summary:
-  description: Counts, with O(clusters) for all of them together.
+  description: The counts of workloads, changes and findings, with O(clusters) the totals of all clusters.
   returned: always
   type: dict
   contains:
@@ -419,7 +423,7 @@ summary:
       type: int
       sample: 0
     changes:
-      description: Number of changes. A shared change of several clusters counts once.
+      description: Number of changes. A change of a resource that several clusters share counts once.
       type: int
       sample: 4
     findings:

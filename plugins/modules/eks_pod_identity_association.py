@@ -13,9 +13,9 @@ version_added: 1.0.0
 short_description: Manage one EKS Pod Identity association
 description:
   - Creates, updates and deletes the association of a Kubernetes service account with an IAM role.
-  - An association is identified by cluster, namespace and service account. An existing one is updated, managed or
-    not, unless an EKS add-on owns it.
-  - The module does not change role and policies; use M(workload_identity.aws.eks_pod_identity) for the whole chain.
+  - An association is identified by cluster, namespace and service account. An existing association is
+    updated, even if this collection did not create it, unless an EKS add-on owns it.
+  - The module does not change the role or its policies; M(workload_identity.aws.eks_pod_identity) manages them as well.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -27,7 +27,8 @@ options:
     aliases:
       - cluster
   account_id:
-    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    description: ID of the AWS account in which the cluster is expected, in quotation marks. See
+      O(workload_identity.aws.eks_pod_identity#module:account_id).
     type: str
   namespace:
     description:
@@ -66,9 +67,9 @@ options:
   session_policy:
     description:
       - A policy that limits the session, as a mapping or JSON text. It needs O(disable_session_tags=true).
-      - An empty string removes it. EKS cannot do that in place, so the association is deleted and recreated with
-        another ID; Pods that start in that moment get no credentials. This is refused if the association has fields
-        or tags that a new one cannot get.
+      - An empty string removes it. EKS cannot remove it from an association, so the association is deleted and recreated
+        with another ID; Pods that start in between get no credentials. The module fails instead if the association has
+        fields or tags that the new association could not have.
       - Policies are compared by meaning, so the order of keys and lists does not matter.
     type: raw
   tags:
@@ -90,14 +91,16 @@ options:
     default: false
   propagation_timeout:
     description:
-      - Seconds to wait until EKS sees O(role_arn), if IAM reports a role younger than some minutes with a correct
-        trust policy, and until a read shows the change. Otherwise the failure is V(NOT_YET_VISIBLE).
+      - Seconds to wait until EKS accepts O(role_arn). The module waits only for a role that was created in the last few
+        minutes and has a correct trust policy, because EKS may not see it yet.
+      - Also the seconds to wait until a read shows the change. If it does not, the module fails with the code
+        V(NOT_YET_VISIBLE).
     type: int
     default: 60
   deadline:
     description:
-      - Maximum duration of the task in seconds. Then no further change starts, a change in progress is completed, and
-        the failure is V(DEADLINE). SIGINT and SIGTERM have the same effect. Unlimited by default.
+      - Maximum duration of the task in seconds. After that the module completes a change in progress, starts no further
+        change, and fails with the code V(DEADLINE). SIGINT and SIGTERM have the same effect. Unlimited by default.
     type: int
 attributes:
   check_mode:
@@ -126,7 +129,7 @@ EXAMPLES = r"""
     service_account: my-service-account
     role_arn: arn:aws:iam::111122223333:role/my-role
 
-- name: Reach a role of another account and tag the association
+- name: Use a target role of another account, and tag the association
   workload_identity.aws.eks_pod_identity_association:
     cluster_name: my-cluster
     namespace: default
@@ -169,7 +172,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 association:
-  description: The association as it is now, or in check mode would be. Null when there is none.
+  description: The association after the task, or in check mode as it would be. Null when there is none.
   returned: always
   type: dict
   contains:
@@ -210,23 +213,23 @@ association:
       type: bool
       sample: false
     session_policy:
-      description: The session policy. Null when there is none.
+      description: The document of the session policy. Null when there is none.
       type: dict
     tags:
-      description: The tags.
+      description: The tags of the association, as a mapping from key to value.
       type: dict
       sample:
         team: data
     owner_arn:
-      description: ARN of the EKS add-on that owns the association; empty when none does.
+      description: ARN of the EKS add-on that owns the association; empty when no add-on owns it.
       type: str
       sample: ""
     created_at:
-      description: When it was created, in ISO 8601.
+      description: Creation time of the association, in ISO 8601.
       type: str
       sample: "2026-11-24T10:15:30+00:00"
     modified_at:
-      description: When it was last changed, in ISO 8601.
+      description: Time of the last change of the association, in ISO 8601.
       type: str
       sample: "2026-11-24T10:15:30+00:00"
 action:

@@ -13,7 +13,8 @@ version_added: 1.0.0
 short_description: List the EKS Pod Identity associations of a cluster
 description:
   - Lists all associations of a cluster, a namespace or a service account.
-  - The list of EKS has no roles and tags; O(details=true) describes each association, concurrently.
+  - The EKS API lists associations without their roles and tags. With O(details=true) the module also reads these, with one
+    request for each association.
 author:
   - The workload_identity.aws authors (@workload-identity)
 options:
@@ -34,7 +35,7 @@ options:
     type: str
   details:
     description:
-      - Whether to describe each association, with one request each.
+      - Whether to return the role, the tags and the other settings of each association. This takes one request for each.
     type: bool
     default: false
   concurrency:
@@ -112,7 +113,7 @@ associations:
       type: str
       sample: arn:aws:eks:us-west-2:111122223333:podidentityassociation/my-cluster/a-abcdefghijklmnop1
     owner_arn:
-      description: ARN of the EKS add-on that owns the association; empty when none does.
+      description: ARN of the EKS add-on that owns the association; empty when no add-on owns it.
       type: str
       sample: ""
     role_arn:
@@ -136,21 +137,21 @@ associations:
       type: bool
       sample: false
     session_policy:
-      description: The session policy. Null when there is none.
+      description: The document of the session policy. Null when there is none.
       returned: with O(details=true)
       type: dict
     tags:
-      description: The tags.
+      description: The tags of the association, as a mapping from key to value.
       returned: with O(details=true)
       type: dict
       sample: {}
     created_at:
-      description: When it was created, in ISO 8601.
+      description: Creation time of the association, in ISO 8601.
       returned: with O(details=true)
       type: str
       sample: "2026-11-24T10:15:30+00:00"
     modified_at:
-      description: When it was last changed, in ISO 8601.
+      description: Time of the last change of the association, in ISO 8601.
       returned: with O(details=true)
       type: str
       sample: "2026-11-24T10:15:30+00:00"

@@ -15,8 +15,8 @@ description:
   - Reads role, trust policy, attachments, policies and association of each workload, and compares them with the list.
   - The checks are the five confirmations of the EKS User Guide, the agent add-on or EKS Auto Mode, the cluster's
     platform version, C(required_permissions), both sides of a target role, and the width of the trust policy.
-    RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. O(clusters)
-    verifies several clusters of one account.
+    RV(workloads[].checks) has the results of each workload, and RV(findings) the causes and remedies. With O(clusters)
+    the module verifies several clusters of one account.
   - The module fails only if it cannot read. Assert on the findings in your play, as the role
     P(workload_identity.aws.pod_identity#role) does.
 author:
@@ -109,7 +109,7 @@ EXAMPLES = r"""
     that: verified.summary.failed + verified.summary.unknown == 0
     fail_msg: "{{ verified.findings | map(attribute='message') | join(' ') }}"
 
-- name: Verify workloads of clusters of one account
+- name: Verify workloads of several clusters of one account
   workload_identity.aws.eks_pod_identity_info:
     clusters:
       - cluster_name: my-cluster
@@ -165,7 +165,7 @@ workloads:
     association_modified_at:
       description:
         - Time of the last change of the association, in ISO 8601; empty without association.
-        - Pods that are older may use credentials of its former role for up to six hours.
+        - Pods that started before this time may use credentials of the former role for up to six hours.
       type: str
       sample: "2026-03-10T12:00:00+00:00"
     role_created_at:
@@ -204,7 +204,7 @@ findings:
   elements: dict
   contains:
     code:
-      description: A stable code.
+      description: The code of the finding, which does not change between versions of the collection.
       type: str
       sample: POLICY_NOT_ATTACHED
     severity:
@@ -216,15 +216,16 @@ findings:
       type: str
       sample: default/my-service-account
     message:
-      description: The finding.
+      description: A sentence that describes the finding.
       type: str
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
 clusters:
   description:
-    - The result of each cluster, in the order of O(clusters), with the values that are returned with O(cluster_name) and these.
-      A resource that clusters share is in the rows of each.
+    - The result of each cluster, in the order of O(clusters). It has the following values, and the values that the module
+      returns with O(cluster_name).
+    - A resource that several clusters share is in the result of each of them.
   returned: with O(clusters)
   type: list
   elements: dict
@@ -242,7 +243,9 @@ clusters:
       type: bool
       sample: false
     left_out:
-      description: Whether the cluster could not be read. It then has no other values of a cluster.
+      description: >-
+        Whether the cluster could not be read. The result of the cluster then has none of the values that are returned with
+        O(cluster_name).
       returned: when it could not be read
       type: bool
       sample: true
@@ -259,7 +262,7 @@ clusters:
       type: str
       sample: ResourceNotFoundException
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       returned: when it could not be read
       type: str
     msg:
@@ -271,7 +274,7 @@ msg:
   returned: when a cluster of O(clusters) could not be read
   type: str
 summary:
-  description: Number of workloads by result, with O(clusters) for all of them together.
+  description: The number of workloads by result, with O(clusters) the totals of all clusters.
   returned: always
   type: dict
   contains:

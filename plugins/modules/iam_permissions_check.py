@@ -12,8 +12,8 @@ module: iam_permissions_check
 version_added: 1.0.0
 short_description: Check that policies grant the permissions of a Pod
 description:
-  - Evaluates identity policies, permissions boundary and session policy of a role for a list of actions. Returns for
-    each whether it is allowed, the deciding statements, and the policies to change.
+  - Evaluates the identity policies, the permissions boundary and the session policy of a role for a list of actions.
+    Returns for each action whether it is allowed, the statements that decide, and the policies to change.
   - With O(role_name) or O(role_arn) the policies are read from IAM. With O(policies) the module needs no request to
     AWS and no boto3.
   - Unset condition keys are unknown, not absent. A result that depends on one of them is V(conditional), and lists
@@ -61,12 +61,12 @@ options:
   role_arn:
     description:
       - ARN of the role. Without O(policies) its policies are read from IAM.
-      - With O(policies) it is only the role of the requests.
+      - With O(policies) nothing is read from IAM; the ARN only identifies the role that sends the requests.
     type: str
   policies:
     description:
       - The identity policies themselves. Each is a document (a dictionary, JSON text, or URL-encoded JSON text), or a
-        dictionary with C(document) and the C(name) to call it by.
+        dictionary with C(document) and C(name). The results use the name.
     type: list
     elements: raw
   permissions_boundary:
@@ -228,7 +228,7 @@ permissions:
       type: str
       sample: allowed
     conditional_on:
-      description: The condition keys that it depends on. Empty unless RV(permissions[].decision=conditional).
+      description: The condition keys that the decision depends on. Empty unless RV(permissions[].decision=conditional).
       type: list
       elements: str
       sample: []
@@ -236,25 +236,25 @@ permissions:
       description:
         - With V(conditional), values of the unknown condition keys with which the action is allowed. A key that is null is
           absent.
-        - Null for a definite result, and if no such values were found within the limit of work.
+        - Null for a definite result, and if the module did not find such values before its limit of computation.
       type: dict
       sample:
         aws:RequestTag/kubernetes-pod-name: web-1
     denied_when:
-      description: As RV(permissions[].allowed_when), for values with which it is denied.
+      description: Values with which the action is denied, in the form of RV(permissions[].allowed_when).
       type: dict
       sample:
         aws:RequestTag/kubernetes-pod-name: x
     undecided:
       description:
-        - Whether it is V(conditional) for lack of a proof. One of the two results was not found and not excluded
-          within the limit of work.
-        - With V(explicit_deny), whether it is unknown that an Allow would apply without the Deny. It is still
-          certainly denied.
+        - With V(conditional), whether the module reached its limit of computation before it found values for both
+          results. The action may then be allowed, or denied, for all values.
+        - With V(explicit_deny), whether it is unknown that an Allow statement would apply without the Deny statement.
+          The action is denied in either case.
       type: bool
       sample: false
     statements:
-      description: The statements that decide; for V(conditional), those that may.
+      description: The statements that decide; for V(conditional), the statements that may decide.
       type: list
       elements: dict
       contains:
@@ -277,16 +277,17 @@ permissions:
       sample: []
     reasoning:
       description:
-        - The effect of each statement with the action, in sentences. First the Deny statements, then the Allow
-          statements of the identity policies, the permissions boundary and the session policy, which each need one.
+        - A sentence for each statement that matches the action. First the Deny statements, then the Allow statements of
+          the identity policies, the permissions boundary and the session policy. The action needs an Allow statement in
+          each of these.
       type: list
       elements: str
       sample:
         - Statement 1 of my-policy (Allow) applies.
     addition:
       description:
-        - The missing statements, one for each kind of policy. With them the item is allowed, which was evaluated, and
-          IAM stores them. Empty for an allowed item, and if no additional statement helps.
+        - The missing statements, one for each kind of policy. The module has evaluated that the item is allowed with
+          them, and that IAM stores them. Empty for an allowed item, and if no additional statement helps.
       type: list
       elements: dict
       sample:
@@ -315,7 +316,8 @@ permissions:
           elements: str
           sample: []
         differs:
-          description: Whether a definite verdict differs from the simulator's.
+          description: >-
+            Whether the simulator returns another decision. False if RV(permissions[].decision) is V(conditional).
           type: bool
           sample: false
 addition:
@@ -356,11 +358,11 @@ storable_reasons:
       type: str
       sample: Statement 1
     message:
-      description: The reason.
+      description: The reason, as a part of a sentence.
       type: str
       sample: the action 's3:Get:Object' has more than one colon
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
       sample: Write it as service:Action.
 findings:
@@ -370,7 +372,7 @@ findings:
   elements: dict
   contains:
     code:
-      description: A stable code, V(PERMISSION_NOT_STORABLE), V(PERMISSION_NO_SUCH_ACTION) or V(PERMISSION_RESOURCE_MISMATCH).
+      description: V(PERMISSION_NOT_STORABLE), V(PERMISSION_NO_SUCH_ACTION) or V(PERMISSION_RESOURCE_MISMATCH).
       type: str
       sample: PERMISSION_RESOURCE_MISMATCH
     severity:
@@ -382,11 +384,11 @@ findings:
       type: str
       sample: "my-policy: Statement 1"
     message:
-      description: The finding.
+      description: A sentence that describes the finding.
       type: str
       sample: "my-policy: Statement 1 allows s3:GetObject on resources that it does not apply to."
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
       sample: Use a resource of the right type.
 notes:

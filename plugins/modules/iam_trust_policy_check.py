@@ -17,7 +17,7 @@ description:
   - Also returns whether IAM stores the document (RV(storable)). A document that IAM rejects allows no caller, so
     RV(usable) is then V(no).
   - Both C(sts:AssumeRole) and C(sts:TagSession) must be allowed in the same request, also when session tags are
-    disabled, because EKS rejects a role whose trust policy lacks either.
+    disabled, because EKS rejects a role whose trust policy does not allow both.
   - Unset options are unknown, not absent. A result that depends on them is V(conditional), and RV(conditional_on)
     lists the condition keys.
   - With O(trust_policy) the module needs no request to AWS and no boto3.
@@ -32,7 +32,7 @@ options:
   role_arn:
     description:
       - ARN of the role. Without O(trust_policy) its trust policy is read from IAM.
-      - With O(trust_policy) it is only the role of the policy.
+      - With O(trust_policy) nothing is read from IAM; the ARN only identifies the role that the policy belongs to.
     type: str
   trust_policy:
     description:
@@ -83,7 +83,7 @@ options:
   external_id:
     description:
       - External ID of the association, as EKS reports it. Only with O(pod_identity_role_arn).
-      - Without session tags it defaults to the value of cluster, namespace and service account.
+      - If O(session_tags=false), it defaults to C(REGION/ACCOUNT/CLUSTER/NAMESPACE/SERVICE_ACCOUNT), as in EKS.
     type: str
 attributes:
   check_mode:
@@ -199,21 +199,21 @@ allowed_when:
   description:
     - With V(conditional), values of the unknown condition keys with which both actions are allowed. A key that is null is
       absent.
-    - Null for a definite result, and if no such values were found within the limit of work.
+    - Null for a definite result, and if the module did not find such values before its limit of computation.
   returned: always
   type: dict
   sample:
     aws:RequestTag/kubernetes-pod-name: web-1
 denied_when:
-  description: As RV(allowed_when), for values with which it is denied.
+  description: Values with which an action is denied, in the form of RV(allowed_when).
   returned: always
   type: dict
   sample:
     aws:RequestTag/kubernetes-pod-name: x
 undecided:
   description:
-    - Whether it is V(conditional) for lack of a proof. One of the two results was not found and not excluded within
-      the limit of work.
+    - Whether RV(usable) is V(conditional) because the module reached its limit of computation before it found values for
+      both results. The role may then be usable, or not usable, for all values.
   returned: always
   type: bool
   sample: false
@@ -224,12 +224,12 @@ findings:
   elements: dict
   contains:
     code:
-      description: A stable code, such as V(TRUST_NO_TAG_SESSION).
+      description: The code of the finding, which does not change between versions of the collection.
       type: str
       sample: TRUST_NO_TAG_SESSION
     severity:
-      description: V(error) for an unusable role or one open to everyone, V(warning) for a finding to check, V(info)
-        for others.
+      description: V(error) if the role is unusable or open to everyone, V(warning) for a finding to check, V(info) for
+        a finding that needs no action.
       type: str
       sample: error
     statement:
@@ -237,11 +237,11 @@ findings:
       type: str
       sample: Statement 1 (Sid 'AllowEksAuthToAssumeRoleForPodIdentity')
     message:
-      description: The finding.
+      description: A sentence that describes the finding.
       type: str
       sample: No statement allows pods.eks.amazonaws.com sts:TagSession; EKS refuses a role whose trust policy lacks it.
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
       sample: Add sts:TagSession to the actions of Statement 1.
 storable:
@@ -267,18 +267,18 @@ storable_reasons:
       type: str
       sample: Statement 1
     message:
-      description: The reason.
+      description: The reason, as a part of a sentence.
       type: str
       sample: NotPrincipal is not allowed in the trust policy of a role
     remedy:
-      description: The remedy.
+      description: The action that resolves the problem.
       type: str
       sample: Name the callers in Principal.
 suggestions:
   description:
     - Edits of the trust policy that make it usable for this workload, the narrowest first. Each was evaluated as
       usable, and IAM does not certainly reject any of them.
-    - Empty unless RV(usable=no), and if no edit helps.
+    - Empty if RV(usable) is not V(no), or if no edit helps.
   returned: always
   type: list
   elements: dict
@@ -294,16 +294,17 @@ suggestions:
         - Add a statement for this workload alone.
     also_lets_in:
       description:
-        - Additional users of the role with this policy. Empty if it is proven that there are none.
+        - The callers, in addition to this workload, that could use the role with this policy but cannot use it now. Empty
+          if it is proven that there are none.
       type: list
       elements: str
       sample: []
     storable:
-      description: The same as RV(storable), for this policy.
+      description: Whether IAM stores this policy, as V(yes), V(no) or V(unknown). See RV(storable).
       type: str
       sample: "yes"
     storable_reasons:
-      description: The same as RV(storable_reasons), for this policy.
+      description: The reasons for V(no) or V(unknown), in the form of RV(storable_reasons).
       type: list
       elements: dict
       sample: []
@@ -313,11 +314,11 @@ suggestions:
       elements: dict
       sample: []
 suggested_trust_policy:
-  description: The policy of the first of RV(suggestions); null without suggestions.
+  description: The trust policy of the first entry of RV(suggestions); null without suggestions.
   returned: always
   type: dict
 trust_policy:
-  description: The trust policy that was checked, with every single value as a list, in the author's order.
+  description: The checked trust policy, in its original order. Every single value is written as a list.
   returned: always
   type: dict
   sample:

@@ -15,7 +15,8 @@ description:
   - Does all the work of the role P(workload_identity.aws.pod_identity#role) in one process on the controller. It
     validates the input, reads the service accounts, creates or updates policies, roles, attachments and pod identity
     associations, applies the service accounts, verifies everything, and writes the report.
-  - Its options are the variables of the role, which it reads itself. Use the role, which asserts the verification as well.
+  - It reads the variables of the role, so they are not options of the module. Use the role rather than the module, because
+    the role also asserts the verification.
   - It never fails itself, so that its report and artifacts are always available. RV(failure) has the reason of a
     failed run, and the role asserts RV(verification). A failed workload does not stop the others.
   - The fact C(pod_identity_report) has the members of the filter P(workload_identity.aws.pod_identity_report#filter), and so do
@@ -70,19 +71,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verification:
-  description: The verification by name.
+  description: The results of the verification, one member for each assertion of the role.
   returned: always
   type: dict
   contains:
     done:
-      description: Whether all changes succeeded, except for failures that the other members report.
+      description: Whether all changes succeeded. A failure that another member reports does not count here.
       type: bool
       sample: true
     trust:
       description:
         - Whether the trust policies allow EKS Pod Identity to assume the roles for these Pods only.
-        - V(fail) if a check of a workload fails the run; otherwise the worst of V(unknown), V(warning), V(accepted)
-          and V(pass) of all workloads; V(skipped) without such a check.
+        - V(fail) if a check of a workload fails the run. Otherwise the worst result of all workloads, in the order
+          V(unknown), V(warning), V(accepted), V(pass). V(skipped) if no workload has such a check.
       type: str
       sample: pass
     attachment:
@@ -142,12 +143,12 @@ diff:
   elements: dict
 error_code:
   description: The code of AWS or of a finding that stopped the run before it began.
-  returned: when the run could not begin, and there is one
+  returned: when the run could not begin, and the cause has one
   type: str
   sample: AccessDenied
 remedy:
   description: The remedy.
-  returned: when the run could not begin, and there is one
+  returned: when the run could not begin, and the cause has one
   type: str
   sample: Allow the caller eks:DescribeCluster.
 """

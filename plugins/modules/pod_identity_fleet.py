@@ -12,8 +12,8 @@ module: pod_identity_fleet
 version_added: 1.0.0
 short_description: Configure EKS Pod Identity in many clusters, step by step
 description:
-  - The tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), which the playbook
-    C(workload_identity.aws.fleet) runs, are the steps of this module, in their order. Each host of the play is a cluster.
+  - Runs one step of the playbook C(workload_identity.aws.fleet). Each host of the play is a cluster. The playbook runs the
+    tasks C(fleet.yml) of the role P(workload_identity.aws.pod_identity#role), one for each step, in the order of O(step).
   - V(prepare) reads the variables of the role and the service accounts of the cluster. V(group) groups hosts of the
     batch with the same account, credentials and options, from C(pod_identity_prepared). V(apply) applies the changes
     in AWS for the groups of an account, one after the other. V(finish) applies the service accounts of a cluster,
@@ -24,7 +24,7 @@ author:
   - The workload_identity.aws authors (@workload-identity)
 options:
   step:
-    description: The step.
+    description: The step to run. All steps are necessary, in the order of the choices.
     type: str
     choices:
       - prepare
@@ -81,27 +81,28 @@ EXAMPLES = r"""
 
 RETURN = r"""
 files:
-  description: By the first host of each account, the file with its groups.
+  description: A mapping from the first host of each account to the file with the groups of the account.
   returned: with O(step=group)
   type: dict
 leaders:
-  description: By host, the first host of its account.
+  description: A mapping from each host to the first host of its account.
   returned: with O(step=group)
   type: dict
 parts:
-  description: By host, the file with its part of the result.
+  description: A mapping from each host to the file with the result for this host.
   returned: with O(step=apply)
   type: dict
 verification:
-  description: As RV(workload_identity.aws.pod_identity#module:verification), of the cluster.
+  description: The results of the verification of the cluster, in the form of
+    RV(workload_identity.aws.pod_identity#module:verification).
   returned: with O(step=finish)
   type: dict
 failure:
-  description: Why the cluster failed, in one line; empty where it did not.
+  description: The reason of the failure of the cluster, in one line; empty if it succeeded.
   returned: with O(step=finish)
   type: str
 stopped:
-  description: Why the cluster stopped before its report.
-  returned: with O(step=prepare) and O(step=finish), where it did
+  description: The reason that the cluster stopped before its report.
+  returned: with O(step=prepare) and O(step=finish), if the cluster stopped
   type: str
 """

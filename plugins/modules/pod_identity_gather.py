@@ -12,10 +12,10 @@ module: pod_identity_gather
 version_added: 1.0.0
 short_description: Report the clusters of earlier jobs, and fail for failed and missing ones
 description:
-  - The playbook C(workload_identity.aws.report) has one task with it.
+  - The playbook C(workload_identity.aws.report) runs this module.
   - Reads the variables whose names start with C(pod_identity_artifact_), which AWX passes to the later nodes of a
-    workflow, and the files of C(pod_identity_report_file). Of two reports of one step of a cluster the later one is
-    used.
+    workflow, and the files of C(pod_identity_report_file). If there are several reports of one step of a cluster, the
+    latest is used.
   - A report of check mode is complete only in check mode. Otherwise a later report must contain the planned changes.
   - It is an action and runs on the controller.
 author:
@@ -46,11 +46,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: The lines if they are not printed, or the reason of a failure.
+  description: The lines of the report if the module does not print them, or the reason of a failure.
   returned: when it failed, or where the stdout callback's output is data
   type: raw
 lines:
-  description: The lines in addition to the failure.
+  description: The lines of the report, because RV(msg) has the failure.
   returned: when it failed and the stdout callback's output is data
   type: list
   elements: str
