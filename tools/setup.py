@@ -41,6 +41,7 @@ MATRIX = {
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
+    "2.20": ("ansible-core>=2.20,<2.21", "13.8.0", ((3, 14), (3, 13), (3, 12))),
 }
 # ansible.posix is only for tests: it has the callback plugins with JSON output.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")

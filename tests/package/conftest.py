@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 SANDBOX = ROOT / ".venv-sandbox" / "bin" / "sandbox"
-SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "newest")
+SUPPORTED = ("2.16", "2.17", "2.18", "2.19", "2.20", "newest")
 # The oldest and the newest core have all differences.
 CORES = SUPPORTED if os.environ.get("CORES") == "all" else (SUPPORTED[0], SUPPORTED[-1])
 DEPENDENCIES = ("amazon", "kubernetes")
