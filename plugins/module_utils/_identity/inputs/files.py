@@ -269,7 +269,8 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
 def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
     files: list[Path] = []
     for name in paths:
-        path = Path(name).expanduser()
+        # Path.expanduser raises RuntimeError for a user without home folder.
+        path = Path(os.path.expanduser(name))
         try:
             if path.is_dir():
                 files += _files_of_folder(path, problems)

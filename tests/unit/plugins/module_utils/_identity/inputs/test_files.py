@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,15 @@ def test_accepts_absolute_and_home_paths(folders: tuple[Path, Path], monkeypatch
     monkeypatch.setenv("TEAMS", "/srv/teams")
     paths = ["/gone/a.yml", "~/b.yml", "$TEAMS/c.yml"]
     assert locate(paths, *map(str, folders)) == ["/gone/a.yml", "/home/me/b.yml", "/srv/teams/c.yml"]
+
+
+def test_reports_a_path_of_a_missing_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of a container may have no home folder."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    with pytest.raises(InputError) as caught:
+        read_sources(["~/a.yml"])
+    assert list(caught.value.problems) == ["~/a.yml: there is no such file or folder."]
 
 
 def test_reports_both_places_of_a_missing_relative_path(folders: tuple[Path, Path]) -> None:

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job as in an execution environment: a user without home folder, a collection of root, and a file system that is
+read-only except the private data folder."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from .conftest import CORES, VENV, run
+from .test_main_job import GUIDE, recap
+
+USER = 1000
+# Starts a program as this user. The capability to read every file replaces the permissions of an image; it allows no write.
+SWITCH = (
+    *("setpriv", "--reuid", str(USER), "--regid", "0", "--clear-groups"),
+    *(f"--{set_}=-all,+dac_read_search" for set_ in ("inh-caps", "ambient-caps", "bounding-set")),
+)
+# Arguments: the private data folder, a folder that must be read-only, the program.
+ISOLATED = f"""\
+set -eu
+private=$1 collection=$2
+shift 2
+mount --bind "$private" "$private"
+for place in $(awk '{{ print $5 }}' /proc/self/mountinfo | sort -r); do
+  case $place in
+    /proc* | /sys* | /dev* | "$private") ;;
+    *) mount -o remount,bind,ro "$place" ;;
+  esac
+done
+cd "$private"
+unset HOME
+exec {" ".join(SWITCH)} sh -euc '
+  if [ -w /tmp ] || [ -w "$0" ] || [ ! -w . ]; then echo "the isolation failed" >&2; exit 1; fi
+  exec "$@"
+' "$collection" "$@"
+"""
+ISOLATE = ("unshare", "--mount", "sh", "-c", ISOLATED, "sh")
+
+
+def missing_right() -> str:
+    """Return why this machine cannot isolate a job, or ""."""
+    if os.geteuid() != 0:
+        return "only root can mount file systems and change the user"
+    if missing := [name for name in ("unshare", "setpriv", "awk") if shutil.which(name) is None]:
+        return f"{', '.join(missing)} not found"
+    probe = ["unshare", "--mount", "sh", "-c", "mount -o remount,bind,ro /"]
+    done = subprocess.run(probe, check=False, capture_output=True, text=True)
+    return f"no right to mount: {done.stderr.strip()}" if done.returncode else ""
+
+
+pytestmark = pytest.mark.skipif(bool(missing_right()), reason=missing_right())
+
+
+def processor_seconds(job: Callable[[], object]) -> float:
+    """Run a job in child processes; return their processor time, which other processes change less than the duration."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    job()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.fixture
+def private(short: Path) -> Path:
+    """Create the private data folder of the job, with its variables."""
+    folder = short / "runner"
+    folder.mkdir()
+    shutil.copy(GUIDE, folder / "guide.yml")
+    os.chown(folder, USER, 0)
+    return folder
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_main_job_needs_only_private_folder(
+    core: str,
+    cores: Mapping[str, tuple[Path, Mapping[str, str]]],
+    sandbox: Mapping[str, str],
+    private: Path,
+) -> None:
+    if core not in cores:
+        pytest.skip(f"no Python here that ansible-core {core} runs on")
+    venv, settings = cores[core]
+    env = {name: value for name, value in {**settings, **sandbox}.items() if name != "ANSIBLE_HOME"}
+    installed = settings["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
+
+    def job(name: str, *before: object) -> str:
+        options = ("-e", "@guide.yml", "-e", "pod_identity_report_file=report.json")
+        command = [venv / "bin" / "ansible-playbook", f"workload_identity.aws.{name}", *options]
+        return run([*before, *command], env, private).stdout
+
+    isolate = (*ISOLATE, private, installed)
+    assert "Done: 5 changes." in job("site", *isolate)
+    again = job("site", *isolate)
+    assert "Done: 0 changes." in again
+    assert recap(again)["changed"] == 0
+    assert recap(job("verify", *isolate))["failed"] == 0
+    assert "Teardown done: 5 changes." in job("teardown", *isolate)
+    files = sorted(str(path.relative_to(private)) for path in private.rglob("*") if path.is_file())
+    assert files == ["guide.yml", "report.json"]
+    assert (private / "report.json").stat().st_uid == USER
+
+
+def test_isolation_costs_no_time(
+    installed: Mapping[str, str], sandbox: Mapping[str, str], private: Path
+) -> None:
+    """Compare with a job that can write everywhere: what it would keep on disk must not make it faster."""
+    command = [VENV / "bin" / "ansible-playbook", "workload_identity.aws.site", "--check", "-e", "@guide.yml"]
+    env = {**installed, **sandbox}
+    collection = installed["ANSIBLE_COLLECTIONS_PATH"].split(":")[0]
+    run(command, env, private)
+    free = processor_seconds(lambda: run(command, env, private))
+    del env["ANSIBLE_HOME"]
+    isolated = processor_seconds(lambda: run([*ISOLATE, private, collection, *command], env, private))
+    assert isolated < 1.5 * free
