@@ -70,7 +70,10 @@ def excluded_files() -> list[str]:
 
 
 def available() -> dict[str, tuple[Path, Path]]:
-    """Return the virtual environment and the collections folder of each installed ansible-core, the newest first."""
+    """Return the virtual environment and the collections folder of each installed ansible-core, by its version.
+
+    The newest version comes first.
+    """
     main_venv = ROOT / ".venv"
     found = {_core(main_venv): (main_venv, ROOT / ".collections")}
     for venv in sorted(ROOT.glob(".venv-2.*"), reverse=True):

@@ -125,7 +125,7 @@ def find_access(
     """Find the access to the Kubernetes API of an EKS cluster.
 
     If the options or the environment have a kubeconfig or another connection, use it. Otherwise use the endpoint of the EKS
-    cluster and sign tokens. The option ``kube_auth`` of the role can select one of both.
+    cluster and sign tokens. The option ``kube_auth`` of the role can require one of these two ways.
 
     :arg cluster: the name of the EKS cluster.
     :arg options: the connection options of the role, for AWS and Kubernetes.

@@ -166,7 +166,7 @@ def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
 def call_both(first: Callable[[], _Result], second: Callable[[], _Other]) -> tuple[_Result, _Other]:
     """Call two functions concurrently, and return both results.
 
-    If both raise an error, that of ``first`` is raised.
+    If both raise an error, the error of ``first`` is raised.
     """
     other = begin(second)
     return first(), other()

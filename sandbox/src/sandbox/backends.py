@@ -62,7 +62,7 @@ class KubernetesBackend(Backend, Protocol):
 
 
 class AwsBackend(Backend, Protocol):
-    """A backend for AWS."""
+    """A backend that serves the APIs of AWS, and can refer to a Kubernetes backend."""
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
         """Let DescribeCluster return the endpoint and the certificate authority of this API server."""

@@ -53,7 +53,7 @@ CONFIG_TEXT = "# Empty on purpose: the sandbox does not read your profiles and e
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAws:
-    """The emulation of AWS in ``sandbox.aws``."""
+    """A backend that starts the emulation of AWS in ``sandbox.aws`` as a process on a loopback port."""
 
     settings: Settings
     port: int

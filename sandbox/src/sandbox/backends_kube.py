@@ -62,7 +62,7 @@ def kubernetes_environment(kubeconfig: str, *, local: bool) -> EnvironmentChange
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedKubernetes:
-    """The emulation of Kubernetes in ``sandbox.kube``."""
+    """A backend that starts the emulation of Kubernetes in ``sandbox.kube`` as a process on a loopback port."""
 
     settings: Settings
     port: int

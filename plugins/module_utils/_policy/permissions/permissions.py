@@ -368,7 +368,7 @@ class Holding:
 
 
 def who_can(holders: Iterable[Holder], required: Required) -> list[Holding]:
-    """Decide for each workload whether its policies allow a permission."""
+    """Decide for each workload whether its policies allow a permission. The results have the order of ``holders``."""
     return [_ask(holder, required) for holder in holders]
 
 

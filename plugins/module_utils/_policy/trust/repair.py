@@ -545,7 +545,7 @@ def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """Add the workload's value to a condition, or return None if that would not help or the value is unknown."""
+    """Add the workload's value to a condition, or return None if it is unknown or would not change the result."""
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

@@ -141,7 +141,10 @@ def closed_policy(cluster_arn: str) -> dict[str, object]:
 
 
 def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, object]:
-    """Add the Deny of ``closed_policy`` to a trust policy without an Allow, or return any other policy unchanged."""
+    """Add the Deny statement of ``closed_policy`` if the trust policy has no Allow statement.
+
+    IAM requires at least one statement. A policy with an Allow statement is returned unchanged.
+    """
     statements = _statements(document)
     if any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements):
         return document
@@ -151,7 +154,7 @@ def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, obj
 
 
 def closed_for(document: Mapping[str, object]) -> str:
-    """Return the ARN of the cluster if the policy has the Deny of ``closed_policy``, or ""."""
+    """Return the ARN of the cluster in the Deny statement of ``closed_policy``, or "" if the policy does not have it."""
     return next(filter(None, map(_closed_for, _statements(document))), "")
 
 

@@ -190,7 +190,10 @@ def _check_age(date: str) -> None:
 
 
 def _username(caller: str) -> str:
-    """Return the user name that EKS uses for an access entry without a user name."""
+    """Return the Kubernetes user name of a caller whose access entry does not define one.
+
+    ``caller`` is the ARN from STS. For an assumed role, the user name contains a placeholder for the session name.
+    """
     session = _ASSUMED_ROLE.fullmatch(caller)
     if session is None:
         return caller

@@ -90,7 +90,10 @@ class Cluster:
             register_webhook(self.operations)
 
     def snapshot(self) -> Json:
-        """Return all objects by resource, and the associations of the webhook."""
+        """Return the state of the cluster: all objects by resource, and the associations that the webhook uses.
+
+        ``restore`` reads this mapping.
+        """
         objects = {name: list(self.store.select(name)) for name in self.store.resources()}
         pairs = sorted(self.webhook.associations)
         return {

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Validate names, label keys and label values, with the messages of the API server. Functions return error messages."""
+"""Validate names, label keys and label values, with the messages of the API server.
+
+The functions return a list of error messages, which is empty if the value is valid.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def _too_long(limit: int) -> str:
 
 
 def dns_label(value: str) -> list[str]:
-    """Validate an RFC 1123 label, which the names of Namespaces and containers must be."""
+    """Return error messages if a value is not an RFC 1123 label. Namespaces and containers require it of their names."""
     errors = [_too_long(63)] if len(value) > 63 else []
     if re.fullmatch(_LABEL, value):
         return errors
@@ -36,7 +39,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_subdomain(value: str) -> list[str]:
-    """Validate an RFC 1123 subdomain, which the names of most kinds must be."""
+    """Return error messages if a value is not an RFC 1123 subdomain. Most kinds require it of their names."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if re.fullmatch(_SUBDOMAIN, value):
         return errors
@@ -48,14 +51,14 @@ def dns_subdomain(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """Validate a path segment, which the names of roles and bindings must be."""
+    """Return error messages if a value is not a path segment. Roles and bindings require it of their names."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{character}'" for character in "/%" if character in value]
 
 
 def label_key(value: str) -> list[str]:
-    """Validate the key of a label or annotation."""
+    """Return error messages if a value is not a valid key of a label or annotation."""
     parts = value.split("/")
     message = (
         "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with"
@@ -82,7 +85,7 @@ def label_key(value: str) -> list[str]:
 
 
 def label_value(value: str) -> list[str]:
-    """Validate the value of a label."""
+    """Return error messages if a value is not a valid value of a label."""
     errors = [_too_long(63)] if len(value) > 63 else []
     pattern = f"({_KEY})?"
     if re.fullmatch(pattern, value):
@@ -95,7 +98,7 @@ def label_value(value: str) -> list[str]:
 
 
 def config_key(value: str) -> list[str]:
-    """Validate a key in the data of a ConfigMap or Secret."""
+    """Return error messages if a value is not a valid key in the data of a ConfigMap or Secret."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if not re.fullmatch(_CONFIG_KEY, value):
         message = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
