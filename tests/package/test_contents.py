@@ -40,6 +40,7 @@ MODULES = (
     "eks_pod_identity",
     "eks_pod_identity_association",
     "eks_pod_identity_association_info",
+    "eks_pod_identity_export",
     "eks_pod_identity_info",
     "iam_permissions_check",
     "iam_trust_policy_check",

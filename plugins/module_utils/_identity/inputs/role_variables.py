@@ -186,6 +186,9 @@ FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbooks.
 PLAYBOOKS = (
     "expected",
+    "export_file",
+    "export_namespaces",
+    "export_overwrite",
     "hosts",
     "max_fail_percentage",
     "report_files",

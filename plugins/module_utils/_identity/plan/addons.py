@@ -79,7 +79,7 @@ def unsupported_accounts(
         "update",
         Code.ADDON_ROLE_NOT_SUPPORTED,
         f"version {version} of the add-on does not accept a role for service account {listed(unknown)}: {accounts}.",
-        "Correct the service account, or choose another version of the add-on. To see what a version accepts: aws eks "
+        "Correct the service account, or choose another version of the add-on. To list the service accounts of a version: aws eks "
         f"describe-addon-configuration --addon-name {spec.name} --addon-version {version}",
     )
 
@@ -112,7 +112,7 @@ def _remove(
             Code.AGENT_IN_USE,
             f"{len(users)} service account{'' if len(users) == 1 else 's'} of the cluster would lose their credentials: "
             f"{listed(map(str, sorted(users)))}.",
-            "Delete their associations first: teardown.yml with their list of workloads.",
+            "Delete their associations first, by a teardown of their workloads.",
         )
     old = {"version": addon.version, **_shown(addon.configuration, addon.roles)}
     parameters: dict[str, object] = {"clusterName": cluster.name, "addonName": spec.name}
@@ -129,7 +129,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["configurationValues"] = spec.configuration
     if spec.roles:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
-    # Without it, EKS refuses to install over objects that somebody changed.
+    # NONE: EKS refuses to install over changed objects.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
     parameters["tags"] = with_owner(spec.tags)
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}
@@ -181,8 +181,8 @@ def _choose_version(
         # A version that EKS has withdrawn may be newer than all that it offers.
         return max(versions[0], installed, key=version_order)
     else:
-        asked = f" that is {policy.version} or newer" if policy.version else ""
-        reason = f"no version{asked} of the add-on is available"
+        minimum = f" that is {policy.version} or newer" if policy.version else ""
+        reason = f"no version{minimum} of the add-on is available"
     return _failure(
         spec,
         cluster,

@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Export the associations of a cluster, of any origin, as a list of workloads, and plan that list."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.interrupt import pause
+from ..._aws.transport import map_concurrently
+from ..._findings.finding import WorkloadKey
+from ..._policy.language.canonical import same_meaning
+from ..inputs.options import parse_account_id
+from ..inputs.run_input import read_input, refuse_files
+from ..inputs.workloads import parse_cluster_name
+from ..model.associations import AssociationSpec, ObservedAssociation
+from ..model.cluster import Account, Cluster, Clusters, group_clusters
+from ..model.desired import Desired, Options, Workload
+from ..model.names import is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
+from ..model.policies import ObservedPolicy, PolicySpec
+from ..model.roles import TRUST_SCOPES, ObservedRole, RoleSpec
+from ..plan.trust import desired_trust
+from ..read.cluster import find_cluster
+from ..read.observe import Observer
+from ..read.roles import read_document, read_policy, read_role
+from .cluster import AwsJob, ModuleResult
+from .consistency import WaitPolicy
+from .engine import Engine, Guard, interrupted_result
+from .result import build_result
+
+Row = dict[str, Any]
+# IAM gives a role this duration, in seconds, if nothing else is set.
+DEFAULT_DURATION = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Estate:
+    """The associations of a cluster with their roles and inline policies, by lower-case name, and managed policies, by ARN.
+
+    ``inline`` are the names of inline policies, which a list of workloads cannot have. ``policies`` are customer managed
+    policies with their default document.
+    """
+
+    cluster: Cluster
+    associations: Mapping[WorkloadKey, ObservedAssociation]
+    roles: Mapping[str, ObservedRole | None] = field(default_factory=dict)
+    inline: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    policies: Mapping[str, tuple[ObservedPolicy, Mapping[str, object]]] = field(default_factory=dict)
+
+
+def read_estate(
+    api: Api,
+    cluster: Cluster,
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+    width: int,
+) -> Estate:
+    """Read the roles of associations, and the customer managed policies of these roles. Raises AwsError.
+
+    Sources: iam GetRole, ListAttachedRolePolicies, ListRolePolicies, GetPolicy, GetPolicyVersion.
+    """
+    account = cluster.account
+    arns = {association.role_arn for association in associations.values()}
+    specs = {parts.name.lower(): RoleSpec(parts.name, arn) for arn in arns if (parts := parse_role_arn(arn))}
+    found = map_concurrently(partial(_read_role, api, account), specs.values(), width)
+    roles = dict(zip(specs, (role for role, _inline in found), strict=True))
+    inline = {name: names for name, (_role, names) in zip(specs, found, strict=True) if names}
+    attached = sorted(
+        {arn for role in roles.values() if role for arn in role.attached if not is_aws_managed(arn)}
+    )
+    read = map_concurrently(partial(_read_policy, api, account), attached, width)
+    policies = {arn: found for arn, found in zip(attached, read, strict=True) if found is not None}
+    return Estate(cluster, associations, roles, inline, policies)
+
+
+def _read_role(api: Api, account: Account, spec: RoleSpec) -> tuple[ObservedRole | None, tuple[str, ...]]:
+    role = read_role(api, account, spec, False)
+    if role is None:
+        return None, ()
+    return role, tuple(api.pages("iam", "ListRolePolicies", {"RoleName": role.name}, "PolicyNames"))
+
+
+def _read_policy(api: Api, account: Account, arn: str) -> tuple[ObservedPolicy, Mapping[str, object]] | None:
+    policy = read_policy(api, account, PolicySpec(arn=arn))
+    return (policy, read_document(api, arn, policy.default_version)) if policy is not None else None
+
+
+def export_workloads(estate: Estate) -> list[Row]:
+    """Return an entry of ``workloads`` for each association, without the associations that an add-on owns.
+
+    A role that several service accounts use has the same definition in each entry. Values that AWS sets by default are left
+    out, and so are the marks of this collection.
+    """
+    clusters = group_clusters(estate.cluster)
+    exported = {key: found for key, found in estate.associations.items() if not found.owner_arn}
+    users: dict[str, list[Workload]] = {}
+    for key, association in sorted(exported.items()):
+        users.setdefault(_role_name(association).lower(), []).append(_user(key, association))
+    definitions = {
+        name: _role_row(role, clusters, users[name], exported.keys())
+        for name in users
+        if (role := estate.roles.get(name)) is not None
+    }
+    return [
+        _workload_row(association, definitions.get(_role_name(association).lower()), estate)
+        for _key, association in sorted(exported.items())
+    ]
+
+
+def _role_name(association: ObservedAssociation) -> str:
+    return association.role_arn.rpartition("/")[2]
+
+
+def _user(key: WorkloadKey, association: ObservedAssociation) -> Workload:
+    settings = AssociationSpec(disable_session_tags=association.disable_session_tags)
+    return Workload(key, RoleSpec(_role_name(association)), association=settings)
+
+
+def _workload_row(association: ObservedAssociation, role_row: Row | None, estate: Estate) -> Row:
+    role = estate.roles.get(_role_name(association).lower())
+    row: Row = {
+        "namespace": association.key.namespace,
+        "service_account": association.key.service_account,
+        # An association can name a role that does not exist.
+        "role": role_row if role_row is not None else {"arn": association.role_arn},
+    }
+    policies = [_policy_row(arn, estate) for arn in sorted(role.attached)] if role is not None else []
+    tags = _own_tags(association.tags)
+    return row | _with_value(
+        policies=policies,
+        target_role_arn=association.target_role_arn,
+        disable_session_tags=association.disable_session_tags,
+        session_policy=association.session_policy,
+        tags=tags,
+    )
+
+
+def _role_row(
+    role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: Collection[WorkloadKey]
+) -> Row:
+    row: Row = {"name": role.name} | _with_value(
+        path="" if role.path == "/" else role.path,
+        description=role.description,
+        permissions_boundary=role.permissions_boundary,
+        max_session_duration=0
+        if role.max_session_duration == DEFAULT_DURATION
+        else role.max_session_duration,
+        tags=_own_tags(role.tags),
+    )
+    return row | _trust_row(role, clusters, users, frozenset(keys))
+
+
+def _trust_row(
+    role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: frozenset[WorkloadKey]
+) -> Row:
+    """Return the scope whose trust policy means the same as the present one, otherwise the whole policy.
+
+    The default scope needs no entry.
+    """
+    spec = RoleSpec(role.name)
+    for scope in (None, *TRUST_SCOPES):
+        trust = desired_trust(clusters, spec, Options(trust_scope=scope), users, keys, role.trust)
+        if same_meaning(trust, role.trust, "trust"):
+            return {} if scope is None else {"trust_scope": scope}
+    return {"trust_policy": dict(role.trust)}
+
+
+def _policy_row(arn: str, estate: Estate) -> Row:
+    found = estate.policies.get(arn)
+    parts = parse_policy_arn(arn)
+    if found is None or parts is None:
+        return {"arn": arn}
+    policy, document = found
+    return {"name": policy.name, "document": dict(document)} | _with_value(
+        path="" if parts.path == "/" else parts.path,
+        description=policy.description,
+        tags=_own_tags(policy.tags or {}),
+    )
+
+
+def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags without those of AWS, which nobody else can set, and without the marks of this collection."""
+    return {
+        key: value for key, value in sorted(tags.items()) if not is_mark(key) and not key.startswith("aws:")
+    }
+
+
+def _with_value(**values: Any) -> Row:
+    return {name: value for name, value in values.items() if value}
+
+
+def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
+    """Export a cluster, plan the exported list, and return the result of the module eks_pod_identity_export.
+
+    :arg namespaces: the namespaces to export; all if empty.
+    :raises InputError: for invalid options, or for an association that a list of workloads cannot have.
+    :raises AwsError: if a resource cannot be read.
+    """
+    params = job.params
+    name, width = parse_cluster_name(params["cluster_name"]), params["concurrency"]
+    chosen = frozenset(namespaces)
+    with Guard(params["deadline"] or None) as guard:
+        api = job.open()
+        cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
+        clusters = group_clusters(cluster)
+        found = Observer(api, clusters, width, job.progress, "read").all_associations()
+        associations = {
+            key: association for key, association in found.items() if not chosen or key.namespace in chosen
+        }
+        estate = read_estate(api, cluster, associations, width)
+        rows = export_workloads(estate)
+        parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
+        engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause), job.progress)
+        planned = build_result(engine.run(Desired(parsed.workloads), "present", check_mode=True), True)
+    if guard.cause is not None:
+        return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
+    of_addons = [association for association in associations.values() if association.owner_arn]
+    return {
+        "changed": False,
+        "workloads": rows,
+        "left_out": [
+            {"workload": str(association.key), "owner_arn": association.owner_arn}
+            for association in of_addons
+        ],
+        "inline_policies": [
+            {"role": name, "policies": list(names)} for name, names in sorted(estate.inline.items())
+        ],
+        "changes": planned["changes"],
+        "failures": planned["failures"],
+        "findings": planned["findings"],
+        "summary": {
+            "workloads": len(rows),
+            "left_out": len(of_addons),
+            "changes": len(planned["changes"]),
+            "failures": len(planned["failures"]),
+        },
+        "account_id": cluster.account_id,
+        "caller_arn": cluster.caller_arn,
+        "cluster_arn": cluster.arn,
+    }

@@ -1,0 +1,202 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: eks_pod_identity_export
+version_added: 1.0.0
+short_description: Export the EKS Pod Identity associations of a cluster as a list of workloads
+description:
+  - Reads all associations of a cluster, however they were created, with their roles, trust policies and policies, and
+    returns them in the form of the option O(workload_identity.aws.eks_pod_identity#module:workloads).
+  - Then plans this list, as M(workload_identity.aws.eks_pod_identity) does in check mode. RV(changes) and RV(failures) are
+    empty if applying the list changes nothing.
+  - The module changes nothing.
+author:
+  - The workload_identity.aws authors (@workload-identity)
+options:
+  cluster_name:
+    description:
+      - Name of the EKS cluster.
+    type: str
+    required: true
+    aliases:
+      - cluster
+  account_id:
+    description: As O(workload_identity.aws.eks_pod_identity#module:account_id).
+    type: str
+  namespaces:
+    description:
+      - Kubernetes namespaces to export. All if omitted.
+    type: list
+    elements: str
+    default: []
+  concurrency:
+    description:
+      - Maximum number of concurrent requests.
+    type: int
+    default: 16
+  deadline:
+    description:
+      - Maximum duration of the task in seconds. SIGINT and SIGTERM end it as well. Unlimited by default.
+    type: int
+seealso:
+  - module: workload_identity.aws.eks_pod_identity
+  - module: workload_identity.aws.eks_pod_identity_info
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - workload_identity.aws.requirements.aws
+  - workload_identity.aws.assume_role
+  - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.info
+"""
+
+EXAMPLES = r"""
+- name: Read the workloads of a cluster
+  workload_identity.aws.eks_pod_identity_export:
+    cluster_name: my-cluster
+  register: estate
+
+- name: Write them to a file for site.yml
+  ansible.builtin.copy:
+    dest: my-cluster.yml
+    mode: "0644"
+    content: "{{ {'pod_identity_workloads': estate.workloads} | to_nice_yaml(sort_keys=false) }}"
+"""
+
+RETURN = r"""
+workloads:
+  description: An entry of the option C(workloads) for each association, without those that EKS add-ons own.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - namespace: default
+      service_account: my-service-account
+      role:
+        name: my-role
+        trust_scope: none
+      policies:
+        - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
+left_out:
+  description: The associations that EKS add-ons own. Their add-on manages them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: Namespace and service account.
+      type: str
+      sample: kube-system/ebs-csi-controller-sa
+    owner_arn:
+      description: ARN of the add-on.
+      type: str
+      sample: arn:aws:eks:us-west-2:111122223333:addon/my-cluster/aws-ebs-csi-driver/1ac0b1c2-1111-2222-3333-444455556666
+inline_policies:
+  description: Inline policies of the roles. A list of workloads has managed policies only, so these are not exported.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    role:
+      description: Name of the role, in lower case.
+      type: str
+      sample: my-role
+    policies:
+      description: Names of its inline policies.
+      type: list
+      elements: str
+      sample:
+        - read-bucket
+changes:
+  description:
+    - The changes that applying the list would make, as RV(workload_identity.aws.eks_pod_identity#module:changes). Empty if the
+      list describes the present state completely.
+  returned: always
+  type: list
+  elements: dict
+failures:
+  description: The workloads that could not be applied, as RV(workload_identity.aws.eks_pod_identity#module:failures).
+  returned: always
+  type: list
+  elements: dict
+findings:
+  description: Findings of the plan, as RV(workload_identity.aws.eks_pod_identity#module:findings).
+  returned: always
+  type: list
+  elements: dict
+summary:
+  description: Counts.
+  returned: always
+  type: dict
+  contains:
+    workloads:
+      description: Number of exported workloads.
+      type: int
+      sample: 1
+    left_out:
+      description: Number of associations that EKS add-ons own.
+      type: int
+      sample: 0
+    changes:
+      description: Number of changes that applying the list would make.
+      type: int
+      sample: 0
+    failures:
+      description: Number of failures of the plan.
+      type: int
+      sample: 0
+account_id:
+  description: The AWS account of the cluster.
+  returned: always
+  type: str
+  sample: "111122223333"
+caller_arn:
+  description: ARN of the principal whose credentials were used.
+  returned: always
+  type: str
+  sample: arn:aws:sts::111122223333:assumed-role/deployer/session
+cluster_arn:
+  description: ARN of the cluster.
+  returned: always
+  type: str
+  sample: arn:aws:eks:us-west-2:111122223333:cluster/my-cluster
+"""
+
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import answering
+from ansible_collections.workload_identity.aws.plugins.module_utils._aws.sdk import AwsModule
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.accounts import (
+    assume_role_spec,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import (
+    end_module,
+    module_job,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
+
+
+@answering()
+def main() -> None:
+    module = AwsModule(
+        argument_spec={
+            "cluster_name": {"type": "str", "required": True, "aliases": ["cluster"]},
+            "account_id": {"type": "str"},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "concurrency": {"type": "int", "default": 16},
+            "deadline": {"type": "int"},
+            **assume_role_spec(),
+        },
+        supports_check_mode=True,
+    )
+    job = module_job(module)
+    end_module(module, job.guarded(lambda: export_cluster(job, module.params["namespaces"])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The export of a cluster: the list of workloads, and its plan, which changes nothing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import (
+    read_input,
+    refuse_files,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import (
+    Desired,
+    Options,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    ACCOUNT,
+    CLUSTER,
+    CLUSTER_ARN,
+    OTHER_CLUSTER_ARN,
+    REGION,
+    TRUST_BARE,
+    TRUST_EC2,
+    FakeAws,
+    create_association,
+    create_policy,
+    create_role,
+    desired,
+    document,
+    policy,
+    policy_arn,
+    role_arn,
+    run,
+    workload,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.run.test_giving_first import (
+    lists,
+    moves,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+
+
+def with_managed_policy() -> FakeAws:
+    """Return an account where the AWS managed policy ``READ_ONLY`` exists."""
+    aws = FakeAws()
+    create_policy(aws, "AmazonS3ReadOnlyAccess")
+    aws.iam.policies[READ_ONLY] = {
+        **aws.iam.policies.pop(policy_arn("AmazonS3ReadOnlyAccess")),
+        "arn": READ_ONLY,
+    }
+    return aws
+
+
+GITHUB = {
+    "Effect": "Allow",
+    "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
+    "Action": "sts:AssumeRoleWithWebIdentity",
+    "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:shop/*"}},
+}
+
+
+def export(aws: FakeAws, *namespaces: str) -> dict[str, Any]:
+    params = {
+        "cluster_name": CLUSTER,
+        "account_id": None,
+        "concurrency": 1,
+        "deadline": None,
+        "assume_role_arn": None,
+        "assume_role_external_id": None,
+        "assume_role_session_name": None,
+        "assume_role_duration": None,
+    }
+    return export_cluster(AwsJob(params, lambda *_: aws, REGION, check_mode=True), namespaces)
+
+
+def trust(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def limited(cluster_arn: str) -> dict[str, Any]:
+    """Return a statement as a person writes it: the cluster only, without a Sid."""
+    return {
+        **TRUST_BARE["Statement"][0],
+        "Condition": {"StringEquals": {"aws:RequestTag/eks-cluster-arn": cluster_arn}},
+    }
+
+
+def test_role_made_by_hand_is_exported_in_full() -> None:
+    aws = with_managed_policy()
+    arn = create_policy(aws, "reports", "s3:GetObject", tags={"team": "data"}, path="/team/")
+    create_role(
+        aws,
+        "reports",
+        TRUST_BARE,
+        (arn, READ_ONLY),
+        {"team": "data"},
+        Description="Reads",
+        MaxSessionDuration=7200,
+    )
+    aws.iam.roles["reports"]["inline"] = {"read-bucket": document("s3:GetObject")}
+    create_association(aws, "app", "reports", tags={"team": "data"})
+    found = export(aws)
+    assert found["inline_policies"] == [{"role": "reports", "policies": ["read-bucket"]}]
+    assert found["workloads"] == [
+        {
+            "namespace": "default",
+            "service_account": "app",
+            "role": {
+                "name": "reports",
+                "description": "Reads",
+                "max_session_duration": 7200,
+                "tags": {"team": "data"},
+                "trust_scope": "none",
+            },
+            "policies": [
+                {
+                    "name": "reports",
+                    "document": document("s3:GetObject"),
+                    "path": "/team/",
+                    "tags": {"team": "data"},
+                },
+                {"arn": READ_ONLY},
+            ],
+            "tags": {"team": "data"},
+        }
+    ]
+    assert (found["changes"], found["failures"]) == ([], [])
+
+
+@pytest.mark.parametrize("scope", ["workload", "namespace", "cluster", "account", "none"])
+def test_trust_scope_is_recognized(scope: str) -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("app"), workload("web", "batch"), trust_scope=scope))
+    roles = [row["role"] for row in export(aws)["workloads"]]
+    assert [role.get("trust_scope", "workload") for role in roles] == [scope, scope]
+
+
+@pytest.mark.parametrize(
+    "policy_document",
+    [trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)), trust(limited(CLUSTER_ARN), GITHUB), TRUST_EC2],
+)
+def test_trust_policy_without_a_scope_is_exported_whole(policy_document: dict[str, Any]) -> None:
+    aws = FakeAws()
+    create_role(aws, "reports", policy_document)
+    create_association(aws, "app", "reports")
+    (row,) = export(aws)["workloads"]
+    assert row["role"] == {"name": "reports", "trust_policy": policy_document}
+
+
+def test_association_with_all_settings() -> None:
+    aws = FakeAws()
+    settings_ = {
+        "target_role_arn": "arn:aws:iam::444455556666:role/lake",
+        "disable_session_tags": True,
+        "session_policy": document("s3:GetObject"),
+        "tags": {"team": "data"},
+    }
+    run(aws, desired(workload(role={"name": "my-role", "trust_scope": "account"}, **settings_)))
+    found = export(aws)
+    (row,) = found["workloads"]
+    assert {name: row[name] for name in settings_} == settings_
+    assert found["changes"] == []
+
+
+def test_association_of_an_addon_is_left_out() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    (association,) = aws.eks.associations.values()
+    association["ownerArn"] = "arn:aws:eks:us-west-2:111122223333:addon/my-cluster/vpc-cni/1"
+    found = export(aws)
+    assert (found["workloads"], found["left_out"]) == (
+        [],
+        [{"workload": "default/app", "owner_arn": association["ownerArn"]}],
+    )
+
+
+def test_missing_role_is_named_by_the_plan() -> None:
+    aws = FakeAws()
+    create_role(aws, "gone", TRUST_BARE)
+    create_association(aws, "app", "gone")
+    del aws.iam.roles["gone"]
+    found = export(aws)
+    assert found["workloads"] == [
+        {"namespace": "default", "service_account": "app", "role": {"arn": role_arn("gone")}}
+    ]
+    assert [row["error_code"] for row in found["failures"]] == ["ROLE_MISSING"]
+
+
+def test_namespaces_limit_the_export() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("app"), workload("web", "batch")))
+    assert [row["service_account"] for row in export(aws, "batch")["workloads"]] == ["web"]
+
+
+def test_export_only_reads() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload()))
+    aws.requests.clear()
+    export(aws)
+    assert aws.writes == []
+
+
+def release(aws: FakeAws, by_hand: list[bool]) -> None:
+    """Remove the marks of some resources, as if somebody else had created them."""
+    resources: list[dict[str, Any]] = [
+        *aws.iam.roles.values(),
+        *aws.iam.policies.values(),
+        *aws.eks.associations.values(),
+    ]
+    for resource, other in zip(resources, by_hand, strict=False):
+        if other:
+            resource["tags"] = {}
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    initial=st.one_of(lists(), moves()),
+    by_hand=st.lists(st.booleans(), min_size=9, max_size=9),
+    inline=st.booleans(),
+)
+def test_exported_list_changes_nothing_until_it_is_adopted(
+    initial: Desired, by_hand: list[bool], inline: bool
+) -> None:
+    aws = FakeAws()
+    run(aws, initial)
+    release(aws, by_hand)
+    if inline:
+        create_role(aws, "beside", trust(limited(OTHER_CLUSTER_ARN), GITHUB), (policy_arn("absent"),))
+    found = export(aws)
+    assert (found["changes"], found["failures"]) == ([], [])
+    before = copy.deepcopy(aws.state())
+    parsed = read_input({"cluster_name": CLUSTER, "workloads": found["workloads"]}, refuse_files)
+    assert run(aws, Desired(parsed.workloads)).failures == ()
+    assert aws.state() == before
+    adopted = run(aws, Desired(parsed.workloads, Options(adopt=True)))
+    assert adopted.failures == ()
+    assert run(aws, Desired(parsed.workloads)).done == ()
+
+
+def test_300_associations_of_mixed_origin() -> None:
+    """Adopt an exported estate, then remove one workload: nothing else changes."""
+    aws = with_managed_policy()
+    managed = [
+        workload(f"managed-{n}", role={"name": f"role-{n % 50}"}, policies=[policy(f"p{n % 50}")])
+        for n in range(100)
+    ]
+    run(aws, desired(*managed))
+    for n in range(200):
+        create_role(
+            aws, f"hand-{n}", TRUST_BARE if n % 2 else trust(limited(CLUSTER_ARN), GITHUB), (READ_ONLY,)
+        )
+        create_association(aws, f"hand-{n}", f"hand-{n}", namespace=f"team-{n % 7}")
+    found = export(aws)
+    assert found["summary"] == {"workloads": 300, "left_out": 0, "changes": 0, "failures": 0}
+    rows = found["workloads"]
+    parsed = read_input({"cluster_name": CLUSTER, "workloads": rows}, refuse_files)
+    assert run(aws, Desired(parsed.workloads, Options(adopt=True))).failures == ()
+    before = aws.state()
+    one = [row for row in rows if row["service_account"] == "hand-7"]
+    leaving = read_input({"cluster_name": CLUSTER, "workloads": one, "state": "absent"}, refuse_files)
+    assert run(aws, Desired(leaving.workloads), "absent").failures == ()
+    after = aws.state()
+    assert len(after["associations"]) == 299
+    # Its trust policy is open to the account, so the role may have other users and is kept.
+    assert after["roles"] == before["roles"]
+    assert after["policies"] == before["policies"]
