@@ -83,7 +83,7 @@ class AddonRun:
             self.failure = self._refused(error, action)
 
     def _plan(self) -> None:
-        """Plan the change. If an earlier request got no response and nothing is left to change, EKS has carried it out."""
+        """Plan the change. Without a difference after a lost response, EKS has carried out the earlier request."""
         earlier = self.change
         self.addon = self._settled()
         spec = self.spec
@@ -131,20 +131,20 @@ class AddonRun:
         return unsupported_accounts(self.spec, identities, version, self.cluster)
 
     def _predicted(self, change: Change) -> ObservedAddon | None:
-        after = change.after
-        if after is None:
+        state = change.after
+        if state is None:
             return None
         addon = self.addon or ObservedAddon(self.spec.name, "", "ACTIVE", "")
-        roles = after.get("roles", addon.roles)
+        roles = state.get("roles", addon.roles)
         return replace(
             addon,
-            version=str(after.get("version", addon.version)),
-            configuration=str(after.get("configuration_values", addon.configuration)),
+            version=str(state.get("version", addon.version)),
+            configuration=str(state.get("configuration_values", addon.configuration)),
             roles=roles if isinstance(roles, dict) else addon.roles,
         )
 
     def _wait_until_ready(self, action: Action) -> None:
-        """Wait until the add-on is active, or gone after a deletion."""
+        """Wait until the add-on is active, or does not exist after a deletion."""
         if not self.wait_policy.timeout:
             return
         for _attempt in self.wait_policy.attempts():
@@ -197,8 +197,8 @@ def agent_runs(
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently.
 
-    :arg changes: completed changes of the same run, or the planned ones in check mode. The associations that they delete do
-        not need an agent.
+    :arg changes: completed changes of the same run, or planned changes in check mode. Deleted associations do not need an
+        agent.
     """
     deleted = [association_key(change.target) for change in changes if change.action == "delete"]
     for run in runs:

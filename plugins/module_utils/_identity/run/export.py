@@ -38,7 +38,7 @@ from .engine import Engine, Guard, interrupted_result
 from .result import build_result
 
 Row = dict[str, Any]
-# IAM gives a role this duration, in seconds, if nothing else is set.
+# The default of IAM, in seconds.
 DEFAULT_DURATION = 3600
 
 
@@ -187,7 +187,7 @@ def _policy_row(arn: str, estate: Estate) -> Row:
 
 
 def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags without those of AWS, which nobody else can set, and without the marks of this collection."""
+    """Return the tags without tags of AWS, which only AWS sets, and without the marks of this collection."""
     return {
         key: value for key, value in sorted(tags.items()) if not is_mark(key) and not key.startswith("aws:")
     }
