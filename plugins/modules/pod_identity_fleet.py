@@ -41,11 +41,18 @@ options:
       - With O(step=finish), the first host of the account, from RV(leaders), which registered O(step=apply) as
         C(pod_identity_account).
     type: str
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
 extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.requirements.catalogue
   - workload_identity.aws.requirements.kubernetes
-  - workload_identity.aws.attributes.controller
+  - workload_identity.aws.attributes
 """
 
 EXAMPLES = r"""
