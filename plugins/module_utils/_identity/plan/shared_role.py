@@ -80,75 +80,113 @@ def plan_shared_role(
         return
     clusters, spec = observed.clusters.among(shared.keys), shared.spec
     role = observed.roles.get(spec.name.lower())
-    if spec.existing and (role is None or role.arn != spec.arn):
-        draft.failures.append(problems.role_missing(clusters.account, shared, role))
+    if obstacle := _find_obstacle(observed, clusters, shared, role, created_arns):
+        draft.failures.append(obstacle)
         return
-    if role is not None and not spec.existing and role.name != spec.name:
-        draft.failures.append(problems.other_case(shared, role))
-        return
-    if role is not None and not spec.existing and role.path != spec.path:
-        draft.failures.append(problems.other_path(shared, role))
-        return
-    if _boundary_missing(observed, spec, role, created_arns):
-        draft.failures.append(problems.boundary_missing(clusters.account, shared))
-        return
+
+    def plan_others(failures: Sequence[Failure]) -> None:
+        """Add the failures, and plan the role for the workloads without one."""
+        draft.failures.extend(failures)
+        rest = shared.excluding(frozenset(key for failure in failures for key in failure.workloads))
+        if rest.users:
+            plan_shared_role(draft, observed, options, rest, keys, created_arns, unread)
+
     holders = _holders(observed, shared, role, keys, unread)
     narrowed = _next_trust(observed, clusters, options, shared, role, keys)
     draft.unread.update(narrowed.unread)
     changes, failures = _role_changes(clusters, options, shared, role, narrowed.trust, created_arns, holders)
     users = _outside_users(observed, clusters, options, shared, role, narrowed.trust, keys)
-    changed: list[Finding] = []
-    if role is not None and _may_change_role(role, options):
-        refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
-        if refusal is not None:
-            draft.unread.update(users.unread)
-            if options.force:
-                changed.append(problems.role_changed_elsewhere(shared, role, users, narrowed.lost))
-            else:
-                failures.append(refusal)
-    if failures:
-        draft.failures.extend(failures)
-        rest = shared.excluding(frozenset(key for failure in failures for key in failure.workloads))
-        if rest.users:
-            plan_shared_role(draft, observed, options, rest, keys, created_arns, unread)
+    refused, forced = _changes_elsewhere(draft, options, shared, role, users, narrowed)
+    if failures := [*failures, *refused]:
+        plan_others(failures)
         return
     joining = _attachments(shared, role, created_arns)
-    if (
-        role is not None
-        and not spec.existing
-        and [*changes, *joining]
-        and not _may_change_role(role, options)
-    ):
-        if role.owned:
-            target = role_target(role.name)
-            failure = problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
-        else:
-            failure = problems.not_owned(shared, role, [*changes, *joining])
-        draft.failures.append(failure)
+    if unowned := _find_other_owner(options, shared, role, [*changes, *joining]):
+        draft.failures.append(unowned)
         return
     leaving, staying = _detachments(draft, observed, options, shared, role, users)
     overfull = find_overfull(observed, options, shared, role, joining, leaving)
     if overfull is not None:
-        draft.failures.append(overfull)
-        rest = shared.excluding(frozenset(overfull.workloads))
-        if rest.users:
-            plan_shared_role(draft, observed, options, rest, keys, created_arns, unread)
+        plan_others([overfull])
         return
     if role is not None and not spec.existing:
         draft.findings.extend(_restrictions(clusters, shared, role, changes))
         if spec.trust_policy is None and _may_change_role(role, options):
             draft.findings.extend(find_public_access(role, shared.keys[0]))
             draft.findings.extend(find_foreign_access(role, shared.keys[0]))
-        draft.findings.extend([*narrowed.findings, *staying, *changed])
-        # If the role has the maximum number of policies, one must be detached before another one can be attached.
-        excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
-        # Policies with a Deny are last, because the first ones are detached early.
-        leaving.sort(key=lambda change: denies(find_document(observed, change.target.policy_arn) or {}))
-        swaps = list(map(swap_policies, leaving[:excess], joining))
-        joining = [*swaps, *joining[len(swaps) :]]
+        draft.findings.extend([*narrowed.findings, *staying, *forced])
+        joining, later = _make_room(observed, role, joining, leaving)
         needs = gains(shared, role) | {role_target(role.name)} | holders
-        changes += [replace(change, needs=change.needs | needs) for change in leaving[excess:]]
+        changes += [replace(change, needs=change.needs | needs) for change in later]
     draft.changes.extend([*changes, *joining])
+
+
+def _find_obstacle(
+    observed: Observed,
+    clusters: Clusters,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    created_arns: Collection[str],
+) -> Failure | None:
+    """Return the failure for which a role cannot be planned at all."""
+    spec = shared.spec
+    if spec.existing and (role is None or role.arn != spec.arn):
+        return problems.role_missing(clusters.account, shared, role)
+    if role is not None and not spec.existing and role.name != spec.name:
+        return problems.other_case(shared, role)
+    if role is not None and not spec.existing and role.path != spec.path:
+        return problems.other_path(shared, role)
+    if _boundary_missing(observed, spec, role, created_arns):
+        return problems.boundary_missing(clusters.account, shared)
+    return None
+
+
+def _changes_elsewhere(
+    draft: Draft,
+    options: Options,
+    shared: SharedRole,
+    role: ObservedRole | None,
+    users: OutsideUsers,
+    narrowed: Narrowed,
+) -> tuple[list[Failure], list[Finding]]:
+    """Return the failure of changes that users outside the run would notice, or with ``force`` the finding about them."""
+    if role is None or not _may_change_role(role, options):
+        return [], []
+    refusal = problems.role_used_elsewhere(shared, role, users, narrowed.lost)
+    if refusal is None:
+        return [], []
+    draft.unread.update(users.unread)
+    if options.force:
+        return [], [problems.role_changed_elsewhere(shared, role, users, narrowed.lost)]
+    return [refusal], []
+
+
+def _find_other_owner(
+    options: Options, shared: SharedRole, role: ObservedRole | None, changes: Sequence[Change]
+) -> Failure | None:
+    """Return the failure of changes to a role that is not managed for the owner of the run."""
+    if role is None or shared.spec.existing or not changes or _may_change_role(role, options):
+        return None
+    if role.owned:
+        target = role_target(role.name)
+        return problems.owned_by_another(target, role.tags, options.owner, shared.keys, "update")
+    return problems.not_owned(shared, role, changes)
+
+
+def _make_room(
+    observed: Observed, role: ObservedRole, joining: Sequence[Change], leaving: Sequence[Change]
+) -> tuple[list[Change], list[Change]]:
+    """Return the attachments and the later detachments.
+
+    If the role has the maximum number of policies, one must be detached before another one can be attached.
+    """
+    excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
+    # Policies with a Deny are last, because the first ones are detached early.
+    ordered = sorted(
+        leaving, key=lambda change: denies(find_document(observed, change.target.policy_arn) or {})
+    )
+    swaps = list(map(swap_policies, ordered[:excess], joining))
+    return [*swaps, *joining[len(swaps) :]], ordered[excess:]
 
 
 def _restrictions(

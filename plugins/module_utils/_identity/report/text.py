@@ -19,7 +19,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ..._findings.codes import Code
 from ..._findings.finding import Finding
 from ..._findings.text import split_commands, visible
 from ..kubernetes.model.objects import Object, as_mapping, as_text
@@ -199,28 +198,6 @@ COLUMNS = (
 )
 WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING, ACCEPTED, PASS, SKIPPED)
 _ORDER = [name for name, _title, _fact in COLUMNS]
-# The check to which a finding belongs, by the start of its code. The first match counts.
-_BY_START: Mapping[str, str] = {
-    "AGENT_": "agent",
-    "INJECTION_": "injection",
-    "IRSA_": "service account",
-    "NAMESPACE_": "service account",
-    "PERMISSION_": "permissions",
-    "POD_": "pods",
-    "POLICY_": "attachment",
-    "PROOF_": "proof",
-    "ROLE_INLINE_": "attachment",
-    "ROLE_POLICIES_": "attachment",
-    "ROLE_RESTRICTED": "attachment",
-    "ROLE_": "trust",
-    "SERVICE_ACCOUNT": "service account",
-    "TRUST_": "trust",
-}
-
-
-def _find_column(code: Code) -> str:
-    """Return the check to which a code belongs. Codes about the whole workload belong to its association."""
-    return next((name for start, name in _BY_START.items() if code.startswith(start)), "association")
 
 
 def with_unchecked(
@@ -239,7 +216,7 @@ def with_unchecked(
     for finding in findings:
         if finding.code in named or finding.severity == "info":
             continue
-        extra = conclude(_find_column(finding.code), finding)
+        extra = conclude(finding.code.check, finding)
         if finding.code in ignore:
             extra = replace(extra, status=ACCEPTED)
         check = joined.get(extra.name, extra)

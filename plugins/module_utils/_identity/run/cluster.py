@@ -43,7 +43,8 @@ from ..verify.chain import consider_age, verify, workloads_from_associations
 from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, Order, interrupted_result, perform
+from .engine import Engine, Guard, interrupted_result
+from .order import Order, perform
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]

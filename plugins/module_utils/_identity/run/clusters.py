@@ -44,7 +44,8 @@ from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
-from .engine import Engine, Guard, Order, Performed, interrupted_result, perform
+from .engine import Engine, Guard, interrupted_result
+from .order import Order, Performed, perform
 from .outcome import Run
 from .result import (
     build_result,

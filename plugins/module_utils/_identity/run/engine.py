@@ -22,49 +22,30 @@ from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import Finding, WorkloadKey
 from ..._findings.text import with_option_names
-from ..._policy.permissions.catalogue import load_catalogue
 from ..model.associations import ObservedAssociation
 from ..model.changes import Change, NullProgress, Plan, Progress
-from ..model.checks import Verified
-from ..model.cluster import Cluster, Clusters
-from ..model.desired import Desired, State
+from ..model.cluster import Clusters
+from ..model.desired import Desired
 from ..model.errors import AwsError, InputError
-from ..model.observed import Observed, OutsideAssociations, Reach, VerificationReads
-from ..model.targets import Failure, Target, association_key
+from ..model.observed import Observed
+from ..model.targets import Target, association_key
 from ..plan.absent import MayPurge, make_removal_plan
 from ..plan.attachments import has_overfull
-from ..plan.predict import predict
 from ..plan.present import make_plan
 from ..plan.purge import (
-    PurgeAccount,
-    PurgeScope,
     find_left_behind,
-    freed_policies,
-    leaving_roles,
-    left_roles,
-    other_owners_findings,
-    remaining_associations,
-    remaining_grants,
-    unlisted_workloads,
-    validate_purge_limit,
 )
 from ..plan.recent_changes import find_possibly_unseen
 from ..plan.trust import trust_subject
 from ..plan.unlisted import find_unlisted
-from ..read.account import read_account, read_attachment_quota
+from ..read.account import read_attachment_quota
 from ..read.observe import Observer
-from ..read.verification_reads import read_for_verification
-from ..verify.chain import verify
-from ..verify.documents import lint_workloads
-from ..verify.trust import set_kept_remedies
-from .addons import AddonRun, add_addons, converge_addons, predicted_agents
 from .apply import apply_plan, hold_trust, restore_grants, restore_outside_grants
 from .consistency import (
     UseCheck,
     WaitPolicy,
     may_become_usable,
     merge,
-    not_yet_visible,
     overlay,
     unchanged_resources,
     unseen,
@@ -253,65 +234,92 @@ class Engine:
 
         ``first_look`` is the observation for the first round. ``may_purge`` selects the policies that a purge may delete.
         """
-        removal = state == "absent"
         attempts = Attempts()
-        unlisted: list[Finding] = []
+        observed = first_look or self._look(desired, state, attempts, first=True)
+        surroundings = observed
+        plan, observed = self._plan(desired, state, observed, may_purge)
+        if check_mode:
+            findings = self._findings(desired, state, surroundings, plan, plan.changes)
+            return Run(desired, state, observed, plan, (), plan.failures, findings, True)
         restored: list[Finding] = []
         for turn in range(ROUNDS):
-            first = first_look if turn == 0 else None
-            observed = first or self._look(desired, removal, attempts, turn == 0)
-            if turn == 0:
-                surroundings = observed
-                unlisted = (
-                    find_possibly_unseen(desired, observed) if removal else find_unlisted(desired, observed)
-                )
-            if removal:
-                plan = make_removal_plan(desired, observed, may_purge)
-            else:
-                plan, observed = self.plan(desired, observed)
-            self.journal.begin(observed, plan)
-            if check_mode:
-                left = [] if removal else find_left_behind(desired, surroundings, plan.changes)
-                findings = (*plan.findings, *unlisted, *left)
-                return Run(desired, state, observed, plan, (), plan.failures, findings, True)
-            if turn:
-                plan = _awaiting(plan)
             attempts.look(plan)
-            outcome = apply_plan(
-                self.api,
-                plan,
-                self.width,
-                self.wait_policy,
-                attempts.permanent,
-                self.progress,
-                self.journal,
-                UseCheck(self.observer("check"), observed, self.journal) if removal else None,
-                self.clusters,
-            )
-            retryable = self._retryable(desired, outcome)
-            if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
-                # Meanwhile the role could not be used.
-                retryable |= {
-                    refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable
-                }
+            outcome = self._apply(plan, state, observed, attempts)
+            retryable = self._retryable(desired, outcome, first=turn == 0)
             restored += self._restore_outside_grants(desired, observed, outcome)
-            if not turn:
-                # Another process deleted or attached a resource after the read, or IAM is very slow: try once more.
-                retryable |= {
-                    refusal.change.target
-                    for refusal in outcome.refusals
-                    if (refusal.vanished or refusal.lacks_room) and not refusal.half_replaced
-                }
             attempts.add(outcome, retryable)
             if not retryable or turn == ROUNDS - 1:
                 break
-            pause = self.wait_policy.first_pause * 2**turn
-            self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
-        failures = attempts.failures(plan, outcome)
+            self._pause(turn)
+            observed = self._look(desired, state, attempts)
+            plan, observed = self._plan(desired, state, observed, may_purge)
+            plan = _awaiting(plan)
         changes = [done.change for done in attempts.done]
-        left = [] if removal else find_left_behind(desired, surroundings, changes)
-        findings = (*plan.findings, *unlisted, *left, *restored)
+        findings = (*self._findings(desired, state, surroundings, plan, changes), *restored)
+        failures = attempts.failures(plan, outcome)
         return Run(desired, state, observed, plan, tuple(attempts.done), failures, findings)
+
+    def _look(self, desired: Desired, state: str, attempts: Attempts, first: bool = False) -> Observed:
+        """Read the state for a plan. The ``first`` look of a run includes the unlisted associations."""
+        removal = state == "absent"
+        look = partial(self.observe, removal=removal, unlisted=first and not removal)
+        return self._settled(desired, look, attempts.perhaps_made())
+
+    def _plan(
+        self, desired: Desired, state: str, observed: Observed, may_purge: MayPurge | None
+    ) -> tuple[Plan, Observed]:
+        """Plan for either state, and note the plan in the journal."""
+        if state == "absent":
+            plan = make_removal_plan(desired, observed, may_purge)
+        else:
+            plan, observed = self.plan(desired, observed)
+        self.journal.begin(observed, plan)
+        return plan, observed
+
+    def _findings(
+        self, desired: Desired, state: str, surroundings: Observed, plan: Plan, changes: Sequence[Change]
+    ) -> tuple[Finding, ...]:
+        """Return the findings of a plan, and those about resources that no workload of the run lists.
+
+        :arg surroundings: the first observation of the run.
+        """
+        if state == "absent":
+            return (*plan.findings, *find_possibly_unseen(desired, surroundings))
+        unlisted = find_unlisted(desired, surroundings)
+        return (*plan.findings, *unlisted, *find_left_behind(desired, surroundings, changes))
+
+    def _apply(self, plan: Plan, state: str, observed: Observed, attempts: Attempts) -> Outcome:
+        removal = state == "absent"
+        return apply_plan(
+            self.api,
+            plan,
+            self.width,
+            self.wait_policy,
+            attempts.permanent,
+            self.progress,
+            self.journal,
+            UseCheck(self.observer("check"), observed, self.journal) if removal else None,
+            self.clusters,
+        )
+
+    def _retryable(self, desired: Desired, outcome: Outcome, first: bool) -> set[Target]:
+        """Return the targets of refused changes that another round may complete. Repeat lost changes of trust policies."""
+        targets = self._unsettled(desired, outcome)
+        if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
+            # Meanwhile the role could not be used.
+            targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
+        if first:
+            # Another process deleted or attached a resource after the read, or IAM is very slow: try once more.
+            targets |= {
+                refusal.change.target
+                for refusal in outcome.refusals
+                if (refusal.vanished or refusal.lacks_room) and not refusal.half_replaced
+            }
+        return targets
+
+    def _pause(self, turn: int) -> None:
+        pause = self.wait_policy.first_pause * 2**turn
+        self.wait_policy.sleep(min(pause, self.wait_policy.longest_pause))
 
     def _restore_outside_grants(
         self, desired: Desired, observed: Observed, outcome: Outcome
@@ -332,17 +340,12 @@ class Engine:
         """Restore grants of this run that its last observation does not show. Return whether a new observation is needed."""
         return restore_grants(self.api, (done.change for done in run.done), observed, self.wait_policy)
 
-    def _look(self, desired: Desired, removal: bool, attempts: Attempts, first: bool) -> Observed:
-        perhaps = attempts.perhaps_made()
-        look = partial(self.observe, removal=removal, unlisted=first and not removal)
-        return self._settled(desired, look, perhaps)
-
     def cut_short(self, desired: Desired, state: str, cause: Cause, check_mode: bool) -> Run:
         """Return the result of an interrupted run."""
         return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
 
-    def _retryable(self, desired: Desired, outcome: Outcome) -> set[Target]:
-        """Return the targets of refused changes that another round may complete."""
+    def _unsettled(self, desired: Desired, outcome: Outcome) -> set[Target]:
+        """Return the targets of changes that were refused by a conflict, or by a role that EKS will accept soon."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
         roles = {
             workload.key: (
@@ -371,198 +374,3 @@ class Engine:
 def _awaiting(plan: Plan) -> Plan:
     """Return a plan whose changes wait for new resources: IAM may not know them everywhere yet."""
     return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))
-
-
-def run_with_purge(engine: Engine, desired: Desired, scope: PurgeScope, check_mode: bool) -> Run:
-    """Apply the desired workloads, then delete unlisted resources that this collection manages.
-
-    :raises InputError: before any change, if the purge exceeds the limit of its scope.
-    :raises AwsError: before any change, if the account cannot be read.
-    """
-    (cluster,) = engine.clusters.members.values()
-    desired = replace(desired, options=replace(desired.options, purge=True))
-    account = PurgeAccount(engine.observer().all_associations(), *read_account(engine.api, engine.width))
-    observed = engine.observe(desired, just_read=account.associations)
-    observed = replace(observed, outside=_outside(engine, desired, account))
-    leaving = leaving_roles(unlisted_workloads(desired, cluster, scope, account), cluster, account)
-    desired = replace(desired, leaving=leaving)
-    plan, observed = engine.plan(desired, observed)
-    freed = freed_policies(plan, observed)
-    unlisted = unlisted_workloads(desired, cluster, scope, account, freed)
-    validate_purge_limit(desired, unlisted, cluster, scope, account)
-    all_unlisted = unlisted
-    if scope.owner is None:
-        all_unlisted = unlisted_workloads(desired, cluster, replace(scope, any_owner=True), account, freed)
-    kept_associations = remaining_associations(desired, all_unlisted, account)
-    observed = replace(
-        observed,
-        unlisted={cluster.key: kept_associations},
-        unassociated=remaining_grants(desired, all_unlisted, cluster, account),
-    )
-    converge = engine.run(desired, "present", check_mode, observed)
-    if scope.owner is None:
-        converge = replace(
-            converge, findings=(*converge.findings, *other_owners_findings(unlisted, all_unlisted))
-        )
-    if converge.failures:
-        waits = (_purge_waits(unlisted),) if unlisted.workloads else ()
-        return replace(converge, findings=(*converge.findings, *waits))
-    left = left_roles(desired, unlisted, cluster, scope, account)
-    converge = replace(converge, findings=(*converge.findings, *left))
-    if not unlisted.workloads:
-        return converge
-    look = engine.observe(unlisted, removal=True)
-    if check_mode:
-        look = predict(look, observed, converge.plan)
-    may_purge = partial(scope.includes_policy, cluster=cluster)
-    removal = engine.run(unlisted, "absent", check_mode, look, may_purge)
-    purged = replace(
-        _joined(converge, removal),
-        failures=removal.failures,
-        purged=len({workload.key for workload in unlisted.workloads}),
-        findings=(*converge.findings, *removal.findings),
-    )
-    if purged.failures or not removal.plan.changes or not any(map(_is_kept, converge.findings)):
-        return purged
-    return _converge_without_purged(engine, purged, cluster, scope)
-
-
-# Codes of findings about grants and attachments that are kept for users outside the run.
-_KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
-
-
-def _is_kept(finding: Finding) -> bool:
-    return finding.code in _KEPT
-
-
-def _joined(first: Run, second: Run) -> Run:
-    changes = (*first.plan.changes, *second.plan.changes)
-    return replace(first, plan=replace(first.plan, changes=changes), done=(*first.done, *second.done))
-
-
-def _converge_without_purged(engine: Engine, purged: Run, cluster: Cluster, scope: PurgeScope) -> Run:
-    """Converge again without the purged users, for which the listed roles kept grants and policies."""
-    deleted = {association_key(change.target) for change in purged.plan.changes if change.after is None}
-    outside = purged.observed.outside
-    left = {key: association for key, association in outside.associations.items() if key not in deleted}
-    check_mode = purged.check_mode
-    observed = engine.observe_after(purged)
-    observed = replace(observed, outside=replace(outside, associations=left))
-    desired = purged.desired
-    if check_mode:
-        now = predict(observed, observed, purged.plan)
-    else:
-        # A plan needs more reads than a verification.
-        look = engine.observe(desired, just_read=observed.associations)
-        now = replace(look, outside=observed.outside, unlisted=observed.unlisted)
-    again = engine.run(desired, "present", check_mode, now)
-    run = _joined(purged, again)
-    findings = [finding for finding in run.findings if not _is_kept(finding)]
-    findings += filter(_is_kept, again.findings)
-    run = replace(run, observed=observed, findings=tuple(findings))
-    if again.failures:
-        return replace(run, failures=again.failures, purged=0)
-    idle = unlisted_workloads(
-        desired, cluster, scope, PurgeAccount({}, (), ()), freed_policies(again.plan, now)
-    )
-    if not idle.workloads:
-        return run
-    look = engine.observe(idle, removal=True)
-    if check_mode:
-        look = predict(look, now, again.plan)
-    removal = engine.run(idle, "absent", check_mode, look, partial(scope.includes_policy, cluster=cluster))
-    return replace(
-        _joined(run, removal), failures=removal.failures, findings=(*run.findings, *removal.findings)
-    )
-
-
-def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
-    """Return the associations outside the run, which a purge has read already."""
-    keys = {workload.key for workload in desired.workloads}
-    associations = {key: found for key, found in account.associations.items() if key not in keys}
-    return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)
-
-
-def _purge_waits(unlisted: Desired) -> Finding:
-    return Finding(
-        Code.PURGE_WAITS,
-        f"{len(unlisted.workloads)} unlisted workloads were not purged, because other workloads failed.",
-        "Resolve the failures and run again: a purge starts only after all listed workloads succeeded.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
-
-    ``agents`` are the runs for the agent's add-on, one for each cluster.
-    """
-
-    state: State
-    check_mode: bool = False
-    verify: bool = False
-    purge: PurgeScope | None = None
-    deadline: float | None = None
-    agents: Sequence[AddonRun] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Performed:
-    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the verified state, in check mode
-    the predicted one."""
-
-    run: Run
-    guard: Guard
-    observed: Observed
-    verified: Sequence[Verified] | None = None
-
-
-def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
-    """Execute an order. Raises InputError and AwsError, both before any change."""
-    run: Run | None = None
-    observed: Observed | None = None
-    verified: Sequence[Verified] | None = None
-    with Guard(order.deadline) as guard:
-        if order.state == "present":
-            converge_addons(order.agents, engine.width)
-        if order.purge is not None and order.state == "present":
-            run = run_with_purge(engine, desired, order.purge, order.check_mode)
-        else:
-            run = engine.run(desired, order.state, order.check_mode)
-        if order.state == "absent":
-            deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
-            converge_addons(order.agents, engine.width, deleted)
-        # Without changes, the observation of the run serves for the verification.
-        observed = engine.observe_after(run)
-        if engine.restore_grants(run, observed):
-            observed = engine.observe_after(run)
-        if order.verify and order.state == "present":
-            if order.check_mode:
-                observed = predict(observed, observed, run.plan)
-            proof = _read_proof(engine, desired, observed, made=bool(run.done))
-            proof = replace(proof, agents={**proof.agents, **predicted_agents(order.agents)})
-            lints = lint_workloads(desired.workloads, load_catalogue())
-            verified = set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
-        else:
-            late = not_yet_visible(observed, (done.change for done in run.done))
-            run = replace(run, findings=(*run.findings, *late))
-    if guard.cause is not None:
-        run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
-    if run is None:
-        raise AssertionError("a run that ended early has no cause")
-    run = add_addons(run, order.agents)
-    return Performed(run, guard, observed or run.observed, verified)
-
-
-def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
-    """Read the parts that only a verification needs.
-
-    :arg made: whether this run changed a resource. A replica may not have a new role yet, so missing parts are read again
-        until the timeout.
-    """
-    for _attempt in engine.wait_policy.attempts():
-        proof = read_for_verification(engine.api, desired, observed, engine.width)
-        behind = any(isinstance(part, Failure) and part.error.missing for part in proof.inline.values())
-        if not (made and behind):
-            break
-    return proof

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.interrupt import Interrupted, pause
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import engine
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run import order
 from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity,
     eks_pod_identity_association,
@@ -111,7 +111,7 @@ def test_an_error_of_the_verification_does_not_hide_the_changes(
     def break_down(*_arguments: object) -> None:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(engine, "read_for_verification", break_down)
+    monkeypatch.setattr(order, "read_for_verification", break_down)
     ended = run(eks_pod_identity, cluster_name=CLUSTER, workloads=[workload()], verify=True)
     assert len(ended["changes"]) == 4
     assert [row["message"] for row in ended["failures"]] == [

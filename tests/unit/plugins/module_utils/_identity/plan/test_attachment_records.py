@@ -20,7 +20,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import run_with_purge
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER_ARN,
     OTHER_CLUSTER,

@@ -23,8 +23,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.account import (
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.trust.statements import (
     closed_policy,
 )

@@ -1098,3 +1098,8 @@ def test_facts_have_the_worst_status_by_name(
 def test_failure_is_not_a_verification() -> None:
     found = report_for(changed(failures=[REFUSED]))["verification"]
     assert (found["done"], found["trust"]) == (False, "skipped")
+
+
+@pytest.mark.parametrize("code", Code)
+def test_findings_of_a_code_have_a_column(code: Code) -> None:
+    assert code.check in {name for name, _title, _fact in COLUMNS}

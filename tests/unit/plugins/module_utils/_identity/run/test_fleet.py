@@ -38,7 +38,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     fleet_message,
     kept_for_stopped,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,

@@ -25,7 +25,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     attachment_target,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import run_with_purge
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     OTHER_CLUSTER,

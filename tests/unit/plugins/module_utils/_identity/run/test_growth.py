@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     FakeAws,

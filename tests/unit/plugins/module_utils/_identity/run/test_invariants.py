@@ -30,11 +30,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Snapshot,
     read_snapshot,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import (
-    Order,
-    perform,
-    run_with_purge,
-)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.purge import run_with_purge
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,

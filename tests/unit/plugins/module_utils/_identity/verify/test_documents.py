@@ -22,7 +22,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     ReportSettings,
     make_report,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.engine import Order, perform
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.order import Order, perform
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
     verified_result,
 )

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""An order for a run, and its execution: apply or remove, purge, verify."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..._policy.permissions.catalogue import load_catalogue
+from ..model.checks import Verified
+from ..model.desired import Desired, State
+from ..model.observed import Observed, VerificationReads
+from ..model.targets import Failure
+from ..plan.predict import predict
+from ..plan.purge import PurgeScope
+from ..read.verification_reads import read_for_verification
+from ..verify.chain import verify
+from ..verify.documents import lint_workloads
+from ..verify.trust import set_kept_remedies
+from .addons import AddonRun, add_addons, converge_addons, predicted_agents
+from .consistency import not_yet_visible
+from .engine import Engine, Guard
+from .outcome import Run
+from .purge import run_with_purge
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
+
+    ``agents`` are the runs for the agent's add-on, one for each cluster.
+    """
+
+    state: State
+    check_mode: bool = False
+    verify: bool = False
+    purge: PurgeScope | None = None
+    deadline: float | None = None
+    agents: Sequence[AddonRun] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The outcome of an order. ``verified`` is None without a verification; ``observed`` is the verified state, in check mode
+    the predicted one."""
+
+    run: Run
+    guard: Guard
+    observed: Observed
+    verified: Sequence[Verified] | None = None
+
+
+def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
+    """Execute an order. Raises InputError and AwsError, both before any change."""
+    run: Run | None = None
+    observed: Observed | None = None
+    verified: Sequence[Verified] | None = None
+    with Guard(order.deadline) as guard:
+        run = _apply(engine, desired, order)
+        # Without changes, the observation of the run serves for the verification.
+        observed = engine.observe_after(run)
+        if engine.restore_grants(run, observed):
+            observed = engine.observe_after(run)
+        if order.verify and order.state == "present":
+            if order.check_mode:
+                observed = predict(observed, observed, run.plan)
+            verified = _verify(engine, desired, order, run, observed)
+        else:
+            late = not_yet_visible(observed, (done.change for done in run.done))
+            run = replace(run, findings=(*run.findings, *late))
+    if guard.cause is not None:
+        run = engine.cut_short(desired, order.state, guard.cause, order.check_mode)
+    if run is None:
+        raise AssertionError("a run that ended early has no cause")
+    run = add_addons(run, order.agents)
+    return Performed(run, guard, observed or run.observed, verified)
+
+
+def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
+    """Apply or remove the workloads. Add-ons of the agent come before the workloads, and are removed after them."""
+    if order.state == "absent":
+        run = engine.run(desired, order.state, order.check_mode)
+        deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
+        converge_addons(order.agents, engine.width, deleted)
+        return run
+    converge_addons(order.agents, engine.width)
+    if order.purge is not None:
+        return run_with_purge(engine, desired, order.purge, order.check_mode)
+    return engine.run(desired, order.state, order.check_mode)
+
+
+def _verify(
+    engine: Engine, desired: Desired, order: Order, run: Run, observed: Observed
+) -> Sequence[Verified]:
+    proof = _read_proof(engine, desired, observed, made=bool(run.done))
+    proof = replace(proof, agents={**proof.agents, **predicted_agents(order.agents)})
+    lints = lint_workloads(desired.workloads, load_catalogue())
+    return set_kept_remedies(verify(desired, observed, proof, lints), run.findings)
+
+
+def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
+    """Read the parts that only a verification needs.
+
+    :arg made: whether this run changed a resource. A replica may not have a new role yet, so missing parts are read again
+        until the timeout.
+    """
+    for _attempt in engine.wait_policy.attempts():
+        proof = read_for_verification(engine.api, desired, observed, engine.width)
+        behind = any(isinstance(part, Failure) and part.error.missing for part in proof.inline.values())
+        if not (made and behind):
+            break
+    return proof
