@@ -6,6 +6,10 @@
 # make help    the rest
 
 PYTHON ?= python3
+# Older versions cannot read tools/setup.py, which looks for a newer Python itself
+SETUP = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null || \
+  { echo "$(PYTHON) is missing or too old. Install Python 3.11 or newer. Debian: apt-get install python3 python3-venv;" \
+    "Red Hat: dnf install python3.12, then make PYTHON=python3.12." >&2; exit 1; }; $(PYTHON) tools/setup.py
 VENV := .venv/bin
 SANDBOX := .venv-sandbox/bin/sandbox
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.collections
@@ -27,13 +31,13 @@ help:
 	@echo "make clean         remove environments and build output"
 
 setup-run:
-	@$(PYTHON) tools/setup.py run
+	@$(SETUP) run
 
 setup:
-	@$(PYTHON) tools/setup.py dev
+	@$(SETUP) dev
 
 setup-matrix:
-	@$(PYTHON) tools/setup.py matrix
+	@$(SETUP) matrix
 
 setup-release:
 	@$(PYTHON) tools/setup.py release

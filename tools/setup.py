@@ -99,7 +99,7 @@ def find_pythons() -> dict[tuple[int, int], str]:
     names = [f"python3.{minor}" for minor in range(10, 15)]
     candidates = [sys.executable]
     candidates += [found for name in names if (found := shutil.which(name))]
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    pyenv = Path(os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))) / "versions"
     candidates += [str(path) for path in sorted(pyenv.glob("3.*/bin/python3"), reverse=True)]
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
@@ -119,8 +119,8 @@ def pick_python(pythons: dict[tuple[int, int], str]) -> tuple[tuple[int, int], s
     usable = [version for version in pythons if OLDEST_PYTHON <= version <= (3, 14)]
     if not usable:
         raise SetupError(
-            "no Python 3.11 or newer with the venv module was found. Install one "
-            "(Debian: apt-get install python3 python3-venv) and run make again."
+            "no Python from 3.11 to 3.14 with the modules venv and ensurepip was found. Install one and run make again. "
+            "Debian: apt-get install python3-venv; Red Hat: dnf install python3.12."
         )
     newest = max(usable)
     return newest, pythons[newest]
@@ -218,6 +218,10 @@ def unpack_collections(bundle: str, target: Path) -> None:
 
 
 def set_up(scope: str) -> None:
+    if scope != "run" and shutil.which("git") is None:
+        raise SetupError(
+            "git was not found. The checks read the list of files from it; make demo works without."
+        )
     pythons = find_pythons()
     version, python = pick_python(pythons)
     requirements = ROOT / "requirements"
@@ -266,13 +270,13 @@ def main() -> int:
     if len(sys.argv) != 2 or sys.argv[1] not in ("run", "dev", "matrix", "release"):
         print(__doc__)
         return 2
-    CACHE.mkdir(exist_ok=True)
     try:
+        CACHE.mkdir(exist_ok=True)
         with (CACHE / "setup.lock").open("w") as lock:
             # Several checks may run the set-up at the same time.
             fcntl.flock(lock, fcntl.LOCK_EX)
             set_up(sys.argv[1])
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"[setup] failed: {error}", file=sys.stderr)
         return 1
     return 0

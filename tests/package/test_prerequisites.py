@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make demo` on a machine without one of its prerequisites: it names this one before it downloads or creates anything."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+NO_PYTHON = (
+    "python3 is missing or too old. Install Python 3.11 or newer. Debian: apt-get install python3 python3-venv; "
+    "Red Hat: dnf install python3.12, then make PYTHON=python3.12."
+)
+NO_VENV = (
+    "[setup] failed: no Python from 3.11 to 3.14 with the modules venv and ensurepip was found. Install one and run make "
+    "again. Debian: apt-get install python3-venv; Red Hat: dnf install python3.12."
+)
+NO_GIT = (
+    "[setup] failed: git was not found. The checks read the list of files from it; make demo works without."
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Create the part of a checkout that runs before a download, and a folder of programs with make and a shell only."""
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / "tools" / "setup.py", tmp_path / "tools")
+    (tmp_path / "bin").mkdir()
+    for name in ("make", "sh"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / "bin" / name).symlink_to(found)
+    return tmp_path
+
+
+def refused(checkout: Path, target: str, **env: str) -> str:
+    """Run make without home folder, expect a failure; return the first line of its errors."""
+    done = subprocess.run(
+        [checkout / "bin" / "make", target],
+        cwd=checkout,
+        env={"PATH": str(checkout / "bin"), **env},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert list(checkout.glob(".venv*")) == []
+    return done.stderr.splitlines()[0]
+
+
+def add_python(checkout: Path, program: str = sys.executable) -> None:
+    """Add a Python. With the program false it fails, like an older version."""
+    python = checkout / "bin" / "python3"
+    python.write_text(f'#!/bin/sh\nexec {program} "$@"\n', encoding="utf-8")
+    python.chmod(0o755)
+
+
+def test_names_missing_or_old_python(checkout: Path) -> None:
+    assert refused(checkout, "demo") == NO_PYTHON
+    add_python(checkout, "false")
+    assert refused(checkout, "demo") == NO_PYTHON
+
+
+def test_names_missing_modules(checkout: Path) -> None:
+    """Debian has ensurepip in a separate package."""
+    add_python(checkout)
+    (checkout / "modules").mkdir()
+    (checkout / "modules" / "ensurepip.py").write_text("raise ImportError\n", encoding="utf-8")
+    assert refused(checkout, "demo", PYTHONPATH=str(checkout / "modules")) == NO_VENV
+
+
+def test_names_missing_git(checkout: Path) -> None:
+    add_python(checkout)
+    assert refused(checkout, "lint") == NO_GIT
