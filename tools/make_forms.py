@@ -152,7 +152,13 @@ def _mapping(spec: Mapping[str, Any], texts: Mapping[str, Any], place: str) -> d
         ]
     if place == "policies.":
         mapping["oneOf"] = [
-            {"allOf": [_has("name"), _has("document"), {"properties": {"arn": {"type": "null"}}}]},
+            {
+                "allOf": [
+                    _has("name"),
+                    {"oneOf": [_has("document"), _has("document_file")]},
+                    {"properties": {"arn": {"type": "null"}}},
+                ]
+            },
             {
                 "allOf": [
                     _has("arn"),

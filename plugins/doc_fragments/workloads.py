@@ -91,6 +91,11 @@ options:
               - The policy, as a mapping or JSON text. A document whose meaning changed is stored as a new default
                 version; at the limit of five versions the oldest non-default one is deleted first.
             type: raw
+          document_file:
+            description:
+              - A file with the policy as JSON or YAML, in place of C(document). Only in a file of
+                O(workloads_from), and relative to that file.
+            type: str
           path:
             description: The IAM path of the policy. Starts and ends with V(/). Defaults to V(/).
             type: str

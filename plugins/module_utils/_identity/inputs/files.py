@@ -17,12 +17,13 @@ import codecs
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ..model.errors import InputError
-from .fields import LIMITS, Limits, find_excess_of_values, too_deep
+from ..model.errors import InputError, Problems
+from .fields import LIMITS, Limits, find_excess_of_values, shown_value, too_deep
 from .yaml_file import (
     CUT_OFF,
     LIST_KEYS,
@@ -33,6 +34,7 @@ from .yaml_file import (
     no_list,
     no_workloads,
     read_yaml,
+    read_yaml_value,
     vaulted_file,
 )
 
@@ -248,32 +250,100 @@ def read_sources(paths: Sequence[str], limits: Limits = LIMITS) -> FileSource:
         problems.append("the list of files with workloads is empty; write workloads: [] for no workloads.")
     workloads: list[object] = []
     places: list[str] = []
-    files = _files(paths, problems)
+    folders: list[Path] = []
+    files = _files(paths, folders, problems)
     if len(files) > limits.files:
         more = f"there are {len(files):,} files with workloads; at most {limits.files:,} are allowed"
         raise InputError([f"{', '.join(paths[:3])}: {more}. Write more workloads into each file."])
+    # The files of policy documents may be in the same folders.
+    documents: set[Path] = set()
+    invalid: dict[Path, tuple[str, ...]] = {}
     for path in files:
         try:
             text = _text(path, limits)
             read = read_json if path.suffix.lower() == ".json" else read_yaml
             for line, workload in read(str(path), text, limits):
-                workloads.append(workload)
-                places.append(f"{path} line {line}")
+                place = f"{path} line {line}"
+                workloads.append(_with_documents(workload, path.parent, place, documents, limits))
+                places.append(place)
         except InputError as error:
-            problems += error.problems
+            invalid[path] = error.problems
+    for path, texts in invalid.items():
+        problems += texts if path.resolve() not in documents else ()
+    problems += _unread_folders(folders, documents)
     if problems:
         raise InputError(problems)
     return FileSource(workloads, places)
 
 
-def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
+def _with_documents(
+    workload: object, folder: Path, place: str, documents: set[Path], limits: Limits
+) -> object:
+    """Replace each ``document_file`` in the policies of a workload by the ``document`` in that file.
+
+    :arg folder: the folder of the file with the workload, to which paths are relative.
+    :arg documents: the files of documents, to which those of this workload are added.
+    :raises InputError: with every problem.
+    """
+    policies = workload.get("policies") if isinstance(workload, Mapping) else None
+    if not isinstance(workload, Mapping) or not isinstance(policies, list):
+        return workload
+    problems = Problems()
+    read = [
+        problems.attempt(
+            partial(_with_document, policy, folder, f"{place}, policies[{index}]", documents, limits)
+        )
+        for index, policy in enumerate(policies)
+    ]
+    problems.raise_if_any()
+    return {**workload, "policies": read}
+
+
+def _with_document(policy: object, folder: Path, place: str, documents: set[Path], limits: Limits) -> object:
+    if not isinstance(policy, Mapping) or policy.get("document_file") is None:
+        return policy
+    name = policy["document_file"]
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(
+            [f"{place}: document_file must be the path of a file, got {shown_value(repr(name))}."]
+        )
+    if policy.get("document") is not None:
+        raise InputError([f"{place}: document and document_file are both set; leave one of them out."])
+    path = folder / os.path.expanduser(name)
+    if not path.is_file():
+        raise InputError(
+            [
+                f"{place}: document_file {path}: {_describe(path)}. The path is relative to the file with the workload."
+            ]
+        )
+    documents.add(path.resolve())
+    document = read_yaml_value(str(path), _text(path, limits), limits)
+    if not isinstance(document, Mapping):
+        raise InputError(
+            [f"{place}: document_file {path} must contain a policy document, which is a mapping."]
+        )
+    return {key: value for key, value in policy.items() if key != "document_file"} | {"document": document}
+
+
+def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
+    """Return a problem for each nested folder with input files, except files of policy documents."""
+    return [
+        f"{path}: this folder inside {path.parent} contains input files ({inner}), but nested folders are not read. List it "
+        "as well, or move it elsewhere."
+        for path in folders
+        if (inner := _first_input(path, documents)) is not None
+    ]
+
+
+def _files(paths: Sequence[str], folders: list[Path], problems: list[str]) -> list[Path]:
+    """Return the input files of paths. Add the folders inside a folder to ``folders``."""
     files: list[Path] = []
     for name in paths:
         # Path.expanduser raises RuntimeError for a user without home folder.
         path = Path(os.path.expanduser(name))
         try:
             if path.is_dir():
-                files += _files_of_folder(path, problems)
+                files += _files_of_folder(path, folders, problems)
             elif path.is_file():
                 files.append(path)
             else:
@@ -283,18 +353,15 @@ def _files(paths: Sequence[str], problems: list[str]) -> list[Path]:
     return files
 
 
-def _files_of_folder(folder: Path, problems: list[str]) -> list[Path]:
+def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> list[Path]:
     files: list[Path] = []
-    earlier_problems = len(problems)
+    earlier = len(problems), len(folders)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            if (inner := _first_input(path)) is not None:
-                problems.append(
-                    f"{path}: this folder inside {folder} contains input files ({inner}), but nested folders are "
-                    "not read. List it as well, or move it elsewhere."
-                )
+            if _first_input(path, set()) is not None:
+                folders.append(path)
         elif path.is_symlink() and not path.exists():
             problems.append(f"{path}: {_describe(path)}. Repair or remove the link.")
         elif _is_input(path):
@@ -302,22 +369,25 @@ def _files_of_folder(folder: Path, problems: list[str]) -> list[Path]:
                 files.append(path)
             else:
                 problems.append(f"{path}: {_describe(path)}.")
-    if not files and len(problems) == earlier_problems:
+    if not files and (len(problems), len(folders)) == earlier:
         problems.append(f"{folder}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
     return files
 
 
-def _first_input(folder: Path) -> Path | None:
-    """Return the first input file at any depth, or None. Raises OSError for an unreadable folder."""
+def _first_input(folder: Path, documents: set[Path]) -> Path | None:
+    """Return the first input file at any depth that is not in ``documents``, or None.
+
+    :raises OSError: for an unreadable folder.
+    """
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
             # A link may point to a parent folder, which would be an endless recursion.
-            inner = None if path.is_symlink() else _first_input(path)
+            inner = None if path.is_symlink() else _first_input(path, documents)
             if inner is not None:
                 return inner
-        elif _is_input(path):
+        elif _is_input(path) and path.resolve() not in documents:
             return path
     return None
 

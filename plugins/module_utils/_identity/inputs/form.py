@@ -80,6 +80,7 @@ def policy_spec() -> Spec:
     return {
         "name": {"type": "str"},
         "document": {"type": "raw"},
+        "document_file": {"type": "str"},
         "path": {"type": "str"},
         "description": {"type": "str"},
         "tags": {"type": "dict"},

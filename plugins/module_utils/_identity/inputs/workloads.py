@@ -336,9 +336,15 @@ def _policy(raw: object, place: str, problems: Problems, common: Mapping[str, st
             if key != "arn" and policy.has(key):
                 problems.add(place, f"{key} cannot be set together with arn.")
         return PolicySpec(arn=arn)
-    for key in ("name", "document"):
-        if not policy.has(key):
-            problems.add(place, f"{key} is missing; set name and document, or arn.")
+    if policy.has("document_file"):
+        # The reader of files replaces it by the document.
+        problems.add(
+            place, "document_file works only in a file of workloads_from; write the document itself here."
+        )
+    elif not policy.has("document"):
+        problems.add(place, "document is missing; set name and document, or arn.")
+    if not policy.has("name"):
+        problems.add(place, "name is missing; set name and document, or arn.")
     return PolicySpec(
         name=policy.text(
             "name",

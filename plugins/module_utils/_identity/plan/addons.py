@@ -79,7 +79,7 @@ def unsupported_accounts(
         "update",
         Code.ADDON_ROLE_NOT_SUPPORTED,
         f"version {version} of the add-on does not accept a role for service account {listed(unknown)}: {accounts}.",
-        "Correct the service account, or choose another version of the add-on. To list the service accounts of a version: aws eks "
+        "Correct the service account, or choose another version of the add-on. To list its service accounts: aws eks "
         f"describe-addon-configuration --addon-name {spec.name} --addon-version {version}",
     )
 

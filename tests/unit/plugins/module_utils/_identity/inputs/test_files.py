@@ -394,3 +394,86 @@ def test_json_is_read_as_it_was_written(tmp_path: Path, workloads: list[Any]) ->
     for text in (compact, spread):
         found = read_sources([written(tmp_path, "a.json", text)])
         assert (found.workloads, len(found.places)) == (workloads, len(workloads))
+
+
+DOCUMENT = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
+}
+WITH_DOCUMENT = """
+- namespace: default
+  service_account: one
+  policies:
+    - {name: reports, document_file: FILE}
+    - {arn: "arn:aws:iam::aws:policy/ReadOnlyAccess"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("policies/reports.json", json.dumps(DOCUMENT)),
+        ("policies/reports.yml", json.dumps(DOCUMENT, indent=2)),
+        ("../shared.json", "\ufeff" + json.dumps(DOCUMENT)),
+        # The folder has no other use for it, although it ends in .json.
+        ("reports.json", json.dumps(DOCUMENT)),
+        ("reports.policy", json.dumps(DOCUMENT)),
+    ],
+)
+def test_document_file_is_relative_to_the_file_with_the_workload(
+    tmp_path: Path, file: str, text: str
+) -> None:
+    teams = tmp_path / "teams"
+    (teams / "policies").mkdir(parents=True)
+    written(teams, file, text)
+    path = written(teams, "team.yml", WITH_DOCUMENT.replace("FILE", file))
+    policies = [{"name": "reports", "document": DOCUMENT}, {"arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}]
+    for source in (path, str(teams)):
+        assert read_sources([source]).workloads == [
+            {"namespace": "default", "service_account": "one", "policies": policies}
+        ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "problem"),
+    [
+        (
+            "none.json",
+            "",
+            "document_file {folder}/none.json: there is no such file or folder. The path is relative to the file with the "
+            "workload.",
+        ),
+        ("policies", "", "document_file {folder}/policies: is not a file or folder. The path"),
+        ("[a]", "", "document_file must be the path of a file, got ['a']."),
+        (
+            "list.txt",
+            "[1]",
+            "document_file {folder}/list.txt must contain a policy document, which is a mapping.",
+        ),
+        ("twice.txt, document: {}", "{}", "document and document_file are both set; leave one of them out."),
+    ],
+)
+def test_unusable_document_file_is_reported_with_its_place(
+    tmp_path: Path, file: str, text: str, problem: str
+) -> None:
+    (tmp_path / "policies").mkdir()
+    if text:
+        written(tmp_path, file.split(",")[0], text)
+    path = written(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", file))
+    with pytest.raises(InputError) as refused:
+        read_sources([path])
+    (message,) = refused.value.problems
+    assert message.startswith(f"{path} line 2, policies[0]: {problem.format(folder=tmp_path)}")
+
+
+def test_folder_with_another_file_beside_its_documents_fails(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    written(tmp_path, "policies/reports.json", json.dumps(DOCUMENT))
+    other = written(tmp_path, "policies/team-b.yml", YAML)
+    written(tmp_path, "team.yml", WITH_DOCUMENT.replace("FILE", "policies/reports.json"))
+    with pytest.raises(InputError) as refused:
+        read_sources([str(tmp_path)])
+    assert refused.value.problems == (
+        f"{tmp_path}/policies: this folder inside {tmp_path} contains input files ({other}), but nested folders are not read. "
+        "List it as well, or move it elsewhere.",
+    )
