@@ -4,10 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the roles and policies of a whole account in bulk: if that needs fewer requests, or for a purge.
+"""Read the roles and policies of a whole account in bulk, when a bulk read needs fewer requests than individual reads, or for a
+purge.
 
-Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read does not return description and
-session duration of a role (ListRoles does), or tags and description of a policy (only GetPolicy does).
+Source: iam GetAccountAuthorizationDetails, GetPolicy, GetAccountSummary. The bulk read does not return the description and
+session duration of a role, which ListRoles returns, or the tags and description of a policy, which only GetPolicy returns.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ PAGE_SIZE = 1000
 class Snapshot:
     """The roles by lower-case name and policies by ARN of a bulk read.
 
-    ``complete``: a resource that it does not contain does not exist. ``denied``: the error if the caller is not allowed
-    to read in bulk, or "".
+    ``complete``: the read returned the whole account, so a role or policy that the snapshot does not contain does not exist.
+    ``denied``: the error if the caller is not allowed to read in bulk, or "".
     """
 
     roles: Mapping[str, ObservedRole] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Snapshot:
     ) -> dict[str, ObservedPolicy | None]:
         """Return the policies by ARN, None for a missing policy.
 
-        Policies without an entry must be read individually, as they or their details were not read.
+        Policies without an entry must be read individually, because the bulk read did not return the policy or its details.
 
         :arg planning: the options of the plan; None for a verification.
         """
@@ -81,9 +82,10 @@ class Snapshot:
 
 
 def _details_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options | None) -> bool:
-    """Return whether the tags or description of a policy are needed.
+    """Return whether a plan or verification needs the tags or the description of a policy, which cost a request.
 
-    Tags are compared, set or purged, and decide on the ownership before a change; the description is only compared.
+    The tags show the owner, which a change must respect, and are themselves compared, set or purged. The description is only
+    compared with the definition.
     """
     if spec.document is None:
         return False
@@ -109,7 +111,7 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
     try:
         (pages, all_pages), *details = map_concurrently(lambda read: read(), reads)
     except AwsError as error:
-        # Any other error recurs in the individual reads, which report it for the workloads concerned.
+        # Any other error occurs again in the individual reads, which report the error for the workloads concerned.
         return Snapshot(denied=error.text if error.denied else "")
     roles = {
         raw["RoleName"].lower(): decode_role_detail(raw)
@@ -129,7 +131,7 @@ def read_snapshot(api: Api, singles: int, role_details: bool = False, policies: 
 def _pages(
     api: Api, budget: int, operation: str, parameters: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], bool]:
-    """Return the pages up to the budget, and whether they are complete."""
+    """Return at most ``budget`` pages of an operation, and whether these are all pages."""
     pages: list[dict[str, Any]] = []
     for page in response_pages(api, "iam", operation, {**parameters, "MaxItems": PAGE_SIZE}):
         pages.append(page)
@@ -139,7 +141,10 @@ def _pages(
 
 
 def _with_details(roles: Mapping[str, ObservedRole], pages: list[dict[str, Any]]) -> dict[str, ObservedRole]:
-    """Add the details of the roles. Roles without them are left out, and read one by one."""
+    """Add description and session duration to the roles.
+
+    Roles for which the pages have no details are left out, and read one by one.
+    """
     details = {raw["RoleName"].lower(): raw for page in pages for raw in page["Roles"]}
     return {
         name: replace(

@@ -67,7 +67,7 @@ def read_releases(api: Api, cluster: Cluster, name: str) -> tuple[AddonRelease, 
 
 
 def read_identities(api: Api, cluster: Cluster, name: str, version: str) -> tuple[AddonIdentity, ...]:
-    """Return the service accounts of a version that can have a role. Raises AwsError.
+    """Return the service accounts that can have a role in this version of an add-on. Raises AwsError.
 
     Source: eks DescribeAddonConfiguration.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read pod identity associations: of one ID, of some workloads, or of whole clusters."""
+"""Read pod identity associations: one association by its ID, the associations of some workloads, or a whole cluster."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def list_associations(
 
 
 def _first_associations(api: Api, cluster_name: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the summaries of the first page, and whether EKS has more."""
+    """Return the summaries of a cluster's first page of associations, and whether EKS has more pages."""
     request = {"clusterName": cluster_name}
     page = next(response_pages(api, "eks", "ListPodIdentityAssociations", request))
     return list(page["associations"]), bool(page.get("nextToken"))
@@ -48,17 +48,17 @@ def describe_association(
 ) -> ObservedAssociation | None:
     """Describe one association; None if it was deleted since it was listed. Raises AwsError.
 
-    :arg cluster: the cluster part of the workload key, if it differs from the cluster's name.
-    Source: eks DescribePodIdentityAssociation.
+    :arg cluster: the cluster part of the workload key, if that part differs from the cluster's name. Source: eks
+        DescribePodIdentityAssociation.
     """
     request = {"clusterName": cluster_name, "associationId": association_id}
     result = none_if_missing(lambda: api.call("eks", "DescribePodIdentityAssociation", request))
     return decode_association(result["association"], cluster) if result is not None else None
 
 
-# Up to this number of workloads, a request for each needs fewer pages than a list of the cluster.
+# For at most this number of workloads, a request for each workload needs fewer pages than a list of the whole cluster.
 FEW_WORKLOADS = 3
-# The maximum number of unlisted associations to describe, as each takes a request.
+# The maximum number of unlisted associations to describe, because each of them takes a request.
 MAX_DESCRIBED = 10
 
 
@@ -76,7 +76,7 @@ _Listing = Iterable["_AssociationSummary | Failure"]
 
 @dataclass(slots=True)
 class Remainder:
-    """The associations of a cluster without a workload in the run; ``more`` and ``error`` as in UnlistedAssociations."""
+    """The associations of a cluster whose workloads are not in the run. ``more`` and ``error`` are as in UnlistedAssociations."""
 
     associations: list[_AssociationSummary] = field(default_factory=list)
     addons: list[WorkloadKey] = field(default_factory=list)
@@ -84,7 +84,7 @@ class Remainder:
     error: AwsError | None = None
 
     def add(self, association: _AssociationSummary, summary: Mapping[str, Any]) -> None:
-        """Add one association."""
+        """Add one association, by its owner: an EKS add-on or not."""
         if summary.get("ownerArn"):
             self.addons.append(association.key)
         else:
@@ -92,7 +92,7 @@ class Remainder:
 
 
 def read_all_associations(reader: Reader) -> dict[WorkloadKey, ObservedAssociation]:
-    """Return every association of the clusters. Raises AwsError if one cannot be read."""
+    """Return every association of the clusters. Raises AwsError if any association cannot be read."""
 
     def read(summary: _AssociationSummary | Failure) -> ObservedAssociation | None:
         if isinstance(summary, Failure):
@@ -112,12 +112,13 @@ def read_associations(
     unchanged: Mapping[WorkloadKey, ObservedAssociation],
     remainders: dict[str, Remainder] | None = None,
 ) -> list[ObservedAssociation | Failure]:
-    """Read the associations of some workloads; for a removal all of the clusters, as any may still use a role.
+    """Read the associations of some workloads; for a removal, all associations of their clusters, because any of them may still
+    use a role.
 
-    If the associations of a cluster cannot be listed, that is the only failure of the cluster.
+    If the associations of a cluster cannot be listed, that failure is the only one for the cluster.
 
     :arg unchanged: associations that are described again only if their ID has changed.
-    :arg remainders: receives the other associations of each cluster.
+    :arg remainders: receives, by cluster, the associations of workloads that are not in ``keys``.
     """
 
     def describe(summary: _AssociationSummary | Failure) -> ObservedAssociation | Failure | None:
@@ -132,7 +133,7 @@ def read_associations(
     selected = None if removal else frozenset(keys)
     answers = map_concurrently(describe, _list_clusters(reader, selected, remainders), reader.width)
     results = [answer for answer in answers if answer is not None]
-    # The failure of a list has the cluster as its target, not an association.
+    # If listing fails, the target of the failure is the cluster, not an association.
     unlisted = {
         result.target.name
         for result in results
@@ -144,9 +145,11 @@ def read_associations(
 def describe_unlisted(
     reader: Reader, remainders: Mapping[str, Remainder], namespaces: Collection[str]
 ) -> dict[str, UnlistedAssociations]:
-    """Describe at most MAX_DESCRIBED unlisted associations of each cluster, to read their owner.
+    """Describe at most MAX_DESCRIBED unlisted associations of each cluster, because only the description has the tag with the
+    owner.
 
-    The ``namespaces`` of the run have priority, as a workload that was removed from the list is likely to be there.
+    The ``namespaces`` of the run have priority, because a workload that was removed from the list is probably in one of
+    them.
     """
     chosen = [
         summary
@@ -172,7 +175,7 @@ def has_association(reader: Reader, key: WorkloadKey) -> bool | None:
     try:
         return any(list_associations(api, cluster.name, key.namespace, key.service_account))
     except AwsError:
-        # Best effort: it only decides on a finding.
+        # A failure is ignored, because the result only decides whether there is a finding.
         return None
 
 
@@ -203,7 +206,9 @@ def read_outside(
     summary: Collection[WorkloadKey],
     previous: OutsideAssociations,
 ) -> OutsideAssociations:
-    """Read the unlisted associations of some reaches, in addition to the ``previous`` ones."""
+    """Read the associations of workloads outside the run in some reaches, in addition to the ``previous`` ones.
+    A reach is a cluster, or a namespace of a cluster.
+    """
     clusters = reader.clusters.members
 
     def list_reach(reach: Reach) -> list[_AssociationSummary] | AwsError:
@@ -264,7 +269,9 @@ def _list_clusters(
     keys: frozenset[WorkloadKey] | None,
     remainders: dict[str, Remainder] | None = None,
 ) -> _Listing:
-    """Yield the associations of these workloads, or of all for None; with ``remainders``, list every cluster.
+    """Yield the associations of these workloads, or all associations if ``keys`` is None.
+
+    With ``remainders``, list every cluster.
 
     The associations of a single cluster are yielded page by page; several clusters are listed concurrently.
     """
@@ -317,9 +324,9 @@ def _list_cluster(
 def _summaries(
     api: Api, cluster: Cluster, keys: Collection[WorkloadKey] | None, remainder: Remainder | None
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield all associations of a cluster, or of a few workloads.
+    """Yield the summaries of all associations of a cluster, or of a few workloads.
 
-    With a ``remainder`` the first page is read as well, which has all associations of most clusters.
+    With a ``remainder`` the first page is read as well: for most clusters, one page has all associations.
     """
     if keys is None or len(keys) > FEW_WORKLOADS:
         yield from list_associations(api, cluster.name)

@@ -6,8 +6,9 @@
 
 """Simulate with IAM whether the caller is allowed to send the requests of an apply.
 
-Source: iam SimulatePrincipalPolicy. It evaluates the caller's own policies and boundary, and service control policies,
-but no session policies: "allowed" is probable, "denied" is certain.
+Source: iam SimulatePrincipalPolicy. The simulation considers the caller's own policies, permissions boundary and service
+control policies, but no session policies. So the caller may be denied a request that the simulation allows, but not the
+reverse.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ from ..model.desired import Desired
 from ..model.errors import AwsError
 from ..model.shared import shared_policies
 
-# The maximum number of simulated resources of a kind; more would only be slower.
+# The maximum number of simulated resources of each type; more resources would only be slower.
 MAX_RESOURCES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationRequest:
-    """Actions on resources, with the condition keys of the request."""
+    """A simulation request: actions, their resources, and the condition keys of the request."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the cluster, the caller, the endpoint of the Kubernetes API, and the caller's access to it."""
+"""Read the cluster, the caller, the endpoint of the Kubernetes API, and the caller's access to the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -52,9 +52,12 @@ def require_account(account: Account, account_id: str, name: str, region: str) -
 
 
 def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
-    """Describe the cluster, or return the error. For a removal a missing cluster is empty. Source: eks DescribeCluster.
+    """Describe the cluster, or return the error.
 
-    For a removal, ListPodIdentityAssociations must confirm a missing cluster, because it deletes more without the cluster.
+    For a removal, return an empty mapping if the cluster does not exist. Source: eks DescribeCluster.
+
+    For a removal, ListPodIdentityAssociations must confirm that the cluster does not exist, because a removal deletes more
+    if there is no cluster.
     """
 
     def describe() -> Mapping[str, Any]:
@@ -75,8 +78,9 @@ def _describe(api: Api, name: str, state: str) -> Mapping[str, Any] | AwsError:
 def find_cluster(api: Api, name: str, region: str, state: str = "present", account_id: str = "") -> Cluster:
     """Return the cluster, in a state in which associations can be managed.
 
-    For a removal the cluster may be missing, as its IAM roles and policies may still exist. Raises AwsError, also for
-    credentials of another account than ``account_id``, before any request to EKS.
+    For a removal the cluster may be missing, as its IAM roles and policies may still exist. Raises AwsError for a failed
+    request, for a cluster in another state, and, before any request to EKS, for credentials of an account other than
+    ``account_id``.
     """
     describe = partial(_describe, api.in_region(region), name, state)
     if account_id:
@@ -90,7 +94,10 @@ def find_cluster(api: Api, name: str, region: str, state: str = "present", accou
 def _usable_cluster(
     account: Account, name: str, region: str, state: str, response: Mapping[str, Any] | AwsError
 ) -> Cluster:
-    """Return the cluster of a response of ``_describe``; for a removal a missing one has the status "". Raises AwsError."""
+    """Return the cluster of a response of ``_describe``.
+
+    For a removal, a cluster that does not exist has the status "". Raises AwsError.
+    """
     if isinstance(response, AwsError):
         if not (response.missing and state == "present"):
             raise response
@@ -158,14 +165,14 @@ def find_clusters(
 
 _SESSION = re.compile(r"arn:([\w-]+):sts::(\d{12}):assumed-role/([^/]+)/.*")
 _AWS_HOST = re.compile(r"sts[\w.-]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|c2s\.ic\.gov|sc2s\.sgov\.gov)")
-# A custom STS endpoint, used by tests.
+# The host is not one of AWS: a custom STS endpoint, which tests use.
 _LOOPBACK = re.compile(r"(?:localhost|127\.[\d.]+|\[::1\])")
 
 
 def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
     """Return endpoint and certificate authority of a cluster. Source: eks DescribeCluster.
 
-    Raises AwsError, also for a cluster without an endpoint.
+    Raises AwsError for a failed request, and for a cluster without an endpoint.
     """
     try:
         cluster = api.call("eks", "DescribeCluster", {"name": name})["cluster"]
@@ -185,7 +192,7 @@ def read_eks_target(api: Api, name: str, region: str) -> EksTarget:
 
 
 def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime) -> CallerAccess | None:
-    """Read the data that explain a 401 of the Kubernetes API; None if STS rejects the credentials too.
+    """Read the data that explain why the Kubernetes API responded with 401. Return None if STS rejects the credentials too.
 
     :arg sts_url: the STS endpoint in the token.
     Sources: sts GetCallerIdentity, iam GetRole, eks DescribeAccessEntry.
@@ -208,7 +215,9 @@ def read_caller_access(api: Api, target: EksTarget, sts_url: str, now: datetime)
 
 
 def _access_principal(api: Api, caller_arn: str) -> str:
-    """Return the ARN of the caller in an access entry: for a session, the ARN of its role with the path."""
+    """Return the ARN that an EKS access entry must have for the caller: for a session of a role, the ARN of the role, including
+    its path.
+    """
     session = _SESSION.fullmatch(caller_arn)
     if session is None:
         return caller_arn

@@ -106,7 +106,7 @@ def _gather(
 def _accounts(
     request: InventoryRequest, api: Api, own_account: str, partition: str, failures: list[UnreadClusters]
 ) -> list[AccountAccess]:
-    """Return each account once: the account of the credentials without a role, listed accounts with their role."""
+    """Return each account once. The account of the credentials is read without a role, each listed account with its role."""
     accounts: dict[str, AccountAccess] = {}
     if request.organization is not None:
         try:
@@ -139,7 +139,7 @@ def _members(organization: Organization, api: Api) -> list[str]:
 
 
 def _places(apis: ApiProvider, home: str, access: AccountAccess) -> _Answer[_Place]:
-    """Return the regions of an account. Assumes the role first, so that an error is one failure for the account."""
+    """Return the regions of an account. Assume the role first, so that an error is one failure for the whole account."""
     try:
         api = apis.api(access.role, home)
         if access.regions == (ALL_REGIONS,):
@@ -172,7 +172,7 @@ def _clusters(apis: ApiProvider, cluster_name: _Named) -> _Answer[FoundCluster]:
         api = apis.api(place.access.role, place.region)
         raw = api.call("eks", "DescribeCluster", {"name": cluster_name.name})["cluster"]
     except AwsError as error:
-        # Deleted since it was listed.
+        # The cluster was deleted after it was listed.
         return (), [] if error.missing else [place.failure(error, cluster_name.name)]
     failures: list[UnreadClusters] = []
     try:

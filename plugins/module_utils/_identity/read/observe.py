@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Observe the AWS resources that the desired workloads use. Reads only; each resource is read once."""
+"""Observe the AWS resources that the desired workloads use. No resource is changed, and each resource is read once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ from .associations import (
 from .reader import Observation, Reader
 from .roles import REMOVAL_READS, read_document, read_policy, read_policy_users, read_role
 
-# The maximum number of roles outside the run to read for one policy; a change that affects more is not planned anyway.
+# The maximum number of roles outside the run to read for one policy. A change of a policy that more roles use is not planned
+# anyway.
 MOST_OTHER_ROLES = 5
 
 AssociationsByKey = Mapping[WorkloadKey, ObservedAssociation]
@@ -54,12 +55,12 @@ class _Demand:
 
     @property
     def deletable_roles(self) -> list[str]:
-        """The roles that a removal may delete: all except roles that are configured by ARN."""
+        """Return the roles that a removal may delete: all except roles that are configured by ARN."""
         return [name for name, role in self.roles.items() if role.arn is None]
 
     @property
     def has_role_details(self) -> bool:
-        """Return whether a definition has a detail of a role, which a bulk read does not return."""
+        """Return whether a definition has a description or session duration of a role, which a bulk read does not return."""
         return any(
             getattr(role, attribute.name) is not None
             for role in self.roles.values()
@@ -69,7 +70,7 @@ class _Demand:
 
 @dataclass(frozen=True, slots=True)
 class _Reads:
-    """The results so far. Threads write to it concurrently, each to different keys."""
+    """The results of the reads so far. Threads write concurrently, each to different keys."""
 
     roles: dict[str, ObservedRole | None] = field(default_factory=dict)
     policies: dict[str, ObservedPolicy | None] = field(default_factory=dict)
@@ -89,11 +90,13 @@ class Observer(Reader):
     unread: Mapping[str, AwsError] = field(default_factory=dict)
 
     def all_associations(self) -> dict[WorkloadKey, ObservedAssociation]:
-        """Return every association of the clusters. Raises AwsError if one cannot be read."""
+        """Return every association of the clusters. Raises AwsError if any association cannot be read."""
         return read_all_associations(self)
 
     def observe_outside(self, desired: Desired, observed: Observed, reaches: Collection[Reach]) -> Observed:
-        """Add the unlisted associations of some reaches to the observed state."""
+        """Add associations of workloads outside the run to the observed state.
+        ``reaches`` are the clusters, or namespaces of a cluster, whose associations are read.
+        """
         keys = frozenset(workload.key for workload in desired.workloads)
         present = replace(observed.outside, associations=observed.outside_associations)
         return replace(observed, outside=read_outside(self, reaches, keys, present))
@@ -109,11 +112,11 @@ class Observer(Reader):
     ) -> Observed:
         """Observe the state that a plan for the desired workloads needs.
 
-        :arg removal: observe the state for their removal.
-        :arg planning: read data that only a change needs.
+        :arg removal: observe the state for a plan that removes the workloads.
+        :arg planning: also read data that a change needs and a verification does not.
         :arg present: associations that are not read again.
         :arg unchanged: associations that are listed again, and described again only if their ID has changed.
-        :arg unlisted: read the other associations of the clusters as well.
+        :arg unlisted: also read the associations of workloads that ``desired`` does not list.
         """
         demand = _read_demand(self.account, desired, removal)
         failures = [read_failure(associations_target(key), error) for key, error in self.unread.items()]
@@ -134,7 +137,7 @@ class Observer(Reader):
             details = removal or demand.has_role_details
             jobs.append(partial(self._read_snapshot, reads, requests, details, not removal))
             if removal:
-                # A removal needs the users of a policy, which a snapshot does not have.
+                # A removal needs the users of a policy, which a bulk read does not return.
                 jobs += policies.values()
         self._work(jobs)
         for snapshot in reads.snapshots:
@@ -205,7 +208,9 @@ class Observer(Reader):
         reads.snapshots.append(read_snapshot(self.api, singles, details, policies))
 
     def _read_extra_policies(self, reads: _Reads, desired: Desired, demand: _Demand, removal: bool) -> None:
-        """Read the tags of unlisted policies of managed roles, and of policies to attach to unmanaged roles."""
+        """Read the tags of policies that managed roles have although no workload lists them, and of policies to attach to
+        unmanaged roles.
+        """
         extra = sorted(
             {
                 arn
@@ -285,7 +290,7 @@ class Observer(Reader):
         map_concurrently(partial(self._read_other_role, reads), sorted(outside_roles), self.width)
 
     def _read_other_role(self, reads: _Reads, name: str) -> None:
-        """Read a role outside the run; a failure is ignored, as a plan then assumes nothing about the role."""
+        """Read a role outside the run; a failure is ignored, because a plan assumes nothing about a role that was not read."""
         for snapshot in reads.snapshots:
             if name.lower() in snapshot.roles:
                 reads.roles[name.lower()] = snapshot.roles[name.lower()]
@@ -297,9 +302,10 @@ class Observer(Reader):
             reads.roles[name.lower()] = role
 
     def _read_unassociated(self, reads: _Reads, desired: Desired, demand: _Demand) -> set[WorkloadKey]:
-        """Return the workloads that roles of the run allow and that do not have an association.
+        """Return the workloads that trust policies of the run's roles allow and that do not have an association.
 
-        Each is confirmed by a separate request, as the list may be incomplete or older than the trust policy.
+        A separate request confirms each of them, because the list of associations may be incomplete or older than the trust
+        policy.
         """
         desired_keys = {workload.key for workload in desired.workloads}
         granted = {
@@ -324,7 +330,7 @@ class Observer(Reader):
     ) -> dict[str, ObservedRole]:
         """Return the unlisted roles of a bulk read, and up to MAX_DESCRIBED roles that associations of the run stop using.
 
-        A role that cannot be read is left out, as it would only be reported.
+        A role that cannot be read is left out, because these roles only serve findings.
         """
         roles = {
             name: role
@@ -378,7 +384,7 @@ class Observer(Reader):
 def _tagged_policies(
     shared: SharedRole, role: ObservedRole, options: Options, associations: AssociationsByKey
 ) -> Iterable[str]:
-    """Yield the policies of one role whose tags a plan needs."""
+    """Yield the ARNs of the policies of one role whose tags a plan needs."""
     if role.owned or options.adopt:
         yield from (arn for arn in role.attached if arn not in shared.policy_users)
     if shared.spec.existing:
@@ -388,7 +394,9 @@ def _tagged_policies(
 
 
 def _users_matter(spec: PolicySpec, policy: ObservedPolicy, options: Options) -> bool:
-    """Return whether a plan may change the document, in which case its versions were read, or add an owner."""
+    """Return whether a plan may change the document of a policy, or add the tag with the owner.
+    The versions of a policy were read only if its document may change.
+    """
     if spec.document is None or not (policy.owned or options.adopt):
         return False
     return bool(policy.versions) or (not options.adopt and lacks_owner(policy.tags or {}, spec.tags))
@@ -409,6 +417,6 @@ def _read_demand(account: Account, desired: Desired, removal: bool) -> _Demand:
 
 
 def _in_order(reads: Mapping[str, Observation | None], first: Iterable[str]) -> dict[str, Observation | None]:
-    """Return the listed resources in the order of the workloads, then the others."""
+    """Return the resources that workloads list, in the order of the workloads, then all other resources that were read."""
     names = [name for name in first if name in reads]
     return {name: reads[name] for name in dict.fromkeys((*names, *sorted(reads)))}

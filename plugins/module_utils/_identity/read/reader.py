@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Shared settings of all reads, and repeated reads to distinguish a missing resource from a stale replica."""
+"""Shared settings of all reads of AWS, and repeated reads.
+IAM and EKS are eventually consistent: a replica of AWS that is not up to date reports an existing resource as missing, so a
+second read has to confirm that a resource is missing.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def _catch_missing(read: Callable[[], _Found]) -> _Found | None:
 
 
 def none_if_missing(read: Callable[[], _Found]) -> _Found | None:
-    """Return None only if a second read also reports the resource as missing."""
+    """Return the result of ``read``, or None if two reads in a row report the resource as missing."""
     result = _catch_missing(read)
     return _catch_missing(read) if result is None else result
 
@@ -47,7 +50,7 @@ def none_if_missing(read: Callable[[], _Found]) -> _Found | None:
 def read_detail(read: Callable[[], _Found]) -> _Found:
     """Read a detail of an existing resource, up to MAX_READS times while AWS reports it as missing.
 
-    Replicas of IAM may disagree. Raises AwsError.
+    Not every replica of IAM may have the detail yet. Raises AwsError.
     """
     for _attempt in range(MAX_READS - 1):
         result = _catch_missing(read)
@@ -61,11 +64,11 @@ def read_composite(
     details: Callable[[_Found], _Whole],
     confirm: Callable[[], object] | None = None,
 ) -> _Whole | None:
-    """Read a resource by several requests: ``head``, then ``details`` with its result. Return None if it does not exist.
+    """Read a resource by several requests: ``head``, then ``details`` with its result.
 
-    If only ``details`` reports it as missing, the two responses are from different times: repeat ``details``, then both,
-    at most MAX_READS times. ``confirm`` is another request about the resource, which must confirm a missing ``head``;
-    responses that still disagree at the end raise AwsError.
+    Return None if the resource does not exist. If only ``details`` reports the resource as missing, the two responses are
+    from different times: repeat ``details``, then ``head`` and ``details``, at most MAX_READS times. ``confirm`` is another
+    request about the resource, which must confirm a missing ``head``; if the responses disagree to the end, raise AwsError.
     """
     for _attempt in range(MAX_READS):
         result = _catch_missing(head)
@@ -81,9 +84,10 @@ def read_composite(
 
 @contextmanager
 def early(read: Callable[[], _Found]) -> Iterator[Callable[[], _Found]]:
-    """Start a read, and yield a function that returns its result. Further calls of the function read again.
+    """Start a read, and yield a function that returns its result.
 
-    The end of the block waits for the read, even without a call.
+    Each further call of that function reads again. The end of the ``with`` block waits for the started read, even if the
+    function was not called.
     """
     results = [begin(read)]
     try:

@@ -4,10 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read roles and their policies for a plan or a check. Reads only.
+"""Read roles and their policies for a plan or a check.
 
-Sources: iam GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListPolicyVersions; for a removal also
-ListRolePolicies, ListInstanceProfilesForRole and ListEntitiesForPolicy, the latter also for some changes.
+No resource is changed. Sources: iam GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListPolicyVersions; for
+a removal also ListRolePolicies and ListInstanceProfilesForRole; for a removal and some changes also ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
-    """Add the inline policies and instance profiles, which prevent a deletion of the role."""
+    """Add the inline policies and instance profiles to a role. IAM does not delete a role that has any of them."""
     request = {"RoleName": name}
     inline, profiles = call_both(
         lambda: list(api.pages("iam", "ListRolePolicies", request, "PolicyNames")),
@@ -65,9 +65,9 @@ def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
 
 
 def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = False) -> ObservedPolicy | None:
-    """Return the policy, with the document of its default version if ``spec`` has one to compare.
+    """Return the policy, with the document of its default version if ``spec`` has a document to compare.
 
-    Returns None if it does not exist. Raises AwsError.
+    Return None if the policy does not exist. Raises AwsError.
     """
     request = {"PolicyArn": account.policy_arn(spec)}
 
@@ -93,7 +93,7 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
 
 
 def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
-    """Return the document of a policy version, by default of the default version. Raises AwsError."""
+    """Return the document of a version of a policy, without ``version`` of its default version. Raises AwsError."""
     if not version:
         version = str(api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
     response = api.call("iam", "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
@@ -101,7 +101,10 @@ def read_document(api: Api, arn: str, version: str = "") -> PolicyDocument:
 
 
 def read_policy_users(api: Api, policy: ObservedPolicy) -> ObservedPolicy:
-    """Return the policy with the entities that use it, attached or as permissions boundary. Raises AwsError."""
+    """Return the policy with its users: the roles, users and groups that have the policy attached or as permissions boundary.
+
+    Raises AwsError.
+    """
     users: list[str] = []
     for page in response_pages(api, "iam", "ListEntitiesForPolicy", {"PolicyArn": policy.arn}):
         for kind in ("Role", "User", "Group"):
@@ -197,7 +200,7 @@ def _inline(api: Api, role: str, name: str) -> NamedPolicy:
 
 
 def _place(api: Api, region: str | None) -> str:
-    """Describe the account, if it can be read, and the region of a request."""
+    """Describe the account and the region of a request, for a message; only the region if the account cannot be read."""
     region_text = f" (region {region})" if region else ""
     try:
         account = api.call("sts", "GetCallerIdentity", {})["Account"]

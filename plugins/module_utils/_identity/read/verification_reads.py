@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read the data that only the verification needs: the agent, permissions and target roles, IAM's policy simulator.
+"""Read the data that only the verification needs.
+
+These are the add-on of the EKS Pod Identity Agent, the policies with the permissions of roles, the trust policies of target
+roles, and decisions of IAM's policy simulator.
 
 Sources: iam SimulatePrincipalPolicy, SimulateCustomPolicy.
 """
@@ -44,7 +47,7 @@ from .reader import none_if_missing, read_detail
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
 
-# EvalDecision of the API, and the decision of our evaluation.
+# The value EvalDecision of IAM's policy simulator, and the equal decision of the evaluation in ``_policy``.
 _DECISIONS = {
     "allowed": "allowed",
     "explicitDeny": "explicit_deny",
@@ -60,7 +63,7 @@ class SimulationResult:
     missing: tuple[str, ...]
 
     def differs(self, decision: str) -> bool:
-        """Return whether the simulator contradicts a definite decision."""
+        """Return whether the simulator contradicts a definite decision of the evaluation in ``_policy``."""
         return decision not in ("conditional", self.decision)
 
 
@@ -147,7 +150,7 @@ class _Reader:
             for arn in _relevant_policies(role, workload_policies[name], name in limited)
         }
         targets = [arn for workload in checked if (arn := find_target_role(workload, self.observed))]
-        # The reads do not depend on each other.
+        # These reads do not depend on each other.
         documents_read = begin(partial(self._documents, filter(None, arns)))
         inline_read = begin(partial(self._concurrently, self._read_inline, all_roles))
         targets_read = begin(partial(self._concurrently, self._target, {arn: arn for arn in sorted(targets)}))
@@ -189,7 +192,7 @@ class _Reader:
                 for association in list_associations(self.api.in_region(cluster.region), cluster.name)
             ]
         except AwsError:
-            # Best effort: the lookup only adds suggestions.
+            # A failure is ignored, because the result only adds suggestions to findings.
             return []
 
     def _listed_policies(self, desired: Desired) -> dict[str, set[str]]:
@@ -202,7 +205,7 @@ class _Reader:
         return policies
 
     def _other_versions(self, desired: Desired) -> dict[str, str]:
-        """Find non-default versions that are equivalent to the desired document of a policy."""
+        """Return, by the ARN of a policy, a version that has the desired document and is not the default version."""
         differing: dict[str, tuple[ObservedPolicy, Document]] = {}
         for workload in desired.workloads:
             for spec in workload.policies:
@@ -225,7 +228,7 @@ class _Reader:
                 try:
                     answer = self.api.call("iam", "GetPolicyVersion", request)
                 except AwsError:
-                    # Best effort: the finding on different contents does not need this detail.
+                    # A failure is ignored, because the finding about a different document is complete without this detail.
                     return ""
                 document = load_document(answer["PolicyVersion"]["Document"])
             if same_meaning(document, arns, "identity"):
@@ -322,7 +325,8 @@ class _Reader:
 def _relevant_policies(
     role: ObservedRole, workload_policies: Collection[str], limited: bool
 ) -> Iterable[str]:
-    """Return the policies to read: the boundary, the policies that it or a session policy limits, and unlisted policies.
+    """Return the policies to read: the permissions boundary, the policies whose effect the boundary or a session policy limits,
+    and policies that no workload lists.
 
     :arg limited: an association of the role has a session policy.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""One EKS add-on: read, plan, change it, and wait until it is active."""
+"""Read, plan and change one EKS add-on, and wait until the add-on is active."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from ..read.associations import list_associations
 from .consistency import WaitPolicy, send
 from .outcome import Done, Run
 
-# Another process may create or change the add-on between the read and the request: then read it once more.
+# After these errors, read the add-on once more: another process may have created or changed the add-on between the read and the
+# request.
 ROUNDS = 2
 
 
@@ -36,10 +37,12 @@ ROUNDS = 2
 class AddonRun:
     """The run for one add-on. Its fields can be read after an interrupt, too.
 
-    ``change`` is the change, with ``made`` when EKS has accepted it; in check mode it is only planned. ``addon`` is the last
-    state that was read, or in check mode the predicted one. ``failure`` has no workload: an add-on belongs to the cluster.
+    ``change`` is the planned change, and ``made`` is True after EKS has accepted the change, so never in check mode.
+    ``addon`` is the last state that was read, or in check mode the predicted one. ``failure`` has no workload: an add-on
+    belongs to the cluster.
 
-    ``leaving`` are associations that the same run has deleted, or in check mode would delete: EKS may still list them.
+    ``leaving`` are associations that the same run has deleted, or in check mode would delete: EKS may still list these
+    associations.
 
     :arg wait_policy: how long to wait until the add-on is active. With a timeout of 0 the run does not wait.
     """
@@ -56,7 +59,7 @@ class AddonRun:
     leaving: frozenset[WorkloadKey] = field(default_factory=frozenset)
 
     def converge(self) -> None:
-        """Bring the add-on to its desired state. An error of AWS becomes the failure."""
+        """Bring the add-on to its desired state. Store an error of AWS in ``failure``."""
         action: Action = "read"
         try:
             for turn in range(ROUNDS):
@@ -83,7 +86,10 @@ class AddonRun:
             self.failure = self._refused(error, action)
 
     def _plan(self) -> None:
-        """Plan the change. Without a difference after a lost response, EKS has carried out the earlier request."""
+        """Plan the change.
+
+        If the response to an earlier request was lost and no difference is left, EKS has carried out that request.
+        """
         earlier = self.change
         self.addon = self._settled()
         spec = self.spec
@@ -104,7 +110,7 @@ class AddonRun:
                 self.addon = self._predicted(planned)
 
     def _settled(self) -> ObservedAddon | None:
-        """Return the add-on, after EKS has ended an operation on it."""
+        """Return the add-on, after EKS has ended any operation on the add-on."""
         addon: ObservedAddon | None = None
         for _attempt in self.wait_policy.attempts():
             raise_if_interrupted()
@@ -114,7 +120,7 @@ class AddonRun:
         return addon
 
     def _users(self) -> frozenset[WorkloadKey]:
-        """Return the service accounts that would lose their credentials with the agent."""
+        """Return the service accounts whose Pods would lose their credentials if the agent were removed."""
         if not (self.spec.absent and is_agent(self.spec) and self.addon is not None):
             return frozenset()
         present = frozenset(
@@ -179,14 +185,14 @@ class AddonRun:
         return failure
 
 
-# EKS installs the Pods of an add-on, which takes minutes, not seconds as a change in IAM.
+# EKS installs the Pods of an add-on. That takes minutes, while a change in IAM takes seconds.
 AGENT_TIMEOUT = 300.0
 
 
 def agent_runs(
     api: Api, clusters: Clusters, spec: AddonSpec | None, wait_policy: WaitPolicy, check_mode: bool
 ) -> list[AddonRun]:
-    """Return the runs for the agent's add-on in each existing cluster; none without ``spec``."""
+    """Return one run for each existing cluster, for the add-on of the EKS Pod Identity Agent; an empty list without ``spec``."""
     if spec is None:
         return []
     waiting = replace(wait_policy, timeout=AGENT_TIMEOUT, first_pause=1, longest_pause=10)
@@ -197,8 +203,8 @@ def agent_runs(
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently.
 
-    :arg changes: completed changes of the same run, or planned changes in check mode. Deleted associations do not need an
-        agent.
+    :arg changes: completed changes of the same run, or planned changes in check mode. An association that they delete does
+        not need the agent.
     """
     deleted = [association_key(change.target) for change in changes if change.action == "delete"]
     for run in runs:
@@ -208,7 +214,9 @@ def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Chan
 
 
 def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
-    """Return the agents that a run in check mode would install or update, by the cluster part of workload keys."""
+    """Return the add-ons of the EKS Pod Identity Agent that a run in check mode would install or update, by the cluster part of
+    workload keys.
+    """
     return {
         run.cluster.key: Agent(run.addon.status, run.addon.version, run.addon.issues)
         for run in runs

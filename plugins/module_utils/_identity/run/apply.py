@@ -4,7 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Apply the changes of a plan: each after its needs, trust policies as they are by then, replaced associations without loss."""
+"""Apply the changes of a plan.
+A change is applied after the changes that it needs. A trust policy is read again right before its change and merged, because
+other runs may have changed the trust policy since the plan. If an association is deleted and cannot be recreated, its former
+state is created again.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +41,11 @@ from .consistency import UseCheck, WaitPolicy, send
 from .outcome import Done, Journal, Outcome, Refusal
 
 OPERATION = "UpdateAssumeRolePolicy"
-# Each concurrent run at the same role may use up one of them.
+# The number of reads after a change of a trust policy. Each other run that changes the same role at the same time may use up one
+# read.
 LOOKS = 5
-# In seconds. A run needs one request between its read and its write. The pause is longer: other runs have written by then.
+# The pause before such a read, in seconds. A run sends one request between its read and its write of a trust policy, which is
+# shorter than this pause. So other runs have written by then.
 LOOK_PAUSE = 1.0
 
 
@@ -68,7 +74,7 @@ class _Writer:
         return _with_document(self.call, present)
 
     def is_late(self) -> bool:
-        """Return whether another run may have written and looked again since the last read."""
+        """Return whether another run may have written the trust policy and read it again since the last read of this run."""
         return self.wait_policy.now() - self.began > LOOK_PAUSE
 
 
@@ -77,7 +83,7 @@ def write_trust(
 ) -> Mapping[str, Any]:
     """Change a trust policy, merged with its present state. Raises AwsError.
 
-    Reads may not show earlier changes of the run to the same trust policy yet, which ``journal`` has.
+    ``journal`` has earlier changes of the run to the same trust policy, which reads may not show yet.
     """
     if _documents(change) is None:
         return send(api, call, wait_policy, change.awaits, False)
@@ -104,7 +110,7 @@ def hold_trust(api: Api, changes: Iterable[Change], wait_policy: WaitPolicy) -> 
 
 
 def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> bool:
-    """Return whether the change was lost and repeated."""
+    """Repeat a change of a trust policy that another run has overwritten. Return whether the change was repeated."""
     documents = _documents(change)
     if documents is None:
         return False
@@ -120,7 +126,9 @@ def _put_back(api: Api, change: Change, call: Call, wait_policy: WaitPolicy) -> 
 
 
 def restore_grants(api: Api, changes: Iterable[Change], observed: Observed, wait_policy: WaitPolicy) -> bool:
-    """Put back grants that changes of this run added and that a later look does not show. Return whether one was lost."""
+    """Add grants again that changes of this run added and that the later observation does not show.
+    A concurrent run may have overwritten these grants. Return whether any grant was added again.
+    """
     lost = False
     for change in changes:
         documents = _documents(change)
@@ -143,7 +151,9 @@ def restore_outside_grants(
     journal: Journal,
     wait_policy: WaitPolicy,
 ) -> list[Finding]:
-    """Grant a role again to workloads outside the run that lost it through changes of this run. Return a finding for each role.
+    """Allow a role again to workloads outside the run that lost access to the role through changes of this run.
+
+    Return a finding for each role.
 
     ``keys`` are the workloads of the run. The other workloads are read only if a wide grant was removed or a write was late.
     Ignore errors, like ``hold_trust``.
@@ -172,7 +182,7 @@ def restore_outside_grants(
 
 
 def _add_grants(api: Api, change: Change, grants: Collection[TrustGrant], wait_policy: WaitPolicy) -> bool:
-    """Add grants to the trust policy of a change. Return whether they were missing."""
+    """Add grants that the trust policy of a change lacks. Return whether any grant was added."""
     (call,) = change.calls
     try:
         present, _read_at = _read(api, call)
@@ -203,7 +213,7 @@ def _with_document(call: Call, document: Mapping[str, object]) -> Call:
 
 
 def _read(api: Api, call: Call) -> tuple[Mapping[str, object], datetime | None]:
-    """Read the trust policy. Return it with the time of the response."""
+    """Read the trust policy that a request changes. Return the trust policy with the time of the response."""
     answer = api.call("iam", "GetRole", {"RoleName": call.parameters["RoleName"]})
     return load_document(answer["Role"]["AssumeRolePolicyDocument"]), response_time(answer)
 
@@ -212,10 +222,12 @@ _ALL = 25
 
 
 def prove(api: Api, change: Change, wait_policy: WaitPolicy) -> Mapping[str, Any] | None:
-    """Send the proofs of a change. Raise AwsError for a refusal that leaves the permission unproven.
+    """Send the proofs of a change: requests that show, before a removal, that the caller may send the later request.
 
-    Return the response to the last request of the change if AWS granted it already: the role is below its quota, or the
-    association does not exist.
+    Raise AwsError for a refusal that leaves the permission unproven.
+
+    Return the response to the last request of the change if the proof already carried out that request: the role is below
+    its quota, or the association does not exist.
     """
     if change.replaced is not None:
         _check_unchanged(api, change.replaced)
@@ -253,7 +265,7 @@ def _check_unchanged(api: Api, planned: ObservedAssociation) -> None:
 
 
 def unproven(change: Change, error: AwsError) -> Failure:
-    """Return the failure of a change before which a proof was refused."""
+    """Return the failure of a change that was not sent because one of its proofs was refused."""
     policy = (change.before or {}).get("policy")
     note = (
         " The association is unchanged: it is deleted only after EKS has proved that it can be created again."
@@ -265,14 +277,16 @@ def unproven(change: Change, error: AwsError) -> Failure:
 
 
 def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy: WaitPolicy) -> Failure:
-    """Send the request that undoes the first one of a change whose last one failed with ``error``.
+    """Restore the former resource of a replacement whose last request failed with ``error``.
 
-    Return the failure that reports both.
+    The first request of the change has removed the former association or attachment, and ``call`` creates it again. Return
+    the failure, whose message has ``error`` and the result of ``call``.
     """
     association = association_key(change.target) is not None
     refusal: AwsError | None = None
     try:
-        # If the last request may have taken effect, its resource would stay in the way.
+        # If the last request may have taken effect, the resource that it created would prevent the former one from being
+        # created.
         send(api, call, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused
@@ -293,7 +307,7 @@ def _attachment_result(change: Change, refusal: AwsError | None) -> str:
 def _association_result(change: Change, refusal: AwsError | None) -> str:
     if refusal is None:
         return " The association was deleted, then created again unchanged, with a new ID."
-    # A rerun does not see the former association, so the failure reports it.
+    # A later run cannot read the former association any more, so the failure reports its parameters.
     parameters = json.dumps(dict(change.calls[-1].parameters), sort_keys=True)
     return (
         f" The association was deleted. Parameters of its replacement: {parameters}. The former association could not be "
@@ -302,7 +316,8 @@ def _association_result(change: Change, refusal: AwsError | None) -> str:
     )
 
 
-# A 404 means that the resource to delete does not exist. For other removals it means that the resource around it does not exist.
+# A 404 means that the resource to delete does not exist. For other removals, a 404 means that the resource that contains it does
+# not exist.
 _REMOVALS = frozenset(
     ("DeletePodIdentityAssociation", "DeletePolicy", "DeletePolicyVersion", "DeleteRole", "DetachRolePolicy")
 )
@@ -319,10 +334,11 @@ def apply_plan(
     use_check: UseCheck | None = None,
     clusters: Clusters | None = None,
 ) -> Outcome:
-    """Apply the changes of a plan. A change that needs a failed change is skipped, with that failure as its reason.
+    """Apply the changes of a plan.
 
-    Changes in ``permanent`` have failed before and are not attempted. ``journal`` records the responses. ``use_check`` confirms
-    that roles to delete are unused. ``clusters`` has the regions of the associations; without it, the region of ``api`` is used.
+    A change that needs a failed change is skipped, with that failure as its reason. ``permanent`` has the failures of
+    changes that are not attempted, by target. ``journal`` records the responses. ``use_check`` confirms that roles to delete
+    are unused. ``clusters`` has the regions of the associations; without ``clusters``, the region of ``api`` is used.
     """
     done: list[Done] = []
     refusals: list[Refusal] = []
@@ -374,7 +390,7 @@ def _make_all(
 ) -> list[Done | Refusal]:
     results: list[Done | Refusal] = []
     failures = dict(failed)
-    # One check serves all changes of one role.
+    # One check of its use serves all changes of one role.
     used: AwsError | None = None
     looked = use_check is None
     # After one refused replacement, leave the other policies of the role attached.
@@ -428,7 +444,10 @@ def _send_all(
     journal: Journal,
     granted: Mapping[str, Any] | None = None,
 ) -> Done | Refusal:
-    """Send the requests of a change. ``granted`` is the response to the last one, if a proof already performed it."""
+    """Send the requests of a change.
+
+    ``granted`` is the response to the last request, if a proof already carried out that request.
+    """
     calls, made = change.calls, list[Call]()
     last: Mapping[str, Any] = {}
     if granted is not None:
@@ -437,8 +456,8 @@ def _send_all(
         journal.answer(change, final)
         last = granted if "association" in granted else {}
     for call in calls:
-        # A resource that was just deleted may still block its replacement, without which the workload has no role: wait for
-        # every error that may pass.
+        # A resource that was just deleted may still block its replacement, and the workload has no role until then. So wait for
+        # every error that may be temporary.
         replaces = change.action == "replace" and bool(made)
         try:
             if call.operation == OPERATION:
@@ -446,7 +465,7 @@ def _send_all(
             else:
                 answer = send(api, call, wait_policy, change.awaits, replaces)
         except AwsError as error:
-            # Deleted, or perhaps deleted: the creation of the replacement shows which.
+            # The resource is deleted or may be: the creation of the replacement shows whether it is.
             perhaps = error.outcome_unknown and change.action == "replace"
             # After the last request, only another observation can confirm the deletion.
             doubtful = call is change.calls[-1] and not error.outcome_unknown

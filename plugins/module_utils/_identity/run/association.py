@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""One association on its own: look, plan, apply, look again until the change is seen."""
+"""Change one association without a workload list: read, plan, apply, and read again until the change is visible."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AssociationInput:
     """The options of M(eks_pod_identity_association). ``role_arn`` is "" for a deletion.
 
     Without ``has_tags`` the tags of an existing association are kept. ``account_id`` is the account that the credentials
-    must belong to; "" permits any.
+    must belong to; "" permits any account.
     """
 
     key: WorkloadKey
@@ -63,7 +63,7 @@ class AssociationInput:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The outcome for one association. ``change`` is None if the association already had its state.
+    """The outcome for one association. ``change`` is None if the association already had its desired state.
 
     ``warnings`` are about interruptions: a replaced association, or a role that requires session tags.
     """
@@ -74,7 +74,7 @@ class Result:
 
 
 class AssociationError(Exception):
-    """A failure of one association. ``changed``: part of the change was made."""
+    """A failure of one association. ``changed``: at least one request of the change succeeded."""
 
     def __init__(self, message: str, failure: Failure, changed: bool) -> None:
         self.failure = failure
@@ -119,7 +119,7 @@ def _converge(
 ) -> Result:
     attempts = Attempts()
     refusal: Refusal | None = None
-    # If another process created or deleted the association meanwhile, read it again, once.
+    # If another process created or deleted the association meanwhile, read the association again, once.
     for _turn in range(2):
         if refusal is None:
             association = _find(api, cluster, request.key)
@@ -150,7 +150,7 @@ def _converge(
 def cut_short(
     journal: Journal, request: AssociationInput, cause: Cause, check_mode: bool
 ) -> AssociationError:
-    """Return the error for a module that was interrupted."""
+    """Return the error for a module that was interrupted; ``journal`` shows the requests that had succeeded."""
     key = request.key
     if journal.observed is None:
         failure = Failure((key,), association_target(key), "read", cause.code, cause.text, cause.remedy)
@@ -187,7 +187,10 @@ def _look_again(
 def _settled(
     api: Api, cluster: Cluster, key: WorkloadKey, awaited: Sequence[Change], wait_policy: WaitPolicy
 ) -> tuple[ObservedAssociation | None, bool]:
-    """Read the association until it shows the changes. Return it, with whether it does."""
+    """Read the association until it shows the changes or the timeout is over.
+
+    Return the association, and whether it shows them.
+    """
     association: ObservedAssociation | None = None
     for _attempt in wait_policy.attempts():
         raise_if_interrupted()
@@ -209,7 +212,7 @@ def _find(api: Api, cluster: Cluster, key: WorkloadKey) -> ObservedAssociation |
 def _plan(
     request: AssociationInput, association: ObservedAssociation | None, earlier: Refusal | None
 ) -> Change | None:
-    """Return the change that is left. ``earlier`` is the refusal of the previous round."""
+    """Return the change that is still needed, or None. ``earlier`` is the refused change of the previous attempt."""
     planned = _removal(request, association) if request.absent else _convergence(request, association)
     if isinstance(planned, Failure):
         message = f"{planned.message} {planned.remedy}"
@@ -254,9 +257,13 @@ def _apply(
     wait_policy: WaitPolicy,
     journal: Journal,
 ) -> Outcome:
-    """Apply the change. Wait for the role only if IAM has it, so that EKS will accept it soon."""
+    """Apply the change.
+
+    If EKS does not accept the role yet, wait only for a role that exists in IAM, because EKS will accept such a role soon.
+    """
     outcome = apply_plan(api, Plan((change,)), 1, wait_policy, journal=journal)
-    # A replacement has waited already. Another would not find the association, and its failure not report the former one.
+    # A replacement has waited already. A second attempt would not find the deleted association, so its failure could not report
+    # the former parameters.
     if not any(refusal.role_not_usable and not refusal.half_replaced for refusal in outcome.refusals):
         return outcome
     subject = trust_subject(cluster, request.key, request.role_arn, bool(request.spec.disable_session_tags))
@@ -266,7 +273,9 @@ def _apply(
 
 
 def _session_tags_warning(api: Api, cluster: Cluster, request: AssociationInput) -> str:
-    """Return a warning if the role can be assumed only with session tags; "" also for a role that cannot be read."""
+    """Return a warning if the role requires session tags, which this association turns off.
+    Return "" for any other role, and for a role that cannot be read.
+    """
     if request.absent or request.spec.disable_session_tags is not True:
         return ""
     trust = read_trust_policy(api, request.role_arn)
@@ -305,7 +314,7 @@ def _error(failure: Failure, cluster: Cluster, key: WorkloadKey) -> AssociationE
 
 
 def _read_back(api: Api, cluster: Cluster, change: Change, wait_policy: WaitPolicy) -> AssociationRow | None:
-    """Return the association once reads show the change, so that later tasks see it, too."""
+    """Return the association once reads show the change, so that later tasks of a play read the changed state, too."""
     (key,) = change.workloads
     try:
         association, seen = _settled(api, cluster, key, (change,), wait_policy)

@@ -71,7 +71,7 @@ class AwsJob:
     prefix: str = ""
 
     def open(self) -> Api:
-        """Check the options that an argument spec cannot check, and return the client. Raises InputError and AwsError."""
+        """Check the options that an argument spec cannot check, and return a client for AWS. Raises InputError and AwsError."""
         validate_options(self.params)
         return self.connect(self.params["concurrency"], read_assume_role(self.params, self.prefix))
 
@@ -142,8 +142,9 @@ def change_cluster(
 ) -> ModuleResult:
     """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
 
-    :arg server: the Kubernetes API of the run, which must be the API of the cluster.
-    :arg breakage: findings about the manifests. A workload with an error is skipped.
+    :arg server: the Kubernetes API that the run uses, which must belong to this cluster.
+    :arg breakage: findings about the workloads' Pods and ServiceAccounts. A workload with a finding of severity error is
+        skipped.
     :arg opening: returns the result of ``open_cluster``, if the caller has started it.
     :raises InputError: before any change.
     :raises AwsError: before any change.
@@ -191,10 +192,10 @@ def change_cluster(
         result["verification"] = verified_result(performed.verified, performed.observed, cluster)
         doubt = as_open_check(doubt) if doubt else None
     allowed = notes_of_new_associations(run, breakage)
-    # A verification reports them with its checks.
+    # A verification reports these findings with its checks.
     lints = performed.verified is None and parsed.state == "present"
     linted = lint_workloads(parsed.workloads, load_catalogue()).findings if lints else []
-    # For an empty list, purge has an option.
+    # A purge with an empty list of workloads is allowed by a separate option.
     empty = find_empty_list(parsed.workloads) if parsed.state == "present" and not parsed.purge else []
     further = [*([doubt] if doubt else []), *allowed, *empty, *linted]
     if further:

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Runs for several clusters of one account, with a result for each."""
+"""Run for several clusters of one account at once, with a result for each cluster."""
 
 from __future__ import annotations
 
@@ -57,14 +57,16 @@ from .result import (
     verified_result,
 )
 
-# The error code of a cluster whose input cannot be used, and of one that the run does not know.
+# The error code of a cluster whose input cannot be used, and the error code of a cluster that the run does not know.
 REFUSED = "InvalidInput"
 STOPPED = "ClusterStopped"
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The clusters of a run. ``left_out`` has the errors of skipped clusters. Their workloads are in ``desired``, so that the
+    """The clusters of a run.
+
+    ``left_out`` has the errors of skipped clusters. The workloads of these clusters are in ``desired``, so that the
     permissions that they may need are kept.
 
     ``doubts`` has a finding for each cluster whose Kubernetes API may belong to another cluster.
@@ -98,7 +100,8 @@ def assemble(
 ) -> Fleet:
     """Describe each cluster, and validate its input. Raises AwsError if sts:GetCallerIdentity fails.
 
-    ``changes`` is False for a verification. ``stopped`` are the keys of clusters whose workloads are unknown.
+    ``changes`` is True for a run that changes resources and False for a verification. ``stopped`` are the keys of clusters
+    whose workloads are unknown.
     """
     account = read_caller(api)
     left_out = _of_other_accounts(account, members)
@@ -112,7 +115,7 @@ def assemble(
     left_out |= {key: _stopped(key) for key in stopped}
     usable = {key: look for key, look in looks.items() if isinstance(look, Cluster)}
     doubts: dict[str, Finding] = {}
-    # The quota of the account, read once, for the first cluster that needs it.
+    # The quota of policies for a role, read once, for the first cluster that needs the quota.
     quota = cache(partial(read_attachment_quota, api))
     for member in members:
         cluster = usable.get(member.key)
@@ -209,7 +212,7 @@ def changed_rows(
         cluster = fleet.clusters.members[member.key]
         part = filter_run(performed.run, member.key)
         result = build_result(part, check_mode, member.key)
-        # A change that clusters share is shown once.
+        # A change of a resource that several clusters share is shown once.
         diff = [row for row in result["diff"] if row["before_header"] not in headers]
         headers.update(row["before_header"] for row in diff)
         findings = [*map(finding_row, further.get(member.key, ())), *result["findings"]]
@@ -253,7 +256,7 @@ def verified_rows(
 
 
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
-    """Return the row of a skipped cluster. ``failures`` include the changes in other clusters that wait for it."""
+    """Return the row of a skipped cluster. ``failures`` include the changes in other clusters that wait for this cluster."""
     workloads = [describe_key(workload.key) for workload in member.workloads]
     place = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
@@ -303,7 +306,7 @@ def _summary(rows: Sequence[Row], counts: Iterable[str]) -> dict[str, int]:
 
 
 def fleet_message(rows: Sequence[Row]) -> str:
-    """Return the failures by cluster; "" without any."""
+    """Return the message with the failures of each cluster; "" without failures."""
     failed = [row for row in rows if row["failed"]]
     if not failed:
         return ""
@@ -356,7 +359,7 @@ def change_clusters(
     }
     rows = changed_rows(fleet, members, performed, job.check_mode, further)
     result = _result(job, fleet, rows, Summary.__annotations__)
-    # A change that clusters share counts once.
+    # A change of a resource that several clusters share counts once.
     result["summary"]["changes"] = len(changes)
     result["diff"] = [diff_row(change, fleet.account.account_id) for change in changes]
     if stopped:
@@ -411,7 +414,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
 
 
 def _owner(inputs: Sequence[ClusterInput]) -> str | None:
-    """Return the owner, which is one for all clusters of a run."""
+    """Return the owner, which is the same for all clusters of a run."""
     return inputs[0].parsed.owner if inputs else None
 
 

@@ -6,8 +6,8 @@
 
 """Eventual consistency: how long a run waits, whether AWS shows a write, whether EKS will accept a role soon.
 
-A resource type decides whether an observed resource shows a change (``model/resource_types.py``). Single reads have a rule of
-their own in ``read/reader.py``: a missing resource that another response has shown is read again.
+A resource type decides whether an observed resource shows a change (``model/resource_types.py``). ``read/reader.py`` has the
+rule for single reads: if one response shows a resource and another does not, the resource is read again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from ..read.associations import read_associations
 from ..read.reader import Reader, response_time
 from .outcome import Journal, Run
 
-# These need a resource that was just created, which IAM may not know yet.
+# These operations need a role or policy that may have been created a moment ago, so that IAM may not find it yet.
 _BUILDING = frozenset(("AttachRolePolicy", "CreateRole", "PutRolePermissionsBoundary", "TagPolicy"))
 
 
@@ -85,8 +85,9 @@ def send(
 ) -> Mapping[str, Any]:
     """Send a request; retry while its refusal may be temporary. Raises AwsError.
 
-    ``awaits``: it may need a resource that AWS does not know everywhere yet. ``replaces``: the resource that it replaces was
-    deleted a moment ago. ``renew`` returns the request for the next attempt, if it depends on the present state.
+    ``awaits``: the request may need a resource that is not yet in all replicas of AWS. ``replaces``: the request creates the
+    replacement of a resource that was deleted a moment ago. ``renew`` returns the request for the next attempt, if the
+    request depends on the present state.
     """
     refusal: AwsError | None = None
     for _attempt in wait_policy.attempts():
@@ -106,7 +107,7 @@ def send(
 
 
 def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool:
-    # IAM rejects two changes of one resource at the same time, also by other processes.
+    # IAM rejects a change of a resource while another process changes the same resource.
     if error.kind is ErrorKind.BUSY:
         return True
     if replaces and error.kind in (ErrorKind.EXISTS, ErrorKind.FULL):
@@ -116,7 +117,7 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def unchanged_resources(run: Run) -> list[Change]:
-    """Return the unchanged resources of a run, as creations: a later observation without them is stale."""
+    """Return the unchanged resources of a run in the form of creations: a later observation that lacks any of them is stale."""
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:
@@ -137,7 +138,7 @@ def unchanged_resources(run: Run) -> list[Change]:
 
 
 def unseen(changes: Iterable[Change], observed: Observed) -> tuple[Change, ...]:
-    """Return the changes that were made and that an observation does not show yet."""
+    """Return the completed changes that an observation does not show yet."""
     made = tuple(changes)
     deleted = {observed_target(change.target) for change in made if change.action == "delete"}
     return tuple(
@@ -156,7 +157,9 @@ def _is_unseen(change: Change, observed: Observed) -> bool:
 
 
 def merge(earlier: Observed, later: Observed, changes: Iterable[Change]) -> Observed:
-    """Return the later observation, with the changes that only the earlier one shows: two replicas may disagree."""
+    """Return the later observation, plus the changes that only the earlier observation shows: the replicas of AWS behind the
+    two may differ.
+    """
     draft, made = ObservedDraft(later), tuple(changes)
     for change in unseen(made, later):
         target = observed_target(change.target)
@@ -187,7 +190,7 @@ def overlay(observed: Observed, part: Observed, keys: Collection[WorkloadKey]) -
 
 
 def without_unseen(observed: Observed, changes: Iterable[Change], waited: float) -> Observed:
-    """Return an observation without the resources that do not show their changes yet: they count as not read."""
+    """Return an observation without the resources that do not show their changes yet. Such resources count as not read."""
     draft = ObservedDraft(observed)
     failures = {failure.target: failure for failure in observed.failures}
     for change in changes:
@@ -224,7 +227,7 @@ def not_yet_visible(observed: Observed, changes: Iterable[Change]) -> list[Findi
 
 
 def may_become_usable(api: Api, role_arn: str, subject: Subject, now: datetime | None = None) -> bool:
-    """Return whether EKS may accept a role soon: IAM has it, new and with a usable trust policy.
+    """Return whether EKS may accept a role soon: the role exists in IAM, is new, and has a usable trust policy.
 
     Return False for a role that is older than a few minutes or does not exist; True without iam:GetRole, or if the response
     has no time.
@@ -258,8 +261,11 @@ class UseCheck:
     failure: AwsError | None = None
 
     def look(self, changes: list[Change]) -> None:
-        """List the associations again. Describe each only if a trust policy allows more than single workloads: otherwise a new
-        user needs a change of the trust policy first."""
+        """List the associations again.
+
+        Describe each association only if a trust policy allows more than single workloads: otherwise a new user needs a
+        change of the trust policy first.
+        """
         unchanged = self.observed.associations
         if any(change.requires_unused and self._is_open(change) for change in changes):
             unchanged = {}
@@ -275,7 +281,9 @@ class UseCheck:
         self.keys = frozenset(association.key for association in associations)
 
     def _removed(self) -> set[object]:
-        """Return the IDs of the associations that this run has deleted, which a stale list may still have, or deletes later."""
+        """Return the IDs of the associations that do not count as users: the run has deleted them or will delete them.
+        A stale list may still contain an association after its deletion.
+        """
         changes = (*(done.change for done in self.journal.done), *self.journal.plan.changes)
         return {
             (change.before or {}).get("association_id")
@@ -284,7 +292,7 @@ class UseCheck:
         }
 
     def refusal(self, change: Change) -> AwsError | None:
-        """Return the reason to plan the role of a change again."""
+        """Return the reason why the role of a change may be in use, so that the change must be planned again; or None."""
         if self.failure is not None:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)

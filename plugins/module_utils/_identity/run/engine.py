@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The engine: observe, plan, apply, and observe again, up to the verification of the result."""
+"""The engine of a run: observe, plan and apply, repeat after conflicts, and observe the result for its verification."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ from .consistency import (
 )
 from .outcome import Attempts, Cause, Journal, Outcome, Refusal, Run
 
-# Errors that a module reports itself.
+# Errors that a module reports with a specific message.
 PASSED_THROUGH: tuple[type[Exception], ...] = (InputError, AwsError)
 
 
 @dataclass(slots=True)
 class Guard:
-    """A context that ends a run at its deadline, on an interrupt or an unexpected error, and then has the ``cause``.
+    """A context that ends a run at its deadline, on an interrupt or an unexpected error, and then has the ``cause`` of that end.
 
-    Errors in ``passed_through`` are not caught: modules report them.
+    Errors in ``passed_through`` are not caught, because modules report them.
     """
 
     deadline: float | None = None
@@ -133,8 +133,8 @@ ROUNDS = 3
 class Engine:
     """The engine of a run for clusters of one account: observe, plan, apply, read again.
 
-    ``unread`` has the errors of clusters that could not be read, by the cluster in workload keys. Their workloads are planned
-    and fail, so that the permissions that they may need are kept.
+    ``unread`` has the errors of clusters that could not be read, by the cluster in workload keys. The workloads of these
+    clusters are planned and fail, so that the permissions that they may need are kept.
     """
 
     api: Api
@@ -175,15 +175,15 @@ class Engine:
 
         # A stale replica may omit a resource that an earlier read has shown.
         observed = self._settled(run.desired, look, unchanged_resources(run))
-        # The users outside the run are read once.
+        # The associations of workloads outside the run are read only once, before the changes.
         return replace(observed, outside=run.observed.outside, unlisted=run.observed.unlisted)
 
     def _settled(
         self, desired: Desired, look: Callable[[Desired], Observed], perhaps: Sequence[Change] = ()
     ) -> Observed:
-        """Observe until the changes of this run are visible or the timeout is over; then count the others as not read.
-
-        ``perhaps`` are changes that may not be complete: they are awaited, too, but may remain invisible.
+        """Observe until the changes of this run are visible or the timeout is over; then count the resources whose changes are
+        not visible as not read. ``perhaps`` are changes that may not be complete: the run waits for them, too, but it is no
+        failure if they remain invisible.
         """
         made = [done.change for done in self.journal.done]
         awaited = (*made, *perhaps)
@@ -206,10 +206,10 @@ class Engine:
         return without_unseen(observed, behind, self.wait_policy.timeout)
 
     def plan(self, desired: Desired, observed: Observed) -> tuple[Plan, Observed]:
-        """Plan, and read the state that only some plans need. Return the plan, with the extended observation.
+        """Plan, and read the further state that this plan needs. Return the plan, with the extended observation.
 
-        It is the associations outside the run of roles that lose a permission, and the attachment quota if a role exceeds the
-        default.
+        The further state is the associations of workloads outside the run, if a role loses a permission, and the account's
+        quota of policies for a role, if a role exceeds the default quota.
         """
         plan = make_plan(desired, observed)
         while plan.unread - observed.outside.reaches:
@@ -230,7 +230,7 @@ class Engine:
         first_look: Observed | None = None,
         may_purge: MayPurge | None = None,
     ) -> Run:
-        """Bring workloads to ``state``. Failures of single workloads are in the result.
+        """Bring workloads to ``state``, "present" or "absent". Failures of single workloads are in the result.
 
         ``first_look`` is the observation for the first round. ``may_purge`` selects the policies that a purge may delete.
         """
@@ -268,7 +268,7 @@ class Engine:
     def _plan(
         self, desired: Desired, state: str, observed: Observed, may_purge: MayPurge | None
     ) -> tuple[Plan, Observed]:
-        """Plan for either state, and note the plan in the journal."""
+        """Plan the creation or the removal of workloads, by ``state``, and record the plan in the journal."""
         if state == "absent":
             plan = make_removal_plan(desired, observed, may_purge)
         else:
@@ -279,7 +279,7 @@ class Engine:
     def _findings(
         self, desired: Desired, state: str, surroundings: Observed, plan: Plan, changes: Sequence[Change]
     ) -> tuple[Finding, ...]:
-        """Return the findings of a plan, and those about resources that no workload of the run lists.
+        """Return the findings of a plan, and the findings about resources that no workload of the run lists.
 
         :arg surroundings: the first observation of the run.
         """
@@ -306,10 +306,11 @@ class Engine:
         """Return the targets of refused changes that another round may complete. Repeat lost changes of trust policies."""
         targets = self._unsettled(desired, outcome)
         if hold_trust(self.api, (done.change for done in outcome.done), self.wait_policy):
-            # Meanwhile the role could not be used.
+            # The workload could not use the role until the grant was restored.
             targets |= {refusal.change.target for refusal in outcome.refusals if refusal.role_not_usable}
         if first:
-            # Another process deleted or attached a resource after the read, or IAM is very slow: try once more.
+            # Another process deleted or attached a resource after the read, or the resource is not yet in all replicas of IAM:
+            # try once more.
             targets |= {
                 refusal.change.target
                 for refusal in outcome.refusals
@@ -324,7 +325,9 @@ class Engine:
     def _restore_outside_grants(
         self, desired: Desired, observed: Observed, outcome: Outcome
     ) -> list[Finding]:
-        """Restore grants of users outside the run that the last changes revoked, except in a trust policy from the input."""
+        """Restore grants of users outside the run that the last changes revoked, except for roles whose whole trust policy is
+        in the input.
+        """
         roles = (workload.role for workload in desired.workloads)
         whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}
         written = [done.change for done in outcome.done if done.change.target.resource == "trust_policy"]
@@ -345,7 +348,7 @@ class Engine:
         return self.journal.cut_short(desired, state, self.clusters, cause, check_mode)
 
     def _unsettled(self, desired: Desired, outcome: Outcome) -> set[Target]:
-        """Return the targets of changes that were refused by a conflict, or by a role that EKS will accept soon."""
+        """Return the targets of changes refused because of a conflict, or because EKS does not accept a new role yet."""
         retryable = {refusal.change.target for refusal in outcome.refusals if refusal.conflict}
         roles = {
             workload.key: (
@@ -360,7 +363,7 @@ class Engine:
         ]
 
         def is_usable_soon(refusal: Refusal) -> bool:
-            """Return whether EKS will accept the role soon: an interrupted run may have created it moments ago."""
+            """Return whether EKS will accept the role soon: an interrupted run may have created the role a moment ago."""
             (key,) = refusal.change.workloads
             role_arn, disabled = roles[key]
             subject = trust_subject(self.clusters.of_workload(key), key, role_arn, bool(disabled))
@@ -372,5 +375,5 @@ class Engine:
 
 
 def _awaiting(plan: Plan) -> Plan:
-    """Return a plan whose changes wait for new resources: IAM may not know them everywhere yet."""
+    """Return the plan with changes that wait for new resources, which may not be in all replicas of IAM yet."""
     return replace(plan, changes=tuple(replace(change, awaits=True) for change in plan.changes))

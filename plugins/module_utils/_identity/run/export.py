@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Export the associations of a cluster, of any origin, as a list of workloads, and plan that list."""
+"""Export all associations of a cluster, managed or not, as a list of workloads, and plan that list."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from .engine import Engine, Guard, interrupted_result
 from .result import build_result
 
 Row = dict[str, Any]
-# The default of IAM, in seconds.
+# The default session duration of IAM, in seconds.
 DEFAULT_DURATION = 3600
 
 
@@ -97,7 +97,7 @@ def export_workloads(estate: Estate) -> list[Row]:
     """Return an entry of ``workloads`` for each association, without the associations that an add-on owns.
 
     A role that several service accounts use has the same definition in each entry. Values that AWS sets by default are left
-    out, and so are the marks of this collection.
+    out, and so are the tags that this collection sets.
     """
     clusters = group_clusters(estate.cluster)
     exported = {key: found for key, found in estate.associations.items() if not found.owner_arn}
@@ -161,7 +161,8 @@ def _role_row(
 def _trust_row(
     role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: frozenset[WorkloadKey]
 ) -> Row:
-    """Return the scope whose trust policy means the same as the present one, otherwise the whole policy.
+    """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
+    the whole policy.
 
     The default scope needs no entry.
     """
@@ -187,7 +188,7 @@ def _policy_row(arn: str, estate: Estate) -> Row:
 
 
 def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags without tags of AWS, which only AWS sets, and without the marks of this collection."""
+    """Return the tags, except those that only AWS can set and those that this collection sets."""
     return {
         key: value for key, value in sorted(tags.items()) if not is_mark(key) and not key.startswith("aws:")
     }
@@ -200,7 +201,7 @@ def _with_value(**values: Any) -> Row:
 def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
     """Export a cluster, plan the exported list, and return the result of the module eks_pod_identity_export.
 
-    :arg namespaces: the namespaces to export; all if empty.
+    :arg namespaces: the namespaces to export; all namespaces if empty.
     :raises InputError: for invalid options, or for an association that a list of workloads cannot have.
     :raises AwsError: if a resource cannot be read.
     """

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""An order for a run, and its execution: apply or remove, purge, verify."""
+"""Execute an order for a run: apply or remove workloads, purge unlisted ones, and verify the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .purge import run_with_purge
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order for a run. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
+    """The parts that a run must execute. ``purge`` is the scope of unlisted resources to remove; ``deadline`` is in seconds.
 
     ``agents`` are the runs for the agent's add-on, one for each cluster.
     """
@@ -82,7 +82,10 @@ def perform(engine: Engine, desired: Desired, order: Order) -> Performed:
 
 
 def _apply(engine: Engine, desired: Desired, order: Order) -> Run:
-    """Apply or remove the workloads. Add-ons of the agent come before the workloads, and are removed after them."""
+    """Apply or remove the workloads.
+
+    The add-on of the EKS Pod Identity Agent is installed before the workloads, and removed after them.
+    """
     if order.state == "absent":
         run = engine.run(desired, order.state, order.check_mode)
         deleted = run.plan.changes if order.check_mode else [done.change for done in run.done]
@@ -104,10 +107,10 @@ def _verify(
 
 
 def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool) -> VerificationReads:
-    """Read the parts that only a verification needs.
+    """Read the data that only a verification needs.
 
-    :arg made: whether this run changed a resource. A replica may not have a new role yet, so missing parts are read again
-        until the timeout.
+    :arg made: whether this run changed a resource. If so, missing data are read again until the timeout, because a new role
+        may not be in all replicas of IAM yet.
     """
     for _attempt in engine.wait_policy.attempts():
         proof = read_for_verification(engine.api, desired, observed, engine.width)

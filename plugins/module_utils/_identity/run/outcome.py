@@ -4,7 +4,9 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The outcome of a run: completed and refused changes, attempts in several rounds, the journal of an interrupted run."""
+"""The outcome of a run: completed and refused changes, the rounds of attempts, and the journal, from which an interrupted run
+is reported.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from ..model.targets import Failure, Target, associations_target
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A completed change. ``answer`` is the last response with the association, if there is one."""
+    """A completed change. ``answer`` is the last response that contains the association; None without such a response."""
 
     change: Change
     answer: Mapping[str, Any] = field(default_factory=dict)
@@ -33,14 +35,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refused change."""
+    """A change that AWS refused, or that was skipped because a change that it needs failed."""
 
     change: Change
     failure: Failure
 
     @property
     def error(self) -> AwsError | None:
-        """The error of AWS; None if the change was not attempted."""
+        """Return the error of AWS; None if the change was not attempted."""
         return self.failure.cause
 
     @property
@@ -56,7 +58,8 @@ class Refusal:
     @property
     def perhaps_made(self) -> bool:
         """Return whether the change may be complete although reads do not show it yet: AWS reports that the resource to create
-        exists, that the resource to delete does not, or the response was lost."""
+        exists already or that the resource to delete does not exist, or the response was lost.
+        """
         if self.error is None:
             return False
         if self.change.action in ("delete", "detach"):
@@ -78,7 +81,7 @@ class Refusal:
 
     @property
     def role_not_usable(self) -> bool:
-        """Return whether EKS does not accept the role, which may be too new."""
+        """Return whether EKS did not accept the role, perhaps because the role is too new."""
         return self.error is not None and self.error.kind is ErrorKind.ROLE_NOT_USABLE
 
     @property
@@ -88,13 +91,13 @@ class Refusal:
 
     @property
     def outcome_unknown(self) -> bool:
-        """Return whether the change may be complete, or complete in part."""
+        """Return whether the change may have been carried out completely or partly."""
         return self.failure.partly or (self.error is not None and self.error.outcome_unknown)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a plan."""
+    """The outcome of applying one plan."""
 
     done: tuple[Done, ...]
     refusals: tuple[Refusal, ...] = ()
@@ -105,7 +108,7 @@ class Outcome:
 
     @property
     def conflict(self) -> bool:
-        """Return whether another process changed a resource meanwhile, so that the run has to read again."""
+        """Return whether another process changed any resource meanwhile, so that the run has to read the state again."""
         refusals = self.refusals
         return any(refusal.conflict for refusal in refusals) and not any(
             refusal.half_replaced for refusal in refusals
@@ -116,8 +119,8 @@ class Outcome:
 class Run:
     """The changes and failures of a run, in check mode the planned ones.
 
-    ``done`` and ``failures`` are from all rounds, ``findings`` from the last observation. ``purged`` is the number of unlisted
-    workloads to remove.
+    ``done`` and ``failures`` are from all rounds of planning and applying, ``findings`` from the last observation.
+    ``purged`` is the number of unlisted workloads to remove.
     """
 
     desired: Desired
@@ -145,8 +148,11 @@ class Attempts:
     _awaited: set[Target] = field(default_factory=set)
 
     def perhaps_made(self) -> list[Change]:
-        """Return the refused changes that reads may show later. Return each once, so that the run waits for it once; a change
-        that must not be repeated after every refusal."""
+        """Return the refused changes that reads may show later.
+
+        Return each change only once, so that the run waits once; but return a change that must not be repeated after each of
+        its refusals.
+        """
         refusals = {target: refusal for target, refusal in self.pending.items() if refusal.perhaps_made}
         new = [
             refusal.change
@@ -157,7 +163,7 @@ class Attempts:
         return new
 
     def look(self, plan: Plan) -> None:
-        """Remove the pending refusals that a new plan does not contain: the changes are complete.
+        """Remove the pending refusals whose changes a new plan does not contain any more: those changes are complete.
 
         A change whose response was lost counts as a change of this run.
         """
@@ -172,7 +178,7 @@ class Attempts:
                 self.done.append(Done(refusal.change))
 
     def add(self, outcome: Outcome, retryable: Collection[Target]) -> None:
-        """Add the outcome of a plan. Refusals of targets that are not in ``retryable`` get no further attempt."""
+        """Add the outcome of applying a plan. Refusals of targets that are not in ``retryable`` get no further attempt."""
         for made in outcome.done:
             earlier = self.pending.pop(made.change.target, None)
             whole = joined(earlier.change, made.change) if earlier else made.change
@@ -209,7 +215,7 @@ class Attempts:
 
 
 def joined(earlier: Change, later: Change) -> Change:
-    """Join two parts of a change from two rounds."""
+    """Join the parts of one change that two rounds carried out."""
     if earlier.action != later.action or later.action != "update":
         return later
     return replace(
@@ -222,7 +228,7 @@ def joined(earlier: Change, later: Change) -> Change:
 def _both(
     first: Mapping[str, object] | None, second: Mapping[str, object] | None
 ) -> Mapping[str, object] | None:
-    """Merge two states; ``second`` wins."""
+    """Merge the attributes of two states; for an attribute in both, use the value of ``second``."""
     return {**(first or {}), **(second or {})}
 
 
@@ -239,8 +245,8 @@ class Cause:
 class Journal:
     """The responses of a run, written by its threads, so that an interrupted run can be reported.
 
-    ``observed`` and ``plan`` are the latest. ``late_writes`` has, with the time of the read, the trust policies that were written
-    so long after the read that another run may have written and read in between.
+    ``observed`` and ``plan`` are the latest observation and plan. ``late_writes`` has trust policies that were written so
+    long after their read that another run may have changed the trust policy in between, with the time of the read.
     """
 
     observed: Observed | None = None
@@ -253,7 +259,7 @@ class Journal:
 
     @property
     def done(self) -> tuple[Done, ...]:
-        """The changes that are complete, in the order of their completion."""
+        """Return the completed changes, in the order of their completion."""
         with self._lock:
             return tuple(self._done.values())
 
@@ -266,17 +272,19 @@ class Journal:
         self.observed, self.plan = observed, plan
 
     def answer(self, change: Change, call: Call) -> None:
-        """Add a request with a response."""
+        """Record that AWS carried out a request of a change."""
         with self._lock:
             self._answered.setdefault(change.target, []).append(call)
 
     def note_late_write(self, target: Target, read_at: datetime) -> None:
-        """Add a late write with its first read: an overwritten statement may be as old."""
+        """Record a late write of a trust policy, with the time of its first read: a statement of another run that this write
+        removed may be as old as that read.
+        """
         with self._lock:
             self.late_writes.setdefault(target, read_at)
 
     def end(self, result: Done | Refusal) -> None:
-        """Add the end of a change."""
+        """Record the result of a change."""
         target = result.change.target
         with self._lock:
             self._answered.pop(target, None)
@@ -300,7 +308,7 @@ class Journal:
         ]
         failures = [*self.plan.failures, *refused.values(), *undone]
         if not failures:
-            # The plan does not exist yet, or only the last observation is missing.
+            # There is no plan yet, or all changes are complete and only the last observation is missing.
             keys: dict[str, list[WorkloadKey]] = {name: [] for name in clusters.members}
             for workload in desired.workloads:
                 keys.setdefault(workload.key.cluster, []).append(workload.key)

@@ -34,13 +34,16 @@ from ..read.account import read_account
 from .engine import Engine
 from .outcome import Run
 
-# Codes of findings about grants and attachments that are kept for users outside the run.
+# Codes of findings about grants and attachments that are kept for workloads outside the run.
 _KEPT = (Code.POLICY_ATTACHED_EXTRA, Code.TRUST_KEPT_FOR_OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Purge:
-    """A purge of a cluster. ``unlisted`` are the workloads to remove, ``all_unlisted`` also those of other owners."""
+    """A purge of a cluster.
+
+    ``unlisted`` are the workloads to remove. ``all_unlisted`` also has the unlisted workloads of other owners.
+    """
 
     cluster: Cluster
     scope: PurgeScope
@@ -99,7 +102,7 @@ def _read_unlisted(engine: Engine, desired: Desired, scope: PurgeScope) -> _Purg
 
 
 def _findings(purge: _Purge, converge: Run) -> list[Finding]:
-    """Report unlisted workloads of other owners, and either a purge that waits or the roles that it leaves."""
+    """Report the unlisted workloads of other owners, and either that the purge did not start or the roles that it keeps."""
     findings: list[Finding] = []
     if purge.scope.owner is None:
         findings += other_owners_findings(purge.unlisted, purge.all_unlisted)
@@ -111,7 +114,7 @@ def _findings(purge: _Purge, converge: Run) -> list[Finding]:
 
 
 def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, observed: Observed) -> Run:
-    """Remove unlisted workloads. In check mode, after the predicted changes of ``converge`` to ``observed``."""
+    """Remove unlisted workloads. In check mode, the start is ``observed`` with the predicted changes of ``converge``."""
     look = engine.observe(unlisted, removal=True)
     if converge.check_mode:
         look = predict(look, observed, converge.plan)
@@ -120,7 +123,10 @@ def _remove(engine: Engine, unlisted: Desired, purge: _Purge, converge: Run, obs
 
 
 def _converge_without_purged(engine: Engine, purge: _Purge, purged: Run) -> Run:
-    """Converge again without the purged users, for which the listed roles kept grants and policies."""
+    """Apply the listed workloads again after a purge, to revoke access that only the purged workloads needed.
+    The first apply kept grants in trust policies and attached policies of listed roles, because workloads outside the list
+    still used them. The purge has removed these workloads.
+    """
     deleted = {association_key(change.target) for change in purged.plan.changes if change.after is None}
     outside = purged.observed.outside
     left = {key: association for key, association in outside.associations.items() if key not in deleted}
@@ -131,7 +137,7 @@ def _converge_without_purged(engine: Engine, purge: _Purge, purged: Run) -> Run:
     if check_mode:
         now = predict(observed, observed, purged.plan)
     else:
-        # A plan needs more reads than a verification.
+        # The observation after a purge is for a verification; a plan needs more reads.
         look = engine.observe(desired, just_read=observed.associations)
         now = replace(look, outside=observed.outside, unlisted=observed.unlisted)
     again = engine.run(desired, "present", check_mode, now)
@@ -161,7 +167,7 @@ def _joined(first: Run, second: Run) -> Run:
 
 
 def _outside(engine: Engine, desired: Desired, account: PurgeAccount) -> OutsideAssociations:
-    """Return the associations outside the run, which a purge has read already."""
+    """Return the associations of workloads outside the run. The purge has read them already."""
     keys = {workload.key for workload in desired.workloads}
     associations = {key: found for key, found in account.associations.items() if key not in keys}
     return OutsideAssociations(frozenset(map(Reach, engine.clusters.members)), associations)

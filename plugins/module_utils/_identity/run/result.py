@@ -46,7 +46,7 @@ SHOWN_FAILURES = 10
 def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
     """Return the result of a run, without ``failed`` and ``msg``, for all workloads or for one cluster.
 
-    ``cluster`` is the cluster in workload keys. Resources that clusters share are in the result of each.
+    ``cluster`` is the cluster in workload keys. Resources that clusters share are in the result of each of these clusters.
     """
     run = filter_run(run, cluster) if cluster else run
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)
@@ -73,7 +73,7 @@ def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
             "changed": sum(row["status"] == "changed" for row in workloads),
             "unchanged": sum(row["status"] == "unchanged" for row in workloads),
         },
-        # With several clusters, the diff shows the place of a change.
+        # In a run over several clusters, the diff shows the cluster or account of each change.
         "diff": [diff_row(change, run.observed.account.account_id if cluster else "") for change in changes],
     }
 
@@ -112,7 +112,9 @@ def filter_run(run: Run, cluster: str) -> Run:
 
 
 def change_row(change: Change, cluster: str = "") -> ChangeRow:
-    """Return the row of a change, for a workload of ``cluster`` or else for the first of its workloads."""
+    """Return the row of a change, for its first workload in ``cluster`` or, if ``cluster`` has no workload of the change,
+    for its first workload.
+    """
     keys = sorted(change.workloads, key=lambda key: key.cluster != cluster) if cluster else change.workloads
     row: ChangeRow = {
         "workload": workload_text(keys[0]) if keys else "",
@@ -213,7 +215,10 @@ def _cause_lines(group: Sequence[Failure]) -> list[str]:
 
 
 def diff_row(change: Change, account_id: str = "") -> DiffRow:
-    """Return the diff of a change. With ``account_id``, for a run over several clusters, its header has the place."""
+    """Return the diff of a change.
+
+    With ``account_id``, for a run over several clusters, its header has the cluster or account.
+    """
     cluster = change.target.cluster
     place = f" of {f'cluster {cluster}, ' if cluster else ''}account {account_id}" if account_id else ""
     header = visible(f"{change.target.label}{place} ({change.action})")
@@ -327,7 +332,7 @@ def _facts(account: Account, workload: Workload, association: ObservedAssociatio
 
 
 def _role_arn(account: Account, workload: Workload, association: ObservedAssociation | None) -> str:
-    """Return the desired role; for a workload without a role, the role of its association."""
+    """Return the ARN of the desired role; for a workload without a role, the role of its association."""
     if workload.role is not None:
         return account.role_arn(workload.role)
     return association.role_arn if association else ""
