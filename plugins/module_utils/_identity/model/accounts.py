@@ -91,7 +91,6 @@ def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool)
 
 
 ALL_REGIONS = "all"
-AGENT_ADDON = "eks-pod-identity-agent"
 
 
 @dataclass(frozen=True, slots=True)

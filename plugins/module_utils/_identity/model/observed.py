@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..._findings.finding import WorkloadKey
+from .addons import Agent
 from .associations import ObservedAssociation
 from .cluster import Account, Clusters
 from .desired import Workload
@@ -49,18 +50,6 @@ def is_young(age: timedelta | None) -> bool:
 
 
 Document = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """The add-on eks-pod-identity-agent. Source: eks DescribeAddon.
-
-    ``status`` is empty when the cluster has no such add-on. ``issues`` are code and message.
-    """
-
-    status: str = ""
-    version: str = ""
-    issues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

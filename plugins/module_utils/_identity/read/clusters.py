@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 from ..._aws.client import Api
 from ..._aws.transport import map_concurrently
 from ..model.accounts import (
-    AGENT_ADDON,
     ALL_REGIONS,
     AccountAccess,
     AgentAddon,
@@ -28,6 +27,7 @@ from ..model.accounts import (
     UnreadClusters,
     matches_filters,
 )
+from ..model.addons import AGENT_ADDON, decode_addon
 from ..model.errors import AwsError
 
 _Item = TypeVar("_Item")
@@ -185,12 +185,13 @@ def _clusters(apis: ApiProvider, cluster_name: _Named) -> _Answer[FoundCluster]:
 
 def _agent(api: Api, cluster: str) -> AgentAddon:
     try:
-        addon = api.call("eks", "DescribeAddon", {"clusterName": cluster, "addonName": AGENT_ADDON})["addon"]
+        response = api.call("eks", "DescribeAddon", {"clusterName": cluster, "addonName": AGENT_ADDON})
     except AwsError as error:
         if not error.missing:
             raise
         return AgentAddon(present=False)
-    return AgentAddon(True, str(addon.get("status") or ""), str(addon.get("addonVersion") or ""))
+    addon = decode_addon(response["addon"])
+    return AgentAddon(True, addon.status, addon.version)
 
 
 def _cluster(raw: Any, place: _Place, agent: AgentAddon) -> FoundCluster:

@@ -26,12 +26,12 @@ from ..._policy.language.canonical import same_meaning
 from ..._policy.language.context import Context
 from ..._policy.language.document import load_document, to_json
 from ..._policy.permissions.permissions import NamedPolicy, Required, key_state
+from ..model.addons import AGENT_ADDON, Agent, agent_state
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import AwsError, ErrorKind
 from ..model.names import parse_role_arn
 from ..model.observed import (
-    Agent,
     Document,
     Observed,
     RolePermissions,
@@ -41,8 +41,9 @@ from ..model.observed import (
 from ..model.policies import ObservedPolicy
 from ..model.roles import ObservedRole
 from ..model.targets import Failure, Target, policy_target, read_failure, role_target
+from .addons import read_addon
 from .associations import list_associations
-from .reader import none_if_missing, read_detail
+from .reader import read_detail
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
@@ -118,9 +119,6 @@ def _parse_result(response: Mapping[str, Any]) -> SimulationResult:
         _DECISIONS.get(result["EvalDecision"], str(result["EvalDecision"])),
         tuple(result.get("MissingContextValues", ())),
     )
-
-
-ADDON = "eks-pod-identity-agent"
 
 
 def read_for_verification(api: Api, desired: Desired, observed: Observed, width: int) -> VerificationReads:
@@ -236,13 +234,10 @@ class _Reader:
         return ""
 
     def _agent(self, cluster: Cluster) -> Agent | Failure:
-        request = {"clusterName": cluster.name, "addonName": ADDON}
         try:
-            api = self.api.in_region(cluster.region)
-            answer = none_if_missing(lambda: api.call("eks", "DescribeAddon", request))
+            return agent_state(read_addon(self.api, cluster, AGENT_ADDON))
         except AwsError as error:
-            return read_failure(Target("addon", ADDON), error)
-        return _decode_agent(answer["addon"]) if answer is not None else Agent()
+            return read_failure(Target("addon", AGENT_ADDON), error)
 
     def _roles(self, workloads: Iterable[Workload]) -> dict[str, ObservedRole]:
         roles = {}
@@ -357,13 +352,3 @@ def _permissions(
     if isinstance(boundary, Failure):
         return boundary
     return RolePermissions(tuple(identity), (role.permissions_boundary, boundary))
-
-
-def _decode_agent(raw: Mapping[str, Any]) -> Agent:
-    """Decode the add-on of the agent, with its health issues as text. Source: eks DescribeAddon."""
-    issues = (raw.get("health") or {}).get("issues") or ()
-    return Agent(
-        status=str(raw.get("status") or ""),
-        version=str(raw.get("addonVersion") or ""),
-        issues=tuple(f"{issue.get('code', '')}: {issue.get('message', '')}" for issue in issues),
-    )

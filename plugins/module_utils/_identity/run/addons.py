@@ -16,11 +16,10 @@ from ..._aws.interrupt import raise_if_interrupted
 from ..._aws.transport import map_concurrently
 from ..._findings.codes import Code
 from ..._findings.finding import WorkloadKey
-from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, ObservedAddon
+from ..model.addons import FAILED, IN_PROGRESS, AddonSpec, Agent, ObservedAddon, agent_state
 from ..model.changes import Change
 from ..model.cluster import Cluster, Clusters
 from ..model.errors import AwsError, ErrorKind, sentence
-from ..model.observed import Agent
 from ..model.targets import Action, Failure, association_key, request_failure
 from ..plan.addons import addon_target, is_agent, needs_releases, not_ready, plan_addon, unsupported_accounts
 from ..read.addons import read_addon, read_addon_with_roles, read_identities, read_releases
@@ -218,7 +217,7 @@ def predicted_agents(runs: Iterable[AddonRun]) -> dict[str, Agent]:
     workload keys.
     """
     return {
-        run.cluster.key: Agent(run.addon.status, run.addon.version, run.addon.issues)
+        run.cluster.key: agent_state(run.addon)
         for run in runs
         if run.check_mode and run.change is not None and run.addon is not None
     }

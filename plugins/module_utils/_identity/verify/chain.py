@@ -24,13 +24,14 @@ from dataclasses import replace
 from ..._findings.codes import REPAIRED, Code
 from ..._findings.finding import Finding
 from ..._policy.language.document import load_document
+from ..model.addons import Agent
 from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.checks import FAIL, PASS, UNKNOWN, Check, Status, Verified, conclude, conclude_unread
 from ..model.cluster import Cluster
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
 from ..model.names import parse_role_arn
-from ..model.observed import Agent, Observed, VerificationReads
+from ..model.observed import Observed, VerificationReads
 from ..model.roles import RoleSpec
 from ..model.targets import Failure
 from ..plan.recent_changes import RecentChange, in_minutes, latest_change

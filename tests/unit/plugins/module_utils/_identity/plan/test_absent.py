@@ -12,10 +12,10 @@ import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.targets import (

@@ -9,13 +9,13 @@ import json
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import (
     Call,
     Stage,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import OWNER_TAG
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.verify.chain import verify

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.client import Api
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.names import is_owned
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TrustScope

@@ -17,10 +17,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.fi
     Finding,
     WorkloadKey,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.roles import TRUST_SCOPES

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.reader import MAX_READS

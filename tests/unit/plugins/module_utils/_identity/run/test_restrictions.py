@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.errors import classify
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import Verified
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     VerificationReads,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.plan.purge import PurgeScope

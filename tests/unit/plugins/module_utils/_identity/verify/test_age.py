@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code, Severity
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.finding import Finding
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.checks import (
     Check,
     Verified,
@@ -22,7 +23,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.desired import Desired
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     Observed,
     VerificationReads,
 )

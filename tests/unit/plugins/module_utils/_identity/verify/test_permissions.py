@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import Agent
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.associations import (
     ObservedAssociation,
 )
@@ -23,7 +24,6 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ErrorKind,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import (
-    Agent,
     Observed,
     RolePermissions,
     VerificationReads,
