@@ -203,7 +203,8 @@ def safe_group_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
-# Increased with every change of the classes, so that entries of other versions of the collection are not read.
+# The format of cache entries. It is increased with every change of the cached classes, so that entries of other versions of the
+# collection are not read.
 CACHE_FORMAT = 2
 
 
@@ -212,7 +213,7 @@ def to_cache(clusters: tuple[FoundCluster, ...]) -> dict[str, Any]:
 
 
 def from_cache(cached: object) -> tuple[FoundCluster, ...] | None:
-    """Return the clusters, or None for an entry of another version."""
+    """Return the clusters of a cache entry, or None for an entry in the format of another version."""
     if not isinstance(cached, Mapping) or cached.get("format") != CACHE_FORMAT:
         return None
     return tuple(_cluster(row) for row in cached["clusters"])

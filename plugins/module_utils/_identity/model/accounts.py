@@ -58,7 +58,7 @@ TAG = "tag:"
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A cluster matches when each criterion has a pattern that fits. Patterns are a shell's, with * and ?."""
+    """A cluster matches when each criterion has a pattern that fits. Patterns are shell patterns with * and ?."""
 
     criteria: Mapping[str, tuple[str, ...]]
 
@@ -70,10 +70,8 @@ def matches_filters(
     described: bool = True,
 ) -> bool:
     """Return whether a cluster becomes a host: it matches a filter of ``include``, if there are any, and no filter of
-    ``exclude``.
-
-    A cluster that is not ``described`` has only some properties. Return False for it only if further properties cannot change
-    the result.
+    ``exclude``. If ``described`` is False, ``properties`` has only some properties of the cluster. Return False for such
+    a cluster only if further properties cannot change the result.
     """
     if any(_fits(criteria_filter, properties, unknown=False) for criteria_filter in exclude):
         return False
@@ -83,7 +81,9 @@ def matches_filters(
 
 
 def _fits(criteria_filter: Filter, properties: Mapping[str, str], unknown: bool) -> bool:
-    """``unknown`` is whether a criterion fits whose property is not there."""
+    """Return whether the properties of a cluster fit all criteria of a filter.
+    ``unknown`` is the result for a criterion whose property is missing.
+    """
     return all(
         any(fnmatchcase(properties[name], pattern) for pattern in patterns) if name in properties else unknown
         for name, patterns in criteria_filter.criteria.items()
@@ -95,7 +95,7 @@ ALL_REGIONS = "all"
 
 @dataclass(frozen=True, slots=True)
 class AccountAccess:
-    """The access to an account: with a role, or without one with the present credentials.
+    """The access to an account: with an assumed role, or with the present credentials if there is no role.
 
     ``regions`` are names, or ``ALL_REGIONS`` alone.
     """

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 AGENT_ADDON = "eks-pod-identity-agent"
 
-# Statuses that EKS leaves by itself.
+# Statuses of an add-on that EKS changes to another status without a request.
 IN_PROGRESS = frozenset(("CREATING", "UPDATING", "DELETING"))
-# Statuses of an operation that EKS has given up.
+# Statuses of an add-on after an operation that EKS has given up.
 FAILED = frozenset(("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED"))
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-eksbuild\.(\d+))?", re.ASCII)
@@ -48,9 +48,9 @@ class VersionPolicy:
 class AddonSpec:
     """The definition of an add-on.
 
-    ``roles`` are ARNs of IAM roles by service account; with ``purge_roles`` the add-on has no other associations.
-    ``configuration`` is JSON or YAML text; None keeps the present one. ``overwrite`` replaces conflicting settings of
-    self-managed objects in the cluster. ``preserve`` keeps the objects in the cluster after a deletion.
+    ``roles`` are ARNs of IAM roles by service account; with ``purge_roles`` all other associations of the add-on are
+    removed. ``configuration`` is JSON or YAML text; None keeps the present configuration. ``overwrite`` replaces conflicting
+    settings of self-managed objects in the cluster. ``preserve`` keeps the objects in the cluster after a deletion.
     """
 
     name: str
@@ -100,7 +100,10 @@ def agent_state(addon: ObservedAddon | None) -> Agent:
 
 @dataclass(frozen=True, slots=True)
 class AddonRelease:
-    """A version of an add-on that is compatible with a cluster. ``default``: EKS installs it if no version is named."""
+    """A version of an add-on that is compatible with a cluster.
+
+    ``default``: EKS installs this version if a request does not name a version.
+    """
 
     version: str
     default: bool = False
@@ -152,7 +155,7 @@ def decode_releases(addons: Iterable[Mapping[str, Any]], kubernetes_version: str
 
 
 def decode_identities(raw: Mapping[str, Any]) -> tuple[AddonIdentity, ...]:
-    """Decode the service accounts of a version that can have a role. Source: eks DescribeAddonConfiguration."""
+    """Decode the service accounts that can have a role in a version of an add-on. Source: eks DescribeAddonConfiguration."""
     return tuple(
         AddonIdentity(str(part["serviceAccount"]), tuple(part.get("recommendedManagedPolicies") or ()))
         for part in raw.get("podIdentityConfiguration") or ()

@@ -23,8 +23,10 @@ from .names import is_owned
 
 @dataclass(frozen=True, slots=True)
 class AssociationSpec:
-    """The definition of an association. ``None`` accepts any present value; an empty ``target_role_arn`` or
-    ``session_policy`` removes the present one."""
+    """The definition of an association.
+
+    ``None`` accepts any present value; an empty ``target_role_arn`` or ``session_policy`` removes the present value.
+    """
 
     target_role_arn: str | None = None
     disable_session_tags: bool | None = None
@@ -60,7 +62,7 @@ class ObservedAssociation:
 
     @property
     def roles(self) -> frozenset[str]:
-        """Return the ARNs of its role and its target role."""
+        """Return the ARNs of the association's role and target role."""
         return frozenset(filter(None, (self.role_arn, self.target_role_arn)))
 
 
@@ -114,7 +116,10 @@ _ASSOCIATION_FIELDS = frozenset(
 
 
 def decode_association(response: Mapping[str, Any], cluster: str = "") -> ObservedAssociation:
-    """Decode an association. ``cluster`` is the cluster part of the workload key, if it is not the name of the cluster."""
+    """Decode an association.
+
+    ``cluster`` is the cluster part of the workload key, if that part is not the name of the cluster.
+    """
     return ObservedAssociation(
         key=WorkloadKey(
             cluster or response["clusterName"], response["namespace"], response["serviceAccount"]

@@ -6,11 +6,12 @@
 
 """A row for each converged attribute: name, API parameter, decoding, comparison and encoding. Pure.
 
-Rows are with the resources: ``roles.py``, ``policies.py``, ``associations.py``. Plan, prediction, the wait for visible writes
-and the verification take the attributes from them, and so do the states before and after a change. Three things have no row.
-Name, path and ARN identify a resource and never change. The requests of an update differ from resource to resource, and stay
-with its plan: IAM sets the details of a role together, removes a boundary by a different operation, and keeps the document of
-a policy in versions. Tags are merged with the present ones (``compare_tags``), so ``compare`` does not take their row.
+Rows are with the resources: ``roles.py``, ``policies.py``, ``associations.py``. Plan, prediction, the wait for visible
+writes, the verification, and the states before and after a change take the attributes from these rows. Three things have no
+row. Name, path and ARN identify a resource and never change. The requests of an update differ from resource to resource, and
+are in the plan of the resource: IAM sets the details of a role together, removes a boundary by a different operation, and
+keeps the document of a policy in versions. Tags are merged with the present ones (``compare_tags``), so ``compare`` does not
+use the row for tags.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ class Attribute:
 
     ``name`` is its name in a definition and in the states before and after a change, ``parameter`` its name in the API, and
     ``field`` its name in the observed resource. ``decode`` converts the value of an API response, ``encode`` a value for a
-    request. ``document`` is the kind of a policy document, whose meaning is compared. ``limits_sessions``: the sessions of
-    a role depend on it. ``removal`` is the value, in YAML, by which a user has it removed.
+    request. ``document`` is the kind of a policy document, whose meaning is compared. ``limits_sessions``: the sessions of a
+    role depend on the attribute. ``removal`` is the value, in YAML, with which a user removes the attribute.
     """
 
     name: str
@@ -89,7 +90,7 @@ def decode_attributes(attributes: Iterable[Attribute], response: Mapping[str, An
 
 
 def changed_from_default(attributes: Iterable[Attribute], resource: object) -> dict[str, object]:
-    """Return the state before a deletion: the attributes that have another value than AWS gives by default."""
+    """Return the state before a deletion: the attributes whose value differs from the default value of AWS."""
     values = {attribute: attribute.observed_value(resource) for attribute in attributes}
     return {attribute.name: value for attribute, value in values.items() if value != attribute.decode(None)}
 
@@ -113,8 +114,10 @@ class Difference:
 
 
 def compare(attributes: Iterable[Attribute], spec: object, resource: object) -> list[Difference]:
-    """Compare a definition with an observed resource. None in the definition accepts any value; an empty document
-    removes the present one."""
+    """Compare a definition with an observed resource.
+
+    None in the definition accepts any value; an empty document removes the present document.
+    """
     differences = []
     for attribute in attributes:
         desired, present = getattr(spec, attribute.name), attribute.observed_value(resource)

@@ -34,9 +34,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A request that shows, before a removal, that the caller has the permission to send it after the removal.
+    """A request that shows, before a removal, that the caller has the permission to send the same request after the removal.
 
-    AWS authorizes a request before it compares it with the present state, so ``refusal`` proves as much as a success.
+    AWS first authorizes a request, and then compares the request with the present state. So the error code ``refusal`` (such
+    as "already exists") proves the permission, like a success.
     """
 
     call: Call
@@ -44,11 +45,13 @@ class Proof:
 
 
 class Stage(IntEnum):
-    """The place of a change in a converge: restrictions before grants, then removed grants, and lifted restrictions last."""
+    """The stage of a change in a run that creates and updates workloads.
+    Restrictions precede grants, removed grants follow, and removed restrictions are last.
+    """
 
     POLICY = 10
     ROLE = 20
-    # The next three are for roles that a plan restricts.
+    # The next three stages are for roles that a plan restricts.
     DENYING_ATTACHMENT = 22
     TRUST = 24
     SESSION_POLICY = 26
@@ -57,7 +60,7 @@ class Stage(IntEnum):
     ASSOCIATION = 40
     TAKE = 50
     LIFT = 60
-    # Added to the place of grants that wait until the trust policy of their role is narrower.
+    # Added to the stage of grants that wait until the trust policy of their role is narrower.
     WAITING = 100
 
 
@@ -65,16 +68,18 @@ class Stage(IntEnum):
 class Change:
     """A change of a resource, on behalf of one or more workloads.
 
-    Changes of a lower ``stage`` precede others; within a stage they are independent. ``needs`` has the targets of changes that
-    must succeed first; so has ``common_needs``, one object for many changes: for a grant, the restrictions of its roles.
-    ``awaits``: AWS may first have to propagate a resource that this plan creates or changes. ``before`` and ``after`` have
-    only the attributes that change; None means that the resource does not exist. ``takes``: the change only removes a
-    permission that its workloads no longer need, so it waits for the replacement. ``requires_unused``: the role must be
-    unused, which is checked again right before the change. So is ``unassociated``, workloads that must not have an association.
+    Changes of a lower ``stage`` precede others; within a stage they are independent. ``needs`` has the targets of changes
+    that must succeed first. ``common_needs`` has further such targets, in one object that many changes share: for a grant,
+    the restrictions of its roles. ``awaits``: AWS may first have to propagate a resource that this plan creates or changes.
+    ``before`` and ``after`` have only the attributes that change; None means that the resource does not exist. ``takes``:
+    the change only removes a permission that its workloads no longer need, so it waits for the replacement.
+    ``requires_unused``: the role must be unused, which is checked again right before the change. ``unassociated`` are
+    workloads that must not have an association, which is checked again as well.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
-    one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last one is
-    refused. ``replaced`` is the association to delete. It must be unchanged, because the requests contain its settings.
+    one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last
+    request of ``calls`` is refused. ``replaced`` is the association to delete. That association must be unchanged, because
+    the requests contain its settings.
     """
 
     stage: int
@@ -113,7 +118,8 @@ class Change:
 class Plan:
     """The changes, failures and findings of a run. No change serves only workloads with a failure.
 
-    ``unread`` has the associations outside the run that must be read before a role that they may use loses anything.
+    ``unread`` has the clusters and namespaces whose associations outside the run must be read, before a role that these
+    associations may use loses a permission.
     """
 
     changes: tuple[Change, ...] = ()
@@ -168,7 +174,9 @@ def tags_after(present: Mapping[str, str], change: TagChange) -> dict[str, str]:
 
 
 def iam_tag_calls(kind: str, identity: Mapping[str, str], change: TagChange) -> list[Call]:
-    """Return the requests for the tags of a "Role" or a "Policy"; ``identity`` is the parameter that names it."""
+    """Return the requests for the tags of a "Role" or a "Policy"; ``identity`` is the request parameter that names the role
+    or policy.
+    """
     calls = []
     if change.remove:
         calls.append(Call("iam", f"Untag{kind}", {**identity, "TagKeys": list(change.remove)}))

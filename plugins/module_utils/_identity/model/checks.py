@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Checks of the verification: status, findings, and the failures that leave them unknown. Pure."""
+"""Checks of the verification: their status, their findings, and unknown checks because of failed reads. Pure."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ _WORST_FIRST: tuple[Status, ...] = (FAIL, UNKNOWN, WARNING)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The outcome of one check of one workload. ``detail`` is shown next to a pass, like "v1".
+    """The outcome of one check of one workload.
 
-    ``follows`` are findings that are resolved with the findings of other checks. They count only if those are accepted.
+    ``detail`` is shown next to a pass, like "v1". ``follows`` are findings that are consequences of the findings of other
+    checks. They count only if the user accepts the findings of the other checks.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Verified:
 
     @property
     def findings(self) -> list[Finding]:
-        """The findings without duplicates: a failed read affects several checks."""
+        """Return the findings without duplicates: a failed read affects several checks."""
         return list(dict.fromkeys(finding for check in self.checks for finding in check.findings))
 
 
@@ -75,12 +76,14 @@ def join_checks(name: str, checks: Sequence[Check]) -> Check:
 
 
 def conclude(name: str, finding: Finding) -> Check:
-    """Return a check with one finding: an error fails it, information passes."""
+    """Return a check with one finding: a finding of severity "error" fails the check, with severity "info" the check
+    passes.
+    """
     return Check(name, _ENDS[finding.severity], findings=(finding,))
 
 
 def conclude_unread(name: str, failure: Failure, workload: WorkloadKey | None = None) -> Check:
-    """Return an unknown check, for a resource that could not be read, or is not yet visible."""
+    """Return a check with the status unknown, for a resource that could not be read or is not yet visible."""
     if failure.error.code == Code.NOT_YET_VISIBLE:
         text = f"{failure.target.label}: {failure.error.text}"
         young = Finding(Code.NOT_YET_VISIBLE, text, failure.error.remedy, workload)

@@ -7,7 +7,7 @@
 """The account of the credentials, its clusters, and the proof that a Kubernetes API belongs to an EKS cluster. Pure.
 
 Each EKS cluster has its own endpoint and certificate authority (eks DescribeCluster). A connection that trusts only that
-authority, or that goes to that endpoint, reaches that cluster and no other.
+authority, or that goes to that endpoint, reaches that cluster and no other cluster.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Clusters:
         return key.cluster in self.members
 
     def of_workload(self, key: WorkloadKey) -> Cluster:
-        """Return the cluster of a workload. Raises KeyError for other clusters."""
+        """Return the cluster of a workload. Raises KeyError if the cluster of the workload is not among these clusters."""
         return self.members[key.cluster]
 
     def with_arn(self, arn: str) -> Cluster | None:
@@ -134,7 +134,7 @@ class ApiServer:
     """The Kubernetes API of a run. ``url`` is "" if it is unknown.
 
     ``authorities`` are the SHA-256 digests of the certificates that the connection trusts; empty for the certificates of the
-    system, or if they are unknown. ``required``: changes need the proof that it is the API of the cluster.
+    system, or if they are unknown. ``required``: changes need the proof that the API belongs to the EKS cluster.
     """
 
     url: str = ""
@@ -163,7 +163,10 @@ def certificate_data_digests(data: str) -> frozenset[str]:
 
 
 def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
-    """Return a finding unless the API belongs to the cluster. For a missing cluster a run does not use Kubernetes."""
+    """Return a finding unless the Kubernetes API belongs to the cluster.
+
+    Return None if the cluster does not exist, because a run then does not use Kubernetes.
+    """
     if not cluster.status or _is_same(cluster, server):
         return None
     has_own = bool(server.authorities) and server.checks_certificate
@@ -173,19 +176,21 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """Return the finding for a run that fails because of it: the remedy also names the option to continue."""
+    """Return the finding in the form for a run that fails because of it: the remedy also names the option with which the
+    run continues.
+    """
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 
 def as_open_check(finding: Finding) -> Finding:
-    """Return the finding for a verification, with its consequences."""
+    """Return the finding in the form for a verification: the message also names the checks that are unknown because of it."""
     return replace(
         finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
     )
 
 
 def _is_same(cluster: Cluster, server: ApiServer) -> bool:
-    """Return whether the connection proves the cluster. A bundle with other authorities is not a proof.
+    """Return whether the connection proves the cluster. A certificate bundle that also has other authorities is not a proof.
 
     While EKS rotates its authority, the kubeconfig may have only one of two certificates.
     """
@@ -269,8 +274,11 @@ def _place(cluster: Cluster) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EksTarget:
-    """A cluster to connect to. ``authority`` is the certificate authority of EKS, PEM in base64. ``authentication_mode`` is API,
-    API_AND_CONFIG_MAP or CONFIG_MAP, "" if EKS does not return it. Source: eks DescribeCluster."""
+    """A cluster to connect to.
+
+    ``authority`` is the certificate authority of EKS, PEM in base64. ``authentication_mode`` is API, API_AND_CONFIG_MAP or
+    CONFIG_MAP, or "" if EKS does not return an authentication mode. Source: eks DescribeCluster.
+    """
 
     name: str
     arn: str
@@ -291,9 +299,9 @@ class EksTarget:
 class CallerAccess:
     """The access to EKS of a caller that the Kubernetes API rejects.
 
-    ``principal`` is the IAM principal for an access entry, the role of a session; "" if it is unknown. ``has_entry`` is None if
-    the read failed, with ``unknown`` as the reason. ``clock_ahead`` is the difference between the local clock and the clock of
-    AWS in seconds, or None. ``sts_host`` is the host in the token if it does not belong to AWS.
+    ``principal`` is the IAM principal for an access entry (for a session, its role); "" if it is unknown. ``has_entry`` is
+    None if the read failed, with ``unknown`` as the reason. ``clock_ahead`` is the difference between the local clock and
+    the clock of AWS in seconds, or None. ``sts_host`` is the host in the token if it does not belong to AWS.
     """
 
     caller_arn: str

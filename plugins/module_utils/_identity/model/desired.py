@@ -44,7 +44,7 @@ class RequiredPermission:
 class ServiceAccountSpec:
     """The service account of a workload and its namespace.
 
-    ``create`` and ``create_namespace``: create a missing one.
+    ``create`` and ``create_namespace``: create a missing service account or namespace.
     """
 
     create: bool = True
@@ -67,7 +67,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class ParsedInput:
-    """The validated input of one run on one cluster, for its AWS and its Kubernetes part.
+    """The validated input of one run on one cluster, for the AWS part and the Kubernetes part of the run.
 
     ``owner`` is None without an owner, and ``purge_namespaces`` is empty for a purge of all namespaces. ``purge_percent`` is the
     limit of a purge as a share of the present workloads; None if ``purge_limit`` applies.
@@ -115,10 +115,11 @@ _OF_BREAKAGE = (Code.ASSOCIATION_WOULD_BREAK, Code.ASSOCIATION_MAY_BREAK)
 class Desired:
     """The desired state of a run on clusters of one account. Workloads have equal definitions of the resources that they share.
 
-    ``would_break`` has, by workload, the reason why its running Pods would lose credentials by a new association. ``leaving`` has
-    the roles, by lower-case name, that a purge deletes after the run and that are otherwise unused. ``unassociated`` are
-    workloads without an association that a purge found in trust policies; if one got an association since, its resources are
-    kept. ``refused`` are the reasons not to change a workload without its objects in Kubernetes.
+    ``would_break`` has, by workload, the reason why its running Pods would lose credentials by a new association.
+    ``leaving`` has the lower-case names of the roles that a purge deletes after the run, because only purged workloads use
+    them. ``unassociated`` are workloads without an association that a purge found in trust policies; the resources of a
+    workload that has got an association since are kept. ``refused`` has findings about objects in Kubernetes because of
+    which the run does not change their workload.
     """
 
     workloads: tuple[Workload, ...]

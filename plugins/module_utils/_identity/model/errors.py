@@ -6,8 +6,8 @@
 
 """Invalid input and failed requests to AWS, as data and as messages: problem, place, cause, remedy. Pure.
 
-``_aws.errors`` creates an AwsError when the response arrives. Failures of one cause differ only in the names of their
-objects, and are grouped.
+``_aws.errors`` creates an AwsError when the response arrives. Failures with the same cause have texts that differ only in
+the names of their objects; messages show them as one group.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ErrorKind(Enum):
 
 # A retry of the request may succeed.
 _TRANSIENT = frozenset((ErrorKind.CONNECTION, ErrorKind.DAMAGED, ErrorKind.SERVER, ErrorKind.THROTTLED))
-# After these errors only another read shows the present state.
+# After an error of these kinds, only another read shows the present state.
 _CONFLICTS = frozenset((ErrorKind.DAMAGED, ErrorKind.EXISTS, ErrorKind.IN_USE))
 # Operations that create a second resource if they are repeated. All others are idempotent.
 ONCE_ONLY = frozenset(("iam:CreatePolicyVersion",))
@@ -92,7 +92,7 @@ class AwsError(Exception):
 
     @property
     def conflict(self) -> bool:
-        """True if the resources must be read again."""
+        """Return whether the resources must be read again."""
         return self.kind in _CONFLICTS or (self.outcome_unknown and self.operation in ONCE_ONLY)
 
 
@@ -130,9 +130,9 @@ class Problems:
             raise InputError(self.texts)
 
 
-# The number of shown places of one problem.
+# The maximum number of places that a message shows for one problem.
 SHOWN_PLACES = 3
-# The number of shown removals of a purge: enough to identify an incomplete list.
+# The maximum number of removals of a purge that a message shows: enough to recognise an incomplete list of workloads.
 SHOWN_UNLISTED = 30
 
 
@@ -142,7 +142,7 @@ def sentence(text: str) -> str:
 
 
 def as_clause(remedy: str) -> str:
-    """Return a remedy for the text after a colon: with a lower-case verb."""
+    """Return a remedy for the text after a colon: with its first letter in lower case."""
     return remedy[:1].lower() + remedy[1:]
 
 

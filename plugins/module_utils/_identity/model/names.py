@@ -49,11 +49,11 @@ def parse_policy_arn(arn: str) -> IamArn | None:
 
 
 def is_aws_managed(policy_arn: str) -> bool:
-    """Return whether it is a managed policy of AWS."""
+    """Return whether the ARN belongs to a managed policy of AWS, not of a customer."""
     return ":iam::aws:policy/" in policy_arn
 
 
-# The tag of managed resources: a teardown deletes only resources with it.
+# The tag of managed resources: a teardown deletes only resources with this tag.
 MANAGED_BY_TAG = "workload-identity/managed-by"
 
 
@@ -74,12 +74,15 @@ ATTACHED_TAG = "workload-identity/attached-to/"
 
 
 def is_mark(key: str) -> bool:
-    """Return whether a tag is one that this collection sets itself."""
+    """Return whether this collection sets the tag with this key."""
     return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith(ATTACHED_TAG)
 
 
 def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:
-    """Return whether a managed resource has another owner. In a run without ``owner``, every owner is another."""
+    """Return whether a managed resource has another owner.
+
+    In a run without ``owner``, every owner counts as another owner.
+    """
     return is_owned(tags) and bool(tags.get(OWNER_TAG)) and tags[OWNER_TAG] != owner
 
 
@@ -89,7 +92,7 @@ def may_change(tags: Mapping[str, str], owner: str | None, adopt: bool) -> bool:
 
 
 def lacks_owner(present: Mapping[str, str], desired: Mapping[str, str]) -> bool:
-    """Return whether a managed resource is without owner, and the desired tags have one."""
+    """Return whether a managed resource has no owner although the desired tags have an owner."""
     return is_owned(present) and not present.get(OWNER_TAG) and bool(desired.get(OWNER_TAG))
 
 

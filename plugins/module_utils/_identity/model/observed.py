@@ -6,7 +6,7 @@
 
 """The observed state of AWS as plain data, and the age of resources by the clock of AWS. Pure.
 
-``read`` builds it. Reads of IAM and EKS may be stale by the age that counts as young.
+``read`` builds it. Resources younger than YOUNG may have been changed so recently that reads of IAM and EKS do not show it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .policies import ObservedPolicy
 from .roles import ObservedRole
 from .targets import Failure, Target
 
-# IAM and EKS are eventually consistent. Older changes have been propagated.
+# IAM and EKS are eventually consistent. Changes that are older than this are in all replicas.
 YOUNG = timedelta(minutes=5)
 
 
@@ -36,12 +36,12 @@ def calculate_age(moment: str, now: datetime | None) -> timedelta | None:
         age = now - datetime.fromisoformat(moment) if now is not None else None
     except (TypeError, ValueError):
         return None
-    # The read may have started before the creation.
+    # The read may have started before the creation, so the age may be negative.
     return max(age, timedelta()) if age is not None else None
 
 
 def is_new(created_at: str, now: datetime | None) -> bool:
-    """Return whether something is so new, by the clock of AWS, that the run which created it may still be at work."""
+    """Return whether a resource is so new, by the clock of AWS, that the run which created it may not have ended."""
     return is_young(calculate_age(created_at, now))
 
 
@@ -54,7 +54,7 @@ Document = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class RolePermissions:
-    """The policies with the permissions of a role, by name and document. Source: iam."""
+    """The documents of the policies that give a role its permissions, by the name of the policy. Source: iam."""
 
     identity: tuple[tuple[str, Document], ...]
     boundary: tuple[str, Document] | None = None
@@ -65,8 +65,8 @@ class UnlistedAssociations:
     """The associations of a cluster whose workloads the run does not list. Source: eks ListPodIdentityAssociations.
 
     ``keys`` are in alphabetical order, without the associations of EKS add-ons, which are in ``addons``. ``more``: EKS has
-    further pages, which were not read. ``described`` has the associations that were read in full, ``failed`` the unreadable
-    ones, and ``error`` is the first error.
+    further pages, which were not read. ``described`` has the associations that were read in full, ``failed`` the
+    associations that could not be read, and ``error`` is the first error.
     """
 
     keys: tuple[WorkloadKey, ...] = ()
@@ -89,7 +89,10 @@ class UnlistedAssociations:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reach:
-    """The associations of a cluster, by the cluster part of their keys, or of one namespace of it."""
+    """A set of associations: all of a cluster, or all of one namespace of a cluster.
+
+    ``cluster`` is the cluster part of workload keys.
+    """
 
     cluster: str
     namespace: str = ""
@@ -103,7 +106,8 @@ class Reach:
 class OutsideAssociations:
     """Associations of workloads outside the run, read if a change could remove a permission that they use.
 
-    ``reaches`` were read. A reach in ``errors`` has at least one unknown association.
+    ``reaches`` are the clusters and namespaces whose associations were read. ``errors`` has the reaches with at least one
+    association that could not be read.
     """
 
     reaches: frozenset[Reach] = frozenset()
@@ -111,11 +115,13 @@ class OutsideAssociations:
     errors: Mapping[Reach, AwsError] = field(default_factory=dict)
 
     def has_read(self, reach: Reach) -> bool:
-        """Return whether the associations of a reach have been read, or could not be."""
+        """Return whether the reads of the associations of a reach have ended, with or without success."""
         return any(read.includes(reach) for read in self.reaches)
 
     def find_error(self, reach: Reach) -> AwsError | None:
-        """Return the error that leaves associations of a reach unknown; None if all are known, or were not read."""
+        """Return the error of a reach with an association that could not be read; None if there is no such association, or
+        if no read was attempted.
+        """
         return next((error for read, error in self.errors.items() if read.includes(reach)), None)
 
 
@@ -125,13 +131,13 @@ class Observed:
 
     A key with None was read and does not exist. ``roles`` is by lower-case name (IAM names are case-insensitive),
     ``policies`` by ARN. ``role_users`` has, by the ARN of a role in lower case, the associations of these clusters with the
-    role, also as their target role; it is complete only for removals. ``bulk_denied`` is the error of AWS if the caller may
-    not read in bulk. ``documents`` has the default versions, by ARN, of other policies that a bulk read returned.
-    ``attachment_quota`` is the number of policies that a role may have; None if it was not read or is not readable.
-    ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. So is ``unassociated``:
-    unlisted workloads in the trust policy of a role of the run, without an association. ``unlisted_roles`` has unlisted
-    roles, by lower-case name: the roles that associations of the run leave, and all roles of a bulk read. ``outside`` is
-    empty unless a plan needs it.
+    role, also as their target role; this index is complete only for removals. ``bulk_denied`` is the error of AWS if the
+    caller may not read in bulk. ``documents`` has the default versions, by ARN, of other policies that a bulk read returned.
+    ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
+    ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. ``unassociated`` has
+    the unlisted workloads that the trust policy of a role of the run names and that have no association; it is empty in the
+    same case. ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves
+    to another role, and all roles of a bulk read. ``outside`` is empty unless a plan needs it.
     """
 
     clusters: Clusters
@@ -148,15 +154,15 @@ class Observed:
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
-    # Not slots: cached properties index the failures once.
+    # The class has no slots, because cached properties need a __dict__. They index the failures once.
     @cached_property
     def unread(self) -> Mapping[Target, Failure]:
-        """The failed reads by target."""
+        """Return the failed reads by target."""
         return {failure.target: failure for failure in reversed(self.failures)}
 
     @cached_property
     def unread_clusters(self) -> frozenset[str]:
-        """The clusters, by the cluster part of workload keys, whose associations could not be read."""
+        """Return the clusters, by the cluster part of workload keys, whose associations could not be read."""
         return frozenset(target.name for target in self.unread if target.resource == "associations")
 
     @property
@@ -165,12 +171,12 @@ class Observed:
 
     @cached_property
     def outside_associations(self) -> Mapping[WorkloadKey, ObservedAssociation]:
-        """The associations outside the run that were read, for whatever reason."""
+        """Return all associations outside the run that were read."""
         described = {key: found for part in self.unlisted.values() for key, found in part.described.items()}
         return {**described, **self.outside.associations}
 
     def has_read_outside(self, reach: Reach) -> bool:
-        """Return whether the associations of a reach outside the run have been read, or could not be."""
+        """Return whether the reads of the associations of a reach outside the run have ended, with or without success."""
         unlisted = self.unlisted.get(reach.cluster)
         return self.outside.has_read(reach) or (unlisted is not None and unlisted.has_described(reach))
 
@@ -186,7 +192,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class VerificationReads:
-    """Further reads of the verification.
+    """The data that only a verification reads.
 
     ``agents`` is by the cluster part of workload keys, ``permissions`` by lower-case role name, and ``targets``, the trust
     policies of target roles, by ARN; a missing target role is None. ``other_versions`` has, by policy ARN, the identifier of

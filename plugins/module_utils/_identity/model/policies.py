@@ -53,11 +53,12 @@ class PolicyVersion:
 class ObservedPolicy:
     """A managed policy. Source: iam GetPolicy, GetPolicyVersion, ListPolicyVersions.
 
-    ``document`` is the default version; None if it was not read, as for a policy that is only attached. ``versions`` is read
-    only for a change. ``user_count`` is the number of entities that have the policy attached or as their boundary; None if AWS
-    does not count them. ``attached_to`` has the names of the entities, read to delete the policy, and for a change if
-    ``user_count`` is higher than the roles of the run explain. ``tags`` and ``description`` are None if they were not read,
-    because neither a change nor a check needs them. ``changed_at`` is the creation of the latest version, in ISO 8601.
+    ``document`` is the default version; None if it was not read, for example for a policy that workloads list by its ARN.
+    ``versions`` is read only for a change. ``user_count`` is the number of entities that have the policy attached or as
+    their boundary; None if AWS does not count them. ``attached_to`` has the names of the entities, read to delete the
+    policy, and for a change if ``user_count`` is higher than the number of the run's roles with the policy. ``tags`` and
+    ``description`` are None if they were not read, because no change or check needs them. ``changed_at`` is the creation of
+    the latest version, in ISO 8601.
     """
 
     arn: str
@@ -82,7 +83,7 @@ class ObservedPolicy:
 
 
 DOCUMENT = Attribute("document", "PolicyDocument", decode_document, to_json, document="identity")
-# GetPolicy returns them. IAM has no operation that changes the description.
+# GetPolicy returns these attributes. IAM has no operation that changes the description.
 POLICY_DETAILS = (IAM_DESCRIPTION, IAM_TAGS)
 POLICY_ATTRIBUTES = (DOCUMENT, *POLICY_DETAILS)
 
@@ -99,7 +100,7 @@ def decode_policy(response: Mapping[str, Any]) -> ObservedPolicy:
 
 
 def _user_count(response: Mapping[str, Any]) -> int | None:
-    """Count the uses as permissions policy and as boundary."""
+    """Count the uses of a policy as permissions policy and as permissions boundary."""
     attached, bounded = response.get("AttachmentCount"), response.get("PermissionsBoundaryUsageCount")
     return None if attached is None or bounded is None else int(attached) + int(bounded)
 
@@ -118,7 +119,7 @@ def decode_version(response: Mapping[str, Any]) -> PolicyVersion:
 
 
 def decode_policy_detail(response: Mapping[str, Any]) -> ObservedPolicy:
-    """Decode a policy of GetAccountAuthorizationDetails: with all versions, without its details."""
+    """Decode a policy of GetAccountAuthorizationDetails: with all its versions, but without description and tags."""
     versions = tuple(map(decode_version, response.get("PolicyVersionList", ())))
     default = next((version for version in versions if version.is_default), None)
     return ObservedPolicy(

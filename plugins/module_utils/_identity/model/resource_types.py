@@ -7,8 +7,8 @@
 """The types of AWS resources that a run changes: their place in an observation, the visibility and the effect of a change. Pure.
 
 A new type is a class in RESOURCE_TYPES. Its reads, its plan and its checks are files of ``read``, ``plan`` and ``verify``,
-because IAM and EKS have different operations for each. Service accounts are not in the list: Kubernetes applies them on the
-server and returns the result, so this code does not compare, await or predict them.
+because IAM and EKS have different operations for each type. Service accounts are not in RESOURCE_TYPES: Kubernetes applies
+them on the server and returns the result, so this code does not compare, await or predict them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from .targets import Resource, Target, association_key, associations_target, pol
 class ResourceType(ABC):
     """A type of AWS resource.
 
-    ``name`` is its name in targets, ``collection`` the field of ``Observed`` that has it, and ``operation`` the request that
-    reads it. A role has its trust policy and its attachments, so that three types share the roles of an observation.
+    ``name`` is its name in targets, ``collection`` the field of ``Observed`` that has resources of this type, and
+    ``operation`` the request that reads one. In an observation, the trust policy and the attachments of a role are parts of
+    the role, so these three types have the same ``collection``.
     """
 
     name: ClassVar[Resource]
@@ -42,7 +43,7 @@ class ResourceType(ABC):
 
     @abstractmethod
     def key(self, target: Target) -> Hashable:
-        """Return the key of a target in the collection."""
+        """Return the key of a target in the field ``collection`` of an observation."""
 
     @abstractmethod
     def observed_target(self, target: Target) -> Target:
@@ -53,11 +54,11 @@ class ResourceType(ABC):
         """Return the observed resource as a change will leave it; None if it is deleted."""
 
     def has(self, observed: Observed, target: Target) -> bool:
-        """Return whether an observation has a resource, or has None because it does not exist."""
+        """Return whether an observation has an entry for a resource, which is None for a resource that does not exist."""
         return self.key(target) in getattr(observed, self.collection)
 
     def was_read(self, observed: Observed, target: Target) -> bool:
-        """Return whether a resource was read, and nothing failed."""
+        """Return whether a resource was read without a failure."""
         return self.observed_target(target) not in observed.unread and self.has(observed, target)
 
     def find(self, observed: Observed, target: Target) -> Any:
@@ -81,7 +82,9 @@ class ResourceType(ABC):
         )
 
     def is_former(self, _resource: Any, _change: Change) -> bool:
-        """Return whether it is the resource from before a change, and not another one of its name."""
+        """Return whether an observed resource is the resource from before a change, and not a new resource with the same
+        name.
+        """
         return True
 
 
@@ -112,13 +115,16 @@ class RoleType(ResourceType):
 
 
 class TrustPolicyType(RoleType):
-    """The trust policy of a role, which is changed apart from the other attributes."""
+    """The trust policy of a role, which has separate changes, apart from the other attributes of the role."""
 
     name = "trust_policy"
 
 
 class AttachmentType(RoleType):
-    """The attachment of a managed policy to a role. A replacement has the detached policy in its state before."""
+    """The attachment of a managed policy to a role.
+
+    If a change replaces one attached policy by another, its state before has the detached policy.
+    """
 
     name = "attachment"
 
@@ -157,7 +163,7 @@ class PolicyType(ResourceType):
         state, arn = change.after or {}, change.target.name
         policy = resource or ObservedPolicy(arn, arn.rpartition("/")[2], "")
         if "document" in state:
-            # The versions are compared only where the document is not as desired.
+            # The versions are compared only if the document is not the desired document.
             policy = replace(policy, default_version="", versions=())
         return replace(policy, **predicted_fields(self.attributes, state))
 
@@ -177,7 +183,7 @@ class AssociationType(ResourceType):
         return target
 
     def has(self, _observed: Observed, _target: Target) -> bool:
-        # Associations are listed: one that an observation lacks does not exist.
+        # Associations are read as lists, so an association that an observation lacks does not exist.
         return True
 
     def was_read(self, observed: Observed, target: Target) -> bool:
@@ -194,7 +200,7 @@ class AssociationType(ResourceType):
             return None
         fields = predicted_fields(self.attributes, change.after)
         if resource is None or change.action == "replace":
-            # Only EKS knows the ID.
+            # A prediction has no ID, because EKS assigns the ID.
             fields |= {"association_id": "", "association_arn": "", "external_id": ""}
         return replace(resource or ObservedAssociation(key, "", "", ""), **fields)
 
@@ -219,7 +225,7 @@ def observed_target(target: Target) -> Target:
 
 
 class ObservedDraft:
-    """An observation whose resources are replaced one by one."""
+    """A copy of an observation whose resources are replaced one by one."""
 
     def __init__(self, observed: Observed) -> None:
         self.observed = observed
@@ -245,7 +251,7 @@ class ObservedDraft:
         self.put(change.target, resource_type.predict_resource(resource, change))
 
     def result(self) -> Observed:
-        """Return the observation, with the users of its roles."""
+        """Return the observation, with an index of the associations of each role."""
         present = self.collections["associations"].items()
         associations = {key: association for key, association in present if association is not None}
         collections: dict[str, Any] = {**self.collections, "associations": associations}

@@ -85,7 +85,7 @@ def _boundary_arn(value: Any) -> str:
     return str((value or {}).get("PermissionsBoundaryArn", ""))
 
 
-# UpdateRole sets them together. GetAccountAuthorizationDetails does not return them.
+# UpdateRole sets these attributes together. GetAccountAuthorizationDetails does not return them.
 ROLE_DETAILS = (
     IAM_DESCRIPTION,
     Attribute("max_session_duration", "MaxSessionDuration", _seconds, limits_sessions=True),
@@ -93,7 +93,7 @@ ROLE_DETAILS = (
 PERMISSIONS_BOUNDARY = Attribute(
     "permissions_boundary", "PermissionsBoundary", _boundary_arn, limits_sessions=True
 )
-# The trust policy is planned apart: it changes in steps, and other runs change it at the same time.
+# The trust policy is planned separately: it changes in steps, and other runs may change it at the same time.
 ROLE_SETTINGS = (*ROLE_DETAILS, PERMISSIONS_BOUNDARY)
 TRUST_POLICY = Attribute(
     "trust_policy", "AssumeRolePolicyDocument", decode_document, to_json, field="trust", document="trust"
@@ -114,7 +114,7 @@ def decode_role(response: Mapping[str, Any], attached: Iterable[Mapping[str, Any
 
 
 def decode_role_detail(response: Mapping[str, Any]) -> ObservedRole:
-    """Decode a role of GetAccountAuthorizationDetails, without its details."""
+    """Decode a role of GetAccountAuthorizationDetails, without description and session duration."""
     inline = {
         entry["PolicyName"]: load_document(entry["PolicyDocument"])
         for entry in response.get("RolePolicyList", ())

@@ -6,7 +6,8 @@
 
 """Rows of a result, as modules return them. Pure.
 
-A resource that a purge finds without a workload has a workload key too, which results never show.
+A resource that a purge finds without a workload has a workload key too: its namespace is one of the constants here, and
+results never show it.
 """
 
 from __future__ import annotations
@@ -165,7 +166,10 @@ class CheckRow(_CheckRow, total=False):
 
 
 class VerifiedRow(WorkloadFacts):
-    """A verified workload. ``status`` is the worst of the checks. ``role_created_at`` is "" if the role was not read."""
+    """A verified workload.
+
+    ``status`` is the worst status of its checks. ``role_created_at`` is "" if the role was not read.
+    """
 
     role_created_at: str
     status: Status

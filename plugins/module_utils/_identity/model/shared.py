@@ -40,12 +40,12 @@ class SharedRole:
         return tuple(workload.key for workload in self.users)
 
     def excluding(self, keys: frozenset[WorkloadKey]) -> SharedRole:
-        """Return the role without some users. Their policies remain desired."""
+        """Return the role without some of its workloads. The policies that these workloads list remain desired."""
         return replace(self, users=tuple(user for user in self.users if user.key not in keys))
 
 
 def granted_workloads(clusters: Clusters, trust: Mapping[str, object]) -> set[WorkloadKey]:
-    """Return the workloads of these clusters that managed statements name."""
+    """Return the workloads of these clusters that managed statements of a trust policy name."""
     grants, _others = read_grants(trust)
     named = ((clusters.with_arn(grant.cluster_arn), grant) for grant in grants if grant.service_account)
     return {
@@ -100,9 +100,9 @@ def shared_policies(
 class Unread:
     """Associations that could not be read. They may use any role whose trust policy allows their workloads.
 
-    ``clusters`` are the clusters without a readable association, by the cluster part of workload keys; the run has no workload
-    in ``unknown_clusters``. ``associations`` has one target for each cluster name, which represents all unread associations of
-    the cluster: a plan never changes it, so that a change that needs it is never made.
+    ``clusters`` are the clusters without a readable association, by the cluster part of workload keys; of these, the run has
+    no workload in ``unknown_clusters``. ``associations`` has one target for each cluster name, which represents all unread
+    associations of the cluster: a plan never changes it, so that a change that needs it is never made.
     """
 
     clusters: frozenset[str]

@@ -14,9 +14,9 @@ from typing import Literal
 from ..._findings.finding import WorkloadKey
 from .errors import AwsError
 
-# Some are targets of reads only: "associations" is the list of a cluster's associations; "document", "owner" and "users" are the
-# default version, the tags and the entities of a policy, by its ARN; "target role" is for the verification. "namespace" and
-# "service_account" belong to Kubernetes.
+# Some types of target exist only for reads: "associations" is the list of a cluster's associations; "document", "owner" and
+# "users" are the default version, the tags and the entities of a policy, by its ARN; "target role" is for the verification.
+# "namespace" and "service_account" belong to Kubernetes.
 Resource = Literal[
     "addon",
     "association",
@@ -54,17 +54,17 @@ class Target:
 
     @property
     def full_name(self) -> str:
-        """The name in results: role and policy for an attachment."""
+        """Return the name in results: for an attachment, the role and the policy."""
         return f"{self.name} {self.policy_arn}" if self.policy_arn else self.name
 
     @property
     def label(self) -> str:
-        """Like "role my-role", with the resource as results call it."""
+        """Return the type and name, like "role my-role", with the type as results name it."""
         return f"{self.resource} {self.full_name}"
 
     @property
     def display(self) -> str:
-        """The label in a sentence."""
+        """Return the label as part of a sentence."""
         return f"{self.resource.replace('_', ' ')} {self.full_name}"
 
     @property
@@ -73,7 +73,7 @@ class Target:
         return self.cluster, self.name.lower()
 
     def is_same_resource(self, other: Target) -> bool:
-        """Return whether both have the same resource; the step may differ."""
+        """Return whether both targets have the same resource; their steps may differ."""
         return (self.resource, self.touched) == (other.resource, other.touched)
 
 
@@ -128,7 +128,7 @@ class Failure:
 
     @property
     def error(self) -> AwsError:
-        """The error of a failed request, such as a read."""
+        """Return the error of a failed request, such as a read."""
         if self.cause is None:
             raise AssertionError(f"no request failed: {self.message}")
         return self.cause

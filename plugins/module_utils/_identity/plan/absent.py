@@ -71,9 +71,9 @@ POLICY_REMOVAL = 4
 class _Removal:
     """The state of a removal after its associations are planned.
 
-    ``targets`` are all workloads of the removal, ``going`` those whose association this plan deletes, and ``unassociated`` those
-    that a trust policy allows but that have no association. ``unread`` are the associations that could not be read.
-    ``may_purge`` is None for a teardown.
+    ``targets`` are all workloads of the removal, ``going`` the workloads whose association this plan deletes, and
+    ``unassociated`` the workloads that a trust policy allows but that have no association. ``unread`` are the associations
+    that could not be read. ``may_purge`` is None for a teardown.
 
     While roles are planned, three indexes are filled. ``freed``: by the ARN of a policy, the roles that lose it, each with the
     changes that detach it. ``unlisted``: by the ARN of a policy, the unmanaged roles that no longer need it, each with the
@@ -100,12 +100,12 @@ class _Removal:
 
     @property
     def purges(self) -> bool:
-        """True for a purge, False for a teardown."""
+        """Return True for a purge, False for a teardown."""
         return self.may_purge is not None
 
     @property
     def removed(self) -> frozenset[WorkloadKey]:
-        """The workloads that trust policies must no longer allow."""
+        """Return the workloads that trust policies must no longer allow."""
         return self.targets | self.unassociated
 
     def precede(self, changes: Iterable[Change], keys: Iterable[WorkloadKey]) -> list[Change]:
@@ -135,7 +135,8 @@ class _Removal:
 def make_removal_plan(desired: Desired, observed: Observed, may_purge: MayPurge | None = None) -> Plan:
     """Plan the removal of associations, then attachments, roles and policies. Return changes, failures and findings.
 
-    Each is removed only if this collection manages it and it has no other user. Findings report resources that are kept.
+    A resource is removed only if this collection manages it and it has no user outside the removal. Findings report
+    resources that are kept.
 
     :arg desired: the workloads to remove.
     :arg may_purge: for a purge, a function that selects the policies to delete.
@@ -244,7 +245,8 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
         if not shared.spec.existing:
             draft.findings.append(of_another_owner(target, role.tags, owner, shared.keys))
             return
-        # A teardown lists the role, so it may revoke its grants. A purge only found the role, and leaves it to the other owner.
+        # The input of a teardown lists the role, so the teardown may revoke grants of its workloads. A purge only found the
+        # role, and leaves it to the other owner.
         if removal.purges:
             if _has_grant(removal, shared, role):
                 draft.findings.append(grant_kept(role, owner, shared.keys))
@@ -278,8 +280,8 @@ def _plan_role(draft: Draft, removal: _Removal, shared: SharedRole, role: Observ
             removal.free(role.permissions_boundary, role.name, target)
     changes = part.changes
     if removal.purges and not role.owned:
-        # A purge finds an unmanaged role only by the association. If the association were deleted first and the run failed, the
-        # next purge would not find the role.
+        # A purge finds an unmanaged role only by an association with it. If the association were deleted first and the run
+        # failed, the next purge would not find the role.
         changes = removal.precede(changes, shared.keys)
     draft.changes += changes
     draft.findings += part.findings
@@ -297,8 +299,8 @@ def _is_of_another(options: Options, tags: Mapping[str, str]) -> bool:
 def _users(removal: _Removal, shared: SharedRole, role: ObservedRole) -> list[str]:
     """Describe the users that a role has after the removal.
 
-    These are workloads with an association in the clusters of the removal, workloads that could not be read, and workloads of
-    other clusters that the trust policy names.
+    The users are workloads with an association in the clusters of the removal, workloads that could not be read, and
+    workloads of other clusters that the trust policy names.
     """
     keys = removal.observed.role_users.get(role.arn.lower(), ())
     local_users = [f"{key.cluster} {key}" for key in keys if key not in removal.going]
@@ -364,7 +366,7 @@ def _plan_detachments(
 def _is_attached_here(removal: _Removal, shared: SharedRole, role: ObservedRole, arn: str) -> bool:
     """Return whether this collection attached a managed policy to the role for the clusters of the removal only.
 
-    That is so if it manages the role, or if the records of the attachment name no other cluster.
+    That is so if this collection manages the role, or if the records of the attachment name no other cluster.
     """
     policy = removal.observed.policies.get(arn)
     if policy is None or not policy.owned:

@@ -66,7 +66,7 @@ def unsupported_accounts(
 ) -> Failure | None:
     """Return a failure if ``spec`` has a role for a service account that the add-on does not list.
 
-    EKS rejects such a role when it updates the add-on, which is after other changes of a play.
+    EKS would reject such a role only when it updates the add-on, after other changes of the play.
     """
     supported = [identity.service_account for identity in identities]
     unknown = [name for name in spec.roles if name not in supported]
@@ -129,7 +129,7 @@ def _create(spec: AddonSpec, version: str, cluster: Cluster) -> Change:
         parameters["configurationValues"] = spec.configuration
     if spec.roles:
         parameters["podIdentityAssociations"] = _associations(spec.roles)
-    # NONE: EKS refuses to install over changed objects.
+    # NONE: EKS refuses an update that would overwrite objects that were changed in the cluster.
     parameters["resolveConflicts"] = "OVERWRITE" if spec.overwrite else "NONE"
     parameters["tags"] = with_owner(spec.tags)
     new = {"version": version or "the default of EKS", **_shown(spec.configuration or "", spec.roles)}

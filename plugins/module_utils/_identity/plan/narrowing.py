@@ -4,7 +4,8 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Narrow the trust policy of a role without taking access from users that the run does not list. Pure.
+"""Narrow the trust policy of a role without revoking the role from workloads and principals that use it and that the run
+does not list. Pure.
 
 A grant is the scope of a managed trust statement. A wide grant allows more than one workload: a namespace, a cluster, or all
 clusters of the account. If the desired trust policy lacks a wide grant of the present one, the grant may still have users
@@ -15,7 +16,7 @@ outside the run:
   run gets a statement for it alone;
 - any other wide grant was probably written for the list of another run, and is kept while a workload outside the run uses it.
 
-With ``force`` all wide grants are replaced. Known users still get a statement each.
+With ``force`` all wide grants are replaced. Known users outside the run still get a statement each.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _CLOCKS = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """The trust policy that a role gets, with findings about access that is kept.
+    """The trust policy that a role gets, with findings about grants that are kept.
 
     ``unread`` are the associations that must be read before a grant can be removed; until then ``trust`` keeps all grants.
     ``lost`` describes the users that ``role.trust_policy`` of the input would cut off.
@@ -91,13 +92,16 @@ class _Narrowing:
 
     @property
     def unseen(self) -> set[TrustGrant]:
-        """The dropped grants for all clusters. They are kept, because this run cannot list their users."""
+        """Return the dropped grants for all clusters of the account.
+
+        They are kept, because this run cannot list their users.
+        """
         vouched = self.options.force or not self.role.owned
         return set() if vouched else {grant for grant in self.dropped if not grant.cluster_arn}
 
     @property
     def reaches(self) -> set[Reach]:
-        """The clusters and namespaces whose associations must be read to know the users of the dropped grants."""
+        """Return the clusters and namespaces whose associations must be read to know the users of the dropped grants."""
         whole = self.shared.spec.trust_policy is not None
         dropped = self.dropped if whole else self.dropped - self.unseen
         return _reaches(self.observed.clusters, dropped, bool(self.statements))
@@ -144,7 +148,7 @@ class _Narrowing:
 class _Admission:
     """The access that the Allow statements of a trust policy give to users.
 
-    Deny statements are ignored: a Deny may be temporary, and users must have access again when it is removed.
+    Deny statements are ignored: a Deny may be temporary, and users must be able to use the role again when it is removed.
     """
 
     def __init__(self, clusters: Clusters, trust: Mapping[str, object]) -> None:
@@ -154,11 +158,13 @@ class _Admission:
         self._trust = prepare_trust(allowed) if allowed["Statement"] else None
 
     def can_use(self, user: ObservedAssociation) -> bool:
-        """Return whether the user certainly has access."""
+        """Return whether the trust policy certainly allows the user to assume the role."""
         return self._trust is not None and is_usable(self._trust, self._subject(user))
 
     def may_use(self, user: ObservedAssociation) -> bool:
-        """Return whether the user may have access."""
+        """Return whether it is possible that the trust policy allows the user to assume the role.
+        The result of a condition may be unknown.
+        """
         if self._trust is None:
             return False
         return self.can_use(user) or check_trust(self._trust, self._subject(user)).usable != "no"
@@ -241,7 +247,9 @@ def _narrowed(narrowing: _Narrowing, wide: Mapping[str, object], spare: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class LostUsers:
-    """Users outside the run that lost access to a role by a change of its trust policy, and the grants that restore it."""
+    """Users outside the run that lost access to a role by a change of its trust policy, and the grants that restore this
+    access.
+    """
 
     users: tuple[ObservedAssociation, ...]
     grants: frozenset[TrustGrant]
@@ -293,7 +301,9 @@ def find_lost_users(
 
 
 def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding:
-    """Return the finding about users outside the run that lost access by a concurrent write, and have it again."""
+    """Return the finding about users outside the run that lost access to a role by a concurrent write, and to which this
+    run has given access again.
+    """
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
         f"another run changed the trust policy of role {role_arn}, or created an association, at the same time: "

@@ -4,7 +4,8 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Order the changes of a plan so that a role never has a permission that both its present and its desired state lack. Pure.
+"""Order the changes of a plan so that, between two changes, no role has a permission that both its present and its desired
+policies lack. Pure.
 
 The changes of each existing role are applied in this order:
 
@@ -69,7 +70,7 @@ def restrict_first(
 
 
 class _Plan:
-    """The changes of a plan, by target, while they get other stages and further dependencies.
+    """A plan whose changes, by target, get other stages and further dependencies.
 
     A method named after a kind of change, such as ``_restrictions``, yields the targets of these changes for one role.
 
@@ -83,7 +84,7 @@ class _Plan:
         self.others = [change for change in changes if self.changes[change.target] is not change]
         self.observed, self.documents = observed, documents
         self.common: dict[Target, frozenset[Target]] = {}
-        # By the change that narrows a trust policy in the last stages, the new permissions of the role.
+        # The changes that add permissions to a role, by the change that narrows the role's trust policy in the last stages.
         self.waiting: dict[Target, list[Target]] = {}
         # By target, the changes that depend on it. It is filled on first use.
         self.needing: dict[Target, list[Target]] = {}
@@ -117,7 +118,7 @@ class _Plan:
             self._lift_after(lifts, removals)
         narrowing = trust_target(shared.spec.name, narrows=True)
         if narrowing in self.changes:
-            # New associations need not wait: they give nothing to the workloads that leave the role.
+            # New associations do not need to wait: they give no permission to the workloads that leave the role.
             self.waiting[narrowing] = [target for target in grants if target.resource != "association"]
 
     # Restrictions
@@ -137,7 +138,8 @@ class _Plan:
         for arn, keys in shared.policy_users.items():
             if arn not in attached and self._denies(arn):
                 attachment = attachment_target(name, arn)
-                # If the attachment is not planned, its workloads fail. Depending on their associations skips the permissions.
+                # If the attachment is not planned, its workloads fail. New permissions that depend on the associations of these
+                # workloads are then skipped.
                 planned = attachment in self.changes
                 yield from [attachment] if planned else map(association_target, keys)
                 yield from self._document_restrictions(arn)
@@ -175,7 +177,7 @@ class _Plan:
         return document is not None and denies(document)
 
     def _gets_session_policy(self, workload: Workload, role: ObservedRole | None) -> bool:
-        """Return whether an association that already has the role gets a session policy that allows less.
+        """Return whether an association that already has the role gets a session policy that allows less than before.
 
         Return True also for an association that could not be read.
         """
@@ -194,7 +196,9 @@ class _Plan:
         return present is None or takes(present, desired)
 
     def _restrict(self, shared: SharedRole, restrictions: frozenset[Target]) -> None:
-        """Move the new restrictions of a role to early stages, in an order that AWS accepts."""
+        """Move the new restrictions of a role to early stages, in an order that AWS accepts (EKS validates the role of an
+        association).
+        """
         first = frozenset(target for target in restrictions if target.resource in ("policy", "role"))
         attachments = frozenset(target for target in restrictions if target.resource == "attachment")
         for target in attachments:
@@ -298,7 +302,7 @@ class _Plan:
         """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
         for target in lifts:
             for needing in self._needing(target):
-                # The role exists, so an attachment need not wait for the update of its other attributes.
+                # The role exists, so an attachment does not need to wait for the update of the role's other attributes.
                 if needing in removals or (target.resource == "role" and needing.resource == "attachment"):
                     change = self.changes[needing]
                     self.changes[needing] = replace(change, needs=change.needs - {target})

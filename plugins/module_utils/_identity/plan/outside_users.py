@@ -36,7 +36,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class OutsideUsers:
-    """The users of a role that are not in the list of the run. It is true if there are, or may be, any.
+    """The users of a role that are not in the list of the run. The object is true if such users exist or may exist.
 
     ``names`` describes the users that associations and trust statements name. ``unseen`` describes trust statements whose users
     cannot be listed. If both are empty, ``unread`` has the associations that must be read to be sure. ``unreadable`` describes
@@ -192,9 +192,10 @@ class PolicyUsers:
         return [text for text in (*in_run, *other_entities) if text]
 
     def reason_to_share(self, policy: ObservedPolicy) -> str:
-        """Return the reason, as a clause, not to set the owner of a policy without owner: users outside the run; "" without any.
+        """Return the reason, as a clause, not to set the owner of a policy that has no owner; "" without a reason.
 
-        With an owner's tag, runs for other owners could no longer change the policy.
+        The reason is users outside the run: if the policy had the tag with this run's owner, runs for other owners could no
+        longer change the policy.
         """
         if cluster := self._other_cluster(policy):
             return f"it was first created for cluster {cluster}, which is not part of this run"

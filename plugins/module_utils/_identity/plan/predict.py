@@ -25,7 +25,8 @@ def predict(observed: Observed, look: Observed, plan: Plan) -> Observed:
     """Return the ``observed`` state with the changes of ``plan`` applied.
 
     :arg observed: the state to predict; the result has the same roles.
-    :arg look: the state that the plan is based on. It has roles and policies that the changes need and ``observed`` may lack.
+    :arg look: the state that the plan is based on. ``look`` has roles and policies that the changes need and that
+        ``observed`` may lack.
     """
     present = {**look.roles, **observed.roles}
     draft = ObservedDraft(replace(observed, roles=present, policies={**look.policies, **observed.policies}))

@@ -43,8 +43,8 @@ from .trust import effective_scope, is_shut_out
 class _Definition:
     """A role or policy, as the first workload defines it.
 
-    ``users`` are all workloads that define the name. ``other`` is the first workload with a different definition, and
-    ``differing`` the name of the field that differs.
+    ``users`` are all workloads that define the name. ``other`` is the first workload with a different definition of the same
+    resource, and ``differing`` the name of the field that differs.
     """
 
     spec: RoleSpec | PolicySpec
@@ -117,7 +117,8 @@ def without_failed(plan: Plan) -> Plan:
     kept_changes: list[Change] = []
     skipped: list[Failure] = []
     skipped_targets: set[Target] = set()
-    # The targets of changes that are not made, each with the failed workloads. Failures that never became a change are included.
+    # The targets of changes that are not made, each with the failed workloads. Failures for which the plan has no change are
+    # included.
     failed_targets = {failure.target: failure.workloads for failure in plan.failures}
     failed_targets |= {association_target(key): (key,) for key in sorted(failed)}
     for change in plan.changes:
@@ -144,7 +145,8 @@ def without_failed(plan: Plan) -> Plan:
 def _skipped_removal(change: Change, need: Target, workloads: tuple[WorkloadKey, ...]) -> Failure:
     """Return the failure of a skipped removal of permissions.
 
-    :arg workloads: the failed workloads. The workloads of the removal are complete, so a leftover is not their failure.
+    :arg workloads: the failed workloads. The failure does not belong to the workloads of ``change``: they already have
+        everything that they need, and the permission that is not removed does not make them fail.
     """
     return Failure(
         workloads,

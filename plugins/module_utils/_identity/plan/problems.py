@@ -106,7 +106,7 @@ def owned_by_another(
 
 
 def another_owner(name: str, tags: Mapping[str, str], owner: str | None) -> tuple[str, str]:
-    """Return the message and the remedy for a resource that belongs to another owner than the run.
+    """Return the message and the remedy for a resource whose owner is not the owner of the run.
 
     :arg name: type and name of the resource, like "role my-role".
     :arg tags: the tags of the resource.
@@ -157,7 +157,7 @@ def tags_turned_off(spec: RoleSpec, workload: Workload) -> Failure:
 
 
 def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: Options) -> list[Failure]:
-    """Return a failure if the intermediate trust policy is too long; empty otherwise.
+    """Return a failure if the intermediate trust policy is too long; an empty list otherwise.
 
     While associations move, the trust policy allows both the workloads that leave the role and those that join it.
     """
@@ -185,7 +185,7 @@ def too_long_on_the_way(shared: SharedRole, changes: Sequence[Change], options: 
 
 
 def too_long(shared: SharedRole, trust: Mapping[str, object], options: Options) -> list[Failure]:
-    """Return a failure if the desired trust policy is too long; empty otherwise."""
+    """Return a failure if the desired trust policy is too long; an empty list otherwise."""
     size = policy_size(trust)
     if size <= options.trust_policy_size_limit:
         return []
@@ -246,7 +246,9 @@ def role_changed_elsewhere(
 def _differences(
     shared: SharedRole, role: ObservedRole, users: OutsideUsers, lost: Sequence[str]
 ) -> tuple[list[str], OutsideUsers]:
-    """Return descriptions of the differences between role and definition, and the users outside the run that they affect."""
+    """Return descriptions of the differences between a role and its definition, and the users outside the run that these
+    differences affect.
+    """
     differences = [
         f"its {name.replace('_', ' ')} is {present or 'none'}, not {desired or 'none'}"
         for name, present, desired in differing_limits(shared.spec, role)
@@ -297,8 +299,8 @@ def attached_extra(
 ) -> Finding:
     """Report an attached policy that no workload lists.
 
-    :arg users: the users of the role outside the run. If there are any, the policy is kept for them.
-    :arg unread: the read failure because of which the policy is kept, if there is one.
+    :arg users: the users of the role outside the run. If the role has such users, the policy is kept for them.
+    :arg unread: the failed read because of which the policy is kept, or None.
     :arg administers: the policy lets the role administer the account.
     """
     message = f"role {role.name} also has {arn} attached, which is not part of its configuration."
@@ -387,7 +389,7 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
 
 
 def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
-    """Report that a role has a permissions boundary, although its workloads do not list one."""
+    """Report that a role has a permissions boundary, although its workloads do not list a permissions boundary."""
     return Finding(
         Code.ROLE_RESTRICTED,
         f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
@@ -465,7 +467,8 @@ def owner_not_set(
 ) -> Finding:
     """Report a resource that does not get the tag with the owner of the run.
 
-    With the tag, runs for its other users could no longer change it.
+    The resource may have users outside the run. If it had the tag with this run's owner, runs for these users could no
+    longer change the resource.
 
     :arg tags: the desired tags, with the owner.
     :arg reason: the reason for which it has, or may have, other users, as a clause.

@@ -55,11 +55,11 @@ class PurgeAccount:
 
 @dataclass(frozen=True, slots=True)
 class PurgeScope:
-    """The scope of a purge: the resources of ``owner``, or those without owner if it is None.
+    """The scope of a purge: the resources of ``owner``, or the resources without owner if ``owner`` is None.
 
-    If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit`` workloads,
-    or ``percent`` per cent of the managed workloads if that is set. ``any_owner`` includes the resources of all owners; it is
-    used to report workloads that a purge without owner keeps.
+    If ``namespaces`` is not empty, only workloads in these namespaces are included. A purge removes at most ``limit``
+    workloads, or ``percent`` per cent of the managed workloads if ``percent`` is set. ``any_owner`` includes the resources
+    of all owners; it is used to report workloads that a purge without owner keeps.
     """
 
     owner: str | None = None
@@ -350,7 +350,9 @@ def _is_orphan(role: ObservedRole, cluster: Cluster, scope: PurgeScope) -> bool:
 
 
 def _tied_cluster(role: ObservedRole) -> str:
-    """Return the ARN of the only cluster that the trust policy allows; "" if it allows several, or other principals."""
+    """Return the ARN of the only cluster that a role's trust policy allows; "" if the trust policy allows several clusters,
+    or other principals.
+    """
     grants, rest = read_grants(role.trust)
     arns = {grant.cluster_arn for grant in grants} or {closed_for(role.trust)}
     return next(iter(arns)) if len(arns) == 1 and not any(map(is_allow, rest)) else ""
@@ -376,7 +378,8 @@ _PURGE = "run for this cluster alone with ⟨purge⟩: true"
 def find_left_behind(desired: Desired, observed: Observed, changes: Sequence[Change]) -> list[Finding]:
     """Report managed roles and policies that are unused after a run without purge.
 
-    These are the roles and policies that the changes of the run left, and roles without association that it has read.
+    The report has roles and policies that workloads used before the changes of the run, and roles without association that
+    the run has read.
     """
     if desired.options.purge:
         return []

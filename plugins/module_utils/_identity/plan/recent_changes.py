@@ -35,7 +35,7 @@ class RecentChange:
 
     @property
     def reason(self) -> str:
-        """The reason for which reads may be stale, as the end of a sentence."""
+        """Return the reason why reads may be stale, as the end of a sentence."""
         return (
             f"{self.name} was created or changed {self.age.total_seconds():.0f} s ago, and AWS may still return its former "
             "state."
@@ -43,7 +43,7 @@ class RecentChange:
 
     @property
     def minutes_left(self) -> int:
-        """The number of minutes until reads are reliable, rounded up."""
+        """Return the number of minutes until reads are reliable, rounded up."""
         return math.ceil((YOUNG - self.age) / timedelta(minutes=1))
 
 
@@ -94,7 +94,9 @@ def in_minutes(number: int) -> str:
 
 
 def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str, bool]]:
-    """Yield name, time of the last change (ISO 8601) and whether it is managed for this workload, for each resource."""
+    """Yield name, time of the last change (ISO 8601) and whether the resource is managed for this workload, for each
+    resource.
+    """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is not None:
         is_allowed = _allows(observed.clusters, workload, role)
@@ -115,7 +117,8 @@ def _moments(workload: Workload, observed: Observed) -> Iterator[tuple[str, str,
 def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
     """Return whether a role allows a workload by a managed statement or by ``role.trust_policy``.
 
-    A teardown revokes managed statements even if the role is kept for other users, so a role without one is not a leftover.
+    A teardown revokes managed statements even if the role is kept for other users, so a role without a managed statement is
+    not a leftover.
     """
     if workload.role is not None and workload.role.trust_policy is not None:
         return True

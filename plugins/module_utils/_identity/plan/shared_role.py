@@ -85,7 +85,7 @@ def plan_shared_role(
         return
 
     def plan_others(failures: Sequence[Failure]) -> None:
-        """Add the failures, and plan the role for the workloads without one."""
+        """Add the failures, and plan the role for the workloads without a failure."""
         draft.failures.extend(failures)
         rest = shared.excluding(frozenset(key for failure in failures for key in failure.workloads))
         if rest.users:
@@ -218,7 +218,8 @@ def without_claim(
 ) -> SharedRole:
     """Return the shared role, without the owner's tag if the role has no owner yet and users outside the run.
 
-    With the tag, runs for these users could no longer change the role. A finding reports the omitted tag.
+    If the role had the tag with this run's owner, runs for these users could no longer change the role. A finding reports
+    the omitted tag.
     """
     spec, role = shared.spec, observed.roles.get(shared.spec.name.lower())
     if role is None or spec.existing or options.adopt or not lacks_owner(role.tags, spec.tags):
@@ -326,7 +327,7 @@ def _outside_users(
     trust: Mapping[str, object],
     keys: frozenset[WorkloadKey],
 ) -> OutsideUsers:
-    """Return the users of the role outside the run, or none if no planned change can affect them.
+    """Return the users of the role outside the run, or an empty result if no planned change can affect them.
 
     Trust statements for several clusters are ignored for an adopted role, and with both ``force`` and ``purge_policies``: with
     these options the user accepts changes for users that cannot be listed.
@@ -383,7 +384,8 @@ def _attachments(
 ) -> list[Change]:
     """Return the attachment of each policy that the role lacks.
 
-    It belongs only to the workloads that list the policy: if the policy fails, so do these workloads, and it is not attached.
+    An attachment belongs only to the workloads that list the policy: if the change of the policy fails, these workloads
+    fail, and the policy is not attached.
     """
     attached = role.attached if role is not None else ()
     changes, present = [], frozenset(shared.keys)

@@ -44,7 +44,8 @@ TAGGED_SCOPES = ("workload", "namespace", "cluster")
 
 
 def effective_scope(role: RoleSpec, options: Options, workload: Workload) -> TrustScope:
-    """Return the trust scope of one workload: of its role, else of the run, else the default.
+    """Return the trust scope of one workload: the scope of its role, otherwise the scope of the run, otherwise the default
+    scope.
 
     Without session tags the scope is at least "account", because a trust policy cannot distinguish the workloads of an account.
     """
@@ -307,7 +308,7 @@ def find_public_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding
 def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Finding]:
     """Report the principals other than EKS Pod Identity that a trust policy allows.
 
-    There is one finding about principals in other accounts, and one about the rest.
+    There is one finding about principals in other accounts, and one finding about all others.
 
     ``find_public_access`` reports the principal "*".
     """
@@ -462,7 +463,7 @@ def find_restrictions(
 def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, key: WorkloadKey) -> Finding:
     """Return the finding about a Deny statement.
 
-    :arg together: the workload cannot use the role, but could without all unmanaged Deny statements.
+    :arg together: the workload cannot use the role, but could use it if all unmanaged Deny statements were removed.
     :arg is_input: the input has ``role.trust_policy``.
     """
     severity: Severity = "error" if denial.applies or (denial.applies is None and together) else "warning"
