@@ -44,6 +44,7 @@ from ..model.targets import Failure, Target, policy_target, read_failure, role_t
 from .addons import read_addon
 from .associations import list_associations
 from .reader import read_detail
+from .roles import read_document
 
 _Item = TypeVar("_Item")
 _Found = TypeVar("_Found")
@@ -222,13 +223,11 @@ class _Reader:
                 continue
             document = version.document
             if document is None:
-                request = {"PolicyArn": policy.arn, "VersionId": version.version_id}
                 try:
-                    answer = self.api.call("iam", "GetPolicyVersion", request)
+                    document = read_document(self.api, policy.arn, version.version_id)
                 except AwsError:
                     # A failure is ignored, because the finding about a different document is complete without this detail.
                     return ""
-                document = load_document(answer["PolicyVersion"]["Document"])
             if same_meaning(document, arns, "identity"):
                 return version.version_id
         return ""
@@ -267,18 +266,11 @@ class _Reader:
         return {**documents, **self._concurrently(self._document, missing)}
 
     def _document(self, arn: str) -> Document | Failure:
+        policy = self.observed.policies.get(arn)
         try:
-            policy = self.observed.policies.get(arn)
-            version = policy.default_version if policy is not None else self._default_version(arn)
-            request = {"PolicyArn": arn, "VersionId": version}
-            return load_document(
-                self.api.call("iam", "GetPolicyVersion", request)["PolicyVersion"]["Document"]
-            )
+            return read_document(self.api, arn, policy.default_version if policy is not None else "")
         except AwsError as error:
             return read_failure(policy_target(arn), error)
-
-    def _default_version(self, arn: str) -> str:
-        return str(self.api.call("iam", "GetPolicy", {"PolicyArn": arn})["Policy"]["DefaultVersionId"])
 
     def _read_inline(self, role: ObservedRole) -> Mapping[str, Document] | Failure:
         if role.inline_documents is not None:

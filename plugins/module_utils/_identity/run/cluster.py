@@ -38,13 +38,12 @@ from ..read.account import read_attachment_quota
 from ..read.caller import check_caller
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
-from ..read.verification_reads import read_for_verification
-from ..verify.chain import consider_age, verify, workloads_from_associations
+from ..verify.chain import workloads_from_associations
 from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .consistency import WaitPolicy
 from .engine import Engine, Guard, interrupted_result
-from .order import Order, perform
+from .order import Order, perform, verify_workloads
 from .result import build_result, failure_message, notes_of_new_associations, verified_result
 
 ModuleResult = dict[str, Any]
@@ -236,10 +235,7 @@ def verify_cluster(
             else parsed.workloads,
             options,
         )
-        observed = observer.observe(desired, planning=False, present=associations, unlisted=True)
-        proof = read_for_verification(api, desired, observed, width)
-        lints = lint_workloads(desired.workloads, load_catalogue())
-        verified = consider_age(verify(desired, observed, proof, lints), observed)
+        verified, observed = verify_workloads(observer, desired, associations)
         caller = check_caller(api, desired, cluster, 4) if params["check_caller"] else []
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}

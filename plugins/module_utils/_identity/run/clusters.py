@@ -38,14 +38,12 @@ from ..read.account import read_attachment_quota
 from ..read.caller import check_caller
 from ..read.cluster import ClusterPlace, find_clusters, read_caller, require_account
 from ..read.observe import Observer
-from ..read.verification_reads import read_for_verification
-from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from .addons import agent_runs
 from .cluster import AwsJob, ModuleResult
 from .consistency import WaitPolicy
 from .engine import Engine, Guard, interrupted_result
-from .order import Order, Performed, perform
+from .order import Order, Performed, perform, verify_workloads
 from .outcome import Run
 from .result import (
     build_result,
@@ -383,10 +381,7 @@ def verify_clusters(job: AwsJob, inputs: Sequence[ClusterInput]) -> ModuleResult
         options = Options(trust_scope=params["trust_scope"], owner=_owner(inputs))
         fleet = assemble(api, members, options, "present", width, False)
         observer = Observer(api, fleet.clusters, width, job.progress, "verify", fleet.left_out)
-        observed = observer.observe(fleet.desired, planning=False, unlisted=True)
-        proof = read_for_verification(api, fleet.desired, observed, width)
-        lints = lint_workloads(fleet.desired.workloads, load_catalogue())
-        verified = consider_age(verify(fleet.desired, observed, proof, lints), observed)
+        verified, observed = verify_workloads(observer, fleet.desired)
         callers: dict[str, list[Finding]] = {}
         if params["check_caller"]:
             for key, cluster in fleet.clusters.members.items():

@@ -8,18 +8,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..._findings.finding import WorkloadKey
 from ..._policy.permissions.catalogue import load_catalogue
+from ..model.associations import ObservedAssociation
 from ..model.checks import Verified
 from ..model.desired import Desired, State
 from ..model.observed import Observed, VerificationReads
 from ..model.targets import Failure
 from ..plan.predict import predict
 from ..plan.purge import PurgeScope
+from ..read.observe import Observer
 from ..read.verification_reads import read_for_verification
-from ..verify.chain import verify
+from ..verify.chain import consider_age, verify
 from ..verify.documents import lint_workloads
 from ..verify.trust import set_kept_remedies
 from .addons import AddonRun, add_addons, converge_addons, predicted_agents
@@ -118,3 +121,16 @@ def _read_proof(engine: Engine, desired: Desired, observed: Observed, made: bool
         if not (made and behind):
             break
     return proof
+
+
+def verify_workloads(
+    observer: Observer, desired: Desired, present: Mapping[WorkloadKey, ObservedAssociation] | None = None
+) -> tuple[Sequence[Verified], Observed]:
+    """Read and verify workloads without a run. Return the verification, and the verified state.
+
+    :arg present: associations that are not read again.
+    """
+    observed = observer.observe(desired, planning=False, present=present, unlisted=True)
+    proof = read_for_verification(observer.api, desired, observed, observer.width)
+    lints = lint_workloads(desired.workloads, load_catalogue())
+    return consider_age(verify(desired, observed, proof, lints), observed), observed
