@@ -128,6 +128,7 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.aws
 """
 
 EXAMPLES = r"""

@@ -54,6 +54,7 @@ extends_documentation_fragment:
   - workload_identity.aws.requirements.aws
   - workload_identity.aws.assume_role
   - workload_identity.aws.attributes
+  - workload_identity.aws.attributes.aws
   - workload_identity.aws.attributes.info
 """
 

@@ -96,6 +96,13 @@ def test_aws_modules_are_in_action_group(names: list[str]) -> None:
     assert sorted([*runtime["action_groups"]["aws"], *controller_modules]) == modules
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_documentation_names_the_action_group_of_its_members_only(module: str) -> None:
+    text = (ROOT / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8")
+    member = not module.startswith("pod_identity")
+    assert ("  - workload_identity.aws.attributes.aws\n" in text) == member
+
+
 def test_manifest_matches_galaxy_yml(tarball: Path) -> None:
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
     with tarfile.open(tarball) as archive:
