@@ -94,7 +94,7 @@ options:
           document_file:
             description:
               - A file with the policy as JSON or YAML, in place of C(document). Only in a file of
-                O(workloads_from), and relative to that file.
+                C(workloads_from), and relative to that file.
             type: str
           path:
             description: The IAM path of the policy. Starts and ends with V(/). Defaults to V(/).
