@@ -300,7 +300,8 @@ class _Plan:
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
         """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
-        for target in lifts:
+        # An association that loses its session policy may need the other ones, so its place is decided first.
+        for target in reversed(lifts):
             for needing in self._needing(target):
                 # The role exists, so an attachment does not need to wait for the update of the role's other attributes.
                 if needing in removals or (target.resource == "role" and needing.resource == "attachment"):
