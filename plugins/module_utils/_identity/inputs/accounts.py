@@ -123,7 +123,7 @@ def _details(fields: Fields) -> _Details:
 
 
 def read_duration(fields: Fields) -> int | None:
-    """Return the session duration in seconds, or None if it is not set or invalid. Report an invalid one."""
+    """Return the session duration in seconds, or None if it is not set or invalid. Report an invalid duration."""
     return fields.integer(DURATION, LEAST_DURATION, MOST_DURATION, "seconds")
 
 
@@ -150,7 +150,7 @@ def _read_arn(fields: Fields) -> str:
 def validate_accounts(desired: Desired, cluster: Cluster) -> None:
     """Check that roles, policies and permissions boundaries belong to the account and partition of the cluster.
 
-    :raises InputError: with every ARN that does not.
+    :raises InputError: with every ARN of another account or partition.
     """
     problems = Problems()
     for workload in desired.workloads:
@@ -199,7 +199,7 @@ def validate_attachments(desired: Desired, cluster: Cluster, quota: int | None) 
 
 
 def foreign_role(arn: str, account_id: str, cluster: Cluster) -> str:
-    """Return the message for a role that belongs to another account than the cluster."""
+    """Return the message for a role whose account is not the account of the cluster."""
     return (
         f"role {arn} belongs to account {account_id}, but cluster {cluster.name} is in account "
         f"{cluster.account_id} (region {cluster.region}); EKS refuses that with 'Cross-account pass "

@@ -167,11 +167,11 @@ def _find_same_but_for_case(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def annotations_size(annotations: Mapping[str, str]) -> int:
-    """Return the size of all keys and values in bytes, as Kubernetes counts it."""
+    """Return the size of annotations as Kubernetes counts it: all keys and values, in bytes."""
     return sum(len(text.encode()) for pair in annotations.items() for text in pair)
 
 
-# IAM and EKS accept 50 tags on a resource. Two of them are set by this collection.
+# IAM and EKS accept 50 tags on a resource. This collection sets two of these tags.
 TAGS_LEFT = 48
 
 # The strings that Ansible accepts as booleans.
@@ -185,7 +185,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_boolean(value: object) -> bool | None:
-    """Convert a value to a boolean. Return None if Ansible would not accept it as one.
+    """Convert a value to a boolean. Return None if Ansible would not accept the value as a boolean.
 
     Extra variables on the command line, INI inventories and surveys contain strings, and the string "false" must not count as
     true.

@@ -148,10 +148,12 @@ class Member:
 def run_members(inputs: Sequence[ClusterInput], region: str, stopped: Sequence[Stopped] = ()) -> list[Member]:
     """Return the clusters of a run, in the order of the input.
 
-    If the clusters are in several regions, keys contain the region, because clusters in different regions may have one name.
+    If the clusters are in several regions, keys contain the region, because clusters in different regions may have the same
+    name.
 
     :arg region: the default region of the credentials.
-    :arg stopped: clusters that are not in the run. Their regions count, so that keys do not depend on failures of other hosts.
+    :arg stopped: clusters that are not in the run. Their regions count as regions of the run, so that the keys of the other
+        clusters do not depend on which hosts have failed.
     :raises InputError: for a cluster that is listed twice, and for clusters that differ in ``state`` or ``owner``.
     """
     problems = Problems()
@@ -223,7 +225,7 @@ CREDENTIALS = (
     "assume_role_session_name",
     "assume_role_duration",
 )
-# Options that have one value in a run. Hosts with different values are in different runs.
+# Options that have the same value for all hosts of a run. Hosts with different values are in different runs.
 GROUP_OPTIONS = (
     "state",
     "owner",
@@ -329,7 +331,7 @@ def _group(hosts: Sequence[Host], stopped: Sequence[StoppedHost]) -> Group:
         arguments["deadline"] = min(left)
     regions = [str(host.options["region"]) for host in hosts if host.options.get("region")]
     if regions:
-        # The default region of clusters without one, and of IAM and STS.
+        # The region of clusters without a region, and of requests to IAM and STS.
         arguments["region"] = regions[0]
     arguments["clusters"] = [dict(host.row) for host in hosts]
     if stopped:

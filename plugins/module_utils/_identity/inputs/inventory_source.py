@@ -198,7 +198,7 @@ def _patterns(fields: Fields, name: str) -> tuple[str, ...]:
     value = fields.raw.get(name)
     patterns = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     for pattern in patterns:
-        # YAML parses the version 1.30 as the number 1.3, and yes as true.
+        # YAML parses the unquoted text 1.30 (a version) as the number 1.3, and the unquoted text yes as true.
         if isinstance(pattern, (bool, float)) or not isinstance(pattern, (str, int)):
             fields.problems.add(fields.place, f"{name} must be text, in quotation marks, got {pattern!r}.")
     return tuple(str(pattern) for pattern in patterns)

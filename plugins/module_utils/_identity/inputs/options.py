@@ -150,7 +150,7 @@ def parse_account_id(options: Mapping[str, object]) -> str:
 
 
 def read_owner(fields: Fields) -> str | None:
-    """Return the owner whose resources a run may change, or None if it is not set. Report an invalid one."""
+    """Return the owner whose resources a run may change, or None if it is not set. Report an invalid owner."""
     owner = fields.raw.get("owner")
     if owner is None:
         return None

@@ -178,10 +178,10 @@ VARIABLES: Mapping[str, _Reader] = {
     "workloads": _unparsed,
     "workloads_from": _unparsed,
 }
-# Undocumented variables for tests of the role: the ID in the names of the Jobs of the runtime proof, and a reason for which
-# Pods cannot run.
+# Undocumented variables for tests of the role: the ID in the names of the Jobs of the runtime proof, and the reason why Pods
+# cannot run in the test cluster.
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
-# Variables of the playbook fleet only, which can apply changes or only verify.
+# Variables for the playbook fleet only. The playbook either applies changes or only verifies.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
 # Variables of the playbooks.
 PLAYBOOKS = (
@@ -213,7 +213,8 @@ _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "p
 _LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
 # Variables whose text run_input checks for unprintable characters.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
-# Variables that are an error if they have no value. Ignoring them would give the run a wider effect than intended.
+# Variables that must have a value if they are set. If such a variable were ignored, the run would have a wider effect than
+# intended.
 _NOT_EMPTY = frozenset(("owner", "proof_image", "workloads", "workloads_from"))
 
 
@@ -265,7 +266,7 @@ def check_extra_variables(names: Iterable[str]) -> None:
 def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> dict[str, object]:
     """Return the values of role variables converted to their types, by name without prefix. Omit variables without a value.
 
-    ``run_input`` parses the workloads and the options that it needs again.
+    ``run_input`` later parses the workloads, and some of these options again.
 
     :arg variables: the values by name without prefix, as Ansible has them.
     :raises InputError: with all problems.

@@ -7,7 +7,7 @@
 """Parse the whole input of a run, before any request to AWS or Kubernetes.
 
 The workloads of a cluster may be listed in several layers: for all clusters, for a group of hosts, or for one cluster. A
-workload in a later layer replaces the workload with the same namespace and service account as a whole.
+workload in a later layer replaces, as a whole, the workload with the same namespace and service account in an earlier layer.
 """
 
 from __future__ import annotations
@@ -146,7 +146,10 @@ def merge_layers(layers: Iterable[FileSource]) -> FileSource:
 
 
 def _key(workload: object, fallback: object) -> object:
-    """Return namespace and service account, or ``fallback`` if one is not text: the parser reports that later."""
+    """Return namespace and service account of a workload, or ``fallback`` if either is not text.
+
+    The parser reports that later.
+    """
     if not isinstance(workload, Mapping):
         return fallback
     key = workload.get("namespace"), workload.get("service_account")
@@ -255,7 +258,10 @@ def purges_all_namespaces(prefix: str) -> str:
 
 
 def has_no_name(value: object) -> bool:
-    """Return whether a value is null or text without a name, such as an unanswered survey question. An empty list is not."""
+    """Return whether a value is null or text without a name, such as an unanswered survey question.
+
+    Return False for an empty list.
+    """
     return value is None or (isinstance(value, str) and not value.replace(",", " ").strip())
 
 

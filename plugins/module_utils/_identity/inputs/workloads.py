@@ -388,7 +388,7 @@ def _association(fields: Fields, common: Mapping[str, str]) -> AssociationSpec:
 
 
 def _session_policy(fields: Fields, disabled: bool | None) -> PolicyDocument | None:
-    """Return the session policy of the association: an empty document deletes the present one, None keeps it."""
+    """Return the session policy of the association: an empty document deletes the present session policy, None keeps it."""
     if fields.raw.get("session_policy") in ("", {}):
         return PolicyDocument()
     document = _document(fields, "session_policy", "session")

@@ -23,7 +23,7 @@ from ..model.errors import InputError
 from .fields import LIMITS, Limits, find_excess, shown_value, too_deep, too_many
 
 CUT_OFF = " Is the file cut off?"
-# For text that contains spaces, such as a survey answer. Ansible did not truncate it at a space.
+# The hint for text that contains spaces, such as a survey answer. Ansible did not truncate this text at a space.
 ANSWER_CUT_OFF = " Is it cut off?"
 CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
@@ -100,7 +100,7 @@ def describe_repeated(path: str, key: object, line: int, first: int) -> str:
     return f"{path} line {line}: key '{key}' is duplicate, first on line {first}; keep one of them."
 
 
-# The controller has PyYAML, but the Python that runs a module may not. In that case _loader reports the missing package.
+# The controller has PyYAML, but the Python that runs a module may not have it. In that case _loader reports the missing package.
 with contextlib.suppress(ImportError):
     import yaml
 

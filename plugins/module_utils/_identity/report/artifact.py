@@ -11,8 +11,8 @@ their types: AWX writes artifacts as YAML with the tag !unsafe on every string, 
 string like one without quotation marks, so that "1" becomes a number, "" null, and "2012-10-17" a date. Native Jinja does the
 same to the result of a template. Therefore a string that would change its type is encoded as JSON.
 
-In JUnit each workload is a test case, and the cluster is one more. A workload that was not verified is skipped, not passed.
-Warnings are the output of a test case.
+In JUnit each workload is a test case, and the cluster is one more test case. A workload that was not verified is skipped,
+not passed. Warnings are the output of a test case.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from .rows import Facts, Place, Report, ReportedFindingRow, ReportStep
 from .text import NOTHING_VERIFIED, failure_line
 
 FORMS = ("auto", "full", "short", "none")
-# The artifact COMMON has the reports of all clusters, by name. In addition each step (plan, apply, verify) has an artifact for
-# the cluster: if two jobs set the same name AWX keeps the value of the last one, and a verification must not replace the plan.
+# The artifact COMMON has the reports of all clusters, by name. In addition, each step (plan, apply, verify) has a separate
+# artifact for the cluster, because AWX keeps only the value of the last job that sets a name, and a verification must not
+# replace the plan.
 COMMON = "pod_identity"
 PREFIX = "pod_identity_artifact_"
 # With more workloads the form "auto" is "short". For 1,000 workloads the full form has 2 MB, which AWX stores for every job of a
 # workflow.
 MOST_WORKLOADS = 200
-# These lists are null in the short form, which distinguishes them from empty lists. The changes are not among them, because they
-# are needed to approve a plan.
+# These lists are null in the short form, because an empty list would mean that there are no entries. The changes are not among
+# them, because they are needed to approve a plan.
 LEFT_OUT = ("lines", "workloads")
 NO_FACTS: Facts = {
     "done": False,
@@ -52,7 +53,7 @@ NO_FACTS: Facts = {
     "agent": "skipped",
     "pods": "skipped",
 }
-# Fields of a change with arbitrary values, such as policy documents. Each is encoded as one JSON string.
+# Fields of a change with arbitrary values, such as policy documents. Each of these fields is encoded as one JSON string.
 _DOCUMENTS = ("after", "before")
 
 # YAML and Python parse text that begins with a letter or a slash as a string,
@@ -121,7 +122,7 @@ def _without_documents(change: Object) -> Object:
 def stopped_report(
     place: Place, message: str, time: str, version: str, check_mode: bool, step: ReportStep
 ) -> Report:
-    """Return a report for a run that failed before it could make one.
+    """Return a report for a run that failed before it could make its report.
 
     :arg place: the cluster; unknown parts are "".
     :arg message: the reason, or "".

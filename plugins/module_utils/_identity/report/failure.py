@@ -39,7 +39,7 @@ def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequenc
 
 
 def group_failures(aws: AwsResult, failures: Sequence[FailureRow]) -> list[list[FailureRow]]:
-    """Group failures with the same cause, so that it is shown once.
+    """Group failures with the same cause, so that the message shows each cause once.
 
     Failures have the same cause if their messages are equal, apart from the names of the objects and workloads.
     """
@@ -93,7 +93,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
 
 
 AFTER_FAILURE = "Follow the remedy of the failure of this workload, then run again."
-# Findings that disappear when a run succeeds, because it corrects them or their cause.
+# Codes of findings that disappear when a run succeeds, because the run corrects their cause.
 EXPLAINED = REPAIRED | {
     Code.NAMESPACE_MISSING,
     Code.PERMISSION_DENIED,
@@ -144,7 +144,9 @@ def failure_headline(
     unknown: Collection[str],
     check_mode: bool,
 ) -> str:
-    """Return the last line of a failed run: how many workloads of the cluster failed, and the codes. The reasons precede it.
+    """Return the last line of a failed run: how many workloads of the cluster failed, and the codes of failures and findings.
+
+    The lines before it have the reasons.
 
     :arg failing: the findings that fail the run.
     :arg unknown: the workloads ("namespace/service_account") whose verification is unknown.
@@ -178,7 +180,7 @@ def _verdict(
     failed = wrong - unseen
     warned = concerned - unseen - failed
     listed_keys = {str(row_key(row, aws.cluster)) for row in aws.workloads}
-    # A purge may fail for unlisted workloads.
+    # The failures may also be about unlisted workloads, which a purge could not remove.
     total = f" of {len(listed_keys)}" if concerned <= listed_keys else ""
     parts = [
         (len(failed), "failed"),

@@ -40,9 +40,9 @@ from .text import (
 class Reported:
     """The parsed report of a cluster.
 
-    ``workloads`` is the number of all workloads, ``verified`` of those that were verified, and ``passed`` of those that passed.
-    ``failure`` is "" for success. ``changes`` is the number of changes; ``changed`` may be empty, because a report can have the
-    number alone.
+    ``workloads`` is the number of all workloads, ``verified`` the number of verified workloads, and ``passed`` the number of
+    workloads that passed. ``failure`` is "" for success. ``changes`` is the number of changes; ``changed`` may be empty,
+    because a report in the short form has only the number.
     """
 
     account_id: str
@@ -154,14 +154,14 @@ class Ended:
 
     @property
     def failure(self) -> str:
-        """The reason of the failure; "" for success."""
+        """Return the reason of the failure; "" for success."""
         return self.stopped or (self.reported.failure if self.reported else "")
 
 
 def fleet_lines(ended: Sequence[Ended], clusters: int, missing: int, check_mode: bool = False) -> list[str]:
     """Return the lines for the screen: counts, a table of clusters, their changes, warnings and failures.
 
-    :arg ended: the results of the clusters that have one.
+    :arg ended: the results of the clusters that the play reached.
     :arg clusters: the number of clusters in the play.
     :arg missing: the number of clusters that the play did not reach.
     """
@@ -238,7 +238,7 @@ def _row(result: Ended) -> tuple[str, ...]:
     )
 
 
-# The number of clusters that the message names. The output above it names all of them.
+# The maximum number of clusters that the message names. The lines on the screen above the message name all clusters.
 SHOWN_NAMES = 10
 NO_REPORT = (
     "No job reported this cluster. Its job did not run, or ended before its report: see the output of the jobs, and "
@@ -339,9 +339,9 @@ _STEPS: tuple[ReportStep, ...] = get_args(ReportStep)
 def _by_cluster(reports: Sequence[Object]) -> list[_Steps]:
     """Return one mapping for each cluster, with the last report of each step (plan, apply, verify).
 
-    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. A run
-    that failed early has a report without the ARN of its cluster, which is a separate entry here. It is left out if it is a plan
-    and the same host has a later apply.
+    A report replaces earlier reports of the same step and of later steps: after a new plan, an earlier apply is outdated. A
+    run that failed early has a report without the ARN of its cluster, which is a separate entry here. This entry is left out
+    if it is a plan and the same host has a later apply.
     """
     clusters: dict[str, dict[ReportStep, Object]] = {}
     for number, report in enumerate(sorted(reports, key=_order)):
@@ -455,7 +455,7 @@ def _undone(steps: _Steps, shared: set[tuple[str, str]]) -> str:
         return "" if apply else NOT_A_REPORT
     done = parse_reported(apply) if apply else None
     if done and len(done.changed) < done.changes:
-        # The report has only the number of its changes.
+        # The report is in the short form, which has only the number of its changes.
         return ""
     lines_done = {_key(change) for change in done.changed} if done else set()
     account = as_text(plan.get("account_id"))

@@ -52,9 +52,9 @@ _ADDON_MISSING = Code.AGENT_ADDON_MISSING
 class ReportSettings:
     """The settings of a report.
 
-    Findings with a code in ``ignore`` are accepted: they do not fail the run. ``fail_on`` is the lowest severity that fails it.
-    ``time`` is the time of the report in ISO 8601, ``version`` the version of this collection, and ``path`` the file to which
-    the report is written, or "".
+    Findings with a code in ``ignore`` are accepted: they do not fail the run. ``fail_on`` is the lowest severity that fails
+    the run. ``time`` is the time of the report in ISO 8601, ``version`` the version of this collection, and ``path`` the
+    file to which the report is written, or "".
     """
 
     check_mode: bool = False
@@ -153,10 +153,11 @@ def _facts(
     *,
     failed: bool,
 ) -> Facts:
-    """Return the facts of a report: the worst status of all workloads for each fact, and whether they explain all failures.
+    """Return the facts of a report: the worst status of all workloads for each fact, and whether these statuses explain all
+    failures.
 
     :arg rows: the verified workloads.
-    :arg planned: the checks of the predicted state in check mode. Only failed ones count.
+    :arg planned: the checks of the predicted state in check mode. Of these, only failed checks count.
     :arg failing: the findings that fail the run.
     :arg failed: whether the AWS part or the Kubernetes part failed.
     """
@@ -194,7 +195,7 @@ def _place(aws: AwsResult) -> Place:
     }
 
 
-# Findings that the plan and the verification have in common.
+# Codes of findings that the plan and the verification both report.
 _JUDGED_AGAIN = (
     Code.ASSOCIATION_SETTINGS_EXTRA,
     Code.POLICY_ATTACHED_EXTRA,
@@ -218,8 +219,8 @@ def _not_judged_again(planned: Iterable[Finding], verified: Sequence[Finding]) -
 def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[list[Check], list[Finding]]:
     """Return the checks and the findings that become visible, because the user accepts all findings that caused them.
 
-    A finding in ``follows`` is only the consequence of other findings of the workload, so it is hidden as long as one of those
-    is not accepted.
+    A finding in ``follows`` is only the consequence of other findings of the workload, so it is hidden as long as the user
+    does not accept all of those.
     """
     if not _causes(checks) <= set(ignore):
         return [replace(check, follows=()) for check in checks], []
@@ -230,8 +231,8 @@ def _promote_follows(checks: Sequence[Check], ignore: Collection[str]) -> tuple[
 def _one_agent(checks: Sequence[Check]) -> list[Check]:
     """Join the two checks of the agent, which are from EKS (the add-on) and from Kubernetes (its Pods).
 
-    The worse status counts. If Kubernetes could not be read, the check of EKS counts; if the add-on is missing, the check of
-    Kubernetes does, because the agent may be installed without the add-on.
+    The worse status counts. If Kubernetes could not be read, only the check from EKS counts. If the add-on is missing, only
+    the check from Kubernetes counts, because the agent may be installed without the add-on.
     """
     agents = [check for check in checks if check.name == "agent"]
     if len(agents) < 2:
@@ -256,14 +257,18 @@ def _one_agent(checks: Sequence[Check]) -> list[Check]:
 
 
 def _causes(checks: Sequence[Check]) -> set[Code]:
-    """Return the codes of the findings of failed and unknown checks. Other checks may have failed because of them."""
+    """Return the codes of the findings of failed and unknown checks.
+
+    Failed checks without findings may be consequences of these findings.
+    """
     return {finding.code for check in checks if check.status in (FAIL, UNKNOWN) for finding in check.findings}
 
 
 def _accepted(checks: Sequence[Check], ignore: Collection[str]) -> list[Check]:
     """Change the status of a check to accepted if the user accepts all of its findings.
 
-    A failed check without findings is a consequence of other checks, so it is accepted with the findings of those.
+    A failed check without findings is a consequence of other checks, so it is accepted if the user accepts the findings of
+    those checks.
     """
     codes = _causes(checks)
     excused = bool(codes) and codes <= set(ignore)
@@ -301,7 +306,10 @@ def _fails(row: ReportedFindingRow, fail_on: str) -> bool:
 
 
 def _fails_without_finding(checks: Sequence[Check]) -> bool:
-    """Return whether a workload has failed checks without any finding. Without a finding, only this fails the run."""
+    """Return whether a workload has failed checks without any finding.
+
+    Such checks fail the run although there is no finding that could fail it.
+    """
     failed = [check for check in checks if check.status == FAIL]
     return bool(failed) and not any(check.findings for check in failed)
 

@@ -4,7 +4,7 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""The structure of a report. Other playbooks and AWX workflows depend on these names, so they must stay compatible. Pure."""
+"""The structure of a report. Other playbooks and AWX workflows depend on these names, so the names must not change. Pure."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class ReportSummary(TypedDict):
 class Facts(TypedDict):
     """The facts that the role asserts, each with the worst status of all workloads.
 
-    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. "fail" also
-    includes warnings with ``pod_identity_fail_on: warning``. ``done`` is false if the run failed for a reason that is not in
-    one of the other fields.
+    A status is "fail", "unknown", "warning", "accepted", "pass", or "skipped" if there are no checks for the fact. "fail"
+    also includes warnings with ``pod_identity_fail_on: warning``. ``done`` is false if the run failed for a reason that no
+    other field shows.
     """
 
     done: bool

@@ -6,8 +6,8 @@
 
 """Format a report as lines of text: cluster, changes, a table of workloads and checks, findings with their remedies. Pure.
 
-Each code of a finding belongs to a column of the table. Changes are counted by kind, then listed, removals first. Names are
-sorted with numbers by their value (s1, s2, s10). Lines fit the width of a terminal.
+Each code of a finding belongs to a column of the table. Changes are first counted by kind, then listed with the removals
+first. Names are sorted so that the numbers in them ascend by value (s1, s2, s10). Lines fit the width of a terminal.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ChangeText:
 
     @property
     def removes(self) -> bool:
-        """True if the change deletes or detaches a resource. A replacement does, too."""
+        """Return whether the change deletes or detaches a resource. A replacement does so, too."""
         return self.action in _REMOVALS
 
 
@@ -119,7 +119,9 @@ def _noun(resource: str) -> str:
 
 
 def _change_lines(changes: Sequence[ChangeText], state: str, check_mode: bool, place: str) -> list[str]:
-    """Return the number of changes, the numbers by kind, and the changes up to a limit. A plan shows all removals.
+    """Return lines with the number of changes, the numbers by kind, and the changes up to a limit.
+
+    The lines of a plan have all removals, whatever the limit.
 
     :arg state: "absent" for a teardown.
     :arg place: where all changes are listed, for the line about omitted ones.

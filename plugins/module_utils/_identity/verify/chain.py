@@ -6,13 +6,14 @@
 
 """Verify workloads: check each link from policy to association by comparing desired and observed state. Pure.
 
-Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Configure a Kubernetes service account
-to assume an IAM role with EKS Pod Identity"). The other ones verify that the cluster supports EKS Pod Identity. Sources: EKS
-User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the Amazon EKS Pod
-Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
+Five of the checks are the steps by which the EKS User Guide confirms a configuration ("Configure a Kubernetes service
+account to assume an IAM role with EKS Pod Identity"). The other checks verify that the cluster supports EKS Pod Identity.
+Sources: EKS User Guide, "Learn how EKS Pod Identity grants Pods access to AWS services" (cluster versions), "Set up the
+Amazon EKS Pod Identity Agent", "Automate cluster infrastructure with EKS Auto Mode" (built-in agent).
 
 IAM and EKS are eventually consistent. After its changes, a run waits until reads show them. A verification without changes
-cannot do that; it reports a missing resource as unknown if another process may have created it a moment ago.
+cannot wait, because it does not know the changes of other processes: it reports a missing resource as unknown if another
+process may have created the resource a moment ago.
 """
 
 from __future__ import annotations
@@ -197,8 +198,9 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     return tuple(workloads)
 
 
-# Findings that a stale read can cause after a run has corrected the workload. They do not include findings that a run never
-# corrects, such as inline policies, and findings from documents that another check has read, such as denied permissions.
+# Codes of findings that a stale read can cause after a run has corrected the workload. They do not include codes of findings
+# that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as denied
+# permissions.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
 # The state of the add-on of a cluster does not depend on the age of a workload.
 _CLUSTER_CHECK = "agent"
@@ -222,8 +224,8 @@ def _apply_age(check: Check, young: RecentChange, explained: bool) -> Check:
     """Return the check with status unknown if a stale read may be the only cause of its failure.
 
     :arg young: the recent change.
-    :arg explained: a stale read may be the cause of another finding of the workload. A failed check without findings is a
-        consequence of another check, so it becomes unknown, too.
+    :arg explained: a stale read may be the cause of a finding of another check of the workload. A failed check without
+        findings is a consequence of another check, so its status becomes unknown, too.
     """
     if check.name == _CLUSTER_CHECK:
         return check
@@ -241,7 +243,7 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _is_explained(finding: Finding) -> bool:
-    # With severity "error", the policy allows to administer the account. A run does not correct that.
+    # The severity "error" means that the policy lets the role administer the account. A run does not correct that.
     if finding.code == Code.POLICY_ATTACHED_EXTRA and finding.severity == "error":
         return False
     return finding.code in _LATE_READ_CODES

@@ -60,7 +60,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that the desired document is not a version other than its default.
+    """Check that each policy exists, and that the desired document is its default version, not another version.
 
     Source: EKS User Guide, step 3.
 
@@ -124,7 +124,7 @@ def check_contents(workload: Workload, observed: Observed, reads: VerificationRe
 def _other_version(
     spec: PolicySpec, policy: ObservedPolicy, workload: Workload, reads: VerificationReads
 ) -> Finding | None:
-    """Return a finding if the desired document is a version of the policy that is not its default."""
+    """Return a finding if the desired document is a version of the policy, but not its default version."""
     if spec.document is None or policy.document is None or policy.arn not in reads.other_versions:
         return None
     if DOCUMENT.equals(policy.document, spec.document):
@@ -156,7 +156,7 @@ _APPLY = "Apply the workload, which corrects it."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
-    """Return the check with further findings; its status becomes the worst of all."""
+    """Return the check with further findings. Its status becomes the worst status of its findings, old and new."""
     checks = [conclude(check.name, finding) for finding in findings]
     return join_checks(check.name, [check, *checks]) if checks else check
 
@@ -182,7 +182,7 @@ def differences(present_fields: Mapping[str, object], desired_fields: Mapping[st
 
 
 def _limits_sessions(changes: Mapping[str, object]) -> bool:
-    """Return whether a change affects the sessions of a role. A change of its description does not."""
+    """Return whether a change affects the sessions of a role. A change of a role's description does not."""
     return any(attribute.limits_sessions and attribute.name in changes for attribute in ROLE_SETTINGS)
 
 
@@ -201,7 +201,7 @@ def role_settings(workload: Workload, observed: Observed) -> Iterator[Finding]:
     change = update_role(spec, role, Options(), (workload.key,))
     present, desired = dict(change.before or {}) if change else {}, dict(change.after or {}) if change else {}
     if not role.owned:
-        # A run does not tag an unmanaged role, so missing tags are not a difference.
+        # A run does not tag an unmanaged role, so tags that the role lacks are not a difference.
         desired.pop("tags", None)
         yield _unmarked(f"role {role.arn}", workload.key)
     if desired:

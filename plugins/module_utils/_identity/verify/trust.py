@@ -4,11 +4,11 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that a trust policy allows EKS Pod Identity to assume the role for this workload, and for no other one. Pure.
+"""Check that a trust policy allows EKS Pod Identity to assume the role for a workload, and for no other workload. Pure.
 
-This is step 1 of the five by which the EKS User Guide confirms a configuration. To find out whether a trust policy is wider
-than its scope, evaluate it for workloads that do not exist: with another service account, namespace or cluster. The result does
-not depend on the form of the policy.
+This is the first of the five steps by which the EKS User Guide confirms a configuration. To find out whether a trust policy
+is wider than its scope, evaluate it for workloads that do not exist: with another service account, namespace or cluster. The
+result does not depend on the form of the policy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from ..plan.trust import (
     usable_without_denies,
 )
 
-# A name that no cluster, namespace or service account has. A trust policy that allows it allows every other name, too.
+# A name that no cluster, namespace or service account has. A trust policy that allows this name allows every other name, too.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
     "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
@@ -127,7 +127,7 @@ def check_width(
 def set_kept_remedies(verified: Sequence[Verified], findings: Iterable[Finding]) -> list[Verified]:
     """Replace the remedy of TRUST_WIDER_THAN_ASKED for roles whose trust policy the plan did not narrow.
 
-    The usual remedy, to apply the workload, would not help. The new one refers to the finding TRUST_KEPT_FOR_OTHERS.
+    The usual remedy, to apply the workload, would not help. The new remedy refers to the finding TRUST_KEPT_FOR_OTHERS.
 
     :arg findings: the findings of the plan.
     """
@@ -183,7 +183,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
     verdict = check_trust(trust, subject)
     document = workload.role.trust_policy if workload.role is not None else None
     if usable_without_denies(role.trust, document, subject) == "yes":
-        # Only Deny statements keep the workload out. find_unexpected_access reports each of them.
+        # Only Deny statements keep the workload out. find_unexpected_access reports each of these statements.
         return Check(TRUST_CHECK, FAIL if verdict.usable == "no" else WARNING)
     if verdict.usable == "conditional":
         return conclude(
@@ -226,7 +226,7 @@ def check_trust_policy(workload: Workload, observed: Observed, scopes: Mapping[s
 
 
 def has_foreign_role(workload: Workload, account: Account) -> bool:
-    """Return whether the role of a workload belongs to another account. EKS does not accept it in an association."""
+    """Return whether the role of a workload belongs to another account. EKS does not accept such a role in an association."""
     parts = parse_role_arn(workload.role.arn) if workload.role is not None and workload.role.arn else None
     return parts is not None and parts.account_id != account.account_id
 
@@ -246,7 +246,9 @@ def _access_remedy(workload: Workload, role: ObservedRole) -> str:
 
 
 def tags_disabled(workload: Workload, observed: Observed) -> bool:
-    """Return whether session tags are turned off: by the workload or, if it does not set that, in its association."""
+    """Return whether session tags are turned off: by the workload or, if the workload does not set
+    ``disable_session_tags``, in its association.
+    """
     disabled = workload.association.disable_session_tags
     association = observed.associations.get(workload.key)
     if disabled is None and association is not None:
@@ -294,7 +296,7 @@ def find_observed_role(
 
 
 def find_unexpected_access(desired: Desired, observed: Observed) -> dict[WorkloadKey, list[Finding]]:
-    """Return findings about principals that a trust policy allows in addition, and about its Deny statements, by workload.
+    """Return, by workload, findings about other principals that a trust policy allows, and about its Deny statements.
 
     Public access and Deny statements are reported for every role. Other principals are reported only for managed roles, unless
     the input has ``role.trust_policy``.

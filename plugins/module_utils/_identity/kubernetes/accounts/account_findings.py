@@ -77,7 +77,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
 
 
 def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report configured labels and annotations that are missing or differ. Additional ones are accepted."""
+    """Report configured labels and annotations that are missing or differ. Additional labels and annotations are accepted."""
     target, account = state.desired.get(key), state.accounts[key]
     if target is None:
         return None
@@ -103,7 +103,7 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
 
 
 def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
-    """Report the annotation of IRSA. Pods that were created before the association still use the role in it."""
+    """Report the annotation of IRSA. Pods that were created before the association still use the role in the annotation."""
     role = state.accounts[key].annotations.get(IRSA_ANNOTATION)
     if not role:
         return None
@@ -118,7 +118,10 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
 
 
 def check_account(key: WorkloadKey, state: AccountState) -> Check:
-    """Return the check of a service account. It has the first finding only, because the other ones are its consequences."""
+    """Return the check of a service account.
+
+    The check has the first finding only, because the other findings are consequences of the first one.
+    """
     predicates = (
         namespace_missing,
         in_terminating_namespace,

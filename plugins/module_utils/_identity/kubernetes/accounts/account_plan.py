@@ -40,7 +40,7 @@ Accounts = Mapping[WorkloadKey, ServiceAccount]
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """The planned changes of service accounts and namespaces, and the reasons for those that cannot be made.
+    """The planned changes of service accounts and namespaces, and the reasons why some changes cannot be made.
 
     ``manifests`` are applied in this order, or deleted in a removal. ``waiting`` are further service accounts to apply,
     whose namespace is in ``manifests``: in check mode the API server would reject them, because the namespace does not exist.
@@ -75,8 +75,8 @@ def plan_apply(
 ) -> AccountPlan:
     """Plan the service accounts and namespaces that must be created, and service accounts whose labels or annotations differ.
 
-    An existing unmanaged service account gets the configured labels and annotations, without ownership labels. If it belongs to
-    another owner, it is not changed, unless ``adopt`` is set.
+    An existing unmanaged service account gets the configured labels and annotations, without ownership labels. A service
+    account of another owner is not changed, unless ``adopt`` is set.
 
     :arg accounts: the existing service accounts.
     :arg namespaces: the existing namespaces. If they could not be listed, only namespaces with a service account.
@@ -113,7 +113,7 @@ def plan_apply(
         managed = account is None or (is_managed(account.labels) and not foreign_owner)
         labels, annotations = _desired_metadata(workload, managed, owner)
         if account is not None and account.is_terminating:
-            # The service account is being deleted, which would undo a change. The verification reports it.
+            # The service account is being deleted, which would undo a change. The verification reports that.
             continue
         if (
             account is not None
@@ -130,7 +130,8 @@ def plan_apply(
 
 
 def drop_failed_workloads(plan: AccountPlan, removal: AwsResult) -> AccountPlan:
-    """Return the plan without the service accounts of workloads that failed in AWS, and without namespaces that only they need.
+    """Return the plan without the service accounts of workloads that failed in AWS, and without namespaces that only these
+    workloads need.
 
     :arg removal: the result of the AWS part.
     """
@@ -206,7 +207,9 @@ def plan_purge(
     limit: int = 10,
     percent: int | None = None,
 ) -> AccountPlan:
-    """Plan to delete the managed service accounts without a workload. The plan has a problem if they exceed the limit.
+    """Plan to delete the managed service accounts without a workload.
+
+    If the deletions exceed the limit, the plan has a problem instead.
 
     :arg namespaces: the namespaces to consider; empty for all.
     :arg owner: the owner whose service accounts are deleted; None for service accounts without owner.
@@ -397,8 +400,8 @@ SHOWN_REASONS = 5
 class AccountPurgeScope:
     """The scope of a purge of service accounts.
 
-    ``namespaces`` is empty for all namespaces. The purge deletes at most ``limit`` service accounts or, if it is set,
-    ``percent`` per cent of the managed ones.
+    ``namespaces`` is empty for all namespaces. The purge deletes at most ``limit`` service accounts or, if ``percent`` is
+    set, that percentage of the managed service accounts.
     """
 
     namespaces: Collection[str] = ()
@@ -410,11 +413,11 @@ class AccountPurgeScope:
 class Preflight:
     """The service accounts and namespaces of the workloads before any change, and the plan for them.
 
-    ``accounts`` are the existing service accounts and ``namespaces`` the existing namespaces, or None if those could not be
-    listed. ``terminating`` has a description of each namespace that is being deleted. ``desired`` has service accounts with the
-    configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and ``adopt`` are options of the
-    run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a finding for each workload whose
-    running Pods would lose their present credentials if it got an association.
+    ``accounts`` are the existing service accounts and ``namespaces`` the existing namespaces, or None if namespaces could
+    not be listed. ``terminating`` has a description of each namespace that is being deleted. ``desired`` has service
+    accounts with the configured labels and annotations. ``server`` is the API server of the connection. ``owner`` and
+    ``adopt`` are options of the run: with ``adopt``, objects of other owners may be changed and deleted. ``breakage`` has a
+    finding for each workload whose running Pods would lose their present credentials if it got an association.
     """
 
     accounts: Accounts = field(default_factory=dict)

@@ -69,8 +69,8 @@ class AppliedPlan:
     """The part of a plan that was applied, and the failures of the rest.
 
     ``error`` is set if the writes ended without a result. It is then unknown which of them succeeded, and ``plan`` is empty.
-    ``refused`` has the objects of the failures, and ``doubtful`` the objects among them that may have been written although the
-    request failed.
+    ``refused`` has the objects of the failures. ``doubtful`` has those objects in ``refused`` that may have been written
+    although the request failed.
     """
 
     plan: AccountPlan
@@ -176,7 +176,8 @@ def unread_failure(
 
 @dataclass(frozen=True, slots=True)
 class RemovalCheck:
-    """A plan with only the deletions and releases that are still correct, and a failure for each that could not be checked.
+    """A plan with only the deletions and releases that are still correct, and a failure for each service account that could
+    not be checked.
 
     ``accounts`` are the service accounts as the API server returned them.
     """
@@ -346,7 +347,7 @@ def account_key(manifest: Object, cluster: str) -> WorkloadKey:
 def _is_present(manifest: Object, cluster: str, present: Accounts) -> bool:
     """Return whether a service account exists with the labels and annotations of its manifest."""
     if manifest["kind"] != "ServiceAccount":
-        # Namespaces were not read. If one is missing, its service accounts are missing, too, and reported.
+        # Namespaces were not read. If a namespace is missing, its service accounts are missing, too, and are reported.
         return True
     account = present.get(account_key(manifest, cluster))
     return account is not None and not account.is_terminating and not _differs(manifest, account)

@@ -26,7 +26,7 @@ from ..model.objects import Object, object_name
 
 _MESSAGE = re.compile(r'"message":\s*("(?:[^"\\]|\\.)*")')
 _STATUS = re.compile(r"Exception '(\d{3})\b|^\((\d{3})\)|\"code\":\s*(\d{3})\b")
-# The API server returns this error as plain text, and all others as a Status object.
+# The API server returns this error as plain text, and all other errors as a Status object.
 _BUSY = re.compile(r"\bToo many requests, please try again later\b")
 _BODY = re.compile(r"^HTTP response body: (.+)$", re.MULTILINE)
 _WRAPPED = re.compile(r"Exception '(.*)' raised while trying to get resource using .*", re.DOTALL)
@@ -101,7 +101,8 @@ def manifest_failure(
 
     :arg action: the verb for the result, such as "apply".
     :arg reason: the error.
-    :arg workload: "namespace/service_account" of the workload that needs the object, or "" if several need it.
+    :arg workload: "namespace/service_account" of the workload that needs the object, or "" if several workloads need the
+        object.
     """
     return object_failure(str(manifest["kind"]), str(object_name(manifest)), action, reason, workload, remedy)
 
@@ -309,10 +310,10 @@ def unreachable_message(error: ApiError, cluster: str, region: str, with_token: 
 
 
 def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[str]:
-    """Return a warning if the certificate of the Kubernetes API is not verified; empty otherwise.
+    """Return a warning if the certificate of the Kubernetes API is not verified; an empty list otherwise.
 
-    The user may not know it: AWX turns verification off if a credential of type OpenShift or Kubernetes API Bearer Token has no
-    certificate authority.
+    The user may not know that verification is off: AWX turns verification off if a credential of type OpenShift or
+    Kubernetes API Bearer Token has no certificate authority.
     """
     if server.checks_certificate or not server.url.startswith("https:"):
         return []

@@ -9,8 +9,8 @@
 By default a kubeconfig is used only if an option or variable names it. ``~/.kube/config`` and the service account of the Pod
 that runs Ansible do not count, because they may belong to another cluster. An EKS token is valid for one cluster only.
 
-The response 401 does not contain a reason. Data about the caller in AWS prove some causes and exclude others. If they prove none,
-the message lists the possible causes, most likely first.
+The response 401 does not contain a reason. Data about the caller in AWS prove some causes and exclude others. If no cause is
+proven, the message lists the possible causes, the most likely first.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class WriteResult:
 
 
 class ClusterReader(Protocol):
-    """The requests to a Kubernetes API that change nothing."""
+    """The requests to a Kubernetes API that change no object."""
 
     def list_objects(self, query: Query) -> Listing:
         """List objects. A failure is returned as the error of the listing, never raised."""
@@ -82,7 +82,10 @@ class ClusterReader(Protocol):
         """Return the endpoint of the API server and the TLS settings of the connection."""
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        """Send requests to create Pods with ``dryRun=All``, which creates none. Return their results in order, never raise."""
+        """Send requests to create Pods with ``dryRun=All``, so that no Pod is created.
+
+        Return the results in the order of the manifests. Return errors in the results, never raise.
+        """
 
 
 class KubernetesCluster(ClusterReader, Protocol):
@@ -150,7 +153,7 @@ class RetryingCluster:
         return self.cluster.read_server()
 
     def dry_run_pods(self, manifests: Sequence[Object]) -> Sequence[DryRun]:
-        """Send the dry runs once, without retries, because their caller repeats them."""
+        """Send the dry runs once, without retries, because the caller of this method repeats them."""
         return self.cluster.dry_run_pods(manifests)
 
     def apply(self, manifests: Sequence[Object]) -> WriteResult:
@@ -195,7 +198,8 @@ class RetryingCluster:
 def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[int]:
     """Return the indexes of the manifests to retry.
 
-    These are manifests that were rejected with a transient error, and objects in a namespace that was rejected with one.
+    These are manifests that were rejected with a transient error, and objects in a namespace whose own manifest was rejected
+    with a transient error.
     """
     busy = {index for index, reason in refused.items() if is_transient(reason)}
     namespaces = {
@@ -210,7 +214,7 @@ def _busy(manifests: Sequence[Object], refused: Mapping[int, ApiError]) -> list[
 
 
 def _merge(first: WriteResult, retry: WriteResult, busy: Sequence[int]) -> WriteResult:
-    """Return the result of all manifests after a retry of some.
+    """Return the result of all manifests after some of them were retried.
 
     :arg first: the result of the first attempt.
     :arg retry: the result of the retry.
@@ -239,12 +243,12 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """The number of seconds until the deadline, at least 0."""
+        """Return the number of seconds until the deadline, at least 0."""
         return max(0.0, self.ends - self.now())
 
     @property
     def error(self) -> ApiError | None:
-        """The error with which requests fail after the deadline, or None before it."""
+        """Return the error with which requests fail after the deadline, or None before the deadline."""
         if self.remaining:
             return None
         return ApiError(0, f"the deadline of {self.seconds:g} s has passed")

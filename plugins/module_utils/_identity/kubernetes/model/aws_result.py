@@ -54,9 +54,9 @@ class Verification:
 class AwsResult:
     """The result of the AWS part of a run.
 
-    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan; the
-    verification has its own. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` has the errors of
-    failed workloads.
+    ``state`` is "present", "absent", or "" for a verification without changes. ``findings`` are the findings of the plan;
+    ``verification`` has other findings. ``changes`` and ``workloads`` are rows of the result of the module. ``message`` has
+    the errors of failed workloads.
     """
 
     state: str
@@ -73,7 +73,7 @@ class AwsResult:
 
     @property
     def is_change(self) -> bool:
-        """True for a converge or a teardown, also in check mode; False for a verification alone."""
+        """Return True for a run that applies or removes workloads, including check mode; False for a verification alone."""
         return self.state != ""
 
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
@@ -100,7 +100,7 @@ class AwsResult:
 
     @property
     def region(self) -> str:
-        """The region of the cluster; "" if the result does not have it."""
+        """Return the region of the cluster; "" if the result does not have the region."""
         return arn_region(self.cluster_arn)
 
 

@@ -97,7 +97,8 @@ def is_terminating(item: Object) -> bool:
 # The field manager of this collection in server-side apply. Never rename it: the API server would treat fields that were applied
 # before as fields of another manager.
 FIELD_MANAGER = "workload-identity"
-# Field managers that are components of Kubernetes, such as the controller that creates token secrets. They are not users.
+# Field managers that are components of Kubernetes, such as the controller that creates token secrets. Fields of these managers
+# do not show that a user manages the object.
 _CLUSTER_MANAGERS = ("kube-apiserver", "kube-controller-manager")
 # The label of the Jobs and Pods of the runtime proof.
 PROOF_LABEL = "workload-identity/proof"
@@ -113,7 +114,7 @@ def is_managed(labels: Mapping[str, str]) -> bool:
 
 
 def other_owner(labels: Mapping[str, str], owner: str | None) -> str:
-    """Return the owner in the labels of a managed object if it is another one than ``owner``, or ""."""
+    """Return the owner in the labels of a managed object if that owner is not ``owner``, or ""."""
     label = labels.get(OWNER_LABEL, "")
     return label if is_managed(labels) and label != (owner or "") else ""
 
@@ -137,7 +138,8 @@ def other_managers(item: Object) -> dict[str, list[str]]:
 
 
 def release_manifest(item: Object) -> Object | None:
-    """Return the manifest that releases a service account, or None if this collection has applied nothing to it.
+    """Return the manifest that releases a service account, or None if this collection has applied no fields to the service
+    account.
 
     Server-side apply removes the labels and annotations of this collection, because the manifest does not have them. A managed
     service account keeps its ownership labels, by which the next teardown finds it. The UID in the manifest prevents the API

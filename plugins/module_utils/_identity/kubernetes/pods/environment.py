@@ -13,7 +13,8 @@ prefers access keys and a web identity (IRSA) to the container provider. Other v
 - of AWS_CONTAINER_AUTHORIZATION_TOKEN and _TOKEN_FILE, botocore prefers the second, JavaScript the first;
 - with AWS_PROFILE, JavaScript ignores access keys.
 
-The webhook of EKS (amazon-eks-pod-identity-webhook) skips a container that already has one of the two variables it injects.
+The webhook of EKS (amazon-eks-pod-identity-webhook) skips a container that already has one of the two variables that the
+webhook injects.
 
 Sources: EKS User Guide, "Understand how EKS Pod Identity works" (injected variables) and "Configure Pods to access AWS services
 with service accounts" (proxies); AWS SDKs and Tools Reference Guide, "Standardized credential providers".
@@ -37,7 +38,7 @@ AUDIENCE = "pods.eks.amazonaws.com"
 IPV4_ADDRESS = "169.254.170.23"
 IPV6_ADDRESS = "fd00:ec2::23"
 AGENT_ADDRESSES = (IPV4_ADDRESS, IPV6_ADDRESS)
-# In the order in which findings name them. The lower-case names follow.
+# The proxy variables, in the order in which findings name them. Their lower-case forms follow.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -59,10 +60,10 @@ Env: TypeAlias = Mapping[str, "str | None"]
 class CredentialSource:
     """The source of the credentials that the SDKs in a container use.
 
-    ``kind`` is "agent" for the role of the association, "none" without injected variables, "irsa" if the webhook of EKS injected
-    IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show it. ``description`` continues
-    "container app with …", ``removal`` continues "remove … from container app". They contain the names of variables, but not
-    their values, which may be secret. ``names`` are the variables.
+    ``kind`` is "agent" for the role of the association, "none" without injected variables, "irsa" if the webhook of EKS
+    injected IRSA instead, "other" for other credentials, and "unknown" if the manifest does not show it. ``description``
+    continues "container app with …", ``removal`` continues "remove … from container app". Both contain the names of
+    variables, but not their values, which may be secret. ``names`` are the names of the variables that determine the source.
     """
 
     kind: Literal["agent", "none", "irsa", "other", "unknown"]

@@ -6,8 +6,8 @@
 
 """Check the Pods of each workload and the EKS Pod Identity Agent. Pure.
 
-The agent runs on each node as a Pod of a DaemonSet, and gives the Pods of the node their credentials. With EKS Auto Mode it is
-part of the nodes. Source: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent".
+The agent runs on each node as a Pod of a DaemonSet, and gives the Pods of the node their credentials. With EKS Auto Mode the
+agent is part of the nodes. Source: EKS User Guide, "Set up the Amazon EKS Pod Identity Agent".
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def find_stale(
 
 def _expected_association(workload: VerifiedWorkload) -> Association:
     """Return the association that the Pods of a workload are compared with."""
-    # If the association itself is wrong, that is reported. Do not also report Pods that are older than its last change.
+    # If the association itself is wrong, another check reports that. Do not also report Pods that are older than the last change
+    # of the association.
     association = Association(workload.association_id, workload.association_created)
     if any(check.name == "association" and check.status == FAIL for check in workload.checks):
         return association
@@ -311,6 +312,7 @@ def _unreadable(name: str, error: ApiError) -> Finding:
         Code.KUBERNETES_NOT_READABLE,
         f"{RESOURCES[name]} could not be read, so the checks that need them are unknown: {error.text}",
         allow if error.status == FORBIDDEN else remedy_for(error),
-        # Only the Pods are essential: EKS reports the agent, too, and the other resources only add detail.
+        # Only a failed list of Pods leaves the check unknown: the state of the agent is also known from EKS, and the other
+        # resources only add detail.
         raised_as=None if name == "pods" else "warning",
     )

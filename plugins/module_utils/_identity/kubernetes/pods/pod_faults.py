@@ -6,9 +6,9 @@
 
 """Find the faults because of which a Pod does not get its role. Pure.
 
-There is one function for each fault. It returns the fault of a Pod, or None. The functions are ordered: if a Pod cannot use EKS
-Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Containers are examined one by one, except those that the
-annotation eks.amazonaws.com/skip-containers names.
+There is one function for each fault. The function returns the fault of a Pod, or None. The functions are ordered: if a Pod
+cannot use EKS Pod Identity at all (``POD_CAUSES``), its other faults do not matter. Containers are examined one by one,
+except those that the annotation eks.amazonaws.com/skip-containers names.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from .environment import (
 )
 from .pods import AGENT_NAMESPACE, AGENTS, SKIP_CONTAINERS, SKIP_WEBHOOK, KubeState, Pod
 
-# Associations are eventually consistent. A Pod that was created within this time after its association may not have been injected
-# for that reason alone.
+# Associations are eventually consistent. If a Pod was created within this time after its association, the delay alone may be the
+# reason why it has no injected credentials.
 SETTLED_AFTER = timedelta(seconds=60)
-# Credentials are valid for six hours. The agent caches them, and renews them after three.
+# Credentials are valid for six hours. The agent caches the credentials, and renews them after three hours.
 LONGEST_SESSION = timedelta(hours=6)
 AGENT_PORT = 80
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
@@ -227,8 +227,8 @@ def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> F
 def has_own_interface(pod: Pod, _state: KubeState, _association: Association) -> Fault | None:
     """Find a Pod with its own security groups ("security groups for Pods" of the VPC CNI).
 
-    In strict mode, all traffic of the Pod uses its own network interface and cannot reach the agent on the node. The mode is a
-    setting of the DaemonSet aws-node, which is not read, to save a request.
+    In strict mode, all traffic of the Pod uses its own network interface and cannot reach the agent on the node. The mode is
+    a setting of the DaemonSet aws-node. That DaemonSet is not read, to save a request.
     """
     if not pod.has_own_interface:
         return None
@@ -413,7 +413,7 @@ def _node(pod: Pod) -> str:
 
 
 def _irsa_suffix(pod: Pod) -> str:
-    """Return the end of a sentence about the role that the Pod uses by IRSA instead, or "" if it does not."""
+    """Return the end of a sentence about the role that the Pod uses by IRSA instead, or "" if the Pod does not use IRSA."""
     for container in pod.containers:
         if preferred_provider(container.env) and container.env.get("AWS_ROLE_ARN"):
             return f"; it still uses role {container.env['AWS_ROLE_ARN']} by IRSA"

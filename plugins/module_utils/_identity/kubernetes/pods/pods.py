@@ -105,10 +105,10 @@ class Container:
 class Pod:
     """A pending or running Pod, or a Pod that a template describes.
 
-    ``node`` is "" before the Pod is scheduled. ``created`` is in UTC. ``owner`` is the direct owner: for a Pod of a Deployment
-    it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers names.
-    ``has_own_interface`` is true if the VPC CNI created a network interface for it, because it has its own security groups.
-    ``selected`` are the labels that its node must have.
+    ``node`` is "" before the Pod is scheduled. ``created`` is in UTC. ``owner`` is the direct owner: for a Pod of a
+    Deployment it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers
+    names. ``has_own_interface`` is true if the VPC CNI created a network interface for it, because the Pod has its own
+    security groups. ``selected`` are the labels that the Pod requires of its node.
     """
 
     workload: WorkloadKey
@@ -151,7 +151,9 @@ def is_ready(item: Object) -> bool:
 
 
 def pod_service_account(item: Object, cluster: str) -> WorkloadKey:
-    """Return the key of the workload to which a Pod belongs by its service account, which is "default" if it is not set."""
+    """Return the key of the workload to which a Pod belongs by its service account, which is "default" if the Pod does not
+    set one.
+    """
     account = as_text(member(item, "spec").get("serviceAccountName")) or "default"
     return WorkloadKey(cluster, object_name(item).namespace, account)
 
@@ -334,7 +336,7 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # The Pod is of an earlier template, so it is being replaced. A restart would only begin that again.
+        # The Pod is of an earlier template, so it is being replaced. A restart would only begin the replacement again.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""
@@ -371,7 +373,7 @@ def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
 
 
 def describe_hold(hold: Hold, owner: Owner, pods: Sequence[str], rollout: Rollout) -> str:
-    """Return a predicate about an owner that does not replace its Pods, with the remedy.
+    """Return a predicate about an owner that does not replace its Pods, with the remedy as its end.
 
     :arg pods: the names of the Pods.
     """
@@ -492,7 +494,9 @@ class KubeState:
         return above if above.kind and self._may_own(above, pod) else owner
 
     def find_hold(self, pod: Pod) -> Hold:
-        """Return the reason why a rollout of its owner would not replace a Pod; "" also if the owner was not read."""
+        """Return the reason why a rollout of its owner would not replace a Pod; "" if it would, or if the owner was not
+        read.
+        """
         rollout = self.find_rollout(self.find_owner(pod))
         return rollout.find_hold(pod) if rollout else ""
 
@@ -505,7 +509,7 @@ class KubeState:
         return self.find_rollout(owner) is not None or self.owner_errors.get(owner.kind) is not None
 
     def _may_own(self, owner: Owner, pod: Pod) -> bool:
-        """Return False for a deleted Deployment, or one that was recreated with another selector."""
+        """Return False if the Deployment was deleted, or was recreated with another selector."""
         rollout = self.find_rollout(owner)
         if rollout is None:
             return owner.kind not in self.owner_errors or self.may_exist(owner)
@@ -576,7 +580,7 @@ def _by_workload(
 
 
 def _desired_agents(items: Iterable[Object]) -> list[int]:
-    # The add-on can have a second DaemonSet for hybrid nodes. Its name has the same beginning.
+    # The add-on can have a second DaemonSet for hybrid nodes. The names of both have the same beginning.
     return [
         as_number(member(item, "status").get("desiredNumberScheduled"))
         for item in items

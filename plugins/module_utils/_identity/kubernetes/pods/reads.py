@@ -158,7 +158,7 @@ def read_pod_state(
     reads = {"pods": reader.list_objects(query)} if query is not None else {}
     while missing := [name for name in next_reads(verification, reads, now) if name not in reads]:
         reads |= {name: reader.list_objects(_query_for(name, query)) for name in missing}
-    # The owners to read depend on the other reads.
+    # The kinds of owners to read depend on the results of the other reads.
     queries = owner_queries(verification, build_state(verification, reads, now))
     return reads | {name: reader.list_objects(owners) for name, owners in queries.items()}
 
@@ -180,13 +180,15 @@ def build_state(verification: Verification, reads: Reads, now: datetime) -> Kube
 
 
 def pods_query(verification: Verification) -> Query | None:
-    """Return the query for the Pods of all workloads that returns the fewest other ones, or None without workloads."""
+    """Return the query for the Pods of all workloads that returns the fewest Pods of other workloads, or None without
+    workloads.
+    """
     keys = [workload.key for workload in verification.workloads]
     return live_pods_query(keys) if keys else None
 
 
 def live_pods_query(keys: Sequence[WorkloadKey]) -> Query:
-    """Return the query for the unfinished Pods of these workloads that returns the fewest other ones."""
+    """Return the query for the unfinished Pods of these workloads that returns the fewest Pods of other workloads."""
     account = (f"spec.serviceAccountName={keys[0].service_account}",) if len(keys) == 1 else ()
     return Query("v1", "Pod", _common_namespace(keys), field_selectors=(*LIVE, *account))
 

@@ -35,15 +35,12 @@ from .reads import build_state, pods_query, read_pod_state
 class Restarts:
     """The planned restarts. Owners are strings like "Deployment shop/web", Pods like "shop/web-1".
 
-    ``manifests`` and ``names``: the patches that restart owners, and the owners.
-    ``unmanaged``: the stale Pods without an owner that can be restarted.
-    ``rolling``: the owners with a rollout under way that replaces their stale Pods.
-    ``replaced``: the Pods that restarts and rollouts replace.
-    ``blocked``: a sentence about each group of stale Pods that a restart would not replace.
-    ``withheld``: the owners that are not restarted, because their new Pods would not get the role either.
-    ``workloads``: the workloads of the owners to restart.
-    ``wait``: the seconds to wait before the restart. The webhook knows a new association after a delay, and a Pod that is created
-    before would be stale again.
+    ``manifests`` and ``names``: the patches that restart owners, and the owners. ``unmanaged``: the stale Pods without an
+    owner that can be restarted. ``rolling``: the owners with a rollout under way that replaces their stale Pods.
+    ``replaced``: the Pods that restarts and rollouts replace. ``blocked``: a sentence about each group of stale Pods that a
+    restart would not replace. ``withheld``: the owners that are not restarted, because their new Pods would not get the role
+    either. ``workloads``: the workloads of the owners to restart. ``wait``: the seconds to wait before the restart. The
+    webhook knows a new association after a delay, and a Pod that is created during this delay would be stale again.
     """
 
     manifests: Sequence[Object] = ()
@@ -114,7 +111,7 @@ def plan_restarts(
     )
 
 
-# Pods with one of these values are replaced: by a restart, or by a rollout that is under way.
+# A Pod with one of these values is replaced, by a restart or by a rollout that is under way.
 _REPLACING: tuple[Hold, ...] = ("", "rolling")
 
 
@@ -209,7 +206,7 @@ def restart_stale(
     """Restart the owners of stale Pods, and wait until these Pods are replaced.
 
     :arg reads: the lists that were read before.
-    :arg injection: the result of the injection probe. Its ``settle`` is replaced by the one in ``settings``.
+    :arg injection: the result of the injection probe. Its ``settle`` is replaced by ``settings.settle``.
     """
     injection = replace(injection or Injection(), settle=settings.settle)
     restarts = plan_restarts(verification, reads, clock.now(), injection)
@@ -241,7 +238,10 @@ def restart_stale(
 def predict_restart(
     verification: Verification, reads: Reads, clock: Clock, injection: Injection | None = None
 ) -> RestartRun:
-    """Return the result of the restarts as it would be, for check mode. Its ``reads`` lack the Pods that would be replaced."""
+    """Return the result that the restarts would have, for check mode.
+
+    Its ``reads`` lack the Pods that the restarts would replace.
+    """
     restarts = plan_restarts(verification, reads, clock.now(), injection)
     replaced = {ObjectName(pod.namespace, pod.name) for pod in restarts.replaced}
     current = dict(reads)

@@ -103,7 +103,7 @@ class _Probe:
 
 
 def _other_account(probe: _Probe) -> ProbeResult | None:
-    # An admission policy may replace the service account. The association of the other one would then apply.
+    # An admission policy may replace the service account. Then the association of the other service account would apply.
     if probe.pod.workload == probe.key:
         return None
     return ProbeResult(
@@ -114,7 +114,8 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
 
 
 def _irsa(probe: _Probe) -> ProbeResult | None:
-    # The webhook of EKS injects either of them. If another webhook adds IRSA, the Pod has both, and SDKs prefer IRSA.
+    # The webhook of EKS injects either EKS Pod Identity or IRSA (IAM roles for service accounts). If another webhook adds IRSA,
+    # the Pod has both, and SDKs prefer IRSA.
     if "AWS_ROLE_ARN" not in probe.source.names or probe.source.kind == "unknown":
         return None
     env = probe.container.env

@@ -6,9 +6,10 @@
 
 """Check whether new Pods get the credentials of their role: send dry runs in rounds, and read the webhook of EKS. Pure.
 
-A cluster has several API servers, and the webhook of each gets to know a new association after a delay. The client cannot choose
-the server. Therefore a single dry run with injection does not prove that a new association is known everywhere; several in a row
-do. Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook`` that EKS creates.
+A cluster has several API servers, and the webhook of each gets to know a new association after a delay. The client cannot
+choose the server. Therefore a single dry run with injection does not prove that every API server's webhook knows a new
+association; several in a row do. Sources: amazon-eks-pod-identity-webhook, and the configuration ``pod-identity-webhook``
+that EKS creates.
 """
 
 from __future__ import annotations
@@ -32,14 +33,16 @@ WEBHOOK = "pod-identity-webhook"
 
 @dataclass(frozen=True, slots=True)
 class WebhookState:
-    """The mutating webhook configurations of the cluster, or None if they could not be read, and the labels of namespaces."""
+    """The mutating webhook configurations of the cluster, which are None if they could not be read; and the labels of
+    namespaces.
+    """
 
     configurations: Sequence[Object] | None = None
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_missing(self) -> bool:
-        """True if the webhook of EKS does not exist; False if it exists or could not be read."""
+        """Return True if the webhook of EKS does not exist; False if the webhook exists or could not be read."""
         return self.configurations is not None and not self._webhooks()
 
     def excludes(self, namespace: str) -> bool:
@@ -113,7 +116,8 @@ LONGEST_PROBE_PAUSE = 10
 AT_ONCE = 8
 # The number of successful probes in a row that prove that all API servers know a young association.
 REQUIRED_SUCCESSES = 3
-# The number of probes without injection after which a workload fails, if its association is so old that all API servers know it.
+# The number of probes without injection after which a workload fails, if its association is so old that all API servers must
+# know the association.
 MISSES = 3
 
 
@@ -134,10 +138,10 @@ class InjectionSettings:
 class ProbeSeries:
     """The results of the probes of one workload.
 
-    ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes,
-    ``successes`` the number of probes with injection since the last one without, and ``misses`` the number of those without; the
-    last of them is ``fault``. ``pause`` is the time until the next probe in seconds, which grows with ``failures``, the number
-    of server errors in a row.
+    ``is_young`` is true if some API servers may not know the association yet. ``probes`` is the number of all probes.
+    ``successes`` is the number of probes with injection since the last probe without injection. ``misses`` is the number of
+    probes without injection, and ``fault`` is the result of the last of these. ``pause`` is the time until the next probe in
+    seconds, which grows with ``failures``, the number of server errors in a row.
     """
 
     is_young: bool
@@ -164,12 +168,12 @@ class ProbeSeries:
 
     @property
     def is_proven(self) -> bool:
-        """True if the results prove that new Pods get the credentials of the role."""
+        """Return whether the results prove that new Pods get the credentials of the role."""
         return self.successes >= (REQUIRED_SUCCESSES if self.is_young or self.misses else 1)
 
     @property
     def is_decided(self) -> bool:
-        """True if further probes are not needed."""
+        """Return whether the result is certain, so that further probes are not needed."""
         if self.is_proven:
             return True
         if self.successes or self.fault.is_injected:
@@ -188,10 +192,10 @@ def choose_workloads(
     sample: int,
     first: Collection[WorkloadKey] = (),
 ) -> list[VerifiedWorkload]:
-    """Return the workloads to probe, in their order: at most ``sample``, or all if it is 0.
+    """Return the workloads to probe, in their order: at most ``sample``, or all if ``sample`` is 0.
 
-    Only workloads that pass the checks in AWS and have a service account are probed. The workloads in ``first``, and those whose
-    association this run created, have priority. The rest is chosen evenly from the list.
+    Only workloads that pass the checks in AWS and have a service account are probed. The workloads in ``first``, and those
+    whose association this run created, have priority. The remaining ones are chosen at equal distances from the list.
 
     :arg accounts: the workloads with an existing service account.
     """
@@ -273,7 +277,8 @@ def _run_round(
 
 
 def _associated_now(aws: AwsResult) -> set[object]:
-    # The changes of the run show it. Creation times do not, because the clock of AWS may differ from the local one.
+    # The changes of the run show that an association is new. Creation times do not, because the clock of AWS may differ from the
+    # local clock.
     return {
         change.get("workload")
         for change in aws.changes

@@ -44,9 +44,9 @@ CONTAINER_RESOURCES: Object = {
 class ProofContainer:
     """The container of a Pod for the injection probe or the runtime proof.
 
-    ``command`` is a command line of the shell. Empty ``resources`` have the default CONTAINER_RESOURCES. ``pod_spec`` has fields
-    that are added to the Pod spec, or replace its fields. ``labels`` and ``annotations`` of the Pod may be needed to satisfy
-    admission policies.
+    ``command`` is a command line of the shell. Empty ``resources`` have the default CONTAINER_RESOURCES. ``pod_spec`` has
+    fields that are added to the Pod spec, or replace fields of the Pod spec. ``labels`` and ``annotations`` of the Pod may
+    be needed to satisfy admission policies.
     """
 
     image: str
@@ -63,7 +63,7 @@ def pod_template(
     """Return a Pod template that satisfies the Pod Security Standard "restricted".
 
     :arg region: the region for the AWS CLI, or "".
-    :arg labels: the labels of this collection, which override labels of the container.
+    :arg labels: the labels that this collection sets. They override ``container.labels``.
     """
     environment = [{"name": "HOME", "value": "/tmp"}]
     if region:
@@ -106,10 +106,10 @@ def pod_template(
     return {"metadata": metadata, "spec": spec}
 
 
-# Seconds from the last read of the Pods to the deadline of the Job. At the deadline Kubernetes deletes its Pod, whose status
-# shows why it was not scheduled.
+# Seconds from the last read of the Pods to the deadline of the Job. At that deadline Kubernetes deletes the Pod of the Job. So
+# the Pod must be read before, because its status shows why it was not scheduled.
 DEADLINE_MARGIN = 60
-# Seconds from the end of a Job until Kubernetes deletes it, if the run did not.
+# Seconds from the end of a Job until Kubernetes deletes the Job, if the run has not deleted it.
 TTL = 300
 COMMAND = f"aws sts get-caller-identity --query Arn --output text > {RESULT_PATH}"
 
@@ -162,7 +162,10 @@ def proof_job(key: WorkloadKey, settings: ProofSettings, region: str) -> Object:
 
 
 def job_name(key: WorkloadKey, run: str) -> str:
-    """Return the name of the Job for a workload. With a digest it is short enough for a label, which the Pod has."""
+    """Return the name of the Job for a workload.
+
+    The name has a digest, so that it is short enough for the label of the Pod with this name.
+    """
     digest = hashlib.sha256(f"{key.namespace}/{key.service_account}".encode()).hexdigest()[:8]
     return f"pod-identity-proof-{run}-{digest}"
 
@@ -185,7 +188,8 @@ _ADDRESS = r"(169\.254\.170\.23|\[?fd00:ec2::23\]?)"
 class ProofCause:
     """A cause of a failed request for the identity.
 
-    ``pattern`` is a regular expression for the error text. ``description`` is a clause about the Pod ("it is not allowed …").
+    ``pattern`` is a regular expression for the error text. ``description`` is a clause in which "it" is the Pod ("it is not
+    allowed …").
     """
 
     code: Code
@@ -194,7 +198,7 @@ class ProofCause:
     remedy: str
 
 
-# The first match counts. Texts that show a cause are before texts that can have several causes.
+# The first match counts. Texts that prove one cause precede texts that can have several causes.
 PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_IRSA,
@@ -274,9 +278,10 @@ _IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 class ProofRun:
     """The result of the Jobs.
 
-    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason for which no Job ran, or "".
-    ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has these errors,
-    and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results, in seconds.
+    ``jobs`` are the workloads with a Job, ``pods`` the Pods of the Jobs. ``skipped`` is the reason for which no Job ran, or
+    "". ``unknown`` are the workloads whose Job could not be created or whose Pods could not be read. ``failures`` has the
+    errors of ``unknown``, and the Jobs that could not be deleted. ``timeout`` is the time that the run waited for results,
+    in seconds.
     """
 
     run: str = ""
@@ -322,7 +327,10 @@ def emulator_reason(version: Object) -> str:
 
 
 def judge_proofs(workloads: Sequence[VerifiedWorkload], proof: ProofRun) -> ProofVerdict:
-    """Return the check of each workload with a Job: its Pod must have run as the role of the workload."""
+    """Return the check of each workload with a Job.
+
+    The check passes if the Pod of the Job ran with the role of the workload.
+    """
     if proof.skipped:
         message = f"the runtime proof was skipped: {proof.skipped}."
         finding = Finding(Code.PROOF_SKIPPED, message, "Run it on a cluster with nodes.")
@@ -502,7 +510,10 @@ def run_proof(
 
 
 def _refusals(written: WriteResult, number: int) -> dict[int, ApiError]:
-    """Return the errors of rejected objects by index; of all ``number`` objects if the writes ended without a result."""
+    """Return the errors of rejected objects by index.
+
+    If the writes ended without a result, all ``number`` objects have that error.
+    """
     return dict(written.refused) if written.error is None else dict.fromkeys(range(number), written.error)
 
 
@@ -564,5 +575,5 @@ def _wait_for_results(
 
 
 def _is_final(error: ApiError | None) -> bool:
-    """Return whether a retry of the request would fail again."""
+    """Return whether a retry of the request would certainly fail again."""
     return error is not None and error.status in (401, 403)

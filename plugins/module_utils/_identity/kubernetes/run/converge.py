@@ -7,9 +7,9 @@
 """Run the Kubernetes part after the AWS part. Pure: cluster and clock are arguments.
 
 The steps are: apply or delete service accounts, restart the owners of stale Pods, run the runtime proof, and verify the
-workloads. A Pod is stale if it was created before the association of its service account, so that it does not have its
-credentials. The runtime proof is a Job under each service account that reports its IAM identity. If it is not certain that the
-Kubernetes API belongs to the EKS cluster, the results of the verification are unknown.
+workloads. A Pod is stale if it was created before the association of its service account, so that the Pod does not have the
+credentials of that association. The runtime proof is a Job under each service account that reports its IAM identity. If it
+is not certain that the Kubernetes API belongs to the EKS cluster, the results of the verification are unknown.
 """
 
 from __future__ import annotations
@@ -359,7 +359,7 @@ def _skip_verification(
 ) -> _VerificationRun:
     """Return unknown checks, because the Kubernetes API may belong to another cluster.
 
-    Pods are still restarted, unless the user requires proof that it is the right cluster (``verify_cluster``).
+    Pods are still restarted, unless the user requires proof that the API belongs to the EKS cluster (``verify_cluster``).
 
     :arg doubt: the finding about the API.
     """

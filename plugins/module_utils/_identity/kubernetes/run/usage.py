@@ -113,7 +113,8 @@ def find_breakage(
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
     recheck = _ClusterState(build_state(verification, reads, now), finished=_finished_pods(reads, cluster))
-    # If the newest Pod has EKS Pod Identity, the association exists, and its templates need not be read.
+    # If the newest Pod has EKS Pod Identity, the association exists already, and the templates of the workload do not need to be
+    # read.
     uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
     if uninjected:
         recheck = _ClusterState(
@@ -270,7 +271,8 @@ class Users:
 def keep_used_accounts(
     reader: ClusterReader, cluster: str, recheck: RemovalCheck, *, removes: bool
 ) -> tuple[AccountPlan, list[FailureRow]]:
-    """Return the plan without deletions of service accounts in use, and a failure for each that may be in use.
+    """Return the plan without deletions of service accounts in use, and a failure for each service account that may be in
+    use.
 
     Service accounts in use are released instead: they lose the labels and annotations that this collection applied. If the plan
     deletes service accounts, seven requests list Pods and Pod templates.
