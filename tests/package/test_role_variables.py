@@ -38,6 +38,9 @@ TEXTS = {
     "pod_identity_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}",
     "pod_identity_kube_context": "",
     "pod_identity_fleet_workloads": '[{"hosts": "all", "workloads": []}]',
+    # The cluster has a newer agent.
+    "pod_identity_agent": "present",
+    "pod_identity_agent_version": ">=v1.3.0",
     "pod_identity_trust_scope": "workload",
     "pod_identity_owner": "team-a",
     "pod_identity_deadline": "300",
