@@ -29,7 +29,7 @@ from .outcome import Done, Run
 
 # After these errors, read the add-on once more: another process may have created or changed the add-on between the read and the
 # request.
-ROUNDS = 2
+_ROUNDS = 2
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class AddonRun:
         """Bring the add-on to its desired state. Store an error of AWS in ``failure``."""
         action: Action = "read"
         try:
-            for turn in range(ROUNDS):
+            for turn in range(_ROUNDS):
                 self._plan()
                 if self.failure is not None or self.change is None or self.check_mode or self.made:
                     return
@@ -75,7 +75,7 @@ class AddonRun:
                         False,
                     )
                 except AwsError as error:
-                    if turn + 1 == ROUNDS or not (error.conflict or error.outcome_unknown):
+                    if turn + 1 == _ROUNDS or not (error.conflict or error.outcome_unknown):
                         raise
                     continue
                 self.made = True

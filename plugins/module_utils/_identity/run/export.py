@@ -37,9 +37,9 @@ from .consistency import WaitPolicy
 from .engine import Engine, Guard, interrupted_result
 from .result import build_result
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 # The default session duration of IAM, in seconds.
-DEFAULT_DURATION = 3600
+_DEFAULT_DURATION = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _read_policy(api: Api, account: Account, arn: str) -> tuple[ObservedPolicy, 
     return (policy, read_document(api, arn, policy.default_version)) if policy is not None else None
 
 
-def export_workloads(estate: Estate) -> list[Row]:
+def export_workloads(estate: Estate) -> list[_Row]:
     """Return an entry of ``workloads`` for each association, without the associations that an add-on owns.
 
     A role that several service accounts use has the same definition in each entry. Values that AWS sets by default are left
@@ -124,9 +124,9 @@ def _user(key: WorkloadKey, association: ObservedAssociation) -> Workload:
     return Workload(key, RoleSpec(_role_name(association)), association=settings)
 
 
-def _workload_row(association: ObservedAssociation, role_row: Row | None, estate: Estate) -> Row:
+def _workload_row(association: ObservedAssociation, role_row: _Row | None, estate: Estate) -> _Row:
     role = estate.roles.get(_role_name(association).lower())
-    row: Row = {
+    row: _Row = {
         "namespace": association.key.namespace,
         "service_account": association.key.service_account,
         # An association can name a role that does not exist.
@@ -145,13 +145,13 @@ def _workload_row(association: ObservedAssociation, role_row: Row | None, estate
 
 def _role_row(
     role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: Collection[WorkloadKey]
-) -> Row:
-    row: Row = {"name": role.name} | _with_value(
+) -> _Row:
+    row: _Row = {"name": role.name} | _with_value(
         path="" if role.path == "/" else role.path,
         description=role.description,
         permissions_boundary=role.permissions_boundary,
         max_session_duration=0
-        if role.max_session_duration == DEFAULT_DURATION
+        if role.max_session_duration == _DEFAULT_DURATION
         else role.max_session_duration,
         tags=_own_tags(role.tags),
     )
@@ -160,7 +160,7 @@ def _role_row(
 
 def _trust_row(
     role: ObservedRole, clusters: Clusters, users: Sequence[Workload], keys: frozenset[WorkloadKey]
-) -> Row:
+) -> _Row:
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
@@ -174,7 +174,7 @@ def _trust_row(
     return {"trust_policy": dict(role.trust)}
 
 
-def _policy_row(arn: str, estate: Estate) -> Row:
+def _policy_row(arn: str, estate: Estate) -> _Row:
     found = estate.policies.get(arn)
     parts = parse_policy_arn(arn)
     if found is None or parts is None:
@@ -194,7 +194,7 @@ def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _with_value(**values: Any) -> Row:
+def _with_value(**values: Any) -> _Row:
     return {name: value for name, value in values.items() if value}
 
 
