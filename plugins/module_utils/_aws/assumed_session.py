@@ -26,7 +26,7 @@ with contextlib.suppress(ImportError):
     from botocore.session import Session
 
 METHOD = "assume-role"
-# After AssumeRole was denied, it is not requested again for this number of seconds. Otherwise each of hundreds of workloads
+# After AssumeRole was denied, AssumeRole is not sent again for this number of seconds. Otherwise each of hundreds of workloads
 # would repeat the denied request.
 DENIED_SECONDS = 60
 
@@ -63,8 +63,8 @@ class AssumedSession:
 
     :arg source: the client that sends AssumeRole with the source credentials.
     :arg now: returns the current time in UTC; tests replace it.
-    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. A role whose session
-        duration is shorter cannot meet it.
+    :arg lasting: refresh the credentials if they are valid for less than this number of seconds. A role with a shorter
+        session duration cannot have credentials that are valid so long.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class AssumedSession:
 
     @property
     def expires_at(self) -> datetime | None:
-        """The time when the credentials expire, in UTC, or None before the first AssumeRole."""
+        """Return the time when the credentials expire, in UTC, or None before the first AssumeRole."""
         return self._expires_at
 
     def client(
@@ -178,7 +178,8 @@ class AssumedSession:
             raise already_expired(self._role, expires.isoformat(), now.isoformat(), self._region)
 
     def _caller_arn(self, error: AwsError) -> str:
-        """Return the ARN of the source credentials for an error message, or "" if AWS already names it or it is unknown.
+        """Return the ARN of the source credentials for an error message, or "" if the error already contains that ARN, or
+        if the ARN is unknown.
 
         GetCallerIdentity needs no permissions.
         """
@@ -196,7 +197,8 @@ def _renewed(
     class Renewed(DeferredRefreshableCredentials):
         """Credentials whose refresh times are proportional to the session duration.
 
-        The fixed times of botocore suit sessions of an hour: it would refresh a session of 15 minutes at every request.
+        The fixed times of botocore are right for sessions of an hour. With them, a session of 15 minutes would be refreshed
+        at every request.
         """
 
         _advisory_refresh_timeout = max(lasting, min(900, duration // 3))

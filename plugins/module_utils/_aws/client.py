@@ -47,15 +47,16 @@ with contextlib.suppress(ImportError):
 
 Response = dict[str, Any]
 
-# Retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once,
-# and after 100 retries it would stop to retry in all threads.
+# Retries of botocore are off, because transport.py retries. botocore would also repeat requests that must be sent only once, and
+# after 100 retries it would stop retrying in all threads.
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
 # The time limits in seconds: to connect, between two parts of a response, and for a whole attempt.
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 30}
 ATTEMPT_SECONDS = 60.0
-# The services that limit the rate of requests separately in each region. IAM is a global service with one limit.
+# The services that limit the rate of requests separately in each region. IAM is a global service with one limit for all regions.
 REGIONAL = frozenset(("eks",))
-# More pages than this are an endless sequence: a page has up to 100 associations or 1000 roles, and an account 5000 roles.
+# A list with more pages than this does not end because of an error: a page has up to 100 associations or 1000 roles, and an
+# account has at most 5000 roles.
 MOST_PAGES = 1000
 
 
@@ -90,7 +91,7 @@ class ClientModule(Protocol):
 
     @property
     def region(self) -> str | None:
-        """The region from the option or the configuration."""
+        """Return the region from the option or the configuration."""
 
     def client(self, service: str, **extra: Any) -> Any:
         """Return a boto3 client for a service, with the credentials and region of the module."""
@@ -139,7 +140,10 @@ class BotoApi:
         self._lock = threading.Lock()
 
     def in_region(self, region: str) -> BotoApi:
-        """Return the interface to another region. It shares all clients and rate limiters with this one."""
+        """Return the interface to another region.
+
+        The returned instance shares all clients and rate limiters with this instance.
+        """
         regional = copy.copy(self)
         regional._region = "" if region == self._home or self._make_regional is None else region
         return regional
@@ -184,7 +188,8 @@ class BotoApi:
             complete.setdefault(_REQUEST_TOKENS[operation], str(uuid.uuid4()))
         send = partial(self._send, service, operation, complete, [key for key in expected if key])
         turn = self._service(service).limiter.wait
-        # This is not part of an attempt, because AssumeRole has its own retries and time limit.
+        # The refresh of credentials is not part of an attempt, because AssumeRole has separate retries and a separate time
+        # limit.
         if self._ready is not None:
             self._ready()
         return self._retries.run(send, f"{service}:{operation}" in ONCE_ONLY, turn)
@@ -283,7 +288,8 @@ def snake_case(operation: str) -> str:
 def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
     """Convert an error of botocore to an AwsError.
 
-    If the installed botocore does not know a parameter, the message has the version that does.
+    If the installed botocore does not know a parameter, the message has the first version of botocore that knows the
+    parameter.
     """
     name = f"{service}:{operation}"
     if isinstance(error, ClientError):
@@ -329,9 +335,9 @@ def _malformed(service: str, operation: str, reason: str) -> AwsError:
 
 
 _REQUEST_IDS = ("x-amzn-requestid", "x-amz-request-id")
-# The name of the token for the next page. It is the same in the response and in the parameters of the next request.
+# The name of the token for the next page. The name is the same in the response and in the parameters of the next request.
 _PAGE_TOKENS = {"eks": "nextToken", "iam": "Marker", "organizations": "NextToken"}
-# Members to ignore in the comparison of two pages: they may differ although the content is the same.
+# Members to ignore in the comparison of two pages, because they may differ although the content is the same.
 _ENVELOPE = ("IsTruncated", "Marker", "NextToken", "ResponseMetadata", "nextToken")
 # The idempotency parameter of a request.
 _REQUEST_TOKENS = {

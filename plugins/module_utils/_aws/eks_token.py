@@ -51,7 +51,8 @@ def sign_token(client: Any, cluster: str, now: datetime, credentials_end: dateti
     :arg client: a boto3 STS client in the region of the cluster.
     :arg cluster: the name of the cluster.
     :arg now: the current time in UTC.
-    :arg credentials_end: the time when the credentials of the client expire, or None. The token expires with them.
+    :arg credentials_end: the time when the credentials of the client expire, or None. The token expires when these
+        credentials expire.
     :raises AwsError: when the client has no credentials.
     """
     events = client.meta.events

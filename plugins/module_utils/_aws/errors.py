@@ -20,7 +20,8 @@ from .._findings.text import option
 from .._identity.model.accounts import AssumeRole
 from .._identity.model.errors import AwsError, ErrorKind, sentence
 
-# The following three codes are not from AWS. The first means an incomplete response; the request may have taken effect.
+# The following three codes are not from AWS. The first code means that the response was incomplete; the request may have taken
+# effect.
 MALFORMED = "MalformedAnswer"
 # Another server, such as a proxy or the sign-in page of a network, sent the response.
 NOT_AWS = str(Code.NOT_AWS)

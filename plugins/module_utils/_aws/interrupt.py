@@ -46,7 +46,7 @@ def set_interrupt(stop: Event) -> None:
 def raise_if_interrupted() -> None:
     """Check whether the work of this thread is interrupted.
 
-    :raises Interrupted: if it is.
+    :raises Interrupted: if the work is interrupted.
     """
     stop = _STOP.get()
     if stop is not None and stop.is_set():
@@ -71,7 +71,7 @@ def interrupting(stop: Event) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # Only an interrupt (a signal, or the timeout of an Ansible task) is not an Exception.
+        # Only an exception for an interrupt (a signal, or the timeout of an Ansible task) is not a subclass of Exception.
         if not isinstance(error, Exception):
             stop.set()
         raise
@@ -91,14 +91,14 @@ def finishing() -> Iterator[None]:
 class Stop:
     """The state of a run that can end early.
 
-    ``reason`` is the name of the signal that ended it, ``DEADLINE``, or "" while it continues.
+    ``reason`` is the name of the signal that ended the run, ``DEADLINE``, or "" while the run continues.
     """
 
     reason: str = ""
     event: Event = field(default_factory=Event)
 
     def end(self, reason: str) -> None:
-        """Interrupt the work. If it is already interrupted, keep the first reason."""
+        """Interrupt the work for a reason. If the work is already interrupted, keep the first reason."""
         self.reason = self.reason or reason
         self.event.set()
 

@@ -25,7 +25,8 @@ _LOST = select.POLLERR | select.POLLHUP
 def listened_to(lost: Callable[[], None], stream: int = STANDARD_OUTPUT) -> Iterator[None]:
     """Call ``lost``, in another thread, if the reader of a pipe or socket disappears while the block runs.
 
-    :arg stream: the file descriptor to write to. A file or a closed descriptor has no reader, so ``lost`` is never called.
+    :arg stream: the file descriptor to write to. ``lost`` is never called for a file or a closed descriptor, because these
+        have no reader.
     """
     block, end_of_block = os.pipe()
     watch = threading.Thread(target=_watch, args=(stream, block, lost), daemon=True)

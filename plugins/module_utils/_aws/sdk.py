@@ -31,7 +31,7 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
 
     @property
     def traces(self) -> bool:
-        """True if results include the traceback of an error, as with -vvv."""
+        """Return whether results include the traceback of an error, as with -vvv."""
         return bool(self._verbosity >= 3)
 
     def exit_json(self, **result: Any) -> None:
@@ -48,7 +48,7 @@ class _PrintableModule(AnsibleModule):  # type: ignore[misc]  # Ansible has no t
         whole = {"invocation": {"module_args": self.params}, **result}
         visible = visible_values(whole)
         if visible != whole:
-            # Remove secrets before escaping. Ansible removes them later, but does not recognise a secret that was escaped.
+            # Remove secrets before escaping. Ansible removes secrets later, but does not recognise a secret that was escaped.
             visible = visible_values(remove_values(whole, self.no_log_values))
         return cast("dict[str, Any]", visible)
 
@@ -67,7 +67,7 @@ class AwsModule(AnsibleAWSModule):  # type: ignore[misc]  # Ansible has no type 
 
     @property
     def traces(self) -> bool:
-        """True if results include the traceback of an error, as with -vvv."""
+        """Return whether results include the traceback of an error, as with -vvv."""
         # Older versions of amazon.aws do not forward this attribute to the wrapped module.
         return bool(self._module.traces)
 
@@ -85,7 +85,7 @@ class SdkModule(Protocol):
 def require_sdk(module: SdkModule) -> None:
     """End the module with an error if boto3 or botocore is missing or too old.
 
-    This is for modules that need boto3 for some options only. AnsibleAWSModule always checks it.
+    This is for modules that need boto3 for some options only. AnsibleAWSModule checks boto3 in every module.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

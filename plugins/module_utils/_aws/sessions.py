@@ -31,7 +31,10 @@ GLOBAL_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials for boto3. boto3 looks for empty values in the environment. ``repr`` omits all, as they are secret."""
+    """The credentials for boto3.
+
+    For an empty value, boto3 uses the environment. ``repr`` shows no value, because the values are secret.
+    """
 
     profile: str = field(default="", repr=False)
     access_key: str = field(default="", repr=False)
@@ -46,7 +49,7 @@ class Sessions:
     def __init__(self, credentials: Credentials, home: str = "", width: int = DEFAULT_WIDTH) -> None:
         """Create the session of the source credentials.
 
-        :arg home: the region in which to call AssumeRole. It defaults to the region of the environment or the profile.
+        :arg home: the region in which to call AssumeRole. The default is the region of the environment or the profile.
         :arg width: the maximum number of concurrent requests with one role in one region.
         :raises AwsError: when the profile cannot be read.
         """
@@ -60,7 +63,7 @@ class Sessions:
 
     @property
     def region(self) -> str:
-        """The region of the environment or the profile, or "" if none is configured."""
+        """Return the region of the environment or the profile, or "" if neither has a region."""
         return self._own.region_name or ""
 
     def api(self, role: AssumeRole | None, region: str) -> BotoApi:

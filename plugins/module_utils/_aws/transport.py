@@ -12,7 +12,8 @@ because each piece of a slow response restarts it.
 Rate limit: no request is delayed until the service throttles. Then all threads together slow down to the rate at which
 requests succeeded. docs/benchmarks.md compares this with the adaptive mode of botocore.
 
-Retries: they are limited in number and time, with random pauses. Conflicts, denials and invalid input are not retried.
+Retries: requests are repeated a limited number of times, within a limited time, with random pauses. Conflicts, denials and
+invalid input are not retried.
 """
 
 from __future__ import annotations
@@ -45,13 +46,14 @@ def map_concurrently(
     """Call ``work`` for every item in at most ``width`` threads, and return the results in the order of the items.
 
     If ``items`` is an iterator, calls begin before it is exhausted. If ``work`` or the iterator raises an exception, no
-    further calls begin, and the exception is raised after the running calls have ended. So ``work`` must return failures
-    that concern one item only. An interrupt also ends the running calls, at their next request or pause.
+    further calls begin, and the exception is raised after the running calls have ended. So for a failure that concerns one
+    item only, ``work`` must return the failure instead of raising it. An interrupt also ends the running calls, at their
+    next request or pause.
     """
     if width <= 1 or (isinstance(items, Sized) and len(items) <= 1):
         return [work(item) for item in items]
     stop = current_interrupt()
-    # Leaving the pool waits for its threads. So the inner ``interrupting`` must interrupt them before that.
+    # The end of the pool's block waits for its threads. So the inner ``interrupting`` must interrupt the threads before that.
     with (
         interrupting(stop),
         ThreadPoolExecutor(width, initializer=set_interrupt, initargs=(stop,)) as pool,
@@ -138,7 +140,7 @@ class Bounded:
                     if inbox in self._idle:
                         self._idle.remove(inbox)
                         return
-                # A caller has just taken this inbox from the idle ones and is about to put a task into it.
+                # A caller has just taken this inbox from the list of idle threads, and is about to put a task into it.
                 continue
             task.run()
             # Mark the thread as idle before the caller continues, because it may have another task at once.
@@ -214,8 +216,8 @@ POLL_SECONDS = 0.5
 class Rate:
     """The rate limit for requests to one service, as a token bucket whose rate adapts to throttling.
 
-    Times are in seconds, rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the rate
-    that was measured before the last throttling; ``slowed`` is the time when the limit was last reduced.
+    Times are in seconds, and rates in requests per second. ``limit`` is None until the service throttles. ``good`` is the
+    rate that was measured before the last throttling; ``slowed`` is the time when the limit was last reduced.
     """
 
     limit: float | None = None
@@ -299,7 +301,7 @@ class RateLimiter:
 
     @property
     def waiting(self) -> int:
-        """The number of waiting threads."""
+        """Return the number of waiting threads."""
         return len(self._queue)
 
     def wait(self) -> float:
@@ -358,7 +360,7 @@ class Pace:
     longest: float
 
 
-# Throttling may last long. Even with the shortest pauses, its 14 attempts take more than 20 seconds.
+# Throttling may last long. Even with the shortest pauses, these 14 attempts take more than 20 seconds.
 _PACES: Mapping[ErrorKind, Pace] = {
     ErrorKind.THROTTLED: Pace(14, 0.5, 4),
     ErrorKind.SERVER: Pace(6, 0.25, 4),

@@ -19,11 +19,11 @@ Severity = Literal["error", "warning", "info"]
 
 @unique
 class Code(str, Enum):
-    """A code of a finding or failure, with the check of its findings and the severities that they may have.
+    """A code of a finding or failure, with the check to which its findings belong and the severities that they may have.
 
-    A finding that no check has reported is shown with ``check``, a column of the table of workloads. The first severity is the
-    default; a finding may have another one (``Finding.raised_as``). docs/codes.yml documents the title, cause and remedy of each
-    code.
+    ``check`` is a column of the table of workloads. A finding that no check has reported is shown in this column. The first
+    severity is the default; a finding may have another one (``Finding.raised_as``). docs/codes.yml documents the title,
+    cause and remedy of each code.
     """
 
     _value_: str
@@ -225,7 +225,7 @@ class Code(str, Enum):
     UNLISTED_ASSOCIATIONS = "UNLISTED_ASSOCIATIONS", "association", "warning", "info"
 
 
-# The findings that a run with state=present repairs.
+# The codes of findings whose problem a run with state=present repairs.
 REPAIRED = frozenset(
     (
         Code.ASSOCIATION_MISSING,

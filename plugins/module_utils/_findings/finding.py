@@ -15,7 +15,7 @@ from .codes import Code, Severity
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkloadKey:
-    """A service account in a cluster. EKS allows one pod identity association for each.
+    """A service account in a cluster. EKS allows one pod identity association for each service account.
 
     ``cluster`` is the name of the cluster. In a run over several regions it is "region/name", because names are unique only
     within a region. ``str`` omits the cluster: "namespace/service_account".
@@ -27,7 +27,7 @@ class WorkloadKey:
 
     @property
     def cluster_name(self) -> str:
-        """The cluster's name in EKS, without the region."""
+        """Return the name of the cluster in EKS, without the region."""
         return self.cluster.rpartition("/")[2]
 
     def __str__(self) -> str:
@@ -53,7 +53,9 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """The cluster of the finding in the format of ``WorkloadKey.cluster``, or "" if it concerns the whole run."""
+        """Return the cluster of the finding in the format of ``WorkloadKey.cluster``, or "" if the finding concerns the
+        whole run.
+        """
         return self.workload.cluster if self.workload is not None else self.cluster
 
     @property

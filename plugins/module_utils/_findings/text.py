@@ -6,7 +6,7 @@
 
 """Prepare the text of messages: escape unprintable characters, and insert the names of options.
 
-Tags, annotations and error messages of AWS and Kubernetes may contain any character, also control characters.
+Tags, annotations and error messages of AWS and Kubernetes may contain any character, including control characters.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def split_commands(text: str) -> tuple[str, list[str]]:
     prose, *commands = _COMMAND.split(text)
     if prose.startswith(("kubectl ", "aws ")):
         prose, commands = "", [prose, *commands]
-    # A command that precedes another one ends with its colon.
+    # A command that precedes another command ends with the colon that introduces the next one.
     return prose.strip(), [command.strip().removesuffix(":") for command in commands]
 
 

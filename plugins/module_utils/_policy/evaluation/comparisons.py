@@ -50,7 +50,7 @@ from .rules import Question, Request, Rule
 
 # A window with more values than this is a pattern instead of a list.
 _MAX_LISTED = 40
-# The longest text in which all positions of a repeated variable are tried.
+# The maximum length of a text in which all positions of a variable are tried that a pattern has more than once.
 _MAX_TRIED = 48
 
 
@@ -144,13 +144,16 @@ def _literals(tokens: list[Token]) -> list[Literal]:
 
 # The number of values of a condition that are tried in comparisons with its key.
 _MAX_WORDS = 8
-# The length in characters of a condition, above which none of its values are tried.
+# The length in characters of a condition, above which the values of the condition are not tried.
 _MAX_LENGTH = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of a key to evaluate. If they are ``complete``, every other value has the outcome of one of them."""
+    """The values of a key to evaluate.
+
+    If ``complete``, every other value of the key has the same outcome as one of these values.
+    """
 
     states: tuple[KeyState | Part, ...]
     complete: bool
@@ -177,7 +180,7 @@ class OpenTarget:
 class Constraint:
     """The values of a key for which the comparison with an open value (``value``) holds, while the other keys are known.
 
-    If ``exact``, the comparison holds for these values only. Otherwise it may hold for further values.
+    If ``exact``, the comparison holds for these values only. Otherwise, the comparison may hold for further values.
     """
 
     value: object
@@ -187,9 +190,9 @@ class Constraint:
 
 
 def home(key: str, context: Context) -> tuple[str, Extract]:
-    """Return the key that determines the value of a key, and the part to extract from its value.
+    """Return the key that determines the value of a key, and the part to extract from the value of that key.
 
-    For example, the name of a cluster is part of its ARN. By default the key determines its own value.
+    For example, the name of a cluster is part of its ARN. Most keys determine their own value.
     """
     state = context.keys.get(key)
     return (state.root, state.extract) if isinstance(state, Part) else (key, WHOLE)
@@ -222,11 +225,13 @@ class Comparisons:
                 self._open_by_root.setdefault(root, []).append(item)
 
     def compared(self, key: str) -> bool:
-        """Return whether the key is compared with an open value, or is a variable in one."""
+        """Return whether the key is compared with an open value, or is a variable in an open value."""
         return key in self._open_by_root
 
     def entangled(self, key: str, exact: frozenset[object]) -> bool:
-        """Return whether a comparison of the key with an open value is missing from ``exact``, so it remains undecided."""
+        """Return whether a comparison of the key with an open value is missing from ``exact``, so that this comparison
+        remains undecided.
+        """
         return any(item.value not in exact for item in self._open_by_root.get(key, ()))
 
     def constraints(self, key: str, context: Context, budget: Budget) -> Iterator[Constraint]:
@@ -252,10 +257,10 @@ class Comparisons:
         if root == key:
             same = all(home(name, context) == (root, extract) for name in variable_keys(value.tokens))
             if same and value.more_than_variables:
-                # The key is compared with a value that consists of itself and more characters, so they are never equal.
+                # The key is compared with a value that consists of itself and more characters, so the two are never equal.
                 yield Constraint(value, Language(), extract, True)
                 return
-            # Only values that match for some value of the variables can match at all.
+            # Only a value of the key that matches for at least one value of the variables can match at all.
             yield Constraint(value, value.possible, extract, False)
             if names:
                 return

@@ -37,7 +37,10 @@ class OverBudget(Exception):
 
 
 def _samples(request: Request) -> Iterator[Request]:
-    """Generate a few literal requests that a request with wildcards matches. If one of them is denied, so is the request."""
+    """Generate a few literal requests that a request with wildcards matches.
+
+    If one of them is denied, the request with wildcards is denied.
+    """
     for fill in _FILLS:
         texts = [
             text.replace("*", fill).replace("?", "x") if wild and text is not None else text
@@ -195,7 +198,7 @@ def _evaluate_wildcards(layers: Sequence[Layer], question: Question, context: Co
             together.denied_when,
             together.undecided,
         )
-    # Each request is allowed for some values of the condition keys, but no values allow all requests.
+    # Each request is allowed for some values of the condition keys, but there are no values for which all requests are allowed.
     return Verdict(IMPLICIT_DENY, missing=tuple(layer.name for layer in layers))
 
 
@@ -235,7 +238,7 @@ def ask(layers: Sequence[Layer], request: Request) -> Question:
 
 
 def describe(question: Question, context: Context, answer: Answer) -> Verdict:
-    """Turn an answer into a verdict: add the statements that determine it."""
+    """Turn an answer into a verdict: add the statements that determine the answer."""
     request = question.request
     allowed = answer.proven
     denies = [(rule, rule.applies(request, context)) for rule in question.denies]

@@ -10,9 +10,8 @@
 * If a request has the tag aws:RequestTag/k, its aws:TagKeys contains k in any letter case.
 
 For numbers, dates, addresses and bytes, it is sufficient to try the values in the conditions and one value of each interval
-between them.
-Sources: IAM User Guide, "AWS global condition context keys" (the data type of each); Service Authorization Reference
-(the types of condition keys: only texts and ARNs can be arrays).
+between them. Sources: IAM User Guide, "AWS global condition context keys" (the data type of each key); Service Authorization
+Reference (the types of condition keys: only texts and ARNs can be arrays).
 """
 
 from __future__ import annotations
@@ -100,17 +99,17 @@ def value_shape(key: str) -> str | None:
     return "?*" if key.startswith(("aws:", "sts:")) and not is_tag(key) else None
 
 
-# The precision is sufficient to calculate exactly with all numbers that ``number`` accepts.
+# With this precision, calculations are exact for all numbers that ``number`` accepts.
 _EXACT = Arithmetic(prec=3000)
 _FIRST_YEAR, _LAST_YEAR = -62_135_596_800, 253_402_300_799
 _SIZES = {4: 32, 6: 128}
 
 
 def typed_values(key: str, tests: Sequence[Test], budget: Budget) -> tuple[list[str], bool]:
-    """Return sample values of a key with a type other than text: the values in its conditions, and values between them.
+    """Return sample values of a key with a type other than text: the values in its conditions, and values between these.
 
-    :returns: the values, and whether every other value has the results of one of them in all conditions. This cannot be
-        shown for conditions of different types, such as a number and an address.
+    :returns: the values, and whether every other value has, in all conditions, the same results as one of these values. That
+        cannot be shown for conditions of different types, such as a number and an address.
     """
     families = {family(test.condition.base) for test in tests}
     values = [value for test in tests for value in test.condition.values]
@@ -167,7 +166,9 @@ def _read(kind: str, value: str) -> Decimal | None:
 
 
 def _between(points: Sequence[Decimal]) -> Iterator[Decimal]:
-    """Generate the points of a sorted list, a point between each two, and a point below and above all of them."""
+    """Generate the points of a sorted list, a point between each two neighbours, one point below all of them and one point
+    above.
+    """
     if not points:
         yield Decimal(0)
         return

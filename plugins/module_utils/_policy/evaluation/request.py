@@ -8,26 +8,23 @@
 
 Sources:
 
-* Caller ``pods.eks.amazonaws.com`` in every partition; sts:AssumeRole and sts:TagSession:
-  Amazon EKS User Guide, "Create IAM role with trust policy required by EKS Pod Identity".
-* The six session tags, which are all transitive, and how to disable them: Amazon EKS User Guide,
-  "Grant Pods access to AWS resources based on tags"; EKS API, ``disableSessionTags``.
-* A session tag is in the request as ``aws:RequestTag/<tag>``, its name in ``aws:TagKeys``, and in
-  ``sts:TransitiveTagKeys`` when transitive: IAM User Guide, "Pass session tags in AWS STS".
-* Requests of an AWS service principal have aws:SourceAccount, aws:SourceArn, aws:SourceOrgID,
-  aws:PrincipalIsAWSService and aws:PrincipalServiceName: IAM User Guide, "AWS global condition
-  context keys". For this service the EKS guides show aws:SourceAccount and aws:SourceOrgId. AWS
-  does not document aws:SourceArn; its examples have the cluster's ARN, and association ARNs are
-  known to fail. So it is the cluster's ARN or absent.
-* The role is in the cluster's account, because EKS rejects a role of another account. Therefore
-  aws:ResourceAccount and aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID.
-* Keys of other kinds of callers (an address, MFA, an external ID, a web identity) are absent.
-* Requests with temporary credentials have aws:MultiFactorAuthPresent (``false`` without MFA), and have
-  aws:MultiFactorAuthAge only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not document whether
-  aws:MultiFactorAuthPresent is present after a service assumed the role, as for a Pod. So it is ``false`` or absent.
-* The session of the pod identity role assumes a target role with the same tags, or with
-  ``sts:ExternalId`` when they are disabled: Amazon EKS User Guide, "Access AWS resources using EKS Pod
-  Identity target IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
+* Caller ``pods.eks.amazonaws.com`` in every partition; sts:AssumeRole and sts:TagSession: Amazon EKS User Guide, "Create IAM
+role with trust policy required by EKS Pod Identity". * The six session tags, which are all transitive, and how to disable
+them: Amazon EKS User Guide, "Grant Pods access to AWS resources based on tags"; EKS API, ``disableSessionTags``. * A session
+tag is in the request as ``aws:RequestTag/<tag>``, and its name is in ``aws:TagKeys``, and for a transitive tag also in
+``sts:TransitiveTagKeys``: IAM User Guide, "Pass session tags in AWS STS". * Requests of an AWS service principal have
+aws:SourceAccount, aws:SourceArn, aws:SourceOrgID, aws:PrincipalIsAWSService and aws:PrincipalServiceName: IAM User Guide,
+"AWS global condition context keys". For this service the EKS guides show aws:SourceAccount and aws:SourceOrgId. AWS does not
+document which value aws:SourceArn has in these requests. The examples in its guides compare it with the ARN of the cluster,
+and conditions with the ARN of an association are known to fail. So the key is the ARN of the cluster, or absent. * The role
+is in the cluster's account, because EKS rejects a role of another account. Therefore aws:ResourceAccount and
+aws:ResourceOrgID equal aws:SourceAccount and aws:SourceOrgID. * Keys of other kinds of callers (an address, MFA, an external
+ID, a web identity) are absent. * Requests with temporary credentials have aws:MultiFactorAuthPresent (``false`` without
+MFA), and have aws:MultiFactorAuthAge only with MFA: IAM User Guide, "AWS global condition context keys". AWS does not
+document whether aws:MultiFactorAuthPresent is present after a service assumed the role, as for a Pod. So the key is
+``false`` or absent. * The session of the pod identity role assumes a target role with the same tags, or with
+``sts:ExternalId`` when session tags are disabled: Amazon EKS User Guide, "Access AWS resources using EKS Pod Identity target
+IAM roles"; EKS API, ``targetRoleArn`` and ``externalId``.
 """
 
 from __future__ import annotations
@@ -89,7 +86,7 @@ class Subject:
 
     @property
     def account(self) -> str | None:
-        """The account ID of cluster and role."""
+        """Return the account ID of cluster and role."""
         if self.account_id:
             return self.account_id
         for arn in (self.cluster_arn, self.role_arn):
@@ -100,12 +97,14 @@ class Subject:
 
     @property
     def cluster_name(self) -> str | None:
-        """The name of the cluster from its ARN, or from ``cluster`` if the ARN is unknown."""
+        """Return the name of the cluster from its ARN, or from ``cluster`` if the ARN is unknown."""
         return self.cluster_arn.rpartition("/")[2] if self.cluster_arn else self.cluster
 
     @property
     def external_id(self) -> str | None:
-        """The external ID in the form region/account/cluster/namespace/service-account, or None if a part is unknown."""
+        """Return the external ID in the form region/account/cluster/namespace/service-account, or None if a part is
+        unknown.
+        """
         if not (self.cluster_arn and self.namespace and self.service_account):
             return None
         parts = self.cluster_arn.split(":")

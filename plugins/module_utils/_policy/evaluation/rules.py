@@ -10,7 +10,8 @@ A request with wildcards in its action or resource represents every request that
 only if it covers all of these requests, a Deny if it covers some of them.
 
 If condition keys are unknown, the outcome may depend on their values. A "witness" is a set of values with which evaluation
-gives a certain outcome. An answer is either proven for all values, or has a witness that allows and one that denies.
+gives a certain outcome. An answer is either proven for all values, or has one witness that allows the request and one
+witness that denies it.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class Rule:
             if statement.principals is not None
             else None
         )
-        # A Deny with Resource and an Allow with NotResource grant less when they match more resources.
+        # True for a Deny with Resource and for an Allow with NotResource: these grant less when they match more resources.
         wide = self.allow is statement.not_resource
         self._resources = (
             ResourceTest(statement.resources, variables, wide, complete) if statement.resources else None
@@ -121,12 +122,12 @@ class Rule:
 
     @property
     def open_resources(self) -> tuple[OpenResource, ...]:
-        """The values in Resource that contain policy variables."""
+        """Return the values in Resource that contain policy variables."""
         return self._resources.open if self._resources is not None else ()
 
     @property
     def joint_keys(self) -> tuple[str, ...]:
-        """The condition keys of the statement, or nothing if it compares only one key once."""
+        """Return the condition keys of the statement, or nothing if the statement has a single comparison of a single key."""
         names = [test.key for test in self.tests]
         for test in self.tests:
             names.extend(test.variables)
@@ -135,7 +136,10 @@ class Rule:
         return tuple(dict.fromkeys(names)) if len(names) > 1 else ()
 
     def matches_caller(self, caller: Caller | None) -> bool:
-        """Return whether the principals include the caller. A permissions policy has no principals and applies to everyone."""
+        """Return whether the principals of the statement include the caller.
+
+        A permissions policy has no principals and applies to everyone.
+        """
         return self._principals is None or (caller is not None and self._principals.matches(caller))
 
     def matches_action(self, request: Request) -> bool:
@@ -196,7 +200,7 @@ class Rule:
     def applies(self, request: Request, context: Context) -> bool | None:
         """Return whether resource and conditions of the statement match, or None if that depends on unknown keys.
 
-        The caller and the action must match already (see ``concerns``).
+        Call it only for a statement whose caller and action match (see ``concerns``).
         """
         answer = self.matches_resource(request, context)
         if answer is False:
@@ -272,7 +276,7 @@ class Question:
     allows: tuple[tuple[str, tuple[Rule, ...]], ...]
 
     def allowed(self, context: Context) -> bool | None:
-        """Return whether the request is allowed, or None if one evaluation cannot decide it.
+        """Return whether the request is allowed, or None if a single evaluation cannot decide that.
 
         True and False hold for all values of the unknown keys. After None, ``explore`` finds out whether the outcome
         really depends on their values.
@@ -302,12 +306,12 @@ class Question:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """All statements that match the caller and action of the request."""
+        """Return all statements that match the caller and action of the request."""
         return (*self.denies, *(rule for _name, rules in self.allows for rule in rules))
 
     @property
     def weight(self) -> int:
-        """The cost of evaluating all statements once, in steps of the budget."""
+        """Return the cost of evaluating all statements once, in steps of the budget."""
         return sum(rule.weight for rule in self.rules)
 
     def open_keys(self, context: Context) -> Iterator[str]:
@@ -370,7 +374,8 @@ YES = "yes"
 NO = "no"
 CONDITIONAL = "conditional"
 
-# Values of unknown condition keys, by name, that lead to a certain outcome. An empty tuple means that the key is absent.
+# Values of unknown condition keys, by name, that lead to a certain outcome. An empty tuple as the value means that the request
+# does not have the key.
 Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
@@ -378,9 +383,9 @@ Witness: TypeAlias = Mapping[str, tuple[str, ...]]
 class Answer:
     """The answer whether a request is allowed.
 
-    ``proven`` is True or False if the outcome is the same for all values of the unknown keys. Otherwise it is None: then
-    ``keys`` has the keys on which the outcome depends, and ``allowed_when`` and ``denied_when`` have values that lead to
-    each outcome. If ``undecided``, the budget was used up before a proof or both sets of values were found.
+    ``proven`` is True or False if the outcome is the same for all values of the unknown keys. Otherwise ``proven`` is None:
+    then ``keys`` has the keys on which the outcome depends, and ``allowed_when`` and ``denied_when`` have values that lead
+    to each outcome. If ``undecided``, the budget was used up before the search found a proof, or values for both outcomes.
     """
 
     proven: bool | None
@@ -391,12 +396,14 @@ class Answer:
 
     @property
     def decision(self) -> str:
-        """The answer for the result of a module: "yes", "no" or "conditional"."""
+        """Return the answer in the form for the result of a module: "yes", "no" or "conditional"."""
         return CONDITIONAL if self.proven is None else YES if self.proven else NO
 
 
 def witness_row(witness: Witness | None) -> dict[str, object] | None:
-    """Return a witness for the result of a module: each key with its value, a list of values, or None if it is absent."""
+    """Return a witness for the result of a module: each key with its value, a list of values, or None if the request does
+    not have the key.
+    """
     if witness is None:
         return None
     return {

@@ -4,16 +4,16 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Find out whether the outcome of a request depends on unknown condition keys, and on which.
+"""Find out whether the outcome of a request depends on unknown condition keys, and on which of them.
 
 The values of a key are divided into kinds (see ``values``): all values of a kind have the same result in every condition
 that compares the key with constants. Two searches try the kinds of each unknown key:
 
-* The first search evaluates one value of each kind. It looks for values that allow the request and values that deny it. If
-  it has tried every kind and found only one outcome, that outcome is proven.
-* If two keys are compared with each other, values of one kind may have different results, so this is not a proof. The
-  second search does not choose values for such keys, but assumes both results of each comparison in turn. If the outcome is
-  always the same, it is proven.
+* The first search evaluates one value of each kind. The search looks for values that allow the request and values that deny
+it. If the search has tried every kind and found only one outcome, that outcome is proven. * If two keys are compared with
+each other, values of one kind may have different results, so the first search does not prove the outcome. The second search
+does not choose values for such keys, but assumes both results of each comparison in turn. If the outcome is the same for all
+these results, it is proven.
 
 If both searches use up their budgets, the answer is conditional and marked as undecided.
 """
@@ -43,7 +43,8 @@ def explore(
     """Answer questions for all values of the unknown keys.
 
     :arg memo: a cache of the possible values of keys. Reuse it for further questions about the same statements.
-    :returns: the answer to each question, followed by the answer whether all of them are allowed together.
+    :returns: the answer to each question, followed by the answer whether all requests are allowed together, for the same
+        values of the keys.
     """
     spelling = _spelling(questions)
     context = same_moment(context, spelling)
@@ -75,7 +76,9 @@ def explore(
 
 
 def _dead(question: Question, context: Context, comparisons: Comparisons, budget: Budget) -> frozenset[Rule]:
-    """Return the statements that can never apply, because no value of some key meets all conditions on it."""
+    """Return the statements that can never apply, because for some key no value meets all conditions that the statement has
+    on that key.
+    """
     return frozenset(
         rule
         for rule in question.rules
@@ -125,7 +128,7 @@ class _Walk:
     """A depth-first search over the values of the unknown keys.
 
     ``hold`` selects the second search: it does not choose a value for a key that is compared with other keys, but assumes
-    both results of the comparison. ``leaves`` has the values and outcomes that were found. ``exact`` becomes False when the
+    both results of the comparison. ``leaves`` has the values and outcomes that were found. ``exact`` is True until the
     search has to skip values, so that the outcome is not proven.
     """
 

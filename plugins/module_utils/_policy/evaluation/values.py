@@ -33,7 +33,8 @@ from .comparisons import Comparisons, Constraint, Values
 from .keys import BOOLEANS, DATES, TAG_KEYS, is_multivalued, sample_values, typed_values, value_shape
 
 _MAX_STATES = 96
-# With at most this number of words, the first run of the automaton already excludes them from the texts that it finds.
+# If there are at most this number of words, the first run of the automaton already excludes the words from the texts that it
+# finds.
 _FEW = 2
 
 
@@ -46,7 +47,9 @@ class _Kind:
 
 
 def possible_values(key: str, comparisons: Comparisons, context: Context, budget: Budget) -> Values:
-    """Return the values of an unknown key to evaluate: one of each kind, and the absent key if requests may lack it."""
+    """Return the values of an unknown key to evaluate: one of each kind, and also the absence of the key if requests may
+    lack it.
+    """
     part = context.keys.get(key)
     if isinstance(part, Part):
         return Values((Part(part.root, part.extract), ABSENT), True)
@@ -89,7 +92,8 @@ class _Sorter:
         self.entangled = comparisons.entangled(key, self.exact)
         self.typed = [test for test, _extract in self.tests if not test.reads_text]
         texts = [(test, extract) for test, extract in self.tests if test.reads_text]
-        # Without a budget to compile the conditions the result is marked as incomplete anyway, so leave them out.
+        # If the budget is too small to compile the conditions, the result is marked as incomplete anyway, so leave the
+        # conditions out.
         affordable = budget.spend(sum(test.length for test, _extract in texts) // CHARACTERS)
         languages = (
             containing(extract, test.language)
@@ -133,7 +137,8 @@ class _Sorter:
             return self._different([_Kind(text, False) for text in texts]), complete
         all_kinds, complete = self._texts()
         if self.typed:
-            # Other conditions compare the key as a number, date or address. An automaton cannot do that, so add samples.
+            # Other conditions compare the key as a number, date or address. An automaton only compares text, so add sample
+            # values.
             more, _complete = typed_values(self.key, self.typed, self.budget)
             all_kinds += [_Kind(text, False) for text in more if self._fits(text)]
             complete = False

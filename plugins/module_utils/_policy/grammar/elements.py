@@ -7,15 +7,15 @@
 """The rules of IAM for actions, conditions, resources and principals, and the reasons why IAM rejects a document.
 
 IAM rejects a trust policy with a principal that does not exist. The functions assume that the principals in their argument
-``existing`` exist, and the services that the AWS guides mention. The existence of any other principal is unknown.
+``existing`` exist, and that the services exist that the AWS guides mention. The existence of any other principal is unknown.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Action", "... Condition" (key names), "... Condition operators", "...
-Resource" (incomplete ARNs are completed in identity-based policies; variables stand after the fifth colon), "AWS JSON
-policy elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust
-policies), "Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM:
-"AssumeRole policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be
-fully qualified and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing" (also for a
-date condition whose value is not a date).
+Resource" (incomplete ARNs are completed in identity-based policies; variables are after the fifth colon), "AWS JSON policy
+elements: Principal" (no wildcard in a part of a name or ARN, no groups), "... NotPrincipal" (not in trust policies),
+"Grammar of the IAM JSON policy language", "IAM policy validation check reference"; and error messages of IAM: "AssumeRole
+policy may only specify STS AssumeRole actions", "Resource … must be in ARN format", "Resource vendor must be fully qualified
+and cannot contain regexes", "Partition … is not valid", "The policy failed legacy parsing" (also for a date condition whose
+value is not a date).
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class Reason:
 
     @property
     def text(self) -> str:
-        """The message, with the label of the statement in front."""
+        """Return the message, with the label of the statement in front."""
         return f"{self.statement}: {self.message}" if self.statement else self.message
 
     @property
     def advice(self) -> str:
-        """The message with the label of the statement and the remedy."""
+        """Return the message with the label of the statement and the remedy."""
         return f"{self.text}. {self.remedy}" if self.remedy else self.text
 
     def as_row(self) -> ReasonRow:
@@ -90,7 +90,7 @@ TRUST_ACTIONS = frozenset(
         "sts:setcontext",
     }
 )
-# The other actions of AWS STS. AWS does not document whether a trust policy may have them.
+# The other actions of AWS STS. AWS does not document whether a trust policy may contain these actions.
 _STS_ACTIONS = frozenset(
     {
         *(

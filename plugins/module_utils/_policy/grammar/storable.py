@@ -9,9 +9,9 @@
 The answers "yes" and "no" follow from the documentation or the error messages of AWS. If these leave a question open, the
 answer is "unknown".
 
-Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of
-policy documents; Amazon EKS and AWS STS API References, session policies. The guides disagree on the maximum to which the
-quota for trust policies can be increased: one has 4,096 characters, the other 8,192.
+Sources: IAM User Guide, "IAM and AWS STS quotas", where white space does not count; IAM API Reference, the pattern of policy
+documents; Amazon EKS and AWS STS API References, session policies. The guides disagree on the maximum to which the quota for
+trust policies can be increased: one guide has 4,096 characters, another 8,192.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def size_reasons(text: str, kind: str, trust_limit: int | None = None) -> Iterat
     if kind == "trust":
         yield from _trust(size, least, trust_limit)
     elif kind == "session":
-        # A session policy is sent to AWS STS unchanged.
+        # A session policy is sent to AWS STS unchanged, so that white space counts.
         yield from _over(size, size, SESSION, "a session policy", "Shorten it.")
     elif kind == "identity":
         yield from _over(
@@ -108,14 +108,14 @@ def _over(size: int, least: int, limit: int, noun: str, remedy: str) -> Iterator
         )
 
 
-# "identity" is a permissions policy of which it is unknown whether it becomes a managed or an inline policy.
+# "identity" is a permissions policy that may become a managed or an inline policy.
 STORED_KINDS = ("trust", "managed", "boundary", "identity", "session")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True, slots=True)
 class Storability:
-    """The answer whether IAM would store a document: "yes", "no" or "unknown", with the reasons unless it is "yes"."""
+    """The answer whether IAM would store a document: "yes", "no" or "unknown", with the reasons unless the answer is "yes"."""
 
     reasons: tuple[Reason, ...] = ()
 
@@ -127,12 +127,14 @@ class Storability:
 
     @property
     def refusals(self) -> tuple[Reason, ...]:
-        """The reasons why IAM certainly rejects the document."""
+        """Return the reasons why IAM certainly rejects the document."""
         return tuple(reason for reason in self.reasons if reason.certain)
 
     @property
     def rows(self) -> list[ReasonRow]:
-        """The reasons for the result of a module: the certain ones, or all reasons if none is certain."""
+        """Return the reasons in the form for the result of a module: the certain reasons, or all reasons if no reason is
+        certain.
+        """
         return [reason.as_row() for reason in self.refusals or self.reasons]
 
 
@@ -145,7 +147,7 @@ class NamedReasonRow(ReasonRow):
 def together(judged: Sequence[tuple[str, Storability]]) -> tuple[str, list[NamedReasonRow]]:
     """Combine the results for several named documents.
 
-    :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for it.
+    :returns: the worst answer ("no", then "unknown", then "yes"), and the reasons for that result.
     """
     answers = [verdict.answer for _name, verdict in judged]
     answer = next((worst for worst in ("no", "unknown") if worst in answers), "yes")

@@ -68,7 +68,10 @@ RUN_IN_PART = Unit(":", negated=True, run=True)
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A sequence of units. A match begins before a unit in ``starts`` and ends before a unit in ``ends`` (default: the end)."""
+    """A sequence of units.
+
+    A match begins before a unit in ``starts`` and ends before a unit in ``ends``, by default at the end of the sequence.
+    """
 
     units: tuple[Unit, ...]
     starts: tuple[int, ...] = (0,)
@@ -173,7 +176,9 @@ _SHAPES = {
 
 
 def shape_units(shape: str) -> tuple[Unit, ...]:
-    """Convert a shape to units. A shape describes the format of a condition key's values in a notation of this module:
+    """Convert a shape to units.
+
+    A shape describes the format of a condition key's values in a notation of this module:
 
     ``*`` is any number of characters, ``?`` one character, ``#`` a digit, ``+`` a name of letters, digits, hyphens and
     underscores, ``^`` such a name that begins with a letter or digit, ``&`` the path and name of a role, ``=`` a partition,
@@ -183,7 +188,7 @@ def shape_units(shape: str) -> tuple[Unit, ...]:
 
 
 def shape_form(shape: str) -> re.Pattern[str]:
-    """Convert a shape to a regular expression for ``fullmatch``.
+    """Convert a shape, as ``shape_units`` describes it, to a regular expression for ``fullmatch``.
 
     Shapes are constants of this collection, so a policy cannot cause slow matching.
     """
@@ -223,7 +228,7 @@ def containing(extract: Extract, language: Language) -> Language:
 
 
 def _excluding(character: str, units: tuple[Unit, ...]) -> Iterator[tuple[Unit, ...]]:
-    """Generate the units of a pattern that matches only texts without a character, or nothing if no such text matches."""
+    """Generate the units of a pattern that matches only texts without a character, or no units if no such text matches."""
     narrowed = []
     for unit in units:
         if unit.negated:
@@ -294,8 +299,8 @@ class _Automaton:
             self.ends.append(ends)
             self.positions.append((1 << position) - (1 << first))
             if absorbing:
-                # A pattern that ends with * and is matched so far matches every continuation. The other states of its
-                # language cannot change the result, so they are dropped to keep the search small.
+                # A pattern that ends with * and is matched so far matches every continuation. The other states of the language
+                # with this pattern cannot change the result, so they are dropped to keep the search small.
                 self.finals.append((absorbing, self.positions[-1], final))
         self.absorbing = sum(absorbing for absorbing, _all, _final in self.finals)
         self.takes = {
@@ -350,8 +355,8 @@ def kinds(
 
     :arg languages: the patterns of each language.
     :arg inside: the index of a language that must contain each text, or -1 for no such language.
-    :returns: the combinations, each as one boolean for each language with an example text; and whether all were found
-        before the budget was used up.
+    :returns: the combinations, each as one boolean for each language with an example text; and whether all combinations were
+        found before the budget was used up.
     """
     texts: dict[tuple[bool, ...], str] = {}
     units = sum(len(pattern.units) + 1 for patterns in languages for pattern in patterns)

@@ -32,7 +32,7 @@ def normalise(document: object, kind: str = "identity") -> dict[str, object]:
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
     :arg kind: the kind of the policy, as for ``parse_policy``.
-    :raises PolicyError: when it is not a policy document of this kind.
+    :raises PolicyError: when ``document`` is not a policy of this kind.
     """
     policy = _parse(document, kind)
     forms = {
@@ -46,7 +46,7 @@ def display(document: object, kind: str = "identity") -> dict[str, object]:
     """Return a document in a uniform form for display, with the order of statements, Sids and letter case of the author.
 
     :arg document: a ``Policy``, dict, JSON text, or URL-encoded JSON text.
-    :raises PolicyError: when it is not a policy document of this kind.
+    :raises PolicyError: when ``document`` is not a policy of this kind.
     """
     policy = _parse(document, kind)
     statements: list[dict[str, object]] = []
@@ -59,7 +59,7 @@ def display(document: object, kind: str = "identity") -> dict[str, object]:
 def same_meaning(a: object, b: object, kind: str = "identity") -> bool:
     """Return whether two documents have the same meaning.
 
-    :raises PolicyError: when they differ and either is not a policy document of this kind.
+    :raises PolicyError: when the documents differ, and at least one of them is not a policy document of this kind.
     """
     return a == b or normalise(a, kind) == normalise(b, kind)
 

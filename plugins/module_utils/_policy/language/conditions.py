@@ -42,7 +42,7 @@ class Test:
 
     def __init__(self, condition: Condition, variables: bool) -> None:
         self.condition = condition
-        # The number of characters to compile for ``language``.
+        # The number of characters of the patterns that ``language`` has to compile.
         self.length = sum(map(len, condition.values))
         self.key = condition.key.lower()
         base = condition.base
@@ -81,7 +81,7 @@ class Test:
 
     @property
     def language(self) -> Language | None:
-        """The texts that the values without variables match, or None if the condition does not compare text."""
+        """Return the texts that the values without variables match, or None if the condition does not compare text."""
         if self._language is None:
             self._language = language(self.condition.base, self.condition.values, self._closed)
         return self._language
@@ -93,7 +93,7 @@ class Test:
 
     @property
     def weight(self) -> int:
-        """The cost of one evaluation in steps of the budget: one for each value that is compared."""
+        """Return the cost of one evaluation in steps of the budget: one step for each value that is compared."""
         looked_up = "Equals" in self.condition.base and not self.condition.base.startswith("Arn")
         return 1 + len(self.open_values) + (0 if looked_up else len(self.condition.values))
 
@@ -125,7 +125,7 @@ class Test:
         """Return an identifier of the undecided comparison, and whether the condition negates its result.
 
         A condition and its negation, such as StringEquals and StringNotEquals, have the same identifier. So a search that
-        assumes the result of one of them also decides the other.
+        assumes the result of one of the two also decides the other.
         """
         if self._same is not None and self._single(self.key, context) and self._single(self._same, context):
             return ("same", frozenset({context.root(self.key), context.root(self._same)})), self._negated
@@ -191,7 +191,7 @@ class Test:
             return False if any(context.root(token.key) == root for token in variables) else None
         if any(context.root(token.key) != root for token in variables) or pattern.arn or not value:
             return None
-        # The key is compared with itself, which is equal unless the pattern requires additional characters.
+        # The key is compared with its own value, which is equal unless the pattern requires additional characters.
         return len(variables) == 1 and not any(
             token for token in pattern.tokens if token is not Wild.ANY and not isinstance(token, Variable)
         )

@@ -54,8 +54,8 @@ class Unknown:
 class Representative:
     """A key with an example value that represents many values: conditions without policy variables treat all of them alike.
 
-    ``values`` is the example. ``exact`` has the policy values with variables that also treat all of them alike. The
-    comparison with any other policy value that has variables is undecided.
+    ``values`` is the example. ``exact`` has those policy values with variables that treat all of the represented values
+    alike, too. The comparison with any other policy value that has variables is undecided.
     """
 
     values: tuple[str, ...]
@@ -110,7 +110,7 @@ class Context:
         return state
 
     def root(self, key: str) -> tuple[str, Extract]:
-        """Return the key that determines the value of a key, and the part to extract from its value.
+        """Return the key that determines the value of a key, and the part to extract from the value of that key.
 
         By default a key determines its own value: the result is the key and ``WHOLE``.
         """
@@ -120,7 +120,7 @@ class Context:
         return state.root, state.extract
 
     def canonical(self, key: str) -> str:
-        """Return the key that determines the value of a key, by default the key itself."""
+        """Return the key that determines the value of a key; for most keys this is the key itself."""
         return self.root(key)[0]
 
     def assume(self, more: Mapping[str, KeyState | Part]) -> Context:

@@ -6,7 +6,7 @@
 
 """IAM policy documents: parse text or data into typed statements, and serialise them for AWS.
 
-The IAM API returns documents URL-encoded (RFC 3986); boto3 decodes some of them, not all.
+The IAM API returns documents URL-encoded (RFC 3986); boto3 decodes only some of these documents.
 
 Source: IAM User Guide, "Grammar of the IAM JSON policy language". The parser accepts every document that can be evaluated,
 even if IAM would not store it. ``grammar`` checks whether IAM would store it, and ``evaluation`` evaluates it.
@@ -78,13 +78,13 @@ class Condition:
 
     @property
     def operator(self) -> str:
-        """The complete operator in canonical letter case, such as ``ForAnyValue:StringLikeIfExists``."""
+        """Return the complete operator in canonical letter case, such as ``ForAnyValue:StringLikeIfExists``."""
         prefix = f"{self.quantifier}:" if self.quantifier else ""
         return f"{prefix}{self.base}{'IfExists' if self.if_exists else ''}"
 
 
 def _parse_strings(value: object, place: str, element: str) -> tuple[str, ...]:
-    """Parse an element that has a non-empty text, or a non-empty list of them."""
+    """Parse an element whose value is a non-empty text, or a non-empty list of such texts."""
     items = value if isinstance(value, list | tuple) else (value,)
     if not items:
         raise PolicyError(f"{place}: {element} is an empty list; it needs at least one value")
@@ -213,10 +213,10 @@ def describe_type(value: object) -> str:
     return next(names, f"a {type(value).__name__}")
 
 
-# Users may attach at most 131,072 characters, but some AWS managed policies are longer. The evaluation of a document of this
-# length takes up to two seconds.
+# The maximum length of a document. IAM accepts at most 131,072 characters from users, but some AWS managed policies are longer.
+# The evaluation of a document of this length takes up to two seconds.
 MAX_CHARACTERS = 400_000
-# A valid policy has fewer levels: Statement > Condition > operator > key > values.
+# The maximum number of nested levels. A valid policy has fewer: Statement > Condition > operator > key > values.
 MAX_DEPTH = 32
 # Python refuses to convert integers of more than 4,300 digits to text. This number of bits is below that limit.
 MAX_BITS = 14_000
@@ -249,7 +249,7 @@ def load_document(document: object) -> PolicyDocument:
 def to_json(document: object) -> str:
     """Serialise a document as JSON without white space between tokens. The order of the elements does not change.
 
-    :raises PolicyError: when ``load_document`` rejects it, or it has a value that JSON does not support.
+    :raises PolicyError: when ``load_document`` rejects the document, or the document has a value that JSON does not support.
     """
     return json.dumps(load_document(document), separators=(",", ":"), ensure_ascii=False, default=_jsonable)
 
@@ -363,8 +363,9 @@ class Statement:
     """A statement. Its lists have the order and letter case of the author.
 
     ``index`` counts from 1. ``principals`` has pairs of type and value; the type is "AWS", "Service", "Federated",
-    "CanonicalUser", or "*" for ``"Principal": "*"``. ``principals`` is None except in trust policies, ``resources`` is None
-    in trust policies. ``not_action``, ``not_resource`` and ``not_principal`` mark NotAction, NotResource and NotPrincipal.
+    "CanonicalUser", or "*" for ``"Principal": "*"``. In trust policies ``resources`` is None; in all other policies
+    ``principals`` is None. ``not_action``, ``not_resource`` and ``not_principal`` mark NotAction, NotResource and
+    NotPrincipal.
     """
 
     index: int
@@ -380,7 +381,7 @@ class Statement:
 
     @property
     def label(self) -> str:
-        """The description of the statement in messages, such as ``Statement 2 (Sid 'X')``."""
+        """Return the description of the statement in messages, such as ``Statement 2 (Sid 'X')``."""
         return _label(self.index, self.sid)
 
 
@@ -405,7 +406,7 @@ def parse_policy(document: object, kind: str = "identity") -> Policy:
     :arg kind: "identity", "session", "boundary" or "trust". The first three require Resource and forbid Principal, "trust"
         requires Principal and forbids Resource.
     :raises PolicyError: when the document is malformed. The message has the statement, its Sid and the element.
-    :raises ValueError: when ``kind`` is not one of these.
+    :raises ValueError: when ``kind`` is not one of these four.
     """
     if kind not in DOCUMENT_KINDS:
         raise ValueError(f"kind must be one of {', '.join(DOCUMENT_KINDS)}, got {kind!r}")

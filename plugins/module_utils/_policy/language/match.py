@@ -10,7 +10,7 @@
 from left to right. So the time is at most proportional to the length of the pattern times the length of the text.
 
 Variables have the forms ``${key}`` and ``${key, 'default'}``; ``${*}``, ``${?}`` and ``${$}`` are the characters themselves.
-They exist in Version 2012-10-17 only, and are literal text in 2008-10-17.
+Variables exist in Version 2012-10-17 only; in Version 2008-10-17 the same text is literal.
 
 Sources: IAM User Guide, "IAM JSON policy elements: Resource", "... Condition operators", "IAM policy elements: Variables
 and tags".
@@ -41,7 +41,7 @@ class Wild(Enum):
 class Variable:
     """A policy variable. ``key`` is its condition key in lower case, ``name`` the same key as the policy spells it.
 
-    ``default`` is the value to use if the request does not have the key, or None.
+    ``default`` is the value to use if the request does not have the key; None if the variable has no default.
     """
 
     key: str
@@ -105,7 +105,9 @@ def variable_keys(tokens: tuple[Token, ...]) -> tuple[str, ...]:
 
 
 def relax(tokens: tuple[Token, ...]) -> tuple[Literal, ...]:
-    """Replace each policy variable with ``*``, so that the pattern matches whatever the values of the variables are."""
+    """Replace each policy variable with ``*``, so that the pattern matches every text that it could match for any values of
+    the variables.
+    """
     return tuple(Wild.ANY if isinstance(token, Variable) else token for token in tokens)
 
 
@@ -189,7 +191,10 @@ class _Chunk:
         self._masks: tuple[dict[str, int], int] | None = None
 
     def masks(self) -> tuple[dict[str, int], int]:
-        """Return the positions of each character, and of ``?``, as bits of integers. They are computed at the first call."""
+        """Return the positions of each character, and of ``?``, as bits of integers.
+
+        The bits are computed at the first call.
+        """
         if self._masks is None:
             holes = frozenset(self.holes)
             positions: dict[str, int] = {}
@@ -426,7 +431,7 @@ def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
     state = _past(1, runs)
     for token in pattern:
         if token is Wild.ANY:
-            # Any text may follow, so every later position is reachable.
+            # After a ``*`` any text may follow, so every later position is reachable.
             state = ((end << 1) - 1) & -(state & -state)
             continue
         for character in token if isinstance(token, str) else "?":
@@ -441,7 +446,7 @@ def overlaps(pattern: Iterable[Literal], request: WildText) -> bool:
 
 
 def _past(state: int, runs: int) -> int:
-    """Add the positions after each ``*`` of the request, because it may match nothing."""
+    """Add the positions after each ``*`` of the request, because a ``*`` may match no character."""
     extended = state | (state & runs) << 1
     while extended != state:
         state, extended = extended, extended | (extended & runs) << 1

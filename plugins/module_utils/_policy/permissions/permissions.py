@@ -48,7 +48,9 @@ class FactError(ValueError):
 
 
 def parse_subject(params: Mapping[str, object]) -> Subject:
-    """Build the workload and its association from the options of a module. An empty text counts as an omitted option.
+    """Return the workload and its association that the options of a module describe.
+
+    An empty text counts as an omitted option.
 
     :raises FactError: when a value is malformed, or the account or cluster name contradicts the cluster ARN.
     """
@@ -96,7 +98,7 @@ class Required:
 
     ``resource`` is an ARN, or ``*`` for an action without a resource. If the ARN has wildcards, the Pod needs the action on
     all matching resources. ``context`` has the values of condition keys in the request: a text, number or boolean, a list of
-    them, or None for an absent key.
+    such values, or None for an absent key.
     """
 
     action: str
@@ -109,9 +111,10 @@ class PermissionVerdict:
     """The decision on a required permission.
 
     ``decision`` is "allowed", "implicit_deny", "explicit_deny" or "conditional". ``statements`` has the statements that
-    determine it, each as the name of the policy, the label of the statement and its effect. ``change`` has the names of the
-    policies to change in order to allow the request. ``allowed_when`` and ``denied_when`` are None unless the decision is
-    "conditional". For these two and ``undecided`` see ``Verdict``.
+    determine the decision, each as the name of the policy, the label of the statement and its effect. ``change`` has the
+    names of the policies to change in order to allow the request. ``allowed_when`` and ``denied_when`` are None unless the
+    decision is "conditional". ``allowed_when``, ``denied_when`` and ``undecided`` have the meaning that ``Verdict``
+    describes.
     """
 
     required: Required
@@ -328,7 +331,7 @@ NOT_KNOWN = "unknown"
 class Holder:
     """A workload with the policies of its role.
 
-    ``unknown`` has the policies whose documents could not be read, each as the name of its layer and its own name.
+    ``unknown`` has the policies whose documents could not be read, each as the name of its layer and the name of the policy.
     """
 
     name: str
@@ -397,7 +400,7 @@ def _is_settled(decision: str, change: Sequence[str], unknown: Sequence[tuple[st
 
 
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-# Represents all resources in a request. A single "*" would mean an action without a resource.
+# Represents all resources in a request. A request whose resource is "*" would be a request for an action without a resource.
 _EVERYTHING = "arn:*:*:*:*:*"
 
 
@@ -410,7 +413,7 @@ def find_denying_policies(
 ) -> list[str]:
     """Find the policies that prevent every permission that ``granting`` grants from taking effect.
 
-    :arg further: other identity policies of the role. Only their Deny statements matter here.
+    :arg further: other identity policies of the role. Only the Deny statements of these policies matter here.
     :arg limits: the permissions boundary and the session policy.
     :returns: the names of the policies, or an empty list if some permission may take effect or no permission is granted.
     """
@@ -484,8 +487,9 @@ def _complete_rules(policy: NamedPolicy, kind: str) -> list[Rule]:
 def _with_effect(rule: Rule, effect: str) -> Rule:
     """Return a statement with another effect, to evaluate a request with wildcards differently.
 
-    An Allow applies only if it covers everything that the wildcards match, a Deny if it covers some of it. So a Deny with
-    effect Allow shows whether everything is denied. An Allow with effect Deny shows whether something may be allowed.
+    An Allow applies only if it covers every request that the wildcards match, a Deny if it covers any of them. So a Deny
+    that is evaluated with effect Allow shows whether every request is denied. An Allow that is evaluated with effect Deny
+    shows whether any request may be allowed.
     """
     return Rule(replace(rule.statement, effect=effect), not rule.literal_variables, rule.source)
 

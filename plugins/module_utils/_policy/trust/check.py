@@ -53,8 +53,7 @@ def check_chain(
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
     :arg subject: the workload; its ``role_arn`` is the pod identity role.
     :arg external_id: the external ID of the association; by default it is composed from the subject.
-    :raises PolicyError: when it is not a trust policy document.
-    :raises ValueError: when ``subject.role_arn`` is missing.
+    :raises PolicyError: when ``document`` is not a trust policy. :raises ValueError: when ``subject.role_arn`` is missing.
     """
     return check_requests(prepare_trust(document), _chain_inquiry(subject, target_role_arn, external_id))
 
@@ -109,7 +108,10 @@ def check_chain_permissions(
 
 
 def _needed(subject: Subject) -> int:
-    """Return how many of ``ACTIONS`` the session needs. sts:TagSession, the last, is needed for session tags only."""
+    """Return how many of ``ACTIONS``, from the first on, the session needs.
+
+    The last one, sts:TagSession, is needed for session tags only.
+    """
     return len(ACTIONS) if subject.session_tags else 1
 
 
@@ -148,8 +150,9 @@ def check_policy(
     :arg chained: whether the policy belongs to a target role, which the session of ``subject.role_arn`` assumes.
     :arg target_role_arn: the ARN of the target role, if ``chained``.
     :arg external_id: the external ID of the association, if ``chained``; by default it is composed from the subject.
-    :arg stored: whether the policy was read from IAM. Otherwise a document that IAM would reject is not usable.
-    :raises PolicyError: when it is not a trust policy document.
+    :arg stored: whether the policy was read from IAM. If it was not, the result is "not usable" for a document that IAM
+        would reject.
+    :raises PolicyError: when ``document`` is not a trust policy.
     """
     trust = prepare_trust(document)
     if chained:

@@ -7,8 +7,8 @@
 """Explain why a trust policy does not allow EKS Pod Identity (``diagnose``), and warn about common mistakes (``lint``).
 
 ``lint`` does not change the answer whether a role is usable. It finds mistakes in statements for EKS Pod Identity, and
-statements that allow every principal of every AWS account without a condition that limits the accounts. Source: IAM User
-Guide, "AWS global condition context keys" and "Available keys for AWS STS".
+statements that allow every principal of every AWS account, without a condition that limits from which AWS accounts callers
+may be. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS STS".
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ _UNEQUAL = frozenset(
     ("StringNotEquals", "StringNotEqualsIgnoreCase", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 )
 _ARNS = frozenset(("aws:principalarn", "aws:sourcearn"))
-# Condition keys that limit the accounts of callers. Tags, session names and user names do not limit them, because callers in
-# any account can choose these values.
+# Condition keys that limit from which AWS accounts callers may be. Tags, session names and user names do not limit that, because
+# callers in any account can choose these values.
 _ACCOUNT_KEYS = _ARNS | frozenset(
     (
         "aws:principalaccount",
@@ -94,7 +94,9 @@ def _allows_everyone(rule: Rule) -> bool:
 
 
 def _is_narrowed(rule: Rule, rules: Sequence[Rule]) -> bool:
-    """Return whether a condition of the statement or a Deny of the policy limits the accounts."""
+    """Return whether a condition of the statement, or a Deny statement of the policy, limits from which AWS accounts
+    callers may be.
+    """
     if any(_limits_accounts(test.condition, _EQUAL) for test in rule.tests):
         return True
     return any(_denies_others(other) for other in rules if not other.allow)
@@ -125,7 +127,8 @@ def _limits_accounts(condition: Condition, operators: frozenset[str]) -> bool:
     key = condition.key.lower()
     if key not in _ACCOUNT_KEYS or condition.base not in operators or condition.quantifier == "ForAllValues":
         return False
-    # A condition with IfExists is true if the request does not have the key. In an Allow it therefore limits nothing.
+    # A condition with IfExists is true if the request does not have the key. In an Allow, such a condition therefore limits no
+    # caller.
     if condition.if_exists and operators is _EQUAL:
         return False
     return all(_is_specific(value, key in _ARNS) for value in condition.values)
@@ -236,7 +239,7 @@ _KNOWN = frozenset(key.lower() for key in _KEYS)
 
 
 def lint(rules: Sequence[Rule]) -> list[Finding]:
-    """Return findings on common mistakes in a trust policy, which are the same for every workload."""
+    """Return findings on common mistakes in a trust policy. The findings are the same for every workload."""
     findings: list[Finding] = []
     trusted = any(("Service", SERVICE) in (rule.statement.principals or ()) for rule in rules)
     for rule in rules:
@@ -326,7 +329,7 @@ def diagnose(
     If the role is usable, the findings have severity "info" and name statements that have no effect for this workload.
 
     :arg requests: the requests to assume the role, in the order of ``ACTIONS``.
-    :arg usable: whether the trust policy allows all requests, or None if that depends on unknown condition keys.
+    :arg usable: whether the trust policy allows all requests, or None if the answer depends on unknown condition keys.
     :arg session_tags: whether the association has session tags.
     """
     severity: Severity = "info" if usable else "error" if usable is False else "warning"

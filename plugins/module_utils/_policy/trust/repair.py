@@ -6,9 +6,9 @@
 
 """Edit a trust policy so that a workload may become able to use the role. All other parts remain unchanged.
 
-A draft is an edited policy. Its ``admits`` describe, as Allow statements, which requests the edits additionally allow: they
-match every request that the edited policy allows and the original policy did not. ``suggestions`` evaluates the drafts, and
-uses ``admits`` to find out which other callers a draft allows.
+A draft is an edited policy. Its ``admits`` describe, as Allow statements, which requests the edits additionally allow: these
+statements match every request that the edited policy allows and the original policy did not allow. ``suggestions`` evaluates
+the drafts, and uses ``admits`` to find out which other callers a draft allows.
 
 ``mend`` replaces elements that IAM rejects with equivalent elements that IAM accepts. An element without an equivalent
 remains, and ``suggestions`` then drops the draft.
@@ -93,7 +93,7 @@ def _new_draft(document: Mapping[str, object]) -> TrustDraft:
 
 
 def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
-    """Add a statement that allows the workload, limited by all values that are known about it."""
+    """Add a statement that allows the workload, limited by all known values of the workload."""
     statement: RawDocument = {
         "Sid": draft.unused_sid(remedy.sid),
         "Effect": "Allow",
@@ -107,7 +107,7 @@ def _add_statement(draft: TrustDraft, remedy: Remedy) -> TrustDraft:
 
 
 def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]) -> TrustDraft | None:
-    """Add actions to a statement, or return None if it was split or no action is missing."""
+    """Add actions to a statement, or return None if an earlier edit has split the statement, or no action is missing."""
     present = draft.current(statement)
     if present is None or not missing:
         return None
@@ -121,7 +121,9 @@ def _add_actions(draft: TrustDraft, statement: Statement, missing: Sequence[str]
 def _add_value(
     draft: TrustDraft, statement: Statement, condition: tuple[str, str], value: str, actions: Sequence[str]
 ) -> TrustDraft | None:
-    """Add a value to a condition of a statement. An Allow then also matches it; a Deny with a negated operator exempts it.
+    """Add a value to a condition of a statement.
+
+    An Allow then also matches requests with that value; a Deny with a negated operator exempts such requests.
 
     :arg condition: operator and key of the condition.
     :arg actions: the actions that are additionally allowed when the edit exempts a value from a Deny.
@@ -226,13 +228,18 @@ def _exempt(
 
 
 def require(statement: Mapping[str, Any], operator: str, key: str, value: str) -> RawDocument:
-    """Return a statement with an additional condition. It replaces a condition with the same operator and key."""
+    """Return a statement with an additional condition.
+
+    The new condition replaces a condition with the same operator and key.
+    """
     place = _find_condition(statement, operator, key) or (operator, key)
     return with_condition(statement, *place, value)
 
 
 def _find_condition(statement: Mapping[str, Any], operator: str, key: str) -> tuple[str, str] | None:
-    """Return the operator and the key of a condition in the letter case of the author, or None if it does not exist."""
+    """Return the operator and the key of a condition in the letter case of the author, or None if the statement does not
+    have that condition.
+    """
     for name, keys in statement.get("Condition", {}).items():
         if name.lower() == operator.lower():
             return next(((name, spelling) for spelling in keys if spelling.lower() == key.lower()), None)
@@ -292,7 +299,7 @@ _SPELLING = {
 
 
 def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
-    """Replace elements that IAM certainly rejects with equivalent elements that it accepts."""
+    """Replace elements that IAM certainly rejects with equivalent elements that IAM accepts."""
     if draft.whole.get("Id", "") is None:
         whole = {name: value for name, value in draft.whole.items() if name != "Id"}
         draft = replace(draft, whole=whole, edits=(*draft.edits, "Remove the Id, which is null."))
@@ -306,7 +313,7 @@ def mend(draft: TrustDraft, rules: tuple[Rule, ...]) -> TrustDraft:
 
 
 def _empty(draft: TrustDraft, statement: Statement) -> TrustDraft:
-    """Remove a Sid that is null and condition operators without keys. Neither has a meaning, but IAM rejects both."""
+    """Remove a Sid that is null and condition operators without keys. Neither of them has an effect, but IAM rejects both."""
     present = draft.current(statement)
     if present is None:
         return draft
@@ -432,10 +439,12 @@ _CLOSED = ("StringNotEquals", "StringNotLike", "ArnNotEquals", "ArnNotLike")
 
 
 def drafts(document: dict[str, object], rules: tuple[Rule, ...], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Generate edited policies that may allow the workload, probably in the order of the other principals that they allow.
+    """Generate edited policies that may allow the workload.
 
-    The drafts with an added statement allow the workload alone if its identity is completely known. Edits of existing
-    statements are limited to the first few, because each draft is evaluated.
+    The policies that probably allow the fewest other principals are first.
+
+    The drafts with an added statement allow no other workload if the identity of the workload is completely known. Edits of
+    existing statements are limited to the first few, because each draft is evaluated.
     """
     mended = mend(_new_draft(document), rules)
     bases = [mended]
@@ -471,7 +480,7 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
     for rule in _blocking(rules, inquiry):
         statement = rule.statement
         pins = [("StringNotEquals", key, value) for key, value in (remedy.identity or remedy.equals).items()]
-        # Other callers that the policy allows could set the same request tags, so require the caller, too.
+        # Other callers that the policy allows could send the same request tags, so limit the exemption to the caller as well.
         if not pins or (allowed - caller and set(statement.principals or ()) - caller):
             pins.insert(0, remedy.caller)
         draft = _exempt(draft, statement, pins, freed=not remedy.identity) or draft
@@ -479,7 +488,8 @@ def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Tru
 
 
 def _with_value_in_denies(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Iterator[TrustDraft]:
-    """Exempt the workload from each Deny by adding its value to a negated condition, such as StringNotEquals.
+    """Exempt the workload from each Deny: add the value that the workload has for the condition key to a negated condition,
+    such as StringNotEquals.
 
     The result is shorter than with ``_exempted``, but may exempt other workloads with the same value.
     """
@@ -539,13 +549,13 @@ def _renamed(base: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> Itera
 
 def _missing(rule: Rule, inquiry: Inquiry) -> list[str]:
     """Return the actions that the workload needs and a statement does not allow."""
-    # ``inquiry.needed`` has the order of ``ACTIONS``. It may lack sts:TagSession, the last of them.
+    # ``inquiry.needed`` has the order of ``ACTIONS``. It may lack sts:TagSession, the last of ``ACTIONS``.
     pairs = zip(ACTIONS, inquiry.needed, strict=False)
     return [action for action, request in pairs if not rule.matches_action(request)]
 
 
 def _with_value(base: TrustDraft, rule: Rule, test: Test, context: Context) -> TrustDraft | None:
-    """Add the workload's value to a condition, or return None if it is unknown or would not change the result."""
+    """Add the workload's value to a condition, or return None if that value is unknown, or would not change the result."""
     condition = test.condition
     state = context.get(test.key)
     open_ended = _CLOSED if condition.base in NEGATED else _OPEN_ENDED

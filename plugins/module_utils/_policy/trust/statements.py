@@ -36,10 +36,10 @@ _SERVICE_ACCOUNT = "aws:RequestTag/kubernetes-service-account"
 
 @dataclass(frozen=True, slots=True, order=True)
 class TrustGrant:
-    """The workloads that may use a role: a single one, or all of a namespace, cluster or account.
+    """The workloads that may use a role: a single workload, or all workloads of a namespace, cluster or account.
 
-    An empty part means any value. Trust scope "workload" has all four parts, "namespace" the first three, "cluster" the
-    first two, "account" the first, and "none" no parts.
+    An empty part means any value. The trust scope "workload" sets all four parts, "namespace" the first three, "cluster" the
+    first two, "account" only the first, and "none" sets no part.
     """
 
     account_id: str = ""
@@ -154,7 +154,9 @@ def closed(document: Mapping[str, object], cluster_arn: str) -> Mapping[str, obj
 
 
 def closed_for(document: Mapping[str, object]) -> str:
-    """Return the ARN of the cluster in the Deny statement of ``closed_policy``, or "" if the policy does not have it."""
+    """Return the ARN of the cluster in the Deny statement of ``closed_policy``, or "" if the policy does not have that
+    statement.
+    """
     return next(filter(None, map(_closed_for, _statements(document))), "")
 
 
@@ -202,7 +204,10 @@ def _same_statement(a: object, b: object) -> bool:
 
 
 def join_statements(statements: Iterable[object], added: Iterable[object]) -> list[object]:
-    """Append statements. A previous statement with the Sid of an added one loses its Sid, because Sids must be unique."""
+    """Return ``statements`` followed by ``added``.
+
+    A statement loses its Sid if an added statement has the same Sid, because Sids must be unique.
+    """
     further = list(added)
     sids = {statement.get("Sid") for statement in further if isinstance(statement, Mapping)} - {None}
     return [
@@ -284,8 +289,9 @@ def merge_trust(base: _Document, desired: _Document, current: _Document) -> _Doc
 
     :arg base: the policy that the change was planned from.
     :arg desired: the policy that the change leads to.
-    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to it.
-    :returns: the merged policy, or ``current`` if nothing would remain, because IAM requires at least one statement.
+    :arg current: the policy as it is now. Only the differences between ``base`` and ``desired`` are applied to ``current``.
+    :returns: the merged policy, or ``current`` if the merged policy would have no statement, because IAM requires at least
+        one statement.
     """
     if same_meaning(base, current, "trust"):
         return desired

@@ -6,9 +6,10 @@
 
 """Suggest repairs of a trust policy that a workload cannot use, with the other principals that each repair would allow.
 
-Every suggestion has been evaluated: with it, the workload can use the role. A repair allows nobody else if all requests that
-it additionally allows have the caller and the complete identity of the workload. Otherwise example workloads are evaluated.
-If all of these are denied, the repair may still allow others, and the suggestion mentions that.
+Every suggestion has been evaluated: with it, the workload can use the role. A repair allows no other principal if all
+requests that the repair additionally allows have the caller and the complete identity of the workload. Otherwise example
+workloads are evaluated. If all of these are denied, the repair may still allow other workloads, and the suggestion mentions
+that.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ UNPROVEN = "possibly other callers, which the check cannot rule out"
 _OTHER = "~another~"
 _MAX_DESCRIBED = 5
 _WIDEST = 9
-# Of each condition, at most this number of values are evaluated.
+# The maximum number of values of a condition that are evaluated.
 _MAX_VALUES = 4
 _TEXTS = ("StringEquals", "StringEqualsIgnoreCase", "StringLike", "ArnEquals", "ArnLike")
 _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
@@ -46,8 +47,9 @@ _PLAIN = ("StringEquals", "StringLike", "ArnEquals", "ArnLike")
 class Admission:
     """The other principals that a draft allows.
 
-    ``principals`` has a description of each, and is empty only if there are certainly none. ``width`` compares drafts: 0 if
-    there are none, otherwise higher the more workloads may use the role.
+    ``principals`` has a description of each principal, and is empty only if there are certainly no other principals.
+    ``width`` compares drafts: it is 0 without other principals, and otherwise the higher, the more workloads may use the
+    role.
     """
 
     principals: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ def _is_pinned(rule: Rule, inquiry: Inquiry) -> bool:
 
 
 def _requires(rule: Rule, key: str, value: str) -> bool:
-    """Return whether a statement has a condition that requires a key to have exactly one certain value."""
+    """Return whether a statement has a condition that allows only ``value`` as the value of a key."""
     return any(
         test.key == key.lower()
         and not test.variables
@@ -125,7 +127,8 @@ class _Edit:
 class _Choice:
     """A cluster, namespace or service account to evaluate, with the words that describe it.
 
-    ``rank`` is 2 if it is a certain one, 1 if it is an example of a pattern, and 0 if it is an example of any other one.
+    ``rank`` is 2 for a certain cluster, namespace or service account, 1 for an example that matches a pattern, and 0 for an
+    example of all others.
     """
 
     value: str | None
@@ -292,8 +295,9 @@ _UNIQUE_ID = re.compile(r"\bA(?:ROA|IDA)[A-Z0-9]{12,}\b")
 class Suggestion:
     """A repaired trust policy, with which the workload can use the role.
 
-    ``edits`` has a sentence about each change. ``also_lets_in`` has the other principals that the changes allow, and is empty
-    only if there are certainly none. ``findings`` are the findings on the repaired policy. ``width`` is as in ``Admission``.
+    ``edits`` has a sentence about each change. ``also_lets_in`` has the other principals that the changes allow, and is
+    empty only if there are certainly no other principals. ``findings`` are the findings on the repaired policy. ``width`` is
+    as in ``Admission``.
     """
 
     trust_policy: PolicyDocument
@@ -319,9 +323,9 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
     """Suggest repairs for a trust policy that the workload cannot use, or that IAM rejects.
 
     There are no suggestions for a policy that is too long, because edits do not remove statements of its author. There are
-    none either if a safe statement would need a condition on sts:ExternalId whose value is unknown.
+    also no suggestions if a safe statement would need a condition on sts:ExternalId whose value is unknown.
 
-    :arg stored: whether the policy was read from IAM. Then IAM also accepts its existing elements in an edited policy.
+    :arg stored: whether the policy was read from IAM. Then IAM also accepts the elements of this policy in an edited policy.
     :returns: at most ``MAX_SUGGESTIONS``, the best first: the fewest other principals, then the smallest change.
     """
     if inquiry.remedy.unsafe:
@@ -344,7 +348,10 @@ def suggest(trust: TrustPolicy, inquiry: Inquiry, stored: bool = False) -> tuple
 
 
 def known_to(inquiry: Inquiry) -> frozenset[str]:
-    """Return the account ID and the role ARN of the workload, if known. Both exist."""
+    """Return the account ID and the role ARN of the workload, if they are known.
+
+    IAM accepts them as principals, because they exist.
+    """
     names = {inquiry.subject.account, inquiry.subject.role_arn}
     return frozenset(name for name in names if name)
 

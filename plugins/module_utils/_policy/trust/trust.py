@@ -38,9 +38,10 @@ class Remedy:
     """The parts of a statement that would allow a workload.
 
     ``principal`` is the Principal element, ``equals`` the StringEquals conditions. ``identity`` has the conditions that
-    together match no other workload; it is empty if a value is unknown or session tags are disabled. ``caller`` is the
-    condition (negated operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement needs a
-    condition on sts:ExternalId but the value is unknown: without it, every workload with the caller's role would be allowed.
+    together match no other workload; ``identity`` is empty if a value is unknown or session tags are disabled. ``caller`` is
+    the condition (negated operator, key, value) that exempts the caller from a Deny. ``unsafe`` is set if the statement
+    needs a condition on sts:ExternalId but the value is unknown: without that condition, every workload with the caller's
+    role would be allowed.
     """
 
     sid: str
@@ -55,9 +56,9 @@ class Remedy:
 class Inquiry:
     """The requests to evaluate in order to decide whether a workload can use a role.
 
-    ``requests`` are sts:AssumeRole and sts:TagSession; the result reports the decision on both. ``needed`` are those that
-    must be allowed together for the role to be usable. ``context_for`` returns the condition keys of the requests for this
-    or another workload.
+    ``requests`` are sts:AssumeRole and sts:TagSession; the result reports the decision on both. ``needed`` are the requests
+    that must be allowed together for the role to be usable. ``context_for`` returns the condition keys of the requests for a
+    workload, which may be another workload.
     """
 
     subject: Subject
@@ -95,7 +96,8 @@ def pod_identity_inquiry(subject: Subject) -> Inquiry:
 def identifying_tags(subject: Subject) -> dict[str, str]:
     """Return the known session tags that identify a workload, by condition key such as aws:RequestTag/eks-cluster-arn.
 
-    If the ARN of the cluster is unknown, the tag with its name is used instead. Without session tags the result is empty.
+    If the ARN of the cluster is unknown, the tag with the name of the cluster is used instead. Without session tags the
+    result is empty.
     """
     if not subject.session_tags:
         return {}
@@ -169,12 +171,13 @@ def _wide(code: Code, severity: Severity, workloads: str) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class TrustVerdict:
-    """The answer whether a workload can use a role.
+    """The result of the check whether a workload can use a role.
 
     ``usable`` is "yes", "no" or "conditional"; ``assume_role`` and ``tag_session`` are "allowed", "denied" or "conditional".
     ``trust_policy`` is the document in a uniform form. The remaining fields are set if ``usable`` is "conditional":
-    ``conditional_on`` has the condition keys that it depends on, ``allowed_when`` and ``denied_when`` example values of them.
-    If ``undecided``, the budget of the evaluation was used up, and the answer may always be the same.
+    ``conditional_on`` has the condition keys on which the answer depends, ``allowed_when`` and ``denied_when`` have example
+    values of these keys. If ``undecided``, the budget of the evaluation was used up, and the answer may be the same for all
+    values.
     """
 
     usable: str
@@ -217,7 +220,7 @@ def prepare_trust(document: object) -> TrustPolicy:
 
     :arg document: a dict, JSON text, URL-encoded JSON text, a ``Policy``, or a ``TrustPolicy``, which is returned unchanged.
 
-    :raises PolicyError: when it is not a trust policy document.
+    :raises PolicyError: when ``document`` is not a trust policy.
     """
     if isinstance(document, TrustPolicy):
         return document
@@ -231,7 +234,7 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
     """Check whether EKS Pod Identity can use a role with a trust policy for a workload.
 
     :arg document: the trust policy, in any form that ``prepare_trust`` accepts.
-    :raises PolicyError: when it is not a trust policy document.
+    :raises PolicyError: when ``document`` is not a trust policy.
     """
     trust = prepare_trust(document)
     inquiry = pod_identity_inquiry(subject)
@@ -252,7 +255,10 @@ def check_trust(document: object, subject: Subject) -> TrustVerdict:
 
 
 def is_usable(trust: TrustPolicy, subject: Subject) -> bool:
-    """Return whether ``check_trust`` would report the role as usable. This is faster, because it looks for no causes."""
+    """Return whether ``check_trust`` would report the role as usable.
+
+    This function is faster than ``check_trust``, because it does not look for causes.
+    """
     if is_foreign(subject):
         return False
     inquiry = pod_identity_inquiry(subject)
@@ -359,8 +365,8 @@ class Denial:
     """A Deny statement of a trust policy.
 
     ``label`` has the position and the Sid of the statement, ``text`` describes its effect, such as "denies sts:AssumeRole to
-    everyone", and ``statement`` is the statement itself. ``applies`` states whether it denies a request that the workload
-    needs, or is None if that depends on unknown condition keys.
+    everyone", and ``statement`` is the statement itself. ``applies`` states whether the statement denies a request that the
+    workload needs, and is None if the answer depends on unknown condition keys.
     """
 
     label: str
