@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the demo: plan, apply, verify, apply again and tear down the example of the EKS User Guide.
 
-`sandbox run --` starts it with the endpoints and credentials of the sandbox in its environment.
+Start it with `sandbox run --`, which sets the endpoints and credentials of the sandbox in its environment.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def changed_count(output: str) -> int:
 
 
 def demo_resources() -> Mapping[str, list[str]]:
-    """Return the names of the existing resources by kind, but only of those that the demo creates."""
+    """Return the names of the existing resources by kind, but only of the resources that the demo creates."""
     (workload,) = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["pod_identity_workloads"]
     namespace, account = workload["namespace"], workload["service_account"]
     names = {policy["name"] for policy in workload["policies"] if "name" in policy}

@@ -30,7 +30,7 @@ _MARKED = re.compile(r"(<!-- codes: ([\w-]+) -->\n\n).*?(\n<!-- end of codes -->
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The texts about a code.
+    """The texts of docs/codes.yml about the code of a finding or failure.
 
     ``evidence`` describes how the collection detects the problem. ``failure`` is true if the problem also stops a change.
     """

@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the integration targets on a sandbox: python tools/run_integration.py [TARGET ...]
 
-With CORE=2.16 in the environment it uses that version of ansible-core, which `make setup-matrix` installs. The default is
-the newest version.
-
-Without arguments it runs all targets in two groups at the same time. Each group has a separate sandbox, because some
-targets read every association of a cluster and would see the associations of other targets. Within a group, each target
-uses a separate AWS account.
+With CORE=2.16 in the environment, the script uses that version of ansible-core, which `make setup-matrix` installs. The
+default is the newest version. Without arguments, it runs all targets in two groups at the same time. Each group has a
+separate sandbox, because some targets read every association of a cluster and would see the associations of other targets.
+Within a group, each target uses a separate AWS account.
 """
 
 from __future__ import annotations

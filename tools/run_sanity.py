@@ -23,9 +23,9 @@ from run_support import ROOT, ansible_test_environment, collection_copy, python_
 # Files to leave out of the copy for ansible-test, because the built collection does not have them.
 EXCLUDED = (".ci", "Makefile", "benchmarks", "pyproject.toml", "requirements", "sandbox", "tools")
 OWN_TESTS = ("config.yml", "integration", "sanity")
-# The tests whose result depends on the version of ansible-core. Both import the plugins.
+# The tests whose result depends on the version of ansible-core. Both of these tests import the plugins.
 OLDEST = ("ansible-doc", "validate-modules")
-# The tests for versions between the oldest and the newest. Each version has other rules in validate-modules.
+# The tests for versions between the oldest and the newest. The rules of validate-modules differ from version to version.
 BETWEEN = ("validate-modules",)
 PROBE = "import ansible.release; print('.'.join(ansible.release.__version__.split('.')[:2]))"
 

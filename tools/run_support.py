@@ -70,8 +70,8 @@ def collection_copy(name: str, dependencies: Path, excluded: Iterable[str] = ())
 def ansible_test_environment(venv: Path, lane: str) -> Mapping[str, str]:
     """Return the environment variables for ansible-test, with a separate home directory.
 
-    :arg lane: the name of the home directory. Concurrent runs need different ones, because ansible-test creates an SSH key
-        pair there.
+    :arg lane: the name of the home directory. Concurrent runs need different home directories, because ansible-test creates
+        an SSH key pair there.
     """
     home = HOME / lane
     home.mkdir(parents=True, exist_ok=True)

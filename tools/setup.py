@@ -30,12 +30,12 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 OLDEST_PYTHON = (3, 11)
 # The collections amazon.aws and kubernetes.core are extracted from the Python package `ansible`, so that Ansible Galaxy is not
-# needed. This is the version of that package by the version of Python.
+# needed. The mapping has the version of that package by the version of Python.
 BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
 # The older releases of ansible-core: the requirement for pip, the version of the package `ansible` with matching collections,
 # and the versions of Python that it supports.
 MATRIX = {
-    # Execution environments of Automation Platform have this version. It gets the collections of 2.17, because the package
+    # Execution environments of Automation Platform have ansible-core 2.16. It gets the collections for 2.17, because the package
     # `ansible` for 2.16 has an older amazon.aws.
     "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
@@ -43,7 +43,7 @@ MATRIX = {
     "2.19": ("ansible-core>=2.19,<2.20", "12.3.0", ((3, 13), (3, 12), (3, 11))),
     "2.20": ("ansible-core>=2.20,<2.21", "13.8.0", ((3, 14), (3, 13), (3, 12))),
 }
-# ansible.posix is only for tests: it has the callback plugins with JSON output.
+# ansible.posix is only for tests, which use its callback plugins with JSON output.
 COLLECTIONS = ("amazon/aws/", "ansible/posix/", "kubernetes/core/")
 # The version of the package `ansible` with awx.awx, for tests of the role awx_fleet. Newer versions do not include it.
 AWX_BUNDLE = "11.13.0"
@@ -91,7 +91,8 @@ def find_python(python: str | Path) -> tuple[tuple[int, int], str] | None:
 
 
 def find_pythons() -> dict[tuple[int, int], str]:
-    """Return the path of each usable Python from 3.10 on, by version: the current one, and any on PATH or in pyenv.
+    """Return the path of each usable Python from 3.10 on, by version: the Python that runs this script, and all on PATH or
+    in pyenv.
 
     PYTHONS in the environment, such as 3.10,3.13, excludes all other versions.
     """
@@ -104,8 +105,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # Of several interpreters with one version, keep the first: the current one does not depend on PATH, so a change of
-        # PATH does not recreate the virtual environments.
+        # Of several interpreters with one version, keep the first, which is the Python that runs this script. It does not depend
+        # on PATH, so a change of PATH does not recreate the virtual environments.
         if (
             python
             and python[0] >= (3, 10)

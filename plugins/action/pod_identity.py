@@ -73,7 +73,11 @@ def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action plugin of the role. It returns a failure in its result; a later task of the role asserts and fails."""
+    """The action plugin of the role.
+
+    If the run fails, its result contains the failure, but the task succeeds. A later task of the role asserts that there is
+    no failure.
+    """
 
     TRANSFERS_FILES = False
 
@@ -92,22 +96,24 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         try:
             validate_extra_variables(task.loader)
         except InputError as error:
-            # Fail here: an extra variable may have the name of the registered result, which the assertions would then miss.
+            # Fail in this task instead: if an extra variable has the name of the registered result, the assertions would read
+            # that variable and miss the failure.
             run.leave_stopped_report(message := input_message(error))
             return {"failed": True, "changed": False, "msg": message}
         failure: dict[str, Any] = {}
-        # Ansible sends the signal again after a moment. The second one is ignored until the report is written.
+        # Ansible sends the signal again after a moment. This second signal is ignored until the report is written.
         with parent_stderr() as write, interruptible():
             try:
                 with failing_into(failure):
                     run.perform(write)
             except SystemExit:
-                # Ansible no longer reads the result of an interrupted task, so write the message to its standard error.
+                # Ansible no longer reads the result of an interrupted task, so write the message to the standard error of
+                # ansible-playbook.
                 write(run.interruption)
                 run.leave_stopped_report(run.interruption)
                 raise
             except BaseException:
-                # Ansible raises such an exception when the timeout of the task expires, and reports it.
+                # Ansible raises this exception when the timeout of the task expires, and reports the timeout to the user.
                 run.leave_stopped_report(run.describe_end("the timeout of the task expired"))
                 raise
         if failure:
@@ -177,7 +183,7 @@ class _Run:
 
     @property
     def interruption(self) -> str:
-        """The message for a run that a signal ended, with the completed and the skipped changes."""
+        """Return the message for a run that a signal ended, with the completed and the skipped changes."""
         if self._aws.get("msg"):
             return str(self._aws["msg"])
         return self.describe_end("interrupted")
@@ -193,8 +199,8 @@ class _Run:
 def _raise_if_ended(aws: Mapping[str, Any]) -> None:
     """Check whether the AWS part of the run has ended early.
 
-    :raises RoleError: when it could not start.
-    :raises SystemExit: when a signal ended it. If the timeout of the task ended it, the exception of Ansible is raised.
+    :raises RoleError: when the AWS part could not start. :raises SystemExit: when a signal ended the AWS part. If the
+        timeout of the task ended the AWS part, the exception of Ansible is raised.
     """
     if aws.get("failed"):
         details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}

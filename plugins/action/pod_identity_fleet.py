@@ -76,7 +76,10 @@ INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
-    """The action plugin for one step. A failure stops only the cluster of this host, and the final report contains it."""
+    """The action plugin for one step.
+
+    A failure stops only the cluster of this host. The final table of clusters shows the failure.
+    """
 
     TRANSFERS_FILES = False
 
@@ -116,7 +119,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             return {"changed": False, "failed": True, "msg": input_message(error)}
 
     def _prepare(self, task: ActionTask, variables: dict[str, Any]) -> dict[str, Any]:
-        """Read the input and the service accounts of a cluster, and return them for the later steps, or the failure."""
+        """Read the input and the service accounts of a cluster, and return them for the later steps.
+
+        If that fails, return the failure.
+        """
         row: dict[str, Any] = {}
         failure: dict[str, Any] = {}
         with failing_into(failure):
@@ -129,7 +135,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
         return {"stopped": str(failure["msg"])} if failure else row
 
     def _apply(self, task: ActionTask, groups: dict[str, str]) -> dict[str, Any]:
-        """Apply the changes in AWS for all clusters of an account, and return a result file for each host, or the failure."""
+        """Apply the changes in AWS for all clusters of an account.
+
+        Return a result file for each host or, if the step fails, the failure.
+        """
         failure: dict[str, Any] = {}
         steps = Steps("")
         screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
@@ -150,7 +159,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type inf
             part = take_part(account or {}, host)
         entry_point: EntryPoint = "main"
         failure: dict[str, Any] = {}
-        # Ansible sends the signal again after a moment. The second one is ignored until the report is written.
+        # Ansible sends the signal again after a moment. This second signal is ignored until the report is written.
         with interruptible():
             try:
                 with failing_into(failure):

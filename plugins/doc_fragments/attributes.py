@@ -20,7 +20,7 @@ attributes:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
 """
 
-    # For the members of the action group.
+    # This fragment is for the members of the action group.
     AWS = r"""
 options: {}
 attributes:

@@ -74,7 +74,10 @@ def pod_identity_report(
 
 
 def parse_cluster_reads(results: Mapping[str, Mapping[str, Any]]) -> Reads:
-    """Parse the results of kubernetes.core.k8s_info by the names of RESOURCES. Skipped tasks are left out."""
+    """Parse the results of kubernetes.core.k8s_info, and return them by the names of RESOURCES.
+
+    Skipped tasks are left out.
+    """
     return {
         name: parse_list_result(results[name])
         for name in RESOURCES

@@ -397,7 +397,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """Read the clusters from AWS.
 
         :returns: the clusters, and whether all reads succeeded.
-        :raises AnsibleParserError: when all reads failed, or one failed with the option require_all.
+        :raises AnsibleParserError: when all reads failed, or with the option require_all when any read failed.
         """
         result = read_clusters(request, sessions, sessions.home)
         sentences = [str(with_option_names(text, "")) for text in describe_unread(result.failures)]

@@ -68,7 +68,10 @@ class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type inf
 
 
 def _select(workload: Any, fields: list[str]) -> Any:
-    """Return a workload with only the given fields. A value that is not a mapping is returned unchanged."""
+    """Return a workload with only those fields that are in ``fields``.
+
+    A value that is not a mapping is returned unchanged.
+    """
     if not isinstance(workload, dict):
         return workload
     return {name: workload[name] for name in fields if name in workload}

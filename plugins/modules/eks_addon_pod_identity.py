@@ -371,7 +371,7 @@ def _identity_rows(api: Api, run: AddonRun) -> list[dict[str, Any]]:
     try:
         identities = read_identities(api, run.cluster, addon.name, addon.version)
     except AwsError:
-        # The add-on has its state; the caller may lack the permission for this read.
+        # The add-on has its desired state already, so ignore the error: the caller may lack the permission for this read.
         return []
     return [
         {

@@ -211,7 +211,7 @@ def associations(api: BotoApi, params: dict[str, Any], region: str) -> list[Asso
             rows = [association_row(association) for association in described if association is not None]
     except AwsError as error:
         if error.missing:
-            # This raises an error that also has the account and the region.
+            # The cluster does not exist. This call raises an error whose message also has the account and the region.
             find_cluster(api, name, region)
         raise
     return sorted(rows, key=lambda row: (row["namespace"], row["service_account"]))

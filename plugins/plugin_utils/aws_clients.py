@@ -62,15 +62,15 @@ NO_SDK = (
 )
 # The module_defaults for this module also apply to the requests of the role.
 MODULE = "workload_identity.aws.eks_pod_identity"
-# Credentials of an assumed role are refreshed if they are valid for less than this number of seconds. A token for an EKS
-# cluster is valid for 14 minutes, but expires with the credentials that signed it.
+# Credentials of an assumed role are refreshed if they are valid for less than this number of seconds. A token for an EKS cluster
+# is valid for 14 minutes, but only as long as the credentials that signed it.
 LASTING = 870
 
 
 class AwsClients:
     """A factory of boto3 clients with the connection options of amazon.aws and, optionally, an assumed role.
 
-    Environment variables replace missing options, as in amazon.aws.
+    For a missing option, the environment variable of amazon.aws for that option is used.
 
     :arg options: the connection options by their names, not their aliases.
     :arg role: the role to assume with the credentials of the options, or None.
@@ -82,7 +82,9 @@ class AwsClients:
 
     @property
     def region(self) -> str:
-        """The region from the options or the environment, or "" if botocore must find it, for example in the profile."""
+        """Return the region from the options or the environment, or "" if botocore must find the region, for example in the
+        profile.
+        """
         return self._new_connection().region or ""
 
     @property
@@ -105,7 +107,7 @@ class AwsClients:
     def client(self, service: str, endpoint: str | None = None) -> Any:
         """Return a boto3 client for a service.
 
-        :arg endpoint: the URL of the endpoint, or None for the configured one.
+        :arg endpoint: the URL of the endpoint, or None for the configured endpoint.
         :raises AwsError: when the client cannot be created, for example because the profile does not exist.
         """
         config = client_config(1)
@@ -162,7 +164,7 @@ def _connection_info(options: Mapping[str, Any]) -> tuple[str | None, str | None
 def clients_of_task(task: ActionTask, connection_options: Mapping[str, Any]) -> AwsClients:
     """Return the factory of clients for a task. Call it inside ``ActionTask.in_environment``.
 
-    :arg connection_options: the connection options. The module_defaults for MODULE replace missing ones.
+    :arg connection_options: the connection options. Options that are missing are added from the module_defaults for MODULE.
     :raises AnsibleError: when an option is invalid or boto3 is missing.
     :raises InputError: when the role to assume is invalid, or the options have both a profile and access keys.
     """

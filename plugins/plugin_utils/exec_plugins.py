@@ -4,7 +4,9 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""Limit the time of the exec credential plugins of a kubeconfig. The Kubernetes client waits for them forever.
+"""Limit the time of the exec credential plugins of a kubeconfig.
+
+Such a plugin is a command that prints credentials; the Kubernetes client would wait for the command without limit.
 
 This file is also a script: the client runs it instead of a plugin, and it runs the plugin with the time limit. The script
 can import only the standard library.
@@ -32,9 +34,9 @@ except ImportError:
 PLUGIN_SECONDS = 60.0
 # Seconds between checks that the parent process, which waits for the credentials, still runs.
 POLL_SECONDS = 0.5
-# The exit codes that timeout(1) uses for an expired time, and a shell for an unknown command.
+# The exit codes that timeout(1) uses for an expired time, and that a shell uses for an unknown command.
 ENDED, NOT_FOUND = 124, 127
-# Other credentials of a user in a kubeconfig. The client uses them if the plugin returns none.
+# Other credentials of a user in a kubeconfig. If the plugin returns no credentials, the client would use these.
 OTHER_CREDENTIALS = ("username", "client-certificate", "client-certificate-data")
 
 
@@ -46,7 +48,10 @@ def bound_plugins() -> None:
 
 def _bounded(loader: Any) -> Any:
     def load(self: Any) -> Any:
-        """Run the plugin with the time limit, and raise ConfigException if it fails. The client would only log that."""
+        """Run the plugin with the time limit, and raise ConfigException if it fails.
+
+        Without this function, the client would only log a failure.
+        """
         plugin = self._user.value.get("exec")
         if not isinstance(plugin, dict) or "command" not in plugin:
             return loader._load_from_exec_plugin(self)

@@ -64,7 +64,10 @@ def write_private(path: str, content: str | bytes) -> None:
 
 
 def why_not_writable(path: str) -> str:
-    """Return the reason why ``write_private`` would fail for a path, or "". It tries a temporary file in the same folder."""
+    """Return the reason why ``write_private`` would fail for a path, or "".
+
+    The function tries to write a temporary file in the same folder.
+    """
     if reason := _why_not_replaceable(path):
         return reason
     try:

@@ -86,9 +86,9 @@ REQUIRES_LINEAR = (
 def hand_over(name: str, content: Any) -> dict[str, str]:
     """Write an object to a temporary file for later tasks of this run, and return the path and the SHA-256 of the file.
 
-    A result of a task then contains only the path, because Ansible processes every value of a result on every host. Only
-    the current user can read the file, and Ansible deletes it when it exits. Pickle is acceptable here, because Ansible's
-    own processes also exchange pickled objects.
+    A result of a task then contains only the path, because Ansible processes every value of a result on every host. Only the
+    current user can read the file, and Ansible deletes the file when Ansible exits. Pickle is acceptable here, because
+    Ansible's own processes also exchange pickled objects.
     """
     data = pickle.dumps(content)
     digest = hashlib.sha256(data).hexdigest()
@@ -100,8 +100,8 @@ def hand_over(name: str, content: Any) -> dict[str, str]:
 def take_over(file: Mapping[str, str]) -> Any:
     """Read an object that ``hand_over`` wrote.
 
-    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. This is
-        checked before the file is unpickled.
+    :raises InputError: when the file is missing, was modified, or is outside the temporary folder of this run. All of that
+        is checked before the file is unpickled.
     """
     path = str(file["path"])
     if Path(path).parent != Path(constants.DEFAULT_LOCAL_TMP):
@@ -145,7 +145,7 @@ def require_step(strategy: str, hosts: Collection[str]) -> None:
     """Check that the strategy of the play runs each task on all hosts before the next task, as the strategy linear does.
 
     :arg hosts: the hosts of the play. A single host may have any strategy.
-    :raises InputError: when the strategy is another one.
+    :raises InputError: when the play has another strategy and several hosts.
     """
     plugin = strategy_loader.get(strategy, class_only=True)
     # Ansible imports a plugin under several names, so classes cannot be compared.
@@ -155,11 +155,13 @@ def require_step(strategy: str, hosts: Collection[str]) -> None:
 
 
 def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
-    """Group the hosts by AWS account. The first host of an account is its leader, which applies the changes in AWS for all.
+    """Group the hosts by AWS account.
+
+    The first host of an account is the leader of the account, which applies the changes in AWS for all hosts of the account.
 
     :arg names: the hosts of the current batch.
-    :returns: ``files`` with a file for each leader, which contains the groups of its account; and ``leaders`` with the
-        leader of each host.
+    :returns: ``files`` with a file for each leader, which contains the groups of its account; and ``leaders``, which maps
+        each host to the leader of its account.
     """
     hosts: list[Host] = []
     stopped: list[StoppedHost] = []
@@ -171,8 +173,8 @@ def group_hosts(variables: Mapping[str, Any], names: Collection[str]) -> Result:
             hosts.append(host)
     files, leaders = {}, {}
     if any(host.options.get("state") == "absent" and host.options.get("force") for host in hosts):
-        # With force, resources are deleted unless a cluster of this run uses them. Clusters of later batches may use them,
-        # because their own deletion has not run yet.
+        # With ``force``, a removal deletes resources unless a cluster of this run uses them. Clusters of later batches may still
+        # use them, because the removal of these clusters has not run yet.
         stopped += _not_done(variables, {*names})
     for groups in groups_by_account(hosts, stopped):
         leader = groups[0].hosts[0]
@@ -196,7 +198,10 @@ def _not_done(variables: Mapping[str, Any], batch: Collection[str]) -> list[Stop
 
 
 def _stopped_host(name: str, variables: Mapping[str, Any]) -> StoppedHost:
-    """Return a failed host with those variables that can be read. The other ones may be the cause of its failure."""
+    """Return a failed host with those variables that can be read.
+
+    Variables that cannot be read may be the cause of the failure.
+    """
     options: dict[str, object] = {}
     unreadable = set()
     for option in ("cluster_name", "region", *ACCOUNT_OPTIONS):
@@ -235,8 +240,8 @@ def run_account(task: ActionTask, groups: Mapping[str, str], steps: Steps) -> Re
     """Apply or verify the AWS resources of an account, one group of hosts after the other.
 
     :arg groups: the file of the account from ``group_hosts``.
-    :returns: ``parts`` with a result file for each host. Errors are in these results, because each host reports its own; the
-        step itself fails only if the file cannot be read.
+    :returns: ``parts`` with a result file for each host. Errors are in these results, because each host reports the errors
+        of the host's cluster. The step itself fails only if ``groups`` cannot be read.
     """
     try:
         content = take_over(groups)
@@ -302,7 +307,9 @@ def take_part(account: Mapping[str, Any], host: str) -> Result:
 
 
 def show_fleet(variables: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
-    """Display a table with a line for each host of the batch, or after the last batch for each host of the play."""
+    """Display a table with a line for each host of the batch, or, after the last batch, with a line for each host of the
+    play.
+    """
     hosts, all_hosts = variables["hostvars"], variables["ansible_play_hosts_all"]
     names = [name for name in all_hosts if _has_ended(hosts[name])]
     batch = set(variables["ansible_play_batch"])

@@ -140,7 +140,7 @@ NOT_STARTED = "pending, because another write ended early: {cause}"
 class Connection:
     """A connection to the Kubernetes API. Its client is created at the first request.
 
-    :arg options: connection options of kubernetes.core modules. The client reads missing ones from environment variables.
+    :arg options: connection options of kubernetes.core modules. For missing options, the client reads environment variables.
     :arg access: the source of a bearer token, unless the options have credentials.
     """
 
@@ -194,13 +194,14 @@ class ClientCluster:
     """The Kubernetes API of a cluster, for reads and writes of a task.
 
     :arg reads: the connection for reads, with the module_defaults of kubernetes.core.k8s_info.
-    :arg writes: the connection for writes, with the module_defaults of kubernetes.core.k8s. It may be the same connection.
+    :arg writes: the connection for writes, with the module_defaults of kubernetes.core.k8s. It may be the same connection as
+        ``reads``.
     """
 
     def __init__(self, reads: Connection, writes: Connection, options: WriteOptions) -> None:
         self._reads, self._writes, self._options = reads, writes, options
         # The client caches API discovery in a file with a predictable name in the temporary folder. Another user could create
-        # that file before, so use a private folder.
+        # that file before, so use a folder that only the current user can access.
         tempfile.tempdir = constants.DEFAULT_LOCAL_TMP
         bound_plugins()
         # The role warns once about an unverified certificate. The client would repeat the warning for every request.
@@ -289,8 +290,8 @@ class ClientCluster:
     def _write(self, manifests: Sequence[Object], **arguments: Any) -> WriteResult:
         """Write the objects concurrently.
 
-        After a write without a response, no further writes are started. If every write is without a response, the whole
-        result is an error; otherwise errors are listed by the index of the object.
+        After a write without a response, no further writes are started. If no write gets a response, the whole result is an
+        error; otherwise errors are listed by the index of the object.
         """
         if not manifests:
             return WriteResult()
@@ -313,11 +314,11 @@ class ClientCluster:
     def _service(self, kinds: Collection[tuple[str, str]], arguments: Mapping[str, Any]) -> Any:
         """Return the service layer of kubernetes.core for writes.
 
-        Before that, look up ``kinds`` in the API. Otherwise each thread would repeat these requests.
+        Before that, look up ``kinds`` in the API. Otherwise each thread would repeat the requests of the lookup.
         """
         for kind, api_version in kinds:
             _find_resource(self._writes, kind, api_version)
-        # Copy the client, because reads may use it, too, and must not become dry runs.
+        # Copy the client, because reads may use the same client, whose requests must not become dry runs.
         client = copy.copy(self._writes.client())
         client.dry_run = self._options.check_mode
         options = {**self._options.defaults, **arguments}
@@ -409,7 +410,9 @@ class _Outcome:
 
 
 class _Writer:
-    """A writer of objects that threads share. It stops after the first write without a response, whose error is ``cause``.
+    """A writer of objects that threads share.
+
+    No write is started after the first write without a response; ``cause`` is the error of that write.
 
     :arg ready: ensures that there are credentials for a request; it may raise CoreException.
     """
@@ -456,7 +459,7 @@ def read_client_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_write_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate the options of kubernetes.core.k8s, and return them without the connection options.
+    """Validate the options of kubernetes.core.k8s, and return them without the options for the connection.
 
     :raises InputError: when an option is invalid.
     """
@@ -560,7 +563,7 @@ def _expect(content: str) -> Iterator[None]:
 
 
 def _parse_listing(answer: bytes, kind: str) -> Listing:
-    """Parse a response with a list of objects. Anything else, such as the web page of a proxy, is an error."""
+    """Parse a response with a list of objects. Any other content, such as the web page of a proxy, is an error."""
     try:
         items = as_mapping(json.loads(answer)).get("items")
     except ValueError:

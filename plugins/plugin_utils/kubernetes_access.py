@@ -61,7 +61,7 @@ CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # The AWS options that apply to signing a token for the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
-    # These have no type, because accounts.py parses them together and ignores empty text.
+    # These options have no type here, because accounts.py parses them together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (
@@ -75,7 +75,7 @@ class Access(Protocol):
 
     @property
     def arguments(self) -> Mapping[str, Any]:
-        """The connection options of kubernetes.core modules, without the token."""
+        """Return the connection options of kubernetes.core modules, without the token."""
 
     def token(self, seconds: float, /) -> str | None:
         """Return a bearer token that is valid for ``seconds``, or None if the options have credentials.
@@ -85,7 +85,7 @@ class Access(Protocol):
 
 
 class GivenAccess:
-    """An access with the connection options of the user. kubernetes.core adds those from the environment."""
+    """An access with the connection options of the user. kubernetes.core adds the options from the environment."""
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
@@ -110,7 +110,7 @@ class EksAccess:
         return self._source.token(seconds).text
 
     def caller_access(self) -> CallerAccess | None:
-        """Return the caller and its EKS access entry, to explain a response with status 401, or None if unknown."""
+        """Return the caller and its EKS access entry, to explain a response with status 401, or None if they are unknown."""
         url = regional_client(self._clients.client).meta.endpoint_url
         return read_caller_access(self._clients.api, self.target, str(url), _now())
 
@@ -125,11 +125,12 @@ def find_access(
     """Find the access to the Kubernetes API of an EKS cluster.
 
     If the options or the environment have a kubeconfig or another connection, use it. Otherwise use the endpoint of the EKS
-    cluster and sign tokens. The option ``kube_auth`` of the role can require one of these two ways.
+    cluster and sign tokens. With the option ``kube_auth`` of the role, the user can require the first or the second of
+    these.
 
     :arg cluster: the name of the EKS cluster.
     :arg options: the connection options of the role, for AWS and Kubernetes.
-    :arg account_id: the AWS account that the credentials must belong to, or "" for any.
+    :arg account_id: the AWS account that the credentials must belong to, or "" for any account.
     :raises InputError: when the task would run on another machine, or the credentials belong to another account.
     :raises AwsError: when EKS does not return the endpoint of the cluster.
     :raises AnsibleError: when an AWS option is invalid.
@@ -160,7 +161,8 @@ def access_for(task: ActionTask, target: EksTarget | None, options: Mapping[str,
 def require_local(task: ActionTask) -> None:
     """Check that the task runs on the controller and as the current user.
 
-    :raises InputError: when its connection or become would run modules on another machine or as another user.
+    :raises InputError: when the connection or ``become`` of the task would run modules on another machine or as another
+        user.
     """
     if task.runs_here:
         return
@@ -183,7 +185,10 @@ def no_token_message(error: AwsError) -> str:
 
 
 def write_authority(target: EksTarget) -> str:
-    """Write the certificate authority of a cluster to a file, and return its path. Ansible deletes it when it exits."""
+    """Write the certificate authority of a cluster to a file, and return its path.
+
+    Ansible deletes the file when Ansible exits.
+    """
     pem = base64.b64decode(target.authority)
     name = f"eks-authority-{hashlib.sha256(pem).hexdigest()[:16]}.crt"
     path = Path(constants.DEFAULT_LOCAL_TMP) / name

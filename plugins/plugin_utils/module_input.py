@@ -63,7 +63,8 @@ def plain_arguments(
 
 
 def with_list(arguments: Mapping[Any, Any], read: ReadFiles) -> dict[str, Any]:
-    """Replace ``workloads`` (a list or text) or ``workloads_from`` (files) with a list in ``workloads``, if one is set.
+    """Replace ``workloads`` (a list or text) or ``workloads_from`` (files) with a list in ``workloads``, if either of the
+    two is set.
 
     :arg read: reads workload files.
     """
@@ -96,11 +97,11 @@ class LongModule(Normal):  # type: ignore[misc]  # Ansible has no type informati
         except InputError as error:
             return {"changed": False, "failed": True, "msg": input_message(error)}
         try:
-            # If this process ends, end the module as well, because its result would not be read.
+            # If this process ends, end the module as well, because no process would read the module's result.
             with interruptible():
                 result: dict[str, Any] = super().run(tmp, task_vars)
         finally:
             # Restore the arguments, so that a retry of the task reads the files again.
             task.args = arguments
-        # The module escapes its own result. Only the output of a crashed module may have unprintable text.
+        # The module escapes its own result. So only the output of a crashed module may have unprintable text.
         return cast("dict[str, Any]", visible_values(result)) if "module_stderr" in result else result

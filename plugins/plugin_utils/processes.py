@@ -118,7 +118,8 @@ def _join(threads: Sequence[threading.Thread], end: float) -> None:
 def alarm(seconds: float) -> Iterator[None]:
     """Raise TimeoutError in the main thread if the block takes longer than ``seconds``.
 
-    An alarm that is already set, such as the ``timeout`` of the task, is preserved. If it is due earlier, only it is used.
+    An alarm that is already set, such as the ``timeout`` of the task, is preserved. If that alarm is due earlier, no new
+    alarm is set.
     """
     began = time.monotonic()
 
@@ -149,11 +150,11 @@ POLL_SECONDS = 0.5
 def interruptible() -> Iterator[None]:
     """Raise SystemExit on SIGINT or SIGTERM while the block runs, so that ``finally`` blocks can clean up and report.
 
-    Ansible ends its worker processes with these signals. If ansible-playbook itself is killed, it sends no signal; then this
-    process sends SIGTERM to itself. Further signals are ignored.
+    Ansible ends its worker processes with these signals. If ansible-playbook itself is killed, its workers get no signal, so
+    this process sends SIGTERM to itself. Further signals are ignored.
 
     If this process leads a process group, it sends the signal to its children as well. Workers of ansible-core 2.19 and
-    newer lead a group and have signal handlers for this, which this function replaces.
+    newer lead a group, and have signal handlers that do the same; this function replaces these handlers.
     """
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -177,7 +178,7 @@ def interruptible() -> Iterator[None]:
 
 
 def raise_timeout() -> None:
-    """Raise the exception of Ansible for an expired timeout of the task, if the work ended because of it."""
+    """Raise the exception of Ansible for an expired timeout of the task, if the work ended because that timeout expired."""
     handler = signal.getsignal(signal.SIGALRM)
     seconds_left, _interval = signal.getitimer(signal.ITIMER_REAL)
     if callable(handler) and not seconds_left:
@@ -188,7 +189,8 @@ def raise_timeout() -> None:
 def leading_group() -> Iterator[None]:
     """Make this process the leader of a process group while the block runs, so that an interrupt also ends its children.
 
-    Workers of ansible-core 2.19 and newer lead a group already; older ones belong to the group of ansible-playbook.
+    Workers of ansible-core 2.19 and newer lead a group already; workers of older versions belong to the group of
+    ansible-playbook.
     """
     group = os.getpgrp()
     if group == os.getpid():

@@ -67,8 +67,8 @@ _DROPPED_WORDS = (
 def validate_extra_variables(loader: Any) -> None:
     """Check the extra variables of the command line (-e) for mistakes that would otherwise have no visible effect.
 
-    These are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing quotes.
-    Messages never contain values, because these may be secret.
+    The mistakes are names of the role's results, misspelt prefixes, and words that Ansible ignores because of missing
+    quotes. Messages never contain values, because these may be secret.
 
     :raises InputError: with all problems.
     """
@@ -111,7 +111,7 @@ def matches(pattern: str, names: Collection[str]) -> bool:
 def find_unknown(patterns: Iterable[str], names: Collection[str]) -> list[str]:
     """Return a warning for each term of the patterns that matches no host and no group of the inventory.
 
-    It is not an error, because a job slice of AWX has only some of the hosts, and an empty group may not exist.
+    An unknown name is not an error, because a job slice of AWX has only some of the hosts, and an empty group may not exist.
 
     :arg patterns: host patterns of Ansible.
     :arg names: the names of all hosts and groups.
@@ -262,7 +262,9 @@ def parse_role_input(
 
 
 def _untemplated(task: ActionTask, raw: Mapping[str, Any]) -> Iterator[str]:
-    """Generate an error for each variable whose template fails, and for ``workloads`` one for each entry that fails."""
+    """Generate an error for each variable whose template fails, and for ``workloads`` an error for each entry whose
+    template fails.
+    """
     for name, value in raw.items():
         rows = value if name == "workloads" and isinstance(value, list) else []
         errors = [_template_error(task, row) for row in rows]
@@ -289,7 +291,9 @@ def _template_error(task: ActionTask, value: Any) -> str:
 
 
 def _workload_label(row: object) -> str:
-    """Return " (namespace/service-account)" to identify a workload in a message, or "" if one of both is a template."""
+    """Return " (namespace/service-account)" to identify a workload in a message, or "" if the namespace or the service
+    account is a template.
+    """
     names = [row.get("namespace"), row.get("service_account")] if isinstance(row, Mapping) else []
     plain = [name for name in names if isinstance(name, str) and "{{" not in name]
     return f" ({'/'.join(plain)})" if len(plain) == 2 else ""

@@ -94,7 +94,7 @@ def read_version(root: Path = ROOT) -> str:
 
 
 def write_report(report: Report, path: str, junit_path: str, fail_on: str, **more: Any) -> str:
-    """Write a report to a JSON file and a JUnit file. An empty path skips a file.
+    """Write a report to a JSON file and a JUnit file. A file with an empty path is not written.
 
     :arg more: additional members of the JSON file.
     :returns: a message if a file could not be written, or "".
@@ -116,7 +116,7 @@ FACT = "pod_identity_report"
 
 
 def forget_report(task: ActionTask, result: dict[str, Any]) -> None:
-    """Clear the report fact of an earlier run of the role, so that it cannot be mistaken for the report of this run."""
+    """Clear the report fact of an earlier run of the role, so that a user cannot take it for the report of this run."""
     set_fact(task, result, FACT, {})
 
 
@@ -167,7 +167,7 @@ def leave_stopped_report(
 ) -> None:
     """Write the report files of a run that ended before its report, and add its artifacts to the result of the task.
 
-    Otherwise the files of an earlier run would remain and look like the report of this run.
+    Without this function, the files of an earlier run would remain and look like the report of this run.
 
     :arg message: the reason why the run ended.
     :arg aws: the result of the AWS part of the run, or an empty mapping.
@@ -215,7 +215,7 @@ def _region(task: ActionTask, variables: Mapping[str, Any]) -> str:
     try:
         return task.region(region)
     except AnsibleError:
-        # The environment of the task may have a template error, which may be the reason for the failure of the role.
+        # The environment of the task may have a template error, which may be the reason why the role failed.
         return region
 
 

@@ -4,7 +4,9 @@
 
 # Note that all plugin_utils of this collection are private to it.
 
-"""The steps of the role: prepare, apply or verify in AWS, apply and verify in Kubernetes."""
+"""The steps of the role: read the input and the service accounts (``prepare``), apply or verify in AWS, apply and verify in
+Kubernetes.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,7 @@ VERIFY_OPTIONS = ("account_id", "check_caller", "cluster_name", "concurrency", "
 
 
 class RoleError(Exception):
-    """An error whose message is shown to the user without changes.
+    """An error whose message is complete: the user sees the message without additions.
 
     :arg details: additional members of the result of the task.
     """

@@ -67,7 +67,7 @@ def printable(run: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
 
 # AWX displays only this number of bytes of an event. "Download output" has the whole event.
 EVENT_BYTES = 1024
-# The maximum size of a page in bytes. The difference is for line ends and colours.
+# The maximum size of a page in bytes. It is smaller than an event, to leave space for line ends and colours.
 _PAGE_BYTES = EVENT_BYTES - 24
 _LINE_CHARACTERS = 240
 
@@ -117,7 +117,7 @@ def _cut(line: str) -> list[str]:
     return textwrap.wrap(line, _LINE_CHARACTERS, subsequent_indent="  ", break_on_hyphens=False)
 
 
-# The seconds until the first line of progress, and between two lines.
+# The seconds until the first line of progress, and the seconds between two lines.
 FIRST_DELAY = 5.0
 INTERVAL = 10.0
 
@@ -195,7 +195,7 @@ class Steps:
         self._counts: dict[str, tuple[int, int]] = {}
 
     def begin(self, step: str) -> None:
-        """Start a step, such as "applying 40 objects", and display it."""
+        """Start a step, such as "applying 40 objects", and display its name if ``displays`` is set."""
         with self._lock:
             self.step, self._begun, self._counts = step, self._now(), {}
         if self._displays and (is_for_people() or is_paged()):

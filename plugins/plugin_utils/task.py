@@ -26,7 +26,7 @@ class ActionTask:
 
     @property
     def keywords(self) -> Any:
-        """Ansible's object for the task. Its attributes include ``args``, ``no_log``, ``async_val`` and ``play``."""
+        """Return Ansible's object for the task. Its attributes include ``args``, ``no_log``, ``async_val`` and ``play``."""
         return self.action._task
 
     @property
@@ -65,7 +65,7 @@ class ActionTask:
         return str(self.loader.path_dwim_relative_stack(self.keywords.get_search_path(), "files", path))
 
     def with_defaults(self, module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Add the module_defaults of the task for a module to the arguments, which take precedence.
+        """Add the module_defaults of the task for a module to the arguments. Existing arguments take precedence.
 
         :arg module: the full name of the module.
         """
@@ -84,7 +84,9 @@ class ActionTask:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables of the task. Ansible sets them for modules, but not for action plugins.
+        """Return the environment variables of the task (keyword ``environment``).
+
+        Ansible sets them for modules, but not for action plugins.
 
         :raises AnsibleError: when a template fails.
         """
@@ -97,7 +99,7 @@ class ActionTask:
     def in_environment(self) -> contextlib.AbstractContextManager[None]:
         """Set the environment of the task in this process, because clients read credentials from it.
 
-        Only the main thread may use this, once, around all work of the task.
+        Only the main thread may use this block, once, around all work of the task.
         """
         return set_environment(self.environment)
 

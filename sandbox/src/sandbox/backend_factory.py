@@ -19,7 +19,8 @@ def make_backends(
 ) -> tuple[AwsBackend, KubernetesBackend]:
     """Return the backends for AWS and Kubernetes.
 
-    ``ports`` has the port of each server by name. It may be empty to find out the names (``Backend.port_names``).
+    ``ports`` has the port of each server by name. ``ports`` may be empty, to find out these names with
+    ``Backend.port_names``.
     """
     return _aws(settings, ports, servers), _kubernetes(settings, ports, token, servers)
 

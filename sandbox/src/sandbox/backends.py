@@ -18,18 +18,18 @@ class Backend(Protocol):
 
     @property
     def label(self) -> str:
-        """The name in messages: ``AWS`` or ``Kubernetes``."""
+        """Return the name in messages: ``AWS`` or ``Kubernetes``."""
 
     @property
     def processes(self) -> tuple[str, ...]:
-        """The names of the server processes, in the order in which they start."""
+        """Return the names of the server processes, in the order in which they start."""
 
     @property
     def port_names(self) -> tuple[str, ...]:
-        """The names of the ports that the servers need."""
+        """Return the names of the ports that the servers need."""
 
     async def start(self) -> None:
-        """Start the servers, and wait until they are ready. Raise StartError if one does not become ready."""
+        """Start the servers, and wait until they are ready. Raise StartError if a server does not become ready."""
 
     def ready(self) -> bool:
         """Return whether the servers respond."""
@@ -38,7 +38,7 @@ class Backend(Protocol):
         """Stop the running servers, in the reverse order of the start."""
 
     def reset(self) -> str:
-        """Restore the state after the start, if possible. Return a message for the user."""
+        """Restore the state that the backend had after the start, if possible. Return a message for the user."""
 
     def describe(self) -> str:
         """Return a description for the user: the implementation and the address."""
@@ -47,7 +47,9 @@ class Backend(Protocol):
         """Return the environment variables with which clients use this backend."""
 
     def requests(self) -> Mapping[str, Any]:
-        """Return the numbers of API requests (``total``, ``reads``, ``writes``), or nothing if they are not counted."""
+        """Return the numbers of API requests (``total``, ``reads``, ``writes``), or an empty mapping if they are not
+        counted.
+        """
 
 
 class KubernetesBackend(Backend, Protocol):
@@ -55,7 +57,7 @@ class KubernetesBackend(Backend, Protocol):
 
     @property
     def endpoint(self) -> str:
-        """The URL of the API server."""
+        """Return the URL of the API server."""
 
     def certificate_authority(self) -> bytes:
         """Return the certificate authority of the API server in PEM, or b"" if it is unknown."""
@@ -65,4 +67,4 @@ class AwsBackend(Backend, Protocol):
     """A backend that serves the APIs of AWS, and can refer to a Kubernetes backend."""
 
     def attach(self, kubernetes: KubernetesBackend) -> None:
-        """Let DescribeCluster return the endpoint and the certificate authority of this API server."""
+        """Let DescribeCluster return the endpoint and the certificate authority of the API server of ``kubernetes``."""

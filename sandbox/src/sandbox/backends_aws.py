@@ -84,7 +84,7 @@ class EmbeddedAws:
         return [*command, "--auth"] if settings.auth else command
 
     def _create_cluster(self) -> None:
-        """Create the EKS cluster of the settings, and reset the counters so that these requests do not count."""
+        """Create the EKS cluster of the settings, and reset the counters, so that the requests for that do not count."""
         settings = self.settings
         requester = AwsRequester(self.port, settings.account, settings.region)
         create_cluster(requester, ClusterRequest(settings.cluster))

@@ -122,7 +122,7 @@ class EmbeddedKubernetes:
         return f"http://{LOOPBACK}:{self.aws_port}{CONTROL_PREFIX}{request}?{query}"
 
     def _initialize(self) -> None:
-        """Set the latency, which a reset sets to 0, and clear the counters."""
+        """Set the latency of the settings, because a reset sets it to 0, and clear the counters."""
         with _control_errors():
             self._control.set_latency(self.settings.kube_latency_ms)
             self._control.reset_counters()

@@ -3,8 +3,9 @@
 """The backend with a real kube-apiserver and etcd from the folder KUBEBUILDER_ASSETS.
 
 ``setup-envtest`` downloads these programs (https://book.kubebuilder.io/reference/envtest). If the folder also has
-kube-controller-manager, it is started as well. Then new namespaces get a ``default`` service account, and deleted
-namespaces terminate. Otherwise the admission plugin ServiceAccount, which needs these accounts, is off.
+kube-controller-manager, the sandbox starts that program as well. Then new namespaces get a ``default`` service account, and
+deleted namespaces terminate. Without kube-controller-manager, the admission plugin ServiceAccount, which needs these service
+accounts, is off.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ DEFAULT_SERVICE_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 @dataclass(frozen=True, slots=True)
 class KubebuilderKubernetes:
-    """A kube-apiserver with etcd, and kube-controller-manager if the folder has it."""
+    """A kube-apiserver with etcd, and kube-controller-manager if the folder has that program."""
 
     settings: Settings
     ports: Mapping[str, int]

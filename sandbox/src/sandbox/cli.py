@@ -75,7 +75,7 @@ def _require_same(
 ) -> None:
     """Check that the options of the command line match the settings of the running sandbox.
 
-    Raise SandboxError with the differences if they do not.
+    If they differ, raise SandboxError with the differences.
     """
     changed = replace(state.settings, **explicit_settings(parsed, environment, layout.root))
     current, requested = state.settings.to_json(), changed.to_json()

@@ -40,7 +40,7 @@ class ClusterRequest:
 
 
 def create_cluster(aws: AwsRequester, request: ClusterRequest) -> None:
-    """Create a cluster with its IAM role and the add-on of the EKS Pod Identity Agent, if they do not exist."""
+    """Create a cluster with its IAM role and the add-on of the EKS Pod Identity Agent, unless these exist already."""
     role = f"{request.name}-cluster-role"[:64]
     form = {
         "Action": "CreateRole",

@@ -22,7 +22,7 @@ class EnvironmentChange:
     direct_hosts: tuple[str, ...] = ()
 
     def apply(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return a copy of an environment with the change."""
+        """Return a copy of an environment to which the change is applied."""
         result = {name: value for name, value in environment.items() if name not in self.unset}
         result.update(self.set)
         if self.direct_hosts:
@@ -44,7 +44,10 @@ class EnvironmentChange:
 
 
 def combine(changes: Sequence[EnvironmentChange]) -> EnvironmentChange:
-    """Combine several changes into one. If one change sets a variable and another one unsets it, it is set."""
+    """Combine several changes into one.
+
+    If one change sets a variable and another change unsets the same variable, the variable is set.
+    """
     values = {name: value for change in changes for name, value in change.set.items()}
     removed = [name for change in changes for name in change.unset if name not in values]
     hosts = [host for change in changes for host in change.direct_hosts]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the command of `sandbox run` in the foreground: forward signals to it, and return its exit code."""
+"""Run the command of `sandbox run` in the foreground: forward signals to the command, and return its exit code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORWARDED = (*STOPPING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a command, and return its exit code. After signal N the exit code is 128 + N, as in shells."""
+    """Run a command, and return its exit code. If signal N has ended the command, the exit code is 128 + N, as in shells."""
     children: list[subprocess.Popen[bytes]] = []
     waiting: list[int] = []
 
@@ -43,7 +43,7 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 def _is_foreground_group() -> bool:
     """Return whether this process is in the foreground of the terminal.
 
-    Then the terminal sends the signals of Ctrl-C and Ctrl-\\ to the command as well, so they need not be forwarded.
+    Then the terminal sends the signals of Ctrl-C and Ctrl-\\ to the command as well, so this process does not forward them.
     """
     try:
         with open("/dev/tty", "rb", buffering=0) as terminal:

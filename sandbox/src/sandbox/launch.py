@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the identity of this process to a file, and then replace this process with a server of the sandbox.
 
-Usage: ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``. It needs only the standard library and starts in
-milliseconds.
+Usage: ``python -I -S launch.py RECORD PARENT SIGNAL COMMAND [ARGS]``. This script needs only the standard library and starts
+in milliseconds.
 
-RECORD is the file to write, or ``-`` to write no file. PARENT is the ID of the parent process, or 0. SIGNAL is the
-signal that this process and the server get when PARENT dies (Linux), or 0 for no signal. Until RECORD is written, they
-are killed in that case. So a server never runs without a record, and `sandbox down` always finds it.
+RECORD is the file to write, or ``-`` to write no file. PARENT is the ID of the parent process, or 0. SIGNAL is the signal
+that this process, and later the server, gets when PARENT dies (Linux), or 0 for no signal. If PARENT dies before RECORD is
+written, this process is killed. So a server never runs without a record, and `sandbox down` always finds it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXIT_ORPHANED = 125
 def start_mark(pid: int) -> str | None:
     """Return a text that identifies the start of a process, or None if the process does not exist or is a zombie.
 
-    On Linux the text is the boot ID and the start time in clock ticks (field 22 of /proc/PID/stat), on other systems
+    On Linux the text is the boot ID and the start time in clock ticks (field 22 of /proc/PID/stat), on other systems it is
     the output of ``ps -o lstart=``.
     """
     if not os.path.exists("/proc/self/stat"):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file lock, so that only one command at a time changes a sandbox. If the command dies, the kernel releases it."""
+"""A file lock, so that only one command at a time changes a sandbox. If the command dies, the kernel releases the lock."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ POLL_SECONDS = 0.05
 def exclusive(path: Path, *, seconds: float, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold a lock while the block runs.
 
-    If another process holds it, call ``on_wait``, and wait for up to ``seconds``; then raise SandboxError. The file is
-    never deleted: otherwise one process could lock the deleted file and another one a new file.
+    If another process holds the lock, call ``on_wait``, and wait for up to ``seconds``; then raise SandboxError. The lock
+    file is never deleted: otherwise one process could lock the deleted file and another process a new file.
     """
     with path.open("a", encoding="utf-8") as stream:
         if not _try(stream.fileno()):

@@ -31,7 +31,10 @@ SETTING_OPTIONS = (
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line. Exit with 2 if it is invalid. ``command_line`` of the result has the command for `run`."""
+    """Parse the command line.
+
+    Exit with code 2 if the command line is invalid. ``command_line`` of the result has the command for `run`.
+    """
     options, command_line = _split(arguments)
     parser = _parser()
     parsed = parser.parse_args(options)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start processes, recognise them later, and stop them."""
+"""Start processes, recognise them later by their identity, and stop them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ProcessIdentity:
 
 
 def stop(processes: Sequence[ProcessIdentity], grace: float = STOP_GRACE_SECONDS) -> None:
-    """Send SIGTERM to all processes, and SIGKILL to those that still run after ``grace`` seconds."""
+    """Send SIGTERM to all processes, and SIGKILL to the processes that still run after ``grace`` seconds."""
     signaled = [process for process in processes if process.send(signal.SIGTERM)]
     deadline = time.monotonic() + grace
     for process in signaled:

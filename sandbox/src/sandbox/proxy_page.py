@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A web page as a proxy or the sign-in page of a network returns it, with status 200, instead of an API response.
 
-The page is well-formed XML. So botocore can parse it, and raises KeyError because members of an IAM or STS response are
-missing.
+The page is well-formed XML. So botocore can parse the page, but raises KeyError, because the members of an IAM or STS
+response are missing.
 """
 
 from __future__ import annotations

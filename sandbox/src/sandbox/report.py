@@ -15,7 +15,10 @@ from sandbox.supervisor import backends_for
 
 
 def status(layout: Layout) -> dict[str, Any]:
-    """Return the status of a sandbox as data for JSON. ``up`` is true if all processes run and all backends respond."""
+    """Return the status of a sandbox as data for JSON.
+
+    ``up`` is true if all server processes run, and AWS and Kubernetes respond.
+    """
     observation = observe(layout)
     report: dict[str, Any] = {
         "up": False,
@@ -101,6 +104,6 @@ def _requests(counts: Mapping[str, Any]) -> str:
 
 
 def backend_lines(state: State, layout: Layout) -> str:
-    """Describe both backends in one line."""
+    """Describe the backends for AWS and Kubernetes in one line."""
     parts = [f"{backend.label}: {backend.describe()}" for backend in backends_for(state, layout)]
     return "; ".join(parts)

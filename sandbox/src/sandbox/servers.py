@@ -22,7 +22,9 @@ LOG_TAIL_BYTES = 16_384
 
 
 class Servers:
-    """The server processes of a sandbox: those that this process started, and those with a record in the state folder."""
+    """The server processes of a sandbox: the processes that this process started, and the processes with a record in the
+    state folder.
+    """
 
     def __init__(self, layout: Layout, *, die_with_parent: bool) -> None:
         self.layout = layout
@@ -56,7 +58,7 @@ class Servers:
             await asyncio.sleep(POLL_SECONDS)
 
     def stop(self, names: Sequence[str]) -> None:
-        """Stop servers, one after the other, if they run."""
+        """Stop the servers in ``names``, one after the other. Skip servers that do not run."""
         for name in names:
             child = self._started.pop(name, None)
             identity = ProcessIdentity.read(self.layout.record(name))

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Handle termination signals: raise an exception for the first one, defer them, or ignore them."""
+"""Handle termination signals: raise an exception for the first signal, defer signals, or ignore them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Interrupted(SystemExit):
 def interruptible() -> Iterator[None]:
     """Raise Interrupted for the first termination signal while the block runs.
 
-    Later signals are ignored, even after the block, so that they do not interrupt the clean-up or change the exit
+    Later signals are ignored, even after the block, so that later signals do not interrupt the clean-up or change the exit
     code.
     """
 

@@ -48,7 +48,7 @@ class State:
 
     @classmethod
     def read(cls, path: Path) -> State | None:
-        """Read the record from a file. Return None if it is missing, incomplete or of another version."""
+        """Read the record from a file. Return None if the file is missing, incomplete or of another version."""
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if record["version"] != VERSION:

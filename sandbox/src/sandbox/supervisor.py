@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, stop and reset a sandbox. A lock ensures that only one command at a time does so."""
+"""Start, stop and reset a sandbox. A lock ensures that only one command at a time starts, stops or resets it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Supervisor:
     """The control of the sandbox in one state folder.
 
     ``notify`` prints a message for the user. With ``die_with_parent``, the servers are killed when this process dies.
-    ``on_started`` is called when the start is complete; an exception before that stops the servers.
+    ``on_started`` is called when the start is complete; an exception before that call stops the servers.
     """
 
     layout: Layout
@@ -64,7 +64,10 @@ class Supervisor:
     on_started: Callable[[], None] = lambda: None
 
     def up(self, settings: Settings) -> tuple[State, bool]:
-        """Start the sandbox if it does not run. Return its record, and whether this call has started it."""
+        """Start the sandbox if it does not run.
+
+        Return the record of the sandbox, and whether this call has started the sandbox.
+        """
         self.layout.claim()
         with self._locked():
             observation = observe(self.layout)
@@ -75,7 +78,7 @@ class Supervisor:
             return self._start(settings), True
 
     def down(self) -> bool:
-        """Stop the sandbox. Return whether one was running or incomplete."""
+        """Stop the sandbox. Return whether a sandbox was running, completely or partly."""
         if not self.layout.is_claimed():
             return False
         with self._locked():
@@ -193,7 +196,7 @@ def stop_backends(backends: Sequence[Backend]) -> None:
 
 
 async def _start_all(backends: Sequence[Backend]) -> None:
-    """Start all backends concurrently. If one fails, cancel the start of the others."""
+    """Start all backends concurrently. If the start of a backend fails, cancel the start of the other backends."""
     tasks = [asyncio.ensure_future(backend.start()) for backend in backends]
     try:
         await asyncio.gather(*tasks)

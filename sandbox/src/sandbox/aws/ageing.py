@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change the dates of stored resources, so that tests need not wait until resources are old enough."""
+"""Change the dates of stored resources, so that tests do not need to wait until resources are old enough."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def grow_older(ministack: Ministack, eks_state: EksState, account: str, seconds:
 def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> None:
     """Make the resources of all accounts younger by a number of seconds.
 
-    The times of trust policy changes are moved as well, so that they reach EKS later.
+    The times of trust policy changes are moved as well, so that these changes reach EKS later.
     """
     for table in (iam_state.ministack.roles, iam_state.ministack.policies):
         for _, record in table.everything():
@@ -47,7 +47,7 @@ def grow_younger(iam_state: IamState, eks_state: EksState, seconds: float) -> No
 
 
 def _make_older(value: Any, seconds: float) -> None:
-    """Subtract seconds from all dates in a record, including nested ones such as in policy versions."""
+    """Subtract seconds from all dates in a record, including nested dates such as in policy versions."""
     if isinstance(value, list):
         for item in value:
             _make_older(item, seconds)

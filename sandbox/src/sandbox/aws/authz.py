@@ -44,9 +44,9 @@ class Authorizer:
         resource: str,
         context: Mapping[str, str | list[str]] | None = None,
     ) -> None:
-        """Check that the caller may perform an action, if the sandbox runs with --auth.
+        """Check, if the sandbox runs with --auth, that the caller may perform an action.
 
-        Raise the access denied error of the service if not.
+        Raise the access denied error of the service if the caller may not.
         """
         if not self._ministack.auth:
             return
@@ -87,7 +87,7 @@ class Resources:
         return "*"
 
     def iam(self, body: bytes, account: str) -> str | None:
-        """Return the ARN of the role or policy in an IAM request, or None if ministack determines it correctly."""
+        """Return the ARN of the role or policy in an IAM request, or None if ministack determines the ARN correctly."""
         form = dict(parse_qsl(body.decode()))
         if name := form.get("RoleName"):
             role = self._iam.role(account, name)
@@ -97,7 +97,9 @@ class Resources:
         return None
 
     def boundary(self, body: bytes, account: str) -> str | None:
-        """Return the value of iam:PermissionsBoundary: the boundary in the request, or else that the role has."""
+        """Return the value of iam:PermissionsBoundary: the boundary in the request or, without one, the boundary of the
+        role.
+        """
         form = dict(parse_qsl(body.decode()))
         if "PermissionsBoundary" in form:
             return form["PermissionsBoundary"]
@@ -105,7 +107,7 @@ class Resources:
         return None if role is None else role["PermissionsBoundary"]
 
     def tags(self, arn: str) -> Mapping[str, str] | None:
-        """Return the tags of a resource of EKS or IAM, or None if it does not exist."""
+        """Return the tags of a resource of EKS or IAM, or None if the resource does not exist."""
         _, _, service, region, account, resource = arn.split(":", 5)
         kind, _, path = resource.partition("/")
         name = path.rpartition("/")[2]
@@ -193,7 +195,7 @@ def denial_message(principal: str, action: str, resource: str, *, explicit: bool
 
 
 def iam_resource_name(action: str, arn: str) -> str:
-    """Return how IAM names a role or policy in access denied messages: ``role app``, ``policy arn:aws:…``."""
+    """Return the name of a role or policy as it is in access denied messages of IAM: ``role app``, ``policy arn:aws:…``."""
     kind, _, path_and_name = arn.rpartition(":")[2].partition("/")
     name = path_and_name.rpartition("/")[2]
     if kind == "role" and action != "iam:CreateRole":

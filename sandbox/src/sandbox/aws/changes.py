@@ -43,7 +43,7 @@ class Change:
 class AccessedKeys:
     """The keys of the resources that requests have accessed since the last :meth:`take`.
 
-    A handler looks up a resource before it changes it, so these include all changed resources.
+    A handler looks up a resource before it changes the resource, so the keys of all changed resources are included.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class AccessedKeys:
             self._keys[key] = None
 
     def take(self) -> list[Key]:
-        """Return the keys, and forget them."""
+        """Return the keys, and start again with an empty list."""
         keys = list(self._keys)
         self._keys.clear()
         return keys

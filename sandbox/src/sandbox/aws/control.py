@@ -53,7 +53,10 @@ class AwsControl:
         self._request("PUT", "propagation", {"ms": milliseconds})
 
     def set_session_lifetime(self, seconds: float) -> None:
-        """Set the lifetime of credentials from AssumeRole, whatever the requested duration. 0 ends this."""
+        """Set the lifetime of credentials from AssumeRole, instead of the requested duration.
+
+        With 0, the requested duration applies again.
+        """
         self._request("PUT", "session-lifetime", {"s": seconds})
 
     def set_rate_limit(self, per_second: float) -> None:
@@ -109,7 +112,7 @@ class AwsControl:
     def sessions(self) -> list[dict[str, Any]]:
         """Return the temporary credentials that were issued since the last reset.
 
-        Tests search files for them, to prove that they are not stored. The keys of each are access_key_id,
+        Tests search files for these credentials, to prove that no file contains them. Each item has the keys access_key_id,
         secret_access_key, session_token and arn.
         """
         return cast("list[dict[str, Any]]", self._request("GET", "sessions")["sessions"])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Handle the control requests under ``/_sandbox/``, which :class:`sandbox.aws.control.AwsControl` sends.
 
-They use the same port as the AWS API and need no authentication, because the server listens on loopback only.
+Control requests use the same port as the AWS API. They need no authentication, because the server listens on loopback only.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ControlError(Exception):
 
 
 class ControlHandler:
-    """The handler of control requests. Each request is a method that returns data for a JSON response."""
+    """The handler of control requests. Each control request has a method that returns the data of the JSON response."""
 
     def __init__(self, overlay: Overlay, instruments: Instruments) -> None:
         self._overlay = overlay

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 READ_PREFIXES = ("Get", "List", "Describe", "Simulate")
-# Operations that count as reads although their names do not have such a prefix.
+# Operations that count as reads although their names do not begin with one of these prefixes.
 READ_OPERATIONS = frozenset(
     {
         "sts:AssumeRole",
@@ -26,7 +26,10 @@ def is_read(operation: str) -> bool:
 
 
 class Counters:
-    """The numbers of requests by operation, by account and by status. Requests that fail by a fault rule are included."""
+    """The numbers of requests by operation, by account and by status.
+
+    Requests that fail because of a fault rule are included.
+    """
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str]] = Counter()

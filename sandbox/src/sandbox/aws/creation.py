@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check the additional permissions that create requests need: for tags, and for a permissions boundary.
 
-Tags need iam:TagRole, iam:TagPolicy or eks:TagResource (IAM User Guide, EKS User Guide). A permissions boundary
-probably needs iam:PutRolePermissionsBoundary. AWS does not document which resource eks:TagResource applies to for
-a new association. So the caller needs it here on both the cluster and the association: a policy that is
-sufficient here is sufficient in AWS.
+Tags need iam:TagRole, iam:TagPolicy or eks:TagResource (IAM User Guide, EKS User Guide). A permissions boundary probably
+needs iam:PutRolePermissionsBoundary. AWS does not document which resource eks:TagResource applies to for a new association.
+So in this emulation the caller needs eks:TagResource on both the cluster and the association: a policy that is sufficient
+here is sufficient in AWS.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Permission(NamedTuple):
 def check_creation(authorizer: Authorizer, call: Call) -> None:
     """Check the additional permissions of a create request.
 
-    Raise an access denied error for the first one that the caller does not have.
+    Raise an access denied error for the first permission that the caller does not have.
     """
     if not call.operation.startswith("Create"):
         return

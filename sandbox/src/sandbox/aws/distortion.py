@@ -28,14 +28,17 @@ _TRUNCATED = re.compile(rb"<IsTruncated>(?:true|false)</IsTruncated>(?:<Marker>[
 
 
 def truncate(send: Send) -> Send:
-    """Send only the first half of the body. The header Content-Length matches it, so the client notices nothing."""
+    """Send only the first half of the body.
+
+    The header Content-Length has the length of that half, so the client does not notice the truncation.
+    """
     return _with_body(send, lambda body: body[: len(body) // 2])
 
 
 def repeat_pages(send: Send, service: str, operation: str) -> Send:
     """Add a token for a next page to every list.
 
-    Each token is different, but they all lead to the first page again, because they sort before all items.
+    The tokens differ, but each leads to the first page again, because it sorts before all items.
     """
 
     def add_token(body: bytes) -> bytes:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EKS operations for add-ons. An add-on may own associations, which are created and deleted with it."""
+"""The EKS operations for add-ons. An add-on may own associations, which are created and deleted together with the add-on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Payload = Mapping[str, Any]
 
 
 class Addons:
-    """The operations for add-ons. Each is a method that returns the data of the response."""
+    """The operations for add-ons. Each operation is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, associations: Associations, passing: RolePassing) -> None:
         self._state = state
@@ -72,7 +72,10 @@ class Addons:
         return {"addon": self._find(call)}
 
     def update(self, call: Call) -> Payload:
-        """Update an add-on. A list of associations replaces all; an omitted one leaves them as they are."""
+        """Update an add-on.
+
+        If the request has a list of associations, it replaces all associations of the add-on; otherwise they do not change.
+        """
         addon = self._find(call)
         name = call.path_parts[1]
         request = call.data()
@@ -101,7 +104,10 @@ class Addons:
         return {"update": update}
 
     def versions(self, call: Call) -> Payload:
-        """Return the versions of the add-ons that a Kubernetes version can run: here each runs all of them."""
+        """Return the versions of the add-ons that a Kubernetes version can run.
+
+        In this emulation every Kubernetes version can run all versions.
+        """
         name = call.query_value("addonName")
         kubernetes_version = call.query_value("kubernetesVersion") or DEFAULT_VERSION
         addons = [

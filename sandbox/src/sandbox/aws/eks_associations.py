@@ -37,7 +37,7 @@ Payload = Mapping[str, Any]
 
 
 class Associations:
-    """The operations for associations. Each is a method that returns the data of the response."""
+    """The operations for associations. Each operation is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
@@ -65,7 +65,10 @@ class Associations:
         return _response(record)
 
     def add(self, call: Call, cluster: str, request: Payload, owner: str = "") -> Record:
-        """Store a new association. The caller has checked the role, and that no other association exists."""
+        """Store a new association.
+
+        Call it only after a check of the role, and only if the service account has no association yet.
+        """
         moment = eks_time()
         association_id = new_association_id()
         record: Record = {

@@ -108,7 +108,7 @@ class PodIdentity:
     def _chain(self, call: Call, association: Record, source: Session) -> Session:
         """Assume the target role with the session of the association's role.
 
-        Both the policies of that role and the trust policy of the target role must allow it.
+        Both the policies of the association's role and the trust policy of the target role must allow that.
         """
         arn = association["targetRoleArn"]
         target = self._role(arn)

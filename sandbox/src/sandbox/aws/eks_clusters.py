@@ -26,7 +26,7 @@ _MEMBERS = ("computeConfig", "storageConfig", "upgradePolicy", "deletionProtecti
 
 
 class Clusters:
-    """The operations for clusters. Each is a method that returns the data of the response."""
+    """The operations for clusters. Each operation is a method that returns the data of the response."""
 
     def __init__(self, state: EksState, passing: RolePassing) -> None:
         self._state = state
@@ -50,7 +50,9 @@ class Clusters:
             raise invalid("Subnets specified must be in at least two different AZs")
 
     def complete(self, call: Call, response: Response) -> Payload | None:
-        """Add the missing members to the cluster that ministack created, or return None if it was not created."""
+        """Add the missing members to the cluster that ministack created, or return None if ministack did not create the
+        cluster.
+        """
         if response.status != 200:
             return None
         request = call.data()

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The EKS operations for the tags of clusters, add-ons and associations, which are selected by ARN."""
+"""The EKS operations for the tags of clusters, add-ons and associations, which a request names by ARN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _ARN = re.compile(r"arn:aws:eks:([a-z0-9-]+):(\d{12}):([a-z]+)/(.+)")
 
 
 class Tags:
-    """The operations for tags, one method each. A method returns None to let ministack handle another resource."""
+    """The operations for tags.
+
+    Each operation is a method, which returns None for a type of resource that ministack must handle.
+    """
 
     def __init__(self, state: EksState) -> None:
         self._state = state
@@ -68,7 +71,7 @@ class Tags:
 def check_tags(added: Mapping[str, str], merged: Mapping[str, str] | None = None) -> None:
     """Check new tags, and raise the error of EKS if they are invalid.
 
-    ``merged`` has all tags that the resource would then have, because their number is limited.
+    ``merged`` has all tags that the resource would have afterwards, because the number of tags is limited.
     """
     total = len(added if merged is None else merged)
     if total > MAX_TAGS:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Authenticate bearer tokens for the Kubernetes API as EKS does.
 
-A token is a presigned request for STS GetCallerIdentity. Its signature covers the header ``x-k8s-aws-id`` with
-the name of the cluster, but the token does not contain the name. The authenticator adds the name of its own
-cluster, so a token for another cluster has an invalid signature. Then it looks for the access entry of the caller.
+A token is a presigned request for STS GetCallerIdentity. Its signature covers the header ``x-k8s-aws-id`` with the name of
+the cluster, but the token does not contain the name. The authenticator adds the name of its own cluster, so a token for
+another cluster has an invalid signature. Then the authenticator looks for the access entry of the caller.
 
 Sources: the token verifier of aws-iam-authenticator; EKS User Guide, "Grant IAM users access to Kubernetes
 with EKS access entries".
@@ -92,7 +92,7 @@ class TokenReview:
 
     @property
     def tokens(self) -> list[str]:
-        """All tokens that clusters have received, including rejected ones."""
+        """Return all tokens that clusters have received, including rejected tokens."""
         return list(self._tokens)
 
     def clear(self) -> None:

@@ -20,9 +20,9 @@ DEFAULT_VERSION = "1.34"
 
 
 class AddonRelease(NamedTuple):
-    """The versions of an add-on, newest first, its namespace, and the managed policies of its service accounts.
+    """An add-on: its versions, newest first, its namespace, and the managed policies of its service accounts.
 
-    The first version is the default. ``without_roles`` is a version that does not accept Pod Identity associations.
+    The first version is the default version. ``without_roles`` is a version that does not accept Pod Identity associations.
     """
 
     name: str
@@ -61,5 +61,5 @@ def platform_version(version: str) -> str:
 
 
 def find_addon(name: str) -> AddonRelease | None:
-    """Return the versions of an add-on, or None if EKS does not offer the add-on."""
+    """Return an add-on by its name, or None if EKS does not offer the add-on."""
     return next((release for release in ADDONS if release.name == name), None)

@@ -39,19 +39,14 @@ class FaultRuleError(ValueError):
 class FaultRule:
     """A rule that makes some of the matching requests fail.
 
-    Attributes:
-        operation: shell pattern for the operation, such as ``iam:CreateRole`` or ``iam:*``.
-        account: shell pattern for the account ID of the caller.
-        region: shell pattern for the region in the signature of the request.
-        kind: one of KINDS. With ``reset_after`` (the connection is reset), ``malformed`` (half of the body is sent),
-            ``stall`` (the response is late), ``trickle`` (the body is slow) and ``endless_pages`` (every page has a
-            next page), the request is executed before the fault. With the other kinds it is not executed.
-        nth: fail only the n-th matching request, counted from 1.
-        every: fail every n-th matching request.
-        times: the maximum number of failures.
-        duration_ms: the time in milliseconds after which the rule ends.
-        code, message, status: the error of kind ``custom``.
-        seconds: the delay for ``stall``, or the time to send the body for ``trickle``.
+    Attributes: operation: shell pattern for the operation, such as ``iam:CreateRole`` or ``iam:*``. account: shell pattern
+    for the account ID of the caller. region: shell pattern for the region in the signature of the request. kind: one of
+    KINDS. With ``reset_after`` (the connection is reset), ``malformed`` (half of the body is sent), ``stall`` (the response
+    is late), ``trickle`` (the body is slow) and ``endless_pages`` (every page has a next page), the request is executed
+    before the fault. With the other kinds the request is not executed. nth: fail only the n-th matching request, counted
+    from 1. every: fail every n-th matching request. times: the maximum number of failures. duration_ms: the time in
+    milliseconds after which the rule has no effect. code, message, status: the error of kind ``custom``. seconds: the delay
+    for ``stall``, or the time to send the body for ``trickle``.
     """
 
     kind: str

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ASGI application: it passes control requests to the control handler, and API requests to ministack.
 
-It also counts API requests, delays them and lets some of them fail by the fault rules.
+The application also counts API requests, delays them, and lets the requests fail that a fault rule selects.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The path of ministack's control requests. They are not accepted, because they would not affect the overlay.
+# The path of ministack's control requests. The gateway does not accept these requests, because they would not affect the
+# overlay.
 _MINISTACK_PREFIX = "/_ministack/"
 _NO_LINGER = struct.pack("ii", 1, 0)
 PROXY_RESPONSES = {HTML200: PROXY_RESPONSE, EMPTY200: EMPTY_RESPONSE}

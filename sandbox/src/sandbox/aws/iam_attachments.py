@@ -19,7 +19,10 @@ from sandbox.aws.responses import Node
 
 
 class Attachments:
-    """The operations for the policies of roles. Each is a method that returns the result element."""
+    """The operations for the policies of roles.
+
+    Each operation is a method that returns the result element of the response.
+    """
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -96,7 +99,7 @@ class Attachments:
         )
 
     def list_entities_for_policy(self, form: Form) -> Node:
-        """Return a page of the groups, roles and users that use a policy, in that order."""
+        """Return a page of the groups, then the roles, then the users that use a policy."""
         arn = find_policy(self._state, form)["Arn"]
         limit = max_items(form)
         last = marker(form)

@@ -32,7 +32,7 @@ class AccountDetails:
         last = marker(form) or ""
         chosen: list[tuple[str, Record]] = []
         for kind, table in self._tables(form):
-            # The marker begins with the digit of a list. Skip the lists that precede it.
+            # The marker begins with the digit of a list. Skip the lists that precede this list.
             if kind < last[:1] or len(chosen) > limit:
                 continue
             rest = ((kind + key, record) for key, record in table if kind + key > last)

@@ -149,7 +149,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object from its members. Duplicate keys are an error."""
+    """Build a JSON object from its members. Raise ApiError for duplicate keys."""
     members = dict(pairs)
     if len(members) < len(pairs):
         raise malformed(SYNTAX)
@@ -175,7 +175,10 @@ def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
-    """Return the values of an element such as Action, or of its negated form such as NotAction. Both are an error."""
+    """Return the values of an element such as Action, or of its negated form such as NotAction.
+
+    Raise ApiError if the statement has both elements.
+    """
     if name in statement and negated in statement:
         raise malformed(SYNTAX)
     values = as_list(statement.get(name, statement.get(negated, [])))
@@ -185,7 +188,7 @@ def _one_of(statement: dict[str, Any], name: str, negated: str) -> list[str]:
 
 
 def _may_assume(action: str) -> bool:
-    """Return whether a trust policy may contain an action. If AWS does not document it, the action is accepted."""
+    """Return whether a trust policy may contain an action. The result is True if AWS does not document whether it may."""
     folded = action.lower()
     return (
         folded == "*"

@@ -12,7 +12,8 @@ from sandbox.aws.model import ApiError
 class Form:
     """The account and the parameters of a request.
 
-    An empty parameter differs from a missing one: for example, an empty Description clears the description of a role.
+    An empty parameter has another meaning than a missing parameter: for example, an empty Description clears the description
+    of a role.
     """
 
     def __init__(self, account: str, body: bytes) -> None:

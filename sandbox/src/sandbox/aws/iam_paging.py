@@ -24,9 +24,9 @@ def page(
 ) -> Mapping[str, Any]:
     """Return a page of a list as ``{name: […], IsTruncated, Marker}``.
 
-    ``items`` has pairs of sort key and item, in any order; ``show`` converts an item for the response. The marker
-    contains the key of the last item. So no other item is repeated or skipped if items are created or deleted
-    between two pages.
+    ``items`` has pairs of sort key and item, in any order; ``show`` converts an item for the response. The marker contains
+    the key of the last item on the page. So if items are created or deleted between two pages, no remaining item is repeated
+    or skipped.
     """
     limit = max_items(form)
     last = marker(form)

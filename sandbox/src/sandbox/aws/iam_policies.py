@@ -17,7 +17,7 @@ from sandbox.aws.responses import Node
 
 
 class Policies:
-    """The operations for managed policies. Each is a method that returns the result element."""
+    """The operations for managed policies. Each operation is a method that returns the result element of the response."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -131,7 +131,7 @@ def find_policy(state: IamState, form: Form) -> Record:
 
 
 def find_customer_policy(state: IamState, form: Form, action: str) -> Record:
-    """Return the policy that a request changes.
+    """Return the customer managed policy that a request changes.
 
     Raise ``AccessDenied`` for an AWS managed policy, which is read-only, or ``NoSuchEntity``.
     """

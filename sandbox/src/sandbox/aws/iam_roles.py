@@ -15,7 +15,7 @@ from sandbox.aws.responses import Node
 
 
 class Roles:
-    """The operations for roles. Each is a method that returns the result element."""
+    """The operations for roles. Each operation is a method that returns the result element of the response."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stored resources of IAM, with indexes, so that a lookup takes the same time for any number of resources."""
+"""The stored resources of IAM, with indexes, so that the time of a lookup does not grow with the number of resources."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class TrustHistory:
         self.changes.append((time.monotonic(), document))
 
     def visible(self, delay_ms: float) -> str | None:
-        """Return the newest trust policy that is at least ``delay_ms`` old, or None if there was none that long ago."""
+        """Return the newest trust policy that is at least ``delay_ms`` old, or None if the role had no trust policy that
+        long ago.
+        """
         horizon = time.monotonic() - delay_ms / 1000
         visible: str | None = None
         for moment, document in self.changes:

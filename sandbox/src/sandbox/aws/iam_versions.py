@@ -16,7 +16,7 @@ from sandbox.aws.responses import Node
 
 
 class Versions:
-    """The operations for policy versions. Each is a method that returns the result element."""
+    """The operations for policy versions. Each operation is a method that returns the result element of the response."""
 
     def __init__(self, state: IamState) -> None:
         self._state = state
@@ -54,7 +54,7 @@ class Versions:
 
     def list_policy_versions(self, form: Form) -> Node:
         policy = find_policy(self._state, form)
-        # IAM lists the newest version first, so its sort key must be the smallest.
+        # IAM lists the newest version first, so the sort key of the newest version must be the smallest.
         versions = (
             (f"{10**9 - int(version_id[1:]):09d}", version)
             for version_id, version in policy["Versions"].items()

@@ -13,7 +13,10 @@ from sandbox.aws.rate_limit import RateLimit
 
 @dataclass(slots=True)
 class Instruments:
-    """The instruments. Control requests set them, and the gateway applies them to API requests."""
+    """The instruments: counters, latency, fault rules and rate limit.
+
+    Control requests set them, and the gateway applies them to API requests.
+    """
 
     latency_ms: float = 0
     counters: Counters = field(default_factory=Counters)

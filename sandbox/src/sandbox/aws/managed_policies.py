@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Additional AWS managed policies, which ministack does not have. Their documents are shortened."""
+"""AWS managed policies that ministack does not have. Their documents are shortened."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ POLICIES = (
 def install(ministack: Ministack) -> None:
     """Add the policies to ministack, and set the dates of all AWS managed policies.
 
-    Call it again after :meth:`Ministack.wipe`, which removes the policies.
+    Call this function again after :meth:`Ministack.wipe`, which removes the policies.
     """
     for record in ministack.aws_managed_policies.values():
         record.update(CreateDate=CREATED, UpdateDate=CREATED)

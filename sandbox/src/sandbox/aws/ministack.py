@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface to the package ministack: its stores, and the functions that the overlay uses.
 
-ministack stores each type of resource in a dict with the keys (account, name) or (account, region, name). The
-overlay uses these dicts directly, because ministack's own views of one account iterate over all accounts.
+ministack stores each type of resource in a dict with the keys (account, name) or (account, region, name). The overlay uses
+these dicts directly, because the functions of ministack for one account iterate over all accounts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 
 from sandbox.aws.model import Record
 
-# EC2 and Organizations are needed to list regions and accounts. ministack handles them without the overlay.
+# EC2 and Organizations are needed to list regions and accounts. ministack handles these services without the overlay.
 SERVICES = ("eks", "iam", "sts", "ec2", "organizations")
 
 
@@ -133,7 +133,7 @@ class Ministack:
 
     @property
     def aws_managed_policies(self) -> dict[str, Record]:
-        """The AWS managed policies by ARN. All accounts share them."""
+        """Return the AWS managed policies by ARN. All accounts share these policies."""
         return cast("dict[str, Record]", self.iam._aws_managed_policies)
 
     def account(self) -> str:
@@ -153,7 +153,7 @@ class Ministack:
         return cast(Record, self.sts._caller_identity(headers, query))
 
     def sessions(self) -> dict[str, Record]:
-        """Return the temporary credentials by access key ID, which may include expired ones."""
+        """Return the temporary credentials by access key ID. Some of them may have expired."""
         return dict(self.sts._sessions)
 
     def end_session(self, access_key_id: str, seconds: float) -> None:
@@ -210,7 +210,7 @@ class Ministack:
         }
 
     def stores(self) -> list[dict[Any, Any]]:
-        """Return the stores of all resources and sessions, except AWS managed policies, which do not change."""
+        """Return the stores of all resources and sessions, but not of AWS managed policies, which do not change."""
         kinds = (self._responses.AccountScopedDict, self._responses.AccountRegionScopedDict)
         members = [*vars(self.iam).values(), *vars(self.eks).values()]
         return [*(member._data for member in members if isinstance(member, kinds)), self.sts._sessions]

@@ -49,7 +49,10 @@ class Call:
         return values[0] if values else None
 
     def data(self) -> dict[str, Any]:
-        """Parse the body as a JSON object. An empty body is an empty object. Raise ApiError for another body."""
+        """Parse the body as a JSON object.
+
+        An empty body is an empty object. Raise ApiError for a body that is not a JSON object.
+        """
         try:
             data = json.loads(self.body or b"{}")
         except ValueError:

@@ -74,7 +74,10 @@ class Route(NamedTuple):
 
 
 def signed_scope(headers: Mapping[str, str], query: str = "") -> Scope:
-    """Return the credential scope from the header or a presigned query. Its members are empty without a signature."""
+    """Return the credential scope from the header or a presigned query.
+
+    If the request has no signature, the members of the result are empty.
+    """
     match = _CREDENTIAL.search(headers.get("authorization", "")) or _PRESIGNED.search(query)
     return Scope(*match.groups()) if match else Scope("", "", "")
 

@@ -31,11 +31,11 @@ class RolePassing:
         self._propagation = propagation
 
     def check(self, call: Call, role_arn: str) -> None:
-        """Check that a role can be used for an association. Raise the error of EKS if not."""
+        """Check that EKS accepts a role for an association. Raise the error of EKS if it does not."""
         match = _ROLE_ARN.fullmatch(role_arn)
         if role_arn and not match:
             raise ApiError(400, "InvalidParameterException", f"Invalid role ARN: {role_arn}")
-        # EKS returns the error for a role of another account also for an empty ARN.
+        # For an empty ARN, EKS returns the same error as for a role of another account.
         if match is None or match.group(1) != call.account:
             raise ApiError(403, "AccessDeniedException", "Cross-account pass role is not allowed")
         self._authorizer.check_pass_role(call, role_arn, POD_IDENTITY_SERVICE)
@@ -55,7 +55,7 @@ class RolePassing:
             )
 
     def check_cluster_role(self, call: Call, role_arn: str) -> None:
-        """Check that a role can be used for a cluster. Raise the error of EKS if not."""
+        """Check that EKS accepts a role for a cluster. Raise the error of EKS if it does not."""
         self._authorizer.check_pass_role(call, role_arn, CLUSTER_SERVICE)
         match = _ROLE_ARN.fullmatch(role_arn)
         in_account = match is not None and match.group(1) == call.account

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """A token bucket for all services and accounts together. It starts full, and holds the tokens of one second.
+    """A token bucket for all services and accounts together. The bucket is full at first, and holds the tokens of one second.
 
     ``per_second`` is the permitted number of requests per second; 0 means no limit. ``now`` returns a time in seconds.
     """
@@ -29,7 +29,7 @@ class RateLimit:
         self._filled = self._now()
 
     def take(self) -> bool:
-        """Take a token for a request, and return whether there was one."""
+        """Take a token for a request, and return whether the bucket had a token."""
         if not self.per_second:
             return True
         now = self._now()

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Emulate the eventual consistency of IAM and EKS: reads may return an older state.
 
-A replica, which is behind by a certain time, serves these reads. Writes use the current state. The delay until EKS
-sees a role is separate; see :class:`sandbox.aws.passing.Propagation`.
+A replica, a copy of the resources that is behind by a certain time, serves these reads. Writes use the current state. The
+delay until EKS sees a role is separate; see :class:`sandbox.aws.passing.Propagation`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class ReadLag:
         self._reads: Counter[tuple[str, str]] = Counter()
 
     def set(self, rules: Iterable[LagRule]) -> None:
-        """Replace the rules. Reads show everything that exists now; only later changes are delayed."""
+        """Replace the rules. Reads show all resources that exist now; only changes after this call are delayed."""
         self._rules = list(rules)
         self._reads.clear()
         self._replicas = {
@@ -110,8 +110,8 @@ class ReadLag:
         if not self._replicas:
             return
         if call.service == "iam" and (arn := Form(call.account, call.body).get("PolicyArn")):
-            # When ministack attaches a policy to a user or group, it changes the policy without this class noticing.
-            # Access the policy here, so that it counts as possibly changed.
+            # When ministack attaches a policy to a user or group, it changes the policy, and this class does not notice that.
+            # Access the policy here, so that the policy counts as possibly changed.
             self._iam.policy(call.account, arn)
         for key in (*self._iam.accessed.take(), *self._eks.accessed.take()):
             change = Change.copy(key, current_record(self._iam, self._eks, key))

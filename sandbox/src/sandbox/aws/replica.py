@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A copy of the resources of IAM and EKS that applies each change after a delay.
 
-All replicas share the copies of changed records, and never modify them. Users, groups, instance profiles and node
+All replicas share the copies of changed records, and never modify these copies. Users, groups, instance profiles and node
 groups are not copied, because ministack handles them; reads of them are always current.
 """
 
@@ -22,7 +22,7 @@ from sandbox.aws.passing import RolePassing
 
 
 class Replica:
-    """The state of IAM and EKS of ``delay`` seconds ago. ``now`` returns a time in seconds."""
+    """The state that IAM and EKS had ``delay`` seconds ago. ``now`` returns a time in seconds."""
 
     def __init__(
         self,
@@ -89,7 +89,9 @@ class Replica:
             state.role_names[(key.account, key.name.lower())] = key.name
 
     def _count(self, key: Key, role: Record, change: int) -> None:
-        """Add a role to the indexes of attachments and permissions boundaries, or with -1 remove it from them."""
+        """Add a role to the indexes of attachments and permissions boundaries, or with ``change`` -1 remove the role from
+        these indexes.
+        """
         state = self.iam_state
         used = [(state.attached_roles, arn) for arn in role["AttachedPolicies"]]
         if role["PermissionsBoundary"]:
@@ -111,7 +113,7 @@ class Replica:
         if record is None and previous is not None:
             associations.drop(previous)
         elif record is not None:
-            # Do not use ``add`` here: it would give the record a new number, which is the sort key of pages.
+            # Do not use ``add`` here: that method would give the record a new number, which is the sort key of pages.
             associations.by_id[key.name] = record
             associations.by_identity[(record["namespace"], record["serviceAccount"])] = key.name
 

@@ -31,7 +31,7 @@ def json_response(payload: Mapping[str, Any], status: int = 200) -> Response:
 
 
 def _request_id() -> dict[str, str]:
-    """Return a header with a new request ID. Clients use it to distinguish AWS from a proxy."""
+    """Return a header with a new request ID. Clients recognise a response of AWS, rather than of a proxy, by this header."""
     return {"x-amzn-requestid": str(uuid.uuid4())}
 
 

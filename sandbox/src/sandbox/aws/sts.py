@@ -56,7 +56,7 @@ class AssumeRole:
         self.lifetime_s = 0.0
 
     def check(self, call: Call) -> None:
-        """Check that the caller can assume the role. Raise the error of AWS if not."""
+        """Check that the caller can assume the role. Raise the error of AWS if the caller cannot."""
         form = Form(call.account, call.body)
         seconds = _check_parameters(form)
         arn = form.text("RoleArn")
@@ -82,7 +82,9 @@ class AssumeRole:
             raise _invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 
     def shorten_session(self, response: Response) -> Response:
-        """Shorten the lifetime of the new credentials to ``lifetime_s``, and return the response with that expiration."""
+        """Shorten the lifetime of the new credentials to ``lifetime_s``, and return the response with the new time of
+        expiration.
+        """
         if not self.lifetime_s or response.status != OK:
             return response
         key = _ACCESS_KEY_ID.search(response.body)
@@ -158,7 +160,7 @@ def _invalid(message: str) -> ApiError:
 def _for_principals(document: str) -> Mapping[str, Any]:
     """Return a trust policy without service principals.
 
-    The evaluator of ministack would match them with every root user.
+    The policy evaluator of ministack would match service principals with every root user.
     """
     return {"Statement": [_without_services(s) for s in as_list(json.loads(document)["Statement"])]}
 

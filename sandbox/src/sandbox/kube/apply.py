@@ -40,7 +40,7 @@ class Entry:
         )
 
     def printed(self) -> str:
-        """Return the field manager as messages about conflicts name it."""
+        """Return the field manager in the form that messages about conflicts have."""
         text = json.dumps(self.manager)
         if self.subresource:
             text += f" with subresource {json.dumps(self.subresource)}"
@@ -90,7 +90,10 @@ def write_entries(obj: Json, entries: Sequence[Entry]) -> None:
 def record_update(
     rtype: ResourceType, old: Json | None, new: Json, entries: Sequence[Entry], writer: Entry
 ) -> list[Entry]:
-    """Return the entries of managedFields after a create or update. The writer owns every field that it has changed."""
+    """Return the entries of managedFields after a create or update.
+
+    The writer owns every field that the writer has changed.
+    """
     previous = fieldset.flatten(rtype.kind, old) if old is not None else {}
     current = fieldset.flatten(rtype.kind, new)
     changed = frozenset(
@@ -122,7 +125,8 @@ def server_side_apply(
 ) -> Applied:
     """Merge an applied configuration into the existing object.
 
-    Raise ApiError 409 if another manager owns a field with another value, unless ``force`` takes the field over.
+    Raise ApiError 409 if another manager owns a field with another value, unless ``force`` is set; then the field becomes
+    the writer's.
     """
     entries = read_entries(live)
     applied = fieldset.flatten(rtype.kind, config, maps=False)

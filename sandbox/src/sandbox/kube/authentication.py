@@ -27,7 +27,7 @@ ADMIN = User("kubernetes-admin", (MASTERS, AUTHENTICATED))
 
 
 def parse_user(text: str) -> tuple[str, User]:
-    """Parse ``NAME:TOKEN:GROUP1,GROUP2`` to a token and its user. Raise ValueError if it has no name or token.
+    """Parse ``NAME:TOKEN:GROUP1,GROUP2`` to a token and its user. Raise ValueError if the text has no name or no token.
 
     A colon within a part is written %3A.
     """
@@ -81,11 +81,11 @@ def review_token(url: str, token: str) -> User | None:
     """
     body = json.dumps({"token": token}).encode()
     request = Request(url, body, {"Content-Type": "application/json"}, method="POST")
-    # Do not use a proxy, because it could not reach the loopback address.
+    # Do not use a proxy, because a proxy could not reach the loopback address of this machine.
     with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as response:
         result = json.load(response)
     if "refused" in result:
-        # As in EKS, the client does not get the reason. It is only in the log.
+        # As in EKS, the reason is only in the log; the client does not get the reason.
         print(f"token rejected: {result['refused']}", flush=True)
         return None
     return User(str(result["name"]), (*map(str, result["groups"]), AUTHENTICATED))

@@ -103,7 +103,7 @@ class Cluster:
         }
 
     def restore(self, snapshot: Json) -> None:
-        """Replace all objects with the objects of a snapshot. They get new resource versions."""
+        """Replace all objects with the objects of a snapshot. The objects get new resource versions."""
         objects = {
             Key(resource, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]): obj
             for resource, items in snapshot["objects"].items()
@@ -126,7 +126,7 @@ def _version(obj: Json) -> int:
 
 
 def write_options(target: Target, query: Mapping[str, str], content_type: str, agent: str) -> WriteOptions:
-    """Parse the query parameters of a write. Raise ApiError for invalid ones.
+    """Parse the query parameters of a write. Raise ApiError for an invalid parameter.
 
     The default field manager is the first part of the User-Agent header, as in Kubernetes.
     """

@@ -70,7 +70,10 @@ class KubeControl:
         self._request("PUT", "checkpoint", {"name": name})
 
     def restore(self, name: str) -> None:
-        """Restore the objects that :meth:`save` saved, and reset everything else. They get new resource versions."""
+        """Restore the objects that :meth:`save` saved, and reset the rest of the cluster, counters, fault rules and latency.
+
+        The objects get new resource versions.
+        """
         self._request("POST", "restore", {"name": name})
 
     def reset(self) -> None:
@@ -88,7 +91,7 @@ class KubeControl:
         request = Request(url, data=data, method=method, headers=headers)
         try:
             context = ssl.create_default_context(cafile=str(self._ca_file))
-            # Do not use a proxy, because it could not reach the loopback address.
+            # Do not use a proxy, because a proxy could not reach the loopback address of this machine.
             opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
             with opener.open(request, timeout=TIMEOUT_SECONDS) as response:
                 result: dict[str, Any] = json.load(response)

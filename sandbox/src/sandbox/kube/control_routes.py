@@ -28,7 +28,10 @@ class Controlled(Protocol):
 
 
 class ControlRoutes:
-    """The handler of control requests. All except ``GET ready`` need the bearer token of an administrator."""
+    """The handler of control requests.
+
+    All control requests except ``GET ready`` need the bearer token of an administrator.
+    """
 
     def __init__(self, server: Controlled) -> None:
         self._server = server

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Emulate some controllers of Kubernetes. Garbage collection is in ``deletion``.
 
-A Job gets a Pod, which is Pending until a test writes its status. activeDeadlineSeconds ends the Job and deletes the
-Pod; ttlSecondsAfterFinished deletes the Job. For Deployments, DaemonSets, ReplicaSets and StatefulSets only
-status.observedGeneration is set; they get no Pods.
+A Job gets a Pod, which is Pending until a test writes its status. activeDeadlineSeconds ends the Job and deletes the Pod;
+ttlSecondsAfterFinished deletes the Job. For Deployments, DaemonSets, ReplicaSets and StatefulSets only
+status.observedGeneration is set; no Pods are created for them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FINISHED = ("Complete", "Failed")
 
 
 class Controllers:
-    """The controllers. Each call of ``tick`` lets them act once."""
+    """The controllers. Each call of ``tick`` runs every controller once."""
 
     def __init__(
         self, operations: Operations, deleter: Deleter, clock: Callable[[], datetime] = utc_now
@@ -104,7 +104,7 @@ class Controllers:
                 PODS, meta["namespace"], {"metadata": metadata, "spec": template["spec"]}, _OPTIONS
             )
         except ApiError:
-            # As in a real controller, the next tick tries again.
+            # The next tick tries again, as a real controller would.
             return
 
     def _expire(self, job: Json, condition: Json) -> None:

@@ -17,7 +17,7 @@ from sandbox.kube.shapes import KINDS, OBJECT_META, ListOf, Shape, Struct
 
 
 def check_decodable(rtype: ResourceType, body: Any) -> Json:
-    """Check the types of the known fields of an object, and return it. Raise ApiError 400 for a wrong type."""
+    """Check the types of the known fields of an object, and return the object. Raise ApiError 400 for a wrong type."""
     if not isinstance(body, dict):
         raise _undecodable(
             rtype, f"json: cannot unmarshal {go_type(body)} into Go value of type v1.{rtype.kind}"

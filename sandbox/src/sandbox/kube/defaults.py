@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set the default values of the API server. Without them, applying a manifest twice would change the object again."""
+"""Set the values that the API server sets by default.
+
+Without these values, applying a manifest twice would change the object again.
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Delete objects, collect garbage, and terminate namespaces.
 
-In a real cluster, controllers delete dependents and the contents of namespaces. Here ``Deleter.reconcile`` does that; the
-server or a test calls it.
+In a real cluster, controllers delete dependents and the contents of namespaces. In this emulation ``Deleter.reconcile`` does
+that; the server or a test calls this method.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Deleter:
 
     @property
     def pending(self) -> bool:
-        """Return whether :meth:`reconcile` has something to do."""
+        """Return whether objects are waiting for :meth:`reconcile`."""
         return bool(self._queue)
 
     def reconcile(self) -> None:
@@ -202,7 +202,7 @@ class Deleter:
         self._store.put(key, copy)
 
     def _release(self, key: Key, finalizer: str) -> None:
-        """Remove a finalizer from an object. If it was the last one, remove the object."""
+        """Remove a finalizer from an object. If that was the last finalizer of a terminating object, remove the object."""
         copy = clone_object(self._store.get(key) or {})
         meta = copy["metadata"]
         meta["finalizers"] = [name for name in meta["finalizers"] if name != finalizer]

@@ -1,6 +1,9 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""API discovery in the older format, with a request for each group. Clients use it if the newer one is missing."""
+"""API discovery in the older format, with a request for each group.
+
+Clients use the older format if the API server does not have the newer format.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from sandbox.kube.resources import ALL_VERBS, SUBRESOURCE_VERBS, ResourceTable, 
 
 
 def version_info(version: str, *, eks: bool = False) -> Json:
-    """Return the response to /version. With ``eks`` the version has a suffix as in EKS."""
+    """Return the response to /version. With ``eks`` the version has the suffix that versions of EKS have."""
     major, minor = version.lstrip("v").split(".")[:2]
     return {
         "major": major,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The errors of the Kubernetes API: an exception for all of them, and a function for each kind."""
+"""The errors of the Kubernetes API: one exception class for all errors, and a function for each kind of error."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """Return the error for an invalid object (status 422). As in Kubernetes, several causes are in brackets."""
+    """Return the error for an invalid object (status 422). As in Kubernetes, the message has several causes in brackets."""
     texts = [f"{cause.field}: {cause.message}" for cause in causes]
     summary = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{kind}.{group}" if group else kind
@@ -163,7 +163,10 @@ def expired(message: str, metadata: Json | None = None) -> ApiError:
 
 
 def too_large_version(version: int, current: int) -> ApiError:
-    """Return the error for a list at a future resource version. A real API server waits some seconds before it."""
+    """Return the error for a list at a future resource version.
+
+    A real API server waits some seconds before it returns this error.
+    """
     text = "Too large resource version"
     details = {"causes": [{"reason": "ResourceVersionTooLarge", "message": text}], "retryAfterSeconds": 1}
     return ApiError(504, "Timeout", f"Timeout: {text}: {version}, current: {current}", details)

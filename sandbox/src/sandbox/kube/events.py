@@ -13,7 +13,10 @@ from sandbox.kube.jsontree import Json
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A change of an object at a resource version. ``previous`` is the object before, or None if it is new."""
+    """A change of an object at a resource version.
+
+    ``previous`` is the object before the change, or None if the change created the object.
+    """
 
     version: int
     obj: Json
@@ -40,7 +43,10 @@ class EventLog:
             del versions[: -self._limit]
 
     def since(self, resource: str, version: int) -> list[Event]:
-        """Return the changes after a resource version. Raise ApiError 410 if the history does not reach back to it."""
+        """Return the changes after a resource version.
+
+        Raise ApiError 410 if the history does not reach back to that version.
+        """
         if not self.reaches(resource, version):
             floor = self._floors.get(resource, 0)
             raise expired(f"too old resource version: {version} ({floor})")

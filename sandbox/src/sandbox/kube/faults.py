@@ -34,15 +34,11 @@ class FaultRuleError(ValueError):
 class FaultRule:
     """A rule that makes some of the matching requests fail.
 
-    Attributes:
-        operation: shell pattern for the operation, such as ``create serviceaccounts`` or ``* pods``.
-        kind: one of KINDS. With ``reset_after`` (the connection is reset) and ``stall`` (the response is late), the
-            request is executed before the fault. With the other kinds it is not executed. ``conflict`` is the error
-            AlreadyExists for a create request.
-        nth: fail only the n-th matching request, counted from 1.
-        every: fail every n-th matching request.
-        times: the maximum number of failures.
-        seconds: the delay for ``stall``, or the value of the header Retry-After for ``throttle``.
+    Attributes: operation: shell pattern for the operation, such as ``create serviceaccounts`` or ``* pods``. kind: one of
+    KINDS. With ``reset_after`` (the connection is reset) and ``stall`` (the response is late), the request is executed
+    before the fault. With the other kinds the request is not executed. ``conflict`` is the error AlreadyExists for a create
+    request. nth: fail only the n-th matching request, counted from 1. every: fail every n-th matching request. times: the
+    maximum number of failures. seconds: the delay for ``stall``, or the value of the header Retry-After for ``throttle``.
     """
 
     kind: str

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists at an earlier resource version, which are computed from the history, and their continue tokens."""
+"""Lists at an earlier resource version, which are computed from the history of changes; and the continue tokens of lists."""
 
 from __future__ import annotations
 

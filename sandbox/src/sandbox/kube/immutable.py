@@ -31,7 +31,7 @@ _POD_MUTABLE = ("activeDeadlineSeconds", "schedulingGates", "terminationGracePer
 
 
 def check_immutable(rtype: ResourceType, old: Json, new: Json) -> None:
-    """Compare an update with the existing object. Raise ApiError 422 if it changes immutable fields."""
+    """Compare an update with the existing object. Raise ApiError 422 if the update changes immutable fields."""
     causes = list(_causes(rtype, old, new))
     if causes:
         raise invalid(rtype.kind, rtype.group, old["metadata"]["name"], causes)

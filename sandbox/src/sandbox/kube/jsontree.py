@@ -19,7 +19,7 @@ def clone(value: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return a deep copy of a JSON value without members that are null. The API server ignores these."""
+    """Return a deep copy of a JSON value without members that are null. The API server ignores such members."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

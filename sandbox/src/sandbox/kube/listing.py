@@ -35,7 +35,10 @@ class Selection:
         return self.labels.matches(obj) and self.fields.matches(obj)
 
     def objects(self, store: Store) -> Iterator[Json]:
-        """Return the matching objects, sorted by namespace and name. If the name is selected, look it up directly."""
+        """Return the matching objects, sorted by namespace and name.
+
+        If the selection has the name of an object, look up that object directly.
+        """
         name = self.fields.exact("metadata", "name")
         namespace = self.namespace
         if namespace is None and not self.rtype.namespaced:
@@ -48,7 +51,7 @@ class Selection:
 
 
 def parse_selection(rtype: ResourceType, namespace: str | None, query: Mapping[str, str]) -> Selection:
-    """Parse the query parameters ``labelSelector`` and ``fieldSelector``. Raise ApiError 400 if one is invalid."""
+    """Parse the query parameters ``labelSelector`` and ``fieldSelector``. Raise ApiError 400 if either is invalid."""
     return Selection(
         rtype,
         namespace,

@@ -89,7 +89,10 @@ class _Api:
 
 
 async def serve_all(apis: dict[str, _Api]) -> None:
-    """Serve all clusters until SIGTERM or SIGINT. Print their endpoints as JSON as soon as all are ready."""
+    """Serve all clusters until SIGTERM or SIGINT.
+
+    Print the endpoints of the clusters as JSON as soon as all of them are ready.
+    """
     stop = stop_event()
     ready = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(api.serve(stop, ready)) for api in apis.values()]

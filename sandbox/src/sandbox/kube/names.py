@@ -25,7 +25,10 @@ def _too_long(limit: int) -> str:
 
 
 def dns_label(value: str) -> list[str]:
-    """Return error messages if a value is not an RFC 1123 label. Namespaces and containers require it of their names."""
+    """Return error messages if a value is not an RFC 1123 label.
+
+    The names of namespaces and containers must have this form.
+    """
     errors = [_too_long(63)] if len(value) > 63 else []
     if re.fullmatch(_LABEL, value):
         return errors
@@ -39,7 +42,7 @@ def dns_label(value: str) -> list[str]:
 
 
 def dns_subdomain(value: str) -> list[str]:
-    """Return error messages if a value is not an RFC 1123 subdomain. Most kinds require it of their names."""
+    """Return error messages if a value is not an RFC 1123 subdomain. The names of most kinds must have this form."""
     errors = [_too_long(253)] if len(value) > 253 else []
     if re.fullmatch(_SUBDOMAIN, value):
         return errors
@@ -51,7 +54,7 @@ def dns_subdomain(value: str) -> list[str]:
 
 
 def path_segment(value: str) -> list[str]:
-    """Return error messages if a value is not a path segment. Roles and bindings require it of their names."""
+    """Return error messages if a value is not a path segment. The names of roles and bindings must have this form."""
     if value in (".", ".."):
         return [f"may not be '{value}'"]
     return [f"may not contain '{character}'" for character in "/%" if character in value]

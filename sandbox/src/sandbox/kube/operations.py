@@ -82,7 +82,7 @@ class Operations:
         return key, obj
 
     def create(self, rtype: ResourceType, namespace: str, body: Any, options: WriteOptions) -> Outcome:
-        """Create an object (POST). Raise ApiError if it is invalid or exists."""
+        """Create an object (POST). Raise ApiError if the object is invalid or exists already."""
         obj, warnings = self._decode(rtype, body, options)
         meta = self._clean_metadata(rtype, namespace, obj)
         if meta.pop("resourceVersion", None):
@@ -97,7 +97,7 @@ class Operations:
     def replace(
         self, rtype: ResourceType, namespace: str, name: str, body: Any, options: WriteOptions
     ) -> Outcome:
-        """Replace an object (PUT). Raise ApiError if it does not exist, or the new one is invalid."""
+        """Replace an object (PUT). Raise ApiError if the object does not exist, or the new object is invalid."""
         key, old = self.find(rtype, namespace, name)
         new, warnings = self._decode(rtype, body, options)
         if not lookup(new, "metadata", "name"):
@@ -257,7 +257,7 @@ class Operations:
         return stored
 
     def _decode(self, rtype: ResourceType, body: Any, options: WriteOptions) -> tuple[Json, tuple[str, ...]]:
-        """Check the types in a body. Return the object without unknown fields, and warnings about these."""
+        """Check the types in a body. Return the object without unknown fields, and warnings about unknown fields."""
         obj: Json = without_nulls(check_decodable(rtype, body))
         unknown = unknown_fields(rtype, obj)
         if not unknown:
@@ -289,7 +289,10 @@ class Operations:
         return metadata
 
     def _check_namespace(self, rtype: ResourceType, namespace: str, name: str) -> None:
-        """Check that a namespace exists and is not terminating. Raise ApiError 404 or 403 if not."""
+        """Check that a namespace exists and is not terminating.
+
+        Raise ApiError 404 if it does not exist, 403 if it is terminating.
+        """
         if not rtype.namespaced:
             return
         _, obj = self.find(NAMESPACES, "", namespace)

@@ -106,7 +106,7 @@ def _strategic_list(kind: str, current: Any, patch: list[Any], path: Path) -> li
 
 
 def _ordered(items: list[Any], order: list[Any], key: str) -> list[Any]:
-    """Sort items in the order of ``order``. Items that it does not contain follow in their present order."""
+    """Sort items in the order of ``order``. Items that ``order`` does not contain follow in their present order."""
     values = [entry.get(key) if isinstance(entry, dict) else entry for entry in order]
 
     def rank(item: Any) -> int:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Add HTTP reason phrases, such as "Not Found", to responses.
 
-hypercorn omits them, but Kubernetes clients show them in error messages for responses without a body.
+hypercorn omits reason phrases, but Kubernetes clients show them in error messages for responses without a body.
 """
 
 from __future__ import annotations

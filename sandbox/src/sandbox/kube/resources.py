@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of objects that the API serves."""
+"""The kinds of objects that the embedded Kubernetes API serves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ResourceType:
 
     @property
     def qualified(self) -> str:
-        """The name of the resource in error messages, such as ``deployments.apps`` or ``pods``."""
+        """Return the name of the resource in error messages, such as ``deployments.apps`` or ``pods``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property

@@ -18,7 +18,7 @@ class ListRule:
     """The rule to merge a list: the keys that identify an item.
 
     ``apply_keys`` are used in server-side apply, ``patch_key`` in a strategic merge patch. Without keys, the list is
-    replaced as a whole. If ``is_set``, the list has unique scalars, and new ones are added.
+    replaced as a whole. If ``is_set``, the list has unique scalars, and new scalars are added to the list.
     """
 
     apply_keys: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ _OPERATORS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": 
 
 
 def object_selector(selector: Json | None) -> LabelSelector:
-    """Parse a label selector in an object (matchLabels and matchExpressions). An empty one selects everything."""
+    """Parse a label selector in an object (matchLabels and matchExpressions). An empty selector selects every object."""
     equal = [Requirement(key, "in", frozenset({value})) for key, value in _labels(selector)]
     expressions = (selector or {}).get("matchExpressions") or []
     set_based = [
@@ -104,7 +104,7 @@ def _requirement(term: str) -> Requirement:
 
 @dataclass(frozen=True, slots=True)
 class FieldTerm:
-    """A term of a field selector: the value that a field must have, or with ``negated`` must not have."""
+    """A term of a field selector: the value that a field must have, or, with ``negated``, that the field must not have."""
 
     path: tuple[str, ...]
     value: str
@@ -124,7 +124,7 @@ class FieldSelector:
         return all(term.matches(obj) for term in self.terms)
 
     def exact(self, *path: str) -> str | None:
-        """Return the value that a field must have, or None if the selector does not require one."""
+        """Return the value that a field must have, or None if the selector does not require a value."""
         for term in self.terms:
             if term.path == path and not term.negated:
                 return term.value

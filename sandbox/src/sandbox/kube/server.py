@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTPS server on the loopback address. It uses the package hypercorn for the protocol.
 
-It accepts connections itself, because hypercorn's function ``serve`` does not give access to the connections, which
+This module accepts the connections, because hypercorn's function ``serve`` does not give access to the connections, which
 fault rules may reset.
 """
 

@@ -82,7 +82,10 @@ class Store:
         return sorted(self._objects)
 
     def put(self, key: Key, obj: Json) -> Json:
-        """Store an object with a new resource version, and return it. The object must not be modified afterwards."""
+        """Store an object with a new resource version, and return the stored object.
+
+        The object must not be modified afterwards.
+        """
         previous = self.get(key)
         obj["metadata"]["resourceVersion"] = str(self._next())
         self._objects.setdefault(key.resource, {}).setdefault(key.namespace, {})[key.name] = obj

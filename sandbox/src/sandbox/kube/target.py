@@ -31,7 +31,7 @@ class Target:
 
     @property
     def subject(self) -> str:
-        """The name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
+        """Return the name of the resource in counters and fault rules, such as ``pods`` or ``pods/status``."""
         plural = self.rtype.plural
         return f"{plural}/{self.subresource}" if self.subresource else plural
 
@@ -84,6 +84,6 @@ def _parse_path(table: ResourceTable, path: str) -> tuple[ResourceType, str, str
     if subresource and subresource not in rtype.subresources:
         return None
     if rtype is NAMESPACES:
-        # Kubernetes checks the permission for a request about a namespace in that namespace.
+        # For a request about a namespace, Kubernetes checks whether the caller has the permission in that namespace.
         namespace = name
     return rtype, namespace, name, subresource

@@ -45,8 +45,8 @@ def webhook_configuration() -> Json:
 class Webhook:
     """The webhook, with the service accounts that have an association.
 
-    Tests set ``associations``. If ``follow`` is not None, it returns further service accounts: those that have
-    an association in the embedded AWS.
+    Tests set ``associations``. If ``follow`` is not None, it returns further service accounts: the service accounts that
+    have an association in the embedded AWS.
     """
 
     enabled: bool = False
@@ -56,7 +56,7 @@ class Webhook:
     def mutate(self, store: Store, namespace: str, pod: Json) -> None:
         """Change a new Pod: inject EKS Pod Identity if its service account has an association.
 
-        Otherwise inject IRSA (IAM roles for service accounts) if the service account has the annotation for it.
+        Otherwise inject IRSA (IAM roles for service accounts) if the service account has the annotation for IRSA.
         """
         if not self.enabled or not _is_selected(store, namespace, pod):
             return
@@ -77,7 +77,7 @@ def fetch_associations(url: str) -> set[Pair]:
 
     ``url`` is the control request ``associations`` for the EKS cluster.
     """
-    # Do not use a proxy, because it could not reach the loopback address.
+    # Do not use a proxy, because a proxy could not reach the loopback address of this machine.
     with build_opener(ProxyHandler({})).open(url, timeout=TIMEOUT_SECONDS) as response:
         rows = json.load(response)
     return {(row["namespace"], row["service_account"]) for row in rows}
