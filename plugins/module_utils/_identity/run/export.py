@@ -199,7 +199,7 @@ def _with_value(**values: Any) -> _Row:
 
 
 def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
-    """Export a cluster, plan the exported list, and return the result of the module eks_pod_identity_export.
+    """Export a cluster, plan the exported list, and return the result of the module eks_pod_identity_workloads_info.
 
     :arg namespaces: the namespaces to export; all namespaces if empty.
     :raises InputError: for invalid options, or for an association that a list of workloads cannot have.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: eks_pod_identity_export
+module: eks_pod_identity_workloads_info
 version_added: 1.0.0
 short_description: Export the EKS Pod Identity associations of a cluster as a list of workloads
 description:
@@ -60,7 +60,7 @@ extends_documentation_fragment:
 
 EXAMPLES = r"""
 - name: Read the workloads of a cluster
-  workload_identity.aws.eks_pod_identity_export:
+  workload_identity.aws.eks_pod_identity_workloads_info:
     cluster_name: my-cluster
   register: estate
 
