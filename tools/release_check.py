@@ -58,7 +58,7 @@ def run(
 
 
 def problems(code: int, output: list[str]) -> list[str]:
-    """Return the warnings and errors of a command, or its whole output if it failed without any."""
+    """Return the warnings and errors of a command, or its whole output if it failed without a warning or error."""
     found = [line for line in output if _PROBLEM.search(line)]
     return output if code and not found else found
 

@@ -35,8 +35,8 @@ BUNDLE = {(3, 11): "12.3.0", (3, 12): "14.5.0"}
 # The older releases of ansible-core: the requirement for pip, the version of the package `ansible` with matching collections,
 # and the versions of Python that it supports.
 MATRIX = {
-    # Execution environments of Automation Platform have ansible-core 2.16. It gets the collections for 2.17, because the package
-    # `ansible` for 2.16 has an older amazon.aws.
+    # Execution environments of Automation Platform have ansible-core 2.16. This version gets the collections for 2.17, because
+    # the package `ansible` for 2.16 has an older amazon.aws.
     "2.16": ("ansible-core>=2.16,<2.17", "10.7.0", ((3, 10), (3, 11), (3, 12))),
     "2.17": ("ansible-core>=2.17,<2.18", "10.7.0", ((3, 12), (3, 11), (3, 10))),
     "2.18": ("ansible-core>=2.18,<2.19", "11.13.0", ((3, 13), (3, 12), (3, 11))),
@@ -105,8 +105,8 @@ def find_pythons() -> dict[tuple[int, int], str]:
     pythons: dict[tuple[int, int], str] = {}
     for candidate in candidates:
         python = find_python(candidate)
-        # Of several interpreters with one version, keep the first, which is the Python that runs this script. It does not depend
-        # on PATH, so a change of PATH does not recreate the virtual environments.
+        # Of several interpreters with one version, keep the first, which is the Python that runs this script. That Python does
+        # not depend on PATH, so a change of PATH does not recreate the virtual environments.
         if (
             python
             and python[0] >= (3, 10)

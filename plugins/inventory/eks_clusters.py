@@ -282,7 +282,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text import inert
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
-# These options have Jinja expressions. Ansible's class Constructable evaluates them later for each host.
+# These options have Jinja expressions. Ansible's class Constructable evaluates these expressions later, for each host.
 CONSTRUCTED = ("compose", "groups", "keyed_groups")
 # Options that are not part of the cache key: secrets, and options that do not affect the selection of clusters.
 NOT_IN_KEY = (

@@ -125,7 +125,7 @@ def run_plugin(seconds: float, command: Sequence[str]) -> int:
     while time.monotonic() < last and os.getppid() == parent and not signals:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = process.wait(POLL_SECONDS)
-            # A plugin may start background processes, such as a credential cache. They continue to run.
+            # A plugin may start background processes, such as a credential cache. These processes continue to run.
             return code if code >= 0 else 128 - code
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

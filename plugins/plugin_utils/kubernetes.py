@@ -364,7 +364,7 @@ def connect(
     force: bool = False,
     deadline: Deadline | None = None,
 ) -> RetryingCluster:
-    """Return the interface to the Kubernetes API for a task. This sends no request.
+    """Return the interface to the Kubernetes API for a task. The function sends no request.
 
     :arg access: the connection options and the source of the token.
     :arg force: take over fields of other field managers.
@@ -518,7 +518,8 @@ def _find_resource(connection: Connection, kind: str, api_version: str) -> tuple
 def _named_kubeconfig() -> dict[str, str]:
     """Return the environment variable KUBECONFIG as an option, if modules of kubernetes.core would use it.
 
-    This is necessary because the client reads the variable when it is imported, before the environment of the task is set.
+    The option is necessary because the package of the client reads the variable when Python imports it, which is before the
+    environment of the task is set.
     """
     file = os.environ.get("KUBECONFIG")
     if not file or os.environ.get("K8S_AUTH_KUBECONFIG"):

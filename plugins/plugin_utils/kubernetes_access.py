@@ -61,7 +61,7 @@ CONNECTION_SPEC = {"kubeconfig": {"type": "raw"}, "context": {"type": "str"}}
 # The AWS options that apply to signing a token for the EKS cluster.
 AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "str"} for name in ("region", "profile", "endpoint_url")},
-    # These options have no type here, because accounts.py parses them together and ignores empty text.
+    # These options have no type here, because accounts.py parses these options together and ignores empty text.
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (

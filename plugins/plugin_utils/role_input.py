@@ -185,7 +185,7 @@ VERIFY_WITHOUT_FLEET = (
 
 
 class MissingInput(InputError):
-    """The error for missing variables that every run needs. Its message explains how to set them."""
+    """The error for missing variables that every run needs. Its message explains how to set these variables."""
 
 
 def read_entry_point(

@@ -415,7 +415,7 @@ def api_with(
     """Return the interface to AWS for a module or plugin of amazon.aws.
 
     :arg make_client: the method ``client`` of the module or plugin.
-    :arg connect: returns the connection settings. It is called only if there is a role to assume.
+    :arg connect: returns the connection settings. ``connect`` is called only if there is a role to assume.
     :arg width: the maximum number of concurrent requests.
     :arg role: the role to assume for all requests, or None to use the credentials directly.
     :arg region: the default region of the credentials.

@@ -267,7 +267,7 @@ def classify(
     :arg outcome_unknown: whether the request may have taken effect.
     :arg status: the HTTP status of the response, or 0. The statuses 429 and 5xx take precedence over the code, because a
         proxy may have sent them.
-    :arg lost: whether the connection failed before a response. This takes precedence over the code, too.
+    :arg lost: whether the connection failed before a response. A failed connection takes precedence over the code, too.
     """
     meaning = _LOST if lost else _meaning(code, text, status)
     return AwsError(operation, code, text, meaning.kind, meaning.remedy, outcome_unknown)

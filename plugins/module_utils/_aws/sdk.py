@@ -85,7 +85,7 @@ class SdkModule(Protocol):
 def require_sdk(module: SdkModule) -> None:
     """End the module with an error if boto3 or botocore is missing or too old.
 
-    This is for modules that need boto3 for some options only. AnsibleAWSModule checks boto3 in every module.
+    Modules call this function if they need boto3 for some options only. AnsibleAWSModule checks boto3 in every module.
     """
     try:
         check_sdk_version_supported(warn=module.warn)

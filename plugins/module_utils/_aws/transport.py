@@ -296,7 +296,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._rate = Rate()
         self._latest = -math.inf
-        # One event for each waiting thread. It is set when the thread is first in the queue.
+        # One event for each waiting thread. The event of a thread is set when the thread is first in the queue.
         self._queue: deque[threading.Event] = deque()
 
     @property

@@ -34,7 +34,7 @@ def start_mark(pid: int) -> str | None:
         return _start_mark_from_ps(pid)
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            # Skip the name of the command. It is in parentheses, and may itself contain spaces and parentheses.
+            # Skip the name of the command. The name is in parentheses, and may itself contain spaces and parentheses.
             fields = stat.read().rpartition(")")[2].split()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as boot:
             boot_id = boot.read().strip()

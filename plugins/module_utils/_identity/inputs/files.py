@@ -6,9 +6,9 @@
 
 """Read workloads from YAML and JSON files, and from folders with such files, for example one file per team.
 
-A file contains a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. It is
-plain data: templates are not evaluated. Whatever could make the list shorter than intended is an error, because a purge would
-remove the missing workloads.
+A file contains a list of workloads, or a mapping with such a list under ``pod_identity_workloads`` or ``workloads``. The
+file is plain data: templates are not evaluated. Whatever could make the list shorter than intended is an error, because a
+purge would remove the missing workloads.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ def _with_documents(
     """Replace each ``document_file`` in the policies of a workload by the ``document`` in that file.
 
     :arg folder: the folder of the file with the workload, to which paths are relative.
-    :arg documents: the files of documents, to which those of this workload are added.
+    :arg documents: the document files that other workloads use; the function adds the document files of this workload.
     :raises InputError: with every problem.
     """
     policies = workload.get("policies") if isinstance(workload, Mapping) else None

@@ -7,8 +7,8 @@
 """The keys of a workload and their types, as Ansible argument specs. Pure.
 
 The parser and the modules use them, ``plugins/doc_fragments/workloads.py`` documents them, and ``tools/make_forms.py``
-generates the argument spec of the role and the JSON Schema from them. They define types only; the parser in ``workloads.py``
-validates the values.
+generates the argument spec of the role and the JSON Schema from them. These specs define types only; the parser in
+``workloads.py`` validates the values.
 """
 
 from __future__ import annotations

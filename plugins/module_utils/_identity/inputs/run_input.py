@@ -118,7 +118,7 @@ def _read_paths(value: object, name: str) -> tuple[str, ...]:
 
 
 def refuse_files(_paths: tuple[str, ...]) -> FileSource:
-    """Reject ``workloads_from`` in a module, which may run on another host than the controller with the files.
+    """Reject ``workloads_from`` in a module, which may run on a host other than the controller, where the files are.
 
     :raises InputError: always.
     """
@@ -237,7 +237,8 @@ def read_input(
 def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
     """Raise InputError for an oversized value.
 
-    Call it before any other check: aliases can expand to a value that exhausts memory when a message quotes it.
+    Call this function before any other check: YAML aliases can expand to a value that exhausts memory when a message quotes
+    the value.
     """
     excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
     problems = [

@@ -6,9 +6,9 @@
 
 """Read workloads from YAML text, with the line number of each, and build the messages about invalid files.
 
-This reader replaces the YAML loader of Ansible, which accepts duplicate keys, does not report the line of an invalid value, and
-takes 9.3 s instead of 1.3 s for 5,000 workloads (ansible-core 2.21). It also reads survey answers in AWX, which are untrusted,
-so sizes are limited.
+This reader replaces the YAML loader of Ansible, which accepts duplicate keys, does not report the line of an invalid value,
+and takes 9.3 s instead of 1.3 s for 5,000 workloads (ansible-core 2.21). The reader also reads survey answers in AWX, which
+are untrusted, so sizes are limited.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ _VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueE
 class _Guard:
     """A counter that stops PyYAML at the limits.
 
-    It takes the place of the resolver, because PyYAML calls the resolver before it parses the content of a node.
+    The guard takes the place of PyYAML's resolver, because PyYAML calls the resolver before it parses the content of a node.
     """
 
     def __init__(self, path: str, limits: Limits) -> None:

@@ -35,7 +35,7 @@ class Check:
     """The outcome of one check of one workload.
 
     ``detail`` is shown next to a pass, like "v1". ``follows`` are findings that are consequences of the findings of other
-    checks. They count only if the user accepts the findings of the other checks.
+    checks. The findings in ``follows`` count only if the user accepts the findings of the other checks.
     """
 
     name: str

@@ -201,7 +201,7 @@ def _is_same(cluster: Cluster, server: ApiServer) -> bool:
 
 
 def _address(url: str) -> tuple[str, int] | None:
-    """Return host and port of a URL, or None."""
+    """Return host and port of a URL, or None for an invalid URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -164,7 +164,7 @@ def input_message(error: InputError) -> str:
 
 
 def _grouped(problems: Iterable[str]) -> list[str]:
-    """Return problems in their order. A problem in many places is one line."""
+    """Return a line for each problem, in the order of the problems. A problem in many places is one line."""
     places: dict[str, list[str]] = {}
     parts = [problem.partition(": ") for problem in problems]
     for place, _colon, text in parts:

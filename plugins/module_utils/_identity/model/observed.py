@@ -98,7 +98,7 @@ class Reach:
     namespace: str = ""
 
     def includes(self, other: Reach) -> bool:
-        """Return whether all associations of the other reach belong to this one."""
+        """Return whether all associations of the other reach belong to this reach."""
         return self.cluster == other.cluster and self.namespace in ("", other.namespace)
 
 
@@ -135,9 +135,10 @@ class Observed:
     caller may not read in bulk. ``documents`` has the default versions, by ARN, of other policies that a bulk read returned.
     ``attachment_quota`` is the number of policies that a role may have; None if the quota was not read, or the read failed.
     ``unlisted`` is by the cluster part of workload keys, and empty if only some workloads were read. ``unassociated`` has
-    the unlisted workloads that the trust policy of a role of the run names and that have no association; it is empty in the
-    same case. ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of associations that the run moves
-    to another role, and all roles of a bulk read. ``outside`` is empty unless a plan needs it.
+    the unlisted workloads that the trust policy of a role of the run names and that have no association; this set is also
+    empty if only some workloads were read. ``unlisted_roles`` has unlisted roles, by lower-case name: the former roles of
+    associations that the run moves to another role, and all roles of a bulk read. ``outside`` is empty unless a plan needs
+    it.
     """
 
     clusters: Clusters
@@ -154,7 +155,7 @@ class Observed:
     unlisted_roles: Mapping[str, ObservedRole] = field(default_factory=dict)
     outside: OutsideAssociations = field(default_factory=OutsideAssociations)
 
-    # The class has no slots, because cached properties need a __dict__. They index the failures once.
+    # The class has no slots, because cached properties need a __dict__. These properties index the failures only once.
     @cached_property
     def unread(self) -> Mapping[Target, Failure]:
         """Return the failed reads by target."""

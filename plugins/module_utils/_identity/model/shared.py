@@ -98,7 +98,7 @@ def shared_policies(
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Associations that could not be read. They may use any role whose trust policy allows their workloads.
+    """Associations that could not be read. Such associations may use any role whose trust policy allows their workloads.
 
     ``clusters`` are the clusters without a readable association, by the cluster part of workload keys; of these, the run has
     no workload in ``unknown_clusters``. ``associations`` has one target for each cluster name, which represents all unread

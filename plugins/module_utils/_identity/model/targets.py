@@ -139,7 +139,10 @@ class Failure:
 
 
 def read_failure(target: Target, error: AwsError) -> Failure:
-    """Return the failure of a read. The plan adds the workloads that need its target; they are not changed."""
+    """Return the failure of a read.
+
+    The plan adds the workloads that need the target of the read; the run does not change these workloads.
+    """
     return request_failure(error, (), target, "read")
 
 

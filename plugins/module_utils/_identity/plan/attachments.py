@@ -201,7 +201,8 @@ def recorded_clusters(present: Tags, role: ObservedRole) -> set[str]:
 
 
 def _missing_records(present: Tags, role: ObservedRole, cluster_arns: Iterable[str]) -> dict[str, str]:
-    """Return the records that a policy does not have yet, or none if it would exceed the maximum number of tags.
+    """Return the records that a policy does not have yet, or no records if the policy would then exceed the maximum number
+    of tags.
 
     :arg present: the tags of the policy.
     """

@@ -178,7 +178,7 @@ def _make_room(
 ) -> tuple[list[Change], list[Change]]:
     """Return the attachments and the later detachments.
 
-    If the role has the maximum number of policies, one must be detached before another one can be attached.
+    If the role has the maximum number of policies, a policy must be detached before another policy can be attached.
     """
     excess = max(0, len(role.attached) + len(joining) - policy_limit(observed, role))
     # Policies with a Deny are last, because the first ones are detached early.

@@ -47,7 +47,8 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
         role = decode_role(raw, attached())
         return _with_contents(api, role, spec.name) if removal and role.owned else role
 
-    # A removal ends if the resource does not exist, so that must be confirmed; a converge notices it on creation.
+    # A removal has no work if the resource does not exist, so a second read must confirm that. A run that creates workloads
+    # notices an existing resource when it tries to create that resource.
     confirm = list_attached if removal else None
     with early(list_attached) as attached:
         return read_composite(lambda: api.call("iam", "GetRole", request)["Role"], details, confirm)
@@ -85,7 +86,8 @@ def read_policy(api: Api, account: Account, spec: PolicySpec, removal: bool = Fa
     def list_versions() -> list[Any]:
         return list(api.pages("iam", "ListPolicyVersions", request, "Versions"))
 
-    # A removal ends if the resource does not exist, so that must be confirmed; a converge notices it on creation.
+    # A removal has no work if the resource does not exist, so a second read must confirm that. A run that creates workloads
+    # notices an existing resource when it tries to create that resource.
     confirm = list_versions if removal else None
     return read_composite(
         lambda: decode_policy(api.call("iam", "GetPolicy", request)["Policy"]), details, confirm

@@ -41,7 +41,7 @@ PREFIX = "pod_identity_artifact_"
 # workflow.
 MOST_WORKLOADS = 200
 # These lists are null in the short form, because an empty list would mean that there are no entries. The changes are not among
-# them, because they are needed to approve a plan.
+# them, because users need them to approve a plan.
 LEFT_OUT = ("lines", "workloads")
 NO_FACTS: Facts = {
     "done": False,

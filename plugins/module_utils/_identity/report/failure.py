@@ -26,7 +26,8 @@ _Row = TypeVar("_Row", bound=FindingRow)
 
 
 def failure_text(aws: AwsResult, kubernetes: KubernetesOutcome, failing: Sequence[FindingRow]) -> str:
-    """Return the reasons of a failed run, as lines: its failures or, without any, the findings of the verification.
+    """Return the reasons of a failed run, as lines: its failures or, if there are no failures, the findings of the
+    verification.
 
     :arg failing: the findings that fail the run.
     """

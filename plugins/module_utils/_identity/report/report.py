@@ -81,7 +81,8 @@ def make_report(aws: AwsResult, kubernetes: KubernetesOutcome, settings: ReportS
     named = {finding.code for _workload, checks in judged for check in checks for finding in check.findings}
     planned: list[Check] = []
     if settings.check_mode and is_pending(aws, kubernetes.changes, kubernetes.failures):
-        # The checks are of the predicted state. They show errors that would remain, but do not prove that a workload works.
+        # These are checks of the predicted state: failed ones show errors that would remain, but passed ones do not prove that a
+        # workload works.
         planned = [check for _workload, checks in judged for check in checks]
         judged = []
     verified = [

@@ -285,8 +285,8 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
     association = association_key(change.target) is not None
     refusal: AwsError | None = None
     try:
-        # If the last request may have taken effect, the resource that it created would prevent the former one from being
-        # created.
+        # If the last request may have taken effect, the resource that this request created would prevent the creation of the
+        # former resource.
         send(api, call, wait_policy, False, not error.outcome_unknown)
     except AwsError as refused:
         refusal = refused

@@ -196,7 +196,8 @@ def changed_rows(
     check_mode: bool,
     further: Mapping[str, Sequence[Finding]],
 ) -> list[Row]:
-    """Return a row for each cluster, in their order, with the result of M(eks_pod_identity) or the error of a skipped cluster.
+    """Return a row for each cluster, in the order of ``members``, with the result of M(eks_pod_identity) or the error of a
+    skipped cluster.
 
     :arg further: findings by cluster, which precede the findings of the run.
     """

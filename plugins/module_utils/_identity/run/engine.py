@@ -325,8 +325,8 @@ class Engine:
     def _restore_outside_grants(
         self, desired: Desired, observed: Observed, outcome: Outcome
     ) -> list[Finding]:
-        """Restore grants of users outside the run that the last changes revoked, except for roles whose whole trust policy is
-        in the input.
+        """Restore grants to workloads outside the run that the last changes of this run revoked, except for roles whose
+        whole trust policy is in the input.
         """
         roles = (workload.role for workload in desired.workloads)
         whole = {role.name.lower() for role in roles if role is not None and role.trust_policy is not None}

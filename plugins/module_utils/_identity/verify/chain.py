@@ -198,9 +198,9 @@ def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> 
     return tuple(workloads)
 
 
-# Codes of findings that a stale read can cause after a run has corrected the workload. They do not include codes of findings
-# that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as denied
-# permissions.
+# Codes of findings that a stale read can cause after a run has corrected the workload. The set does not include codes of
+# findings that a run never corrects, such as inline policies, or of findings from documents that another check has read, such as
+# denied permissions.
 _LATE_READ_CODES = REPAIRED | {Code.POLICY_ATTACHED_EXTRA, Code.TARGET_ROLE_MISSING}
 # The state of the add-on of a cluster does not depend on the age of a workload.
 _CLUSTER_CHECK = "agent"

@@ -60,7 +60,7 @@ def check_attachment(workload: Workload, observed: Observed) -> Check:
 
 
 def check_version(workload: Workload, observed: Observed, reads: VerificationReads) -> Check | None:
-    """Check that each policy exists, and that the desired document is its default version, not another version.
+    """Check that each policy exists, and that the desired document is the default version of the policy, not another version.
 
     Source: EKS User Guide, step 3.
 
@@ -156,7 +156,10 @@ _APPLY = "Apply the workload, which corrects it."
 
 
 def add_findings(check: Check, findings: Iterable[Finding]) -> Check:
-    """Return the check with further findings. Its status becomes the worst status of its findings, old and new."""
+    """Return the check with further findings.
+
+    The status becomes the worst status of all findings of the check, old and new.
+    """
     checks = [conclude(check.name, finding) for finding in findings]
     return join_checks(check.name, [check, *checks]) if checks else check
 
@@ -315,7 +318,7 @@ def check_association(workload: Workload, observed: Observed, reads: Verificatio
 
 
 def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
-    """Return a sentence with the workloads that have an association and a similar name; "" without any."""
+    """Return a sentence with the workloads that have an association and a similar name; "" if there are no such workloads."""
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))

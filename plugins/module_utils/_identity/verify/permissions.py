@@ -120,8 +120,8 @@ def _mark_consequence(
     """Move findings about missing permissions to ``follows`` if they are only consequences of other findings: applying the
     workload would resolve them.
 
-    A policy that the workload lists by ARN and that is not attached has unknown contents. It is assumed to give the missing
-    permissions.
+    A policy that the workload lists by ARN and that is not attached has unknown contents. The function assumes that such a
+    policy gives the missing permissions.
 
     :arg is_allowed: returns whether policies allow the permissions.
     :arg restricted: the session policy of the association applies to these permissions. With a target role, it applies only

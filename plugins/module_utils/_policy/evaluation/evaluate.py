@@ -9,9 +9,9 @@
 An explicit Deny overrides every Allow. Otherwise every layer (identity policies, permissions boundary, session policy) must
 have an Allow, and the default is an implicit deny. Source: IAM User Guide, "Policy evaluation logic".
 
-A request may have wildcards, such as s3:Get*. It is allowed if and only if every request that it matches is allowed. A
-policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to evaluate one literal
-request for each combination of patterns that a request can match.
+A request may have wildcards, such as s3:Get*. Such a request is allowed if and only if every request that its wildcards
+match is allowed. A policy distinguishes actions and ARNs only by the patterns in its statements. So it is sufficient to
+evaluate one literal request for each combination of patterns that a request can match.
 """
 
 from __future__ import annotations

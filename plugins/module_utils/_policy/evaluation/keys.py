@@ -79,7 +79,7 @@ def is_tag(key: str) -> bool:
 def is_multivalued(key: str, typed: bool) -> bool:
     """Return whether a condition key may have several values in one request.
 
-    This must not depend on the set operators of the policy (ForAnyValue, ForAllValues). Otherwise an additional Deny
+    The result must not depend on the set operators of the policy (ForAnyValue, ForAllValues). Otherwise an additional Deny
     statement could change which requests are possible, and so turn a denied request into an allowed one.
 
     :arg key: in lower case.
@@ -271,7 +271,7 @@ _NO_LINKS = TagLinks()
 
 
 def tag_links(requests: Iterable[Request], context: Context, names: Iterable[str]) -> TagLinks:
-    """Return the request tags to keep consistent with aws:TagKeys, or none if both are known or not in ``names``."""
+    """Return the request tags to keep consistent with aws:TagKeys, or no tags if both are known or not in ``names``."""
     state = context.get(TAG_KEYS)
     if isinstance(state, Unknown):
         if TAG_KEYS not in names:

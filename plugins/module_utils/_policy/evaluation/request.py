@@ -68,7 +68,7 @@ class Subject:
     """A workload and its pod identity association. A value of None is unknown.
 
     ``cluster`` is the name of the cluster and is used only if ``cluster_arn`` is unknown. ``account_id`` is the account of
-    cluster and role; it defaults to the account in ``cluster_arn`` or ``role_arn``. ``source_org_id`` is the ID of the
+    cluster and role; the default is the account in ``cluster_arn`` or ``role_arn``. ``source_org_id`` is the ID of the
     organization that this account belongs to.
     """
 

@@ -68,7 +68,7 @@ def explore(
             for by_value, by_kind in zip(proven, kinds.proven(), strict=True)
         )
     if len(questions) == 1:
-        # With one question, the answer to all questions together equals its answer.
+        # With one question, the answer to all questions together equals the answer to that question.
         return (_answer(0, proven[0], walk, original_questions, spelling),) * 2
     return tuple(
         _answer(index, value, walk, original_questions, spelling) for index, value in enumerate(proven)

@@ -225,7 +225,8 @@ class _Sorter:
         return tuple(marks)
 
     def _sets(self, several_kinds: list[_Kind]) -> tuple[list[KeyState], bool]:
-        """Return the sets of values to evaluate for a multivalued key, and whether these sets are sufficient.
+        """Return the sets of values to evaluate for a multivalued key, and whether these sets are sufficient to find every
+        outcome.
 
         Two sets are different when a condition with or without ForAllValues or ForAnyValue distinguishes them.
         """

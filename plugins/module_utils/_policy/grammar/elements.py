@@ -51,8 +51,8 @@ class ReasonRow(TypedDict):
 class Reason:
     """A reason why IAM rejects a document or may reject it.
 
-    It is ``certain`` if AWS documents the rule or IAM has an error message for it. ``statement`` is the label of the
-    statement, or empty if the reason concerns the whole document. ``remedy`` may be empty.
+    The reason is ``certain`` if AWS documents the rule, or IAM has an error message for a violation of the rule.
+    ``statement`` is the label of the statement, or empty if the reason concerns the whole document. ``remedy`` may be empty.
     """
 
     certain: bool

@@ -235,7 +235,7 @@ def request_context(required: Required, context: Context) -> Context:
 def pod_context(subject: Subject | None = None, role_tags: Mapping[str, str] | None = None) -> Context:
     """Return the condition keys of a request that a Pod sends with the credentials of its role.
 
-    The caller is a session of a role. Its session tags are aws:PrincipalTag keys, it has no user name, and it was not
+    The caller is a session of a role. The session tags are aws:PrincipalTag keys. The session has no user name, and was not
     authenticated with MFA. Source: IAM User Guide, "AWS global condition context keys", properties of the principal.
 
     :arg subject: the workload. None means that the caller is unknown; then every key may have any value.

@@ -6,9 +6,9 @@
 
 """Explain why a trust policy does not allow EKS Pod Identity (``diagnose``), and warn about common mistakes (``lint``).
 
-``lint`` does not change the answer whether a role is usable. It finds mistakes in statements for EKS Pod Identity, and
-statements that allow every principal of every AWS account, without a condition that limits from which AWS accounts callers
-may be. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS STS".
+``lint`` does not change the answer whether a role is usable. ``lint`` finds mistakes in statements for EKS Pod Identity, and
+finds statements that allow every principal of every AWS account, without a condition that limits from which AWS accounts
+callers may be. Source: IAM User Guide, "AWS global condition context keys" and "Available keys for AWS STS".
 """
 
 from __future__ import annotations

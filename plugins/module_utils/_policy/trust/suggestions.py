@@ -115,7 +115,8 @@ class _Edit:
     def may_admit(self, subject: Subject) -> bool:
         """Return whether the edit may be the reason why a workload can use the role.
 
-        That is the case if the edited policy may allow the workload and the original policy did not certainly allow it.
+        That is the case if the edited policy may allow the workload and the original policy did not certainly allow the
+        workload.
         """
         context = self.inquiry.context_for(subject)
         if any(question.allowed(context) is False for question in self.edited):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, the workload_identity.aws authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Authorize requests. This is active only with --auth.
+"""Authorize requests. Authorization is active only with --auth.
 
 ministack checks signatures and evaluates policies. This module adds the features that ministack does not have:
 iam:PassRole for the roles in EKS requests, ARNs of associations, paths in role ARNs, the condition key

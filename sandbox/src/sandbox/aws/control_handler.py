@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Handle the control requests under ``/_sandbox/``, which :class:`sandbox.aws.control.AwsControl` sends.
 
-Control requests use the same port as the AWS API. They need no authentication, because the server listens on loopback only.
+Control requests use the same port as the AWS API. These requests need no authentication, because the server listens on
+loopback only.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ Sources = Sequence[tuple[str, CredentialSource]]
 
 
 def other_credentials(sources: Sources) -> Fault | None:
-    """Find containers whose SDKs use other credentials than the role of the association.
+    """Find containers whose SDKs use credentials other than those that the association provides.
 
     A new Pod from the same template has the same fault, so the remedy is a change of the template.
     """

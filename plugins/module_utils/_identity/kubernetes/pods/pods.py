@@ -354,7 +354,7 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
         paused=kind == "Deployment" and spec.get("paused") is True,
         on_delete=strategy.get("type") == "OnDelete",
         partition=partition,
-        # The ordinals of a StatefulSet may begin with another number than 0, and the partition counts from there.
+        # The ordinals of a StatefulSet may begin with a number other than 0, and the partition counts from that number.
         first=as_number(member(spec, "ordinals").get("start")) + partition,
         selector=as_texts(member(spec, "selector").get("matchLabels")),
         current={name: value for name, value in _current(kind, item, hashes).items() if value},
@@ -362,7 +362,10 @@ def parse_rollout(kind: str, item: Object, hashes: Hashes) -> Rollout:
 
 
 def template_hashes(replica_sets: Iterable[Object]) -> Hashes:
-    """Return the template hashes of Deployments. They are labels of their ReplicaSets; a Deployment does not have them."""
+    """Return the template hashes of Deployments.
+
+    These hashes are labels of the ReplicaSets of a Deployment; the Deployment itself does not have the label.
+    """
     hashes = {}
     for item in replica_sets:
         metadata = member(item, "metadata")

@@ -6,8 +6,8 @@
 
 """Read Pods and Pod templates, and other resources only if the result of a check depends on them. Pure.
 
-Owners of other API groups (Argo Rollouts, Knative, custom resources) are not read. They are known only by the Pods, Jobs,
-ReplicaSets and Deployments that they create.
+Owners of other API groups (Argo Rollouts, Knative, custom resources) are not read. Such owners are known only through the
+Pods, Jobs, ReplicaSets and Deployments that they create.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def choose_workloads(
     sample: int,
     first: Collection[WorkloadKey] = (),
 ) -> list[VerifiedWorkload]:
-    """Return the workloads to probe, in their order: at most ``sample``, or all if ``sample`` is 0.
+    """Return the workloads to probe, in the order of the verification: at most ``sample``, or all if ``sample`` is 0.
 
     Only workloads that pass the checks in AWS and have a service account are probed. The workloads in ``first``, and those
     whose association this run created, have priority. The remaining ones are chosen at equal distances from the list.
