@@ -236,7 +236,7 @@ class Pair:
 PAIRS: dict[str, Pair] = {
     "two lists of one cluster": Pair((CLUSTER, None), (CLUSTER, None)),
     "two clusters of one account": Pair((OTHER_CLUSTER, None), (CLUSTER, None)),
-    "two inventories with owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
+    "two lists with owners": Pair((CLUSTER, "blue"), (CLUSTER, "green")),
 }
 
 QUARANTINE = {
@@ -388,7 +388,7 @@ def _stored_tag(playground: Playground, key: str) -> Any:
 def property_of_first(playground: Playground, pair: str, aspect: str) -> Any:
     """Return the property that the first party of a pair depends on, in one aspect."""
     cluster = PAIRS[pair].first[0] if pair in PAIRS else CLUSTER
-    by_hand, of_terraform = pair == "list and hand", pair == "list and Terraform role"
+    by_hand, of_terraform = pair == "list and manual change", pair == "list and Terraform role"
     if aspect == "policy":
         return _stored_document(playground, "terraform" if of_terraform else "shared")
     if aspect == "attachment":

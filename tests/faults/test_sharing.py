@@ -57,7 +57,7 @@ def playground(shared_account: Account, tmp_path_factory: pytest.TempPathFactory
 def second_run(playground: Playground, pair: str, aspect: str, operation: str) -> tuple[Any, RoleRun]:
     """Let both parties create their resources; return the property of the first one, and the second one's run."""
     playground.clean()
-    if pair == "list and hand":
+    if pair == "list and manual change":
         initial = List(HANDS[aspect].workloads)
         assert not initial.apply(playground).failed
         HANDS[aspect].change(playground)
@@ -88,7 +88,7 @@ def documented() -> dict[tuple[str, str, str], tuple[str, str]]:
     cells = {}
     for line in section.splitlines():
         columns = [column.strip() for column in line.strip("|").split("|")]
-        if len(columns) != 5 or columns[0] in ("who", "---"):
+        if len(columns) != 5 or columns[0] in ("parties", "---"):
             continue
         pair, aspect, *verdicts = columns
         for operation, verdict in zip(OPERATIONS, verdicts, strict=True):
@@ -101,7 +101,7 @@ CELLS = documented()
 
 
 def test_table_is_complete() -> None:
-    pairs = (*PAIRS, "list and hand", "list and Terraform role")
+    pairs = (*PAIRS, "list and manual change", "list and Terraform role")
     assert CELLS.keys() == set(product(pairs, ASPECTS, OPERATIONS))
 
 
