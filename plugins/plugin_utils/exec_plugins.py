@@ -8,8 +8,8 @@
 
 Such a plugin is a command that prints credentials; the Kubernetes client would wait for the command without limit.
 
-This file is also a script: the client runs it instead of a plugin, and it runs the plugin with the time limit. The script
-can import only the standard library.
+This file is also a script: the client runs the script instead of a plugin, and the script runs the plugin with the time
+limit. The script can import only the standard library.
 """
 
 from __future__ import annotations

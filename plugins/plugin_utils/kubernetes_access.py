@@ -95,7 +95,9 @@ class GivenAccess:
 
 
 class EksAccess:
-    """An access with the endpoint and the certificate authority of an EKS cluster, and tokens signed for it."""
+    """An access with the endpoint and the certificate authority of an EKS cluster, and tokens that are signed for this
+    cluster.
+    """
 
     def __init__(self, target: EksTarget, clients: AwsClients) -> None:
         self.target, self._clients = target, clients

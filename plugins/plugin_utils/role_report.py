@@ -147,7 +147,7 @@ def leave_report(
         path,
     )
     report = make_report(aws, outcome, settings)
-    # Write the files in check mode as well, because they do not change the cluster.
+    # Write the files in check mode as well, because report files do not change the cluster.
     unwritten = write_report(report, path, junit_path, fail_on, host=host)
     if unwritten:
         raise AnsibleError(f"{unwritten} Completed changes are kept.")

@@ -123,7 +123,7 @@ INTERVAL = 10.0
 
 
 class Watch(threading.Thread):
-    """A thread that displays a line of progress at regular intervals, if it has changed.
+    """A thread that displays a line of progress at regular intervals, if the line has changed.
 
     :arg line: returns the current line, or "" if there is no progress to display.
     :arg show: displays a line.

@@ -97,7 +97,7 @@ class ActionTask:
         return values
 
     def in_environment(self) -> contextlib.AbstractContextManager[None]:
-        """Set the environment of the task in this process, because clients read credentials from it.
+        """Set the environment of the task in this process, because clients read credentials from environment variables.
 
         Only the main thread may use this block, once, around all work of the task.
         """

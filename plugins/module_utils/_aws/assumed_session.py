@@ -104,7 +104,7 @@ class AssumedSession:
         region: str | None = None,
         endpoint_url: str | None = None,
     ) -> Any:
-        """Return a boto3 client with the credentials of the role, which it refreshes before they expire.
+        """Return a boto3 client with the credentials of the role, which the client refreshes before they expire.
 
         :arg config: a ``botocore.config.Config``.
         :arg region: defaults to the region of the connection.

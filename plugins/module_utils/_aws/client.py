@@ -314,7 +314,8 @@ def as_aws_error(error: Exception, service: str, operation: str) -> AwsError:
 def _is_from_aws(response: Mapping[str, Any]) -> bool:
     """Return whether AWS sent a response: it has a request ID and is not a web page, which a proxy would send.
 
-    A response without HTTP metadata did not come over HTTP, so it is accepted: tests use such responses.
+    A response without HTTP metadata did not come over HTTP. It counts as a response of AWS, because tests use such
+    responses.
     """
     metadata = response.get("ResponseMetadata")
     if metadata is None or "HTTPHeaders" not in metadata:

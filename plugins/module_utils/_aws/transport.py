@@ -75,7 +75,10 @@ WITHOUT_LIMIT = -1.0
 
 
 class OutOfTime(Exception):
-    """The error for a call that exceeds its time limit. The call continues in its thread, but its result is dropped."""
+    """The error for a call that exceeds its time limit.
+
+    The call continues in its thread, but the result of the call is ignored.
+    """
 
 
 class _Task(Generic[_Result]):
@@ -143,7 +146,7 @@ class Bounded:
                 # A caller has just taken this inbox from the list of idle threads, and is about to put a task into it.
                 continue
             task.run()
-            # Mark the thread as idle before the caller continues, because it may have another task at once.
+            # Mark the thread as idle before the caller continues, because the caller may have another task at once.
             with self._lock:
                 self._idle.append(inbox)
             task.ended.release()
@@ -152,7 +155,9 @@ class Bounded:
 
 
 def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start ``work`` in a new thread. Return a function that waits for it, and returns its result or raises its error.
+    """Start ``work`` in a new thread.
+
+    Return a function that waits for the end of ``work``, and returns its result or raises its error.
 
     An interrupt of the calling thread interrupts the work, too. The thread does not keep the process alive.
     """

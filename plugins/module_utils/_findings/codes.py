@@ -22,8 +22,8 @@ class Code(str, Enum):
     """A code of a finding or failure, with the check to which its findings belong and the severities that they may have.
 
     ``check`` is a column of the table of workloads. A finding that no check has reported is shown in this column. The first
-    severity is the default; a finding may have another one (``Finding.raised_as``). docs/codes.yml documents the title,
-    cause and remedy of each code.
+    severity is the default; a finding may have another severity of the list (``Finding.raised_as``). docs/codes.yml
+    documents the title, cause and remedy of each code.
     """
 
     _value_: str

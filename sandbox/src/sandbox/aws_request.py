@@ -45,7 +45,10 @@ class AwsRequester:
             )
 
     def _headers(self, service: str, content_type: str) -> dict[str, str]:
-        """Return the headers with service, account and region. The signature is not valid, because it is not checked."""
+        """Return the headers with service, account and region.
+
+        The signature is not valid, because the embedded AWS does not check it.
+        """
         instant = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         scope = f"{instant[:8]}/{self.region}/{service}/aws4_request"
         return {

@@ -75,7 +75,7 @@ def find_excess(
 ) -> Excess[_T] | None:
     """Return the first part of a nested value that exceeds a limit, or None.
 
-    A part that is referenced several times is visited once, but its size counts for every reference.
+    The function visits a part once even if YAML aliases refer to it several times, but counts its size for every reference.
 
     :arg split: returns the members of a mapping or list, and None for a scalar.
     :arg measure: returns the number of characters of a scalar.

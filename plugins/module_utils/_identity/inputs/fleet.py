@@ -120,7 +120,7 @@ def _read_cluster(
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A cluster that is not in the run, because its host failed before its workloads were read.
+    """A cluster that is not in the run, because the host of the cluster failed before its workloads were read.
 
     ``region`` is "" for the default region of the credentials.
     """
@@ -275,7 +275,7 @@ class StoppedHost:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The names of the hosts of one run, and the arguments of the module for it.
+    """The names of the hosts of one run, and the arguments of the module for this run.
 
     ``stopped`` has the names of failed hosts whose cluster is, or may be, in the same account.
     """
@@ -288,7 +288,8 @@ class Group:
 def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()) -> list[list[Group]]:
     """Group the hosts into runs. Return one list of groups per account, in the order of the hosts.
 
-    The groups of an account must run one after the other, because they may share roles. Accounts can run in parallel.
+    The groups of an account must run one after the other, because clusters in different groups may share roles. Accounts can
+    run in parallel.
 
     :arg stopped: hosts that failed before. A run keeps the resources that a failed host of the same account, or of an unknown
         account, may use.
@@ -308,7 +309,9 @@ def groups_by_account(hosts: Sequence[Host], stopped: Sequence[StoppedHost] = ()
 
 
 def _account_key(host: Host | StoppedHost) -> str:
-    """Return the account of a host, or its credentials as text if the account is unknown before the first request to AWS."""
+    """Return the account of a host, or the credentials of the host as text if the account is unknown before the first
+    request to AWS.
+    """
     role = parse_role_arn(str(host.options.get("assume_role_arn") or ""))
     if role is not None:
         return role.account_id

@@ -276,7 +276,7 @@ def read_variables(variables: Mapping[str, object], entry_point: EntryPoint) -> 
     answered = {
         name: value
         for name, value in variables.items()
-        # A survey does not set variables in HIDDEN, so an empty string in one of them is a value.
+        # A survey does not set variables in HIDDEN, so an empty string in such a variable is a value.
         if name in _NOT_EMPTY or name in HIDDEN or not is_unanswered(value)
     }
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
@@ -308,7 +308,7 @@ def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
 
 
 def find_ineffective(values: Mapping[str, object], entry_point: EntryPoint) -> list[str]:
-    """Return a warning for each variable that has no effect in combination with the other ones.
+    """Return a warning for each variable that has no effect in combination with the other variables.
 
     :arg values: the result of ``read_variables``.
     """

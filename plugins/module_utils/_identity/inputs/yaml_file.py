@@ -194,7 +194,8 @@ def read_yaml_value(place: str, text: str, limits: Limits = LIMITS) -> object:
 
 
 def _loader() -> Any:
-    """Return the loader of PyYAML that uses libyaml, because it is many times faster, or else the one in pure Python.
+    """Return the loader of PyYAML that uses libyaml, because libyaml is many times faster, or the loader in pure Python if
+    libyaml is not available.
 
     :raises InputError: if PyYAML is not installed.
     """
@@ -292,7 +293,7 @@ def _construct_key(key: Any, constructor: Any) -> object:
 
 
 def _walk_collections(*roots: Any) -> Iterator[Any]:
-    """Yield every mapping and sequence once, even if aliases refer to it."""
+    """Yield every mapping and sequence once, even if several aliases refer to the same one."""
     waiting = list(reversed(roots))
     seen: set[int] = set()
     while waiting:

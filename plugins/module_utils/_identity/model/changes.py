@@ -72,9 +72,9 @@ class Change:
     that must succeed first. ``common_needs`` has further such targets, in one object that many changes share: for a grant,
     the restrictions of its roles. ``awaits``: AWS may first have to propagate a resource that this plan creates or changes.
     ``before`` and ``after`` have only the attributes that change; None means that the resource does not exist. ``takes``:
-    the change only removes a permission that its workloads no longer need, so it waits for the replacement.
-    ``requires_unused``: the role must be unused, which is checked again right before the change. ``unassociated`` are
-    workloads that must not have an association, which is checked again as well.
+    the change only removes a permission that its workloads no longer need, so the change waits for the replacement of the
+    permission. ``requires_unused``: the role must be unused, which is checked again right before the change.
+    ``unassociated`` are workloads that must not have an association, which is checked again as well.
 
     The action "replace" is for two resources that cannot exist at the same time: the first of ``calls`` deletes or detaches
     one, the last one creates or attaches the other. ``proofs`` are sent before ``calls``, and ``put_back`` if the last

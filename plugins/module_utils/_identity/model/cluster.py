@@ -176,14 +176,16 @@ def judge_api_server(cluster: Cluster, server: ApiServer) -> Finding | None:
 
 
 def as_refusal(finding: Finding) -> Finding:
-    """Return the finding in the form for a run that fails because of it: the remedy also names the option with which the
-    run continues.
+    """Return the finding in the form for a run that fails because of the finding: the remedy also names the option with
+    which the run continues.
     """
     return replace(finding, remedy=f"{finding.remedy} {_GO_ON[finding.code]}")
 
 
 def as_open_check(finding: Finding) -> Finding:
-    """Return the finding in the form for a verification: the message also names the checks that are unknown because of it."""
+    """Return the finding in the form for a verification: the message also names the checks that are unknown for this
+    reason.
+    """
     return replace(
         finding, message=f"{finding.message} {_LEFT_OPEN}", remedy=f"{finding.remedy} {_OWN_ENDPOINT}"
     )

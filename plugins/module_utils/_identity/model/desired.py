@@ -6,8 +6,8 @@
 
 """The desired state as plain data: workloads, options, the input of a run. Pure.
 
-``inputs`` builds and checks it. Every field has JSON values, tuples of them, or other classes of this file, so that
-``inputs.codec`` can encode it.
+``inputs`` builds and checks it. Every field has JSON values, tuples of JSON values, or other classes of this file, so that
+``inputs.codec`` can encode the whole input.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PURGE_LIMIT = 10
 class RequiredPermission:
     """A permission that the Pod needs, for the verification.
 
-    ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of them.
+    ``context`` has condition keys with their values: text, a number, a boolean, null, or a list of such values.
     """
 
     action: str

@@ -340,8 +340,8 @@ def _perhaps_used(removal: _Removal, shared: SharedRole, role: ObservedRole) -> 
 def _may_delete(draft: Draft, removal: _Removal, shared: SharedRole, role: ObservedRole) -> bool:
     """Return whether an unused role may be deleted.
 
-    This collection must manage it, and it must have no instance profile, no inline policy and no policy that must not be
-    detached. Otherwise add a finding.
+    This collection must manage the role, and the role must have no instance profile, no inline policy and no policy that
+    must not be detached. Otherwise add a finding.
     """
     if not role.owned or shared.spec.existing:
         return False

@@ -49,8 +49,8 @@ _ALL = 25
 class DesiredAssociation:
     """The desired state of an association, and the options of the run that concern it.
 
-    ``needs`` are the changes that must succeed before the association is changed. ``awaits`` is set if one of them creates or
-    changes the role, which EKS may see only after a while.
+    ``needs`` are the changes that must succeed before the association is changed. ``awaits`` is set if any of these changes
+    creates or changes the role, which EKS may see only after a while.
     """
 
     key: WorkloadKey

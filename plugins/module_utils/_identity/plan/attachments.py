@@ -67,11 +67,11 @@ def detach_policy(
 def swap_policies(detaching: Change, attaching: Change) -> Change:
     """Combine a detachment and an attachment into one change, for a role with the maximum number of policies.
 
-    Before the detachment, the permission to attach is checked for both policies: if the new one cannot be attached, the former
-    one must be attached again.
+    Before the detachment, the permission to attach is checked for both policies: if the new policy cannot be attached, the
+    former policy must be attached again.
 
     :arg detaching: the change that detaches a policy.
-    :arg attaching: the change that attaches another one.
+    :arg attaching: the change that attaches another policy.
     """
     (detachment,), (attachment,) = detaching.calls, attaching.calls
     again = Call("iam", "AttachRolePolicy", detachment.parameters)
@@ -293,7 +293,8 @@ def outdated_records(
     """Return the change that removes the records of a policy for workloads that are removed, or None without such records.
 
     :arg changes: the changes of the removal. Records are removed after the policy is detached.
-    :arg users: unmanaged roles, each with the workloads that list the policy for it, and the ARNs of their clusters.
+    :arg users: unmanaged roles, each with the workloads that list the policy for the role, and the ARNs of the clusters of
+        these workloads.
     """
     going = {change.target for change in changes if change.action == "detach"}
     keys, workloads, needs = set[str](), dict[WorkloadKey, None](), set[Target]()

@@ -11,10 +11,10 @@ A grant is the scope of a managed trust statement. A wide grant allows more than
 clusters of the account. If the desired trust policy lacks a wide grant of the present one, the grant may still have users
 outside the run:
 
-- a grant for all clusters is kept, because its users in other clusters cannot be listed;
-- a grant for a cluster or namespace that workloads of the run use is replaced by the desired grants, and each user outside the
-  run gets a statement for it alone;
-- any other wide grant was probably written for the list of another run, and is kept while a workload outside the run uses it.
+- a grant for all clusters is kept, because this run cannot list the users of the grant in other clusters; - a grant for a
+cluster or namespace that workloads of the run use is replaced by the desired grants, and each user outside the run gets a
+statement for it alone; - any other wide grant was probably written for the list of another run, and is kept while a workload
+outside the run uses it.
 
 With ``force`` all wide grants are replaced. Known users outside the run still get a statement each.
 """
@@ -281,8 +281,9 @@ def find_lost_users(
     :arg users: the associations outside the run that use the role.
     :arg change: the trust policies before and after the change, as this run knows them.
     :arg present: the trust policy in IAM now.
-    :arg since: the time when this run read the trust policy, if its write may have overwritten the write of another run; else
-        None. The overwritten grants are unknown, but the other run created or changed associations after that time.
+    :arg since: the time when this run read the trust policy, if this run may then have overwritten the write of another run;
+        otherwise None. The overwritten grants are unknown, but the other run created or changed associations after that
+        time.
     """
     old_access, new_access, present_access = (_Admission(clusters, trust) for trust in (*change, present))
     lost = tuple(

@@ -300,7 +300,8 @@ class _Plan:
 
     def _lift_after(self, lifts: Sequence[Target], removals: frozenset[Target]) -> None:
         """Order the removal of restrictions after the removal of permissions, unless a change in an earlier stage needs it."""
-        # An association that loses its session policy may need the other ones, so its place is decided first.
+        # An association that loses its session policy may need the other restrictions, so the stage of its change is decided
+        # first.
         for target in reversed(lifts):
             for needing in self._needing(target):
                 # The role exists, so an attachment does not need to wait for the update of the role's other attributes.
@@ -522,7 +523,8 @@ class Replacing:
     def _users(self, arn: str) -> frozenset[Target]:
         """Return the associations of the workloads of the roles with this policy.
 
-        If one of them fails, the replacement of its permissions is not made, so the policy must keep them.
+        If the change of such an association fails, the permissions of its workload are not replaced, so the policy must keep
+        them.
         """
         return frozenset(association_target(key) for shared in self._roles(arn) for key in shared.keys)
 

@@ -6,10 +6,10 @@
 
 """Find the users of a role or policy that are outside the run, because the run must not change their permissions. Pure.
 
-A user is a workload, or another principal, that can use the role, or a role with the policy. Users outside the run are not in
-its list of workloads. The trust policy of a role names some of them; others have an association in a cluster of the run. A role
-with a policy counts as part of the run if the run lists it, or if only workloads of the run can use it. Source: iam
-ListEntitiesForPolicy.
+A user is a workload, or another principal, that can use the role, or a role with the policy. Users outside the run are not
+in its list of workloads. The trust policy of a role names some of these users; others have an association in a cluster of
+the run. A role with a policy counts as part of the run if the run lists it, or if only workloads of the run can use it.
+Source: iam ListEntitiesForPolicy.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class PolicyUsers:
         # case, of all roles of the run that exist.
         self.roles: dict[str, list[tuple[SharedRole, ObservedRole]]] = {}
         self.names: set[str] = set()
-        # Workloads whose role could not be read. The plan has a failure for each of them.
+        # Workloads whose role could not be read. The plan has a failure for each of these workloads.
         self.failing: set[WorkloadKey] = set()
         for shared in all_shared:
             name = shared.spec.name.lower()
@@ -211,8 +211,10 @@ class PolicyUsers:
         return arn if arn and self.observed.clusters.with_arn(arn) is None else ""
 
     def _describe_listed(self, policy: ObservedPolicy, shared: SharedRole, role: ObservedRole) -> str:
-        """Describe a role of the run if it has users outside the run, or if the run did not attach the policy to it. Otherwise
-        return ""."""
+        """Describe a role of the run if it has users outside the run, or if the run did not attach the policy to that role.
+
+        Otherwise return "".
+        """
         arn = policy.arn
         listed_here = arn in shared.policy_users or arn == shared.spec.permissions_boundary
         managed = not shared.spec.existing and may_change(role.tags, self.options.owner, self.options.adopt)

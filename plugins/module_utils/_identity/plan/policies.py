@@ -88,8 +88,9 @@ def steps(
 ) -> list[tuple[Step, Mapping[str, object]]]:
     """Split the change of a document into up to four steps. Return the document of each step; the last one is ``desired``.
 
-    The steps add Deny statements ("restricts"), add Allow statements (""), remove Allow statements ("takes"), and remove Deny
-    statements ("lifts"). There is one step if the value of Version changes, because it changes the meaning of all statements.
+    The steps add Deny statements ("restricts"), add Allow statements (""), remove Allow statements ("takes"), and remove
+    Deny statements ("lifts"). There is one step if the value of Version changes, because Version changes the meaning of all
+    statements.
     """
     if present.get("Version") != desired.get("Version"):
         return [("", desired)]
@@ -318,7 +319,7 @@ _STAGES: Mapping[Step, Stage] = {
 
 
 def in_steps(update: Change, policy: ObservedPolicy) -> tuple[Change, ...]:
-    """Split the update of a policy into the changes of ``steps``, so that another change can run between two of them.
+    """Split the update of a policy into the changes of ``steps``, so that another change can run between two steps.
 
     For example, another policy gets a permission before this one loses it. A step whose document exceeds the size limit of IAM
     is omitted. If only the last step remains, it runs in the stage that removes permissions.
@@ -370,7 +371,7 @@ def _oldest(versions: Sequence[PolicyVersion]) -> PolicyVersion | None:
 def _with_another(
     versions: Sequence[PolicyVersion], oldest: PolicyVersion | None
 ) -> tuple[PolicyVersion, ...]:
-    """Return the versions of a policy after another one is created. IAM numbers versions consecutively."""
+    """Return the versions of a policy after the creation of another version. IAM numbers versions consecutively."""
     former = [replace(version, is_default=False) for version in versions if version != oldest]
     newest = max((version.number for version in versions), default=0) + 1
     return (*former, PolicyVersion(f"v{newest}", True))
@@ -423,7 +424,7 @@ def _used_elsewhere(
 ) -> Failure | None:
     """Return a failure if the policy has users outside the run, or if its users could not be read; otherwise None.
 
-    Return None also if all workloads already fail, because they need no second failure.
+    Return None also if all workloads already fail, because these workloads need no second failure.
     """
     if policy_users.failing.issuperset(workloads):
         return None

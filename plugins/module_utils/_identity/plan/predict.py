@@ -6,7 +6,7 @@
 
 """Predict the state of AWS after a plan. Pure.
 
-Check mode does not apply the plan, so its purge and its verification use the predicted state.
+A run in check mode does not apply the plan, so its purge and its verification use the predicted state.
 """
 
 from __future__ import annotations

@@ -314,8 +314,8 @@ def _plan_associations(
 ) -> None:
     """Add the changes and failures of the associations to the draft.
 
-    :arg gained: the policies and attachments of a role, by its lower-case name. An association that moves to the role needs all
-        of them first.
+    :arg gained: the policies and attachments of a role, by its lower-case name. An association that moves to the role needs
+        all of these changes first.
     """
     account, options = observed.account, desired.options
     by_key: dict[WorkloadKey, list[Change]] = {}

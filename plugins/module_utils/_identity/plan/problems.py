@@ -6,7 +6,7 @@
 
 """Build the failures of a plan, and the findings about resources that a run does not change. Pure.
 
-Text in ⟨⟩ is the name of an option; the report adds the prefix of role variables to it.
+Text in ⟨⟩ is the name of an option; for the role, the report adds the prefix of role variables to that name.
 """
 
 from __future__ import annotations
@@ -418,7 +418,9 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
 
 
 def role_holds(role: ObservedRole, keys: tuple[WorkloadKey, ...], contents: Sequence[str]) -> Finding:
-    """Report a role that a removal keeps, because it has policies or instance profiles of other processes."""
+    """Report a role that a removal keeps, because the role has policies or instance profiles that other processes have
+    added.
+    """
     return Finding(
         Code.ROLE_HOLDS_FOREIGN,
         f"role {role.arn} is kept: it has resources that this collection does not manage ({', '.join(contents)}).",

@@ -128,7 +128,9 @@ def _allows(clusters: Clusters, workload: Workload, role: ObservedRole) -> bool:
 
 
 def _is_of_others(policy: ObservedPolicy, workload: Workload, observed: Observed) -> bool:
-    """Return whether a policy serves other workloads: it is attached to other roles, or its role does not allow the workload."""
+    """Return whether a policy serves other workloads: the policy is attached to other roles, or the trust policy of its
+    role does not allow the workload.
+    """
     if not policy.attached_to or workload.role is None:
         return False
     name = workload.role.name.lower()

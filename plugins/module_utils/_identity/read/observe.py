@@ -263,7 +263,7 @@ class Observer(Reader):
         map_concurrently(read, detachable, self.width)
 
     def _read_policy_users(self, reads: _Reads, options: Options, demand: _Demand) -> None:
-        """Read the users of policies that a plan may change, unless they are all roles of the run."""
+        """Read the users of policies that a plan may change, unless all users are known to be roles of the run."""
         roles: dict[str, list[ObservedRole]] = {}
         for role in filter(None, map(reads.roles.get, demand.roles)):
             for arn in {*role.attached, role.permissions_boundary}:

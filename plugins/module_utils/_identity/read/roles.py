@@ -55,7 +55,10 @@ def read_role(api: Api, account: Account, spec: RoleSpec, removal: bool) -> Obse
 
 
 def _with_contents(api: Api, role: ObservedRole, name: str) -> ObservedRole:
-    """Add the inline policies and instance profiles to a role. IAM does not delete a role that has any of them."""
+    """Add the inline policies and instance profiles to a role.
+
+    IAM does not delete a role that has an inline policy or an instance profile.
+    """
     request = {"RoleName": name}
     inline, profiles = call_both(
         lambda: list(api.pages("iam", "ListRolePolicies", request, "PolicyNames")),

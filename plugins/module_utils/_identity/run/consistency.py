@@ -117,7 +117,9 @@ def _may_pass(error: AwsError, call: Call, awaits: bool, replaces: bool) -> bool
 
 
 def unchanged_resources(run: Run) -> list[Change]:
-    """Return the unchanged resources of a run in the form of creations: a later observation that lacks any of them is stale."""
+    """Return the unchanged resources of a run in the form of creations: a later observation that lacks any such resource is
+    stale.
+    """
     account, removed = run.observed.account, {observed_target(done.change.target) for done in run.done}
     users: dict[Target, list[WorkloadKey]] = {}
     for workload in run.desired.workloads:

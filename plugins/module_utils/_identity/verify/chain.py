@@ -182,7 +182,8 @@ def verify(
 def workloads_from_associations(associations: Iterable[ObservedAssociation]) -> tuple[Workload, ...]:
     """Convert associations to workloads, to verify a cluster without a list of workloads.
 
-    The role of an association becomes the existing role (``role.arn``) of its workload, and its settings the desired settings.
+    The role of an association becomes the existing role (``role.arn``) of its workload, and the present settings of the
+    association become its desired settings.
     """
     workloads = []
     for association in sorted(associations, key=lambda association: association.key):

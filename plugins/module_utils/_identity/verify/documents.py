@@ -135,7 +135,7 @@ def build_holders(
 
     A workload has the policies of all workloads with the same role.
 
-    :arg documents: the documents of policies that the input lists by ARN, if they are known.
+    :arg documents: the known documents of policies that the input lists by ARN.
     :arg cluster_arn: the ARN of the cluster, for conditions that compare it, or None if it is unknown.
     """
     attached: dict[str, dict[str, PolicySpec]] = {}

@@ -169,7 +169,7 @@ class OpenCondition:
 
 @dataclass(frozen=True, slots=True)
 class OpenTarget:
-    """A value with variables in Resource, and the request whose resource is compared with it."""
+    """A value with variables in Resource, and the request whose resource is compared with that value."""
 
     value: OpenResource
     rule: Rule

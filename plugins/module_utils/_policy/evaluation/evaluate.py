@@ -108,7 +108,7 @@ IMPLICIT_DENY = "implicit_deny"
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The statements of one layer, such as the identity policies. At least one of them must allow the request.
+    """The statements of one layer, such as the identity policies. At least one of these statements must allow the request.
 
     ``memo`` caches the possible values of condition keys across requests.
     """

@@ -301,7 +301,7 @@ class _Walk:
         return context
 
     def keys(self, index: int, names: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the keys on which the outcome depends: a change of one of them alone can change the outcome.
+        """Return the keys on which the outcome depends: a change of one such key alone can change the outcome.
 
         If the budget is used up, return all keys that the search has tried.
         """

@@ -6,7 +6,7 @@
 
 """Explain why a permission is allowed or denied, and suggest the smallest statements that would allow it.
 
-Suggested statements are evaluated together with the policies, so they are known to be sufficient.
+Suggested statements are evaluated together with the policies, which proves that the statements are sufficient.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def additions(
 
 
 def join_additions(items: Iterable[Addition]) -> tuple[Addition, ...]:
-    """Combine suggestions for the same policy and resource into one statement with the actions of all of them."""
+    """Combine suggestions for the same policy and resource into one statement with the actions of all combined suggestions."""
     actions: dict[tuple[str, str], dict[str, None]] = {}
     for item in items:
         actions.setdefault((item.policy, item.resource), {}).update(dict.fromkeys(item.actions))

@@ -391,7 +391,7 @@ def _with_value_added(statement: RawDocument, operator: str, key: str, value: st
 def _principals(draft: TrustDraft, statement: Statement) -> TrustDraft:
     """Remove principals that cannot exist from an Allow statement, which grants them nothing.
 
-    A Deny remains unchanged, because its author intended to deny some existing principal.
+    A Deny remains unchanged, because its author wanted to exclude some existing principal.
     """
     if statement.not_principal or statement.effect != "Allow":
         return draft
@@ -473,7 +473,7 @@ def _open_parts(draft: TrustDraft, inquiry: Inquiry) -> int:
 
 
 def _exempted(draft: TrustDraft, rules: Sequence[Rule], inquiry: Inquiry) -> TrustDraft:
-    """Exempt the workload, and no other caller, from every Deny that applies or may apply to it."""
+    """Exempt the workload, and no other caller, from every Deny that applies, or may apply, to the workload."""
     remedy = inquiry.remedy
     caller = set(remedy.principal.items())
     allowed = {pair for rule in rules if rule.allow for pair in rule.statement.principals or ()}

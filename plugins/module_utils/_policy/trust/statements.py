@@ -229,7 +229,7 @@ def with_grants(
 def read_grants(document: Mapping[str, object]) -> tuple[set[TrustGrant], list[object]]:
     """Split a trust policy into the grants of its managed statements, and its unmanaged statements.
 
-    The Deny of ``closed_policy`` is managed and grants nothing, so it is in neither result.
+    The Deny of ``closed_policy`` is managed and grants nothing, so this statement is in neither of the two results.
     """
     grants: set[TrustGrant] = set()
     unmanaged: list[object] = []

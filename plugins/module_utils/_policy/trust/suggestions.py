@@ -6,10 +6,10 @@
 
 """Suggest repairs of a trust policy that a workload cannot use, with the other principals that each repair would allow.
 
-Every suggestion has been evaluated: with it, the workload can use the role. A repair allows no other principal if all
-requests that the repair additionally allows have the caller and the complete identity of the workload. Otherwise example
-workloads are evaluated. If all of these are denied, the repair may still allow other workloads, and the suggestion mentions
-that.
+Every suggestion has been evaluated: with the suggested policy, the workload can use the role. A repair allows no other
+principal if all requests that the repair additionally allows have the caller and the complete identity of the workload.
+Otherwise example workloads are evaluated. If all of these are denied, the repair may still allow other workloads, and the
+suggestion mentions that.
 """
 
 from __future__ import annotations

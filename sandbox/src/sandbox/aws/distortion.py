@@ -38,7 +38,7 @@ def truncate(send: Send) -> Send:
 def repeat_pages(send: Send, service: str, operation: str) -> Send:
     """Add a token for a next page to every list.
 
-    The tokens differ, but each leads to the first page again, because it sorts before all items.
+    The tokens differ, but each leads to the first page again, because its key sorts before the keys of all items.
     """
 
     def add_token(body: bytes) -> bytes:

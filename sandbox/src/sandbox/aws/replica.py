@@ -3,7 +3,7 @@
 """A copy of the resources of IAM and EKS that applies each change after a delay.
 
 All replicas share the copies of changed records, and never modify these copies. Users, groups, instance profiles and node
-groups are not copied, because ministack handles them; reads of them are always current.
+groups are not copied, because ministack handles these; reads of these resources are always current.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ _OWNED_MAPS = frozenset({"annotations", "data", "labels", "limits", "matchLabels
 def flatten(kind: str, obj: Json, *, maps: bool = True) -> dict[Field, Any]:
     """Return the fields of an object that can be owned, with their values.
 
-    The value of a list item or a map is None, because its members are separate fields. ``maps`` must be false for an
-    applied configuration, which owns the entries of a map but not the map itself.
+    The value of a list item or a map is None, because the members of the item or map are separate fields. ``maps`` must be
+    false for an applied configuration, which owns the entries of a map but not the map itself.
     """
     collected: dict[Field, Any] = {}
     _flatten(kind, obj, (), (), collected)

@@ -442,8 +442,8 @@ def read_accounts(
 ) -> Preflight | ApiError:
     """Read service accounts and namespaces before any change, and plan the changes. Return the error of a failed read.
 
-    One request lists the service accounts, of one namespace if all workloads are in it, else of the cluster. If a service account
-    is missing, a second request lists the namespaces.
+    One request lists the service accounts: of a single namespace if all workloads are in that namespace, otherwise of the
+    whole cluster. If a service account is missing, a second request lists the namespaces.
 
     :arg cluster: the value of ``cluster`` in the keys of the workloads.
     :arg state: "absent" and "verify" have no plan: a removal is planned after the AWS part.

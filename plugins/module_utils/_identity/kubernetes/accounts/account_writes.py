@@ -9,8 +9,9 @@
 The plan may be minutes old when it is applied, because the AWS part runs in between. In the meantime a service account may have
 got another owner, or may have been recreated without the label of this collection.
 
-The response to a write does not prove that it was done: kubernetes.core treats a conflict (409) as success, and another process
-may revert the write. A list without resource version is a consistent read of etcd, so it is never stale.
+The response to a write does not prove that it was done: kubernetes.core treats a conflict (409) as success, and another
+process may revert the write. A list request without resource version is a consistent read of etcd, so the list is never
+stale.
 """
 
 from __future__ import annotations
@@ -368,7 +369,7 @@ def _resource_name(manifest: Object) -> tuple[str, str]:
 
 
 def _is_confirmed(manifest: Object, inhabited: Collection[str]) -> bool:
-    """Return False for a namespace that may not exist, because it does not have a service account."""
+    """Return False for a namespace without a service account, because such a namespace may not exist."""
     # Kubernetes creates the service account "default" in each namespace.
     return manifest["kind"] == "ServiceAccount" or object_name(manifest).name in inhabited
 

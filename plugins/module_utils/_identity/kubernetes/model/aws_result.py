@@ -142,7 +142,9 @@ def is_pending(aws: AwsResult, changes: Sequence[str], failures: Sequence[Failur
 
 
 def result_cluster_name(result: Object) -> str:
-    """Return the name of the cluster from the ARN or the workloads in the result of a module; "" if it has neither of them."""
+    """Return the name of the cluster from the ARN or the workloads in the result of a module; "" if the result has neither
+    of them.
+    """
     names = [as_text(row.get("cluster")) for row in as_objects(result.get("workloads"))[:1]]
     return as_text(result.get("cluster_arn")).rpartition("/")[2] or next(iter(names), "")
 

@@ -46,7 +46,7 @@ _WEB_IDENTITY = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 _IRSA_DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount/"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
-# Single variables of a pair. With one of them alone, some SDKs use other credentials, and others fail.
+# Single variables of a pair. With one variable of a pair alone, some SDKs use other credentials, and other SDKs fail.
 _PARTS = ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE")
 # Variables by which a Secret or ConfigMap in envFrom can change the credentials. AWS_ROLE_ARN is not among them, because SDKs
 # ignore it without a token file.

@@ -107,7 +107,7 @@ class Pod:
 
     ``node`` is "" before the Pod is scheduled. ``created`` is in UTC. ``owner`` is the direct owner: for a Pod of a
     Deployment it is the ReplicaSet. ``skipped`` are the containers that the annotation eks.amazonaws.com/skip-containers
-    names. ``has_own_interface`` is true if the VPC CNI created a network interface for it, because the Pod has its own
+    names. ``has_own_interface`` is true if the VPC CNI created a network interface for the Pod, because the Pod has its own
     security groups. ``selected`` are the labels that the Pod requires of its node.
     """
 
@@ -336,7 +336,7 @@ class Rollout:
             return "on delete"
         if self.partition and _ordinal(pod) < self.first:
             return "partition"
-        # The Pod is of an earlier template, so it is being replaced. A restart would only begin the replacement again.
+        # The Pod is of an earlier template, so a rollout is replacing it. A restart would only begin the replacement again.
         if any(pod.labels.get(name, value) != value for name, value in self.current.items()):
             return "rolling"
         return ""

@@ -52,7 +52,7 @@ TEMPLATE_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A Pod template. ``pod`` is the Pod that it describes, ``owner`` the object that creates Pods from it."""
+    """A Pod template. ``pod`` is the Pod that the template describes, ``owner`` the object that creates Pods from it."""
 
     owner: Owner
     pod: Pod
@@ -107,7 +107,7 @@ def _common_namespace(keys: Collection[WorkloadKey]) -> str:
 def _template_pods(
     kind: str, item: Object, parent: Owner, keys: Collection[WorkloadKey], cluster: str
 ) -> Iterator[Pod]:
-    """Yield the Pod that the template of an object describes, if it uses one of the service accounts."""
+    """Yield the Pod that the template of an object describes, if the Pod uses one of the service accounts in ``keys``."""
     if kind == "ReplicaSet" and parent.kind == "Deployment":
         return
     if kind == "Job" and (_has_finished(item) or is_proof(item)):

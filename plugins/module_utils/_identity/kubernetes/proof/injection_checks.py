@@ -58,7 +58,7 @@ class WebhookState:
 
 
 def has_webhook(version: Object) -> bool:
-    """Return whether the cluster may have the webhook: it is on EKS, or its version is unknown.
+    """Return whether the cluster may have the webhook: the cluster is on EKS, or its version is unknown.
 
     :arg version: the response of GET /version.
     """
@@ -125,8 +125,8 @@ MISSES = 3
 class InjectionSettings:
     """The settings of all probes.
 
-    ``timeout`` is the maximum time for all of them, in seconds. ``sample`` is the maximum number of workloads to probe; 0 for
-    all.
+    ``timeout`` is the maximum time for all probes together, in seconds. ``sample`` is the maximum number of workloads to
+    probe; 0 for all.
     """
 
     probe: ProbeSettings

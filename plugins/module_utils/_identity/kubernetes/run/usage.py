@@ -104,7 +104,7 @@ def find_breakage(
 
     :arg keys: the workloads that the run would give an association.
     :arg accounts: the existing service accounts.
-    :arg allowed: the user accepts the loss, so it is a warning instead of an error.
+    :arg allowed: the user accepts that Pods lose credentials, so the finding is a warning instead of an error.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
