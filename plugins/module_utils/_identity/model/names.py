@@ -64,8 +64,8 @@ MANAGED_BY_VALUE = "workload_identity.aws"
 OWNER_TAG = "workload-identity/owner"
 
 
-# The tag for the ARN of the cluster that a policy was created for, so that a purge of the cluster finds an unattached policy.
-# The trust policy of a role names its clusters.
+# The tag for the ARN of the cluster that a policy was created for, so that a purge of the cluster finds an unattached policy. A
+# role does not need this tag, because its trust policy names the clusters.
 CLUSTER_TAG = "workload-identity/cluster"
 
 

@@ -148,7 +148,8 @@ class _Narrowing:
 class _Admission:
     """The access that the Allow statements of a trust policy give to users.
 
-    Deny statements are ignored: a Deny may be temporary, and users must be able to use the role again when it is removed.
+    Deny statements are ignored: a Deny may be temporary, and users must be able to use the role again when the Deny is
+    removed.
     """
 
     def __init__(self, clusters: Clusters, trust: Mapping[str, object]) -> None:

@@ -124,7 +124,7 @@ def _describe_scope(grant: TrustGrant) -> str:
 
 
 def _describe_statement(statement: object) -> list[str]:
-    """Describe the principals that a trust statement allows which this collection did not write."""
+    """Describe the principals that an unmanaged trust statement, one that this collection did not write, allows."""
     if not isinstance(statement, Mapping) or not is_allow(statement):
         return []
     names = read_principals(statement)

@@ -25,7 +25,9 @@ SHOWN_ASSOCIATIONS = 10
 
 
 def find_unlisted(desired: Desired, observed: Observed) -> list[Finding]:
-    """Return a finding for each cluster with unlisted associations, and for each allowed workload without association."""
+    """Return a finding for each cluster with unlisted associations, and for each workload that a trust policy allows
+    although it has no association.
+    """
     findings = _unused_grants(desired, observed)
     for key, cluster in observed.clusters.members.items():
         unlisted = observed.unlisted.get(key, UnlistedAssociations())

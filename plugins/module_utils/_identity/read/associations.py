@@ -84,7 +84,7 @@ class Remainder:
     error: AwsError | None = None
 
     def add(self, association: _AssociationSummary, summary: Mapping[str, Any]) -> None:
-        """Add one association, by its owner: an EKS add-on or not."""
+        """Add one association: to ``addons`` if an EKS add-on owns it, otherwise to ``associations``."""
         if summary.get("ownerArn"):
             self.addons.append(association.key)
         else:

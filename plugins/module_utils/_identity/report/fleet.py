@@ -430,7 +430,7 @@ def _ended(
 
 
 def _parsed(report: Object, now: datetime, max_age: int | None) -> tuple[Reported | None, str]:
-    """Return the parsed report and "", or None and the reason for which it is not valid."""
+    """Return the parsed report and "", or None and the reason why the report is not valid."""
     late = _why_late(as_text(report.get("time")), now, max_age)
     if report.get("stopped") or late:
         return None, late or as_text(report.get("failure") or WITHOUT_A_MESSAGE)

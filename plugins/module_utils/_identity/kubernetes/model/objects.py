@@ -79,7 +79,7 @@ def object_name(item: Object) -> ObjectName:
 
 
 def parse_service_account(item: Object, cluster: str) -> ServiceAccount:
-    """Parse a v1 ServiceAccount. ``cluster`` is the value of ``cluster`` in its key."""
+    """Parse a v1 ServiceAccount. ``cluster`` is the value of ``cluster`` in the key of the service account."""
     metadata = member(item, "metadata")
     return ServiceAccount(
         WorkloadKey(cluster, *object_name(item)),

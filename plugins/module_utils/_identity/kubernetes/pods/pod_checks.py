@@ -204,7 +204,10 @@ def _expected_association(workload: VerifiedWorkload) -> Association:
 
 
 def _has_addon(workloads: Sequence[VerifiedWorkload]) -> bool:
-    """Return whether EKS reports the add-on of the agent as active. All workloads have the same check, so look at the first."""
+    """Return whether EKS reports the add-on of the agent as active.
+
+    All workloads have the same check of the agent, so look at the first workload.
+    """
     return any(
         check.name == "agent" and check.status == PASS
         for workload in workloads[:1]

@@ -164,7 +164,10 @@ def read_pod_state(
 
 
 def _is_auto_mode(verification: Verification) -> bool:
-    """Return whether EKS reports that the cluster uses EKS Auto Mode. All workloads have the same check, so look at the first."""
+    """Return whether EKS reports that the cluster uses EKS Auto Mode.
+
+    All workloads have the same check of the agent, so look at the first workload.
+    """
     return any(
         check.detail == "auto mode"
         or any(finding.code == Code.AGENT_ADDON_WITH_AUTO_MODE for finding in check.findings)
