@@ -488,9 +488,11 @@ def _assumed_client(session: AssumedSession, width: int, service: str, region: s
 
 
 def _with_all_members(client: Any, service: str) -> Any:
-    """Configure an EKS client to return all members of an association, also those that the installed botocore does not know.
+    """Configure an EKS client to return all members of an association, including members that the installed botocore does
+    not know.
 
-    botocore drops unknown members. An association that is deleted and created again would then lose these settings.
+    botocore drops unknown members. An association that is deleted and created again would then lose the settings in these
+    members.
     """
     if service == "eks":
         client.meta.events.register("after-call.eks.DescribePodIdentityAssociation", add_unknown_members)

@@ -410,7 +410,7 @@ class Replacing:
     """An index of the changes that may replace the permissions that a policy loses.
 
     A permission can be replaced by another policy of the same role, or by the other role to which an association moves. The
-    policy must lose the permission only after that.
+    policy must lose the permission only after the replacement.
 
     :arg gained: the policies and attachments of each role, by its lower-case name.
     :arg added: the targets of changes that may add permissions, and of changes that the plan may have to skip.

@@ -139,7 +139,7 @@ def unlisted_workloads(
     unused = [
         Workload(WorkloadKey(cluster.key, NO_ROLE, policy.name), None, _managed_policies((policy.arn,)))
         for policy in (*account.idle_policies, *freed)
-        # A purge of namespaces keeps policies, which are outside of namespaces.
+        # A purge that is limited to namespaces keeps policies, because a policy does not belong to a namespace.
         if policy.arn not in kept_policies and not scope.namespaces and scope.includes_policy(policy, cluster)
     ]
     grants = _unused_grants(desired, cluster, scope, account)

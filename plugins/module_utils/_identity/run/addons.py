@@ -202,8 +202,8 @@ def agent_runs(
 def converge_addons(runs: Sequence[AddonRun], width: int, changes: Iterable[Change] = ()) -> None:
     """Bring add-ons to their desired state, concurrently.
 
-    :arg changes: completed changes of the same run, or planned changes in check mode. An association that they delete does
-        not need the agent.
+    :arg changes: completed changes of the same run, or planned changes in check mode. An association that these changes
+        delete does not need the agent.
     """
     deleted = [association_key(change.target) for change in changes if change.action == "delete"]
     for run in runs:

@@ -139,7 +139,7 @@ def change_cluster(
     breakage: Sequence[Finding] = (),
     opening: Opening | None = None,
 ) -> ModuleResult:
-    """Bring the workloads of a cluster to their state, and return the result of the module eks_pod_identity.
+    """Bring the workloads of a cluster to their desired state, and return the result of the module eks_pod_identity.
 
     :arg server: the Kubernetes API that the run uses, which must belong to this cluster.
     :arg breakage: findings about the workloads' Pods and ServiceAccounts. A workload with a finding of severity error is

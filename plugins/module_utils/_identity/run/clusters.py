@@ -323,7 +323,8 @@ def _place(member: Member) -> Row:
 def change_clusters(
     job: AwsJob, inputs: Sequence[ClusterInput], stopped: Sequence[Stopped] = ()
 ) -> ModuleResult:
-    """Bring the workloads of clusters of one account to their state, and return the result of the module eks_pod_identity.
+    """Bring the workloads of clusters of one account to their desired state, and return the result of the module
+    eks_pod_identity.
 
     :arg stopped: clusters that failed before this run, whose workloads are unknown.
     :raises InputError: before any change.

@@ -214,7 +214,9 @@ class Rule:
         return answer
 
     def open_part(self, request: Request, context: Context) -> Rule | None:
-        """Return the statement reduced to the conditions that are undecided or false, or None if it cannot apply."""
+        """Return the statement reduced to the conditions that are undecided or false, or None if the statement cannot
+        apply.
+        """
         if self.matches_resource(request, context) is False:
             return None
         answers = [test.holds(context) for test in self.tests]
