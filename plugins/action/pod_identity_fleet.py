@@ -70,7 +70,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
 
-KEEPS_PERMISSIONS = "Until then these keep their permissions: {names}."
+KEEPS_PERMISSIONS = "Until the run succeeds, these resources keep their permissions: {names}."
 
 INTERRUPTED = "The run was interrupted. Run again: completed changes are kept."
 

@@ -564,7 +564,7 @@ def judge(params: Mapping[str, Any], policies: RolePolicies, api: Api | None) ->
                 "differs": answer.differs(verdict.decision),
             }
         if session is not None:
-            notes.append("The simulator of IAM ignores the session policy.")
+            notes.append("IAM's policy simulator ignores the session policy.")
     findings = list(refusal_findings(judged))
     if params["lint"]:
         lint_findings, note = lint_all(policies.identity, required)
@@ -637,7 +637,7 @@ def main() -> None:
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(msg=visible(f"IAM would reject a policy: {error}. Correct it there."))
+        module.fail_json(msg=visible(f"IAM would reject a policy: {error}. Correct that policy."))
     except AwsError as error:
         module.fail_json(
             msg=with_option_names(f"The request to IAM failed: {error} {error.remedy}", ""),

@@ -424,7 +424,9 @@ def main() -> None:
     except (FactError, RoleNotFound) as error:
         module.fail_json(msg=visible(str(error)))
     except PolicyError as error:
-        module.fail_json(msg=visible(f"IAM would reject the trust policy: {error}. Correct it there."))
+        module.fail_json(
+            msg=visible(f"IAM would reject the trust policy: {error}. Correct the trust policy.")
+        )
     except AwsError as error:
         module.fail_json(
             msg=with_option_names(f"Reading the role failed: {error} {error.remedy}", ""),

@@ -65,7 +65,8 @@ AWS_SPEC: dict[str, dict[str, Any]] = {
     **{name: {"type": "raw"} for name in ASSUME_ROLE_OPTIONS},
 }
 ELSEWHERE = (
-    "this play has {how}, but requests to Kubernetes run on the controller, as its user: set connection: "
+    "this play has {how}, but requests to Kubernetes run on the controller, as the user who runs Ansible: set "
+    "connection: "
     "local and become: false for the play, or ansible_connection: local and ansible_become: false for the host"
 )
 

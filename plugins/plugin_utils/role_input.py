@@ -156,13 +156,13 @@ pod_identity_workloads:
       - arn: arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess
 
 It also needs credentials and a region for AWS (AWS_PROFILE and AWS_REGION, or an AWS credential on the job template), \
-and in the cluster an access entry for them, or a kubeconfig (KUBECONFIG).
+and in the cluster an access entry for these AWS credentials, or a kubeconfig (KUBECONFIG).
 Everything that can be set: ansible-doc -t role workload_identity.aws.pod_identity
 Nothing was changed."""
 EMPTY_CLUSTER_NAME = f"{ROLE}cluster_name is empty.\n"
 ELSEWHERE = (
-    "This play runs on {host}, and the inventory has other hosts: {others}. If they are the clusters, name them or their group "
-    "on the command line: -e pod_identity_hosts=all\n"
+    "This play runs on {host}, and the inventory has other hosts: {others}. If those hosts are the clusters, "
+    "name the hosts or their group on the command line: -e pod_identity_hosts=all\n"
 )
 PURGE_IN_FLEET = (
     f"{ROLE}purge is true, but purge is not supported for many clusters at once, because it compares AWS with the list of one "
@@ -174,13 +174,14 @@ NO_ENTRY = (
     "workloads), or remove the host from the run."
 )
 NO_WORKLOADS = (
-    f"host {{host}} has no workloads: {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} are not set for it. Set one "
-    f"for the host, one of its groups or all ({ROLE}workloads: [] for no workloads), or remove the host from the run."
+    f"host {{host}} has no workloads: {ROLE}workloads, {ROLE}workloads_from and {ROLE}{LAYERS} are not set for "
+    "this host. Set one of these variables for the host, for one of its groups or for the group all "
+    f"({ROLE}workloads: [] for no workloads), or remove the host from the run."
 )
 VERIFY_ONLY = f"{ROLE}verify_only"
 VERIFY_WITHOUT_FLEET = (
-    f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes. "
-    "To verify one cluster, use verify.yml, the playbook or the role's tasks_from."
+    f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes. To verify "
+    "one cluster, use the playbook verify.yml, or the role with 'tasks_from: verify'."
 )
 
 

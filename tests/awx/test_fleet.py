@@ -91,7 +91,7 @@ def test_creates_changes_and_removes_objects(controller: Target, tmp_path: Path)
     named = make_named(world) if world else {}
     initial = snapshot(world)
     planned = play(controller, tmp_path, "--check", **named)
-    assert "These would be created: EKS Pod Identity: kubeconfig, " in planned.stdout
+    assert "These objects would be created: EKS Pod Identity: kubeconfig, " in planned.stdout
     assert changed(planned) == 1
     assert world is None or world.writes == []
 
@@ -294,8 +294,9 @@ def test_keeps_unmanaged_objects(controller: Target, tmp_path: Path) -> None:
     )
     world.writes.clear()
     assert message(play(controller, tmp_path)) == (
-        "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose another "
-        "awx_fleet_name, or rename or delete the object. To let the role manage it, add to its description: "
+        "AWX already has EKS Pod Identity: clusters, without the mark of this role in the description. Choose "
+        "another awx_fleet_name, or rename or delete these objects. To let the role manage an object, add to "
+        "its description: "
         f"{MARK} Nothing was changed."
     )
     done = play(controller, tmp_path, **ABSENT)
@@ -317,7 +318,8 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     world.create("job_templates", {"name": "Nightly", "project": project, "playbook": "verify.yml"})
     world.writes.clear()
     assert message(play(controller, tmp_path, **ABSENT)) == (
-        "EKS Pod Identity: project is used by Nightly, which this role does not manage. Change or delete that first. "
+        "EKS Pod Identity: project is used by Nightly, which this role does not manage. Change or delete these "
+        "users first. "
         "Nothing was changed."
     )
     assert world.writes == []
@@ -328,8 +330,8 @@ def test_keeps_objects_in_use(controller: Target, tmp_path: Path) -> None:
     [
         pytest.param(
             {"awx_fleet_organization": "Platform"},
-            'AWX has no organization "Platform", or this user cannot see it. Correct awx_fleet_organization, or create it; '
-            "the role does not create or delete organizations. Nothing was changed.",
+            'AWX has no organization "Platform", or this user cannot see it. Correct awx_fleet_organization, or create the '
+            "organization; this role does not create or delete organizations. Nothing was changed.",
             id="organization",
         ),
         pytest.param(
@@ -368,7 +370,8 @@ def test_organization_administrator_uses_existing_credential_types(
     world.superuser = False
     assert message(play(controller, tmp_path)) == (
         "Only a system administrator can create or delete credential types in AWX (EKS Pod Identity: kubeconfig, "
-        "EKS Pod Identity: AWS region). Run this as one, or set awx_fleet_kubeconfig_type and awx_fleet_region_type to the "
+        "EKS Pod Identity: AWS region). Run this playbook as a system administrator, or set "
+        "awx_fleet_kubeconfig_type and awx_fleet_region_type to the "
         "names of existing types. Nothing was changed."
     )
     for name, field in (("Kubeconfig", "kubeconfig"), ("Region", "region")):
@@ -377,7 +380,7 @@ def test_organization_administrator_uses_existing_credential_types(
         )
     named = {"awx_fleet_kubeconfig_type": "Kubeconfig", "awx_fleet_region_type": "Region"}
     done = play(controller, tmp_path, "--check", **named)
-    assert "These would be created: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
+    assert "These objects would be created: AWS for EKS, EKS Pod Identity: eu-central-1, " in done.stdout
 
 
 def test_rejects_unknown_variable(controller: Target, tmp_path: Path) -> None:

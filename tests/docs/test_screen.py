@@ -222,7 +222,10 @@ def test_teardown_rejects_state_present(tmp_path: Path) -> None:
     """Reject an extra variable that would override the state of the playbook."""
     done = play(cores()[0], tmp_path, "teardown", INVENTORY, "-e", "pod_identity_state=present")
     assert done.returncode != 0, done.stdout
-    message = "pod_identity_state is 'present', but this play tears down. Leave it out, or run site.yml. Nothing was changed."
+    message = (
+        "pod_identity_state is 'present', but this play tears down the workloads. Leave pod_identity_state out, or run site.yml. "
+        "Nothing was changed."
+    )
     assert message in done.stdout
 
 
@@ -236,13 +239,13 @@ VERIFY_ONLY = "pod_identity_verify_only"
         (
             "site",
             "yes",
-            f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes. To verify one cluster, use "
-            "verify.yml, the playbook or the role's tasks_from.",
+            f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes. "
+            "To verify one cluster, use the playbook verify.yml, or the role with 'tasks_from: verify'.",
         ),
         (
             "teardown",
             "true",
-            f"{VERIFY_ONLY} is true, but it applies only to a fleet; this run would make changes.",
+            f"{VERIFY_ONLY} is true, but this variable applies only to a fleet; this run would make changes.",
         ),
         ("site", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),
         ("fleet", "ture", f"{VERIFY_ONLY} must be true or false, got 'ture'."),

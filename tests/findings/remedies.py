@@ -189,11 +189,11 @@ REPAIRS: Mapping[str, Repair] = {
     ),
     "policy detached, required for the target role": APPLY,
     "policy for the bucket only, as in the guide": Repair(
-        "Allow it in one of the workload's policies", changes={"policies": GUIDE["policies"]}
+        "Allow the action in one of the workload's policies", changes={"policies": GUIDE["policies"]}
     ),
     "denying policy added": Repair("remove Statement 1 of inline policy deny", apply=_remove_inline),
     "permissions boundary set": Repair(
-        "Allow it in arn:aws:iam::", apply=_allow_in_boundary, remaining_codes=("ROLE_RESTRICTED",)
+        "Allow the action in arn:aws:iam::", apply=_allow_in_boundary, remaining_codes=("ROLE_RESTRICTED",)
     ),
     "boundary without a granted action": Repair("Allow in permissions boundary", apply=_allow_in_boundary),
     "policy with a condition on an unknown key": Repair(
@@ -217,7 +217,7 @@ REPAIRS: Mapping[str, Repair] = {
     "managed-by tag of the role removed": Repair("with pod_identity_adopt: true", options={"adopt": True}),
     "target role deleted": Repair("or create the role", apply=_set_trust("target", ROLE)),
     "target role with unusable trust policy": Repair(
-        "Have its trust policy allow", apply=_set_trust("target", ROLE)
+        "Have the trust policy of the target role allow", apply=_set_trust("target", ROLE)
     ),
     "target role open to everyone": Repair("Specify the caller", apply=_set_trust("target", ROLE)),
     "target role limited to an organization": Repair("or remove them", apply=_set_trust("target", ROLE)),

@@ -238,7 +238,7 @@ AWS_SCENARIOS = (
         aws.name_owner,
         "OWNER_NOT_SET",
         also=("ASSOCIATION_SETTINGS_DIFFER", "OWNER_NOT_SET"),
-        because="role, policy and association are three resources, and the first two may have other users",
+        because="role, policy and association are three resources, and the first two might have other users",
     ),
     Scenario("managed-by tag of the role removed", aws.unmark_role, "NOT_MARKED"),
     Scenario("association of an add-on", aws.own_by_addon, "ASSOCIATION_OWNED_BY_ADDON"),

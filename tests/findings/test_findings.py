@@ -193,7 +193,7 @@ def test_other_default_version_fails_two_checks_with_one_finding(new_world: NewW
         ),
         (
             "inline policy added",
-            ["role my-role has the inline policy more, which is not part of its configuration."],
+            ["role my-role has the inline policy more, which is not part of the role's configuration."],
         ),
         (
             "inline policy of an administrator added",
@@ -240,7 +240,7 @@ def test_missing_association_names_similar_one(new_world: NewWorld) -> None:
     [missing] = [
         finding for finding in world.verification()["findings"] if finding["code"] == "ASSOCIATION_MISSING"
     ]
-    assert missing["message"].endswith(" It has one for default/my-service-account.")
+    assert missing["message"].endswith(" The cluster has an association for default/my-service-account.")
 
 
 def test_no_permission_check_without_required_permissions(new_world: NewWorld) -> None:

@@ -102,8 +102,8 @@ BROKEN = (
         "permissions boundary set",
         aws.bound_role,
         "default/my-service-account: role arn:aws:iam::{account}:role/my-role is not allowed to perform s3:GetObject on "
-        "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow it: "
-        "arn:aws:iam::{account}:policy/boundary does not allow it. Allow it in "
+        "arn:aws:s3:::my-pod-secrets-bucket/my-object, although its policies allow that "
+        "action: the action is not allowed by arn:aws:iam::{account}:policy/boundary. Allow the action in "
         "arn:aws:iam::{account}:policy/boundary too.",
     ),
     Broken(
@@ -237,7 +237,7 @@ def test_playbook_fails_with_the_cause(new_world: NewWorld, tmp_path: Path, name
     assert without_age(shown_first(done)).startswith(cause)
     # The message of the task refers to it instead of repeating it.
     assert re.sub(r"\s+", " ", done.stdout + done.stderr).count(cause[:60]) == 1
-    assert re.fullmatch(r".* (failed|is unknown): \w+\. See above\.", failed_with(done))
+    assert re.fullmatch(r".* (failed|is unknown): \w+\. The reasons are above\.", failed_with(done))
 
 
 def test_playbook_fails_for_missing_cluster(new_world: NewWorld, tmp_path: Path) -> None:

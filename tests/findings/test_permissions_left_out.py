@@ -267,7 +267,7 @@ def test_missing_resource_is_named(new_world: NewWorld, resource: str) -> None:
     (note,) = notes
     assert note["severity"] == ("error" if resource == "pods" else "warning")
     assert note["message"].startswith(
-        f"{words} could not be read, so the checks that need them are unknown: "
+        f"{words} could not be read, so the results of the checks that need them are unknown: "
     )
     assert f'cannot list resource "{resource}" in API group' in note["message"]
     assert note["remedy"] == (

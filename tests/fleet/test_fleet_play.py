@@ -269,7 +269,7 @@ def test_permissions_of_failed_cluster_are_kept(fleet: FleetFixture) -> None:
     narrowed = fleet.play("fleet", hosts="red,grey")
     assert narrowed.code == 2
     assert permissions() == whole, narrowed.output
-    waits = "Until then these keep their permissions: trust policy account, trust policy none."
+    waits = "Until the run succeeds, these resources keep their permissions: trust policy account, trust policy none."
     assert waits in narrowed.output[narrowed.output.index("1 of 2 clusters done") :]
     removed = fleet.play("fleet", hosts="red,grey", pod_identity_state="absent", pod_identity_force=True)
     assert removed.code == 2
@@ -337,7 +337,7 @@ def test_message_names_role_variables(fleet: FleetFixture) -> None:
     finally:
         fleet.control.set_latency(0)
     assert result.code == 2
-    assert "Raise pod_identity_deadline for more in one run." in result.output, result.output[-1500:]
+    assert "To complete more in one run, raise pod_identity_deadline." in result.output, result.output[-1500:]
 
 
 def test_slow_kubernetes_api_shows_progress(fleet: FleetFixture) -> None:
@@ -355,8 +355,8 @@ def test_play_on_localhost_names_clusters_of_inventory(fleet: FleetFixture) -> N
     result = fleet.play("fleet", hosts="localhost")
     assert result.code == 2
     assert (
-        "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If they are the clusters, "
-        "name them or their group on the command line: -e pod_identity_hosts=all"
+        "This play runs on localhost, and the inventory has other hosts: blue, green, red and 1 more. If those "
+        "hosts are the clusters, name the hosts or their group on the command line: -e pod_identity_hosts=all"
     ) in result.output
 
 
@@ -411,8 +411,9 @@ def test_different_options_for_one_account_are_two_runs(fleet: FleetFixture) -> 
         pytest.param(
             {"pod_identity_fleet_workloads": "{{ omit }}"},
             "host grey has no workloads: pod_identity_workloads, pod_identity_workloads_from and "
-            "pod_identity_fleet_workloads are not set for it. Set one for the host, one of its groups or all "
-            "(pod_identity_workloads: [] for no workloads), or remove the host from the run.",
+            "pod_identity_fleet_workloads are not set for this host. Set one of these variables for the host, "
+            "for one of its groups or for the group all (pod_identity_workloads: [] for no workloads), or "
+            "remove the host from the run.",
             id="no workloads for a host",
         ),
         pytest.param(

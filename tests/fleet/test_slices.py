@@ -93,7 +93,7 @@ def test_concurrent_slices_match_one_run(
     # The report names the clusters of a lost slice.
     incomplete = fleet.play("report", **ended[0][1])
     assert incomplete.code == 2
-    assert "2 of 4 did not report: green, violet. See above." in incomplete.output
+    assert "2 of 4 did not report: green, violet. The reasons are above." in incomplete.output
 
 
 def test_concurrent_slices_keep_grants_of_shared_role(
@@ -121,7 +121,7 @@ def test_limited_report_expects_only_hosts_of_limit(
     del whole
     limited = fleet.play("report", "--limit", "blue,red")
     assert limited.code == 2
-    assert "2 of 2 did not report: blue, red. See above." in limited.output
+    assert "2 of 2 did not report: blue, red. The reasons are above." in limited.output
     excluded = fleet.play("report", "--limit", "violet", hosts="blue")
     assert excluded.code != 0
     assert "The limit 'violet' leaves no host of 'blue', so nothing would be done." in excluded.output

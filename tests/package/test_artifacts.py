@@ -183,7 +183,7 @@ def test_report_names_failed_and_missing_hosts(workflow: Workflow) -> None:
     for part in (
         "1 of 5 clusters done, 4 failed.",
         by_host["typing"]["failure"],
-        "3 of 5 clusters failed: missing, silent, typing; 1 of 5 did not report: red. See above.",
+        "3 of 5 clusters failed: missing, silent, typing; 1 of 5 did not report: red. The reasons are above.",
     ):
         assert squeezed(part) in output
     # The report expects all hosts of the inventory, and succeeds when all of them reported success.
@@ -218,4 +218,4 @@ def test_report_reads_files_and_rejects_others(workflow: Workflow) -> None:
     assert done.returncode == 2
     assert squeezed("other.json is not a report from pod_identity_report_file.") in squeezed(done.stdout)
     done, _artifacts = workflow.job(*report)
-    assert squeezed("1 of 1 did not report: blue. See above.") in squeezed(done.stdout)
+    assert squeezed("1 of 1 did not report: blue. The reasons are above.") in squeezed(done.stdout)

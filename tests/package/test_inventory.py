@@ -271,7 +271,8 @@ def test_denied_role_names_account(fleet: Fleet) -> None:
     assert sorted(inventory["_meta"]["hostvars"]) == [GREEN, MINE]
     for part in (
         f"Account {OTHER}: its clusters are not in the inventory: sts:AssumeRole: AccessDenied: ",
-        f"of account {OTHER}. Allow the caller sts:AssumeRole on this role in the kind of policy that AWS names.",
+        f"of account {OTHER}. Allow the caller sts:AssumeRole on this role in the kind of policy that the "
+        "message names.",
     ):
         assert squeezed(part) in warnings
 

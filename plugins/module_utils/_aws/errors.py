@@ -41,7 +41,7 @@ class _Meaning(NamedTuple):
     remedy: str
 
 
-_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message of AWS. Correct the cause and run again.")
+_OTHER = _Meaning(ErrorKind.OTHER, (), "", "See the message from AWS. Correct the cause and run again.")
 
 _THROTTLED = _Meaning(
     ErrorKind.THROTTLED,
@@ -174,7 +174,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("MalformedPolicyDocument",),
         "",
-        "Correct the policy document; the message of AWS names the part it rejects.",
+        "Correct the policy document; the message from AWS names the part that AWS rejects.",
     ),
     _Meaning(
         ErrorKind.OTHER,
@@ -193,8 +193,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.EXISTS,
         ("EntityAlreadyExists",),
         "",
-        "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. "
-        "Use the path and the letter case of the existing resource, or another name.",
+        "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
+        "these are the same. Use the path and the letter case of the existing resource, or another name.",
     ),
     _Meaning(ErrorKind.EXISTS, ("ResourceInUseException",), "", _OTHER.remedy),
     _Meaning(
@@ -214,7 +214,7 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.IN_USE,
         ("DeleteConflict",),
         "",
-        "Another resource still uses this one. Detach it there first.",
+        "This resource is still in use. Detach it from the resources that use it first.",
     ),
     _SERVER,
     _Meaning(
@@ -236,7 +236,8 @@ MEANINGS: tuple[_Meaning, ...] = (
         ErrorKind.OTHER,
         ("ProfileNotFound",),
         "",
-        "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: it is read from ~/.aws/config and ~/.aws/credentials, or from "
+        "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: the profile is read from ~/.aws/config and "
+        "~/.aws/credentials, or from "
         "the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name.",
     ),
     _Meaning(
@@ -304,7 +305,7 @@ class _Reason(NamedTuple):
 
 _DENIED = r"AccessDenied(Exception)?"
 _DURATION = option("assume_role_duration")
-_RENEWED = "A longer run refreshes the credentials."
+_RENEWED = "A run that takes longer refreshes its credentials."
 # The first matching entry is used. Sources: AWS STS API Reference, errors of AssumeRole; IAM User Guide, "Troubleshoot IAM
 # roles" and "Troubleshoot access denied error messages".
 _REASONS = (
@@ -322,7 +323,7 @@ _REASONS = (
     _Reason(
         _DENIED,
         r"no (identity-based policy|permissions boundary|session policy|service control policy) allows",
-        "Allow the caller sts:AssumeRole on this role in the kind of policy that AWS names.",
+        "Allow the caller sts:AssumeRole on this role in the kind of policy that the message names.",
     ),
     _Reason(
         _DENIED,
@@ -338,7 +339,7 @@ _REASONS = (
     _Reason(
         r"ValidationError",
         r"role chaining",
-        "The credentials of the job are from a role, and role chaining limits a session to one hour: set "
+        "The credentials of the job belong to a role session, and role chaining limits a session to one hour: set "
         f"{_DURATION} to 3600 or less, or leave it out. {_RENEWED}",
     ),
     _Reason(

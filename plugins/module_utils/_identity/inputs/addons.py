@@ -99,8 +99,8 @@ def parse_agent(options: Mapping[str, object], prefix: str = "") -> AddonSpec | 
     if agent == "absent" and state == "present":
         raise InputError(
             [
-                f"{prefix}agent: absent is for a teardown, because the workloads of this run need the agent; set it to ignore, "
-                f"or use {prefix}state: absent."
+                f"'{prefix}agent: absent' is only for a teardown, because the workloads of this run need the "
+                f"agent; set the variable to ignore, or use '{prefix}state: absent'."
             ]
         )
     if agent != state:
@@ -119,8 +119,6 @@ def _read_roles(entries: Any, problems: Problems) -> dict[str, str]:
                 f"role_arn must be the ARN of an IAM role (arn:aws:iam::111122223333:role/name); it is {arn!r}",
             )
         if account in roles:
-            problems.add(
-                place, f"service account {account!r} has a role already; an add-on has one role for it"
-            )
+            problems.add(place, f"service account {account!r} is listed twice; it can have only one role")
         roles[account] = arn
     return roles

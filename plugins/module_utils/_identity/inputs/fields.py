@@ -148,8 +148,10 @@ def _measure_value(value: object) -> int:
 # The maximum size of the annotations of an object: all keys and values together, in bytes.
 ANNOTATIONS_SIZE = 256 * 1024
 DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
-DESCRIPTION_RULE = "text of letters, digits and punctuation of Latin-1, which IAM accepts"
-TAG_RULE = "letters, digits, spaces and _.:/=+-@, which IAM accepts"
+DESCRIPTION_RULE = (
+    "text with only the characters that IAM accepts (Latin-1 letters, digits, punctuation and white space)"
+)
+TAG_RULE = "the characters that IAM accepts: letters, digits, spaces and _.:/=+-@"
 
 
 def _is_tag_text(text: str) -> bool:
@@ -388,7 +390,7 @@ class Fields:
         if len(tags) > TAGS_LEFT:
             self.problems.add(
                 self.place,
-                f"{name} has {len(tags)} tags{' with the common ones' if common else ''}; {TAGS_LEFT} "
+                f"{name} has {len(tags)} tags{', including the common tags' if common else ''}; {TAGS_LEFT} "
                 "are allowed in addition to the ownership tags.",
             )
         return tags

@@ -328,8 +328,8 @@ def _with_document(policy: object, folder: Path, place: str, documents: set[Path
 def _unread_folders(folders: Sequence[Path], documents: set[Path]) -> list[str]:
     """Return a problem for each nested folder with input files, except files of policy documents."""
     return [
-        f"{path}: this folder inside {path.parent} contains input files ({inner}), but nested folders are not read. List it "
-        "as well, or move it elsewhere."
+        f"{path}: this folder inside {path.parent} contains input files ({inner}), but nested folders are not "
+        "read. List this folder as well, or move it elsewhere."
         for path in folders
         if (inner := _first_input(path, documents)) is not None
     ]
@@ -370,7 +370,7 @@ def _files_of_folder(folder: Path, folders: list[Path], problems: list[str]) -> 
             else:
                 problems.append(f"{path}: {_describe(path)}.")
     if not files and (len(problems), len(folders)) == earlier:
-        problems.append(f"{folder}: this folder has no file that ends in {', '.join(SUFFIXES)}.")
+        problems.append(f"{folder}: this folder has no file with a name that ends in {', '.join(SUFFIXES)}.")
     return files
 
 

@@ -79,8 +79,8 @@ def read_request(options: Mapping[str, object]) -> InventoryRequest:
     if role and account_options:
         problems.add(
             "",
-            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the Ansible role cannot chain IAM "
-            "roles. Move the role of assume_role_arn to accounts.",
+            f"assume_role_arn and {account_options[0]} are mutually exclusive, because the Ansible role "
+            "pod_identity cannot chain IAM roles. Move the role of assume_role_arn to accounts.",
         )
     own_account = fields.flag("own_account")
     request = InventoryRequest(

@@ -88,7 +88,8 @@ def _metadata(kind: Literal["label", "annotation"]) -> _Reader:
         for key in _RESERVED.intersection(metadata):
             fields.problems.add(
                 "",
-                f"{ROLE}{name}: '{key}' marks the owner of a Pod or excludes it from EKS Pod Identity; leave it out.",
+                f"{ROLE}{name}: '{key}' marks the owner of a Pod or excludes the Pod from EKS Pod Identity; "
+                "leave this key out.",
             )
         return metadata
 
@@ -385,7 +386,7 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     if values.get("restart_stale") and values.get("verify_pods") is False:
         problems.add(
             "",
-            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods; set it, or leave "
+            f"{ROLE}restart_stale needs {ROLE}verify_pods: true to find stale Pods; set that variable, or leave "
             f"{ROLE}restart_stale out.",
         )
     if values.get("runtime_proof") and "proof_image" in values and not values["proof_image"]:
@@ -393,11 +394,13 @@ def _check_together(values: Mapping[str, object], entry_point: EntryPoint, probl
     kubeconfig = [f"{ROLE}{name}" for name in ("kubeconfig", "kube_context") if values.get(name)]
     if values.get("kube_auth") == "eks" and kubeconfig:
         problems.add(
-            "", f"{ROLE}kube_auth: eks does not use a kubeconfig; leave it or {' and '.join(kubeconfig)} out."
+            "",
+            f"With '{ROLE}kube_auth: eks', the run does not use a kubeconfig; leave out {ROLE}kube_auth, or "
+            f"{' and '.join(kubeconfig)}.",
         )
     if entry_point == "verify" and values.get("state") == "absent":
         problems.add(
             "",
-            f"{ROLE}state: absent is for a change; a verification changes nothing and checks that the workloads are complete. "
+            f"'{ROLE}state: absent' removes workloads, but a verification changes nothing and checks that they are complete. "
             f"Leave {ROLE}state out.",
         )

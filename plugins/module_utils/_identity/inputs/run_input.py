@@ -112,7 +112,9 @@ def _read_paths(value: object, name: str) -> tuple[str, ...]:
         raise InputError([f"{name} must be a list of files and folders, but {invalid[0]!r} is in it."])
     if not paths:
         raise InputError(
-            [f"{name} names no file or folder; for an empty list of workloads, name a file with []."]
+            [
+                f"{name} is empty, but must list at least one file or folder. For no workloads, list a file with the content []."
+            ]
         )
     return tuple(map(str, paths))
 
@@ -242,7 +244,7 @@ def validate_bounds(values: Mapping[str, object], prefix: str) -> None:
     """
     excesses = ((name, find_excess_of_values(value)) for name, value in values.items())
     problems = [
-        f"{prefix}{name} {excess.rule}, with aliases expanded; write less, or write it without aliases."
+        f"{prefix}{name} {excess.rule}, with YAML aliases expanded; shorten the value, or remove the aliases."
         for name, excess in excesses
         if excess is not None
     ]

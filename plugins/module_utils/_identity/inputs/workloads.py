@@ -271,8 +271,8 @@ def _role(fields: Fields, state: State, common: Mapping[str, str]) -> RoleSpec |
     if role.flag("extend_trust"):
         role.problems.add(
             role.place,
-            "extend_trust is for a role with arn; the trust policy of a role with name is managed as a "
-            "whole. Leave it out, or set arn instead of name.",
+            "extend_trust is for a role with arn; the trust policy of a role with name is managed as a whole. "
+            "Leave extend_trust out, or set arn instead of name.",
         )
     document = _document(role, "trust_policy", "trust")
     scope = _trust_scope(role)

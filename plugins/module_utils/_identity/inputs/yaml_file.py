@@ -29,9 +29,10 @@ CUT_AT_A_SPACE = (
     " Is it cut off? Ansible ends the value of -e name=value at its first space; write it as "
     """-e '{"name": value}'."""
 )
-_ADVICE = "a list of workloads needs less. Write it without aliases, or in several files."
+_ADVICE = "a list of workloads does not need as much. Write the list without aliases, or in several files."
 _VAULT_ADVICE = (
-    "files with workloads are not decrypted. Decrypt it, or set pod_identity_workloads in a file that "
+    "this collection does not decrypt files with workloads. Decrypt the file, or set pod_identity_workloads in "
+    "a file that "
     "Ansible decrypts (-e @file, group_vars)."
 )
 VAULT = "$ANSIBLE_VAULT;"

@@ -215,7 +215,8 @@ def _address(url: str) -> tuple[str, int] | None:
 def _differs(cluster: Cluster, server: ApiServer) -> Finding:
     return Finding(
         Code.KUBERNETES_API_DIFFERS,
-        f"{_subject(server)} does not belong to {_place(cluster)}: EKS gives it the endpoint {cluster.endpoint or '-'} "
+        f"{_subject(server)} does not belong to {_place(cluster)}: for this cluster, EKS returns the endpoint "
+        f"{cluster.endpoint or '-'} "
         "and another certificate authority.",
         _CORRECT,
         raised_as=None if server.required else "warning",
@@ -224,23 +225,28 @@ def _differs(cluster: Cluster, server: ApiServer) -> Finding:
 
 def _unknown(cluster: Cluster, server: ApiServer) -> Finding:
     if not (cluster.endpoint or cluster.authorities):
-        reason = "EKS does not return its endpoint and its certificate authority"
+        reason = "EKS returns no endpoint and no certificate authority of the cluster"
     elif not server.url:
         reason = "the URL of the connection is unknown"
     elif not server.checks_certificate:
-        reason = f"the connection does not check certificates, and EKS gives the endpoint {cluster.endpoint or '-'}"
+        reason = (
+            "the connection does not check certificates, and the endpoint that EKS returns for the cluster is "
+            f"{cluster.endpoint or '-'}"
+        )
     elif not server.authorities:
         reason = (
-            "the certificate authority of the connection is unknown, or belongs to the system, and EKS has the endpoint "
+            "the certificate authority of the connection is unknown, or is the system's, and the endpoint that "
+            "EKS returns for the cluster is "
             f"{cluster.endpoint or '-'}"
         )
     elif cluster.authorities:
         reason = (
-            "the connection trusts certificate authorities of other servers, too, and EKS has the endpoint "
+            "the connection also trusts certificate authorities of other servers, and the endpoint that EKS "
+            "returns for the cluster is "
             f"{cluster.endpoint or '-'}"
         )
     else:
-        reason = f"EKS does not return a certificate authority, and has the endpoint {cluster.endpoint}"
+        reason = f"EKS returns no certificate authority for the cluster, only the endpoint {cluster.endpoint}"
     return Finding(
         Code.KUBERNETES_API_UNKNOWN,
         f"{_subject(server)} is not proven to belong to {_place(cluster)}: {reason}.",
@@ -255,14 +261,15 @@ _CORRECT = (
 _GO_ON = {
     Code.KUBERNETES_API_DIFFERS: "If the cluster is behind a proxy with another certificate, set "
     "pod_identity_verify_cluster: false.",
-    Code.KUBERNETES_API_UNKNOWN: "If you know that it is the right one, set pod_identity_verify_cluster: false.",
+    Code.KUBERNETES_API_UNKNOWN: "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
 }
 _LEFT_OPEN = (
-    "Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
+    "Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
+    "unknown."
 )
 _OWN_ENDPOINT = (
-    "pod_identity_kube_auth: eks connects to the endpoint of the cluster in EKS, with its certificate authority, instead of a "
-    "kubeconfig."
+    "With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the certificate "
+    "authority that EKS returns for the cluster."
 )
 
 

@@ -106,8 +106,8 @@ _LONGEST_DOMAIN = 253
 
 _NAME_RULE = "letters, digits, -, _ and ., with a letter or digit at both ends"
 VALUE_RULE = f"at most 63 {_NAME_RULE}, or nothing"
-OWNER_RULE = f"a Kubernetes label value, for it labels the service accounts (1 to 63 {_NAME_RULE})"
-KEY_RULE = f"1 to 63 {_NAME_RULE}; before it at most a lower-case DNS name and /"
+OWNER_RULE = f"a Kubernetes label value, because it is a label of the service accounts (1 to 63 {_NAME_RULE})"
+KEY_RULE = f"1 to 63 {_NAME_RULE}; optionally preceded by a lower-case DNS name and /"
 
 
 def is_label_value(text: str) -> bool:

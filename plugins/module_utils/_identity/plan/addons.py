@@ -78,9 +78,9 @@ def unsupported_accounts(
         cluster,
         "update",
         Code.ADDON_ROLE_NOT_SUPPORTED,
-        f"version {version} of the add-on does not accept a role for service account {listed(unknown)}: {accounts}.",
-        "Correct the service account, or choose another version of the add-on. To list its service accounts: aws eks "
-        f"describe-addon-configuration --addon-name {spec.name} --addon-version {version}",
+        f"version {version} of the add-on does not accept roles for these service accounts: {listed(unknown)}; {accounts}.",
+        "Correct the service accounts, or choose another version of the add-on. To list the service accounts of a version: aws "
+        f"eks describe-addon-configuration --addon-name {spec.name} --addon-version {version}",
     )
 
 

@@ -172,8 +172,9 @@ def _not_replaceable(association: ObservedAssociation, losses: str) -> Failure:
         association_target(association.key),
         "replace",
         Code.ASSOCIATION_NOT_REPLACEABLE,
-        f"association {association.association_id} of {association.key.cluster} {association.key} must be recreated, because "
-        f"EKS does not remove a session policy in place. It has {losses}, which a new association would not have.",
+        f"association {association.association_id} of {association.key.cluster} {association.key} must be "
+        f"recreated, because EKS does not remove a session policy in place. The association has {losses}, "
+        "which a new association would not have.",
         "Set a session policy that allows everything, which EKS updates in place. Or, if the loss is acceptable, delete the "
         "association and run again; Pods that start in between do not get credentials.",
     )

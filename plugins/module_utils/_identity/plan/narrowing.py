@@ -308,9 +308,9 @@ def report_restored(role_arn: str, key: WorkloadKey, lost: LostUsers) -> Finding
     """
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"another run changed the trust policy of role {role_arn}, or created an association, at the same time: "
-        f"{listed(_names(lost.users), _SHOWN)} outside this run lost access to the role, and has it again.",
-        "Verify those workloads, and run the lists that share the role one after the other.",
+        f"another run changed the trust policy of role {role_arn}, or created an association, at the same time. These workloads "
+        f"outside this run lost access to the role until this run restored it: {listed(_names(lost.users), _SHOWN)}.",
+        "Verify those workloads, and do not run lists of workloads that share the role at the same time.",
         key,
     )
 
@@ -333,12 +333,12 @@ def _names(users: Iterable[ObservedAssociation]) -> tuple[str, ...]:
 
 def _keeps_statement(shared: SharedRole, role: ObservedRole, users: list[ObservedAssociation]) -> Finding:
     names = listed(_names(users), _SHOWN)
-    verbs = "uses the role and keeps" if len(users) == 1 else "use the role and each keep"
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role.arn} becomes narrower. {names} outside this run {verbs} access by a separate "
-        "statement.",
-        "List them in this run, or give them a separate role; if they are unused, delete their associations.",
+        f"the trust policy of role {role.arn} becomes narrower. These workloads outside this run use the role, and each "
+        f"keeps access by a separate trust statement: {names}.",
+        "List these workloads in this run, or give them a separate role; if they are unused, delete their "
+        "associations.",
         shared.keys[0],
     )
 
@@ -348,8 +348,8 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
     principals = describe_grant(grant, narrowing.observed.clusters)
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {narrowing.role.arn} can still be used by {principals}, which this run does not require: "
-        f"{listed(_names(users), _SHOWN)} outside this run uses the role through that statement.",
+        f"role {narrowing.role.arn} can still be used by {principals}, because a trust statement allows it that this run does "
+        f"not require. These workloads outside this run use the role by that statement: {listed(_names(users), _SHOWN)}.",
         "Set the same trust_scope in all lists with the role. With ⟨force⟩: true the statement is removed, and the workloads "
         "that use it get separate statements.",
         narrowing.shared.keys[0],
@@ -359,8 +359,8 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
 def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {role.arn} can still be used from every cluster of the account, which this run does not require: "
-        "associations of clusters outside this run, which may use the role, cannot be read.",
+        f"role {role.arn} can still be used from every cluster of the account, although this run does not "
+        "require that: clusters outside this run, whose associations cannot be read, might use the role.",
         "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
         "workloads of the run's clusters that use it get separate statements.",
         shared.keys[0],
@@ -370,7 +370,7 @@ def _keeps_every_cluster(shared: SharedRole, role: ObservedRole) -> Finding:
 def _kept_wide(shared: SharedRole, role: ObservedRole, reason: str, remedy: str = "") -> Finding:
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"the trust policy of role {role.arn} is not narrowed as this run requires: {reason}.",
+        f"the trust policy of role {role.arn} is kept wider than this run requires: {reason}.",
         remedy or "List the other users in this run, or give them a separate role.",
         shared.keys[0],
     )
@@ -378,13 +378,14 @@ def _kept_wide(shared: SharedRole, role: ObservedRole, reason: str, remedy: str 
 
 def _needs_tags(users: list[ObservedAssociation]) -> str:
     return (
-        f"{listed(_names(users), _SHOWN)} outside this run uses the role without session tags, so its trust statement cannot "
-        "be limited to single workloads"
+        f"workloads outside this run use the role without session tags ({listed(_names(users), _SHOWN)}), so the trust "
+        "statement for them cannot be limited to single workloads"
     )
 
 
 def _too_long(trust: Mapping[str, object], options: Options) -> str:
     return (
-        f"with the statements that users outside this run need, it would have {policy_size(trust)} characters; "
+        "with the statements that users outside this run need, the trust policy would have "
+        f"{policy_size(trust)} characters; "
         f"{options.trust_policy_size_limit} are allowed"
     )

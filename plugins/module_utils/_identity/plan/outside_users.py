@@ -58,7 +58,7 @@ class OutsideUsers:
         parts = [f"has users outside this run ({listed(self.names, _SHOWN)})"] if self.names else []
         rest = [*self.unseen, *self.unreadable]
         parts += [f"can be used by {listed(rest, _SHOWN)}"] if rest else []
-        parts += ["may have users outside this run"] if self.unread and not parts else []
+        parts += ["might have users outside this run"] if self.unread and not parts else []
         return " and ".join(parts)
 
 
@@ -119,7 +119,7 @@ def _describe_scope(grant: TrustGrant) -> str:
     return (
         "every cluster of the account"
         if grant.account_id
-        else "every cluster, as its trust statement has no condition"
+        else "every cluster, as a trust statement has no condition"
     )
 
 

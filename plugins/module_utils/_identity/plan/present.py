@@ -279,7 +279,7 @@ def _other_owner(change: Change) -> Finding | None:
     return Finding(
         Code.OWNER_CHANGED,
         f"{change.target.label} belonged to owner '{old}', and now belongs to '{new}'.",
-        "List it for one owner only. If the change of owner is intended, no action is needed.",
+        "List the resource for one owner only. If the change of owner is intended, no action is needed.",
         change.workloads[0],
     )
 
@@ -375,7 +375,8 @@ def _note_narrower(draft: Draft, role: RoleSpec, options: Options, workload: Wor
                 Code.TRUST_SCOPE_WITHOUT_SESSION_TAGS,
                 f"role {role.name} can be used from every cluster of the account: without session "
                 "tags its trust policy cannot distinguish workloads.",
-                "Turn session tags on if only this workload may use the role, or set trust_scope: account to confirm the scope.",
+                "To limit the role to this workload, turn session tags on. To confirm the wide scope, set "
+                "trust_scope: account.",
                 workload.key,
             )
         )

@@ -221,7 +221,7 @@ def role_used_elsewhere(
         "update",
         Code.ROLE_USED_ELSEWHERE,
         f"role {role.arn} differs from the definition of this run for {listed(map(str, shared.keys))}: "
-        f"{' and '.join(differences)}. It "
+        f"{' and '.join(differences)}. The role "
         f"{users.description or _UNREAD}, so it is unchanged.",
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
         "separate role. To change the role for all of its users, set ⟨force⟩: true (check mode with diff shows the change).",
@@ -235,7 +235,7 @@ def role_changed_elsewhere(
     differences, users = _differences(shared, role, users, lost)
     return Finding(
         Code.ROLE_USED_ELSEWHERE,
-        f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. It "
+        f"role {role.arn} changes also for users outside this run: {' and '.join(differences)}. The role "
         f"{users.description or _UNREAD}.",
         "Notify the owners of these users, and use the same definition in every list with the role.",
         shared.keys[0],
@@ -256,12 +256,12 @@ def _differences(
     users = users if differences else OutsideUsers()
     if lost:
         users = replace(users, names=tuple(sorted({*users.names, *lost})))
-        differences.append("role.trust_policy does not allow all of its users")
+        differences.append("role.trust_policy does not allow all users of the role")
     return differences, users
 
 
 # The description of users as long as the associations of the role are not read.
-_UNREAD = "may have other users"
+_UNREAD = "might have other users"
 
 
 def breaks(finding: Finding, change: Change) -> Failure:
@@ -303,7 +303,7 @@ def attached_extra(
     :arg unread: the failed read because of which the policy is kept, or None.
     :arg administers: the policy lets the role administer the account.
     """
-    message = f"role {role.name} also has {arn} attached, which is not part of its configuration."
+    message = f"role {role.name} also has {arn} attached, which is not part of the role's configuration."
     if administers:
         message = f"role {role.name} also has {arn} attached, which lets it administer the account."
     if users.description:
@@ -328,7 +328,8 @@ def denies_meanwhile(role: ObservedRole, key: WorkloadKey, arn: str, unread: Fai
     error = unread.error
     return Finding(
         Code.POLICY_ATTACHED_EXTRA,
-        f"role {role.name} also has {arn} attached, which is not part of its configuration. It may deny requests, and is kept "
+        f"role {role.name} also has {arn} attached, which is not part of the role's configuration. It may deny "
+        "requests, and is kept "
         f"while {unread.target.name}, which is attached, too, could not be read: {error.operation}: {error.code}: "
         f"{sentence(error.text)}",
         error.remedy,
@@ -347,13 +348,14 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
         return users.remedy
     if users.names or users.unread:
         return (
-            "If they need it, no action is needed. Otherwise list them in this run, too, or give them a separate role; if the "
+            "If the users outside this run need the policy, no action is needed. Otherwise list these users in "
+            "this run, too, or give them a separate role; if the "
             f"policy is unused, detach it: {command}"
         )
     if users.unseen:
         return (
-            "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
-            "which detaches it."
+            "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
+            "⟨force⟩: true, which detaches the policy."
         )
     if administers:
         return (
@@ -379,8 +381,8 @@ def restricted_by_policy(role: ObservedRole, key: WorkloadKey, name: str, attach
         text, event, how = f"has the inline policy {name}", "PutRolePolicy", "delete it"
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"role {role.name} {text}, which only denies requests, and so restricts the role. It is not part of its configuration, "
-        "and is kept.",
+        f"role {role.name} {text}, which only denies requests, and so restricts the role. The policy is not "
+        "part of the role's configuration, and is kept.",
         f"Find out who restricts the role and why (event {event} of the role in CloudTrail). To remove the policy, {how}: aws "
         f"iam {command}",
         key,
@@ -392,8 +394,8 @@ def boundary_set(role: ObservedRole, key: WorkloadKey) -> Finding:
     """Report that a role has a permissions boundary, although its workloads do not list a permissions boundary."""
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of its configuration, "
-        "and is kept.",
+        f"role {role.name} has the permissions boundary {role.permissions_boundary}, which is not part of the "
+        "role's configuration, and is kept.",
         "If it is intended, list it as role.permissions_boundary. Otherwise find out who restricts the role and why (event "
         "PutRolePermissionsBoundary of the role in CloudTrail). To remove it, set permissions_boundary: '' in the role and run "
         "again.",
@@ -408,11 +410,11 @@ def still_used(kind: str, arn: str, keys: tuple[WorkloadKey, ...], users: Sequen
         Code.ROLE_STILL_USED if kind == "role" else Code.POLICY_STILL_USED,
         f"{kind} {arn} is kept: it is still used by {listed(users, 10)}.",
         # If a role of these workloads keeps the policy in use, that role has its own finding with its own remedy.
-        "If the users belong to another list, no action is needed: its teardown removes the role. Otherwise remove the users "
-        "first, then run again."
+        "If the users belong to another list of workloads, no action is needed: the teardown of that list "
+        "removes the role. Otherwise remove the users first, then run again."
         if kind == "role"
-        else "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy "
-        "in its next run; from any other role, detach it. Then run again.",
+        else "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of another "
+        "list of workloads, apply that list, which detaches the policy. Detach the policy from any other role. Then run again.",
         keys[0],
     )
 
@@ -477,9 +479,9 @@ def owner_not_set(
     """
     return Finding(
         Code.OWNER_NOT_SET,
-        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the tag, lists of other "
-        "owners, or without owner, could not change it.",
-        "If only this owner uses it, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
+        f"{target.display} does not get the tag {OWNER_TAG}: {tags[OWNER_TAG]}, because {reason}. With the "
+        "tag, runs for other owners or without an owner could no longer change it.",
+        "If only this owner uses the resource, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         keys[0],
     )
 
@@ -490,7 +492,7 @@ def grant_kept(role: ObservedRole, owner: str | None, keys: tuple[WorkloadKey, .
         Code.OWNED_BY_ANOTHER,
         f"role {role.arn} belongs to owner '{role.tags[OWNER_TAG]}', and {run}, so its trust policy is unchanged: it still "
         f"allows {listed(map(str, keys), 10)}.",
-        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for its owner.",
+        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for the owner of the role.",
         keys[0],
     )
 
@@ -499,7 +501,7 @@ def unmanaged_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str) ->
     return Finding(
         Code.POLICY_STAYS_ATTACHED,
         f"{arn} is kept attached to role {role.arn}: this collection manages neither, so another process may have attached it.",
-        "Detach it if it is unused.",
+        "If the role does not need the policy, detach it.",
         key,
     )
 
@@ -514,7 +516,7 @@ def unrecorded_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, t
         f"policy {arn} is kept attached to role {role.arn}, which this collection does not manage: the policy does not have "
         "the tag "
         f"{tag} with the ID of this role, so another process may have attached it.",
-        "If the role does not need it, detach it and run again: aws iam detach-role-policy --role-name "
+        "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role.name} --policy-arn {arn}",
         key,
     )
@@ -533,8 +535,9 @@ def used_attachment_kept(role: ObservedRole, key: WorkloadKey, arn: str, users: 
 def statement_kept(role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     return Finding(
         Code.TRUST_STATEMENT_STAYS,
-        f"role {role.arn} keeps this collection's trust statement, which also allows other workloads, or is the only statement.",
-        "Remove it from the trust policy if it is unused.",
+        f"role {role.arn} keeps this collection's trust statement, because the statement also allows other "
+        "workloads, or because the trust policy has no other statement.",
+        "If no workload needs the statement, remove it from the trust policy, or delete the role.",
         keys[0],
     )
 
@@ -551,11 +554,12 @@ def cluster_missing(cluster: Cluster) -> Finding:
 def perhaps_used(clusters: Clusters, role: ObservedRole, keys: tuple[WorkloadKey, ...]) -> Finding:
     members = clusters.members.values()
     if all(cluster.status for cluster in members):
-        unseen = "it is not known whether another cluster uses it."
+        unseen = "it is not known whether another cluster uses the role."
         remedy = (
-            "Check whether an association in another cluster of the account uses it (aws eks "
-            "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-            "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone."
+            "Check whether an association in another cluster of the account uses the role (aws eks "
+            "list-pod-identity-associations, describe-pod-identity-association), and when the role was last "
+            "used (aws iam get-role). If no association uses it, delete the role, or run state: absent with "
+            "⟨force⟩: true for this workload alone."
         )
     else:
         unseen = "that cluster was not found, so its associations are not known."

@@ -252,7 +252,8 @@ def other_owners_findings(unlisted: Desired, all_unlisted: Desired) -> tuple[Fin
     return (
         Finding(
             Code.OWNED_BY_ANOTHER,
-            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge has no owner: "
+            f"{len(names)} unlisted workloads are kept, because they belong to owners and this purge runs "
+            "without an owner: "
             f"{listed(names, SHOWN_UNLISTED)}.",
             "Purge them in runs for their owners.",
         ),
@@ -317,7 +318,7 @@ def validate_purge_limit(
     limit = (
         str(scope.limit)
         if scope.percent is None
-        else f"{scope.percent}% of the {listed_count + count} managed ones, which is {allowed}"
+        else f"{scope.percent}% of the {listed_count + count} managed workloads, which is {allowed}"
     )
     raise InputError(
         [
@@ -428,7 +429,7 @@ def _left_role(role: ObservedRole, keys: Sequence[WorkloadKey]) -> Finding:
         Code.ROLE_LEFT,
         f"role {role.arn} was created by this collection, and is no longer used by "
         f"{listed(map(str, keys), SHOWN_ASSOCIATIONS)}. It is kept, with its trust policy and its policies.",
-        f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes it if it is unused.",
+        f"Restart the Pods that may still hold its credentials. A later {_PURGE} removes the role if it is unused.",
         keys[0],
     )
 
@@ -502,7 +503,7 @@ def _unused(cluster: Cluster, names: Sequence[str]) -> Finding:
     count = f"{len(names)} role{'' if len(names) == 1 else 's'}"
     return Finding(
         Code.ROLE_LEFT,
-        f"no workload of {describe_place(cluster)} uses {count} that this collection created for it: "
+        f"no workload of {describe_place(cluster)} uses {count} that this collection created for this cluster: "
         f"{listed(names, SHOWN_ASSOCIATIONS)}.",
         f"A {_PURGE} removes unused resources; its check mode lists them.",
         raised_as="warning",

@@ -79,7 +79,8 @@ def find_possibly_unseen(desired: Desired, observed: Observed) -> list[Finding]:
         findings.append(
             Finding(
                 Code.NOT_YET_VISIBLE,
-                f"{' and '.join(missing)} cannot be seen, so the run cannot remove it. It may exist: {change.reason}",
+                f"{' and '.join(missing)} cannot be seen, and so not removed by this run, but might exist: "
+                f"{change.reason}",
                 f"Run again in {in_minutes(change.minutes_left)}.",
                 workload.key,
                 raised_as="warning",

@@ -228,7 +228,7 @@ def without_claim(
     if not users:
         return shared
     draft.unread.update(users.unread)
-    reason = f"it {users.description or 'may have other users'}"
+    reason = f"it {users.description or 'might have other users'}"
     draft.findings.append(problems.owner_not_set(role_target(role.name), spec.tags, reason, shared.keys))
     spec = replace(spec, tags=without_owner(spec.tags))
     return replace(shared, spec=spec, users=tuple(replace(user, role=spec) for user in shared.users))

@@ -317,9 +317,10 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(strange), 10)}, which is in another account and not "
-            "part of its configuration; these statements are kept.",
-            "Remove them from the trust policy. If that account must use the role, too, set the whole trust policy as "
+            f"role {role.name} also allows {listed(describe_principals(strange), 10)}, in another account, "
+            "which is not part of the role's configuration. Statements that this collection did not write are kept.",
+            "Remove those statements from the trust policy. If that account must use the role, too, set the "
+            "whole trust policy as "
             "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN].",
             key,
             raised_as="error",
@@ -327,14 +328,14 @@ def find_foreign_access(role: ObservedRole, key: WorkloadKey) -> Iterator[Findin
     if names - strange:
         yield Finding(
             Code.TRUST_STATEMENT_FOREIGN,
-            f"role {role.name} also allows {listed(describe_principals(names - strange), 10)}, which is not part of its "
-            "configuration; these statements are kept.",
+            f"role {role.name} also allows {listed(describe_principals(names - strange), 10)}, which is not "
+            "part of the role's configuration. Statements that this collection did not write are kept.",
             _REMEDY,
             key,
         )
 
 
-_REMEDY = "Remove them from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
+_REMEDY = "Remove those statements from the trust policy if they are unused, or set the whole trust policy as role.trust_policy."
 
 
 def _is_of_another_account(principal: str, role: ObservedRole) -> bool:
@@ -471,8 +472,8 @@ def _restriction(role_arn: str, denial: Denial, together: bool, is_input: bool, 
         severity = "info"
     return Finding(
         Code.ROLE_RESTRICTED,
-        f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. This collection did "
-        "not write it, and keeps it.",
+        f"{denial.label} of the trust policy of role {role_arn} {denial.text}, which {_EFFECTS[severity]}. "
+        "This collection did not write that statement, and keeps it.",
         f"{_LIFT} {_FORCE}" if is_input else _LIFT,
         key,
         denial.label,

@@ -74,8 +74,9 @@ def _unused_grant(cluster: Cluster, role: ObservedRole, key: WorkloadKey) -> Fin
         Code.TRUST_WITHOUT_ASSOCIATION,
         f"the trust policy of role {role.arn} allows {key}, which is not in the list and has no association with "
         f"{describe_place(cluster)}.",
-        "If another run is about to create the association, no action is needed. Otherwise revoke the grant: by a run for this "
-        "cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an association: "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
+        "with a run for this cluster alone: with ⟨purge⟩: true, or with state: absent and only that workload "
+        "with this role. To look for an association: "
         f"aws eks list-pod-identity-associations --cluster-name {cluster.name} --namespace {key.namespace} "
         f"--service-account {key.service_account} --region {cluster.region}",
         key,
@@ -119,7 +120,7 @@ def _unlisted_associations(cluster: Cluster, unlisted: UnlistedAssociations, opt
         Code.UNLISTED_ASSOCIATIONS,
         f"{describe_place(cluster)} has {count} not in the list: {', '.join(filter(None, parts))}."
         f"{f' {_text(error)}' if error else ''}",
-        " ".join(remedies) or "If they are in other lists, no action is needed.",
+        " ".join(remedies) or "If the associations belong to other lists of workloads, no action is needed.",
         raised_as=None if warns else "info",
         cluster=cluster.key,
     )
@@ -135,18 +136,22 @@ def _remedies(
     run = "a run for this cluster alone with ⟨purge⟩: true"
     if managed and not options.purge:
         yield (
-            "If another list has the managed ones, set ⟨owner⟩ in each list. Otherwise list them, or remove them by "
+            "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. "
+            "Otherwise list these workloads, or remove them by "
             f"{run}, whose check mode shows the removals."
         )
     if ownerless:
-        yield "A purge for an owner keeps associations without owner: purge them in a run without owner, or list them."
+        yield (
+            "A purge for an owner keeps associations without an owner: purge these in a run without an owner, or list their "
+            "workloads."
+        )
     if unmanaged:
         yield (
             "A purge keeps unmanaged associations: list them with ⟨adopt⟩: true, or delete them with "
             "workload_identity.aws.eks_pod_identity_association."
         )
     if unread and not managed:
-        yield f"The check mode of {run} reads all of them."
+        yield f"The check mode of {run} reads all associations."
 
 
 def _not_readable(cluster: Cluster, error: AwsError) -> Finding:

@@ -297,9 +297,10 @@ class _Reader:
             error = AwsError(
                 "iam:GetRole",
                 "OtherAccount",
-                f"it belongs to account {account}, which these credentials do not reach.",
+                f"the role belongs to account {account}, which these credentials do not reach.",
                 ErrorKind.OTHER,
-                "Check its trust policy there, with workload_identity.aws.iam_trust_policy_check.",
+                "Check the trust policy with credentials of that account and "
+                "workload_identity.aws.iam_trust_policy_check.",
             )
             return read_failure(Target("target role", arn), error)
         try:

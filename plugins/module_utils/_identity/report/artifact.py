@@ -292,7 +292,7 @@ def _workload_case(cluster: str, row: Mapping[str, object], problems: list[_Prob
     if not problems and "checks" not in row:
         ElementTree.SubElement(case, "skipped", message=f"Not verified; the workload is {status}.")
     elif not problems and status == UNKNOWN:
-        ElementTree.SubElement(case, "skipped", message="Not all of it could be verified.")
+        ElementTree.SubElement(case, "skipped", message="Not all checks of the workload could be made.")
     return case
 
 

@@ -89,7 +89,7 @@ def kubernetes_end(aws: AwsResult, error: str) -> tuple[str, str]:
     """Return the message and the remedy for an error that ended the Kubernetes part."""
     return (
         f"The service accounts could not be {_kubernetes_place(aws)}: {sentence(visible(error))}",
-        "Resolve that and run again; changes in AWS are kept.",
+        "Resolve the cause and run again; changes in AWS are kept.",
     )
 
 
@@ -158,7 +158,7 @@ def failure_headline(
     named = ", ".join(f"{code} ({count})" if count > 1 else code for code, count in counts.items())
     end = " Nothing was changed." if check_mode else ""
     return visible(
-        f"{_verdict(aws, failures, failing, unknown)}{f': {named}' if named else ''}. See above.{end}"
+        f"{_verdict(aws, failures, failing, unknown)}{f': {named}' if named else ''}. The reasons are above.{end}"
     )
 
 

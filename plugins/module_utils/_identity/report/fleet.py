@@ -129,8 +129,8 @@ def _count(value: object) -> int | None:
 
 
 NOT_A_REPORT = (
-    "Its artifact is not a report of this collection, so the state of the cluster is unknown. Run its job again; check whether a "
-    "later node or an extra variable has changed the artifact."
+    "Its artifact is not a report of this collection, so the state of the cluster is unknown. Run its job "
+    "again; check whether a later node of the AWX workflow or an extra variable has changed the artifact."
 )
 
 _COLUMNS = ("cluster", "account", "region", "workloads", "changes", "verified", "findings", "result")
@@ -245,8 +245,8 @@ NO_REPORT = (
     "the links of the workflow."
 )
 ONLY_PLANNED = (
-    "Its last report is a plan (check mode), and the job that applies it left no report: see its output, and run it again. To "
-    "report plans, run this in check mode."
+    "Its last report is a plan (check mode), and the job that applies it left no report: see its output, and "
+    "run it again. To report plans, run the report in check mode."
 )
 PLAN_STOPPED = (
     "Its plan failed, so its changes are unknown, and no job applied it. See the output of the plan: "
@@ -256,7 +256,8 @@ NOT_APPLIED = (
     "its plan shows the remaining changes."
 )
 APPLIED_OTHERWISE = (
-    "The job that applied the plan made other changes. Another process made these in the meantime, or the two jobs had "
+    "The job that applied the plan made other changes. Another process made the missing changes in the "
+    "meantime, or the two jobs had "
     "different input, such as another commit of the project. Launch the workflow again: its plan shows the remaining changes."
 )
 WITHOUT_A_MESSAGE = "It failed before its report, without a message: see the output of its job."
@@ -322,14 +323,14 @@ def gather(
 def _failure(failed: Sequence[str], missing: Sequence[str], clusters: int) -> str:
     if not clusters:
         return (
-            "No report: there is no artifact of an earlier job and no report file. Run this after the jobs in one "
-            "workflow, or set pod_identity_report_files."
+            "No report: there is no artifact of an earlier job of the workflow and no report file. Run this "
+            "playbook in the same workflow as those jobs, after them, or set pod_identity_report_files."
         )
     parts = [f"{len(failed)} of {clusters} clusters failed: {listed(failed, SHOWN_NAMES)}"] if failed else []
     parts += (
         [f"{len(missing)} of {clusters} did not report: {listed(missing, SHOWN_NAMES)}"] if missing else []
     )
-    return f"{'; '.join(parts)}. See above." if parts else ""
+    return f"{'; '.join(parts)}. The reasons are above." if parts else ""
 
 
 _Steps: TypeAlias = Mapping[ReportStep, Object]

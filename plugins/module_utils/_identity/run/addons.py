@@ -177,7 +177,7 @@ class AddonRun:
             return replace(
                 failure,
                 error_code=Code.ADDON_ASSOCIATION_EXISTS,
-                message=f"{sentence(failure.message)} An add-on cannot take over an association that exists.",
+                message=f"{sentence(failure.message)} An add-on cannot take over an existing association.",
                 remedy="Delete that association and run again at once: Pods of the add-on that start in between get no "
                 "credentials. Or leave the service account out of the add-on's roles and keep the association.",
             )

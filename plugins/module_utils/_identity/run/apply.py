@@ -298,7 +298,7 @@ def put_back(api: Api, change: Change, call: Call, error: AwsError, wait_policy:
 
 
 def _attachment_result(change: Change, refusal: AwsError | None) -> str:
-    room = f" {(change.before or {}).get('policy')} had made room for it, and"
+    room = f" {(change.before or {}).get('policy')} was detached to make room for the new policy, and"
     if refusal is None:
         return f"{room} was attached again."
     return f"{room} could not be attached again: {refusal.operation}: {sentence(refusal.text)}"
@@ -489,7 +489,7 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
     if not made:
         return request_failure(error, change.workloads, change.target, change.action)
     operations = ", ".join(f"{earlier.service}:{earlier.operation}" for earlier in made)
-    note = f" Done before it: {operations}."
+    note = f" Done before the failure: {operations}."
     ended = error.amended(sentence(error.text), error.outcome_unknown)
     return request_failure(ended, change.workloads, change.target, change.action, suffix=note, partly=True)
 
@@ -497,7 +497,7 @@ def _failure(change: Change, made: Sequence[Call], error: AwsError) -> Failure:
 def _skipped(change: Change, reason: Failure) -> Failure:
     # A leftover does not fail a workload that is complete.
     workloads = reason.workloads if change.takes else change.workloads
-    note = " Until then the resource is kept." if change.takes else ""
+    note = " Until the run succeeds, the resource is kept." if change.takes else ""
     return Failure(
         workloads,
         change.target,

@@ -262,7 +262,9 @@ def left_out_row(member: Member, account: Account, error: AwsError, failures: Se
     count = f"{len(workloads)} workload{'' if len(workloads) == 1 else 's'}"
     resources = [failure.target.display for failure in failures if failure.error_code == Code.SKIPPED]
     waits = (
-        f" Until then these keep their permissions: {listed(dict.fromkeys(resources))}." if resources else ""
+        f" Until the run succeeds, these resources keep their permissions: {listed(dict.fromkeys(resources))}."
+        if resources
+        else ""
     )
     return {
         **_place(member),

@@ -299,7 +299,7 @@ class UseCheck:
             return self.failure
         appeared = sorted(change.unassociated & self.keys)
         if appeared:
-            text = f"{appeared[0].cluster} {appeared[0]} has got an association since the purge listed them."
+            text = f"{appeared[0].cluster} {appeared[0]} has got an association since the purge listed the associations."
             return _in_use(change, text)
         if not change.requires_unused:
             return None

@@ -104,7 +104,7 @@ def _stopped(reason: str, deadline: float | None) -> Cause:
         return Cause(
             Code.DEADLINE,
             f"the deadline of {deadline:g} s has passed.",
-            "Run again: completed changes are kept. Raise ⟨deadline⟩ for more in one run.",
+            "Run again: completed changes are kept. To complete more in one run, raise ⟨deadline⟩.",
         )
     return Cause(
         Code.INTERRUPTED,

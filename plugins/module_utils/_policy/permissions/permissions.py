@@ -320,7 +320,7 @@ def _message(
         )
     if verdict.decision == CONDITIONAL:
         keys = ", ".join(verdict.conditional_on)
-        return f"{permission} depends on the unknown value of {keys} in {deciding}. Set it in the option context."
+        return f"{permission} depends on keys with unknown values ({keys}) in {deciding}. Set their values in the option context."
     return f"{permission} is denied: no statement allows it in {', '.join(change)}."
 
 
@@ -380,7 +380,7 @@ def _ask(holder: Holder, required: Required) -> Holding:
     names = tuple(name for _layer, name in holder.unknown)
     if holder.unknown and not _is_settled(verdict.decision, verdict.change, holder.unknown):
         message = (
-            f"{required.action} on {required.resource} depends on policies whose documents are unknown:"
+            f"{required.action} on {required.resource} depends on these policies, whose documents could not be read:"
             f" {', '.join(names)}."
         )
         return Holding(holder.name, NOT_KNOWN, (), (), names, message)

@@ -66,7 +66,7 @@ def _chain_inquiry(
     :raises ValueError: when ``subject.role_arn`` is missing.
     """
     if not subject.role_arn:
-        raise ValueError("subject.role_arn, the pod identity role, is needed")
+        raise ValueError("subject.role_arn is missing; set it to the ARN of the pod identity role")
     caller = Caller(role_arn=subject.role_arn)
     tags = identifying_tags(subject)
     expected = external_id or subject.external_id

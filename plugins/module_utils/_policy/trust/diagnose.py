@@ -284,7 +284,7 @@ def _open_to_everyone(rule: Rule, narrowed: bool) -> Finding:
     if narrowed:
         message += "; only conditions or a Deny limit it."
     else:
-        message += "; its conditions do not limit the accounts." if rule.tests else "."
+        message += "; its conditions do not limit the AWS accounts of the callers." if rule.tests else "."
     return Finding(
         Code.TRUST_OPEN_TO_EVERYONE,
         message,

@@ -345,7 +345,8 @@ def _conditional(keys: tuple[str, ...], session_tags: bool) -> Finding:
         rest = [key for key in rest if key.lower() != _EXTERNAL_ID]
     if rest:
         remedies.append(
-            f"There is no option for {', '.join(rest)}: ensure that its condition holds for the Pods, or remove it."
+            f"There is no option for {', '.join(rest)}: ensure that the conditions on these keys hold for the "
+            "Pods, or remove the conditions."
         )
     return Finding(
         Code.TRUST_CONDITIONAL,

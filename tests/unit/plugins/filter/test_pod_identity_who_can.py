@@ -116,7 +116,7 @@ def test_unlisted_policies_are_unknown(case: Any) -> None:
     assert (row["decision"], row["unknown"]) == (decision, unknown)
     if unknown:
         assert row["message"] == (
-            f"s3:GetObject on {KEY} depends on policies whose documents are unknown: {unknown[0]}."
+            f"s3:GetObject on {KEY} depends on these policies, whose documents could not be read: {unknown[0]}."
         )
 
 

@@ -304,7 +304,8 @@ def test_missing_cluster_has_code_and_remedy(run: Run) -> None:
 OTHER_API = {"url": "https://10.1.2.3", "authorities": ["00"], "checks_certificate": True}
 OTHER_API_MESSAGE = (
     f"the Kubernetes API of the kubeconfig (https://10.1.2.3) does not belong to cluster {CLUSTER} (account {ACCOUNT}, "
-    f"region {REGION}): EKS gives it the endpoint https://abc.eks.amazonaws.com and another certificate authority."
+    f"region {REGION}): for this cluster, EKS returns the endpoint https://abc.eks.amazonaws.com and another "
+    "certificate authority."
 )
 OTHER_API_REMEDY = (
     "Correct pod_identity_cluster_name, the AWS account or the region, or the kubeconfig and its context "
@@ -314,7 +315,8 @@ OTHER_API_GOES_ON = (
     " If the cluster is behind a proxy with another certificate, set pod_identity_verify_cluster: false."
 )
 OTHER_API_LEFT_OPEN = (
-    " Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
+    " Its objects may belong to another cluster, so the results of the checks of service accounts and Pods are "
+    "unknown."
 )
 CLUSTER_API = {
     "endpoint": "https://abc.eks.amazonaws.com",
@@ -727,13 +729,13 @@ def test_clusters_are_not_purged(run: Run, aws: FakeAws) -> None:
     [
         pytest.param(
             {"owner": "team a"},
-            "owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "owner must be a Kubernetes label value, because it is a label of the service accounts (1 to 63 letters, "
             "digits, -, _ and ., with a letter or digit at both ends), got 'team a'. Nothing was changed.",
             id="owner that is no label",
         ),
         pytest.param(
             {"owner": ""},
-            "owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+            "owner must be a Kubernetes label value, because it is a label of the service accounts (1 to 63 letters, "
             "digits, -, _ and ., with a letter or digit at both ends), got ''. Nothing was changed.",
             id="empty owner",
         ),

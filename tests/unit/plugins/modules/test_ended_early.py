@@ -82,7 +82,7 @@ def test_pending_changes_are_skipped_after_the_deadline(run: Run, aws: FakeAws) 
         ("association", "DEADLINE", "not done: the deadline of 3 s has passed."),
     ]
     assert ended["failures"][0]["remedy"] == (
-        "Run again: completed changes are kept. Raise deadline for more in one run."
+        "Run again: completed changes are kept. To complete more in one run, raise deadline."
     )
     assert "create" not in {row["action"] for row in ended["failures"] if row["resource"] == "role"}
 
@@ -145,7 +145,7 @@ def test_one_association_is_not_made_after_the_deadline(run: Run, aws: FakeAws) 
     assert (ended["changed"], ended["error_code"], aws.writes) == (False, "DEADLINE", [])
     assert ended["msg"] == (
         f"create of {WHERE} failed: DEADLINE: not done: the deadline of 3 s has passed. Run again: completed changes "
-        "are kept. Raise deadline for more in one run."
+        "are kept. To complete more in one run, raise deadline."
     )
 
 
@@ -185,7 +185,9 @@ def test_deadline_has_the_option_name_of_the_caller(run: Run, aws: FakeAws) -> N
     ended = run(eks_pod_identity, **arguments, **named, concurrency=1)
     aws.before_request("eks:ListPodIdentityAssociations", lambda: pause(LONG))
     read = run(eks_pod_identity_info, **arguments, **named)
-    remedy = "Run again: completed changes are kept. Raise pod_identity_deadline for more in one run."
+    remedy = (
+        "Run again: completed changes are kept. To complete more in one run, raise pod_identity_deadline."
+    )
     assert [ended["failures"][0]["remedy"], read["remedy"]] == [remedy, remedy]
     assert read["msg"].endswith(remedy)
 
@@ -203,6 +205,6 @@ def test_reading_module_has_a_deadline(run: Run, aws: FakeAws, module: ModuleTyp
     assert time.monotonic() - began < LONG
     assert (ended["failed"], ended["error_code"]) == (True, "DEADLINE")
     assert ended["msg"] == (
-        "not everything was read: the deadline of 3 s has passed. Run again: completed changes are kept. Raise deadline for "
-        "more in one run."
+        "not everything was read: the deadline of 3 s has passed. Run again: completed changes are kept. To "
+        "complete more in one run, raise deadline."
     )

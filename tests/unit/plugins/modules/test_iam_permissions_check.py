@@ -266,7 +266,7 @@ def test_simulator_evaluates_documents(run):
     )
     assert result["permissions"][0]["decision"] == "conditional"
     assert result["permissions"][0]["simulated"]["differs"] is False
-    assert result["notes"] == ["The simulator of IAM ignores the session policy."]
+    assert result["notes"] == ["IAM's policy simulator ignores the session policy."]
     ((operation, requests),) = api.requests
     assert operation == "SimulateCustomPolicy"
     assert [json.loads(text) for text in requests["PolicyInputList"]] == [policy()]
@@ -303,7 +303,7 @@ FAILURES = [
     ),
     (
         {"policies": [policy(), policy(effect="allow")], "required_permissions": [GET]},
-        "IAM would reject a policy: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct it there.",
+        "IAM would reject a policy: policy 2: Statement 1: Effect must be Allow or Deny, got 'allow'. Correct that policy.",
     ),
     (
         {"policies": [policy()], "cluster_arn": "c", "required_permissions": [GET]},

@@ -154,11 +154,11 @@ FAILURES = [
     (
         {"trust_policy": "{"},
         "IAM would reject the trust policy: not JSON: Expecting property name enclosed in double quotes at line 1 column 2. "
-        "Correct it there.",
+        "Correct the trust policy.",
     ),
     (
         {"trust_policy": {"Statement": []}},
-        "IAM would reject the trust policy: Statement is empty: a policy needs at least one statement. Correct it there.",
+        "IAM would reject the trust policy: Statement is empty: a policy needs at least one statement. Correct the trust policy.",
     ),
 ]
 

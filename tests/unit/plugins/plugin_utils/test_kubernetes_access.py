@@ -73,7 +73,8 @@ def test_a_play_on_another_machine_or_as_another_user_is_refused(
         with pytest.raises(InputError) as error:
             call()
         assert error.value.problems == (
-            f"this play has {how}, but requests to Kubernetes run on the controller, as its user: set "
+            f"this play has {how}, but requests to Kubernetes run on the controller, as the user who runs "
+            "Ansible: set "
             "connection: local and become: false for the play, or ansible_connection: local and ansible_become: false for "
             "the host",
         )

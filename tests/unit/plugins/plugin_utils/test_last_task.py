@@ -15,7 +15,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen impor
 DONE = {"failure": "", "headline": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {
     "failure": "What failed.",
-    "headline": "1 of 1 workload failed: X. See above.",
+    "headline": "1 of 1 workload failed: X. The reasons are above.",
     "lines": ["Done: 0 changes."],
 }
 

@@ -68,10 +68,10 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
         return None
     return Finding(
         Code.SERVICE_ACCOUNT_GOING,
-        f"service account {key.service_account} in namespace {key.namespace} is being deleted, and waits for its "
-        "finalizers.",
-        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it again. To see "
-        f"them: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
+        f"service account {key.service_account} in namespace {key.namespace} is being deleted, but is kept "
+        "until its finalizers are removed.",
+        "Have the controllers that set the finalizers remove them, and apply the workload, which creates it "
+        "again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
 
@@ -96,8 +96,8 @@ def service_account_differs(key: WorkloadKey, state: AccountState) -> Finding | 
         Code.SERVICE_ACCOUNT_DIFFERS,
         f"service account {key.service_account} in namespace {key.namespace} differs from its configuration: "
         f"{', '.join(texts)}.",
-        "Apply the workload, which corrects it. If another field manager owns one of these fields, the API server rejects "
-        "that, unless pod_identity_force_conflicts is true.",
+        "Apply the workload, which corrects it. If another field manager owns one of these fields, the API "
+        "server rejects the correction, unless pod_identity_force_conflicts is true.",
         key,
     )
 
@@ -111,7 +111,7 @@ def irsa_annotation(key: WorkloadKey, state: AccountState) -> Finding | None:
         Code.IRSA_ANNOTATION,
         f"service account {key.service_account} still has the annotation {IRSA_ANNOTATION} ({role}). New Pods "
         "get EKS Pod Identity alone; Pods that were created earlier keep that role.",
-        "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount "
+        "Once its Pods are recreated and verified, remove the annotation: kubectl annotate serviceaccount "
         f"{key.service_account} {IRSA_ANNOTATION}- -n {key.namespace}",
         key,
     )

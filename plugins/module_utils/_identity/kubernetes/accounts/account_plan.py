@@ -229,10 +229,11 @@ def plan_purge(
     problems = []
     allowed = allowed_purge(len(managed), limit, percent)
     if len(keys) > allowed:
-        share = f"{percent}% of the {len(managed)} managed ones, which is {allowed}"
+        share = f"{percent}% of the {len(managed)} managed service accounts, which is {allowed}"
         problems.append(
             f"purge would remove {len(keys)} service accounts that are not listed ({_listed(keys)}), but "
-            f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is complete, or raise it to "
+            f"pod_identity_purge_limit is {limit if percent is None else share}. Check that the list is "
+            "complete, or raise the limit to "
             f"{len(keys)}."
         )
     return AccountPlan(unlisted=[_service_account(key) for key in keys], problems=problems)
@@ -302,9 +303,10 @@ def _other_cluster_finding(keys: Sequence[WorkloadKey], cluster_arn: str) -> Fin
         Code.SERVICE_ACCOUNTS_STAY,
         f"EKS has no cluster {name} in account {account}, region {region}, yet the Kubernetes API of the "
         f"kubeconfig is reachable and has service accounts that were created for these workloads "
-        f"({_listed(keys)}). They are kept: it may be the API of another cluster.",
+        f"({_listed(keys)}). They are kept, because that API may belong to another cluster.",
         "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs to "
-        "the same cluster, and run again. If that cluster was deleted, remove the rest with the module "
+        "the same cluster, and run again. If the cluster was deleted, remove the remaining AWS resources of "
+        "the workloads with the module "
         "eks_pod_identity and state: absent.",
     )
 
@@ -313,15 +315,16 @@ def _not_applied(names: Sequence[str]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
         f"the service accounts of workloads that failed in AWS are not applied: {listed(names, SHOWN_UNLISTED)}.",
-        "Resolve those failures and run again, which applies them.",
+        "Resolve those failures and run again, which applies the service accounts.",
     )
 
 
 def _remaining_in_aws(keys: Sequence[WorkloadKey]) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNTS_WAIT,
-        f"the service accounts of workloads that AWS still has are kept: {_listed(keys)}.",
-        "Resolve the failures and findings of those workloads and run again, which removes them.",
+        "the service accounts of these workloads are kept, because AWS still has resources of the workloads: "
+        f"{_listed(keys)}.",
+        "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
     )
 
 
@@ -376,8 +379,8 @@ def _owner_conflict(key: WorkloadKey, owner: str) -> Finding:
     return Finding(
         Code.SERVICE_ACCOUNT_OTHER_OWNER,
         f"service account {key.service_account} in namespace {key.namespace} belongs to owner '{owner}' (label "
-        f"{OWNER_LABEL}), and would have to change.",
-        "Let its owner list the workload, or take it over with pod_identity_adopt: true.",
+        f"{OWNER_LABEL}), but this run would have to change it.",
+        "Have that owner list the workload, or take over the service account with pod_identity_adopt: true.",
         key,
     )
 

@@ -392,7 +392,7 @@ def _lost_write(manifest: Object, present: Accounts, cluster: str) -> FailureRow
     if account is None:
         cause = "the API server accepted it, but it does not exist: another process deletes it"
     elif account.is_terminating:
-        cause = "it is being deleted, and waits for its finalizers"
+        cause = "it is being deleted, but is kept until its finalizers are removed"
     else:
         cause = "its labels or annotations differ from the applied ones: another process changes it"
     return _failure(manifest, "apply", cause)

@@ -72,7 +72,7 @@ def _unescape(text: str) -> str:
         return text
 
 
-AGAIN = "Resolve that and run again, which applies only the rest."
+AGAIN = "Resolve the cause and run again, which applies only the rest."
 CONFLICT = (
     "Remove that field from the manifests of the other field manager, or from the workload. With "
     "pod_identity_force_conflicts: true the workload overrides it."
@@ -133,12 +133,12 @@ FORBIDDEN = 403
 _UPDATE = "aws eks update-kubeconfig writes one"
 _VARIABLES = "pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG"
 _NETWORK = (
-    "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint only "
-    "from its VPC or a network that is connected to it"
+    "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private "
+    "endpoint can be reached only from its VPC or a network that is connected to the VPC"
 )
 _EKS_NETWORK = (
-    "The endpoint is the one of eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
-    "endpoint only from its VPC or a network that is connected to it"
+    "The endpoint is from eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
+    "endpoint can be reached only from its VPC or a network that is connected to the VPC"
 )
 _EKS_OTHER_WAY = (
     "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
@@ -221,9 +221,11 @@ _PROBLEMS = (
     ConnectionProblem(
         r"exec plugin.*so it was ended",
         "was not contacted, as the kubeconfig's exec plugin did not end",
-        "Ansible runs it without a terminal or browser, so a plugin that prompts for a login or a code never ends: log in "
-        "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS "
-        "pod_identity_kube_auth: eks needs no plugin. If it does not prompt, check why its command is slow.",
+        "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a code "
+        "never ends: log in "
+        "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS, "
+        "'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its command "
+        "is slow.",
         _PLUGIN,
     ),
     ConnectionProblem(
@@ -321,7 +323,8 @@ def warn_unverified_tls(server: ApiServer, cluster: str, region: str) -> list[st
         f"The Kubernetes API of cluster {cluster} (region {region}) at {server.url} is used without checking its "
         "certificate: any server at that address gets the token. Turn the check on, with the cluster's certificate authority "
         "(certificateAuthority of eks DescribeCluster): in the AWX credential of type OpenShift or Kubernetes API Bearer "
-        "Token under Certificate Authority Data with Verify SSL on, as without it AWX turns the check off; elsewhere in "
+        "Token under Certificate Authority Data with Verify SSL on, because without that data AWX turns the "
+        "check off; elsewhere in "
         "K8S_AUTH_SSL_CA_CERT with K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
     ]
 
@@ -338,8 +341,8 @@ def _find_problem(error: ApiError) -> ConnectionProblem:
 def _remedy_for_status(status: int) -> str:
     if status == UNAUTHORIZED:
         return (
-            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is "
-            "new, the IAM principal has no access entry in the cluster."
+            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If "
+            "the token is new, the IAM principal has no access entry in the cluster."
         )
     if status == FORBIDDEN:
         return "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."

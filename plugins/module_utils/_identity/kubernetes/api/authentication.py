@@ -100,10 +100,10 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
     principal = access.principal or _without_session(access.caller_arn)
     if mode == "CONFIG_MAP":
         return [
-            "The authentication mode of the cluster is CONFIG_MAP: access entries do not count, and the ConfigMap "
+            "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
             f"kube-system/aws-auth does not map {_without_path(principal)}.",
-            "Have someone who has access add it there (mapRoles or mapUsers, the ARN of a role without its path), or "
-            "let access entries count:",
+            "Have someone with access to the cluster add it to that ConfigMap (mapRoles or mapUsers, the ARN "
+            "of a role without its path), or enable access entries:",
             f"aws eks update-cluster-config --name {target.name} --region {target.region} --access-config "
             "authenticationMode=API_AND_CONFIG_MAP",
         ]
@@ -119,14 +119,15 @@ def _entry_reason(target: EksTarget, access: CallerAccess) -> list[str]:
         ]
     if access.has_entry:
         return [
-            f"The cluster has an access entry for {principal}. It may be younger than a minute: run again. Or the "
-            "principal was deleted and recreated since: then delete the access entry and create it again.",
+            f"The cluster has an access entry for {principal}. It may be younger than a minute and not in "
+            "effect yet: run again. Or the principal was deleted and recreated after the access entry was "
+            "created: then delete the access entry and create it again.",
         ]
     return [
         f"The access entries of the cluster could not be read ({access.unknown}). Possible causes, the likeliest first:",
         "- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does not map it;",
         "- the access entry is younger than a minute, or older than the role, which was recreated with the same name;",
-        "- the role has a path, which an access entry needs and aws-auth must not have;",
+        "- the role has a path: the ARN in an access entry must include it, the ARN in aws-auth must not;",
         "Create an access entry:",
         *_commands(target, principal),
     ]

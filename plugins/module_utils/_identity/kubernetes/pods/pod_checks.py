@@ -64,8 +64,8 @@ def _some_ready(state: KubeState) -> Check:
     if not waiting:
         return Check(_NAME, PASS)
     message = (
-        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent are not ready, on node "
-        f"{listed(waiting)}; Pods there get no credentials."
+        f"{len(waiting)} of {len(state.agents or {})} Pods of the EKS Pod Identity Agent are not ready; Pods on these nodes get "
+        f"no credentials: {listed(waiting)}."
     )
     finding = Finding(Code.AGENT_NOT_READY, message, _inspection(), raised_as="warning")
     return Check(_NAME, WARNING, findings=(finding,))
@@ -74,7 +74,7 @@ def _some_ready(state: KubeState) -> Check:
 def _none_ready(state: KubeState) -> Check:
     nodes = sorted(state.agents or {})
     message = (
-        f"no Pod of the EKS Pod Identity Agent is ready (node {listed(nodes)}); no Pod gets credentials."
+        f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {listed(nodes)}."
     )
     return Check(_NAME, FAIL, findings=(Finding(Code.AGENT_NOT_READY, message, _inspection()),))
 
@@ -108,8 +108,9 @@ def _no_pods(state: KubeState) -> Check:
 
 def _inspection() -> str:
     return (
-        "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested address' "
-        f"means that IPv6 is off on the node). To see them: {SHOW_AGENTS}"
+        "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
+        "assign requested address' "
+        f"means that IPv6 is off on the node). To see the Pods of the agent: {SHOW_AGENTS}"
     )
 
 
@@ -314,7 +315,7 @@ def _unreadable(name: str, error: ApiError) -> Finding:
     )
     return Finding(
         Code.KUBERNETES_NOT_READABLE,
-        f"{RESOURCES[name]} could not be read, so the checks that need them are unknown: {error.text}",
+        f"{RESOURCES[name]} could not be read, so the results of the checks that need them are unknown: {error.text}",
         allow if error.status == FORBIDDEN else remedy_for(error),
         # Only a failed list of Pods leaves the check unknown: the state of the agent is also known from EKS, and the other
         # resources only add detail.

@@ -84,7 +84,7 @@ def on_fargate(pod: Pod, state: KubeState, _association: Association) -> Fault |
     return Fault(
         Code.POD_ON_FARGATE,
         "on AWS Fargate, where EKS Pod Identity does not work",
-        "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+        "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
         "service accounts for this workload.",
         _node(pod),
     )
@@ -112,7 +112,7 @@ def on_virtual_node(pod: Pod, state: KubeState, _association: Association) -> Fa
     return Fault(
         Code.POD_ON_VIRTUAL_NODE,
         "on a virtual node, where no EKS Pod Identity Agent can run",
-        "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+        "Let the Pod run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
         _node(pod),
     )
 
@@ -124,7 +124,7 @@ def skips_webhook(pod: Pod, _state: KubeState, _association: Association) -> Fau
     return Fault(
         Code.POD_SKIPS_WEBHOOK,
         f"with the label {SKIP_WEBHOOK}, so the webhook skips it{_irsa_suffix(pod)}",
-        "If it needs the role, remove the label from the Pod template.",
+        "If the workload needs the role, remove the label from the Pod template.",
         recreates=True,
     )
 
@@ -169,8 +169,8 @@ def containers_skipped(pod: Pod, _state: KubeState, _association: Association) -
         return None
     return Fault(
         Code.POD_CONTAINERS_SKIPPED,
-        f"container {listed(skipped)} left out by the annotation {SKIP_CONTAINERS}",
-        "If it needs the role, remove the annotation from the Pod template.",
+        f"{_containers(skipped)} excluded by the annotation {SKIP_CONTAINERS}",
+        "If a container needs the role, remove its name from the annotation in the Pod template.",
         recreates=True,
     )
 
@@ -186,7 +186,7 @@ def no_agent_on_node(pod: Pod, state: KubeState, _association: Association) -> F
         Code.AGENT_NOT_ON_NODE,
         f"on a node where the EKS Pod Identity Agent {status}",
         "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
-        f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {SHOW_AGENTS}",
+        f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {SHOW_AGENTS}",
         _node(pod),
         "agent",
     )
@@ -217,7 +217,7 @@ def uses_agent_port(pod: Pod, _state: KubeState, _association: Association) -> F
                 Code.POD_HOST_PORT,
                 f"container {container.name} uses port {AGENT_PORT} of its node, where the EKS Pod Identity Agent "
                 "listens, so one of them may not start, or the agent may not be reached",
-                "Give it another hostPort.",
+                "Give the container another hostPort.",
                 _node(pod),
                 recreates=True,
             )
@@ -269,9 +269,10 @@ def partly_injected(sources: Sources) -> Fault | None:
         return None
     return Fault(
         Code.POD_NOT_INJECTED,
-        f"container {listed(names)} without the environment of EKS Pod Identity, which other containers have",
-        f"If it needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. Otherwise find the webhook "
-        "that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+        f"{_containers(names)} without the environment of EKS Pod Identity, which other containers have",
+        f"If a container needs no role, name it in the annotation {SKIP_CONTAINERS} of the Pod template. "
+        "Otherwise find the webhook "
+        "that adds or changes the container after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
     )
 
 
@@ -291,16 +292,18 @@ def unknown_credentials(sources: Sources) -> Fault | None:
 
 def _describe_sources(sources: Sources) -> str:
     return "; ".join(
-        f"container {listed(names)} with {source.description}"
-        for source, names in _by_source(sources).items()
+        f"{_containers(names)} with {source.description}" for source, names in _by_source(sources).items()
     )
 
 
 def _removals(sources: Sources) -> str:
     return ", and ".join(
-        f"remove {source.removal} from container {listed(names)}"
-        for source, names in _by_source(sources).items()
+        f"remove {source.removal} from {_containers(names)}" for source, names in _by_source(sources).items()
     )
+
+
+def _containers(names: Sequence[str]) -> str:
+    return f"container{'' if len(names) == 1 else 's'} {listed(names)}"
 
 
 def _by_source(sources: Sources) -> dict[CredentialSource, list[str]]:

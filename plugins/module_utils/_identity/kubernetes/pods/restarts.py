@@ -131,7 +131,7 @@ def _describe_holds(owner: Owner, holds: Mapping[Hold, Sequence[Pod]], state: Ku
             allow = f"Allow the caller of the Kubernetes API to list {owner.kind.lower()}s.apps."
             remedy = allow if error.status == FORBIDDEN else remedy_for(error)
             yield (
-                f"{name} not restarted: it could not be read, so it is not known which Pods it would replace: "
+                f"{name} not restarted: it could not be read, so the Pods that a restart would replace are unknown: "
                 f"{sentence(error.text)} {remedy}"
             )
         return

@@ -108,7 +108,8 @@ def _other_account(probe: _Probe) -> ProbeResult | None:
         return None
     return ProbeResult(
         Code.INJECTION_OTHER_IDENTITY,
-        f"gets service account {probe.pod.workload.service_account}, and would get its association",
+        f"gets service account {probe.pod.workload.service_account}, and would get the association of that "
+        "service account",
         "Find the admission webhook or policy that sets serviceAccountName, and exclude the namespace from it.",
     )
 
@@ -124,7 +125,8 @@ def _irsa(probe: _Probe) -> ProbeResult | None:
     return ProbeResult(
         Code.INJECTION_IRSA,
         f"gets {role} by IRSA{suffix}",
-        "If later Pods get it too, remove the annotation eks.amazonaws.com/role-arn of the service account, and the webhook of "
+        "If later Pods get this role too, remove the annotation eks.amazonaws.com/role-arn of the service "
+        "account, and the webhook of "
         "IRSA if you installed one.",
     )
 
@@ -190,25 +192,25 @@ class _Refusal:
 
 
 _ADMISSION = (
-    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to "
-    "values that it allows."
+    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, "
+    "pod_identity_proof_resources or pod_identity_proof_pod_spec to values that the policy allows."
 )
 _CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
 _NO_TIME = _Refusal(
     r"the deadline of \S+ s has passed",
-    "there was no time left for it",
+    "no time was left before the deadline",
     "Run again with a greater pod_identity_deadline.",
 )
 _REFUSALS = (
     _Refusal(
         r'cannot create resource "pods"',
         "the caller is not allowed to create it",
-        "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
+        "Allow the caller to create pods with a dry run: docs/iam-permissions.md has the manifest.",
     ),
     _Refusal(
         r"(?:exceeded|failed) quota: (?P<name>[\w.-]+)",
         r"quota \g<name> of the namespace rejects it",
-        "Raise the quota, or set pod_identity_proof_resources to the rest of it.",
+        "Raise the quota, or set pod_identity_proof_resources to values within the rest of the quota.",
     ),
     _Refusal(
         r'violates PodSecurity "(?P<name>[^"]+)"',
@@ -270,7 +272,7 @@ _REFUSALS = (
     _Refusal(
         r'^Pod "[^"]*" is invalid|cannot be handled as a Pod|unknown field',
         "the Pod is not valid",
-        "Correct pod_identity_proof_pod_spec, _resources or _image.",
+        "Correct pod_identity_proof_pod_spec, pod_identity_proof_resources or pod_identity_proof_image.",
     ),
     _NO_TIME,
 )

@@ -341,8 +341,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
     if fault.is_injected:
         return Finding(
             Code.INJECTION_UNKNOWN,
-            f"{subject} got EKS Pod Identity in {series.successes} of {REQUIRED_SUCCESSES} dry runs in a row, which are "
-            "needed to prove that all API servers of the cluster know the new association.",
+            f"{subject} got EKS Pod Identity in {series.successes} of {REQUIRED_SUCCESSES} dry runs in a row, "
+            "but that is needed to prove that all API servers of the cluster know the new association.",
             "Verify again, or with a greater pod_identity_injection_timeout.",
             key,
         )
@@ -354,7 +354,8 @@ def _finding(key: WorkloadKey, series: ProbeSeries, webhook: WebhookState) -> Fi
         return Finding(
             Code.INJECTION_NO_WEBHOOK,
             f"{subject} {fault.description}: the cluster has no mutating webhook {WEBHOOK}.",
-            "EKS creates it. Find out who deleted it, and have AWS Support restore it. To see the existing webhooks: kubectl "
+            "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. To see the "
+            "existing webhooks: kubectl "
             "get mutatingwebhookconfigurations",
             key,
         )

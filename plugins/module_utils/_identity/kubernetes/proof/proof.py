@@ -217,13 +217,13 @@ PROOF_CAUSES = (
     ProofCause(
         Code.PROOF_TOKEN_MALFORMED,
         r"Service account token cannot be parsed|token is malformed",
-        "the agent could not read the token that it sent",
+        "the agent could not read the token in the request",
         'Send the token alone, without the prefix "Bearer"; an SDK that adds it needs an update.',
     ),
     ProofCause(
         Code.PROOF_TAG_SESSION,
         r"not authorized to perform: sts:TagSession",
-        "it is not allowed to tag the session",
+        "the request is not allowed to tag the session",
         "Allow sts:TagSession in addition to sts:AssumeRole, in the trust policy and, for a target role, in a policy of the "
         "role as well.",
     ),
@@ -395,7 +395,8 @@ def _judge_identity(key: WorkloadKey, identity: str, role_arn: str) -> tuple[Fin
     finding = Finding(
         Code.PROOF_OTHER_ROLE,
         f"the runtime proof ran as {identity or '(no answer)'}, not as role {role_arn}.",
-        "If it is the node's role, EKS did not inject credentials: a new association reaches the cluster after some seconds, so "
+        "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster "
+        "after some seconds, so "
         "run again. If it is the workload's former role, the change takes effect after up to six hours.",
         key,
     )

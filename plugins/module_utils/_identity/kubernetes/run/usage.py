@@ -207,11 +207,12 @@ def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Findin
         return None
     return Finding(
         Code.ASSOCIATION_WOULD_BREAK,
-        f"Pods of service account {key.service_account} in namespace {key.namespace} use IRSA and cannot reach the "
-        f"EKS Pod Identity Agent ({'; '.join(places)}). With an association they get EKS Pod Identity instead of IRSA at "
+        f"Pods of service account {key.service_account} in namespace {key.namespace} use IAM roles for service "
+        f"accounts (IRSA) and cannot reach the EKS Pod Identity Agent ({'; '.join(places)}). With an "
+        "association they get EKS Pod Identity instead of IRSA at "
         "their next start, and would have no credentials.",
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
-        "pod_identity_allow_breakage: true creates the association anyway.",
+        "With 'pod_identity_allow_breakage: true', a run creates the association anyway.",
         key,
         raised_as="warning" if allowed else None,
     )
@@ -239,13 +240,18 @@ def _possible_breakage(key: WorkloadKey, recheck: _ClusterState, cluster: str) -
         )
     if not gaps:
         return None
-    allow = f"Allow the caller to list them (RBAC: {list_rules(recheck.errors)}). " if recheck.errors else ""
+    allow = (
+        f"Allow the caller to list these resources (RBAC: {list_rules(recheck.errors)}). "
+        if recheck.errors
+        else ""
+    )
     return Finding(
         Code.ASSOCIATION_MAY_BREAK,
         f"service account {key.service_account} in namespace {key.namespace} has the annotation of IRSA. With an "
         "association its Pods get EKS Pod Identity instead of IRSA at their next start, and it is not known whether they reach "
         f"the EKS Pod Identity Agent then: {'; '.join(gaps)}.",
-        f"{allow}Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that "
+        f"{allow}Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate "
+        "service account that "
         f"keeps IRSA. To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name {cluster}",
         key,
     )
@@ -345,15 +351,17 @@ def _names(key: WorkloadKey, pods: Iterable[Object], templates: Templates) -> li
 
 def _in_use(key: WorkloadKey, users: Sequence[str], managers: Mapping[str, Sequence[str]]) -> Finding:
     reasons = [f"it is used by {listed(users, SHOWN_USERS)}"] if users else []
-    reasons += [f"{manager} manages its {listed(fields)}" for manager, fields in managers.items()]
-    steps = ["Delete its users or give them another service account"] if users else []
+    reasons += [
+        f"{manager} manages {listed(fields)} of the service account" for manager, fields in managers.items()
+    ]
+    steps = ["Delete the users of the service account, or give them another service account"] if users else []
     steps += [f"have {listed(managers)} give up these fields"] if managers else []
     remedy = ", and ".join(steps)
     return Finding(
         Code.SERVICE_ACCOUNT_IN_USE,
         f"service account {key.service_account} in namespace {key.namespace} is kept: {'; '.join(reasons)}.",
-        f"{remedy[0].upper()}{remedy[1:]}; then run again, which removes it. To delete it anyway: kubectl delete "
-        f"serviceaccount {key.service_account} -n {key.namespace}",
+        f"{remedy[0].upper()}{remedy[1:]}; then run again, which removes the service account. To delete it "
+        f"anyway: kubectl delete serviceaccount {key.service_account} -n {key.namespace}",
         key,
     )
 
@@ -367,7 +375,7 @@ def _unknown(manifest: Object, errors: Mapping[str, ApiError]) -> FailureRow:
             f"Allow the caller to list {', '.join(forbidden)} (RBAC: {list_rules(forbidden)}; docs/iam-permissions.md has the "
             "manifests), and run again."
         )
-    cause = f"it is not known whether {', '.join(errors)} use it"
+    cause = f"it is not known whether {', '.join(errors)} use the service account"
     return {**unread_failure(manifest, reason, cause), "remedy": remedy}
 
 

@@ -110,7 +110,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "MalformedPolicyDocument",
             "Syntax errors in policy.",
-            "Correct the policy document; the message of AWS names the part it rejects.",
+            "Correct the policy document; the message from AWS names the part that AWS rejects.",
         ),
         *(
             (
@@ -144,10 +144,15 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "EntityAlreadyExists",
             "Role with name x already exists.",
-            "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. Use the "
+            "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
+            "these are the same. Use the "
             "path and the letter case of the existing resource, or another name.",
         ),
-        ("DeleteConflict", "", "Another resource still uses this one. Detach it there first."),
+        (
+            "DeleteConflict",
+            "",
+            "This resource is still in use. Detach it from the resources that use it first.",
+        ),
         *(
             (
                 code,
@@ -180,7 +185,7 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
         (
             "ProfileNotFound",
             "",
-            "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: it is read from ~/.aws/config and "
+            "Check the name in the option ⟨profile⟩ or in AWS_PROFILE: the profile is read from ~/.aws/config and "
             "~/.aws/credentials, or from the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name.",
         ),
         ("NoRegionError", "", "Set the region: the option ⟨region⟩, or AWS_REGION."),
@@ -194,8 +199,8 @@ def test_an_error_reads_as_operation_code_and_text() -> None:
             )
             for code in ("EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "SSLError")
         ),
-        ("SomethingNew", "", "See the message of AWS. Correct the cause and run again."),
-        ("XAccessDenied", "", "See the message of AWS. Correct the cause and run again."),
+        ("SomethingNew", "", "See the message from AWS. Correct the cause and run again."),
+        ("XAccessDenied", "", "See the message from AWS. Correct the cause and run again."),
     ],
 )
 def test_each_cause_has_its_remedy(code: str, text: str, remedy: str) -> None:
@@ -326,7 +331,7 @@ DENIED = f"User: {CALLER} is not authorized to perform: sts:AssumeRole on resour
 WITH_ID = AssumeRole(ARN, external_id="my-fleet", duration=7200)
 IN_PLACE = "Requested in region us-west-2, for account 444455556666."
 IN_FULL = f"Requested in region us-west-2, as {CALLER}, for the role {ARN} of account 444455556666."
-RENEWED = "A longer run refreshes the credentials."
+RENEWED = "A run that takes longer refreshes its credentials."
 
 
 def error_text(error: AwsError) -> str:
@@ -361,7 +366,7 @@ def error_text(error: AwsError) -> str:
             "AccessDenied",
             f"{DENIED} because no identity-based policy allows the sts:AssumeRole action",
             f"AccessDenied: {DENIED} because no identity-based policy allows the sts:AssumeRole action. {IN_PLACE} Allow the "
-            "caller sts:AssumeRole on this role in the kind of policy that AWS names.",
+            "caller sts:AssumeRole on this role in the kind of policy that the message names.",
             id="the caller's policies",
         ),
         pytest.param(
@@ -404,7 +409,8 @@ def error_text(error: AwsError) -> str:
             "ValidationError",
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
             "ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role "
-            f"chaining. {IN_FULL} The credentials of the job are from a role, and role chaining limits a session to one hour: "
+            f"chaining. {IN_FULL} The credentials of the job belong to a role session, and role chaining "
+            "limits a session to one hour: "
             f"set pod_identity_assume_role_duration to 3600 or less, or leave it out. {RENEWED}",
             id="too long for a chain",
         ),

@@ -239,7 +239,9 @@ def test_no_suggestion_with_unknown_external_id(document):
 
 
 def test_role_arn_is_required():
-    with pytest.raises(ValueError, match=r"subject\.role_arn, the pod identity role, is needed"):
+    with pytest.raises(
+        ValueError, match=r"subject\.role_arn is missing; set it to the ARN of the pod identity role"
+    ):
         check_chain(policy(), Subject())
 
 

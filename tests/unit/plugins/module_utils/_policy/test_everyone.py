@@ -85,6 +85,6 @@ def test_message_describes_limits() -> None:
         found.message for found in prepare_trust({"Version": "2012-10-17", "Statement": statements}).lints
     ] == [
         f"Statement 1 {message}.",
-        f"Statement 2 {message}; its conditions do not limit the accounts.",
+        f"Statement 2 {message}; its conditions do not limit the AWS accounts of the callers.",
         f"Statement 3 {message}; only conditions or a Deny limit it.",
     ]

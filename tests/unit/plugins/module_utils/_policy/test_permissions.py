@@ -344,8 +344,8 @@ def test_verdict_names_deciding_statements():
     )
     found = check(policy(statement(condition={"Bool": {"aws:SecureTransport": "true"}})))
     assert found.message == (
-        "s3:GetObject on arn:aws:s3:::b/k depends on the unknown value of aws:SecureTransport in Statement 1 of p1."
-        " Set it in the option context."
+        "s3:GetObject on arn:aws:s3:::b/k depends on keys with unknown values (aws:SecureTransport) in Statement 1 of p1."
+        " Set their values in the option context."
     )
 
 

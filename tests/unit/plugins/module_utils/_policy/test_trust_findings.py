@@ -342,7 +342,8 @@ def test_remedy_for_key_without_option():
     )
     reported = finding(check_trust(document, KNOWN), "TRUST_CONDITIONAL")
     assert reported.remedy == (
-        "There is no option for aws:SourceArn: ensure that its condition holds for the Pods, or remove it."
+        "There is no option for aws:SourceArn: ensure that the conditions on these keys hold for the Pods, or "
+        "remove the conditions."
     )
 
 

@@ -27,7 +27,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.in
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[6]
-ADVICE = "; a list of workloads needs less. Write it without aliases, or in several files."
+ADVICE = "; a list of workloads does not need as much. Write the list without aliases, or in several files."
 ALIASES = f", with aliases expanded{ADVICE}"
 MANY, DEEP = "holds more than 500,000 values", "is nested more than 64 levels deep"
 
@@ -193,8 +193,9 @@ def test_values_of_variables_are_bounded_before_they_are_looked_at() -> None:
     with pytest.raises(InputError) as caught:
         read_input(options, refuse_files, ROLE)
     assert list(caught.value.problems) == [
-        "pod_identity_workloads holds more than 500,000 values, with aliases expanded; write less, or write it without aliases.",
-        "pod_identity_tags contains itself, with aliases expanded; write less, or write it without aliases.",
+        "pod_identity_workloads holds more than 500,000 values, with YAML aliases expanded; shorten the value, "
+        "or remove the aliases.",
+        "pod_identity_tags contains itself, with YAML aliases expanded; shorten the value, or remove the aliases.",
     ]
 
 

@@ -225,7 +225,8 @@ def test_reports_the_line_of_an_invalid_file(tmp_path: Path, name: str, text: st
 
 VAULT = "$ANSIBLE_VAULT;1.1;AES256\n6162\n"
 DECRYPT = (
-    "and files with workloads are not decrypted. Decrypt it, or set pod_identity_workloads in a file that Ansible decrypts (-e "
+    "and this collection does not decrypt files with workloads. Decrypt the file, or set "
+    "pod_identity_workloads in a file that Ansible decrypts (-e "
     "@file, group_vars)."
 )
 
@@ -270,7 +271,7 @@ def test_reports_every_unreadable_path(tmp_path: Path) -> None:
         read_sources([missing, str(empty), str(latin), str(link), str(tmp_path / "pipe")])
     assert list(caught.value.problems) == [
         f"{missing}: there is no such file or folder.",
-        f"{empty}: this folder has no file that ends in .yml, .yaml, .json.",
+        f"{empty}: this folder has no file with a name that ends in .yml, .yaml, .json.",
         f"{link}: is a link to {missing}, which does not exist.",
         f"{tmp_path / 'pipe'}: is not a file or folder.",
         f"{latin} line 2: is not UTF-8 text (byte 0xe9); save it as UTF-8.",
@@ -287,8 +288,8 @@ def test_folder_with_unread_files_fails(tmp_path: Path) -> None:
         read_sources([str(tmp_path)])
     assert list(caught.value.problems) == [
         f"{tmp_path}/c.yml: is a link to {tmp_path}/gone.yml, which does not exist. Repair or remove the link.",
-        f"{tmp_path}/inner: this folder inside {tmp_path} contains input files ({inner}/b.YML), but nested folders are not "
-        f"read. List it as well, or move it elsewhere.",
+        f"{tmp_path}/inner: this folder inside {tmp_path} contains input files ({inner}/b.YML), but nested "
+        "folders are not read. List this folder as well, or move it elsewhere.",
     ]
 
 
@@ -474,6 +475,6 @@ def test_folder_with_another_file_beside_its_documents_fails(tmp_path: Path) -> 
     with pytest.raises(InputError) as refused:
         read_sources([str(tmp_path)])
     assert refused.value.problems == (
-        f"{tmp_path}/policies: this folder inside {tmp_path} contains input files ({other}), but nested folders are not read. "
-        "List it as well, or move it elsewhere.",
+        f"{tmp_path}/policies: this folder inside {tmp_path} contains input files ({other}), but nested "
+        "folders are not read. List this folder as well, or move it elsewhere.",
     )

@@ -161,7 +161,8 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"assume_role_arn": ONE, "accounts": [{"assume_role_arn": TWO}]},
         [
-            "assume_role_arn and accounts are mutually exclusive, because the Ansible role cannot chain IAM roles. Move the role "
+            "assume_role_arn and accounts are mutually exclusive, because the Ansible role pod_identity cannot "
+            "chain IAM roles. Move the role "
             "of assume_role_arn to accounts."
         ],
     ),

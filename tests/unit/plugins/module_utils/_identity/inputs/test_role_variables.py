@@ -303,7 +303,8 @@ def test_variables_set_by_the_role_are_known() -> None:
         (
             {"restart_stale": "true", "verify_pods": "false"},
             "main",
-            "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods; set it, or leave "
+            "pod_identity_restart_stale needs pod_identity_verify_pods: true to find stale Pods; set that "
+            "variable, or leave "
             "pod_identity_restart_stale out.",
         ),
         (
@@ -321,7 +322,7 @@ def test_variables_set_by_the_role_are_known() -> None:
             {"probe_labels": {"bad key!!": "x"}},
             "verify",
             "pod_identity_probe_labels: 'bad key!!' is not a valid label key (1 to 63 letters, digits, -, _ and ., with a "
-            "letter or digit at both ends; before it at most a lower-case DNS name and /).",
+            "letter or digit at both ends; optionally preceded by a lower-case DNS name and /).",
         ),
         (
             {"probe_annotations": "cost: 5"},
@@ -331,15 +332,15 @@ def test_variables_set_by_the_role_are_known() -> None:
         (
             {"probe_annotations": {"eks.amazonaws.com/skip-containers": "proof"}},
             "main",
-            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks the owner of a Pod or excludes it from "
-            "EKS Pod Identity; leave it out.",
+            "pod_identity_probe_annotations: 'eks.amazonaws.com/skip-containers' marks the owner of a Pod or "
+            "excludes the Pod from EKS Pod Identity; leave this key out.",
         ),
         ({"probe_labels": "team"}, "main", "pod_identity_probe_labels must be a mapping, got 'team'."),
         (
             {"state": "absent"},
             "verify",
-            "pod_identity_state: absent is for a change; a verification changes nothing and checks that the workloads are "
-            "complete. "
+            "'pod_identity_state: absent' removes workloads, but a verification changes nothing and checks "
+            "that they are complete. "
             "Leave pod_identity_state out.",
         ),
     ],
@@ -444,8 +445,8 @@ def test_lines_and_tabs_of_a_manifest_are_no_hidden_text() -> None:
     [
         (
             {"agent": "absent"},
-            "pod_identity_agent: absent is for a teardown, because the workloads of this run need the agent; set it to ignore, "
-            "or use pod_identity_state: absent.",
+            "'pod_identity_agent: absent' is only for a teardown, because the workloads of this run need the "
+            "agent; set the variable to ignore, or use 'pod_identity_state: absent'.",
         ),
         (
             {"agent_version": "latest"},

@@ -201,7 +201,8 @@ def test_text_no_is_false_everywhere(name: str, text: str) -> None:
         ),
         pytest.param(
             {"workloads_from": []},
-            "pod_identity_workloads_from names no file or folder; for an empty list of workloads, name a file with [].",
+            "pod_identity_workloads_from is empty, but must list at least one file or folder. For no "
+            "workloads, list a file with the content [].",
         ),
         pytest.param({"workloads_from": ["gone.yml"]}, "/srv/gone.yml: there is no such file or folder."),
         pytest.param(
@@ -301,7 +302,10 @@ def test_reports_all_problems() -> None:
 
 
 def test_checks_purge_options_with_the_rest() -> None:
-    owner = "pod_identity_owner must be a Kubernetes label value, for it labels the service accounts (1 to 63 letters, "
+    owner = (
+        "pod_identity_owner must be a Kubernetes label value, because it is a label of the service accounts "
+    )
+    owner += "(1 to 63 letters, "
     assert find_problems(workloads=["x"], owner="team a", purge_limit=-1) == [
         "pod_identity_purge_limit must be a number, 0 or more, or a share from 0% to 100%, got -1.",
         f"{owner}digits, -, _ and ., with a letter or digit at both ends), got 'team a'.",

@@ -379,7 +379,7 @@ KNOWN_WORKLOAD = (
             {"service_account_labels": {"bad key!!": "x", "team": "team a", "size": 5, "none": ""}},
             [
                 f"{PLACE}: service_account_labels: 'bad key!!' is not a valid label key (1 to 63 "
-                "letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "letters, digits, -, _ and ., with a letter or digit at both ends; optionally preceded by a "
                 "lower-case DNS name and /).",
                 f"{PLACE}: service_account_labels: the value of 'team' must be a Kubernetes label value (at "
                 "most 63 letters, digits, -, _ and ., with a letter or digit at both ends, or nothing), got "
@@ -392,7 +392,7 @@ KNOWN_WORKLOAD = (
             {"service_account_annotations": {"Example.com/note": "any text, really", "a/b/c": "x"}},
             [
                 f"{PLACE}: service_account_annotations: 'a/b/c' is not a valid annotation key (1 to "
-                "63 letters, digits, -, _ and ., with a letter or digit at both ends; before it at most a "
+                "63 letters, digits, -, _ and ., with a letter or digit at both ends; optionally preceded by a "
                 "lower-case DNS name and /)."
             ],
             id="annotations that Kubernetes refuses",
@@ -509,7 +509,8 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"role": {"name": "r", "description": "café 日本"}},
             [
-                f"{PLACE} role: description must be text of letters, digits and punctuation of Latin-1, which IAM accepts, "
+                f"{PLACE} role: description must be text with only the characters that IAM accepts (Latin-1 "
+                "letters, digits, punctuation and white space), "
                 "got 'café 日本'."
             ],
             id="description that IAM refuses",
@@ -517,8 +518,8 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"role": {"name": "r", "tags": {"a;b": "c", "Team": "x", "team": "y"}}},
             [
-                f"{PLACE} role: tags: key and value of tag 'a;b' may contain only letters, digits, spaces and _.:/=+-@, which "
-                f"IAM accepts.",
+                f"{PLACE} role: tags: key and value of tag 'a;b' may contain only the characters that IAM "
+                "accepts: letters, digits, spaces and _.:/=+-@.",
                 f"{PLACE} role: tags: tags 'Team' and 'team' differ only in letter case, and IAM treats them as the same.",
             ],
             id="tags that IAM refuses",
@@ -547,8 +548,8 @@ KNOWN_WORKLOAD = (
         pytest.param(
             {"role": {"name": "r", "extend_trust": True}},
             [
-                f"{PLACE} role: extend_trust is for a role with arn; the trust policy of a role with name is managed as a "
-                f"whole. Leave it out, or set arn instead of name."
+                f"{PLACE} role: extend_trust is for a role with arn; the trust policy of a role with name is "
+                "managed as a whole. Leave extend_trust out, or set arn instead of name."
             ],
             id="extend_trust beside name",
         ),
@@ -774,7 +775,7 @@ def test_common_tags_count_too() -> None:
     common = {f"c{number}": "x" for number in range(30)}
     raw = workload(tags={f"t{number}": "x" for number in range(19)})
     assert find_problems([raw], "present", common) == [
-        f"{PLACE}: tags has 49 tags with the common ones; 48 are allowed in addition to the ownership tags."
+        f"{PLACE}: tags has 49 tags, including the common tags; 48 are allowed in addition to the ownership tags."
     ]
 
 

@@ -62,22 +62,24 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             CLUSTER,
             ApiServer(TUNNEL, OTHER),
             "KUBERNETES_API_DIFFERS",
-            f"does not belong to {PLACE}: EKS gives it the endpoint {ENDPOINT} and another certificate authority.",
+            f"does not belong to {PLACE}: for this cluster, EKS returns the endpoint {ENDPOINT} and another "
+            "certificate authority.",
             id="another authority",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL, OTHER | OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: the connection trusts certificate authorities of other servers, too, and EKS "
-            f"has the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: the connection also trusts certificate authorities of other "
+            f"servers, and the endpoint that EKS returns for the cluster is {ENDPOINT}.",
             id="a bundle",
         ),
         pytest.param(
             CLUSTER,
             ApiServer(TUNNEL, OURS, checks_certificate=False),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: the connection does not check certificates, and EKS gives the endpoint "
+            f"is not proven to belong to {PLACE}: the connection does not check certificates, and the endpoint "
+            "that EKS returns for the cluster is "
             f"{ENDPOINT}.",
             id="unchecked",
         ),
@@ -85,22 +87,24 @@ def test_the_right_cluster(cluster: Cluster, server: ApiServer) -> None:
             CLUSTER,
             ApiServer(TUNNEL),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: the certificate authority of the connection is unknown, or belongs to the "
-            f"system, and EKS has the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: the certificate authority of the connection is unknown, or "
+            f"is the system's, and the endpoint that EKS returns for the cluster is {ENDPOINT}.",
             id="the system's authorities",
         ),
         pytest.param(
             replace(CLUSTER, endpoint="", authorities=frozenset()),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: EKS does not return its endpoint and its certificate authority.",
+            f"is not proven to belong to {PLACE}: EKS returns no endpoint and no certificate authority of the "
+            "cluster.",
             id="EKS says nothing",
         ),
         pytest.param(
             replace(CLUSTER, authorities=frozenset()),
             ApiServer(TUNNEL, OURS),
             "KUBERNETES_API_UNKNOWN",
-            f"is not proven to belong to {PLACE}: EKS does not return a certificate authority, and has the endpoint {ENDPOINT}.",
+            f"is not proven to belong to {PLACE}: EKS returns no certificate authority for the cluster, only "
+            f"the endpoint {ENDPOINT}.",
             id="EKS tells no authority",
         ),
     ],
@@ -146,8 +150,8 @@ def test_continued_run_has_warning() -> None:
         ),
         (
             ApiServer(TUNNEL),
-            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). If you know "
-            "that it is the right one, set pod_identity_verify_cluster: false.",
+            "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). "
+            "If you know that the connection is to this cluster, set pod_identity_verify_cluster: false.",
             "Use a kubeconfig with the cluster's certificate authority (aws eks update-kubeconfig writes one). ",
         ),
     ],
@@ -159,11 +163,12 @@ def test_remedy_depends_on_the_run(server: ApiServer, refusal: str, left_open: s
     assert finding is not None
     assert (as_refusal(finding).message, as_refusal(finding).remedy) == (finding.message, refusal)
     assert as_open_check(finding).message == (
-        f"{finding.message} Its objects may belong to another cluster, so the checks of service accounts and Pods are unknown."
+        f"{finding.message} Its objects may belong to another cluster, so the results of the checks of service "
+        "accounts and Pods are unknown."
     )
     assert as_open_check(finding).remedy == (
-        f"{left_open}pod_identity_kube_auth: eks connects to the endpoint of the cluster in EKS, with its certificate "
-        "authority, instead of a kubeconfig."
+        f"{left_open}With 'pod_identity_kube_auth: eks', the run uses no kubeconfig, but the endpoint and the "
+        "certificate authority that EKS returns for the cluster."
     )
 
 

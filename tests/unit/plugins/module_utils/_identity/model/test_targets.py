@@ -87,7 +87,7 @@ def test_failure_has_message_of_aws() -> None:
         "delete",
         "DeleteConflict",
         "iam:DeleteRole: In use.",
-        "Another resource still uses this one. Detach it there first.",
+        "This resource is still in use. Detach it from the resources that use it first.",
         False,
     )
 

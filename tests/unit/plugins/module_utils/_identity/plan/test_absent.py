@@ -195,8 +195,9 @@ def test_unmanaged_resources_are_unchanged() -> None:
 
 
 POLICY_REMEDY = (
-    "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy in its "
-    "next run; from any other role, detach it. Then run again."
+    "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role of "
+    "another list of workloads, apply that list, which detaches the policy. Detach the policy from any other "
+    "role. Then run again."
 )
 
 
@@ -217,8 +218,8 @@ def test_unmanaged_association_and_its_resources_are_kept() -> None:
         Finding(
             Code.ROLE_STILL_USED,
             f"role {role_arn('my-role')} is kept: it is still used by my-cluster default/app.",
-            "If the users belong to another list, no action is needed: its teardown removes the role. Otherwise remove the "
-            "users first, then run again.",
+            "If the users belong to another list of workloads, no action is needed: the teardown of that list "
+            "removes the role. Otherwise remove the users first, then run again.",
             APP,
         ),
         Finding(
@@ -448,8 +449,9 @@ def test_statement_for_the_account_is_kept_and_reported() -> None:
     assert found.findings == (
         Finding(
             Code.TRUST_STATEMENT_STAYS,
-            f"role {OLD} keeps this collection's trust statement, which also allows other workloads, or is the only statement.",
-            "Remove it from the trust policy if it is unused.",
+            f"role {OLD} keeps this collection's trust statement, because the statement also allows other "
+            "workloads, or because the trust policy has no other statement.",
+            "If no workload needs the statement, remove it from the trust policy, or delete the role.",
             APP,
         ),
     )
@@ -483,7 +485,7 @@ def test_unattributable_attachment_is_kept_and_reported() -> None:
             Code.POLICY_STAYS_ATTACHED,
             f"{foreign} is kept attached to role {OLD}: this collection manages neither, "
             "so another process may have attached it.",
-            "Detach it if it is unused.",
+            "If the role does not need the policy, detach it.",
             APP,
         ),
     )
@@ -570,10 +572,11 @@ def test_role_for_any_cluster_needs_force(scope: str) -> None:
     assert codes(found) == ["ROLE_PERHAPS_USED", "POLICY_STILL_USED"]
     assert (found.findings[0].message, found.findings[0].remedy) == (
         f"role {role_arn('my-role')} is kept: its trust policy allows more than cluster my-cluster, and "
-        "it is not known whether another cluster uses it.",
-        "Check whether an association in another cluster of the account uses it (aws eks "
-        "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-        "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone.",
+        "it is not known whether another cluster uses the role.",
+        "Check whether an association in another cluster of the account uses the role (aws eks "
+        "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used "
+        "(aws iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: "
+        "true for this workload alone.",
     )
     assert names(absent(aws, workload(), force=True)) == EVERYTHING
 
@@ -616,9 +619,10 @@ def test_run_keeps_and_reports_other_principals() -> None:
         (
             "TRUST_STATEMENT_FOREIGN",
             "info",
-            "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of its configuration; these "
-            "statements are kept.",
-            "Remove them from the trust policy if they are unused, or set the whole trust policy as role.trust_policy.",
+            "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of the role's "
+            "configuration. Statements that this collection did not write are kept.",
+            "Remove those statements from the trust policy if they are unused, or set the whole trust policy "
+            "as role.trust_policy.",
         )
     ]
 

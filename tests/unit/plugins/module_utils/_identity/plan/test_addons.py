@@ -216,12 +216,13 @@ def test_service_account_without_support_is_named() -> None:
     assert failure is not None
     assert failure.error_code == "ADDON_ROLE_NOT_SUPPORTED"
     assert failure.message == (
-        f"version {MIDDLE} of the add-on does not accept a role for service account ebs-csi-controler-sa: it accepts roles "
+        f"version {MIDDLE} of the add-on does not accept roles for these service accounts: "
+        "ebs-csi-controler-sa; it accepts roles "
         "for ebs-csi-controller-sa."
     )
     without = unsupported_accounts(desired, [], OLDEST, CLUSTER)
     assert without is not None
-    assert without.message.endswith(": it accepts no roles.")
+    assert without.message.endswith("; it accepts no roles.")
 
 
 def options(**changes: Any) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def options(**changes: Any) -> dict[str, Any]:
         ),
         (
             {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}] * 2},
-            "pod_identity_associations[1]: service account 'a' has a role already; an add-on has one role for it",
+            "pod_identity_associations[1]: service account 'a' is listed twice; it can have only one role",
         ),
         (
             {"pod_identity_associations": [{"service_account": "a", "role_arn": ROLE}], "state": "absent"},

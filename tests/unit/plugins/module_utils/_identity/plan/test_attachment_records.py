@@ -78,7 +78,7 @@ def kept_attachment(arn: str = MINE, tag: str = RECORD, role: str = "old") -> Fi
         f"policy {arn} is kept attached to role {role_arn(role)}, which this collection does not manage: the policy does not "
         "have the tag "
         f"{tag} with the ID of this role, so another process may have attached it.",
-        "If the role does not need it, detach it and run again: aws iam detach-role-policy --role-name "
+        "If the role does not need the policy, detach it and run again: aws iam detach-role-policy --role-name "
         f"{role} --policy-arn {arn}",
         key("app"),
     )
@@ -88,8 +88,9 @@ def still_used(users: str) -> Finding:
     return Finding(
         Code.POLICY_STILL_USED,
         f"policy {MINE} is kept: it is still used by {users}.",
-        "For a role of these workloads, follow the remedy of its finding. Another list with such a role detaches the policy in "
-        "its next run; from any other role, detach it. Then run again.",
+        "If a user is a role of these workloads, follow the remedy of that role's finding. If a user is a role "
+        "of another list of workloads, apply that list, which detaches the policy. Detach the policy from any other "
+        "role. Then run again.",
         key("app"),
     )
 
@@ -264,7 +265,7 @@ def test_next_run_completes_a_rejected_attachment() -> None:
     aws.fail_on("iam:AttachRolePolicy", DENIED)
     done = run(aws, desired(RAW))
     assert [failure.error_code for failure in done.failures] == ["AccessDenied", "SKIPPED"]
-    assert done.failures[0].message.endswith("Done before it: iam:TagPolicy.")
+    assert done.failures[0].message.endswith("Done before the failure: iam:TagPolicy.")
     assert aws.iam.roles["old"]["attached"] == []
     again = run(aws, desired(RAW))
     assert again.failures == ()

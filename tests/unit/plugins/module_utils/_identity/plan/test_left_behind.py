@@ -84,7 +84,7 @@ LEFT = (
     "info",
     f"role {role_arn('old')} was created by this collection, and is no longer used by default/app. It is kept, with its trust "
     "policy and its policies.",
-    f"Restart the Pods that may still hold its credentials. A later {PURGE} removes it if it is unused.",
+    f"Restart the Pods that may still hold its credentials. A later {PURGE} removes the role if it is unused.",
 )
 
 
@@ -251,7 +251,7 @@ def orphaned(**role: Any) -> FakeAws:
 UNUSED = (
     "ROLE_LEFT",
     "warning",
-    f"no workload of {PLACE} uses 1 role that this collection created for it: gone.",
+    f"no workload of {PLACE} uses 1 role that this collection created for this cluster: gone.",
     f"A {PURGE} removes unused resources; its check mode lists them.",
 )
 

@@ -139,7 +139,7 @@ ONE = "role one (my-cluster default/one)"
         pytest.param(
             account(single("one"), trust_scope="none"),
             [TWO],
-            "role one (my-cluster default/one, every cluster, as its trust statement has no condition)",
+            "role one (my-cluster default/one, every cluster, as a trust statement has no condition)",
             id="a role of any cluster",
         ),
         pytest.param(with_policy(add_role), [TWO], EC2, id="a role created elsewhere"),
@@ -370,9 +370,9 @@ def owned_by(owner: str, *workloads: dict[str, Any], **options: Any) -> Desired:
 def owner_not_set(reason: str) -> Finding:
     return Finding(
         Code.OWNER_NOT_SET,
-        f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the tag, lists of "
-        "other owners, or without owner, could not change it.",
-        "If only this owner uses it, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
+        f"policy {SHARED} does not get the tag workload-identity/owner: payments, because {reason}. With the "
+        "tag, runs for other owners or without an owner could no longer change it.",
+        "If only this owner uses the resource, set ⟨adopt⟩: true, which sets the tag. Otherwise no action is needed.",
         key("two"),
     )
 

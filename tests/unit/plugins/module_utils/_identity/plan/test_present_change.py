@@ -444,7 +444,8 @@ def test_disabled_session_tags_widen_a_default_scope_with_a_warning() -> None:
         "workloads."
     )
     assert finding.remedy == (
-        "Turn session tags on if only this workload may use the role, or set trust_scope: account to confirm the scope."
+        "To limit the role to this workload, turn session tags on. To confirm the wide scope, set trust_scope: "
+        "account."
     )
 
 
@@ -556,7 +557,8 @@ def test_foreign_attachment_is_kept_and_reported() -> None:
         "default/app",
     )
     assert (
-        finding.message == f"role my-role also has {EDGE} attached, which is not part of its configuration."
+        finding.message
+        == f"role my-role also has {EDGE} attached, which is not part of the role's configuration."
     )
     assert finding.remedy == (
         "List it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it unless workloads outside the run "
@@ -652,7 +654,7 @@ def test_adopt_changes_the_owner_of_a_workload() -> None:
             "OWNER_CHANGED",
             "warning",
             f"{resource} belonged to owner 'a', and now belongs to 'b'.",
-            "List it for one owner only. If the change of owner is intended, no action is needed.",
+            "List the resource for one owner only. If the change of owner is intended, no action is needed.",
         )
         for resource in (f"policy {policy_arn('my-policy')}", "role my-role", "association default/app")
     ]

@@ -325,7 +325,7 @@ def test_grant_in_a_role_of_another_owner_is_revoked_only_with_adopt(adopt: bool
         "OWNED_BY_ANOTHER",
         f"role {role_arn('role-b')} belongs to owner 'b', and this run is for owner 'a', so its trust policy is unchanged: it "
         "still allows default/a.",
-        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for its owner.",
+        "Set ⟨adopt⟩: true to revoke these grants, or remove the workloads in a run for the owner of the role.",
     )
     assert messages == ([] if adopt else [kept_grants])
     assert (aws.state()["roles"] == initial["roles"]) is adopt
@@ -389,9 +389,10 @@ def test_target_role_is_kept_in_any_letter_case(spelt: str) -> None:
 
 
 PROOF = (
-    "Check whether an association in another cluster of the account uses it (aws eks "
-    "list-pod-identity-associations, describe-pod-identity-association), and when it was last used (aws iam "
-    "get-role). If none does, delete the role, or run state: absent with ⟨force⟩: true for this workload alone."
+    "Check whether an association in another cluster of the account uses the role (aws eks "
+    "list-pod-identity-associations, describe-pod-identity-association), and when the role was last used (aws "
+    "iam get-role). If no association uses it, delete the role, or run state: absent with ⟨force⟩: true for "
+    "this workload alone."
 )
 
 
@@ -403,7 +404,7 @@ def test_role_for_other_clusters_is_kept() -> None:
         (
             "ROLE_PERHAPS_USED",
             f"role {role_arn('role-a')} is kept: its trust policy allows more than cluster {CLUSTER}, and "
-            "it is not known whether another cluster uses it.",
+            "it is not known whether another cluster uses the role.",
             PROOF,
         ),
         ("POLICY_STILL_USED", done.findings[1].message, done.findings[1].remedy),
@@ -450,7 +451,7 @@ def test_purge_without_owner_keeps_and_counts_owned_resources() -> None:
     assert [(finding.code, finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "OWNED_BY_ANOTHER",
-            "2 unlisted workloads are kept, because they belong to owners and this purge has no owner: "
+            "2 unlisted workloads are kept, because they belong to owners and this purge runs without an owner: "
             "default/x, default/y.",
             "Purge them in runs for their owners.",
         )
@@ -461,7 +462,7 @@ def test_limit_may_be_a_percentage() -> None:
     aws = settled(unshared("a"), unshared("b"), unshared("c"), unshared("d"))
     with pytest.raises(InputError) as caught:
         purge(aws, unshared("a"), unshared("b"), percent=49)
-    assert " but ⟨purge_limit⟩ is 49% of the 4 managed ones, which is 1: default/c, default/d. " in str(
+    assert " but ⟨purge_limit⟩ is 49% of the 4 managed workloads, which is 1: default/c, default/d. " in str(
         caught.value
     )
     purge(aws, unshared("a"), unshared("b"), percent=50)

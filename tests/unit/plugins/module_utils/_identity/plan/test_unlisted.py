@@ -49,7 +49,8 @@ ELSEWHERE = Cluster(OTHER_CLUSTER, OTHER_CLUSTER_ARN, ACCOUNT, REGION, "aws")
 DENIED = classify("eks:DescribePodIdentityAssociation", "AccessDeniedException", "User is not authorized")
 NOT_LISTED = classify("eks:ListPodIdentityAssociations", "AccessDeniedException", "User is not authorized")
 BY_PURGE = (
-    "If another list has the managed ones, set ⟨owner⟩ in each list. Otherwise list them, or remove them by a run for this "
+    "If the managed associations belong to another list of workloads, set ⟨owner⟩ for each list. Otherwise "
+    "list these workloads, or remove them by a run for this "
     "cluster alone with ⟨purge⟩: true, whose check mode shows the removals."
 )
 BY_HAND = (
@@ -57,10 +58,11 @@ BY_HAND = (
     "workload_identity.aws.eks_pod_identity_association."
 )
 WITHOUT_OWNER = (
-    "A purge for an owner keeps associations without owner: purge them in a run without owner, or list them."
+    "A purge for an owner keeps associations without an owner: purge these in a run without an owner, or list "
+    "their workloads."
 )
-LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all of them."
-NOTHING = "If they are in other lists, no action is needed."
+LOOK = "The check mode of a run for this cluster alone with ⟨purge⟩: true reads all associations."
+NOTHING = "If the associations belong to other lists of workloads, no action is needed."
 
 
 def association(name: str, tags: Mapping[str, str] = OWNED, role: str = "reports") -> ObservedAssociation:

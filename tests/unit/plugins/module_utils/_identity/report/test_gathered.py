@@ -69,14 +69,14 @@ def test_table_precedes_the_failures() -> None:
         "green.host:",
         "  2 of 2 workloads failed.",
     ]
-    assert found.failure == "1 of 2 clusters failed: green.host. See above."
+    assert found.failure == "1 of 2 clusters failed: green.host. The reasons are above."
 
 
 def test_reports_from_localhost_have_the_cluster_name() -> None:
     jobs = report("blue", host="localhost"), {**GREEN, "host": "localhost"}
     found = gathered(*jobs, expected=["blue", "green"])
     assert [line.split()[0] for line in found.lines[3:5]] == ["blue", "green"]
-    assert found.failure == "1 of 2 clusters failed: green. See above."
+    assert found.failure == "1 of 2 clusters failed: green. The reasons are above."
 
 
 @pytest.mark.parametrize("expected", ["blue", "blue.host", BLUE["cluster_arn"]])
@@ -88,19 +88,19 @@ def test_of_many_failed_clusters_the_message_names_the_first() -> None:
     failed = {"failed": True, "failure": "No."}
     found = gathered(*(report(f"c{number}", **failed) for number in range(12)))
     names = ", ".join(f"c{number}.host" for number in range(10))
-    assert found.failure == f"12 of 12 clusters failed: {names} and 2 more. See above."
+    assert found.failure == f"12 of 12 clusters failed: {names} and 2 more. The reasons are above."
 
 
 def test_missing_report_fails() -> None:
     found = gathered(BLUE, expected=["blue.host", "red.host"])
-    assert found.failure == "1 of 2 did not report: red.host. See above."
+    assert found.failure == "1 of 2 did not report: red.host. The reasons are above."
     assert list(found.lines)[-2:] == ["red.host:", f"  {NO_REPORT}"]
     assert (list(found.failed), list(found.missing)) == ([], ["red.host"])
 
 
 def test_no_report_at_all_fails() -> None:
     assert gathered().failure.startswith(
-        "No report: there is no artifact of an earlier job and no report file."
+        "No report: there is no artifact of an earlier job of the workflow and no report file."
     )
 
 
@@ -108,7 +108,7 @@ def test_last_report_of_a_cluster_counts() -> None:
     later = report("green", time="2026-11-26T03:45:00+00:00")
     assert gathered(later, GREEN).failure == ""
     earlier = report("green", time="2026-11-26T03:15:00+00:00")
-    assert gathered(earlier, GREEN).failure == "1 of 1 clusters failed: green.host. See above."
+    assert gathered(earlier, GREEN).failure == "1 of 1 clusters failed: green.host. The reasons are above."
 
 
 def test_clusters_of_one_name_are_two() -> None:
@@ -121,7 +121,7 @@ def test_clusters_of_one_name_are_two() -> None:
 def test_stopped_cluster_is_not_replaced_by_another_account() -> None:
     stopped = report("blue", cluster_arn="", account_id="", stopped=True, failed=True, failure="No region.")
     found = gathered(stopped, BLUE)
-    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-1] == "  No region."
 
 
@@ -184,14 +184,14 @@ def test_plan_has_its_own_headline() -> None:
 
 def test_plans_without_apply_fail() -> None:
     found = gathered(planned("blue"), planned("green"))
-    assert found.failure == "2 of 2 clusters failed: blue.host, green.host. See above."
+    assert found.failure == "2 of 2 clusters failed: blue.host, green.host. The reasons are above."
     assert found.lines.count(f"  {ONLY_PLANNED}") == 2
 
 
 def test_cancelled_converge_names_planned_changes() -> None:
     """The verification passes, because the policy that was not detached is only a warning."""
     found = gathered(planned("blue", CREATE, DETACH), verified("blue"), applied("green"), verified("green"))
-    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-5:] == [
         "blue.host:",
         "  The plan has 2 changes that no job reported as done:",
@@ -215,13 +215,13 @@ def test_failure_of_one_job_fails_the_cluster(step: str) -> None:
     jobs = {"apply": applied("blue", CREATE), "verify": verified("blue")}
     failed = {"failed": True, "failure": "1 of 2 workloads failed."}
     found = gathered(*{**jobs, step: {**jobs[step], **failed}}.values())
-    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
     assert found.lines[-1] == "  1 of 2 workloads failed."
 
 
 def test_missing_planned_change_is_named() -> None:
     found = gathered(planned("blue", CREATE, DETACH), applied("blue", CREATE), verified("blue"))
-    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
     assert list(found.lines)[-3:] == [
         "  The plan has 1 change that no job reported as done:",
         f"  - {DETACHED}",
@@ -235,11 +235,11 @@ def test_role_of_another_slice_counts_as_done() -> None:
     made = applied("blue", CREATE, ASSOCIATE)
     assert gathered(*plans, made, applied("green", ASSOCIATE)).failure == ""
     found = gathered(*plans, made, applied("green"))
-    assert found.failure == "1 of 2 clusters failed: green.host. See above."
+    assert found.failure == "1 of 2 clusters failed: green.host. The reasons are above."
     assert "  - create association default/app" in found.lines
     foreign = applied("red", CREATE, account_id="444455556666")
     found = gathered(planned("blue", CREATE), applied("blue"), foreign)
-    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
 
 
 def test_failed_converge_explains_missing_changes() -> None:
@@ -276,7 +276,7 @@ def test_only_an_apply_resolves_a_failed_plan() -> None:
     stopped = planned("blue", cluster_arn="", stopped=True, failed=True, failure="No region.")
     assert gathered(stopped, applied("blue"), verified("blue")).failure == ""
     found = gathered(stopped, verified("blue"))
-    assert found.failure == "1 of 2 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 2 clusters failed: blue.host. The reasons are above."
     found = gathered({**stopped, "cluster_arn": BLUE["cluster_arn"]}, verified("blue"))
     assert found.lines[-1] == f"  {PLAN_STOPPED}No region."
 
@@ -303,7 +303,7 @@ def test_report_replaces_earlier_steps() -> None:
 )
 def test_incomplete_report_fails(changed: dict[str, Any]) -> None:
     found = gathered({**BLUE, **changed})
-    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
@@ -320,13 +320,13 @@ def test_accepts_counts_of_ansible_types() -> None:
 @pytest.mark.parametrize("value", [{}, None, "", "text", []])
 def test_invalid_artifact_fails(value: Any) -> None:
     found = gathered(*artifacts_in({"pod_identity_artifact_blue": value}))
-    assert found.failure == "1 of 1 clusters failed: pod_identity_artifact_blue. See above."
+    assert found.failure == "1 of 1 clusters failed: pod_identity_artifact_blue. The reasons are above."
     assert f"  {NOT_A_REPORT}" in found.lines
 
 
 def test_stopped_run_without_message_fails() -> None:
     found = gathered(report("blue", stopped=True, failure=None))
-    assert found.failure == "1 of 1 clusters failed: blue.host. See above."
+    assert found.failure == "1 of 1 clusters failed: blue.host. The reasons are above."
     assert f"  {WITHOUT_A_MESSAGE}" in found.lines
 
 
@@ -336,4 +336,4 @@ def test_artifacts_are_found_among_variables() -> None:
     variables["pod_identity_artifact"] = "auto"
     found = artifacts_in(variables)
     assert [finding["host"] for finding in found] == ["blue.host", "green.host"]
-    assert gathered(*found).failure == "1 of 2 clusters failed: green.host. See above."
+    assert gathered(*found).failure == "1 of 2 clusters failed: green.host. The reasons are above."

@@ -148,7 +148,7 @@ def test_messages_of_service_accounts() -> None:
             "service account api still has the annotation eks.amazonaws.com/role-arn "
             "(arn:aws:iam::111122223333:role/old). New Pods get EKS Pod Identity alone; Pods that "
             "were created earlier keep that role.",
-            "Once its Pods are recreated and verified, remove it: kubectl annotate serviceaccount api "
+            "Once its Pods are recreated and verified, remove the annotation: kubectl annotate serviceaccount api "
             "eks.amazonaws.com/role-arn- -n shop",
         ),
     ]
@@ -170,7 +170,7 @@ REFUSED: FailureRow = {
     "action": "apply",
     "error_code": "KUBERNETES_REFUSED",
     "message": "Kubernetes returned 403: forbidden: no.",
-    "remedy": "Resolve that and run again, which applies only the rest.",
+    "remedy": "Resolve the cause and run again, which applies only the rest.",
 }
 
 
@@ -279,8 +279,8 @@ def test_kubernetes_failure_is_the_failure(number: int, count: str, names: str) 
     kubernetes = KubernetesOutcome(["apply ServiceAccount shop/web"], refused(number))
     found = report_for(changed(cluster_arn="arn:aws:eks:r:1:cluster/c", account_id="1"), kubernetes)
     line = (
-        f"- apply ServiceAccount {names}: Kubernetes returned 403: forbidden: no. Resolve that and run again, "
-        "which applies only the rest."
+        f"- apply ServiceAccount {names}: Kubernetes returned 403: forbidden: no. Resolve the cause and run "
+        "again, which applies only the rest."
     )
     assert found["failure"].splitlines() == [
         f"{count} could not be converged in Kubernetes (cluster c, account 1, region r); the others succeeded:",
@@ -364,7 +364,7 @@ def test_error_without_result_is_the_failure(state: str, verb: str) -> None:
     found = report_for(changed(state=state), KubernetesOutcome(error="forbidden: no"))
     assert found["failed"]
     assert found["failure"] == (
-        f"The service accounts could not be {verb} Kubernetes: forbidden: no. Resolve that and run again; "
+        f"The service accounts could not be {verb} Kubernetes: forbidden: no. Resolve the cause and run again; "
         "changes in AWS are kept."
     )
 
@@ -536,7 +536,7 @@ def test_unknown_check_fails_the_run() -> None:
     found = report(result(), reads={"pods": build.refused("pods")})
     assert statuses(found)["pods"] == "unknown"
     assert found["failed"]
-    assert found["headline"] == "Cluster my-cluster failed: KUBERNETES_NOT_READABLE. See above."
+    assert found["headline"] == "Cluster my-cluster failed: KUBERNETES_NOT_READABLE. The reasons are above."
     accepted = report(result(), reads={"pods": build.refused("pods")}, ignore=["KUBERNETES_NOT_READABLE"])
     assert (accepted["failed"], statuses(accepted)["pods"]) == (False, "accepted")
 
@@ -814,15 +814,15 @@ def test_headline_has_place_and_codes() -> None:
     existing = changed(**PLACE, failures=[FAILURE, FAILURE], msg="m", workloads=rows, findings=[follows])
     assert report_for(existing)["headline"] == (
         "1 of 2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: "
-        "LimitExceeded (2). See above."
+        "LimitExceeded (2). The reasons are above."
     )
     planned = report_for({**existing, "failures": [{**FAILURE, "workload": "shop/other"}]}, check_mode=True)
     assert planned["headline"] == (
         "2 workloads of cluster my-cluster (account 111122223333, region us-west-2) failed: LimitExceeded, "
-        "POLICY_NOT_ATTACHED. See above. Nothing was changed."
+        "POLICY_NOT_ATTACHED. The reasons are above. Nothing was changed."
     )
     assert report_for(changed(), KubernetesOutcome(error="no"))["headline"] == (
-        "Cluster my-cluster failed. See above."
+        "Cluster my-cluster failed. The reasons are above."
     )
     assert report_for(changed())["headline"] == ""
 
@@ -855,7 +855,7 @@ def test_headline_distinguishes_failed_and_unknown(trust_statuses: list[str], ve
     named = {code: sum(codes.get(item) == code for item in trust_statuses) for code in codes.values()}
     reported = ", ".join(f"{code} ({n})" if n > 1 else code for code, n in named.items() if n)
     found = report_for(build.result(*rows, findings=findings))
-    assert found["headline"] == f"{verdict}: {reported}. See above."
+    assert found["headline"] == f"{verdict}: {reported}. The reasons are above."
 
 
 WARNED = "warnings (pod_identity_fail_on is warning)"
@@ -895,14 +895,14 @@ def test_warning_is_not_a_failure(severities: dict[str, str], verdict: str) -> N
         for workload, severity in severities.items()
     ]
     found = report_for(build.result(*rows, findings=findings), fail_on="warning")
-    assert found["headline"] == f"{verdict}. See above."
+    assert found["headline"] == f"{verdict}. The reasons are above."
 
 
 def test_shows_an_error_without_result() -> None:
     found = report_for(changed(), KubernetesOutcome(error="forbidden: no"))
     assert found["lines"][2:] == [
         "  failed: The service accounts could not be converged in Kubernetes: forbidden: no.",
-        "    Resolve that and run again; changes in AWS are kept.",
+        "    Resolve the cause and run again; changes in AWS are kept.",
     ]
 
 

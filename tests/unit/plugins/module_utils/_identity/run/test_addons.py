@@ -237,7 +237,7 @@ def test_association_of_somebody_else_is_explained(monkeypatch: pytest.MonkeyPat
     run = converge(aws, agent())
     assert failure(run) == (
         "ADDON_ASSOCIATION_EXISTS",
-        "eks:CreateAddon: Association already exists: a-1234567890abcdefg. An add-on cannot take over an association that "
-        "exists.",
+        "eks:CreateAddon: Association already exists: a-1234567890abcdefg. An add-on cannot take over an "
+        "existing association.",
     )
     assert not run.made

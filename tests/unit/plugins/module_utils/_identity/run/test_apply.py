@@ -365,7 +365,7 @@ def test_failure_lists_the_completed_requests() -> None:
     outcome = apply(api, change("a", "UpdateRole", "UntagRole", "TagRole", "Never"))
     (failure,) = outcome.failures
     assert failure.message == (
-        "iam:TagRole: User is not authorized. Done before it: iam:UpdateRole, iam:UntagRole."
+        "iam:TagRole: User is not authorized. Done before the failure: iam:UpdateRole, iam:UntagRole."
     )
     assert failure.partly
     assert api.operations == ["UpdateRole", "UntagRole", "TagRole"]

@@ -385,8 +385,9 @@ def test_association_with_an_unknown_field_is_not_replaced(
         ensure(aws, CLEARED, check_mode)
     assert (caught.value.failure.error_code, caught.value.changed) == ("ASSOCIATION_NOT_REPLACEABLE", False)
     assert str(caught.value) == (
-        f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a session "
-        f"policy in place. It has {text}, which a new association would not have. Set a session policy that allows everything, "
+        f"association {FIRST} of my-cluster default/app must be recreated, because EKS does not remove a "
+        f"session policy in place. The association has {text}, which a new association would not have. Set a "
+        "session policy that allows everything, "
         "which EKS updates in place. Or, if the loss is acceptable, delete the association and run again; Pods that start in "
         "between do not get credentials. Nothing was changed."
     )
@@ -401,7 +402,7 @@ def test_association_with_reserved_tags_is_not_replaced() -> None:
     error = failed(aws)
     assert error.failure.error_code == "ASSOCIATION_NOT_REPLACEABLE"
     assert (
-        f"It has the tag {stack}, which only AWS sets, which a new association would not have."
+        f"The association has the tag {stack}, which only AWS sets, which a new association would not have."
         in error.failure.message
     )
 
@@ -617,7 +618,7 @@ def test_partial_update_is_a_change() -> None:
         pytest.param(
             {"a": "1"},
             f"update of the association of my-cluster default/app (account {ACCOUNT}, region {REGION}) failed: "
-            "MalformedAnswer: eks:TagResource: Cut off. Done before it: eks:UpdatePodIdentityAssociation. "
+            "MalformedAnswer: eks:TagResource: Cut off. Done before the failure: eks:UpdatePodIdentityAssociation. "
             "Its present state cannot be read: eks:ListPodIdentityAssociations: ServerException: Oops. Check proxy and network, "
             "then run again: completed changes are kept.",
             True,

@@ -172,7 +172,8 @@ def test_policy_of_the_same_name_under_another_path_fails() -> None:
     assert [(failure.error_code, failure.remedy) for failure in causes] == [
         (
             "EntityAlreadyExists",
-            "The name is in use, possibly with another path or letter case: IAM names must differ in more than these. Use the "
+            "The name is in use, possibly with another path or letter case: to IAM, names that differ only in "
+            "these are the same. Use the "
             "path and the letter case of the existing resource, or another name.",
         )
     ]
@@ -458,8 +459,9 @@ def test_reports_a_grant_without_association(check_mode: bool) -> None:
         f"with {place}."
     )
     assert finding.remedy == (
-        "If another run is about to create the association, no action is needed. Otherwise revoke the grant: by a run for "
-        "this cluster alone with ⟨purge⟩: true, or with state: absent for that workload and this role. To look for an "
+        "If another run is about to create the association, no action is needed. Otherwise revoke the grant "
+        "with a run for this cluster alone: with ⟨purge⟩: true, or with state: absent and only that workload "
+        "with this role. To look for an "
         "association: aws eks list-pod-identity-associations --cluster-name my-cluster --namespace default --service-account "
         "gone --region us-west-2"
     )
@@ -761,8 +763,8 @@ def test_policy_with_an_unreadable_owner_is_kept_and_reported() -> None:
     assert [(str(finding.workload), finding.message, finding.remedy) for finding in outcome.findings] == [
         (
             "default/app-0",
-            f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of its configuration. "
-            "Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
+            f"role role-0 also has {policy_arn('my-policy')} attached, which is not part of the role's "
+            "configuration. Its owner could not be read: iam:GetPolicy: AccessDenied: Not allowed.",
             "Allow the caller this action on this resource. A service control policy or a permissions boundary can also deny "
             "it. Or: list it under policies, detach it, or set ⟨purge_policies⟩: true, which detaches it "
             "unless workloads outside the run use the role.",

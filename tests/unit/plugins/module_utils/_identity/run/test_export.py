@@ -270,6 +270,6 @@ def test_300_associations_of_mixed_origin() -> None:
     assert run(aws, Desired(leaving.workloads), "absent").failures == ()
     after = aws.state()
     assert len(after["associations"]) == 299
-    # Its trust policy is open to the account, so the role may have other users and is kept.
+    # Its trust policy is open to the account, so the role might have other users and is kept.
     assert after["roles"] == before["roles"]
     assert after["policies"] == before["policies"]

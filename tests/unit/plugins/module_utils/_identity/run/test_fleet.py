@@ -366,8 +366,18 @@ def test_invalid_input_skips_only_its_cluster() -> None:
     [
         (True, True, True, None),
         (True, False, False, ("warning", "and another certificate authority.")),
-        (False, True, False, ("error", "so the checks of service accounts and Pods are unknown.")),
-        (False, False, False, ("warning", "so the checks of service accounts and Pods are unknown.")),
+        (
+            False,
+            True,
+            False,
+            ("error", "so the results of the checks of service accounts and Pods are unknown."),
+        ),
+        (
+            False,
+            False,
+            False,
+            ("warning", "so the results of the checks of service accounts and Pods are unknown."),
+        ),
     ],
 )
 def test_mismatched_api_server_requires_confirmation(

@@ -408,7 +408,7 @@ def test_policy_is_kept_until_its_replacement_is_attached(operation: str) -> Non
             f"attachment my-role {policy_arn('old')}",
             "SKIPPED",
             f"not done, because the attach of attachment my-role {policy_arn('new')} failed ({code}). "
-            "Until then the resource is kept.",
+            "Until the run succeeds, the resource is kept.",
         )
     ]
 
@@ -456,7 +456,7 @@ def test_role_trusts_a_workload_after_a_failed_move(operation: str) -> None:
     assert [(str(*failure.workloads), failure.error_code) for failure in remaining] == [
         ("default/two", "SKIPPED")
     ]
-    assert remaining[0].message.endswith(" Until then the resource is kept.")
+    assert remaining[0].message.endswith(" Until the run succeeds, the resource is kept.")
     assert run(aws, spec).failures == ()
     assert "two" not in aws.iam.roles["my-role"]["trust"]
 
@@ -625,7 +625,8 @@ def test_rejected_attachment_restores_the_policy() -> None:
         False,
     )
     assert refused.message == (
-        f"test:Injected: not authorized. {policy_arn('p1')} had made room for it, and was attached again."
+        f"test:Injected: not authorized. {policy_arn('p1')} was detached to make room for the new policy, and "
+        "was attached again."
     )
     assert (skipped.target.policy_arn, skipped.error_code) == (policy_arn("c-new"), "SKIPPED")
     assert [done.change.target.policy_arn for done in outcome.done if done.change.action == "replace"] == [
@@ -640,7 +641,8 @@ def test_failed_restoration_is_reported() -> None:
     assert attached(aws) == [f"p{number}" for number in range(1, 10)]
     assert failure.partly
     assert failure.message == (
-        f"test:Injected: not authorized. {policy_arn('p0')} had made room for it, and could not be attached "
+        f"test:Injected: not authorized. {policy_arn('p0')} was detached to make room for the new policy, and "
+        "could not be attached "
         "again: test:Injected: not authorized."
     )
 
@@ -666,7 +668,10 @@ def test_concurrent_attachment_is_reported_with_the_missing_policy() -> None:
     aws.replace("iam:DetachRolePolicy", detach_and_fill)
     (failure,) = run(aws, spec).failures
     assert (failure.error_code, failure.partly) == ("LimitExceeded", True)
-    assert f"{policy_arn('p0')} had made room for it, and could not be attached again" in failure.message
+    assert (
+        f"{policy_arn('p0')} was detached to make room for the new policy, and could not be attached again"
+        in failure.message
+    )
 
 
 def test_swap_on_a_role_with_room_attaches_before_the_detachment() -> None:
@@ -692,7 +697,9 @@ def test_denied_detachment_on_a_role_with_room_is_partial() -> None:
     aws.fail_on("iam:DetachRolePolicy", DENIED)
     (failure,) = run(aws, spec).failures
     assert failure.partly
-    assert failure.message == ("test:Injected: not authorized. Done before it: iam:AttachRolePolicy.")
+    assert failure.message == (
+        "test:Injected: not authorized. Done before the failure: iam:AttachRolePolicy."
+    )
 
 
 def test_swap_of_a_detached_policy_attaches_its_replacement() -> None:

@@ -168,11 +168,13 @@ def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> No
     (finding,) = findings(run(aws, single("a", scope)))
     assert (finding.code, finding.severity) == ("POLICY_ATTACHED_EXTRA", "warning")
     assert finding.message == (
-        f"role shared also has {policy_arn('of-b')} attached, which is not part of its configuration. The role has users "
+        f"role shared also has {policy_arn('of-b')} attached, which is not part of the role's configuration. "
+        "The role has users "
         "outside this run (my-cluster default/b), which may need the policy."
     )
     assert finding.remedy == (
-        "If they need it, no action is needed. Otherwise list them in this run, too, or give them a separate role; if the "
+        "If the users outside this run need the policy, no action is needed. Otherwise list these users in "
+        "this run, too, or give them a separate role; if the "
         f"policy is unused, detach it: aws iam detach-role-policy --role-name shared --policy-arn {policy_arn('of-b')}"
     )
 
@@ -181,7 +183,7 @@ def test_policy_of_an_unlisted_user_is_kept_and_names_the_user(scope: str) -> No
     ("scope", "users"),
     [
         pytest.param("account", "every cluster of the account", id="account"),
-        pytest.param("none", "every cluster, as its trust statement has no condition", id="none"),
+        pytest.param("none", "every cluster, as a trust statement has no condition", id="none"),
     ],
 )
 def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
@@ -192,12 +194,13 @@ def test_policy_is_kept_for_unreadable_users(scope: str, users: str) -> None:
     assert (attached(aws), outcome.failures) == (["new", "old"], ())
     (finding,) = findings(outcome)
     assert finding.message == (
-        f"role shared also has {policy_arn('old')} attached, which is not part of its configuration. The role can be used by "
+        f"role shared also has {policy_arn('old')} attached, which is not part of the role's configuration. "
+        "The role can be used by "
         f"{users}, which may need the policy."
     )
     assert finding.remedy == (
-        "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and ⟨force⟩: true, "
-        "which detaches it."
+        "List it under policies. If nothing outside this run uses the role, set ⟨purge_policies⟩: true and "
+        "⟨force⟩: true, which detaches the policy."
     )
     run(aws, replace(swapped, options=replace(swapped.options, purge_policies=True)))
     run(aws, replace(swapped, options=replace(swapped.options, force=True)))
@@ -251,7 +254,7 @@ def test_verification_names_the_users_of_another_list() -> None:
         if finding.code == "POLICY_ATTACHED_EXTRA"
     ]
     assert f"has users outside this run ({CLUSTER} default/api)" in extra.message
-    assert extra.remedy.startswith("If they need it, no action is needed.")
+    assert extra.remedy.startswith("If the users outside this run need the policy, no action is needed.")
 
 
 def test_target_role_of_an_unlisted_workload_keeps_its_policies() -> None:
@@ -354,8 +357,8 @@ def test_narrower_scope_keeps_a_statement_for_each_unlisted_user() -> None:
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
-            f"the trust policy of role {ROLE} becomes narrower. my-cluster default/a outside this run uses the role and keeps "
-            "access by a separate statement.",
+            f"the trust policy of role {ROLE} becomes narrower. These workloads outside this run use the role, and "
+            "each keeps access by a separate trust statement: my-cluster default/a.",
         )
     ]
     assert names(plan(aws, narrow)) == []
@@ -374,8 +377,8 @@ def test_force_replaces_a_wide_statement_by_one_per_user() -> None:
     first = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert [finding.message for finding in first.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"role {ROLE} can still be used by cluster my-cluster, which this run does not require: my-cluster default/a outside "
-        "this run uses the role through that statement."
+        f"role {ROLE} can still be used by cluster my-cluster, because a trust statement allows it that this "
+        "run does not require. These workloads outside this run use the role by that statement: my-cluster default/a."
     ]
     outcome = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]
@@ -420,8 +423,8 @@ def test_statement_for_every_cluster_needs_force(scope: str) -> None:
         if finding.code == "TRUST_KEPT_FOR_OTHERS"
     ] == [
         (
-            f"role {ROLE} can still be used from every cluster of the account, which this run does not require: associations "
-            "of clusters outside this run, which may use the role, cannot be read.",
+            f"role {ROLE} can still be used from every cluster of the account, although this run does not "
+            "require that: clusters outside this run, whose associations cannot be read, might use the role.",
             "If no other cluster uses the role, set ⟨force⟩: true, which narrows its trust policy; "
             "workloads of the run's clusters that use it get separate statements.",
         )
@@ -438,8 +441,9 @@ def test_user_without_session_tags_keeps_the_wide_statement_even_by_force() -> N
     outcome = run(aws, single("a", "workload", force=True))
     assert can_use(aws, "b", tags=False)
     assert [finding.message for finding in outcome.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"the trust policy of role {ROLE} is not narrowed as this run requires: my-cluster default/b outside this run uses "
-        "the role without session tags, so its trust statement cannot be limited to single workloads."
+        f"the trust policy of role {ROLE} is kept wider than this run requires: workloads outside this run use "
+        "the role without session tags (my-cluster default/b), so the trust statement for them cannot be limited to single "
+        "workloads."
     ]
     assert names(plan(aws, single("a", "workload", force=True))) == []
 
@@ -476,9 +480,9 @@ def test_manual_statement_is_replaced_by_one_per_user() -> None:
     outcome = run(aws, single("a"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/team-b/b"]
     assert read_grants(json.loads(aws.iam.roles["shared"]["trust"]))[1] == []
-    assert [
-        finding.message.split(" outside")[0].rpartition("narrower. ")[2] for finding in findings(outcome)
-    ] == ["my-cluster team-b/b"]
+    assert [finding.message.rpartition("separate trust statement: ")[2] for finding in findings(outcome)] == [
+        "my-cluster team-b/b."
+    ]
 
 
 def test_user_keeps_its_statement_while_the_role_is_quarantined() -> None:
@@ -518,8 +522,8 @@ def test_concurrent_association_gets_its_statement_back() -> None:
     outcome = run(aws, single("a", "workload"))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/late"]
     assert [finding.message for finding in findings(outcome)] == [
-        f"another run changed the trust policy of role {ROLE}, or created an association, at the same time: my-cluster "
-        "default/late outside this run lost access to the role, and has it again."
+        f"another run changed the trust policy of role {ROLE}, or created an association, at the same time. These "
+        "workloads outside this run lost access to the role until this run restored it: my-cluster default/late."
     ]
 
 
@@ -581,7 +585,8 @@ def test_limits_of_a_role_with_outside_users_are_kept(
     (failure,) = [failure for failure in outcome.failures if failure.error_code == "ROLE_USED_ELSEWHERE"]
     assert [str(workload) for workload in failure.workloads] == ["default/b"]
     assert failure.message == (
-        f"role {ROLE} differs from the definition of this run for default/b: {difference}. It {users}, so it is unchanged."
+        f"role {ROLE} differs from the definition of this run for default/b: {difference}. The role "
+        f"{users}, so it is unchanged."
     )
     assert failure.remedy == (
         "Use the same definition in all lists with the role, list all its workloads in one run, or give these workloads a "
@@ -598,7 +603,7 @@ def test_limits_of_a_role_with_outside_users_are_kept(
     ] == [
         (
             "warning",
-            f"role {ROLE} changes also for users outside this run: {difference}. It {users}.",
+            f"role {ROLE} changes also for users outside this run: {difference}. The role {users}.",
             "Notify the owners of these users, and use the same definition in every list with the role.",
         )
     ]
@@ -621,8 +626,8 @@ def test_whole_trust_policy_without_an_unlisted_user_fails() -> None:
     outcome = run(aws, single("b", role={"trust_policy": whole}))
     assert [failure.error_code for failure in outcome.failures] == ["ROLE_USED_ELSEWHERE"]
     assert (
-        "role.trust_policy does not allow all of its users. It has users outside this run (my-cluster default/a)"
-        in outcome.failures[0].message
+        "role.trust_policy does not allow all users of the role. The role has users outside this run "
+        "(my-cluster default/a)" in outcome.failures[0].message
     )
     assert grants(aws) == ["my-cluster"]
     assert run(aws, single("b", role={"trust_policy": whole}, force=True)).failures == ()

@@ -138,7 +138,7 @@ def test_run_reports_the_deny_and_the_denied_workload() -> None:
             "default/app",
             "error",
             f"Statement 2 (Sid 'Quarantine') of the trust policy of role {ROLE} denies sts:* to {SERVICE}, which prevents "
-            "the workload from using the role. This collection did not write it, and keeps it.",
+            "the workload from using the role. This collection did not write that statement, and keeps it.",
         )
     ]
     assert outcome.findings[0].remedy == LIFT
@@ -193,7 +193,8 @@ def test_verification_reports_the_deny_and_its_effect(
     label = "Statement 2 (Sid 'Quarantine')" if statement["Sid"] else "Statement 2"
     assert finding.statement == label
     assert finding.message == (
-        f"{label} of the trust policy of role {ROLE} {end} This collection did not write it, and keeps it."
+        f"{label} of the trust policy of role {ROLE} {end} This collection did not write that statement, and "
+        "keeps it."
     )
     assert finding.remedy == LIFT
 
@@ -409,8 +410,8 @@ def with_policy(aws: FakeAws, arn: str, content: dict[str, Any], tags: dict[str,
 
 def kept_policy(role: str, arn: str) -> tuple[str, str]:
     return (
-        f"role {role} also has {arn} attached, which only denies requests, and so restricts the role. It is not part of its "
-        "configuration, and is kept.",
+        f"role {role} also has {arn} attached, which only denies requests, and so restricts the role. The "
+        "policy is not part of the role's configuration, and is kept.",
         "Find out who restricts the role and why (event AttachRolePolicy of the role in CloudTrail). To remove the policy, "
         f"detach it: aws iam detach-role-policy --role-name {role} --policy-arn {arn}",
     )
@@ -467,8 +468,8 @@ def test_verification_reports_deny_only_policies() -> None:
         ("warning", *kept_policy("my-role", AWS_MANAGED)),
         (
             "warning",
-            "role my-role has the inline policy quarantine, which only denies requests, and so restricts the role. It is not "
-            "part of its configuration, and is kept.",
+            "role my-role has the inline policy quarantine, which only denies requests, and so restricts the "
+            "role. The policy is not part of the role's configuration, and is kept.",
             "Find out who restricts the role and why (event PutRolePolicy of the role in CloudTrail). To remove the policy, "
             "delete it: aws iam delete-role-policy --role-name my-role --policy-name quarantine",
         ),

@@ -177,7 +177,7 @@ def test_partial_change_is_a_change() -> None:
     outcome = run(aws, desired(workload(role={"name": "my-role", "description": "b", "tags": {"a": "1"}})))
     result = build_result(outcome, False)
     assert (result["changed"], result["changes"]) == (True, [])
-    assert result["failures"][0]["message"] == "iam:TagRole: No. Done before it: iam:UpdateRole."
+    assert result["failures"][0]["message"] == "iam:TagRole: No. Done before the failure: iam:UpdateRole."
 
 
 def test_change_row_names_all_workloads() -> None:
@@ -400,7 +400,8 @@ def test_input_problems(problems: list[str], message: str) -> None:
 def test_message_of_an_error_of_the_run(text: str, region: str | None, message: str) -> None:
     error = classify("eks:X", "DeleteConflict", text)
     assert aws_message(error, region) == (
-        f"{message}Another resource still uses this one. Detach it there first. Nothing was changed."
+        f"{message}This resource is still in use. Detach it from the resources that use it first. Nothing was "
+        "changed."
     )
 
 

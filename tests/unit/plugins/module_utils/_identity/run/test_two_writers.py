@@ -249,8 +249,8 @@ def test_slow_writer_reports_the_restored_workload() -> None:
         (
             "TRUST_KEPT_FOR_OTHERS",
             "warning",
-            f"another run changed the trust policy of role {role_arn('shared')}, or created an association, at the same time: "
-            "my-cluster default/quick outside this run lost access to the role, and has it again.",
+            f"another run changed the trust policy of role {role_arn('shared')}, or created an association, at the same time. "
+            "These workloads outside this run lost access to the role until this run restored it: my-cluster default/quick.",
         )
     ]
 

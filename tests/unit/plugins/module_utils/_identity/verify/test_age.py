@@ -347,7 +347,8 @@ def test_teardown_reports_possibly_invisible_resources() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, so the run cannot remove it. It may exist: "
+            f"role my-role and policy {policy_arn('my-policy')} cannot be seen, and so not removed by this "
+            "run, but might exist: "
             f"association {'a-' + '1'.zfill(17)} was created or changed 10 s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )
@@ -375,7 +376,8 @@ def test_teardown_doubts_missing_association_of_a_trusting_role() -> None:
         (
             "default/app",
             "NOT_YET_VISIBLE",
-            "the association cannot be seen, so the run cannot remove it. It may exist: role my-role was created or changed 10 "
+            "the association cannot be seen, and so not removed by this run, but might exist: role my-role was "
+            "created or changed 10 "
             "s ago, and AWS may still return its former state.",
             "Run again in 5 minutes.",
         )

@@ -151,13 +151,14 @@ def test_principals_are_reported_by_account() -> None:
     let_in(aws, {"AWS": ["999988887777"], "Service": "ec2.amazonaws.com"})
     (item,) = verified(aws, desired(workload()))
     assert [finding.message for finding in item.findings] == [
-        "role my-role also allows 999988887777 (by the trust policy), which is in another account and not part of its "
-        "configuration; these statements are kept.",
-        "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of its configuration; these "
-        "statements are kept.",
+        "role my-role also allows 999988887777 (by the trust policy), in another account, which is not part of "
+        "the role's configuration. Statements that this collection did not write are kept.",
+        "role my-role also allows ec2.amazonaws.com (by the trust policy), which is not part of the role's "
+        "configuration. Statements that this collection did not write are kept.",
     ]
     assert item.findings[0].remedy == (
-        "Remove them from the trust policy. If that account must use the role, too, set the whole trust policy as "
+        "Remove those statements from the trust policy. If that account must use the role, too, set the whole "
+        "trust policy as "
         "role.trust_policy; the role accepts it on all workloads with ⟨ignore⟩: [TRUST_STATEMENT_FOREIGN]."
     )
 

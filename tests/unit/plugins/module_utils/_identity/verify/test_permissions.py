@@ -132,6 +132,6 @@ def test_session_policy_restricts_the_role() -> None:
         (
             "PERMISSION_TAKEN_AWAY",
             f"role {role_arn('my-role')} is not allowed to perform s3:PutObject on {OBJECT}, although its policies allow"
-            " it: the session policy of the association does not allow it.",
+            " that action: the action is not allowed by the session policy of the association.",
         )
     ]

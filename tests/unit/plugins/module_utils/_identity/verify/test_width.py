@@ -37,11 +37,13 @@ BOTH_SERVICES = {
     ],
 }
 OURS = (
-    "Apply the workload, which narrows it to the trust_scope, unless workloads outside the run use the role (check mode with "
+    "Apply the workload, which narrows the trust policy to the trust_scope, unless workloads outside the run "
+    "use the role (check mode with "
     "diff shows the change)."
 )
 EVERY_CLUSTER = (
-    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows it to the trust_scope (check "
+    "If no other cluster uses the role, apply the workload with ⟨force⟩: true, which narrows the trust policy "
+    "to the trust_scope (check "
     "mode with diff shows the change)."
 )
 THEIRS = (
@@ -72,9 +74,11 @@ def test_wide_trust_policy_of_unmanaged_role_needs_adopt() -> None:
     ((code, remedy),) = remedies(TRUST_BARE, {})
     assert code == "TRUST_WIDER_THAN_ASKED"
     assert remedy == (
-        "Set the trust_scope that the role has, or use it by its ARN (role.arn), so that it is not changed. To narrow a role "
+        "Set the trust_scope that the role has, or use the role by its ARN (role.arn), so that the role is not "
+        "changed. To narrow a role "
         "that this "
-        "collection did not create, apply the workload with ⟨adopt⟩: true, which takes it over (check mode with diff shows the "
+        "collection did not create, apply the workload with ⟨adopt⟩: true, which takes the role over (check "
+        "mode with diff shows the "
         "change)."
     )
 

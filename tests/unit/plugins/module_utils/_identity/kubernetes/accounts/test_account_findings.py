@@ -41,7 +41,7 @@ def test_terminating_namespace_or_service_account_fails() -> None:
     assert namespace.message == "namespace shop is being deleted."
     [account] = check_account(KEY, AccountState(TERMINATING, ("shop",))).findings
     assert account.message == (
-        "service account api in namespace shop is being deleted, and waits for its finalizers."
+        "service account api in namespace shop is being deleted, but is kept until its finalizers are removed."
     )
 
 

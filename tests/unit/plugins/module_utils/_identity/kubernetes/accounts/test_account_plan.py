@@ -160,9 +160,9 @@ def test_service_account_of_another_owner_is_refused(owner: str | None) -> None:
     assert plan.refused == [
         Finding(
             Code.SERVICE_ACCOUNT_OTHER_OWNER,
-            "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), and "
-            "would have to change.",
-            "Let its owner list the workload, or take it over with pod_identity_adopt: true.",
+            "service account app in namespace default belongs to owner 'team-b' (label workload-identity/owner), but "
+            "this run would have to change it.",
+            "Have that owner list the workload, or take over the service account with pod_identity_adopt: true.",
             WorkloadKey(build.CLUSTER, "default", "app"),
         )
     ]
@@ -351,8 +351,9 @@ def test_failed_aws_removal_keeps_service_account() -> None:
             "SERVICE_ACCOUNTS_WAIT",
             "warning",
             None,
-            "the service accounts of workloads that AWS still has are kept: default/bad.",
-            "Resolve the failures and findings of those workloads and run again, which removes them.",
+            "the service accounts of these workloads are kept, because AWS still has resources of the "
+            "workloads: default/bad.",
+            "Resolve the failures and findings of the workloads and run again, which removes the service accounts.",
         )
     ]
 
@@ -385,7 +386,8 @@ def test_unowned_association_keeps_service_account() -> None:
     assert [(finding.code, finding.message) for finding in plan.findings] == [
         (
             "SERVICE_ACCOUNTS_WAIT",
-            "the service accounts of workloads that AWS still has are kept: default/kept, default/bad.",
+            "the service accounts of these workloads are kept, because AWS still has resources of the "
+            "workloads: default/kept, default/bad.",
         )
     ]
 
@@ -411,9 +413,10 @@ def test_missing_cluster_keeps_all_service_accounts() -> None:
             None,
             "EKS has no cluster my-clustr in account 111122223333, region us-west-2, yet the Kubernetes API "
             "of the kubeconfig is reachable and has service accounts that were created for these workloads "
-            "(default/app, default/web). They are kept: it may be the API of another cluster.",
+            "(default/app, default/web). They are kept, because that API may belong to another cluster.",
             "Check pod_identity_cluster_name, the AWS account and the region, and that the kubeconfig belongs "
-            "to the same cluster, and run again. If that cluster was deleted, remove the rest with the module "
+            "to the same cluster, and run again. If the cluster was deleted, remove the remaining AWS "
+            "resources of the workloads with the module "
             "eks_pod_identity and state: absent.",
         )
     ]
@@ -462,7 +465,7 @@ def test_purge_over_its_limit_is_a_problem() -> None:
     names = ", ".join(f"default/s{number:02}" for number in range(11))
     assert plan_purge([], accounts).problems == [
         f"purge would remove 11 service accounts that are not listed ({names}), but "
-        "pod_identity_purge_limit is 10. Check that the list is complete, or raise it to 11."
+        "pod_identity_purge_limit is 10. Check that the list is complete, or raise the limit to 11."
     ]
 
 
@@ -491,7 +494,9 @@ def test_purge_limit_as_percentage() -> None:
     for number in range(4):
         accounts = {**accounts, **account(f"s{number}", labels=MANAGED)}
     (problem,) = plan_purge((), accounts, percent=80).problems
-    assert "but pod_identity_purge_limit is 80% of the 4 managed ones, which is 3. Check" in problem
+    assert (
+        "but pod_identity_purge_limit is 80% of the 4 managed service accounts, which is 3. Check" in problem
+    )
     assert plan_purge((), accounts, percent=100).problems == []
 
 

@@ -77,8 +77,8 @@ def message(error: ApiError) -> str:
     [
         (
             401,
-            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If it is new, "
-            "the IAM principal has no access entry in the cluster.",
+            "Renew the token of the kubeconfig (aws eks update-kubeconfig writes one that renews itself). If "
+            "the token is new, the IAM principal has no access entry in the cluster.",
         ),
         (403, "Grant that user, or its group, the permission: docs/iam-permissions.md has the manifests."),
         (429, "Run again when the API server is available."),
@@ -100,8 +100,8 @@ def tls(reason: str) -> str:
 
 
 NETWORK = (
-    "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint only "
-    "from its VPC or a network that is connected to it."
+    "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private "
+    "endpoint can be reached only from its VPC or a network that is connected to the VPC."
 )
 KUBECONFIG = (
     "Check the file and its context (pod_identity_kubeconfig, K8S_AUTH_KUBECONFIG or KUBECONFIG; aws eks "
@@ -183,9 +183,11 @@ KUBECONFIG = (
             "credentials within 60 seconds, so it was ended",
             "was not contacted, as the kubeconfig's exec plugin did not end: exec plugin kubelogin (user people, context blue): "
             "exec: process returned 124. no credentials within 60 seconds, so it was ended.",
-            "Ansible runs it without a terminal or browser, so a plugin that prompts for a login or a code never ends: log in "
-            "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS "
-            "pod_identity_kube_auth: eks needs no plugin. If it does not prompt, check why its command is slow.",
+            "Ansible runs the plugin without a terminal or browser, so a plugin that prompts for a login or a "
+            "code never ends: log in "
+            "first, so that it uses its stored credentials, or use a kubeconfig with a token. For EKS, "
+            "'pod_identity_kube_auth: eks' needs no plugin. If the plugin does not prompt, check why its "
+            "command is slow.",
             id="an exec plugin that hangs",
         ),
         pytest.param(
@@ -256,8 +258,8 @@ def test_module_output_of_kubernetes_core_is_recognised() -> None:
 
 
 EKS_NETWORK = (
-    "The endpoint is the one of eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
-    "endpoint only from its VPC or a network that is connected to it."
+    "The endpoint is from eks DescribeCluster. Check that it can be reached from where Ansible runs: a private "
+    "endpoint can be reached only from its VPC or a network that is connected to the VPC."
 )
 EKS_PROXY = (
     "Check the proxies on the way (HTTPS_PROXY, NO_PROXY). For another way to the API, such as a tunnel, give a kubeconfig "
@@ -315,7 +317,8 @@ def test_unverified_certificate_is_a_warning() -> None:
     assert warn_unverified_tls(server, "my-cluster", "us-west-2") == [
         f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: any server at that address gets "
         "the token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
-        "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority Data with "
-        "Verify SSL on, as without it AWX turns the check off; elsewhere in K8S_AUTH_SSL_CA_CERT with "
+        "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority "
+        "Data with Verify SSL on, because without that data AWX turns the check off; elsewhere in "
+        "K8S_AUTH_SSL_CA_CERT with "
         "K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
     ]

@@ -107,9 +107,10 @@ END = "Nothing was changed."
         pytest.param(
             "CONFIG_MAP",
             KNOWN,
-            "The authentication mode of the cluster is CONFIG_MAP: access entries do not count, and the ConfigMap "
-            "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone who has access add "
-            "it there (mapRoles or mapUsers, the ARN of a role without its path), or let access entries count:\n"
+            "The authentication mode of the cluster is CONFIG_MAP: access entries are not used, and the ConfigMap "
+            "kube-system/aws-auth does not map arn:aws:iam::111122223333:role/deployer.\nHave someone with "
+            "access to the cluster add it to that ConfigMap (mapRoles or mapUsers, the ARN of a role without "
+            "its path), or enable access entries:\n"
             "aws eks update-cluster-config --name blue --region eu-central-1 --access-config "
             "authenticationMode=API_AND_CONFIG_MAP\n",
             id="aws-auth alone counts",
@@ -117,8 +118,9 @@ END = "Nothing was changed."
         pytest.param(
             "API",
             replace(KNOWN, has_entry=True),
-            f"The cluster has an access entry for {ROLE}. It may be younger than a minute: run again. Or the principal was "
-            "deleted and recreated since: then delete the access entry and create it again.\n",
+            f"The cluster has an access entry for {ROLE}. It may be younger than a minute and not in effect "
+            "yet: run again. Or the principal was deleted and recreated after the access entry was created: "
+            "then delete the access entry and create it again.\n",
             id="there is an access entry",
         ),
         pytest.param(
@@ -127,7 +129,8 @@ END = "Nothing was changed."
             "The access entries of the cluster could not be read (iam:GetRole: AccessDenied). Possible causes, "
             "the likeliest first:\n- there is no access entry for the principal, and the ConfigMap kube-system/aws-auth does "
             "not map it;\n- the access entry is younger than a minute, or older than the role, which was recreated with the "
-            "same name;\n- the role has a path, which an access entry needs and aws-auth must not have;\n"
+            "same name;\n- the role has a path: the ARN in an access entry must include it, the ARN in "
+            "aws-auth must not;\n"
             "Create an access entry:\n"
             f"{CREATE}arn:aws:iam::111122223333:role/deployer{GROUP}",
             id="no permission to read access entries",

@@ -224,7 +224,7 @@ CASES = [
             "POD_SKIPS_WEBHOOK",
             "warning",
             f"{ONE} (3 days old): with the label eks.amazonaws.com/skip-pod-identity-webhook, so the webhook skips it.",
-            f"If it needs the role, remove the label from the Pod template. {RESTART}",
+            f"If the workload needs the role, remove the label from the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -236,7 +236,7 @@ CASES = [
             "warning",
             f"{ONE} (2 hours old): container app uses port 80 of its node, where the EKS Pod Identity Agent listens, so "
             f"one of them may not start, or the agent may not be reached (node {build.NODE}).",
-            f"Give it another hostPort. {RESTART}",
+            f"Give the container another hostPort. {RESTART}",
         ),
     ),
     Case(
@@ -349,7 +349,7 @@ CASES = [
             "POD_ON_FARGATE",
             "error",
             f"{ONE} (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node {build.NODE}).",
-            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
             "service "
             "accounts for this workload.",
         ),
@@ -363,7 +363,7 @@ CASES = [
             "POD_ON_FARGATE",
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work.",
-            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
             "service "
             "accounts for this workload.",
         ),
@@ -377,7 +377,7 @@ CASES = [
             "error",
             "Pod x (2 hours old): on AWS Fargate, where EKS Pod Identity does not work (node "
             "fargate-ip-10-0-1-9.ec2.internal).",
-            "Let it run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
+            "Let the workload run on Linux EC2 nodes (change the Fargate profile's selectors), or use IAM roles for "
             "service "
             "accounts for this workload.",
         ),
@@ -414,7 +414,7 @@ CASES = [
             "error",
             f"{ONE} (2 hours old): on a virtual node, where no EKS Pod Identity Agent can run (node "
             f"{build.NODE}).",
-            "Let it run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
+            "Let the Pod run on Linux EC2 nodes (its nodeSelector and tolerations decide).",
         ),
         reads={"nodes": build.read([build.node(labels={"type": "virtual-kubelet"})])},
     ),
@@ -479,9 +479,10 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "error",
-            f"no Pod of the EKS Pod Identity Agent is ready (node {build.NODE}); no Pod gets credentials.",
-            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
-            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
+            f"no Pod of the EKS Pod Identity Agent is ready, so no Pod gets credentials. Nodes: {build.NODE}.",
+            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
+            "assign requested "
+            f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False)])},
     ),
@@ -492,10 +493,11 @@ CASES = [
         (
             "AGENT_NOT_READY",
             "warning",
-            "1 of 2 Pods of the EKS Pod Identity Agent are not ready, on node other; Pods there get no "
-            "credentials.",
-            "Describe its Pods and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot assign requested "
-            f"address' means that IPv6 is off on the node). To see them: {LOOK}",
+            "1 of 2 Pods of the EKS Pod Identity Agent are not ready; Pods on these nodes get no "
+            "credentials: other.",
+            "Describe the Pods of the agent and read their logs ('listen tcp [fd00:ec2::23]:80: bind: cannot "
+            "assign requested "
+            f"address' means that IPv6 is off on the node). To see the Pods of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(), build.agent("other", ready=False)])},
     ),
@@ -509,7 +511,7 @@ CASES = [
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent is not ready (node "
             f"{build.NODE}).",
             "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent(ready=False), build.agent("other")])},
     ),
@@ -523,7 +525,7 @@ CASES = [
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
             "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={"agents": build.read([build.agent("other")])},
     ),
@@ -556,7 +558,7 @@ CASES = [
             f"{ONE} (2 hours old): on a node where the EKS Pod Identity Agent does not run (node "
             f"{build.NODE}).",
             "Taints and node selectors can exclude a node; if IPv6 is off on the node, the agent logs 'listen tcp "
-            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see its nodes: {LOOK}",
+            f"[fd00:ec2::23]:80: bind: cannot assign requested address'. To see the nodes of the agent: {LOOK}",
         ),
         reads={**NO_AGENTS, "nodes": build.read([build.node()])},
         auto_mode=True,
@@ -586,8 +588,8 @@ CASES = [
         (
             "POD_CONTAINERS_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): container squid left out by the annotation eks.amazonaws.com/skip-containers.",
-            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+            f"{ONE} (2 hours old): container squid excluded by the annotation eks.amazonaws.com/skip-containers.",
+            f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -603,9 +605,9 @@ CASES = [
         (
             "POD_CONTAINERS_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): container setup, metrics left out by the annotation "
+            f"{ONE} (2 hours old): containers setup, metrics excluded by the annotation "
             "eks.amazonaws.com/skip-containers.",
-            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+            f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -615,9 +617,9 @@ CASES = [
         (
             "POD_CONTAINERS_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): container app left out by the annotation "
+            f"{ONE} (2 hours old): container app excluded by the annotation "
             "eks.amazonaws.com/skip-containers.",
-            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+            f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -664,8 +666,8 @@ CASES = [
         ],
         ("pass", "fail 1/1"),
         other_credentials(
-            f"container setup, app with {BOTH_KEYS.partition(' with ')[2]}; {OWN.replace('app', 'log', 1)}",
-            "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from container setup, app, and remove "
+            f"containers setup, app with {BOTH_KEYS.partition(' with ')[2]}; {OWN.replace('app', 'log', 1)}",
+            "remove AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY from containers setup, app, and remove "
             "AWS_CONTAINER_CREDENTIALS_FULL_URI from container log",
         ),
     ),
@@ -704,8 +706,8 @@ CASES = [
         (
             "POD_CONTAINERS_SKIPPED",
             "warning",
-            f"{ONE} (2 hours old): container backup left out by the annotation eks.amazonaws.com/skip-containers.",
-            f"If it needs the role, remove the annotation from the Pod template. {RESTART}",
+            f"{ONE} (2 hours old): container backup excluded by the annotation eks.amazonaws.com/skip-containers.",
+            f"If a container needs the role, remove its name from the annotation in the Pod template. {RESTART}",
         ),
     ),
     Case(
@@ -716,8 +718,10 @@ CASES = [
             "POD_NOT_INJECTED",
             "error",
             f"{ONE} (2 hours old): container late without the environment of EKS Pod Identity, which other containers have.",
-            "If it needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the Pod template. Otherwise "
-            "find the webhook that adds or changes it after the webhook of EKS: kubectl get mutatingwebhookconfigurations",
+            "If a container needs no role, name it in the annotation eks.amazonaws.com/skip-containers of the "
+            "Pod template. Otherwise "
+            "find the webhook that adds or changes the container after the webhook of EKS: kubectl get "
+            "mutatingwebhookconfigurations",
         ),
     ),
     Case(
@@ -749,7 +753,8 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            'pods could not be read, so the checks that need them are unknown: pods is forbidden: User "reader" '
+            "pods could not be read, so the results of the checks that need them are unknown: pods is "
+            'forbidden: User "reader" '
             "cannot list "
             'resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods; pod_identity_verify_pods: false leaves Pods out of the "
@@ -764,7 +769,8 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "warning",
-            "pods in namespace kube-system could not be read, so the checks that need them are unknown: pods is "
+            "pods in namespace kube-system could not be read, so the results of the checks that need them are "
+            "unknown: pods is "
             "forbidden: "
             'User "reader" cannot list resource "pods" in API group "" at the cluster scope',
             "Allow the caller of the Kubernetes API to list pods in namespace kube-system; pod_identity_verify_pods: "
@@ -779,7 +785,8 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the checks that need them are unknown: the deadline of 60 s has passed",
+            "pods could not be read, so the results of the checks that need them are unknown: the deadline of "
+            "60 s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         reads={"pods": Listing(error=ApiError(0, "the deadline of 60 s has passed"))},
@@ -791,7 +798,8 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the checks that need them are unknown: etcdserver: request timed out",
+            "pods could not be read, so the results of the checks that need them are unknown: etcdserver: "
+            "request timed out",
             "Run again when the API server is available.",
         ),
         reads={"pods": Listing(error=ApiError(500, "etcdserver: request timed out"))},
@@ -803,9 +811,10 @@ CASES = [
         (
             "KUBERNETES_NOT_READABLE",
             "error",
-            "pods could not be read, so the checks that need them are unknown: Read timed out.",
-            "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a private endpoint "
-            "only from its VPC or a network that is connected to it. Then look at firewalls and security groups.",
+            "pods could not be read, so the results of the checks that need them are unknown: Read timed out.",
+            "Check the endpoint in the kubeconfig, and that it can be reached from where Ansible runs: a "
+            "private endpoint can be reached only from its VPC or a network that is connected to the VPC. Then "
+            "look at firewalls and security groups.",
         ),
         reads={"pods": Listing(error=ApiError(0, "Read timed out."))},
     ),

@@ -173,7 +173,7 @@ def test_configured_labels_do_not_replace_managed_by() -> None:
         (
             dry_run(account="other"),
             "INJECTION_OTHER_IDENTITY",
-            "gets service account other, and would get its association",
+            "gets service account other, and would get the association of that service account",
         ),
         (
             dry_run(audience="sts.amazonaws.com"),
@@ -210,11 +210,11 @@ FORBIDDEN = (
 )
 
 
-QUOTA = "Raise the quota, or set pod_identity_proof_resources to the rest of it."
+QUOTA = "Raise the quota, or set pod_identity_proof_resources to values within the rest of the quota."
 LIMITS = "Set pod_identity_proof_resources to values that the namespace allows."
 ADMISSION = (
-    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, _resources or _pod_spec to values "
-    "that it allows."
+    "Set pod_identity_probe_labels, pod_identity_probe_annotations, pod_identity_proof_image, "
+    "pod_identity_proof_resources or pod_identity_proof_pod_spec to values that the policy allows."
 )
 CLASS = "Correct pod_identity_proof_pod_spec, or create the class."
 # Status, text, reason in the message, remedy.
@@ -304,7 +304,7 @@ REFUSALS = [
         422,
         'Pod "p" is invalid: spec.tolerations[0].effect: Unsupported value: "x"',
         "the Pod is not valid",
-        "Correct pod_identity_proof_pod_spec, _resources or _image.",
+        "Correct pod_identity_proof_pod_spec, pod_identity_proof_resources or pod_identity_proof_image.",
     ),
     (
         403,
@@ -333,7 +333,7 @@ REFUSALS = [
         (
             ApiError(403, FORBIDDEN),
             f"could not be created with a dry run, as the caller is not allowed to create it (403): {FORBIDDEN}",
-            "Allow it to create pods with a dry run: docs/iam-permissions.md has the manifest.",
+            "Allow the caller to create pods with a dry run: docs/iam-permissions.md has the manifest.",
         ),
         *(
             (
@@ -350,7 +350,8 @@ REFUSALS = [
         ),
         (
             ApiError(0, "the deadline of 60 s has passed"),
-            "could not be created with a dry run, as there was no time left for it: the deadline of 60 s has passed",
+            "could not be created with a dry run, as no time was left before the deadline: the deadline of 60 "
+            "s has passed",
             "Run again with a greater pod_identity_deadline.",
         ),
         (
@@ -466,8 +467,8 @@ def test_too_few_successes_are_unknown() -> None:
     assert injection_checks(run) == [("unknown", "")]
     (finding,) = run.outcome.findings
     assert finding.message == (
-        "a Pod that starts now under service account api got EKS Pod Identity in 2 of 3 dry runs in a row, which are needed to "
-        "prove that all API servers of the cluster know the new association."
+        "a Pod that starts now under service account api got EKS Pod Identity in 2 of 3 dry runs in a row, but "
+        "that is needed to prove that all API servers of the cluster know the new association."
     )
 
 
@@ -507,7 +508,8 @@ def test_cause_of_missing_injection_from_webhook(registered: Listing, code: str)
 def test_missing_webhook_remedy_ends_with_command() -> None:
     run, _cluster, _clock = probe_run([MISSING], lists={"MutatingWebhookConfiguration": build.read([])})
     assert split_commands(run.outcome.findings[0].remedy) == (
-        "EKS creates it. Find out who deleted it, and have AWS Support restore it. To see the existing webhooks:",
+        "EKS creates this webhook. Find out who deleted it, and have AWS Support restore it. To see the "
+        "existing webhooks:",
         ["kubectl get mutatingwebhookconfigurations"],
     )
 

@@ -113,7 +113,7 @@ JUDGED = {
             "PROOF_OTHER_ROLE",
             "the runtime proof ran as arn:aws:sts::111122223333:assumed-role/node/i-1, not as role "
             "arn:aws:iam::111122223333:role/team/api.",
-            "If it is the node's role, EKS did not inject credentials: a new association reaches the cluster after "
+            "If this is the node's role, EKS did not inject credentials: a new association reaches the cluster after "
             "some seconds, "
             "so run again. If it is the workload's former role, the change takes effect after up to six "
             "hours.",

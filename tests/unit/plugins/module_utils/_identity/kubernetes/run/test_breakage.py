@@ -102,13 +102,14 @@ def test_irsa_pod_without_agent_would_break(
         build.KEY,
     )
     assert finding.message == (
-        "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
+        "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
+        "reach the EKS Pod Identity Agent "
         f"(Pod x {reason}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
         "credentials."
     )
     assert finding.remedy == (
         "Move them to Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
-        "pod_identity_allow_breakage: true creates the association anyway."
+        "With 'pod_identity_allow_breakage: true', a run creates the association anyway."
     )
 
 
@@ -294,7 +295,8 @@ def test_template_without_agent_would_break(lists: dict[str, Listing], place: st
     (finding,), _log = found([], **{name.replace(" ", "_"): listing for name, listing in lists.items()})
     assert (finding.code, finding.severity) == ("ASSOCIATION_WOULD_BREAK", "error")
     assert finding.message == (
-        "Pods of service account api in namespace shop use IRSA and cannot reach the EKS Pod Identity Agent "
+        "Pods of service account api in namespace shop use IAM roles for service accounts (IRSA) and cannot "
+        "reach the EKS Pod Identity Agent "
         f"({place}). With an association they get EKS Pod Identity instead of IRSA at their next start, and would have no "
         "credentials."
     )
@@ -343,7 +345,8 @@ UNKNOWN = (
     "instead of IRSA at their next start, and it is not known whether they reach the EKS Pod Identity Agent then: "
 )
 LOOK = (
-    "Make sure that they start on Linux EC2 nodes with the agent, or give them a separate service account that keeps IRSA. "
+    "Make sure that the Pods start on Linux EC2 nodes with the agent, or give them a separate service account "
+    "that keeps IRSA. "
     "To see the Fargate profiles: aws eks list-fargate-profiles --cluster-name my-cluster"
 )
 
@@ -389,7 +392,8 @@ def test_forbidden_lists_are_named_with_rbac_rules() -> None:
     (finding,), _log = found([], **lists)
     assert finding.message == f"{UNKNOWN}pods, cronjobs.batch could not be listed."
     assert finding.remedy == (
-        'Allow the caller to list them (RBAC: apiGroups: [""], resources: [pods], verbs: [list]; apiGroups: ["batch"], '
+        'Allow the caller to list these resources (RBAC: apiGroups: [""], resources: [pods], verbs: [list]; '
+        'apiGroups: ["batch"], '
         f"resources: [cronjobs], verbs: [list]). {LOOK}"
     )
 

@@ -375,7 +375,7 @@ def test_other_objects_are_applied_after_a_rejection() -> None:
             "action": "apply",
             "error_code": "KUBERNETES_REFUSED",
             "message": "Kubernetes returned 403: no.",
-            "remedy": "Resolve that and run again, which applies only the rest.",
+            "remedy": "Resolve the cause and run again, which applies only the rest.",
         }
     ]
 
@@ -426,7 +426,7 @@ NOT_KEPT = (
         ),
         (
             [service_account(labels={"a": "1"}, deletionTimestamp=build.AFTER)],
-            "it is being deleted, and waits for its finalizers.",
+            "it is being deleted, but is kept until its finalizers are removed.",
         ),
     ],
     ids=["a conflict that counts as success, or deleted", "changed", "terminating"],
@@ -516,7 +516,7 @@ def test_failed_recheck_keeps_service_account(purge: bool) -> None:
             "message": "it is kept, as it could not be read immediately before: Kubernetes returned 403: "
             'serviceaccounts is forbidden: User "reader" cannot list resource "serviceaccounts" in API group "" at the '
             "cluster scope.",
-            "remedy": "Resolve that and run again, which applies only the rest.",
+            "remedy": "Resolve the cause and run again, which applies only the rest.",
         }
     ]
 
@@ -749,7 +749,8 @@ def test_restart_is_a_change() -> None:
         (
             "StatefulSet",
             build.refused("statefulsets"),
-            "StatefulSet shop/web not restarted: it could not be read, so it is not known which Pods it would replace: "
+            "StatefulSet shop/web not restarted: it could not be read, so the Pods that a restart would "
+            "replace are unknown: "
             'statefulsets is forbidden: User "reader" cannot list resource "statefulsets" in API group "" at the cluster '
             "scope. Allow the caller of the Kubernetes API to list statefulsets.apps.",
         ),

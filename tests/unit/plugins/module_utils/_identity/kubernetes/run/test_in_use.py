@@ -44,7 +44,7 @@ from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._
 MARK = "f:app.kubernetes.io/managed-by"
 ABSENT = {"changes": [], "state": "absent"}
 IDENTITY = {"namespace": "shop", "name": "api", "uid": "u-1"}
-REMAINS = "then run again, which removes it. To delete it anyway: kubectl delete serviceaccount api -n shop"
+REMAINS = "then run again, which removes the service account. To delete it anyway: kubectl delete serviceaccount api -n shop"
 Json = dict[str, Any]
 
 
@@ -189,7 +189,10 @@ def test_used_service_account_is_kept_with_its_users(lists: dict[str, Listing], 
         build.KEY,
     )
     assert finding.message == f"service account api in namespace shop is kept: it is used by {users}."
-    assert finding.remedy == f"Delete its users or give them another service account; {REMAINS}"
+    assert (
+        finding.remedy
+        == f"Delete the users of the service account, or give them another service account; {REMAINS}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,22 +233,22 @@ def test_unused_service_account_is_deleted(lists: dict[str, Listing]) -> None:
     [
         (
             entry("argocd-controller", metadata_fields(["app.kubernetes.io/instance"]), "Apply"),
-            "argocd-controller manages its label app.kubernetes.io/instance",
+            "argocd-controller manages label app.kubernetes.io/instance of the service account",
             "argocd-controller",
         ),
         (
             entry("helm", metadata_fields(annotations=["meta.helm.sh/release-name"])),
-            "helm manages its annotation meta.helm.sh/release-name",
+            "helm manages annotation meta.helm.sh/release-name of the service account",
             "helm",
         ),
         (
             entry("kustomize-controller", {"f:imagePullSecrets": {'k:{"name":"r"}': {}}}, "Apply"),
-            "kustomize-controller manages its imagePullSecrets",
+            "kustomize-controller manages imagePullSecrets of the service account",
             "kustomize-controller",
         ),
         (
             entry("kubectl-edit", {"f:metadata": {"f:finalizers": {".": {}}}, "f:secrets": {}}),
-            "kubectl-edit manages its finalizers, secrets",
+            "kubectl-edit manages finalizers, secrets of the service account",
             "kubectl-edit",
         ),
     ],
@@ -280,10 +283,12 @@ def test_finding_names_users_and_field_managers() -> None:
     kube_run = run(cluster, account(OURS, entry("argocd-controller", metadata_fields(["a"]))))
     (finding,) = kube_run.outcome.findings
     assert finding.message == (
-        "service account api in namespace shop is kept: it is used by CronJob nightly; argocd-controller manages its label a."
+        "service account api in namespace shop is kept: it is used by CronJob nightly; argocd-controller manages "
+        "label a of the service account."
     )
     assert finding.remedy == (
-        "Delete its users or give them another service account, and have argocd-controller give up these fields; "
+        "Delete the users of the service account, or give them another service account, and have "
+        "argocd-controller give up these fields; "
         f"{REMAINS}"
     )
 
@@ -301,7 +306,8 @@ def test_forbidden_list_keeps_service_account(purges: bool) -> None:
             "name": "shop/api",
             "action": "remove",
             "error_code": "KUBERNETES_REFUSED",
-            "message": "it is kept, as it is not known whether pods, cronjobs.batch, jobs.batch use it: Kubernetes returned "
+            "message": "it is kept, as it is not known whether pods, cronjobs.batch, jobs.batch use the service account: "
+            "Kubernetes returned "
             '403: pods is forbidden: User "reader" cannot list resource "pods" in API group "" at the cluster scope.',
             "remedy": 'Allow the caller to list pods, cronjobs.batch, jobs.batch (RBAC: apiGroups: [""], resources: [pods], '
             'verbs: [list]; apiGroups: ["batch"], resources: [cronjobs, jobs], verbs: [list]; docs/iam-permissions.md has '
@@ -314,9 +320,10 @@ def test_failed_list_remedy_is_a_rerun() -> None:
     cluster = FakeCluster({"Job": Listing(error=ApiError(500, "etcdserver: request timed out"))})
     (failure,) = run(cluster).outcome.failures
     assert failure["message"] == (
-        "it is kept, as it is not known whether jobs.batch use it: Kubernetes returned 500: etcdserver: request timed out."
+        "it is kept, as it is not known whether jobs.batch use the service account: Kubernetes returned 500: "
+        "etcdserver: request timed out."
     )
-    assert failure["remedy"] == "Resolve that and run again, which applies only the rest."
+    assert failure["remedy"] == "Resolve the cause and run again, which applies only the rest."
 
 
 def test_known_user_hides_forbidden_list() -> None:
