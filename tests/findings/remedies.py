@@ -173,7 +173,7 @@ REPAIRS: Mapping[str, Repair] = {
         apply=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
     "trust policy opened to another account": Repair(
-        "Remove them from the trust policy",
+        "Remove those statements from the trust policy",
         apply=_edit_trust(ROLE, lambda statement: "Service" in statement["Principal"]),
     ),
     **dict.fromkeys(
@@ -220,7 +220,7 @@ REPAIRS: Mapping[str, Repair] = {
         "Have the trust policy of the target role allow", apply=_set_trust("target", ROLE)
     ),
     "target role open to everyone": Repair("Specify the caller", apply=_set_trust("target", ROLE)),
-    "target role limited to an organization": Repair("or remove them", apply=_set_trust("target", ROLE)),
+    "target role limited to an organization": Repair("or remove the conditions", apply=_set_trust("target", ROLE)),
     **dict.fromkeys(
         (
             "role not readable",

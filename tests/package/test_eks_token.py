@@ -195,8 +195,8 @@ def test_token_with_kubeconfig_is_rejected_before_requests(bare: Mapping[str, st
         "pod_identity_kubeconfig=/none",
     )
     problem = (
-        "pod_identity_kube_auth: eks does not use a kubeconfig; leave it or pod_identity_kubeconfig out. Nothing was "
-        "changed."
+        "With 'pod_identity_kube_auth: eks', the run does not use a kubeconfig; leave out pod_identity_kube_auth, or "
+        "pod_identity_kubeconfig. Nothing was changed."
     )
     assert problem in " ".join(output.split())
 
