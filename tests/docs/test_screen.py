@@ -65,7 +65,9 @@ def test_output_of_playbooks(sandbox: Sandbox, tmp_path: Path, core: Core) -> No
         command = (core.bin / "ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"@{EXAMPLE}")
         done = sandbox.run(*command, env=env)
         assert done.returncode == 0, done.stdout
-        assert "[DEPRECATION WARNING]" not in done.stdout, done.stdout
+        # amazon.aws 10 imports the old place of a function on its own account.
+        warnings = re.findall(r"^\[DEPRECATION WARNING\]: (.*)", done.stdout, re.MULTILINE)
+        assert [text for text in warnings if "ansible.module_utils._text" not in text] == [], done.stdout
         assert len(re.findall(r"^TASK \[", done.stdout, re.MULTILINE)) == TASKS
         assert re.findall(r"^skipping: .*|.*\.\.\.ignoring", done.stdout, re.MULTILINE) == []
         assert re.search(r"^(Done|Teardown done): 5 changes\.|^WORKLOAD +TRUST", done.stdout, re.MULTILINE), (

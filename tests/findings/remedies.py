@@ -152,7 +152,9 @@ REPAIRS: Mapping[str, Repair] = {
     "inline policy added": COMMAND,
     "denying policy attached": COMMAND,
     "inline policy of an administrator added": COMMAND,
-    "add-on deleted, without Pod checks": COMMAND,
+    "add-on deleted, without Pod checks": Repair(
+        "apply the workloads with pod_identity_agent: present", apply=lambda world: world.install_agent()
+    ),
     "Auto Mode with the add-on": COMMAND,
     "IRSA annotation present": COMMAND,
     "Pod of a StatefulSet with OnDelete": Repair("Delete web-0 one by one", has_command=True),
@@ -220,7 +222,9 @@ REPAIRS: Mapping[str, Repair] = {
         "Have the trust policy of the target role allow", apply=_set_trust("target", ROLE)
     ),
     "target role open to everyone": Repair("Specify the caller", apply=_set_trust("target", ROLE)),
-    "target role limited to an organization": Repair("or remove the conditions", apply=_set_trust("target", ROLE)),
+    "target role limited to an organization": Repair(
+        "or remove the conditions", apply=_set_trust("target", ROLE)
+    ),
     **dict.fromkeys(
         (
             "role not readable",

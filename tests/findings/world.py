@@ -39,6 +39,10 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
     KubernetesSettings,
     converge_kubernetes,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.addons import (
+    AGENT_ADDON,
+    AddonSpec,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
     ApiServer,
     as_open_check,
@@ -68,6 +72,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import agent_runs
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
@@ -206,6 +211,15 @@ class World:
         run = engine.run(desired, "present", False)
         assert run.failures == ()
         self.date_association(datetime.now(timezone.utc) - timedelta(hours=1))
+
+    def install_agent(self) -> None:
+        """Install the add-on of the agent, as site.yml does with pod_identity_agent: present."""
+        api = self._api()
+        clusters = group_clusters(find_cluster(api, CLUSTER, REGION))
+        wait_policy = WaitPolicy(5, time.monotonic, time.sleep)
+        (run,) = agent_runs(api, clusters, AddonSpec(AGENT_ADDON), wait_policy, check_mode=False)
+        run.converge()
+        assert (run.made, run.failure) == (True, None)
 
     def date_association(self, created: datetime) -> None:
         self.patch_association(createdAt=created.timestamp(), modifiedAt=created.timestamp())
