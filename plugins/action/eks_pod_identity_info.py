@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import LongModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import LongModule
 
 
 class ActionModule(LongModule):

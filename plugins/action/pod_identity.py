@@ -30,23 +30,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     NO_FACTS,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     interruptible,
     leading_group,
     parent_stderr,
     raise_timeout,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_entry_point,
     read_role_variables,
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
     forget_report,
     leave_report,
     leave_stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     RoleError,
     begin_aws,
     failing_into,
@@ -56,14 +56,14 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     run_aws,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
     is_watched,
     printable,
     show_last,
     show_progress,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 
 def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:

@@ -28,7 +28,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
     NO_FACTS,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._fleet import (
     ACCOUNT,
     PREPARED,
     group_hosts,
@@ -39,22 +39,22 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import
     show_fleet,
     take_part,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     interruptible,
     leading_group,
     parent_stderr,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_entry_point,
     read_role_variables,
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
     forget_report,
     leave_report,
     leave_stopped_report,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     RoleError,
     failing_into,
     has_proof,
@@ -62,13 +62,13 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run imp
     prepare,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
     is_watched,
     printable,
     show_progress,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 KEEPS_PERMISSIONS = "Until the run succeeds, these resources keep their permissions: {names}."
 

@@ -23,11 +23,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     artifacts_in,
     gather,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     validate_extra_variables,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable, show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information

@@ -52,7 +52,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     make_report,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import read_version
 
 
 def pod_identity_report(

@@ -279,7 +279,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.read.clusters import (
     read_clusters,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.inert_text import inert
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._inert_text import inert
 
 SUFFIXES = ("eks_clusters.yml", "eks_clusters.yaml")
 # These options have Jinja expressions. Ansible's class Constructable evaluates these expressions later, for each host.

@@ -98,7 +98,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import (
     AwsClients,
     check_options,
 )

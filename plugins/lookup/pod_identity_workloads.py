@@ -51,7 +51,7 @@ from ansible.plugins.filter.core import flatten
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import read_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import read_files
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]  # Ansible has no type information

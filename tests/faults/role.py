@@ -41,15 +41,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.rows import Report
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import build_result
 from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
-    kubernetes,
+    _kubernetes as kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     failing_into,
     parse_input,
     prepare,
     run_kubernetes,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 from ansible_collections.workload_identity.aws.tests.faults.harness import Account, TaskSpec
 from ansible_collections.workload_identity.aws.tests.faults.world import ACCOUNT, REGION
 from urllib3.util.retry import Retry
@@ -180,5 +180,5 @@ class Role:
 
 
 def _serves_call(thread: threading.Thread) -> bool:
-    """Return whether a thread was started by ``within`` or ``each_within`` of plugin_utils.bounds."""
+    """Return whether a thread was started by ``within`` or ``each_within`` of plugin_utils._kubernetes."""
     return thread.name.endswith(("(run)", "(serve)"))

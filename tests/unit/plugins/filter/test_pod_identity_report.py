@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 from ansible_collections.workload_identity.aws.plugins.filter.pod_identity_report import FilterModule
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import read_version
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity import (
     kube_build as build,
 )

@@ -55,7 +55,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._policy.language.canonical import (
     policy_finding_row,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import progress_line
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import progress_line
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -42,7 +42,7 @@ from ansible_collections.workload_identity.aws.plugins.modules import (
     eks_pod_identity_association_info,
     eks_pod_identity_info,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import plain_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     ACCOUNT,
     CLUSTER,

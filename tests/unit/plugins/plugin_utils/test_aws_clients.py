@@ -10,7 +10,7 @@ import sys
 import pytest
 from ansible.errors import AnsibleError
 from ansible_collections.amazon.aws.plugins.module_utils import botocore
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import check_options
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import check_options
 
 
 def test_missing_boto3_names_the_python_and_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

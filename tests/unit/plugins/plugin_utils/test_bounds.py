@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     alarm,
     each_within,
     run_within,

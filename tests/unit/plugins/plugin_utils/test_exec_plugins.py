@@ -22,17 +22,17 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.api.cluster import (
     Query,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import exec_plugins
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _exec_plugins as exec_plugins
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._exec_plugins import (
     bound_plugins,
     bounded_plugin,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
     ClientCluster,
     Connection,
     WriteOptions,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
 from kubernetes.config import kube_config
 
 # The timeout for a condition, in seconds.

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import role_input
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_input as role_input
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     validate_extra_variables,
 )
 

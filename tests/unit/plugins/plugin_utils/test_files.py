@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
     locate_files,
     why_not_writable,
     write_private,

@@ -30,7 +30,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ParsedInput,
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._fleet import (
     group_hosts,
     hand_over,
     prepared_row,
@@ -38,8 +38,8 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils.fleet import
     take_over,
     take_part,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import Prepared
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import Prepared
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
     CLUSTER,
     workload,

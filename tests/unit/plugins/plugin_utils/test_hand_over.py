@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import plain_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 

@@ -12,7 +12,7 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import find_unknown, matches
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import find_unknown, matches
 
 GROUPS = {"payments": ["blue", "green"], "canary": ["blue"], "eu": ["green", "grey"], "tag_team_x": ["red"]}
 HOSTS = ("blue", "green", "red", "grey")

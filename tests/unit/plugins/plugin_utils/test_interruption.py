@@ -13,13 +13,13 @@ import threading
 import time
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 
 LONG = 60
 # A parent that ends as soon as its child works, as ansible-playbook does when it is killed alone.
 ORPHAN = f"""
 import os, time
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 reading, writing = os.pipe()
 if os.fork():
     os.read(reading, 1)
@@ -38,7 +38,7 @@ except SystemExit as end:
 # A worker in a separate process group; its child process prints the signal.
 LEADER = f"""
 import os, signal, subprocess, sys
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
 child = "import signal; signal.sigwait([signal.SIGTERM]); print('told', flush=True)"
 ready = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); print('ready', flush=True);"
 with interruptible():
@@ -57,7 +57,7 @@ MEMBER = LEADER.replace("with interruptible():", "with interruptible(), leading_
 )
 RETURNS = """
 import os
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import leading_group
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import leading_group
 group = os.getpgrp()
 with leading_group():
     print(os.getpgrp() == os.getpid())
@@ -66,7 +66,7 @@ print(os.getpgrp() == group)
 # A worker whose own output leads nowhere.
 CHILD = """
 import os
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import parent_stderr
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import parent_stderr
 if os.fork():
     os.wait()
 else:

@@ -38,9 +38,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     ErrorKind,
     InputError,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import GivenAccess
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import alarm
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import GivenAccess
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import alarm
 from kubernetes.client import Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic.exceptions import NotFoundError, ResourceNotFoundError
@@ -355,8 +355,8 @@ def test_environment_does_not_override_a_token(
 HANGING = """
 import sys, threading, time
 from types import SimpleNamespace
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes as module
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes_access as module_access
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as module
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes_access as module_access
 
 module.LONGEST_DRY_RUNS = 0.5
 module.get_api_client = lambda **_options: SimpleNamespace(

@@ -24,12 +24,15 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ku
 )
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import EksTarget
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import kubernetes, kubernetes_access
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _kubernetes as kubernetes
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import (
+    _kubernetes_access as kubernetes_access,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
     GivenAccess,
     write_authority,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 JOB = {"kind": "Job", "metadata": {"namespace": "shop", "name": "proof"}}
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import show_last
 
 DONE = {"failure": "", "headline": "", "lines": ["Done: 1 change.", "  create role r"]}
 FAILED = {

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.plugins.action.normal import ActionModule as Normal
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import LongModule
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import LongModule
 
 ONE = {"namespace": "default", "service_account": "one", "role": {"name": "r"}}
 

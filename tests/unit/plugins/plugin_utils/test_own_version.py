@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import ROOT, read_version
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import ROOT, read_version
 
 
 @pytest.mark.parametrize(

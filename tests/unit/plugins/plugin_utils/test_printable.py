@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import printable, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import printable, show_last
 
 
 def test_the_result_of_an_action_has_escapes() -> None:

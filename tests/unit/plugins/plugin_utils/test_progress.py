@@ -9,8 +9,8 @@ import queue
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import screen
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _screen as screen
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
     Steps,
     Watch,
     is_text,

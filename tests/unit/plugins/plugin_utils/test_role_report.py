@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import leave_stopped_report
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import leave_stopped_report
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 ARN = "arn:aws:eks:us-west-2:111122223333:cluster/blue"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from ansible_collections.workload_identity.aws.plugins.plugin_utils import role_run
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_run as role_run
 
 DEFAULTS = Path(role_run.__file__).parents[2] / "roles/pod_identity/defaults/main.yml"
 STEPS = {"restart_stale": True, "runtime_proof": True, "proof_run": "run"}

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import set_environment
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import set_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import raise_timeout
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import raise_timeout
 
 exceptions = pytest.importorskip("botocore.exceptions")
 

@@ -46,7 +46,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.module_input import plain_arguments
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._module_input import plain_arguments
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

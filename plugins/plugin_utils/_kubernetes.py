@@ -72,19 +72,19 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     sentence,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.exec_plugins import bound_plugins
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._exec_plugins import bound_plugins
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
     LIST,
     Access,
     no_token_message,
     require_local,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
     alarm,
     each_within,
     run_within,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 MISSING = ""
 try:

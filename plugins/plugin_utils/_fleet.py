@@ -48,23 +48,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     change_clusters,
     verify_clusters,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import write_private
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
     AWS_SPEC,
     EksAccess,
     access_for,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import WORKLOADS
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_report import read_fact
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_run import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import WORKLOADS
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import read_fact
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
     CHANGE,
     VERIFY,
     Prepared,
     connection_options,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.screen import Steps, show_last
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import Steps, show_last
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 Result = dict[str, Any]
 PREPARED, ACCOUNT, REPORT = "pod_identity_prepared", "pod_identity_account", "pod_identity_report"

@@ -95,23 +95,23 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.ru
     open_cluster,
     verify_cluster,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import job_of_task
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import job_of_task
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes import (
     BoundedEnding,
     connect,
     make_clock,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.kubernetes_access import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_access import (
     AWS_SPEC,
     Access,
     EksAccess,
     find_access,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.role_input import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     MissingInput,
     parse_role_input,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 # The image in the Pod of the injection probe. The Pod is created as a dry run only, so the image is never pulled.
 DEFAULT_IMAGE = "public.ecr.aws/aws-cli/aws-cli:2.32.9"

@@ -47,12 +47,12 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     read_eks_target,
     require_account,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.aws_clients import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._aws_clients import (
     AwsClients,
     clients_of_task,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import write_private
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 # The module_defaults for this module of kubernetes.core also apply to the connection of the role.
 LIST = "kubernetes.core.k8s_info"

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import set_environment
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import set_environment
 
 
 class ActionTask:

@@ -47,8 +47,8 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.re
     Report,
     report_step,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import write_private
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import write_private
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 try:
     from ansible.plugins.action import VariableLayer

@@ -24,7 +24,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._findings.te
     visible_lines,
     visible_values,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 _PAGED = ("awx_display", "tower_display")
 

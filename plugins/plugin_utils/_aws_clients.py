@@ -49,7 +49,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Progress
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 # Without boto3, importing this file must not fail: ``check_options`` reports the missing package.
 with contextlib.suppress(ImportError):

@@ -30,9 +30,9 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     input_message,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import read_files
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.processes import interruptible
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import read_files
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import interruptible
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 ALIASES = {"cluster": "cluster_name", "resource_tags": "tags"}
 

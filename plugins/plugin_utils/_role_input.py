@@ -47,11 +47,11 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     InputError,
     listed,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.files import (
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
     read_files,
     why_not_writable,
 )
-from ansible_collections.workload_identity.aws.plugins.plugin_utils.task import ActionTask
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
 
 # Extra variables with these prefixes are a file, or a mapping in JSON or YAML, instead of name=value.
 _NOT_BY_NAME = ("@", "[", "{")
