@@ -210,7 +210,7 @@ def _hostnames(fields: Fields) -> tuple[str, ...]:
         if not _HOSTNAME.fullmatch(name):
             fields.problems.add(
                 fields.place,
-                f"hostnames: '{name}' must be arn, tag:KEY, or name, region and account separated by dots.",
+                f"hostnames: '{name}' must be 'arn', 'tag:KEY', or parts such as 'name.region.account'.",
             )
     return names or (DEFAULT_HOSTNAME,)
 

@@ -153,10 +153,11 @@ def restore_outside_grants(
 ) -> list[Finding]:
     """Allow a role again to workloads outside the run that lost access to the role through changes of this run.
 
-    Return a finding for each role.
+    Return a finding for each role that is allowed again.
 
-    ``keys`` are the workloads of the run. The other workloads are read only if a wide grant was removed or a write was late.
-    Ignore errors, like ``hold_trust``.
+    ``keys`` are the workloads of the run. Other workloads are read only if a wide grant was removed, or if a trust policy was
+    written so long after its read that another run may have changed it in between (``Journal.late_writes``). Errors are
+    ignored, as in ``hold_trust``.
     """
     findings = []
     for change in changes:

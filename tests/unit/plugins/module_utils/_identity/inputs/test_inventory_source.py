@@ -211,7 +211,7 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"hostnames": ["cluster"]},
-        ["hostnames: 'cluster' must be arn, tag:KEY, or name, region and account separated by dots."],
+        ["hostnames: 'cluster' must be 'arn', 'tag:KEY', or parts such as 'name.region.account'."],
     ),
     (
         {"default_groups": ["tags"]},
