@@ -348,8 +348,8 @@ def _keeps_grant(narrowing: _Narrowing, grant: TrustGrant) -> Finding:
     principals = describe_grant(grant, narrowing.observed.clusters)
     return Finding(
         Code.TRUST_KEPT_FOR_OTHERS,
-        f"role {narrowing.role.arn} can still be used by {principals}, because a trust statement allows it that this run does "
-        f"not require. These workloads outside this run use the role by that statement: {listed(_names(users), _SHOWN)}.",
+        f"role {narrowing.role.arn} can still be used by {principals}, because a trust statement that this run does not "
+        f"require allows it. These workloads outside this run use the role by that statement: {listed(_names(users), _SHOWN)}.",
         "Set the same trust_scope in all lists with the role. With ⟨force⟩: true the statement is removed, and the workloads "
         "that use it get separate statements.",
         narrowing.shared.keys[0],

@@ -472,8 +472,9 @@ class Replacing:
     def steps(self, change: Change) -> tuple[Change, ...]:
         """Split the update of a policy into steps if other changes may replace its permissions or depend on its Deny statements.
 
-        The steps add statements before they remove any (``policies.steps``). Any other change is returned unchanged. A permissions boundary
-        is updated in one step: its Allow statements only limit other policies, so adding them first would lift the limit early.
+        The steps add statements before they remove any (``policies.steps``). Any other change is returned unchanged. A
+        permissions boundary is updated in one step: its Allow statements only limit other policies, so adding them first would
+        lift the limit early.
         """
         policy = self.policies.get(change.target.name) if change.target.resource == "policy" else None
         if policy is None or change.action != "update":

@@ -341,7 +341,7 @@ def _how_to_detach(role: ObservedRole, arn: str, users: OutsideUsers, administer
     command = f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}"
     if administers and users:
         return (
-            "Detach it, or list it under policies in every list of the role if all its workloads must administer the account. "
+            "Detach it. Or, if all workloads of the role must administer the account, add it to the policies of each of them. "
             f"To detach it: {command}"
         )
     if users.remedy:

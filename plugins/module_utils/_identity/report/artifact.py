@@ -196,7 +196,7 @@ def mapping_from_artifact(value: Object) -> Object:
 
 
 def keeps_its_type(text: str) -> bool:
-    """Return whether YAML and Python parse a text without quotation marks as a string."""
+    """Return whether a text without quotation marks stays a string: neither YAML nor Python reads it as another type."""
     return bool(_PLAIN.match(text)) and text.lower() not in _WORDS and not _PYTHON.match(text)
 
 

@@ -124,7 +124,7 @@ def unexplained(failures: Sequence[FailureRow], findings: Sequence[_Row]) -> lis
 def repair_after(
     failures: Sequence[FailureRow], findings: Sequence[ReportedFindingRow]
 ) -> list[ReportedFindingRow]:
-    """Replace the remedy of findings that a failed change would have corrected by a reference to the failure.
+    """Replace the remedy of a finding with a reference to a failed change, if that change would have corrected the finding.
 
     The original remedy could do harm. For example, a command that attaches a policy would give permissions although the change
     that restricts them has failed.

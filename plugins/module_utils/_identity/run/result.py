@@ -46,7 +46,8 @@ SHOWN_FAILURES = 10
 def build_result(run: Run, check_mode: bool, cluster: str = "") -> RunResult:
     """Return the result of a run, without ``failed`` and ``msg``, for all workloads or for one cluster.
 
-    ``cluster`` is the cluster in workload keys. Resources that clusters share are in the result of each of these clusters.
+    With ``cluster``, only the workloads whose key has this cluster are in the result.
+    Resources that clusters share are in the result of each of these clusters.
     """
     run = filter_run(run, cluster) if cluster else run
     changes = run.plan.changes if check_mode else tuple(done.change for done in run.done)

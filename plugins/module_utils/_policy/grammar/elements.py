@@ -132,7 +132,7 @@ def _permission(label: str, action: str) -> Reason | None:
             label,
             f"the service of the action {quote(action)} may only have letters, digits and hyphens, without wildcards and"
             " spaces",
-            "Write the full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
+            "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon.",
         )
     if ":" in name:
         return Reason(

@@ -388,7 +388,7 @@ def _denies(
                     Code.TRUST_MAY_BE_DENIED,
                     f"{rule.statement.label} denies {actions} to {_name_caller(concerned[0])} for some"
                     f" requests{_because(rule)}.",
-                    "Specify the values of the keys in its conditions, or narrow the Deny.",
+                    "Find out which values the condition keys of the Deny have, or narrow the Deny.",
                     statement=rule.statement.label,
                 )
             )

@@ -4,7 +4,10 @@
 
 # Note that all module_utils of this collection are private to it.
 
-"""Read service accounts and namespaces before any change, compare them with the workloads, and plan their changes. Pure."""
+"""Read service accounts and namespaces before any change, compare them with the workloads, and plan their changes.
+
+All requests go through the ``ClusterReader`` that the caller passes.
+"""
 
 from __future__ import annotations
 

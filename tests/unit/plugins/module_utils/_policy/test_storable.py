@@ -41,7 +41,7 @@ def spaced(length):
 
 # kind, document, certain, statement, message, remedy
 REASONS = [
-    ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the full service prefix, such as s3:GetObject; * and ? are allowed after the colon."),
+    ("managed", policy({**ALLOW, "Action": " s3:Get"}), True, "Statement 1", "the service of the action ' s3:Get' may only have letters, digits and hyphens, without wildcards and spaces", "Write the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."),
     ("managed", policy({**ALLOW, "Action": "s3:a:b"}), True, "Statement 1", "the action 's3:a:b' has more than one colon", "Write it as service:Action."),
     ("managed", policy({**ALLOW, "Action": "s3:Get Object"}), False, "Statement 1", "no action has a name such as 'Get Object'; AWS does not document whether IAM stores it", "Correct the name of the action."),
     ("managed", policy({**ALLOW, "Resource": "*x"}), True, "Statement 1", "the resource '*x' is not an ARN or '*'", "Write the whole ARN, such as arn:aws:s3:::my-bucket/*, or '*'."),

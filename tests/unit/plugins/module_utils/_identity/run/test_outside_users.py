@@ -377,8 +377,8 @@ def test_force_replaces_a_wide_statement_by_one_per_user() -> None:
     first = run(aws, single("b", "workload"))
     assert grants(aws) == ["my-cluster", "my-cluster/default/b"]
     assert [finding.message for finding in first.findings if finding.code == "TRUST_KEPT_FOR_OTHERS"] == [
-        f"role {ROLE} can still be used by cluster my-cluster, because a trust statement allows it that this "
-        "run does not require. These workloads outside this run use the role by that statement: my-cluster default/a."
+        f"role {ROLE} can still be used by cluster my-cluster, because a trust statement that this run "
+        "does not require allows it. These workloads outside this run use the role by that statement: my-cluster default/a."
     ]
     outcome = run(aws, single("b", "workload", force=True))
     assert grants(aws) == ["my-cluster/default/a", "my-cluster/default/b"]

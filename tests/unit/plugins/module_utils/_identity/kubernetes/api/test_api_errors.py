@@ -316,9 +316,8 @@ def test_unverified_certificate_is_a_warning() -> None:
     server = ApiServer("https://abc.eks.amazonaws.com", checks_certificate=False)
     assert warn_unverified_tls(server, "my-cluster", "us-west-2") == [
         f"{PLACE}at https://abc.eks.amazonaws.com is used without checking its certificate: any server at that address gets "
-        "the token. Turn the check on, with the cluster's certificate authority (certificateAuthority of eks DescribeCluster): "
-        "in the AWX credential of type OpenShift or Kubernetes API Bearer Token under Certificate Authority "
-        "Data with Verify SSL on, because without that data AWX turns the check off; elsewhere in "
-        "K8S_AUTH_SSL_CA_CERT with "
-        "K8S_AUTH_VERIFY_SSL=true, or in the kubeconfig without insecure-skip-tls-verify."
+        "the token. Turn the check on, with the certificate authority of the cluster (certificateAuthority of eks "
+        "DescribeCluster). In AWX: in the credential of type 'OpenShift or Kubernetes API Bearer Token', fill in 'Certificate "
+        "Authority Data' and turn on 'Verify SSL'; without that data, AWX turns the check off. Elsewhere: set "
+        "K8S_AUTH_SSL_CA_CERT and K8S_AUTH_VERIFY_SSL=true, or remove insecure-skip-tls-verify from the kubeconfig."
     ]
