@@ -24,7 +24,7 @@ class Extract:
     place: int = 0
 
     def take(self, text: str) -> str:
-        """Return the part of a text, or "" if the text has too few pieces."""
+        """Return the piece of a text at ``place``, or "" if the text has too few pieces."""
         if not self.separator:
             return text
         pieces = text.split(self.separator)

@@ -106,7 +106,7 @@ def _is_plain(condition: Condition) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """The requests of a workload, as questions to the original policy and to the edited policy."""
+    """An edit of a policy: the requests of a workload, prepared for evaluation against the policy before and after it."""
 
     original: Sequence[Question]
     edited: Sequence[Question]
