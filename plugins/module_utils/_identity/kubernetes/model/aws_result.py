@@ -76,6 +76,11 @@ class AwsResult:
         """Return True for a run that applies or removes workloads, including check mode; False for a verification alone."""
         return self.state != ""
 
+    @property
+    def installs_agent(self) -> bool:
+        """Return True if the run installs the add-on of the agent, in check mode if it would."""
+        return any(row.get("resource") == "addon" and row.get("action") == "create" for row in self.changes)
+
     def as_planned(self, unpredictable: Collection[str], now: datetime) -> AwsResult:
         """Return the result of a run in check mode as it would be after the planned changes.
 

@@ -351,6 +351,22 @@ def test_check_mode_finds_agent_without_addon(
 
 
 @pytest.mark.parametrize(
+    ("resource", "found"), [("addon", []), ("association", ["AGENT_MISSING"])], ids=["planned", "not planned"]
+)
+def test_check_mode_does_not_miss_an_agent_that_the_run_would_install(
+    resource: str, found: list[str]
+) -> None:
+    cluster = FakeCluster({"Pod kube-system": build.read([]), "Pod shop": build.read([build.pod()])})
+    changes = [{"action": "create", "resource": resource, "workload": "shop/api"}]
+    kube_run = run(
+        cluster,
+        result=after_a_change(changes=changes, verification=build.result(build.row())),
+        check_mode=True,
+    )
+    assert [finding.code for finding in kube_run.outcome.findings if "AGENT" in finding.code] == found
+
+
+@pytest.mark.parametrize(
     ("cluster", "result"),
     [
         (FakeCluster(), after_a_change(failures=[FAILURE])),
