@@ -177,7 +177,8 @@ def failure_message(run: Run, cluster: Cluster) -> str:
     elif run.purged:
         lines.append("All listed workloads succeeded; a rerun applies the rest.")
     elif len(failed) < len(run.desired.workloads):
-        lines.append("The other workloads succeeded; a rerun applies the rest.")
+        subject = "The other" if failed else "All"
+        lines.append(f"{subject} workloads succeeded; a rerun applies the rest.")
     return "\n".join(map(visible, lines))
 
 

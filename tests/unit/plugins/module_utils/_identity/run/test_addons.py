@@ -17,13 +17,30 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     AGENT_ADDON,
     AddonSpec,
 )
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import Cluster
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.changes import Plan
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.cluster import (
+    Cluster,
+    group_clusters,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import AwsError
-from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import AddonRun
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.observed import Observed
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.addons import (
+    AddonRun,
+    add_addons,
+)
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.consistency import (
     WaitPolicy,
 )
-from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import Clock
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.outcome import Run
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.result import (
+    build_result,
+    failure_message,
+)
+from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
+    Clock,
+    desired,
+    workload,
+)
 
 CLUSTER = Cluster("my-cluster", "arn:cluster", "111122223333", "us-west-2", "aws", version="1.34")
 NEWEST, OLDER = "v1.3.8-eksbuild.2", "v1.3.7-eksbuild.2"
@@ -241,3 +258,22 @@ def test_association_of_somebody_else_is_explained(monkeypatch: pytest.MonkeyPat
         "existing association.",
     )
     assert not run.made
+
+
+def test_failed_agent_is_reported_apart_from_the_workloads() -> None:
+    run = converge(FakeAddons(), agent(">=v9.0.0"))
+    whole = add_addons(
+        Run(desired(workload()), "present", Observed(group_clusters(CLUSTER)), Plan(), (), (), ()), [run]
+    )
+    assert failure_message(whole, CLUSTER) == (
+        "the add-on of cluster my-cluster (account 111122223333, region us-west-2) could not be brought to state present:\n"
+        "- create addon eks-pod-identity-agent: ADDON_VERSION_UNAVAILABLE: no version that is v9.0.0 or newer of the add-on is "
+        f"available for Kubernetes 1.34; EKS offers {NEWEST}, {OLDER}. Choose one of these versions. To see all:\n"
+        "    aws eks describe-addon-versions --addon-name eks-pod-identity-agent --kubernetes-version 1.34\n"
+        "All workloads succeeded; a rerun applies the rest."
+    )
+    result = build_result(whole, False)
+    assert [(row["workload"], row["resource"], row["error_code"]) for row in result["failures"]] == [
+        ("", "addon", "ADDON_VERSION_UNAVAILABLE")
+    ]
+    assert result["summary"]["failed"] == 0
