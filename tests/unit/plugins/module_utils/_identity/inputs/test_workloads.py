@@ -632,7 +632,7 @@ KNOWN_WORKLOAD = (
             [
                 f"{PLACE} policies[0]: document is not a valid policy: Statement 1: the service of the action "
                 f"'{action}' may only have letters, digits and hyphens, without wildcards and spaces. Write "
-                "the full service prefix, such as s3:GetObject; * and ? are allowed after the colon."
+                "the action with its full service prefix, such as s3:GetObject; * and ? are allowed after the colon."
                 for action in ("s3*:GetObject", "iam :List")
             ],
             id="document that IAM refuses",
