@@ -255,7 +255,10 @@ def verified_rows(
 
 
 def left_out_row(member: Member, account: Account, error: AwsError, failures: Sequence[Failure] = ()) -> Row:
-    """Return the row of a skipped cluster. ``failures`` include the changes in other clusters that wait for this cluster."""
+    """Return the row of a skipped cluster.
+
+    ``failures`` also has the changes in other clusters that were not made because they depend on this cluster.
+    """
     workloads = [describe_key(workload.key) for workload in member.workloads]
     place = f"account {account.account_id}, "
     operation = f"{error.operation}: " if error.operation else ""
