@@ -316,6 +316,8 @@ def main() -> None:
         run = AddonRun(api, cluster, spec, waiting, module.check_mode)
         with Guard(params["deadline"] or None) as guard:
             run.converge()
+            if params["wait_timeout"]:
+                run.require_active()
     except InputError as error:
         module.fail_json(msg=with_option_names(input_message(error), ""))
     except AwsError as error:
@@ -325,17 +327,17 @@ def main() -> None:
     if guard.cause is not None:
         state = "was changed, but is perhaps not active yet" if changed else "was not changed"
         module.fail_json(
-            msg=visible(f"{place} {state}: {guard.cause.text} {guard.cause.remedy}"),
+            msg=with_option_names(visible(f"{place} {state}: {guard.cause.text} {guard.cause.remedy}"), ""),
             error_code=str(guard.cause.code),
-            remedy=guard.cause.remedy,
+            remedy=with_option_names(guard.cause.remedy, ""),
             changed=changed,
+            **({"exception": guard.trace} if guard.trace and module.traces else {}),
         )
     if run.failure is not None:
         failure = run.failure
+        outcome = f"{failure.action} of {place} failed" if run.change else f"{place} was not changed"
         module.fail_json(
-            msg=visible(
-                f"{failure.action} of {place} failed: {failure.error_code}: {sentence(failure.message)} {failure.remedy}"
-            ),
+            msg=visible(f"{outcome}: {failure.error_code}: {sentence(failure.message)} {failure.remedy}"),
             error_code=str(failure.error_code),
             remedy=failure.remedy,
             changed=changed,

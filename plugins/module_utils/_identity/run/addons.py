@@ -30,6 +30,8 @@ from .outcome import Done, Run
 # After these errors, read the add-on once more: another process may have created or changed the add-on between the read and the
 # request.
 _ROUNDS = 2
+# EKS may not know a new role yet. A longer wait would only delay the message about a role that cannot be used.
+_ROLE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -60,39 +62,50 @@ class AddonRun:
     def converge(self) -> None:
         """Bring the add-on to its desired state. Store an error of AWS in ``failure``."""
         action: Action = "read"
+        refusal: AwsError | None = None
+        patience = replace(self.wait_policy, timeout=min(self.wait_policy.timeout, _ROLE_SECONDS))
         try:
             for turn in range(_ROUNDS):
-                self._plan()
-                if self.failure is not None or self.change is None or self.check_mode or self.made:
+                self._plan(refusal)
+                if self.failure is not None or self.change is None or self.check_mode:
                     return
+                if self.made:
+                    break
                 action = self.change.action
                 try:
-                    send(
-                        self.api.in_region(self.cluster.region),
-                        self.change.calls[0],
-                        self.wait_policy,
-                        True,
-                        False,
-                    )
+                    send(self.api.in_region(self.cluster.region), self.change.calls[0], patience, True, False)
                 except AwsError as error:
                     if turn + 1 == _ROUNDS or not (error.conflict or error.outcome_unknown):
                         raise
+                    refusal = error
                     continue
                 self.made = True
-                self._wait_until_ready(action)
-                return
+                break
+            self._wait_until_ready(action)
         except AwsError as error:
             self.failure = self._refused(error, action)
 
-    def _plan(self) -> None:
+    def require_active(self) -> None:
+        """Set a failure if an add-on without a change is not active, for a caller without the verification of the role."""
+        addon = self.addon
+        if self.failure is not None or self.change is not None or addon is None or addon.status == "ACTIVE":
+            return
+        if not (self.check_mode and addon.status in IN_PROGRESS):
+            self.failure = not_ready(self.spec, addon, self.cluster, "read")
+
+    def _plan(self, refusal: AwsError | None) -> None:
         """Plan the change.
 
-        If the response to an earlier request was lost and no difference is left, EKS has carried out that request.
+        If the response to the earlier request was lost and no difference is left, EKS has carried out that request. If EKS
+        refused the earlier request and no difference is left, another process has made the change.
+
+        :arg refusal: the error of the earlier request, if there was one.
         """
-        earlier = self.change
-        self.addon = self._settled()
+        lost = refusal is not None and refusal.outcome_unknown
         spec = self.spec
+        self.addon = self._settled()
         if not self.check_mode and self.addon is not None and self.addon.status in IN_PROGRESS:
+            self.made = lost
             self.failure = not_ready(spec, self.addon, self.cluster, "update")
             return
         needed = not spec.absent and needs_releases(spec.version, self.addon)
@@ -100,8 +113,10 @@ class AddonRun:
         planned = plan_addon(spec, self.addon, self.cluster, releases, self._users())
         if isinstance(planned, Failure):
             self.failure = planned
+        elif planned is None and lost:
+            self.made = True
         elif planned is None:
-            self.made = earlier is not None
+            self.change = None
         else:
             self.change = planned
             self.failure = self._unsupported(planned)
@@ -172,6 +187,8 @@ class AddonRun:
     def _refused(self, error: AwsError, action: Action) -> Failure:
         target = addon_target(self.spec.name, self.cluster.key)
         failure = request_failure(error, (), target, action, partly=error.outcome_unknown)
+        # The time for a new role is fixed here.
+        failure = replace(failure, remedy=failure.remedy.replace(", or raise ⟨propagation_timeout⟩", ""))
         if error.kind is ErrorKind.EXISTS and "association" in error.text.lower():
             # EKS names the association, not its service account.
             return replace(

@@ -25,10 +25,11 @@ from ..inputs.workloads import parse_cluster_name
 from ..model.associations import AssociationSpec, ObservedAssociation
 from ..model.cluster import Account, Cluster, Clusters, group_clusters
 from ..model.desired import Desired, Options, Workload
+from ..model.errors import InputError, listed
 from ..model.names import is_aws_managed, is_mark, parse_policy_arn, parse_role_arn
 from ..model.policies import ObservedPolicy, PolicySpec
 from ..model.roles import TRUST_SCOPES, ObservedRole, RoleSpec
-from ..plan.trust import desired_trust
+from ..plan.trust import desired_trust, foreign_statements
 from ..read.cluster import find_cluster
 from ..read.observe import Observer
 from ..read.roles import read_document, read_policy, read_role
@@ -164,10 +165,12 @@ def _trust_row(
     """Return the entry for the trust policy of a role: the trust scope with the same meaning as the present policy, otherwise
     the whole policy.
 
-    The default scope needs no entry.
+    The default scope needs no entry. A run keeps a Deny, and statements for other principals, although a list with a scope does
+    not have them, so such a policy is exported whole: a new role from the list would lack them.
     """
     spec = RoleSpec(role.name)
-    for scope in (None, *TRUST_SCOPES):
+    scopes = () if foreign_statements(role.trust) else (None, *TRUST_SCOPES)
+    for scope in scopes:
         trust = desired_trust(clusters, spec, Options(trust_scope=scope), users, keys, role.trust)
         if same_meaning(trust, role.trust, "trust"):
             return {} if scope is None else {"trust_scope": scope}
@@ -202,7 +205,8 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
     """Export a cluster, plan the exported list, and return the result of the module eks_pod_identity_workloads_info.
 
     :arg namespaces: the namespaces to export; all namespaces if empty.
-    :raises InputError: for invalid options, or for an association that a list of workloads cannot have.
+    :raises InputError: for invalid options, for a namespace without associations, or for an association that a list of
+        workloads cannot have.
     :raises AwsError: if a resource cannot be read.
     """
     params = job.params
@@ -212,15 +216,20 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         api = job.open()
         cluster = find_cluster(api, name, job.region, account_id=parse_account_id(params))
         clusters = group_clusters(cluster)
-        found = Observer(api, clusters, width, job.progress, "read").all_associations()
+        observer = Observer(api, clusters, width, job.progress, "read")
+        found = observer.all_associations()
+        _check_namespaces(chosen, found, cluster)
         associations = {
             key: association for key, association in found.items() if not chosen or key.namespace in chosen
         }
         estate = read_estate(api, cluster, associations, width)
         rows = export_workloads(estate)
         parsed = read_input({"cluster_name": name, "workloads": rows}, refuse_files)
+        desired = Desired(parsed.workloads)
+        observed = observer.observe(desired, present=associations)
         engine = Engine(api, clusters, width, WaitPolicy(0, time.monotonic, pause), job.progress)
-        planned = build_result(engine.run(Desired(parsed.workloads), "present", check_mode=True), True)
+        run = engine.run(desired, "present", check_mode=True, first_look=observed)
+        planned = build_result(run, check_mode=True)
     if guard.cause is not None:
         return {"failed": True, **interrupted_result(guard.cause, job.prefix)}
     of_addons = [association for association in associations.values() if association.owner_arn]
@@ -247,3 +256,16 @@ def export_cluster(job: AwsJob, namespaces: Iterable[str] = ()) -> ModuleResult:
         "caller_arn": cluster.caller_arn,
         "cluster_arn": cluster.arn,
     }
+
+
+def _check_namespaces(chosen: Collection[str], found: Iterable[WorkloadKey], cluster: Cluster) -> None:
+    """Raise InputError for a namespace without associations: a misspelt one would give an empty list."""
+    present = sorted({key.namespace for key in found})
+    unknown = [name for name in sorted(chosen) if name not in present]
+    if unknown:
+        raise InputError(
+            [
+                f"namespaces: cluster {cluster.name} (account {cluster.account_id}, region {cluster.region}) has no association "
+                f"in {listed(unknown)}. It has associations in {listed(present, 20) or 'no namespace'}."
+            ]
+        )

@@ -230,6 +230,68 @@ def test_lost_response_is_resolved_by_another_read() -> None:
     assert (run.made, run.failure, aws.requests.count("CreateAddon")) == (True, None, 1)
 
 
+def test_lost_response_to_a_creation_that_fails_is_a_failure() -> None:
+    aws = FakeAddons(final="CREATE_FAILED")
+    aws.refusals["CreateAddon"] = classify(
+        "eks:CreateAddon", "ReadTimeoutError", "no response", outcome_unknown=True
+    )
+    aws.took_effect = True
+    run = converge(aws, agent())
+    assert failure(run) == ("ADDON_NOT_READY", "the add-on is CREATE_FAILED: EKS reports no health issue.")
+    assert run.made
+
+
+def test_change_of_another_process_is_not_reported_as_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = FakeAddons()
+
+    def created_meanwhile(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        aws.install(OLDER)
+        raise classify("eks:CreateAddon", "ResourceInUseException", "Addon already exists.")
+
+    monkeypatch.setattr(aws, "_CreateAddon", created_meanwhile)
+    run = converge(aws, agent())
+    assert (run.change, run.made, run.failure) == (None, False, None)
+    assert run.addon is not None
+    assert run.addon.status == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("status", "check_mode", "code"),
+    [
+        ("ACTIVE", False, None),
+        ("DEGRADED", False, "ADDON_NOT_READY"),
+        ("DEGRADED", True, "ADDON_NOT_READY"),
+        ("CREATE_FAILED", False, "ADDON_NOT_READY"),
+        ("UPDATING", True, None),
+    ],
+)
+def test_unchanged_addon_must_be_active_for_the_module(
+    status: str, check_mode: bool, code: str | None
+) -> None:
+    aws = FakeAddons()
+    aws.install(OLDER, status)
+    run = converge(aws, agent(), check_mode)
+    assert (run.change, run.failure) == (None, None)
+    run.require_active()
+    assert (run.failure.error_code if run.failure else None) == code
+
+
+def test_unusable_role_is_refused_after_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = FakeAddons()
+    aws.install(OLDER)
+
+    def refuse(_parameters: Mapping[str, Any]) -> dict[str, Any]:
+        text = "Trust policy of the role provided is invalid."
+        raise classify("eks:UpdateAddon", "InvalidParameterException", text)
+
+    monkeypatch.setattr(aws, "_UpdateAddon", refuse)
+    clock = Clock()
+    run = AddonRun(aws, CLUSTER, agent("latest"), WaitPolicy(300, clock.now, clock.sleep))
+    run.converge()
+    assert failure(run)[0] == "InvalidParameterException"
+    assert 30 < sum(clock.pauses) <= 60
+
+
 def test_refusal_is_the_failure() -> None:
     aws = FakeAddons()
     aws.install(OLDER)

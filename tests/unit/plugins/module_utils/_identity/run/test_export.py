@@ -17,6 +17,7 @@ from ansible_collections.workload_identity.aws.plugins.module_utils._identity.mo
     Desired,
     Options,
 )
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import InputError
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.cluster import AwsJob
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.run.export import export_cluster
 from ansible_collections.workload_identity.aws.tests.unit.plugins.module_utils._identity.build import (
@@ -65,6 +66,12 @@ GITHUB = {
     "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"},
     "Action": "sts:AssumeRoleWithWebIdentity",
     "Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": "repo:shop/*"}},
+}
+
+DENY = {
+    **TRUST_BARE["Statement"][0],
+    "Effect": "Deny",
+    "Condition": {"StringEquals": {"aws:RequestTag/kubernetes-namespace": "other"}},
 }
 
 
@@ -146,14 +153,23 @@ def test_trust_scope_is_recognized(scope: str) -> None:
 
 @pytest.mark.parametrize(
     "policy_document",
-    [trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)), trust(limited(CLUSTER_ARN), GITHUB), TRUST_EC2],
+    [
+        trust(limited(OTHER_CLUSTER_ARN), limited(CLUSTER_ARN)),
+        trust(limited(CLUSTER_ARN), GITHUB),
+        # A run with trust_scope: none would keep both statements, but a new role would lack the second one.
+        trust(TRUST_BARE["Statement"][0], GITHUB),
+        trust(TRUST_BARE["Statement"][0], DENY),
+        TRUST_EC2,
+    ],
 )
 def test_trust_policy_without_a_scope_is_exported_whole(policy_document: dict[str, Any]) -> None:
     aws = FakeAws()
     create_role(aws, "reports", policy_document)
     create_association(aws, "app", "reports")
-    (row,) = export(aws)["workloads"]
+    found = export(aws)
+    (row,) = found["workloads"]
     assert row["role"] == {"name": "reports", "trust_policy": policy_document}
+    assert found["changes"] == []
 
 
 def test_association_with_all_settings() -> None:
@@ -199,6 +215,26 @@ def test_namespaces_limit_the_export() -> None:
     aws = FakeAws()
     run(aws, desired(workload("app"), workload("web", "batch")))
     assert [row["service_account"] for row in export(aws, "batch")["workloads"]] == ["web"]
+
+
+def test_namespace_without_associations_is_refused() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("app"), workload("web", "batch")))
+    with pytest.raises(InputError) as refused:
+        export(aws, "batch", "btach")
+    assert refused.value.problems == (
+        "namespaces: cluster my-cluster (account 111122223333, region us-west-2) has no association in btach. It has "
+        "associations in batch, default.",
+    )
+
+
+def test_associations_are_described_once() -> None:
+    aws = FakeAws()
+    run(aws, desired(workload("app"), workload("web", "batch")))
+    aws.requests.clear()
+    export(aws)
+    names = [name for name, _parameters in aws.requests]
+    assert names.count("eks:DescribePodIdentityAssociation") == 2
 
 
 def test_export_only_reads() -> None:
