@@ -44,6 +44,7 @@ from ..model.checks import (
 )
 from ..model.desired import Desired, Workload
 from ..model.errors import as_clause
+from ..model.names import is_aws_managed
 from ..model.observed import (
     Document,
     Observed,
@@ -342,8 +343,8 @@ def _target_permissions_unchecked(workload: Workload, target: str) -> list[Check
     return [Check(PERMISSIONS_CHECK, UNKNOWN, findings=(unchecked,))]
 
 
-# A principal with one of these actions on every resource can give itself all other permissions.
-ADMINISTRATION = ("*", "iam:*")
+# A role that is allowed one of these actions on itself can give itself all other permissions.
+_SELF_GRANTS = ("iam:AttachRolePolicy", "iam:PutRolePolicy")
 
 
 def extra_permissions(
@@ -378,7 +379,9 @@ def extra_permissions(
         findings = [
             restricted_by_policy(role, first, arn)
             if _only_denies(reads.documents.get(arn))
-            else attached_extra(role, first, arn, users, administers=_administers(reads.documents.get(arn)))
+            else attached_extra(
+                role, first, arn, users, administers=_administers(role, reads.documents.get(arn))
+            )
             for arn in extra
         ]
         if role.permissions_boundary and shared.spec.permissions_boundary is None:
@@ -390,7 +393,7 @@ def extra_permissions(
             findings += [
                 restricted_by_policy(role, first, policy, attached=False)
                 if _only_denies(document)
-                else _inline(role, first, policy, _administers(document))
+                else _inline(role, first, policy, _administers(role, document))
                 for policy, document in inline.items()
             ]
         checks = [*(conclude("attachment", finding) for finding in findings), *unread]
@@ -477,17 +480,17 @@ def _only_denies(document: Mapping[str, object] | Failure | None) -> bool:
     return not isinstance(document, Failure) and document is not None and only_denies(document)
 
 
-def _administers(document: Mapping[str, object] | Failure | None) -> bool:
+def _administers(role: ObservedRole, document: Mapping[str, object] | Failure | None) -> bool:
+    """Return whether the policy allows the role to give itself any permission, in every request."""
     if document is None or isinstance(document, Failure):
         return False
     try:
         layers = permission_layers([NamedPolicy("", document)])
     except PolicyError:
         return False
-    return any(
-        check_permission(layers, Required(action, "arn:*:*:*:*:*"), Context()).decision == ALLOWED
-        for action in ADMINISTRATION
-    )
+    grants = [Required(action, role.arn) for action in _SELF_GRANTS]
+    grants += [Required("iam:CreatePolicyVersion", arn) for arn in role.attached if not is_aws_managed(arn)]
+    return any(check_permission(layers, grant, Context()).decision == ALLOWED for grant in grants)
 
 
 def _administration(
@@ -508,10 +511,10 @@ def _administration(
             f"aws iam detach-role-policy --role-name {role.name} --policy-arn {arn}",
         )
         for arn, document in attached.items()
-        if _administers(document)
+        if _administers(role, document)
     ]
     findings += [
-        _inline(role, key, name, True) for name, document in inline.items() if _administers(document)
+        _inline(role, key, name, True) for name, document in inline.items() if _administers(role, document)
     ]
     if by_arn:
         remedy = "If the workload must administer the account, no change is needed; otherwise "

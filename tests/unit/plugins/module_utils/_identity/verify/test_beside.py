@@ -183,6 +183,41 @@ def test_inline_policy_is_reported_for_every_workload(inline: object, status: st
     assert ends(results, "attachment") == [("default/app", status, codes), ("default/web", status, codes)]
 
 
+ROLE = "arn:aws:iam::111122223333:role/*"
+
+
+@pytest.mark.parametrize(
+    ("statement", "severity"),
+    [
+        ({"NotAction": "s3:*", "Resource": "*"}, "error"),
+        ({"Action": "*", "NotResource": "arn:aws:s3:::data"}, "error"),
+        ({"Action": "ia?:*", "Resource": ROLE}, "error"),
+        ({"Action": "iam:AttachRolePolicy", "Resource": "*"}, "error"),
+        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("my-role")}, "error"),
+        ({"Action": "iam:CreatePolicyVersion", "Resource": "arn:aws:iam::*:policy/*"}, "error"),
+        ({"Action": "iam:PutRolePolicy", "Resource": role_arn("other")}, "warning"),
+        ({"Action": "iam:PassRole", "Resource": "*"}, "warning"),
+        ({"NotAction": ["iam:*", "organizations:*"], "Resource": "*"}, "warning"),
+        (
+            {"Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}},
+            "warning",
+        ),
+    ],
+)
+def test_policy_with_which_a_role_can_extend_itself_administers(
+    statement: dict[str, object], severity: str
+) -> None:
+    inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+    results = verified(
+        settled(desired(workload())), desired(workload()), inline={"my-role": {"extra": inline}}
+    )
+    (finding,) = [item for item in results[0].findings if item.code == "ROLE_INLINE_POLICY"]
+    assert (finding.severity, "lets it administer the account" in finding.message) == (
+        severity,
+        severity == "error",
+    )
+
+
 DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
 ALLOW_READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 BY_ARN = desired(workload("app", role={"arn": role_arn("my-role")}, policies=None))
