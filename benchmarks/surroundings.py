@@ -72,9 +72,9 @@ class Surroundings:
 
 def child_environment(root: Path = ROOT) -> dict[str, str]:
     """Return the environment variables of the sandbox and for Ansible in a tree of the project."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "ANSIBLE_CONFIG")
-    }
+    # Python keeps bytecode by default, and so do the machines of users.
+    removed = ("PYTHONPATH", "ANSIBLE_CONFIG", "PYTHONDONTWRITEBYTECODE")
+    inherited = {name: value for name, value in os.environ.items() if name not in removed}
     return {
         **inherited,
         "ANSIBLE_COLLECTIONS_PATH": str(root / ".collections"),

@@ -26,7 +26,7 @@ from ansible.playbook.task import Task
 from ansible.plugins import loader as plugin_loader
 from ansible.template import Templar
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s import client as core_client
-from ansible_collections.workload_identity.aws.plugins.action import pod_identity
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
     parse_aws_result,
 )
@@ -152,7 +152,7 @@ class Role:
     def _action(self) -> Any:
         loader = DataLoader()
         play = Play.load({"hosts": "localhost", "gather_facts": False}, loader=loader)
-        return pod_identity.ActionModule(
+        return _role_action.ActionModule(
             Task(block=Block(play=play)),
             SimpleNamespace(transport="local", become=None),
             PlayContext(play=play),

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.workload_identity.aws.plugins.action import pod_identity
+from ansible_collections.workload_identity.aws.plugins.plugin_utils import _role_action
 
 
 class Timeout(BaseException):
@@ -30,22 +30,22 @@ def end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], list[
         left.append(message)
 
     def run(ending: Callable[[], None]) -> list[str]:
-        monkeypatch.setattr(pod_identity._Run, "perform", lambda _self, _tell: ending())
-        action = pod_identity.ActionModule.__new__(pod_identity.ActionModule)
+        monkeypatch.setattr(_role_action._Run, "perform", lambda _self, _tell: ending())
+        action = _role_action.ActionModule.__new__(_role_action.ActionModule)
         action._loader, action._task = None, SimpleNamespace(no_log=False)
         with pytest.raises((SystemExit, Timeout)):
             action.run(None, {"pod_identity_cluster_name": "blue"})
         return left
 
-    base = pod_identity.ActionBase
+    base = _role_action.ActionBase
     monkeypatch.setattr(base, "run", lambda *_arguments: {})
     monkeypatch.setattr(
         base, "validate_argument_spec", lambda *_arguments, **_options: (None, {"entry_point": "main"})
     )
     for name in ("forget_report", "validate_extra_variables"):
-        monkeypatch.setattr(pod_identity, name, lambda *_arguments: None)
-    monkeypatch.setattr(pod_identity, "leave_stopped_report", leave)
-    monkeypatch.setattr(pod_identity, "parent_stderr", lambda: contextlib.nullcontext(lambda _text: None))
+        monkeypatch.setattr(_role_action, name, lambda *_arguments: None)
+    monkeypatch.setattr(_role_action, "leave_stopped_report", leave)
+    monkeypatch.setattr(_role_action, "parent_stderr", lambda: contextlib.nullcontext(lambda _text: None))
     return run
 
 

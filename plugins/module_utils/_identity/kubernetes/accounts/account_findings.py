@@ -71,7 +71,7 @@ def service_account_terminating(key: WorkloadKey, state: AccountState) -> Findin
         f"service account {key.service_account} in namespace {key.namespace} is being deleted, but is kept "
         "until its finalizers are removed.",
         "Have the controllers that set the finalizers remove them, and apply the workload, which creates it "
-        "again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
+        f"again. To see the finalizers: kubectl get serviceaccount {key.service_account} -n {key.namespace} -o yaml",
         key,
     )
 

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""Import modules of this collection with their bytecode kept on disk.
+
+Ansible keeps the bytecode of a plugin, but compiles all modules that the plugin imports again in every process. For the role
+this takes 0.3 s of a run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+PLUGINS = __name__.rpartition(".plugin_utils.")[0]
+
+
+class _SourceFinder(MetaPathFinder):
+    """Find the modules of this collection for Python's own loader, which keeps bytecode where it may write."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return the spec of the module in ``path``, the folders of its package, or None to leave it to Ansible."""
+        if not fullname.startswith(f"{PLUGINS}.") or not path:
+            return None
+        source = Path(path[0], fullname.rpartition(".")[2])
+        package = source / "__init__.py"
+        if package.is_file():
+            return spec_from_file_location(fullname, package, submodule_search_locations=[str(source)])
+        module = source.with_suffix(".py")
+        return spec_from_file_location(fullname, module) if module.is_file() else None
+
+
+def import_cached(name: str) -> ModuleType:
+    """Import a module of plugin_utils, and what it imports of this collection, with their bytecode kept on disk.
+
+    :arg name: the name of the module in plugin_utils.
+    :raises ImportError: when it cannot be imported.
+    """
+    finder = _SourceFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        return import_module(f"{PLUGINS}.plugin_utils.{name}")
+    finally:
+        sys.meta_path.remove(finder)

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run all work of the role in one process.
+
+It reads the input and the service accounts, applies the changes in AWS and Kubernetes, verifies them and writes the report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    EntryPoint,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.kubernetes.model.aws_result import (
+    parse_aws_result,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+    input_message,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.artifact import (
+    NO_FACTS,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+    interruptible,
+    leading_group,
+    parent_stderr,
+    raise_timeout,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+    read_entry_point,
+    read_role_variables,
+    validate_extra_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report import (
+    forget_report,
+    leave_report,
+    leave_stopped_report,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+    RoleError,
+    begin_aws,
+    failing_into,
+    has_proof,
+    parse_input,
+    prepare,
+    run_aws,
+    run_kubernetes,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+    Steps,
+    is_watched,
+    printable,
+    show_last,
+    show_progress,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+
+
+def _aws_step(entry_point: EntryPoint, check_mode: bool) -> str:
+    """Return the name of the AWS step for the progress lines on the screen."""
+    verb = "verifying" if entry_point == "verify" else "planning" if check_mode else "applying"
+    return f"{verb} policies, roles and associations"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    """The action plugin of the role.
+
+    If the run fails, its result contains the failure, but the task succeeds. A later task of the role asserts that there is
+    no failure.
+    """
+
+    TRANSFERS_FILES = False
+
+    @printable
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _valid, options = self.validate_argument_spec(
+            argument_spec={"entry_point": {"type": "str", "choices": ["main", "verify"], "default": "main"}}
+        )
+        entry_point: EntryPoint = options["entry_point"]
+        result["changed"] = False
+        task = ActionTask(self)
+        forget_report(task, result)
+        run = _Run(task, variables, entry_point, result)
+        try:
+            validate_extra_variables(task.loader)
+        except InputError as error:
+            # Fail in this task instead: if an extra variable has the name of the registered result, the assertions would read
+            # that variable and miss the failure.
+            run.leave_stopped_report(message := input_message(error))
+            return {"failed": True, "changed": False, "msg": message}
+        failure: dict[str, Any] = {}
+        # Ansible sends the signal again after a moment. This second signal is ignored until the report is written.
+        with parent_stderr() as write, interruptible():
+            try:
+                with failing_into(failure):
+                    run.perform(write)
+            except SystemExit:
+                # Ansible no longer reads the result of an interrupted task, so write the message to the standard error of
+                # ansible-playbook.
+                write(run.interruption)
+                run.leave_stopped_report(run.interruption)
+                raise
+            except BaseException:
+                # Ansible raises this exception when the timeout of the task expires, and reports the timeout to the user.
+                run.leave_stopped_report(run.describe_end("the timeout of the task expired"))
+                raise
+        if failure:
+            message = str(failure.pop("msg"))
+            run.leave_stopped_report(message)
+            # The assertions of the role fail instead of this task, because Ansible prints a failed result in full.
+            result |= {**failure, "failure": message, "verification": dict(NO_FACTS)}
+        return result
+
+
+class _Run:
+    """One run of the role. Each step adds members to ``result``, the result of the task."""
+
+    def __init__(
+        self, task: ActionTask, variables: dict[str, Any], entry_point: EntryPoint, result: dict[str, Any]
+    ) -> None:
+        self.task, self._variables, self._entry_point = task, variables, entry_point
+        self._result = result
+        self._hidden = bool(task.keywords.no_log)
+        self._steps = Steps(str(variables.get(f"{ROLE}cluster_name", "")), displays=not self._hidden)
+        self._aws: dict[str, Any] = {}
+
+    def perform(self, write: Callable[[str], None]) -> None:
+        """Run all steps.
+
+        :arg write: writes a line to standard error of ansible-playbook, for a user who interrupts the run.
+        :raises SystemExit: when a signal ends the run.
+        """
+        task, variables, result, steps = self.task, self._variables, self._result, self._steps
+        self._entry_point = entry_point = read_entry_point(task, variables, self._entry_point)
+        values = read_role_variables(task, variables, entry_point)
+        steps.title = str(values["cluster_name"])
+        screen = show_progress(steps.line) if is_watched(task) else contextlib.nullcontext()
+        # An interrupt must also end the child processes that create the Jobs of the runtime proof. Otherwise Jobs could be
+        # created after the clean-up.
+        group = leading_group() if has_proof(values) else contextlib.nullcontext()
+        with task.in_environment(), group, screen:
+            steps.begin("reading the service accounts")
+            source = parse_input(values, variables, entry_point)
+            aws_part = begin_aws(task, source, entry_point, task.check_mode, steps)
+            prepared = prepare(task, source, variables, entry_point)
+            result["warnings"] = list(prepared.warnings)
+            steps.begin(_aws_step(entry_point, task.check_mode))
+            self._aws = run_aws(aws_part, prepared, entry_point)
+            _raise_if_ended(self._aws)
+            aws = parse_aws_result(self._aws, prepared.cluster_name)
+            kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
+        result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
+        result["diff"] = [*self._aws.get("diff", ()), *kubernetes_run.diffs]
+        result["warnings"] += [*kubernetes_run.warnings]
+        host = str(variables["inventory_hostname"])
+        report = leave_report(task, result, aws, kubernetes_run.outcome, values, host)
+        result["verification"] = dict(report["verification"])
+        result["restarted"], result["not_restarted"] = (
+            list(kubernetes_run.restarts.names),
+            list(kubernetes_run.restarts.unmanaged),
+        )
+        result["proof_jobs"] = kubernetes_run.jobs
+        last = show_last(report["lines"], report["headline"], report["failure"], hidden=self._hidden)
+        # The assertions of the role fail instead of this task, so that their message is the last one on the screen.
+        result["failure"] = ""
+        if last.pop("failed", False):
+            result["failure"] = str(last.pop("msg"))
+            if "lines" in last:
+                last["msg"] = last.pop("lines")
+        result |= last
+
+    @property
+    def interruption(self) -> str:
+        """Return the message for a run that a signal ended, with the completed and the skipped changes."""
+        if self._aws.get("msg"):
+            return str(self._aws["msg"])
+        return self.describe_end("interrupted")
+
+    def describe_end(self, cause: str) -> str:
+        step = self._steps.step or "reading the variables"
+        return f"{self._steps.title}: {cause} while {step}. Run again: completed changes are kept."
+
+    def leave_stopped_report(self, message: str) -> None:
+        leave_stopped_report(self.task, self._result, message, self._variables, self._entry_point, self._aws)
+
+
+def _raise_if_ended(aws: Mapping[str, Any]) -> None:
+    """Check whether the AWS part of the run has ended early.
+
+    :raises RoleError: when the AWS part could not start. :raises SystemExit: when a signal ended the AWS part. If the
+        timeout of the task ended the AWS part, the exception of Ansible is raised.
+    """
+    if aws.get("failed"):
+        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
+        raise RoleError(str(aws["msg"]), details)
+    failures = aws.get("failures") or ()
+    if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
+        raise_timeout()
+        raise SystemExit(128 + signal.SIGTERM)
