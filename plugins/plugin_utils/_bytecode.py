@@ -28,7 +28,7 @@ class _SourceFinder(MetaPathFinder):
     """Find the modules of this collection for Python's own loader, which keeps bytecode where it may write."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of the module in ``path``, the folders of its package, or None to leave it to Ansible."""
         if not fullname.startswith(f"{PLUGINS}.") or not path:

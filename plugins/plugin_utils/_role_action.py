@@ -10,12 +10,10 @@ It reads the input and the service accounts, applies the changes in AWS and Kube
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
     EntryPoint,
 )
@@ -34,7 +32,6 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes i
     interruptible,
     leading_group,
     parent_stderr,
-    raise_timeout,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     read_entry_point,
@@ -47,12 +44,12 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_report
     leave_stopped_report,
 )
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
-    RoleError,
     begin_aws,
     failing_into,
     has_proof,
     parse_input,
     prepare,
+    raise_if_ended,
     run_aws,
     run_kubernetes,
 )
@@ -158,7 +155,7 @@ class _Run:
             result["warnings"] = list(prepared.warnings)
             steps.begin(_aws_step(entry_point, task.check_mode))
             self._aws = run_aws(aws_part, prepared, entry_point)
-            _raise_if_ended(self._aws)
+            raise_if_ended(self._aws)
             aws = parse_aws_result(self._aws, prepared.cluster_name)
             kubernetes_run = run_kubernetes(task, prepared, aws, variables, steps.begin, write)
         result["changed"] = bool(self._aws.get("changed")) or kubernetes_run.changed
@@ -194,18 +191,3 @@ class _Run:
 
     def leave_stopped_report(self, message: str) -> None:
         leave_stopped_report(self.task, self._result, message, self._variables, self._entry_point, self._aws)
-
-
-def _raise_if_ended(aws: Mapping[str, Any]) -> None:
-    """Check whether the AWS part of the run has ended early.
-
-    :raises RoleError: when the AWS part could not start. :raises SystemExit: when a signal ended the AWS part. If the
-        timeout of the task ended the AWS part, the exception of Ansible is raised.
-    """
-    if aws.get("failed"):
-        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
-        raise RoleError(str(aws["msg"]), details)
-    failures = aws.get("failures") or ()
-    if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
-        raise_timeout()
-        raise SystemExit(128 + signal.SIGTERM)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.utils.display import Display
 from ansible_collections.workload_identity.aws.plugins.module_utils._aws.transport import begin
+from ansible_collections.workload_identity.aws.plugins.module_utils._findings.codes import Code
 from ansible_collections.workload_identity.aws.plugins.module_utils._findings.text import visible
 from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.options import (
     change_spec,
@@ -107,6 +109,7 @@ from ansible_collections.workload_identity.aws.plugins.plugin_utils._kubernetes_
     EksAccess,
     find_access,
 )
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import raise_timeout
 from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
     MissingInput,
     parse_role_input,
@@ -268,9 +271,8 @@ def prepare(
     """
     values, parsed, deadline = source.values, source.parsed, source.deadline
     state: TaskState = "verify" if entry_point == "verify" else parsed.state
-    options = connection_options(values)
-    access = _find_access(task, parsed, values, options)
-    region = task.region(options["region"]) or "as configured"
+    access = find_role_access(task, source)
+    region = task.region(values.get("region")) or "as configured"
     preflight = _read_accounts(task, parsed, state, values, variables, deadline, access)
     if isinstance(preflight, ApiError):
         raise RoleError(_unreachable(preflight, parsed.cluster_name, region, access))
@@ -297,6 +299,21 @@ def run_aws(part: AwsPart, prepared: Prepared, entry_point: EntryPoint) -> Modul
         return job.guarded(lambda: verify_cluster(job, prepared.parsed, preflight.server, part.opening))
     breakage = (*preflight.plan.refused, *preflight.breakage)
     return job.guarded(lambda: change_cluster(job, prepared.parsed, preflight.server, breakage, part.opening))
+
+
+def raise_if_ended(aws: Mapping[str, Any]) -> None:
+    """Check whether the AWS part of the run has ended early.
+
+    :raises RoleError: when the AWS part could not start. :raises SystemExit: when a signal ended the AWS part. If the
+        timeout of the task ended the AWS part, the exception of Ansible is raised.
+    """
+    if aws.get("failed"):
+        details = {name: aws[name] for name in ("error_code", "remedy", "exception") if name in aws}
+        raise RoleError(str(aws["msg"]), details)
+    failures = aws.get("failures") or ()
+    if any(failure["error_code"] == Code.INTERRUPTED for failure in failures):
+        raise_timeout()
+        raise SystemExit(128 + signal.SIGTERM)
 
 
 def run_kubernetes(
@@ -331,14 +348,20 @@ def has_proof(values: Mapping[str, Any]) -> bool:
     return bool(values.get("runtime_proof"))
 
 
-def _find_access(
-    task: ActionTask, parsed: ParsedInput, values: Mapping[str, Any], options: Mapping[str, Any]
-) -> Access:
+def find_role_access(task: ActionTask, source: RoleInput) -> Access:
+    """Return the access to the Kubernetes API that the role variables configure.
+
+    :raises InputError: for invalid options.
+    :raises AwsError: when the cluster cannot be read from AWS.
+    """
+    values, name = source.values, source.parsed.cluster_name
     try:
         account_id = parse_account_id(values)
-        return find_access(task, values.get("kube_auth", "auto"), parsed.cluster_name, options, account_id)
+        return find_access(
+            task, values.get("kube_auth", "auto"), name, connection_options(values), account_id
+        )
     except AwsError as error:
-        if not error.missing or parsed.state != "absent":
+        if not error.missing or source.parsed.state != "absent":
             raise
         raise error.with_remedy(f"{error.remedy} {CLUSTER_DELETED}") from error
 
@@ -371,7 +394,10 @@ def _read_accounts(
         refused = {finding.workload for finding in preflight.plan.refused}
         keys = [workload.key for workload in parsed.workloads if workload.key not in refused]
         now, allowed = datetime.now(timezone.utc), bool(values.get("allow_breakage"))
-        breakage = find_breakage(reader, keys, preflight.accounts, parsed.cluster_name, now, allowed)
+        installs = values.get("agent") == "present"
+        breakage = find_breakage(
+            reader, keys, preflight.accounts, parsed.cluster_name, now, allowed, installs_agent=installs
+        )
         return replace(preflight, breakage=breakage)
     except AnsibleError as error:
         return parse_api_error(str(error))
@@ -399,7 +425,8 @@ def kubernetes_settings(values: Mapping[str, Any], check_mode: bool) -> Kubernet
     run = values.get("proof_run") or secrets.token_hex(4)
     restart = RestartSettings(**_chosen(values, timeout="restart_timeout", settle="restart_settle"))
     proof = ProofSettings(run, image, **pods, **_chosen(values, timeout="proof_timeout"))
-    injections = InjectionSettings(probe, sample=sample, **_chosen(values, timeout="injection_timeout"))
+    times = _chosen(values, timeout="injection_timeout", observe="injection_observe")
+    injections = InjectionSettings(probe, sample=sample, **times)
     return KubernetesSettings(
         check_mode,
         injection=injections if injection != "none" else None,

@@ -18,12 +18,13 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from ..._findings.codes import Code
 from ..._findings.text import visible_values
 from ..model.desired import PURGE_LIMIT, STATES
 from ..model.errors import Problems
+from ..model.migration import STEPS, MigrationOptions
 from ..model.roles import TRUST_SCOPES
 from .accounts import read_assume_role, read_duration
 from .addons import AGENT_STATES, parse_agent
@@ -184,8 +185,22 @@ VARIABLES: Mapping[str, _Reader] = {
 HIDDEN: Mapping[str, _Reader] = {"proof_impossible": _unparsed, "proof_run": _text}
 # Variables for the playbook fleet only. The playbook either applies changes or only verifies.
 FLEET: Mapping[str, _Reader] = {"verify_only": _flag}
+# Variables of the playbook migrate.
+MIGRATION: Mapping[str, _Reader] = {
+    "migration_batch": _integer(1),
+    "migration_canary": _integer(0),
+    "migration_file": _text,
+    "migration_namespaces": _names,
+    "migration_observe": _integer(0),
+    "migration_selector": _text,
+    "migration_service_accounts": _names,
+    "migration_soak": _integer(0),
+    "migration_state": _choice("present", "rollback"),
+    "migration_step": _choice(*STEPS),
+}
 # Variables of the playbooks.
 PLAYBOOKS = (
+    *MIGRATION,
     "expected",
     "export_file",
     "export_namespaces",
@@ -211,7 +226,16 @@ _READERS = {**VARIABLES, **HIDDEN, **FLEET}
 _JSON = frozenset(("fleet_workloads", "workloads", "workloads_from"))
 # Variables that may also be YAML text: any text of a mapping, and the text of a list that begins with [ or -.
 _MAPPINGS = frozenset(("probe_annotations", "probe_labels", "proof_pod_spec", "proof_resources", "tags"))
-_LISTS = frozenset(("expected", "ignore", "purge_namespaces", "report_files"))
+_LISTS = frozenset(
+    (
+        "expected",
+        "ignore",
+        "migration_namespaces",
+        "migration_service_accounts",
+        "purge_namespaces",
+        "report_files",
+    )
+)
 # Variables whose text run_input checks for unprintable characters.
 _READ_ELSEWHERE = frozenset(("fleet_workloads", "tags", "workloads", "workloads_from"))
 # Variables that must have a value if they are set. If such a variable were ignored, the run would have a wider effect than
@@ -299,11 +323,42 @@ def read_report_variables(variables: Mapping[str, object]) -> dict[str, object]:
 
     :raises InputError: with all problems.
     """
+    return _read_with(REPORT, variables)
+
+
+def read_migration_variables(variables: Mapping[str, object]) -> MigrationOptions:
+    """Return the options of a migration.
+
+    :arg variables: the values of the variables in ``MIGRATION``, by name without the prefix ``pod_identity_``.
+    :raises InputError: with all problems.
+    """
+    found = _read_with(MIGRATION, variables)
+    values: dict[str, Any] = {
+        name.removeprefix("migration_"): tuple(value) if isinstance(value, list) else value
+        for name, value in found.items()
+        if value is not None
+    }
+    problems = Problems()
+    for name in values.get("service_accounts", ()):
+        if name.count("/") != 1 or not all(name.split("/")):
+            problems.add(
+                "",
+                f"{ROLE}migration_service_accounts: '{shown_value(name)}' must be namespace/service-account.",
+            )
+    problems.raise_if_any()
+    return MigrationOptions(rollback=values.pop("state", "") == "rollback", **values)
+
+
+def _read_with(readers: Mapping[str, _Reader], variables: Mapping[str, object]) -> dict[str, object]:
+    """Return the values of variables converted to their types, by name without prefix. Omit unanswered variables.
+
+    :raises InputError: with all problems.
+    """
     problems = Problems()
     answered = {name: value for name, value in variables.items() if not is_unanswered(value)}
     raw = {name: problems.attempt(partial(_parsed, name, value)) for name, value in answered.items()}
     fields = Fields(dict(raw.items()), "", problems, ROLE)
-    values = {name: REPORT[name](fields, name) for name in raw}
+    values = {name: readers[name](fields, name) for name in raw}
     problems.raise_if_any()
     return values
 

@@ -57,7 +57,8 @@ class Cluster:
     ``key`` is the cluster part of workload keys. ``version`` is like "1.33", ``platform_version`` like "eks.4"; ``auto_mode``
     is EKS Auto Mode.
     ``authorities`` are the SHA-256 digests of the certificate authorities of its Kubernetes API at ``endpoint``.
-    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong.
+    ``answered_at`` is the time of the response by the clock of AWS: the local clock may be wrong. ``issuer`` is the URL of its
+    OIDC issuer.
     Sources: eks DescribeCluster, sts GetCallerIdentity.
     """
 
@@ -75,6 +76,7 @@ class Cluster:
     authorities: frozenset[str] = frozenset()
     alias: str = ""
     answered_at: datetime | None = field(default=None, compare=False)
+    issuer: str = ""
 
     @property
     def key(self) -> str:

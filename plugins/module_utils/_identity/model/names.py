@@ -73,9 +73,13 @@ CLUSTER_TAG = "workload-identity/cluster"
 ATTACHED_TAG = "workload-identity/attached-to/"
 
 
+# The prefix of the tags with which a migration from IRSA records what it removed.
+IRSA_TAG = "workload-identity/irsa-"
+
+
 def is_mark(key: str) -> bool:
     """Return whether this collection sets the tag with this key."""
-    return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith(ATTACHED_TAG)
+    return key in (MANAGED_BY_TAG, OWNER_TAG, CLUSTER_TAG) or key.startswith((ATTACHED_TAG, IRSA_TAG))
 
 
 def is_of_another(tags: Mapping[str, str], owner: str | None) -> bool:

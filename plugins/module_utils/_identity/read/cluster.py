@@ -126,6 +126,7 @@ def _usable_cluster(
             str((response.get("certificateAuthority") or {}).get("data") or "")
         ),
         answered_at=account.answered_at,
+        issuer=str(((response.get("identity") or {}).get("oidc") or {}).get("issuer") or ""),
     )
     if state == "present" and cluster.status not in USABLE:
         raise classify(

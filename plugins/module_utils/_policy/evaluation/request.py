@@ -199,6 +199,38 @@ def chained_context(
     return Context(keys, families, ABSENT)
 
 
+def web_identity_context(host: str, subject: str, audience: str) -> Context:
+    """Return the condition keys of the request sts:AssumeRoleWithWebIdentity with the token of a service account.
+
+    The request needs no signature, so it has no keys of a principal. It cannot have session tags, because the tokens of
+    Kubernetes do not have the claim for them. Sources: IAM User Guide, "IAM and AWS STS condition context keys" (keys for
+    OIDC federation); EKS User Guide, "IAM roles for service accounts".
+
+    :arg host: the OIDC provider without scheme, such as oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE.
+    :arg subject: the claim ``sub``, such as system:serviceaccount:default:app.
+    :arg audience: the claim ``aud``.
+    """
+    name = host.lower()
+    keys: dict[str, KeyState | Part] = {
+        f"{name}:sub": (subject,),
+        f"{name}:aud": (audience,),
+        "aws:federatedprovider": PRESENT,
+        "aws:principaltype": UNKNOWN_VALUE,
+        "aws:userid": PRESENT,
+        "aws:principalisawsservice": ("false",),
+        "aws:viaawsservice": ("false",),
+        "aws:sourceip": UNKNOWN_VALUE,
+        "aws:sourcevpc": UNKNOWN_VALUE,
+        "aws:sourcevpce": UNKNOWN_VALUE,
+        "aws:vpcsourceip": UNKNOWN_VALUE,
+        "aws:resourceaccount": PRESENT,
+        "aws:resourceorgid": UNKNOWN_VALUE,
+        "aws:resourceorgpaths": UNKNOWN_VALUE,
+        **_every_call(),
+    }
+    return Context(keys, _TAG_FAMILIES, ABSENT)
+
+
 _TAG_FAMILIES: tuple[tuple[str, KeyState], ...] = (
     ("aws:resourcetag/", UNKNOWN_VALUE),
     ("iam:resourcetag/", UNKNOWN_VALUE),

@@ -186,16 +186,21 @@ _ROLE = re.compile(r"arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):r
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request: an AWS service (its service principal) or a session of a role (the ARN of the role)."""
+    """The caller of a request: an AWS service (its service principal), a session of a role (the ARN of the role), or a web
+    identity (the ARN of the OIDC provider that issued its token).
+    """
 
     service: str | None = None
     role_arn: str | None = None
+    provider_arn: str | None = None
 
     @property
     def names(self) -> frozenset[tuple[str, str]]:
         """Return the principals, as pairs of type and value, with which a statement includes this caller."""
         if self.service is not None:
             return frozenset({("Service", self.service)})
+        if self.provider_arn is not None:
+            return frozenset({("Federated", self.provider_arn)})
         role = _ROLE.match(self.role_arn or "")
         if role is None:
             return frozenset()

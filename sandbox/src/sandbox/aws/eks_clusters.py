@@ -65,6 +65,11 @@ class Clusters:
             createdAt=eks_time(),
             status="ACTIVE",
             health={"issues": []},
+            identity={
+                "oidc": {
+                    "issuer": f"https://oidc.eks.{call.region}.amazonaws.com/id/{uuid.uuid4().hex.upper()}"
+                }
+            },
         )
         cluster["tags"] = dict(request.get("tags", {}))
         return {"cluster": self._public(cluster)}

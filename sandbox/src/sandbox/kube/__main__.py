@@ -34,7 +34,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rbac", action="store_true", help="enforce roles and bindings")
     parser.add_argument(
-        "--controllers", action="store_true", help="create the Pods of Jobs, finish and delete Jobs"
+        "--controllers",
+        action="store_true",
+        help="create the Pods of Jobs and Deployments, finish and delete Jobs",
     )
     parser.add_argument(
         "--pod-identity-webhook",

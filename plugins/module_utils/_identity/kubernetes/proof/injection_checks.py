@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TypeAlias
 
 from ...._findings.codes import Code, Severity
@@ -116,6 +117,8 @@ LONGEST_PROBE_PAUSE = 10
 AT_ONCE = 8
 # The number of successful probes in a row that prove that all API servers know a young association.
 REQUIRED_SUCCESSES = 3
+# The number of probes with which a workload is observed, in addition to those that have proven it.
+OBSERVATIONS = 6
 # The number of probes without injection after which a workload fails, if its association is so old that all API servers must
 # know the association.
 MISSES = 3
@@ -126,12 +129,14 @@ class InjectionSettings:
     """The settings of all probes.
 
     ``timeout`` is the maximum time for all probes together, in seconds. ``sample`` is the maximum number of workloads to
-    probe; 0 for all.
+    probe; 0 for all. ``observe`` is the minimum time in seconds over which workloads with a young association are probed,
+    because the injection may work only at times.
     """
 
     probe: ProbeSettings
     timeout: int = 60
     sample: int = SAMPLE
+    observe: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +225,7 @@ def run_probes(
 ) -> InjectionRun:
     """Send dry runs for the workloads until the result of each is decided or the time is over. Return the results."""
     began = clock.now()
+    observed = began + timedelta(seconds=settings.observe)
     new = _associated_now(aws)
     series = {
         workload.key: ProbeSeries(
@@ -236,10 +242,15 @@ def run_probes(
     def is_late(pause: float = 0) -> bool:
         return (clock.now() - began).total_seconds() + pause > settings.timeout
 
+    def is_pending(probed: ProbeSeries) -> bool:
+        return not probed.is_decided or (probed.is_young and clock.now() < observed)
+
     width = len(series)
-    while pending := [key for key, probed in series.items() if not probed.is_decided]:
+    while pending := [key for key, probed in series.items() if is_pending(probed)]:
         if any(probed.probes for probed in series.values()):
             pause = max(series[key].pause for key in pending)
+            if all(series[key].is_proven for key in pending):
+                pause = max(pause, settings.observe // OBSERVATIONS)
             if is_late(pause):
                 break
             clock.sleep(pause)

@@ -78,6 +78,7 @@ class _ClusterState:
     state: KubeState
     templates: Templates = field(default_factory=Templates)
     finished: Mapping[WorkloadKey, Sequence[Pod]] = field(default_factory=dict)
+    installs_agent: bool = False
 
     @property
     def errors(self) -> Mapping[str, ApiError]:
@@ -99,12 +100,14 @@ def find_breakage(
     cluster: str,
     now: datetime,
     allowed: bool = False,
+    installs_agent: bool = False,
 ) -> list[Finding]:
     """Return a finding for each workload whose Pods would lose, or may lose, their credentials if it got an association.
 
     :arg keys: the workloads that the run would give an association.
     :arg accounts: the existing service accounts.
     :arg allowed: the user accepts that Pods lose credentials, so the finding is a warning instead of an error.
+    :arg installs_agent: the run installs the agent if the cluster has none, before the associations.
     """
     annotated = [key for key in keys if key in accounts and accounts[key].annotations.get(IRSA_ANNOTATION)]
     if not annotated:
@@ -112,14 +115,13 @@ def find_breakage(
     workloads = tuple(VerifiedWorkload(key, (), "", "", "", None, {}) for key in annotated)
     verification = Verification(cluster, "", workloads)
     reads = read_pod_state(reader, verification, now, finished=True)
-    recheck = _ClusterState(build_state(verification, reads, now), finished=_finished_pods(reads, cluster))
+    state = build_state(verification, reads, now)
+    recheck = _ClusterState(state, finished=_finished_pods(reads, cluster), installs_agent=installs_agent)
     # If the newest Pod has EKS Pod Identity, the association exists already, and the templates of the workload do not need to be
     # read.
     uninjected = [key for key in annotated if not _has_injected_pod(recheck.find_users(key))]
     if uninjected:
-        recheck = _ClusterState(
-            recheck.state, read_templates(reader, frozenset(uninjected), cluster), recheck.finished
-        )
+        recheck = replace(recheck, templates=read_templates(reader, frozenset(uninjected), cluster))
     findings = [
         _breakage(key, recheck, allowed)
         or (_possible_breakage(key, recheck, cluster) if key in uninjected else None)
@@ -128,10 +130,12 @@ def find_breakage(
     return [finding for finding in findings if finding is not None]
 
 
-def _unreachable_reason(pod: Pod, state: KubeState) -> str:
+def _unreachable_reason(pod: Pod, state: KubeState, installs_agent: bool) -> str:
     """Return the reason why a Pod cannot reach the agent, or "" if it can, or if that is unknown."""
     if reason := _incompatible_reason(pod, state):
         return reason
+    if installs_agent and not state.agents:
+        return ""
     if not pod.node or state.agents is None or state.has_agent(pod.node):
         return ""
     if pod.node in state.agents:
@@ -184,7 +188,7 @@ def _breakage(key: WorkloadKey, recheck: _ClusterState, allowed: bool) -> Findin
     named = set()
     for pod in users.live:
         reason = (
-            _unreachable_reason(pod, recheck.state)
+            _unreachable_reason(pod, recheck.state, recheck.installs_agent)
             if _uses_irsa(pod) and SKIP_WEBHOOK not in pod.labels
             else ""
         )

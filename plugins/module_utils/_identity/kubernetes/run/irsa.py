@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Read the service accounts and Pods that use IRSA, and edit the annotations of IRSA. Pure: cluster and clock are arguments.
+
+The webhook of EKS finds the role for a service account in its annotation, or in a ConfigMap. A Pod template can also set the
+variables of a web identity itself. Source: amazon-eks-pod-identity-webhook.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ...._findings.finding import WorkloadKey
+from ...model.migration import ANNOTATIONS, ROLE_ANNOTATION, IrsaAccount, PodCredentials
+from ..api.api_errors import ApiError, remedy_for
+from ..api.cluster import Clock, ClusterReader, KubernetesCluster, Listing, Query, WriteResult
+from ..model.objects import (
+    Object,
+    as_mapping,
+    as_text,
+    as_texts,
+    fields_by_manager,
+    format_time,
+    member,
+    object_name,
+)
+from ..pods.environment import (
+    CREDENTIALS_URI,
+    RELATIVE_URI,
+    TOKEN,
+    TOKEN_FILE,
+    find_source,
+    preferred_provider,
+)
+from ..pods.pod_faults import has_injection
+from ..pods.pods import (
+    AGENT_NAMESPACE,
+    AGENTS,
+    APPS,
+    OWNER_KINDS,
+    KubeState,
+    Owner,
+    Pod,
+    can_restart,
+    has_ended,
+    is_live,
+    parse_pod,
+    pod_service_account,
+    read_state,
+    restart_patch,
+)
+from ..pods.reads import LIVE, Templates, is_proof, read_templates
+from ..pods.restarts import RESTART_PAUSE, RestartSettings, poll_attempts
+
+WEBHOOK_CONFIG = "pod-identity-webhook"
+# The field manager with which EKS applies the objects of add-ons.
+_ADDON_MANAGER = "eks"
+# The beginnings of the names of field managers that set an annotation again with the next application of their manifests.
+_APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "kustomize", "pulumi", "terraform")
+_CONTAINER_VARIABLES = (CREDENTIALS_URI, RELATIVE_URI, TOKEN_FILE, TOKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class IrsaEstate:
+    """The use of IRSA in a cluster.
+
+    ``accounts`` are the service accounts with the annotation, and those whose templates set a web identity. ``configured`` are
+    the roles of service accounts in the ConfigMap of the webhook. ``pods`` has the live Pods of each service account in
+    ``accounts`` and ``known``. ``errors`` are the errors of lists that failed, by resource; their results are unknown.
+    """
+
+    accounts: Mapping[WorkloadKey, IrsaAccount] = field(default_factory=dict)
+    configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
+    pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
+    labels: Mapping[WorkloadKey, Mapping[str, str]] = field(default_factory=dict)
+    state: KubeState | None = None
+    errors: Mapping[str, ApiError] = field(default_factory=dict)
+
+
+def read_irsa(
+    reader: ClusterReader, cluster: str, known: Collection[WorkloadKey], clock: Clock
+) -> IrsaEstate | ApiError:
+    """Read the use of IRSA in a cluster. Return the error if service accounts or Pods cannot be listed.
+
+    :arg cluster: the value of ``cluster`` in the keys of the workloads.
+    :arg known: further service accounts of the migration, which have lost their annotation.
+    """
+    listing = reader.list_objects(Query("v1", "ServiceAccount"))
+    if listing.error is not None:
+        return listing.error
+    pods = reader.list_objects(Query("v1", "Pod", field_selectors=LIVE))
+    if pods.error is not None:
+        return pods.error
+    parsed = {WorkloadKey(cluster, *object_name(item)): item for item in listing.items}
+    accounts = {key: _account(key, item) for key, item in parsed.items()}
+    reads = _agent_reads(reader)
+    users: dict[WorkloadKey, list[tuple[Pod, Object]]] = {}
+    for item in pods.items:
+        if is_live(item) and not has_ended(item) and not is_proof(item):
+            users.setdefault(pod_service_account(item, cluster), []).append((parse_pod(item, cluster), item))
+    templates = read_templates(reader, parsed.keys(), cluster)
+    variables = {key: _variables(templates, key) for key in parsed}
+    chosen = {
+        key: account
+        for key, account in accounts.items()
+        if account.role_arn or _sets_web_identity(variables[key]) or key in known
+    }
+    state = read_state({"pods": pods, **reads}, chosen, cluster, clock.now())
+    return IrsaEstate(
+        chosen,
+        _configured(reader, cluster),
+        {key: _credentials(users.get(key, ()), variables.get(key, {})) for key in {*chosen, *known}},
+        {key: as_texts(member(item, "metadata").get("labels")) for key, item in parsed.items()},
+        state,
+        {**{name: read.error for name, read in reads.items() if read.error is not None}, **templates.errors},
+    )
+
+
+def _agent_reads(reader: ClusterReader) -> dict[str, Listing]:
+    selector = (f"app.kubernetes.io/name in ({','.join(AGENTS)})",)
+    return {
+        "agents": reader.list_objects(Query("v1", "Pod", AGENT_NAMESPACE, selector)),
+        "nodes": reader.list_objects(Query("v1", "Node")),
+    }
+
+
+def _account(key: WorkloadKey, item: Object) -> IrsaAccount:
+    metadata = member(item, "metadata")
+    annotations = as_texts(metadata.get("annotations"))
+    managers = fields_by_manager(item)
+    return IrsaAccount(
+        key,
+        {name: annotations[name] for name in ANNOTATIONS if annotations.get(name)},
+        tuple(_managers(annotations, as_texts(metadata.get("labels")), managers)),
+        _ADDON_MANAGER in managers,
+        as_text(metadata.get("resourceVersion")),
+    )
+
+
+def _managers(
+    annotations: Mapping[str, str], labels: Mapping[str, str], managers: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Yield the tools that would set the annotation again, most specific first; only one kind is named."""
+    named = [
+        f"{tool} {value.partition(':')[0]}"
+        for tool, value in (
+            ("Argo CD application", annotations.get("argocd.argoproj.io/tracking-id", "")),
+            ("Argo CD application", labels.get("argocd.argoproj.io/instance", "")),
+            ("Flux HelmRelease", labels.get("helm.toolkit.fluxcd.io/name", "")),
+            ("Flux Kustomization", labels.get("kustomize.toolkit.fluxcd.io/name", "")),
+            ("Helm release", annotations.get("meta.helm.sh/release-name", "")),
+        )
+        if value
+    ]
+    if named:
+        yield named[0]
+        return
+    for manager, fields in managers.items():
+        if f"annotation {ROLE_ANNOTATION}" in fields and manager.lower().startswith(_APPLYING):
+            yield f"field manager {manager}"
+
+
+def _variables(templates: Templates, key: WorkloadKey) -> dict[str, tuple[str, ...]]:
+    """Return the variables of credentials that Pod templates of a service account set, by the owner of the template."""
+    found: dict[str, tuple[str, ...]] = {}
+    for template in templates.by_workload.get(key, ()):
+        names = {
+            name
+            for container in template.pod.containers
+            for name in (*preferred_provider(container.env), *_CONTAINER_VARIABLES)
+            if name in container.env
+        }
+        if names:
+            found[str(templates.root(template.owner))] = tuple(sorted(names))
+    return found
+
+
+def _sets_web_identity(variables: Mapping[str, Sequence[str]]) -> bool:
+    return any("AWS_WEB_IDENTITY_TOKEN_FILE" in names for names in variables.values())
+
+
+def _credentials(
+    pods: Iterable[tuple[Pod, Object]], templates: Mapping[str, tuple[str, ...]]
+) -> PodCredentials:
+    names: dict[str, list[str]] = {"irsa": [], "agent": [], "other": [], "none": []}
+    host_network = []
+    for pod, item in pods:
+        sources = [
+            find_source(container, pod.volumes)
+            for container in pod.containers
+            if container.name not in pod.skipped
+        ]
+        kinds = {"other" if source.kind == "unknown" else source.kind for source in sources}
+        if kinds - {"none"}:
+            kinds.discard("none")
+        for kind in kinds:
+            names[kind].append(pod.name)
+        if member(item, "spec").get("hostNetwork") is True:
+            host_network.append(pod.name)
+    lists = {kind: tuple(sorted(found)) for kind, found in names.items()}
+    return PodCredentials(**lists, templates=templates, on_host_network=tuple(sorted(host_network)))
+
+
+def _configured(reader: ClusterReader, cluster: str) -> dict[WorkloadKey, str]:
+    """Return the roles in the ConfigMap of the webhook, which a cluster on EKS normally does not have."""
+    query = Query("v1", "ConfigMap", AGENT_NAMESPACE, field_selectors=(f"metadata.name={WEBHOOK_CONFIG}",))
+    roles: dict[WorkloadKey, str] = {}
+    for item in reader.list_objects(query).items:
+        try:
+            entries = as_mapping(json.loads(as_text(member(item, "data").get("config")) or "{}"))
+        except ValueError:
+            continue
+        for name, entry in entries.items():
+            namespace, _slash, account = str(name).partition("/")
+            roles[WorkloadKey(cluster, namespace, account)] = as_text(as_mapping(entry).get("RoleARN"))
+    return roles
+
+
+def removal_patch(account: IrsaAccount) -> Object:
+    """Return the patch that removes the annotations of IRSA, if the service account is still as it was read."""
+    return _patch(account, dict.fromkeys(account.annotations))
+
+
+def restoration_patch(account: IrsaAccount, annotations: Mapping[str, str]) -> Object:
+    """Return the patch that sets the annotations of IRSA again."""
+    return _patch(account, annotations)
+
+
+def _patch(account: IrsaAccount, annotations: Mapping[str, str | None]) -> Object:
+    # With the resourceVersion the API server rejects the patch if the object has changed since.
+    metadata = {
+        "namespace": account.key.namespace,
+        "name": account.key.service_account,
+        "resourceVersion": account.version,
+        "annotations": dict(annotations),
+    }
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackRun:
+    """The result of the restarts of a rollback.
+
+    ``restarted`` are the owners, such as "Deployment shop/web". ``remaining`` are the Pods that still use EKS Pod Identity, as
+    "namespace/name", because no restart replaces them or the time was over. ``errors`` are the rejected restarts, by owner.
+    """
+
+    restarted: Sequence[str] = ()
+    remaining: Sequence[str] = ()
+    errors: Mapping[str, ApiError] = field(default_factory=dict)
+
+
+def restart_injected(
+    cluster: KubernetesCluster,
+    name: str,
+    keys: Collection[WorkloadKey],
+    settings: RestartSettings,
+    clock: Clock,
+) -> RollbackRun:
+    """Restart the owners of Pods that use EKS Pod Identity, and wait until these Pods are replaced.
+
+    :arg name: the value of ``cluster`` in the keys.
+    :arg keys: service accounts without an association, so that a new Pod gets the credentials of IRSA.
+    """
+    injected = _injected(cluster, name, keys, clock)
+    if isinstance(injected, ApiError):
+        return RollbackRun(errors={"pods": injected})
+    state, pods = injected
+    owners = sorted({owner for pod in pods if can_restart(owner := state.find_owner(pod))}, key=_owner_name)
+    if not owners:
+        return RollbackRun(remaining=_names(pods))
+    written = cluster.patch([restart_patch(owner, format_time(clock.now())) for owner in owners])
+    refused = _refused(written, len(owners))
+    errors = {_owner_name(owners[index]): error for index, error in refused.items()}
+    restarted = [_owner_name(owner) for index, owner in enumerate(owners) if index not in refused]
+    for attempt in range(poll_attempts(settings.timeout) if restarted else 0):
+        if attempt:
+            clock.sleep(RESTART_PAUSE)
+        injected = _injected(cluster, name, keys, clock)
+        if not isinstance(injected, ApiError):
+            pods = injected[1]
+            if not any(can_restart(injected[0].find_owner(pod)) for pod in pods):
+                break
+    return RollbackRun(restarted, _names(pods), errors)
+
+
+def _refused(written: WriteResult, count: int) -> Mapping[int, ApiError]:
+    return dict.fromkeys(range(count), written.error) if written.error is not None else written.refused
+
+
+def _injected(
+    reader: ClusterReader, name: str, keys: Collection[WorkloadKey], clock: Clock
+) -> tuple[KubeState, list[Pod]] | ApiError:
+    reads = {"pods": reader.list_objects(Query("v1", "Pod", field_selectors=LIVE))}
+    if (error := reads["pods"].error) is not None:
+        return error
+    reads["replica_sets"] = reader.list_objects(Query(APPS, "ReplicaSet"))
+    for resource, kind in OWNER_KINDS.items():
+        reads[resource] = reader.list_objects(Query(APPS, kind))
+    state = read_state(reads, keys, name, clock.now())
+    return state, [pod for pods in (state.pods or {}).values() for pod in pods if has_injection(pod)]
+
+
+def _owner_name(owner: Owner) -> str:
+    return f"{owner.kind} {owner.namespace}/{owner.name}"
+
+
+def _names(pods: Iterable[Pod]) -> list[str]:
+    return sorted(f"{pod.namespace}/{pod.name}" for pod in pods)
+
+
+def describe_error(resource: str, error: ApiError) -> str:
+    return f"{resource} could not be listed: {error.text} {remedy_for(error)}"
+
+
+def with_versions(
+    accounts: Mapping[WorkloadKey, IrsaAccount], estate: IrsaEstate
+) -> dict[WorkloadKey, IrsaAccount]:
+    """Return service accounts with the versions of a newer read."""
+    return {
+        key: replace(account, version=estate.accounts[key].version)
+        for key, account in accounts.items()
+        if key in estate.accounts
+    }

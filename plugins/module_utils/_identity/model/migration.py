@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The migration from IRSA (IAM roles for service accounts) to EKS Pod Identity: steps, service accounts, records. Pure.
+
+A migration has no state of its own: the stage of a service account follows from AWS and Kubernetes. To undo the last step,
+two records are kept in AWS as tags: the annotations of the service account at its association, and the removed statements of
+a trust policy at its role.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.trust.federation import Removed
+from .names import IRSA_TAG
+
+Step = Literal["inventory", "associate", "restart", "finish"]
+STEPS: tuple[Step, ...] = get_args(Step)
+# The stage of a service account: each step leads from one stage to the next.
+Stage = Literal["irsa", "associated", "restarted", "finished"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+AUDIENCE_ANNOTATION = "eks.amazonaws.com/audience"
+# The annotations that a migration removes. Two more, token-expiration and sts-regional-endpoints, also act on EKS Pod Identity.
+ANNOTATIONS = (ROLE_ANNOTATION, AUDIENCE_ANNOTATION)
+_ANNOTATION_TAGS = {ROLE_ANNOTATION: f"{IRSA_TAG}role-arn", AUDIENCE_ANNOTATION: f"{IRSA_TAG}audience"}
+# The tag of a role whose trust policy got the statement for all clusters of the account by a migration.
+ACCOUNT_GRANT_TAG = f"{IRSA_TAG}account-grant"
+# The maximum length of a tag value in IAM and EKS, and the number of tags of a role.
+_TAG_LENGTH = 256
+_TAG_COUNT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationOptions:
+    """The options of a migration.
+
+    ``namespaces``, ``service_accounts`` ("namespace/name") and ``selector`` (a label selector of service accounts) limit it;
+    empty for all. ``soak`` is the minimum age of an association in hours before the step finish. ``canary`` is the number of
+    service accounts to migrate first, ``batch`` the number whose Pods are restarted together, and ``observe`` the minimum time
+    in seconds over which the injection is probed. ``file`` is the file for the report, or "".
+    """
+
+    step: Step = "restart"
+    rollback: bool = False
+    namespaces: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    selector: str = ""
+    soak: int = 24
+    canary: int = 1
+    batch: int = 10
+    observe: int = 60
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IrsaAccount:
+    """A service account with the annotations of IRSA, or one whose Pods use a web identity by other means.
+
+    ``annotations`` are those of ``ANNOTATIONS`` that it has. ``managers`` names the tools that would set the annotation again,
+    such as "Helm release shop". ``is_addon`` is true if EKS applied the service account for an add-on. ``version`` is its
+    resourceVersion.
+    """
+
+    key: WorkloadKey
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    managers: tuple[str, ...] = ()
+    is_addon: bool = False
+    version: str = ""
+
+    @property
+    def role_arn(self) -> str:
+        return self.annotations.get(ROLE_ANNOTATION, "")
+
+    @property
+    def audience(self) -> str:
+        return self.annotations.get(AUDIENCE_ANNOTATION, "")
+
+
+@dataclass(frozen=True, slots=True)
+class PodCredentials:
+    """The live Pods of a service account by the source of their credentials.
+
+    ``irsa``, ``agent`` and ``other`` are names of Pods; a Pod whose containers differ is in several of them. ``other`` are
+    Pods with their own credentials, or with credentials that their manifest does not show. ``none`` are Pods without any.
+    ``templates`` are Pod templates that set variables of credentials themselves, with the names of the variables.
+    ``on_host_network`` are Pods with hostNetwork.
+    """
+
+    irsa: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    on_host_network: tuple[str, ...] = ()
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """Return the Pods that do not use EKS Pod Identity yet."""
+        return tuple(sorted({*self.irsa, *self.none, *self.other}))
+
+
+@dataclass(frozen=True, slots=True)
+class Migrant:
+    """A service account of the migration, with its stage.
+
+    ``stage`` is the stage that it has reached, ``since`` the time of its association in ISO 8601, or "". ``blockers`` prevent
+    its next step; ``notes`` do not. ``disable_session_tags`` is true if its association must not send session tags.
+    """
+
+    key: WorkloadKey
+    role_arn: str
+    stage: Stage
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    since: str = ""
+    disable_session_tags: bool = False
+    blockers: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    pods: PodCredentials = field(default_factory=PodCredentials)
+
+    def has_reached(self, step: Step) -> bool:
+        """Return whether the service account needs nothing more for a step."""
+        return STAGES.index(self.stage) >= STEPS.index(step)
+
+
+def annotation_tags(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags with which an association records the annotations of its service account.
+
+    :raises ValueError: when a value is too long for a tag.
+    """
+    tags = {_ANNOTATION_TAGS[name]: annotations[name] for name in ANNOTATIONS if annotations.get(name)}
+    if too_long := [key for key, value in tags.items() if len(value) > _TAG_LENGTH]:
+        raise ValueError(f"{', '.join(too_long)} would have more than {_TAG_LENGTH} characters")
+    return tags
+
+
+def recorded_annotations(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations that an association records; empty if a migration did not create the association."""
+    return {name: tags[tag] for name, tag in _ANNOTATION_TAGS.items() if tags.get(tag)}
+
+
+def _trust_prefix(cluster_arn: str) -> str:
+    return f"{IRSA_TAG}trust.{hashlib.sha256(cluster_arn.encode()).hexdigest()[:12]}."
+
+
+def trust_tags(cluster_arn: str, removed: Sequence[Removed], tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags with which a role records the statements that a migration removed for a cluster.
+
+    :arg removed: the statements, in the order of their removal.
+    :arg tags: the present tags of the role.
+    :raises ValueError: when the role would have too many tags.
+    """
+    text = json.dumps([[entry.index, entry.statement] for entry in removed], separators=(",", ":"))
+    data = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
+    parts = [data[start : start + _TAG_LENGTH] for start in range(0, len(data), _TAG_LENGTH)]
+    record = {f"{_trust_prefix(cluster_arn)}{number}": part for number, part in enumerate(parts)}
+    if (count := len({**tags, **record})) > _TAG_COUNT:
+        raise ValueError(f"the role would have {count} tags, and IAM allows {_TAG_COUNT}")
+    return record
+
+
+def trust_record_keys(cluster_arn: str, tags: Mapping[str, str]) -> list[str]:
+    """Return the keys of the tags with which a role records removed statements for a cluster."""
+    return sorted(key for key in tags if key.startswith(_trust_prefix(cluster_arn)))
+
+
+def recorded_statements(cluster_arn: str, tags: Mapping[str, str]) -> list[Removed]:
+    """Return the statements that a migration removed for a cluster, in the order of their removal.
+
+    :raises ValueError: when the record is damaged.
+    """
+    prefix = _trust_prefix(cluster_arn)
+    keys = sorted(trust_record_keys(cluster_arn, tags), key=lambda key: int(key.removeprefix(prefix)))
+    if not keys:
+        return []
+    try:
+        text = zlib.decompress(base64.urlsafe_b64decode("".join(tags[key] for key in keys)))
+        rows = cast("list[tuple[int, Mapping[str, object]]]", json.loads(text))
+        return [Removed(index, statement) for index, statement in rows]
+    except (binascii.Error, zlib.error, ValueError, TypeError) as error:
+        raise ValueError(f"the tags {', '.join(keys)} are damaged: {error}") from error

@@ -1,0 +1,421 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Plan the migration of service accounts from IRSA to EKS Pod Identity: their stages, and what prevents their next step. Pure.
+
+An annotation alone must not lead to an association, because everyone who may edit a service account can set an annotation.
+Therefore a service account is migrated only if the trust policy of the role allows it to use the role with IRSA.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding, WorkloadKey
+from ..._policy.evaluation.evaluate import ALLOWED
+from ..._policy.evaluation.request import ASSUME_ROLE, TAG_SESSION, Subject
+from ..._policy.evaluation.rules import CONDITIONAL
+from ..._policy.permissions.permissions import (
+    NamedPolicy,
+    Required,
+    check_permission,
+    permission_layers,
+    pod_context,
+)
+from ..._policy.trust.check import check_chain
+from ..._policy.trust.federation import (
+    DEFAULT_AUDIENCE,
+    Issuer,
+    ServiceAccountName,
+    allows_web_identity,
+    federated_statements,
+    parse_issuer,
+    provider_host,
+    without_federation,
+)
+from ..model.associations import ObservedAssociation
+from ..model.cluster import Cluster
+from ..model.errors import listed
+from ..model.migration import (
+    ROLE_ANNOTATION,
+    IrsaAccount,
+    Migrant,
+    PodCredentials,
+    Stage,
+    annotation_tags,
+    recorded_annotations,
+)
+from ..model.names import parse_role_arn
+from ..model.observed import Document
+from ..model.roles import ObservedRole
+
+_NO_PODS = PodCredentials()
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationState:
+    """The state that a migration starts from.
+
+    ``accounts`` are the service accounts with IRSA, ``configured`` the roles of service accounts in the ConfigMap of the
+    webhook. ``roles`` are roles of the account by lower-case name, ``documents`` customer managed policies by ARN. ``complete``
+    is true if these are all roles of the account.
+    """
+
+    cluster: Cluster
+    accounts: Mapping[WorkloadKey, IrsaAccount]
+    associations: Mapping[WorkloadKey, ObservedAssociation]
+    roles: Mapping[str, ObservedRole]
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    complete: bool = True
+    configured: Mapping[WorkloadKey, str] = field(default_factory=dict)
+    pods: Mapping[WorkloadKey, PodCredentials] = field(default_factory=dict)
+
+    @property
+    def issuer(self) -> Issuer | None:
+        return parse_issuer(self.cluster.issuer)
+
+    def role(self, arn: str) -> ObservedRole | None:
+        """Return the role of an ARN; None if it does not exist in the account of the cluster."""
+        parts = parse_role_arn(arn)
+        role = self.roles.get(parts.name.lower()) if parts else None
+        return role if role is not None and role.arn.lower() == arn.lower() else None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """All service accounts of the migration, in the order of their names.
+
+    ``finished`` are those that need IRSA no longer: migrated, without the annotation and without Pods that use it.
+    """
+
+    migrants: Sequence[Migrant] = ()
+    finished: frozenset[ServiceAccountName] = frozenset()
+
+
+def plan_migration(state: MigrationState) -> MigrationPlan:
+    """Return the service accounts of the migration, with their stages and blockers."""
+    keys = {
+        *state.accounts,
+        *state.configured,
+        *(key for key, found in state.associations.items() if recorded_annotations(found.tags)),
+    }
+    migrants = [_migrant(state, key) for key in sorted(keys)]
+    finished = frozenset(
+        account_name(migrant.key)
+        for migrant in migrants
+        if migrant.stage == "finished" and not _is_annotated(state, migrant.key)
+    )
+    return MigrationPlan([_with_trust(migrant, state, finished) for migrant in migrants], finished)
+
+
+def account_name(key: WorkloadKey) -> ServiceAccountName:
+    return key.namespace, key.service_account
+
+
+def with_findings(migrant: Migrant, findings: Sequence[Finding]) -> Migrant:
+    """Add findings about the Pods of a service account: errors are blockers, the others notes."""
+    own = [finding for finding in findings if finding.workload == migrant.key]
+    errors = [finding for finding in own if finding.severity == "error"]
+    notes = [finding for finding in own if finding.severity != "error"]
+    return replace(migrant, blockers=(*migrant.blockers, *errors), notes=(*migrant.notes, *notes))
+
+
+def _is_annotated(state: MigrationState, key: WorkloadKey) -> bool:
+    account = state.accounts.get(key)
+    return account is not None and bool(account.role_arn)
+
+
+def _migrant(state: MigrationState, key: WorkloadKey) -> Migrant:
+    account = state.accounts.get(key, IrsaAccount(key))
+    association = state.associations.get(key)
+    recorded = recorded_annotations(association.tags) if association is not None else {}
+    annotations = dict(account.annotations) if account.role_arn else recorded
+    role_arn = annotations.get(ROLE_ANNOTATION) or state.configured.get(key, "")
+    pods = state.pods.get(key, _NO_PODS)
+    stage: Stage = "irsa"
+    if association is not None and role_arn and association.role_arn.lower() == role_arn.lower():
+        stage = "associated" if pods.remaining else "restarted" if account.role_arn else "finished"
+    role = state.role(role_arn)
+    disable = association.disable_session_tags if association is not None else False
+    notes = list(_notes(account, pods))
+    if stage == "irsa" and role is not None and (tags_off := _session_tags_off(state, key, role)):
+        disable = True
+        notes.append(tags_off)
+    blockers = list(_blockers(state, account, role_arn, role, stage, pods)) if stage != "finished" else []
+    return Migrant(
+        key,
+        role_arn,
+        stage,
+        annotations,
+        association.created_at if association is not None and stage != "irsa" else "",
+        disable,
+        tuple(blockers),
+        tuple(notes),
+        pods,
+    )
+
+
+def _with_trust(migrant: Migrant, state: MigrationState, finished: Collection[ServiceAccountName]) -> Migrant:
+    """Return a migrant without annotation as finished only if the trust policy has no statement left that can be removed."""
+    role, issuer = state.role(migrant.role_arn), state.issuer
+    if migrant.stage != "finished" or role is None or issuer is None:
+        return migrant
+    name = account_name(migrant.key)
+    _document, removed = without_federation(role.trust, issuer, finished)
+    indexes = {entry.index for entry in removed}
+    statements = federated_statements(role.trust, issuer)
+    if any(entry.index in indexes and name in (entry.accounts or ()) for entry in statements):
+        return replace(migrant, stage="restarted")
+    kept = [entry for entry in statements if entry.accounts is None or name in entry.accounts]
+    if not kept or allows_web_identity(role.trust, issuer, name) == "no":
+        return migrant
+    return replace(migrant, notes=(*migrant.notes, _statement_kept(migrant, role, kept[0].accounts)))
+
+
+def _statement_kept(
+    migrant: Migrant, role: ObservedRole, accounts: frozenset[ServiceAccountName] | None
+) -> Finding:
+    others = sorted("/".join(name) for name in accounts or () if "/".join(name) != str(migrant.key))
+    reason = f"it also allows {listed(others, _SHOWN)}" if others else "it has a pattern, or other principals"
+    return Finding(
+        Code.MIGRATION_STATEMENT_KEPT,
+        f"the trust policy of role {role.name} still allows {migrant.key} with IRSA: the statement is kept, because {reason}.",
+        "Migrate those service accounts, too; then a run with the step finish removes the statement. Or edit the statement.",
+        migrant.key,
+    )
+
+
+def _blockers(
+    state: MigrationState,
+    account: IrsaAccount,
+    role_arn: str,
+    role: ObservedRole | None,
+    stage: Stage,
+    pods: PodCredentials,
+) -> Iterator[Finding]:
+    key, cluster = account.key, state.cluster
+    if account.is_addon:
+        yield Finding(
+            Code.MIGRATION_ADDON,
+            f"service account {key} belongs to an EKS add-on, which would set its annotation again.",
+            "Give the add-on the role as a pod identity association: module workload_identity.aws.eks_addon_pod_identity.",
+            key,
+        )
+    if key in state.configured:
+        yield Finding(
+            Code.MIGRATION_CONFIG_MAP,
+            f"service account {key} has its role from the ConfigMap pod-identity-webhook in namespace kube-system.",
+            "Set the role as annotation of the service account, and remove it from the ConfigMap; then migrate.",
+            key,
+        )
+    if pods.templates:
+        owner, names = next(iter(pods.templates.items()))
+        yield Finding(
+            Code.MIGRATION_OWN_VARIABLES,
+            f"the Pod template of {owner} sets {', '.join(names)} itself, so an association would have no effect on it.",
+            f"Remove these variables from the Pod template of {owner}, so that the webhook of EKS sets them.",
+            key,
+        )
+    if not role_arn:
+        return
+    parts = parse_role_arn(role_arn)
+    if parts is not None and parts.account_id != cluster.account_id:
+        yield Finding(
+            Code.MIGRATION_FOREIGN_ROLE,
+            f"role {role_arn} is in account {parts.account_id}, and an association needs a role of account {cluster.account_id}.",
+            f"Create a role in account {cluster.account_id} that may assume {role_arn}, let that role trust it, and apply the "
+            "workload with target_role_arn (docs/accounts.md#target-roles). This service account keeps IRSA until then.",
+            key,
+        )
+        return
+    if role is None:
+        yield Finding(
+            Code.MIGRATION_ROLE_MISSING,
+            f"role {role_arn} of the annotation does not exist in account {cluster.account_id}, so IRSA does not work.",
+            f"Correct or remove the annotation: kubectl annotate serviceaccount {key.service_account} {ROLE_ANNOTATION}- "
+            f"-n {key.namespace}",
+            key,
+        )
+        return
+    association = state.associations.get(key)
+    if association is not None and stage == "irsa":
+        yield Finding(
+            Code.MIGRATION_OTHER_ASSOCIATION,
+            f"association {association.association_id} gives {key} role {association.role_arn}, but the annotation names "
+            f"{role_arn}. New Pods get the role of the association.",
+            "Decide which role is right: correct the annotation, or the association.",
+            key,
+        )
+    if stage == "irsa":
+        yield from _distrust(state, account, role)
+    yield from _subject_conditions(state, key, role)
+    try:
+        annotation_tags(account.annotations)
+    except ValueError as error:
+        yield Finding(
+            Code.MIGRATION_NO_RECORD,
+            f"the annotations of {key} cannot be recorded for a rollback: {error}.",
+            "Shorten the annotations; the path of the role is part of its ARN.",
+            key,
+        )
+
+
+def _distrust(state: MigrationState, account: IrsaAccount, role: ObservedRole) -> Iterator[Finding]:
+    key, issuer = account.key, state.issuer
+    name = account_name(key)
+    answer = (
+        allows_web_identity(role.trust, issuer, name, account.audience or DEFAULT_AUDIENCE)
+        if issuer
+        else "no"
+    )
+    if answer == "yes":
+        return
+    text = (
+        f"the trust policy of role {role.name} does not allow {key} with IRSA, so it has no access today. An association would "
+        "give access to everyone who may edit this service account."
+        if answer == "no"
+        else f"the trust policy of role {role.name} allows {key} with IRSA only under conditions that EKS Pod Identity does not "
+        "have, so an association would lift them."
+    )
+    yield Finding(
+        Code.MIGRATION_NOT_TRUSTED,
+        text,
+        "If the service account must have the role, list it as a workload of site.yml, with a trust policy of your own if it "
+        "needs conditions. Otherwise remove the annotation.",
+        key,
+    )
+
+
+def _subject_conditions(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Iterator[Finding]:
+    """Find permissions policies with conditions on the claims of the token, which EKS Pod Identity does not have."""
+    hosts = [
+        provider_host(arn).lower()
+        for entry in _providers(role.trust)
+        for arn in [entry]
+        if state.issuer is not None and state.issuer.issued(arn)
+    ]
+    names = [
+        name
+        for name, document in _permission_documents(state, role)
+        if any(f'"{host}:' in json.dumps(document).lower() for host in hosts)
+    ]
+    if names:
+        yield Finding(
+            Code.MIGRATION_NEEDS_CLAIMS,
+            f"policy {listed(names, _SHOWN)} of role {role.name} has conditions on claims of the OIDC token "
+            f"({hosts[0]}:sub or :aud), which requests with EKS Pod Identity do not have.",
+            "Use session tags instead, such as aws:PrincipalTag/kubernetes-namespace, then migrate.",
+            key,
+        )
+
+
+def _providers(trust: Document) -> list[str]:
+    statements = trust.get("Statement", [])
+    found: list[str] = []
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+        value = principal.get("Federated", []) if isinstance(principal, Mapping) else []
+        found += [str(arn) for arn in (value if isinstance(value, list) else [value])]
+    return found
+
+
+def _permission_documents(state: MigrationState, role: ObservedRole) -> list[tuple[str, Document]]:
+    attached = [(arn, state.documents[arn]) for arn in role.attached if arn in state.documents]
+    return [*attached, *(role.inline_documents or {}).items()]
+
+
+def _session_tags_off(state: MigrationState, key: WorkloadKey, role: ObservedRole) -> Finding | None:
+    """Return a finding if Pods assume further roles that may not accept session tags, which IRSA does not send.
+
+    EKS sends transitive session tags, so each further role must allow sts:TagSession.
+    """
+    documents = _permission_documents(state, role)
+    named = {value for _name, document in documents for value in _assumed_roles(document)}
+    if not named:
+        return None
+    subject = Subject(
+        cluster_arn=state.cluster.arn,
+        namespace=key.namespace,
+        service_account=key.service_account,
+        account_id=state.cluster.account_id,
+        partition=state.cluster.partition,
+        role_arn=role.arn,
+    )
+    layers = permission_layers([NamedPolicy(name, document) for name, document in documents])
+    context = pod_context(subject, role.tags)
+    refusing = []
+    for target in state.roles.values():
+        if target.arn == role.arn:
+            continue
+        verdict = check_chain(target.trust, subject, target_role_arn=target.arn)
+        permitted = [
+            check_permission(layers, Required(action, target.arn), context).decision
+            for action in (ASSUME_ROLE, TAG_SESSION)
+        ]
+        possible = (ALLOWED, CONDITIONAL)
+        if (
+            verdict.assume_role in possible
+            and permitted[0] in possible
+            and (verdict.tag_session != ALLOWED or permitted[1] != ALLOWED)
+        ):
+            refusing.append(target.arn)
+    foreign = [value for value in named if _is_foreign(value, state.cluster.account_id)]
+    if not refusing and not foreign and state.complete:
+        return None
+    reason = (
+        f"{listed(refusing, _SHOWN)} would refuse session tags (sts:TagSession)"
+        if refusing
+        else f"it is not known whether {listed(sorted(foreign) or sorted(named), _SHOWN)} accept session tags (sts:TagSession)"
+    )
+    return Finding(
+        Code.MIGRATION_SESSION_TAGS_OFF,
+        f"role {role.name} may assume further roles, and {reason}. IRSA sends no session tags, so the association of {key} gets "
+        "disable_session_tags: true. Then the trust policy cannot distinguish the workloads of the account.",
+        "Allow sts:TagSession in the trust policies of the further roles; after the migration, set disable_session_tags: false.",
+        key,
+    )
+
+
+def _is_foreign(resource: str, account_id: str) -> bool:
+    parts = resource.split(":")
+    return len(parts) > 4 and parts[4] not in (account_id, "*", "")
+
+
+def _assumed_roles(document: Document) -> Iterator[str]:
+    """Yield the resources of Allow statements that name sts:AssumeRole, with wildcards of the service only."""
+    statements = document.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        actions = statement.get("Action", [])
+        names = [str(name).lower() for name in (actions if isinstance(actions, list) else [actions])]
+        if any(name in ("*", "sts:*", "sts:assume*", "sts:assumerole") for name in names):
+            resources = statement.get("Resource", "*")
+            yield from map(str, resources if isinstance(resources, list) else [resources])
+
+
+def _notes(account: IrsaAccount, pods: PodCredentials) -> Iterator[Finding]:
+    key = account.key
+    if account.managers and account.role_arn:
+        manager = account.managers[0]
+        yield Finding(
+            Code.MIGRATION_MANAGED_ELSEWHERE,
+            f"{manager} manages service account {key} and would set the annotation {ROLE_ANNOTATION} again.",
+            f"Before the step finish, remove the annotation where {manager} has it, such as in the values of a chart.",
+            key,
+        )
+    if pods.on_host_network:
+        yield Finding(
+            Code.MIGRATION_HOST_NETWORK,
+            f"Pods {listed(pods.on_host_network, _SHOWN)} of {key} use the network of the node (hostNetwork). Users have "
+            "reported that EKS refuses credentials to such Pods.",
+            "Migrate one of these Pods first, with the runtime proof.",
+            key,
+        )

@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Report a migration from IRSA: its rows, the lines for the screen, and the verdict. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypedDict
+
+from ..._findings.codes import Code
+from ..._findings.finding import Finding, WorkloadKey
+from ..._findings.text import visible
+from ..kubernetes.model.objects import format_time, parse_time
+from ..model.cluster import Cluster
+from ..model.errors import listed
+from ..model.migration import STAGES, STEPS, Migrant, MigrationOptions
+from ..model.rows import FailureRow, FindingRow, finding_row
+from .rows import NoteRow
+from .text import natural, note_lines, wrapped
+
+_SHOWN = 40
+# The order of the findings on the screen.
+_LABELS = ("failed", "error", "warning", "info")
+
+
+class MigrantRow(TypedDict):
+    """A service account in the report. ``next`` is the step that it needs next, or "". ``blocked_by`` are codes."""
+
+    namespace: str
+    service_account: str
+    role_arn: str
+    stage: str
+    since: str
+    next: str
+    blocked_by: list[str]
+    pods: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """The report of a migration.
+
+    ``migrants`` are the selected service accounts as they are now, ``changes`` the lines of all changes. ``findings`` are those
+    of the runs, in addition to the findings of the service accounts. ``waiting`` has the service accounts that wait for the end
+    of their soak time, with this time. ``ignore`` are codes of blockers that the user accepts. ``stopped`` is the reason why the
+    run ended early, or "".
+    """
+
+    cluster: Cluster
+    options: MigrationOptions
+    migrants: Sequence[Migrant]
+    changes: Sequence[str] = ()
+    failures: Sequence[FailureRow] = ()
+    findings: Sequence[Finding] = ()
+    waiting: Mapping[WorkloadKey, datetime] = field(default_factory=dict)
+    check_mode: bool = False
+    stopped: str = ""
+    ignore: Collection[str] = ()
+
+    @property
+    def unreached(self) -> list[Migrant]:
+        """Return the service accounts that have not reached the step of the run, without those that the user accepts."""
+        if self.options.rollback:
+            return [migrant for migrant in self.migrants if migrant.stage != "irsa"]
+        return [
+            migrant
+            for migrant in self.migrants
+            if not migrant.has_reached(self.options.step) and not self._is_accepted(migrant)
+        ]
+
+    def _is_accepted(self, migrant: Migrant) -> bool:
+        codes = {finding.code.value for finding in migrant.blockers}
+        return bool(codes) and codes <= set(self.ignore)
+
+    @property
+    def all_findings(self) -> list[Finding]:
+        own = [finding for migrant in self.migrants for finding in (*migrant.blockers, *migrant.notes)]
+        named = {(finding.code, finding.workload) for finding in own}
+        further = [finding for finding in self.findings if (finding.code, finding.workload) not in named]
+        return list(dict.fromkeys([*own, *further, *self._waits()]))
+
+    def _waits(self) -> Iterable[Finding]:
+        for key, time in self.waiting.items():
+            yield Finding(
+                Code.MIGRATION_WAITS,
+                f"{key} keeps IRSA until {format_time(time)}: its association is younger than {self.options.soak} h.",
+                "Run the step finish again after that time, or set pod_identity_migration_soak.",
+                key,
+            )
+
+    @property
+    def failure(self) -> str:
+        """Return why the run failed, in one line; "" if every service account has reached the step."""
+        place = (
+            f"cluster {self.cluster.name} (account {self.cluster.account_id}, region {self.cluster.region})"
+        )
+        if self.stopped:
+            return f"The migration of {place} was stopped: {self.stopped}"
+        if self.failures:
+            names = sorted({row["workload"] or row["name"] for row in self.failures}, key=natural)
+            return f"The migration of {place} failed for {listed(names, 5)}. The reasons are above."
+        missing = self.unreached
+        if self.check_mode or not missing or self.options.step == "inventory":
+            blocked = [migrant for migrant in missing if migrant.blockers]
+            if not blocked or self.options.step == "inventory":
+                return ""
+            missing = blocked
+        target = "IRSA" if self.options.rollback else f"step {self.options.step}"
+        number = (
+            f"{len(missing)} of {len(self.migrants)} service account{'' if len(self.migrants) == 1 else 's'}"
+        )
+        verb = "would not reach" if self.check_mode else "did not reach"
+        accounts = listed([str(migrant.key) for migrant in missing], 5)
+        return f"{number} of {place} {verb} {target}: {accounts}. The reasons are above."
+
+
+def migration_rows(migrants: Iterable[Migrant]) -> list[MigrantRow]:
+    """Return a row for each service account."""
+    return [
+        {
+            "namespace": migrant.key.namespace,
+            "service_account": migrant.key.service_account,
+            "role_arn": migrant.role_arn,
+            "stage": migrant.stage,
+            "since": migrant.since,
+            "next": _next_step(migrant),
+            "blocked_by": sorted({finding.code.value for finding in migrant.blockers}),
+            "pods": {
+                "irsa": list(migrant.pods.irsa),
+                "pod_identity": list(migrant.pods.agent),
+                "other": list(migrant.pods.other),
+                "none": list(migrant.pods.none),
+            },
+        }
+        for migrant in migrants
+    ]
+
+
+def _next_step(migrant: Migrant) -> str:
+    index = STAGES.index(migrant.stage) + 1
+    return STEPS[index] if index < len(STEPS) else ""
+
+
+def report_data(report: MigrationReport) -> dict[str, object]:
+    """Return the report as data: for the result of the task, and for the file."""
+    findings: list[FindingRow] = [finding_row(finding) for finding in report.all_findings]
+    return {
+        "cluster_arn": report.cluster.arn,
+        "caller_arn": report.cluster.caller_arn,
+        "check_mode": report.check_mode,
+        "step": "rollback" if report.options.rollback else report.options.step,
+        "service_accounts": migration_rows(report.migrants),
+        "changes": list(report.changes),
+        "failures": list(report.failures),
+        "findings": findings,
+        "summary": _summary(report.migrants),
+        "failure": report.failure,
+    }
+
+
+def _summary(migrants: Sequence[Migrant]) -> dict[str, int]:
+    counts = Counter(migrant.stage for migrant in migrants)
+    blocked = sum(bool(migrant.blockers) for migrant in migrants)
+    return {
+        "service_accounts": len(migrants),
+        **{stage: counts[stage] for stage in STAGES},
+        "blocked": blocked,
+    }
+
+
+def migration_lines(report: MigrationReport) -> list[str]:
+    """Return the lines of the report for the screen."""
+    cluster = report.cluster
+    head = f"Cluster {cluster.name}, account {cluster.account_id}, region {cluster.region}, as {cluster.caller_arn}"
+    lines = wrapped(visible(head), "", "  ")
+    count = f"{len(report.changes)} change{'' if len(report.changes) == 1 else 's'}"
+    if report.check_mode or report.options.step == "inventory":
+        lines.append(
+            f"Plan: {count}; nothing was changed." if report.changes else "Inventory; nothing was changed."
+        )
+    else:
+        lines.append(f"Done: {count}.")
+    lines += [f"    {visible(change)}" for change in report.changes[:_SHOWN]]
+    if len(report.changes) > _SHOWN:
+        lines.append(f"    and {len(report.changes) - _SHOWN} more")
+    lines += ["", *_table(report)]
+    notes = [_failure_note(row) for row in report.failures]
+    notes += [_finding_note(finding) for finding in report.all_findings]
+    ordered = sorted(notes, key=lambda note: (_LABELS.index(note["label"]), natural(note["workload"])))
+    for note in ordered[:_SHOWN]:
+        lines += note_lines(note)
+    if len(ordered) > _SHOWN:
+        lines.append(
+            f"  and {len(ordered) - _SHOWN} more findings; pod_identity_migration_file writes all to a file"
+        )
+    return lines
+
+
+def _table(report: MigrationReport) -> list[str]:
+    if not report.migrants:
+        return ["No service account uses IAM roles for service accounts (IRSA)."]
+    summary = _summary(report.migrants)
+    counts = [f"{summary[stage]} {stage}" for stage in STAGES if summary[stage]]
+    number = summary["service_accounts"]
+    blocked = f"; {summary['blocked']} blocked" if summary["blocked"] else ""
+    lines = [
+        f"Migration from IRSA: {number} service account{'' if number == 1 else 's'}: {', '.join(counts)}{blocked}."
+    ]
+    rows = [("SERVICE ACCOUNT", "ROLE", "STAGE", "SINCE", "PODS", "NEXT")]
+    ordered = sorted(report.migrants, key=lambda migrant: natural(str(migrant.key)))
+    if len(ordered) > _SHOWN:
+        # A long list shows the service accounts that need attention.
+        ordered = [migrant for migrant in ordered if migrant.blockers or migrant in report.unreached][:_SHOWN]
+    rows += [_cells(migrant, report.waiting) for migrant in ordered]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if len(ordered) < number:
+        lines.append(f"  and {number - len(ordered)} more")
+    return lines
+
+
+def _cells(migrant: Migrant, waiting: Collection[WorkloadKey]) -> tuple[str, str, str, str, str, str]:
+    codes = dict.fromkeys(finding.code.value for finding in migrant.blockers)
+    step = "waits" if migrant.key in waiting else _next_step(migrant) or "-"
+    return (
+        visible(str(migrant.key)),
+        visible(migrant.role_arn.rpartition("/")[2] or "-"),
+        migrant.stage,
+        migrant.since[:16].replace("T", " ") or "-",
+        _pods(migrant),
+        f"blocked: {', '.join(codes)}" if codes else step,
+    )
+
+
+def _pods(migrant: Migrant) -> str:
+    pods = migrant.pods
+    counts = (
+        (len(pods.irsa), "irsa"),
+        (len(pods.agent), "pod identity"),
+        (len(pods.other), "other"),
+        (len(pods.none), "none"),
+    )
+    return ", ".join(f"{number} {kind}" for number, kind in counts if number) or "0"
+
+
+def _failure_note(row: FailureRow) -> NoteRow:
+    return {
+        "label": "failed",
+        "code": row["error_code"],
+        "workload": row["workload"],
+        "message": row["message"],
+        "remedy": row["remedy"],
+    }
+
+
+def _finding_note(finding: Finding) -> NoteRow:
+    return {
+        "label": finding.severity,
+        "code": finding.code.value,
+        "workload": str(finding.workload) if finding.workload else "",
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def soak_end(migrant: Migrant, hours: int) -> datetime | None:
+    """Return the time from which a service account may lose IRSA, or None if the age of its association is unknown."""
+    created = parse_time(migrant.since)
+    return created + timedelta(hours=hours) if created else None

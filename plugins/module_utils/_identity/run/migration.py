@@ -1,0 +1,324 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""The AWS part of a migration from IRSA: read the roles and associations, remove statements for IRSA, and restore them.
+
+The engine adds statements for EKS Pod Identity and creates the associations, as for every other workload.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..._aws.client import Api
+from ..._aws.interrupt import raise_if_interrupted
+from ..._aws.transport import map_concurrently
+from ..._findings.codes import Code
+from ..._findings.finding import WorkloadKey
+from ..._policy.language.document import to_json
+from ..._policy.trust.federation import Issuer, ServiceAccountName, with_federation, without_federation
+from ..._policy.trust.statements import TrustGrant, read_grants, with_grants
+from ..model.associations import ObservedAssociation
+from ..model.changes import Call, NullProgress, Progress, TagChange, eks_tag_calls, iam_tag_calls
+from ..model.cluster import Cluster, group_clusters
+from ..model.errors import AwsError
+from ..model.migration import (
+    ACCOUNT_GRANT_TAG,
+    Migrant,
+    annotation_tags,
+    recorded_statements,
+    trust_record_keys,
+    trust_tags,
+)
+from ..model.names import parse_role_arn
+from ..model.observed import Document
+from ..model.roles import ObservedRole, RoleSpec
+from ..model.targets import Failure, association_target, request_failure, trust_target
+from ..read.account import read_snapshot
+from ..read.observe import Observer
+from ..read.roles import read_role
+from .consistency import WaitPolicy, send
+
+# A bulk read of the account is worth any number of pages: the trust policies of all roles matter.
+_ALL_PAGES = 8000
+# Another process may change the same trust policy between the read and the write.
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReads:
+    """The associations of the cluster, the roles of the account by lower-case name, and its policies by ARN.
+
+    ``complete`` is false if only the roles of the service accounts could be read, without their policies.
+    """
+
+    associations: Mapping[WorkloadKey, ObservedAssociation]
+    roles: Mapping[str, ObservedRole] = field(default_factory=dict)
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    complete: bool = True
+
+
+def read_associations(
+    api: Api, cluster: Cluster, width: int, progress: Progress | None = None
+) -> dict[WorkloadKey, ObservedAssociation]:
+    """Read all associations of a cluster. Raises AwsError."""
+    return Observer(
+        api, group_clusters(cluster), width, progress or NullProgress(), "read"
+    ).all_associations()
+
+
+def read_roles(
+    api: Api,
+    cluster: Cluster,
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+    role_arns: Iterable[str],
+    width: int,
+) -> MigrationReads:
+    """Read the roles of the account, or only these roles if the caller must not read all. Raises AwsError.
+
+    Sources: iam GetAccountAuthorizationDetails, or GetRole and ListAttachedRolePolicies.
+    """
+    snapshot = read_snapshot(api, _ALL_PAGES)
+    if snapshot.complete:
+        documents = {
+            arn: policy.document for arn, policy in snapshot.policies.items() if policy.document is not None
+        }
+        return MigrationReads(associations, snapshot.roles, documents)
+    specs = {
+        parts.name.lower(): RoleSpec(parts.name, arn) for arn in role_arns if (parts := parse_role_arn(arn))
+    }
+    found = map_concurrently(lambda spec: read_role(api, cluster.account, spec, False), specs.values(), width)
+    roles = {name: role for name, role in zip(specs, found, strict=True) if role is not None}
+    return MigrationReads(associations, roles, complete=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustEdit:
+    """An edit of the trust policy of a role. ``first`` are the requests for tags before it, ``then`` those after it."""
+
+    trust: Document
+    first: Sequence[Call] = ()
+    then: Sequence[Call] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChange:
+    """A change of a trust policy that was made, or in check mode would be made."""
+
+    role_name: str
+    before: Document
+    after: Document
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Return the change as a row of a result, without its values."""
+        after = {"trust_policy": self.after}
+        return {"action": "update", "resource": "trust_policy", "name": self.role_name, "after": after}
+
+    @property
+    def diff(self) -> dict[str, str]:
+        """Return the change in the form that Ansible prints with --diff."""
+        header = f"trust policy of role {self.role_name}"
+        before, after = (f"{json.dumps(document, indent=4)}\n" for document in (self.before, self.after))
+        return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRun:
+    """The changes and failures of an edit of several roles."""
+
+    changes: Sequence[TrustChange] = ()
+    failures: Sequence[Failure] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrustEditor:
+    """Edits trust policies of a cluster's account, several roles concurrently."""
+
+    api: Api
+    cluster: Cluster
+    issuer: Issuer
+    width: int
+    wait_policy: WaitPolicy
+    check_mode: bool = False
+
+    def finish(self, migrants: Iterable[Migrant], accounts: Collection[ServiceAccountName]) -> TrustRun:
+        """Remove the statements that allow only ``accounts`` with IRSA, and record them as tags of their roles.
+
+        :arg migrants: the service accounts whose roles are edited.
+        :arg accounts: all service accounts of the cluster that need IRSA no longer.
+        """
+        return self._edit(migrants, partial(self._without_irsa, accounts=accounts))
+
+    def restore(self, migrants: Iterable[Migrant]) -> TrustRun:
+        """Insert the recorded statements again, and remove their record."""
+        return self._edit(migrants, self._with_irsa)
+
+    def record_account(self, migrants: Iterable[Migrant]) -> TrustRun:
+        """Record that a migration adds the statement for all clusters of the account to these roles."""
+        return self._edit(migrants, self._with_account_record)
+
+    def revoke_account(self, migrants: Iterable[Migrant]) -> TrustRun:
+        """Remove the statement for all clusters of the account, which associations without session tags needed."""
+        return self._edit(migrants, self._without_account)
+
+    def _without_irsa(self, role: ObservedRole, accounts: Collection[ServiceAccountName]) -> TrustEdit | None:
+        trust, removed = without_federation(role.trust, self.issuer, accounts)
+        if not removed:
+            return None
+        statements = role.trust.get("Statement", [])
+        present = statements if isinstance(statements, list) else [statements]
+        # A run that ended between the two requests has recorded statements that are still present.
+        earlier = [
+            entry
+            for entry in recorded_statements(self.cluster.arn, role.tags)
+            if entry.statement not in present
+        ]
+        record = trust_tags(self.cluster.arn, [*earlier, *removed], role.tags)
+        obsolete = tuple(key for key in trust_record_keys(self.cluster.arn, role.tags) if key not in record)
+        first = iam_tag_calls("Role", {"RoleName": role.name}, TagChange(record, ()))
+        then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, obsolete)) if obsolete else []
+        return TrustEdit(trust, first, then)
+
+    def _with_irsa(self, role: ObservedRole) -> TrustEdit | None:
+        removed = recorded_statements(self.cluster.arn, role.tags)
+        if not removed:
+            return None
+        keys = tuple(trust_record_keys(self.cluster.arn, role.tags))
+        then = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, keys))
+        return TrustEdit(with_federation(role.trust, removed), (), then)
+
+    def _with_account_record(self, role: ObservedRole) -> TrustEdit | None:
+        grants, _rest = read_grants(role.trust)
+        if TrustGrant(self.cluster.account_id) in grants or ACCOUNT_GRANT_TAG in role.tags:
+            return None
+        tags = TagChange({ACCOUNT_GRANT_TAG: "migration"}, ())
+        return TrustEdit(role.trust, iam_tag_calls("Role", {"RoleName": role.name}, tags))
+
+    def _without_account(self, role: ObservedRole) -> TrustEdit | None:
+        if ACCOUNT_GRANT_TAG not in role.tags:
+            return None
+        grants, rest = read_grants(role.trust)
+        grant = TrustGrant(self.cluster.account_id)
+        trust = with_grants(role.trust, rest, grants - {grant}) if grant in grants else role.trust
+        untag = iam_tag_calls("Role", {"RoleName": role.name}, TagChange({}, (ACCOUNT_GRANT_TAG,)))
+        return TrustEdit(trust, (), untag)
+
+    def _edit(
+        self, migrants: Iterable[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
+    ) -> TrustRun:
+        users: dict[str, list[Migrant]] = {}
+        for migrant in migrants:
+            users.setdefault(migrant.role_arn, []).append(migrant)
+        results = map_concurrently(
+            lambda item: self._edit_role(item[0], item[1], make), users.items(), self.width
+        )
+        return TrustRun(
+            [change for change, _failure in results if change is not None],
+            [failure for _change, failure in results if failure is not None],
+        )
+
+    def _edit_role(
+        self, arn: str, users: Sequence[Migrant], make: Callable[[ObservedRole], TrustEdit | None]
+    ) -> tuple[TrustChange | None, Failure | None]:
+        name = arn.rpartition("/")[2]
+        keys = tuple(migrant.key for migrant in users)
+        change: TrustChange | None = None
+        try:
+            for _round in range(_ROUNDS):
+                role = read_role(self.api, self.cluster.account, RoleSpec(name, arn), False)
+                edit = make(role) if role is not None else None
+                if role is None or edit is None:
+                    return change, None
+                change = TrustChange(role.name, change.before if change else role.trust, edit.trust)
+                if self.check_mode:
+                    return change, None
+                self._write(role, edit)
+                if self._shows(arn, make):
+                    return change, None
+        except AwsError as error:
+            return change, request_failure(error, keys, trust_target(name), "update")
+        except ValueError as error:
+            return None, Failure(
+                keys,
+                trust_target(name),
+                "update",
+                Code.MIGRATION_NO_RECORD,
+                f"the statements for IRSA of role {name} cannot be recorded for a rollback: {error}.",
+                "Remove unused tags of the role, or edit its trust policy yourself.",
+            )
+        return change, Failure(
+            keys,
+            trust_target(name),
+            "update",
+            Code.NOT_YET_VISIBLE,
+            f"another process changed the trust policy of role {name} at the same time, or IAM does not show the change yet.",
+            "Run again.",
+        )
+
+    def _write(self, role: ObservedRole, edit: TrustEdit) -> None:
+        calls = [*edit.first]
+        if edit.trust != role.trust:
+            parameters = {"RoleName": role.name, "PolicyDocument": to_json(edit.trust)}
+            calls.append(Call("iam", "UpdateAssumeRolePolicy", parameters))
+        for call in (*calls, *edit.then):
+            raise_if_interrupted()
+            send(self.api, call, self.wait_policy, False, False)
+
+    def _shows(self, arn: str, make: Callable[[ObservedRole], TrustEdit | None]) -> bool:
+        """Wait until a read shows that nothing is left to edit."""
+        spec = RoleSpec(arn.rpartition("/")[2], arn)
+        for _attempt in self.wait_policy.attempts():
+            raise_if_interrupted()
+            role = read_role(self.api, self.cluster.account, spec, False)
+            if role is not None and make(role) is None:
+                return True
+        return False
+
+
+def record_annotations(
+    api: Api,
+    cluster: Cluster,
+    migrants: Iterable[Migrant],
+    associations: Mapping[WorkloadKey, ObservedAssociation],
+    width: int,
+) -> list[Failure]:
+    """Record the annotations of service accounts as tags of their associations, where the record is missing."""
+
+    def record(migrant: Migrant) -> Failure | None:
+        association = associations[migrant.key]
+        missing = {
+            key: value
+            for key, value in annotation_tags(migrant.annotations).items()
+            if association.tags.get(key) != value
+        }
+        try:
+            for call in eks_tag_calls(association.association_arn, TagChange(missing, ())) if missing else ():
+                api.in_region(cluster.region).call(call.service, call.operation, call.parameters)
+        except AwsError as error:
+            return request_failure(error, (migrant.key,), association_target(migrant.key), "update")
+        return None
+
+    results = map_concurrently(record, list(migrants), width)
+    return [failure for failure in results if failure is not None]
+
+
+def workload_rows(migrants: Iterable[Migrant]) -> list[dict[str, Any]]:
+    """Return entries of ``workloads`` that give service accounts an association with their present role."""
+    return [
+        {
+            "namespace": migrant.key.namespace,
+            "service_account": migrant.key.service_account,
+            "role": {"arn": migrant.role_arn, "extend_trust": True},
+            "create_service_account": False,
+            **({"disable_session_tags": True} if migrant.disable_session_tags else {}),
+        }
+        for migrant in migrants
+    ]

@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all module_utils of this collection are private to it.
+
+"""Evaluate and edit the statements of a trust policy with which IRSA (IAM roles for service accounts) uses a role. Pure.
+
+With IRSA a Pod calls sts:AssumeRoleWithWebIdentity with a token of its service account. The trust policy names the OIDC
+provider that IAM has for the issuer of the cluster. An issuer has two host names, so a cluster may have two providers.
+Sources: EKS User Guide, "Assign IAM roles to Kubernetes service accounts" and "Access Amazon EKS using AWS PrivateLink"
+(host names); STS API, AssumeRoleWithWebIdentity.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..evaluation.evaluate import Layer, evaluate
+from ..evaluation.request import web_identity_context
+from ..evaluation.rules import CONDITIONAL, Request
+from ..language.resources import Caller
+from .trust import prepare_trust
+
+WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
+DEFAULT_AUDIENCE = "sts.amazonaws.com"
+
+_ISSUER = re.compile(r"(?:https://)?oidc[.-]eks\.([a-z0-9-]+)\.[a-z.]+/id/([A-Za-z0-9]+)")
+_SUBJECT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
+
+# A namespace and a service account.
+ServiceAccountName: TypeAlias = tuple[str, str]
+Document: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """The OIDC issuer of a cluster. ``identifier`` is the last part of its URL."""
+
+    region: str
+    identifier: str
+
+    def issued(self, provider_arn: str) -> bool:
+        """Return whether an OIDC provider in IAM is for this issuer, under either of its host names."""
+        return parse_issuer(provider_host(provider_arn)) == self
+
+
+def parse_issuer(url: str) -> Issuer | None:
+    """Return the issuer of a URL like https://oidc.eks.us-west-2.amazonaws.com/id/EXAMPLE, or None for another URL."""
+    match = _ISSUER.fullmatch(url)
+    return Issuer(match[1], match[2]) if match else None
+
+
+def provider_host(provider_arn: str) -> str:
+    """Return the host and path of an OIDC provider, which prefix its condition keys."""
+    return provider_arn.partition(":oidc-provider/")[2]
+
+
+def allows_web_identity(
+    document: Document, issuer: Issuer, account: ServiceAccountName, audience: str = DEFAULT_AUDIENCE
+) -> Literal["yes", "no", "conditional"]:
+    """Return whether a trust policy allows a service account of a cluster to use the role with IRSA.
+
+    :arg account: its namespace and name.
+    :arg audience: the audience of its tokens.
+    :raises PolicyError: when ``document`` is not a trust policy.
+    """
+    layers = (Layer("trust", prepare_trust(document).rules),)
+    subject = "system:serviceaccount:{}:{}".format(*account)
+    conditional = False
+    for arn in sorted(
+        {arn for entry in _statements(document) for arn in _providers(entry) if issuer.issued(arn)}
+    ):
+        request = Request(WEB_IDENTITY, None, Caller(provider_arn=arn))
+        verdict = evaluate(layers, request, web_identity_context(provider_host(arn), subject, audience))
+        if verdict.allowed:
+            return "yes"
+        conditional |= verdict.decision == CONDITIONAL
+    return "conditional" if conditional else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class FederatedStatement:
+    """An Allow statement for the OIDC provider of a cluster.
+
+    ``index`` is its position in the trust policy. ``exclusive`` is true if all of its principals are providers of the cluster.
+    ``accounts`` are the service accounts that it can allow; None if it can allow others, because it has a pattern or no
+    condition on the subject.
+    """
+
+    index: int
+    statement: Mapping[str, object]
+    exclusive: bool
+    accounts: frozenset[ServiceAccountName] | None
+
+
+def federated_statements(document: Document, issuer: Issuer) -> list[FederatedStatement]:
+    """Return the Allow statements of a trust policy that name an OIDC provider of the cluster."""
+    found = []
+    for index, statement in enumerate(_statements(document)):
+        providers = _providers(statement)
+        if not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            continue
+        if any(map(issuer.issued, providers)):
+            hosts = {provider_host(arn).lower() for arn in providers}
+            principal = statement.get("Principal")
+            exclusive = (
+                isinstance(principal, Mapping)
+                and list(principal) == ["Federated"]
+                and all(map(issuer.issued, providers))
+            )
+            found.append(FederatedStatement(index, statement, exclusive, _accounts(statement, hosts)))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A statement that was removed from a trust policy, and its position at that time."""
+
+    index: int
+    statement: Mapping[str, object]
+
+
+def without_federation(
+    document: Document, issuer: Issuer, accounts: Collection[ServiceAccountName]
+) -> tuple[Document, list[Removed]]:
+    """Remove the statements that allow only these service accounts of the cluster. All other statements stay as they are.
+
+    :returns: the trust policy, and the removed statements in the order in which ``with_federation`` needs them. The policy is
+        unchanged if no statement would remain.
+    """
+    removable = [
+        entry
+        for entry in federated_statements(document, issuer)
+        if entry.exclusive and entry.accounts and entry.accounts <= set(accounts)
+    ]
+    statements = list(_statements(document))
+    removed = []
+    for entry in reversed(removable):
+        del statements[entry.index]
+        removed.append(Removed(entry.index, entry.statement))
+    if not removed or not statements:
+        return document, []
+    return {**document, "Statement": statements}, removed
+
+
+def with_federation(document: Document, removed: Sequence[Removed]) -> Document:
+    """Insert removed statements at their former positions. A statement that is present already is not inserted again.
+
+    :arg removed: the statements, in the order of their removal.
+    """
+    statements = list(_statements(document))
+    for entry in reversed(removed):
+        if entry.statement not in statements:
+            statements.insert(min(entry.index, len(statements)), entry.statement)
+    if len(statements) == len(_statements(document)):
+        return document
+    return {**document, "Statement": statements}
+
+
+def _statements(document: Document) -> Sequence[object]:
+    statements = document.get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
+def _providers(statement: object) -> list[str]:
+    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+    return _texts(principal.get("Federated")) if isinstance(principal, Mapping) else []
+
+
+def _accounts(
+    statement: Mapping[str, object], hosts: Collection[str]
+) -> frozenset[ServiceAccountName] | None:
+    """Return the service accounts to which the conditions on the subject limit a statement, or None without such a limit."""
+    limits = []
+    for operator, key, values in _conditions(statement):
+        exact = operator == "stringequals" or (
+            operator in ("stringlike", "arnlike")
+            and not any("*" in value or "?" in value for value in values)
+        )
+        if exact and key in {f"{host}:sub" for host in hosts}:
+            names = [_SUBJECT.fullmatch(value) for value in values]
+            if any("$" in value for value in values):
+                continue
+            # A subject that is no service account can never be among the accounts of a cluster.
+            limits.append(
+                frozenset(
+                    (match[1], match[2]) if match else ("", value)
+                    for match, value in zip(names, values, strict=True)
+                )
+            )
+    return frozenset.intersection(*limits) if limits else None
+
+
+def _conditions(statement: Mapping[str, object]) -> Iterator[tuple[str, str, list[str]]]:
+    block = statement.get("Condition")
+    for operator, tests in block.items() if isinstance(block, Mapping) else ():
+        for key, values in tests.items() if isinstance(tests, Mapping) else ():
+            yield str(operator).lower(), str(key).lower(), _texts(values)
+
+
+def _texts(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    return [str(item) for item in values]

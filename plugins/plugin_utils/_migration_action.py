@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, the workload_identity.aws authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that all plugin_utils of this collection are private to it.
+
+"""The action of the playbook migrate: it reads the variables, runs the migration and displays its report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.role_variables import (
+    MIGRATION,
+    find_variables,
+    is_unanswered,
+    read_migration_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.inputs.run_input import ROLE
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.model.errors import (
+    InputError,
+)
+from ansible_collections.workload_identity.aws.plugins.module_utils._identity.report.migration import (
+    migration_lines,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._files import (
+    why_not_writable,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._migration import Migration
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._processes import (
+    interruptible,
+    parent_stderr,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_input import (
+    read_role_variables,
+    validate_extra_variables,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._role_run import (
+    RoleError,
+    failing_into,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._screen import (
+    printable,
+    show_last,
+)
+from ansible_collections.workload_identity.aws.plugins.plugin_utils._task import ActionTask
+
+NO_CLUSTER = (
+    "The migration needs the name of the EKS cluster: -e pod_identity_cluster_name=my-cluster. It also needs credentials and a "
+    "region for AWS, and access to the Kubernetes API of the cluster. Nothing was changed."
+)
+# Variables of the role that choose workloads. A migration finds the service accounts itself.
+_WORKLOADS = ("fleet_workloads", "workloads", "workloads_from")
+_NO_EFFECT = (
+    "{name} has no effect on a migration, which migrates the service accounts that use IRSA. To choose among them, set "
+    "pod_identity_migration_namespaces, pod_identity_migration_service_accounts or pod_identity_migration_selector."
+)
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no type information
+    """The action plugin of the playbook migrate."""
+
+    TRANSFERS_FILES = False
+
+    @printable
+    def run(self, tmp: object = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec(argument_spec={})
+        task = ActionTask(self)
+        result["changed"] = False
+        failure: dict[str, Any] = {}
+        migration: Migration | None = None
+        with parent_stderr() as write, interruptible():
+            try:
+                with failing_into(failure):
+                    validate_extra_variables(task.loader)
+                    migration = _prepare(task, task_vars or {}, write)
+                    migration.perform()
+            except SystemExit:
+                if migration is not None:
+                    write(migration.interruption)
+                raise
+        if migration is not None:
+            result |= migration.result
+        # The assertion of the playbook fails instead of this task, because Ansible prints a failed result in full.
+        result["failure"] = str(failure.get("msg", ""))
+        if migration is not None and migration.report is not None:
+            report = migration.report
+            hidden = bool(task.keywords.no_log)
+            last = show_last(migration_lines(report), report.failure, report.failure, hidden=hidden)
+            if last.pop("failed", False):
+                result["failure"] = str(last.pop("msg"))
+                if "lines" in last:
+                    last["msg"] = last.pop("lines")
+            result |= last
+        return result
+
+
+def _prepare(task: ActionTask, variables: dict[str, Any], write: Callable[[str], None]) -> Migration:
+    """Read the variables. Raises InputError with all problems."""
+    find_variables(variables)
+    raw = {name: variables[f"{ROLE}{name}"] for name in MIGRATION if f"{ROLE}{name}" in variables}
+    try:
+        options = read_migration_variables(task.template(raw))
+    except AnsibleError as error:
+        raise InputError([str(error)]) from error
+    if options.file and (reason := why_not_writable(os.path.expanduser(options.file))):
+        raise InputError([f"{ROLE}migration_file {options.file} cannot be written: {reason}."])
+    if is_unanswered(task.template(variables.get(f"{ROLE}cluster_name"))):
+        raise RoleError(NO_CLUSTER)
+    warnings = [
+        _NO_EFFECT.format(name=f"{ROLE}{name}") for name in _WORKLOADS if f"{ROLE}{name}" in variables
+    ]
+    left_out = {f"{ROLE}{name}" for name in (*_WORKLOADS, "state", "purge")}
+    chosen = {name: value for name, value in variables.items() if name not in left_out}
+    values = read_role_variables(task, {**chosen, f"{ROLE}workloads": []}, "main")
+    return Migration(task, chosen, values, options, write, warnings)
